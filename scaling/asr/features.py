@@ -1,0 +1,114 @@
+"""From an audio file to the log-mel features that a Whisper encoder reads."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+from transformers.audio_utils import mel_filter_bank
+
+from scaling.errors import InputError
+
+SAMPLING_RATE = 16_000
+
+
+def read_audio(path: Path) -> np.ndarray:
+    """The file as float32 samples in [-1, 1], mono (channels averaged), resampled to 16 kHz.
+
+    Whatever libsndfile reads: wav, flac, mp3, ogg. Raises `InputError` naming a file that is missing, broken or empty.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such audio file")
+    try:
+        samples_TC, sampling_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, RuntimeError) as broken:
+        raise InputError(f"{path}: not readable as audio ({broken})") from broken
+    if not len(samples_TC):
+        raise InputError(f"{path}: holds no audio samples")
+    samples_T: np.ndarray = samples_TC.mean(axis=1, dtype=np.float32)
+    if sampling_rate != SAMPLING_RATE:
+        samples_T = soxr.resample(samples_T, sampling_rate, SAMPLING_RATE)
+    return samples_T
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LogMel:
+    """The features of one utterance, equal to `WhisperFeatureExtractor(..., padding="longest")` on it alone.
+
+    Computed utterance by utterance, because the floor (8 decades below the maximum) is the utterance's own.
+    """
+
+    sampling_rate: int  # Hz
+    hop_length: int  # samples between frames
+    n_fft: int  # samples in a window
+    max_samples: int  # what the encoder's positions can hold
+    filters_FM: torch.Tensor  # mel filter bank: F frequencies, M mel bins
+
+    @classmethod
+    def from_directory(cls, directory: Path) -> Self:
+        """The features that the model in this Hugging Face directory was trained on.
+
+        Raises `InputError` where its `preprocessor_config.json` is missing, is not JSON, or wants another sampling rate
+        than 16 kHz.
+        """
+        path = directory / "preprocessor_config.json"
+        try:
+            config: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        except OSError as missing:
+            raise InputError(f"{path}: not readable; a Whisper model keeps its feature settings there") from missing
+        except ValueError as broken:
+            raise InputError(f"{path}: not JSON ({broken})") from broken
+        sampling_rate = config.get("sampling_rate", SAMPLING_RATE)
+        if sampling_rate != SAMPLING_RATE:
+            raise InputError(f"{path}: sampling_rate is {sampling_rate}; expected {SAMPLING_RATE}")
+        n_fft = config.get("n_fft", 400)  # the defaults are WhisperFeatureExtractor's
+        return cls(
+            sampling_rate=sampling_rate,
+            hop_length=config.get("hop_length", 160),
+            n_fft=n_fft,
+            max_samples=config.get("chunk_length", 30) * sampling_rate,
+            filters_FM=_mel_filters(n_fft, config.get("feature_size", 80), sampling_rate),
+        )
+
+    def frames(self, samples: int) -> int:
+        """How many mel frames that many samples give."""
+        return samples // self.hop_length
+
+    def __call__(self, samples_T: np.ndarray) -> torch.Tensor:
+        """Log-mel features (M mel bins, frames) of float32 samples.
+
+        Raises `InputError` for audio shorter than half a window or longer than the encoder's positions.
+        """
+        if not self.n_fft // 2 < len(samples_T) <= self.max_samples:
+            raise InputError(
+                f"audio of {len(samples_T)} samples; expected more than {self.n_fft // 2} (half a window) "
+                f"and at most {self.max_samples} ({self.max_samples / self.sampling_rate:g} s)"
+            )
+        spectrum_FT = torch.stft(
+            torch.from_numpy(samples_T),
+            self.n_fft,
+            self.hop_length,
+            window=torch.hann_window(self.n_fft),
+            return_complex=True,
+        )
+        power_FT = (spectrum_FT[:, :-1].abs() ** 2).contiguous()
+        log_MT = (self.filters_FM.T @ power_FT).clamp_min(1e-10).log10()
+        return (torch.maximum(log_MT, log_MT.max() - 8) + 4) / 4
+
+
+def _mel_filters(n_fft: int, mel_bins: int, sampling_rate: int) -> torch.Tensor:
+    """Slaney's filters up to 8 kHz, as `WhisperFeatureExtractor` makes them."""
+    filters_FM = mel_filter_bank(
+        num_frequency_bins=1 + n_fft // 2,
+        num_mel_filters=mel_bins,
+        min_frequency=0.0,
+        max_frequency=8000.0,
+        sampling_rate=sampling_rate,
+        norm="slaney",
+        mel_scale="slaney",
+    )
+    return torch.from_numpy(filters_FM).float()
