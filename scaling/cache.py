@@ -1,0 +1,38 @@
+"""What is worth computing once on a machine, kept by content: file digests and the lengths of manifests."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+
+def cache_dir() -> Path:
+    """Where caches lie: `$ASR_SCALING_CACHE`, else `~/.cache/asr-scaling`. Deleting it is always safe."""
+    return Path(os.environ.get("ASR_SCALING_CACHE") or Path.home() / ".cache" / "asr-scaling")
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of the content of `path`, remembered by resolved path, size and modification time."""
+    stat = path.stat()
+    identity = json.dumps([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
+    entry = cache_dir() / "digests" / hashlib.sha256(identity.encode()).hexdigest()
+    if entry.exists():
+        return entry.read_text()
+    with path.open("rb") as stream:
+        value = hashlib.file_digest(stream, "sha256").hexdigest()
+    write_whole(entry, lambda out: out.write(value.encode()))
+    return value
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Let `write` fill `path` so that a reader sees all or nothing of it. A cache that cannot be written is no error."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as out:
+            write(out)
+        Path(out.name).replace(path)
+    except OSError:
+        return
