@@ -28,7 +28,7 @@ def file_digest(path: Path) -> str:
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill `path` so that a reader sees all or nothing of it. A cache that cannot be written is no error."""
+    """Let `write` fill `path` so that a reader sees all of it or nothing; an unwritable cache is no error."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as out:
