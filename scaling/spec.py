@@ -1,0 +1,317 @@
+"""What a run *is*: frozen values whose content, and nothing else, is their key.
+
+Where a run executes (paths, devices, threads, workers, micro-batches) is never part of these types. Labels are
+declared with `compare=False`: they enter neither equality nor the key, so renaming a strategy orphans no result.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+RECIPE_VERSION = 1
+"""Raised whenever the trainer or the FLOP convention changes what a key stands for: old results are then other runs."""
+
+FLOP_CONVENTION = "charged-v1"
+"""Forward and backward model FLOPs at real lengths, logits at target positions only (see `scaling.flops`)."""
+
+
+class Part(StrEnum):
+    """A separately trainable part of the recogniser."""
+
+    ENCODER = "encoder"
+    ENCODER_LORA = "encoder_lora"
+    ASR_DECODER = "asr_decoder"
+    PROJECTOR = "projector"
+    LLM_LORA = "llm_lora"
+    LLM = "llm"
+
+
+class Objective(StrEnum):
+    """The loss of a stage: the encoder-decoder's own (`asr`), or next token through the LLM (`llm`)."""
+
+    ASR = "asr"
+    LLM = "llm"
+
+
+class Precision(StrEnum):
+    """Arithmetic of the matrix products; weights and optimizer state stay in fp32."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+
+
+PARTS_OF = {
+    Objective.ASR: frozenset({Part.ENCODER, Part.ENCODER_LORA, Part.ASR_DECODER}),
+    Objective.LLM: frozenset({Part.ENCODER, Part.ENCODER_LORA, Part.PROJECTOR, Part.LLM_LORA, Part.LLM}),
+}
+"""The parts through which each objective's loss passes: only these can learn from it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimization:
+    """How a stage moves the weights: AdamW with a warm-up, a constant rate and a (1 - sqrt) cooldown.
+
+    The warm-up is counted in steps because Adam's moment estimates settle in steps; it is absolute, so a longer
+    budget's trunk contains a shorter one's. `cooldown` is the fraction of the stage's FLOPs spent cooling down.
+    """
+
+    batch_audio_seconds: float
+    warmup_steps: int
+    cooldown: float
+    beta1: float
+    beta2: float
+    weight_decay: float
+    clip_norm: float
+
+    def __post_init__(self) -> None:
+        if not self.batch_audio_seconds > 0:
+            raise ValueError(f"batch_audio_seconds must be above 0, not {self.batch_audio_seconds}")
+        if not 0 <= self.cooldown < 1:
+            raise ValueError(f"cooldown must lie in [0, 1), not {self.cooldown}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stretch of training with a fixed set of trainable parts.
+
+    Exactly one of `share` (of the run's budget) and `flops` (a fixed amount) is given.
+    `trains` holds (part, peak learning rate) in the order of `Part`.
+    """
+
+    name: str = field(compare=False)
+    objective: Objective
+    trains: tuple[tuple[Part, float], ...]
+    share: float | None
+    flops: int | None
+    optimization: Optimization
+
+    def __post_init__(self) -> None:
+        parts = [part for part, _ in self.trains]
+        if not parts or parts != sorted(set(parts), key=list(Part).index):
+            raise ValueError(f"stage {self.name!r}: trains must name at least one part, each once, in order: {parts}")
+        if foreign := set(parts) - PARTS_OF[self.objective]:
+            raise ValueError(f"stage {self.name!r}: the {self.objective} loss never reaches {sorted(foreign)}")
+        if (self.share is None) == (self.flops is None):
+            raise ValueError(f"stage {self.name!r}: give either a share of the budget or a fixed amount of FLOPs")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise ValueError(f"stage {self.name!r}: share must lie in (0, 1], not {self.share}")
+
+    @property
+    def parts(self) -> frozenset[Part]:
+        """The parts that train."""
+        return frozenset(part for part, _ in self.trains)
+
+    def budget(self, budget_flops: int) -> int:
+        """FLOPs of this stage in a run of `budget_flops`."""
+        return self.flops if self.flops is not None else round((self.share or 0.0) * budget_flops)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """An ordered tuple of stages; shares sum to 1 where no stage has a fixed amount."""
+
+    name: str = field(compare=False)
+    stages: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        shares = [stage.share for stage in self.stages if stage.share is not None]
+        if not self.stages:
+            raise ValueError(f"strategy {self.name!r} has no stage")
+        if len(shares) == len(self.stages) and not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
+            raise ValueError(f"strategy {self.name!r}: the shares of its stages sum to {sum(shares):g}, not 1")
+        if sum(shares) > 1 + 1e-6:
+            raise ValueError(f"strategy {self.name!r}: the shares of its stages sum to {sum(shares):g}, over 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoraSpec:
+    """Low-rank adapters: `targets` are the names of the linear layers that get one."""
+
+    rank: int
+    alpha: float
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """Encoder, projector and LLM. `encoder` and `llm` are digests of config and weights, not names.
+
+    The projector stacks `stack` encoder frames and maps them through one hidden layer of width `hidden`.
+    """
+
+    encoder_name: str = field(compare=False)
+    llm_name: str = field(compare=False)
+    encoder: str
+    llm: str
+    stack: int
+    hidden: int
+    encoder_lora: LoraSpec
+    llm_lora: LoraSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSpec:
+    """Digests of manifest content (text, real samples, speaker; never paths). `test` holds (name, digest)."""
+
+    train: str
+    dev: str
+    test: tuple[tuple[str, str], ...]
+    prompt: str
+    language: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """One experiment: what is trained, how, on what, for how many charged FLOPs."""
+
+    model: ModelSpec
+    strategy: Strategy
+    budget_flops: int
+    data: DataSpec
+    seed: int
+    precision: Precision
+
+    @property
+    def key(self) -> str:
+        """The content key of the run."""
+        run = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return _hash({"recipe": RECIPE_VERSION, "run": run})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageNode:
+    """A state of training that the ledger can hold: stage `stage` of a run, carried to `until_flops`.
+
+    Its key digests the end of the previous stage (`parent`), what trains, on what, and the position reached, but not
+    where it set out from: `start` is any earlier position on the same trunk, because going on from there gives the
+    same weights, bit for bit. So runs and studies share nodes by their keys alone, and inserting a budget between two
+    old ones leaves both as they are.
+
+    `cooldown_from_flops` is None on the trunk (constant rate). On a branch, the rate falls from there to `until_flops`.
+    `evaluate` holds dev and test digests where this node ends a run, else None.
+    """
+
+    parent: str | None
+    start: str | None = field(compare=False)
+    start_flops: int = field(compare=False)
+    model: ModelSpec
+    stage: Stage
+    data: DataSpec
+    seed: int
+    precision: Precision
+    until_flops: int
+    cooldown_from_flops: int | None
+    final: bool
+
+    @property
+    def trunk(self) -> str:
+        """What all positions of one constant-rate trunk have in common."""
+        stage = {name: value for name, value in _plain(self.stage).items() if name not in ("share", "flops")}
+        model = _plain(self.model)
+        return _hash(
+            {
+                "recipe": RECIPE_VERSION,
+                "parent": self.parent,
+                # The encoder's own objective never sees the LLM: such a stage is shared by every LLM.
+                "model": {"encoder": model["encoder"], "encoder_lora": model["encoder_lora"]}
+                if self.stage.objective is Objective.ASR
+                else model,
+                "stage": stage,
+                "train": self.data.train,
+                "prompt": self.data.prompt,
+                "language": self.data.language,
+                "seed": self.seed,
+                "precision": self.precision.value,
+            }
+        )
+
+    @property
+    def key(self) -> str:
+        """The content key of the state this node reaches."""
+        return self.key_on(self.trunk)
+
+    def key_on(self, trunk: str) -> str:
+        """`key`, where the caller has `self.trunk` already: a plan of thousands of runs hashes each trunk once."""
+        return _hash(
+            {
+                "trunk": trunk,
+                "until_flops": self.until_flops,
+                "cooldown_from_flops": self.cooldown_from_flops,
+                "evaluate": [self.data.dev, *map(list, self.data.test)] if self.final else None,
+            }
+        )
+
+
+def node_to_json(node: StageNode) -> dict[str, Any]:
+    """Everything a node says, labels and start included, as plain JSON data."""
+    return json.loads(json.dumps(dataclasses.asdict(node)))  # type: ignore[no-any-return]
+
+
+def node_from_json(value: dict[str, Any]) -> StageNode:
+    """The inverse of `node_to_json`. Raises KeyError or TypeError where a field is missing or unknown."""
+
+    def lora(entry: dict[str, Any]) -> LoraSpec:
+        return LoraSpec(**{**entry, "targets": tuple(entry["targets"])})
+
+    model, stage, data = value["model"], value["stage"], value["data"]
+    return StageNode(
+        **{
+            **value,
+            "model": ModelSpec(
+                **{**model, "encoder_lora": lora(model["encoder_lora"]), "llm_lora": lora(model["llm_lora"])}
+            ),
+            "stage": Stage(
+                **{
+                    **stage,
+                    "objective": Objective(stage["objective"]),
+                    "trains": tuple((Part(part), rate) for part, rate in stage["trains"]),
+                    "optimization": Optimization(**stage["optimization"]),
+                }
+            ),
+            "data": DataSpec(**{**data, "test": tuple((name, content) for name, content in data["test"])}),
+            "precision": Precision(value["precision"]),
+        }
+    )
+
+
+def digest(value: Any) -> str:
+    """A content key: 20 hex digits of SHA-256 over the canonical JSON of `value` (80 bits: no chance collision)."""
+    return _hash(canonical(value))
+
+
+def _hash(plain: Any) -> str:
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def canonical(value: Any) -> Any:
+    """`value` as plain JSON data: compared dataclass fields only, mappings with string keys, no lossy fallback.
+
+    Raises TypeError on a type that has no stable form, rather than hashing whatever its `repr` says.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value) if f.compare}
+    if isinstance(value, StrEnum):
+        return value.value
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise TypeError(f"{value} has no canonical form")
+        return value
+    if isinstance(value, tuple | list):
+        return [canonical(item) for item in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: canonical(item) for key, item in value.items()}
+    raise TypeError(f"a {type(value).__name__} has no canonical form: {value!r}")
+
+
+@functools.lru_cache(maxsize=4096, typed=True)
+def _plain(value: Any) -> Any:
+    """`canonical`, remembered: the runs of a study share their models, stages and data. Callers must not change it."""
+    return canonical(value)

@@ -1,0 +1,77 @@
+"""What FLOPs buy: the audio and steps that a stage's FLOPs pay for, from the lengths of the training speech."""
+
+from dataclasses import dataclass
+from itertools import islice
+
+from scaling.flops import charged, exact_sum
+from scaling.geometry import Geometry
+from scaling.lengths import SAMPLE_RATE, Lengths, index
+from scaling.spec import Stage
+from scaling.stream import Position, Stream
+from scaling.text import asr_codec, llm_codec
+from sweeps.study import Study, StudyModel
+
+SAMPLED_BATCHES = 1000
+"""Batches looked at for their mean size: enough for a percent, whatever the size of the corpus."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appetite:
+    """What one stage of one model consumes, on average over the training speech."""
+
+    flops_per_audio_second: float
+    audio_seconds_per_step: float
+
+    @property
+    def flops_per_step(self) -> float:
+        """FLOPs of an average batch."""
+        return self.flops_per_audio_second * self.audio_seconds_per_step
+
+
+def appetites(study: Study) -> dict[tuple[int, Stage], Appetite]:
+    """By position of the model in the study and stage. Stages that differ only in FLOPs are looked at once."""
+    found: dict[tuple[int, Stage], Appetite] = {}
+    batch_seconds: dict[float, float] = {}
+    for position, model in enumerate(study.models):
+        lengths = index(study.speech.train, encoder=model.encoder.directory, llm=model.llm.directory)
+        geometry = geometry_of(study, model)
+        rates: dict[tuple[object, ...], float] = {}
+        for strategy in model.strategies:
+            for stage in strategy.stages:
+                batch = stage.optimization.batch_audio_seconds
+                if batch not in batch_seconds:
+                    batch_seconds[batch] = _mean_batch_seconds(lengths, batch)
+                work = (stage.objective, stage.parts)
+                if work not in rates:
+                    rates[work] = _flops_per_audio_second(geometry, stage, lengths)
+                found[position, stage] = Appetite(
+                    flops_per_audio_second=rates[work], audio_seconds_per_step=batch_seconds[batch]
+                )
+    return found
+
+
+def geometry_of(study: Study, model: StudyModel) -> Geometry:
+    """The shape that the study's runs of `model` are charged by; without a tokenizer, the prompt counts as empty."""
+    prompt, language = study.speech.spec.prompt, study.speech.spec.language
+    asr = asr_codec(model.encoder.directory, language) if model.encoder.directory else None
+    llm = llm_codec(model.llm.directory, prompt) if model.llm.directory else None
+    return Geometry(
+        encoder=model.encoder.dims,
+        llm=model.llm.dims,
+        stack=model.spec.stack,
+        hidden=model.spec.hidden,
+        encoder_lora=model.spec.encoder_lora,
+        llm_lora=model.spec.llm_lora,
+        llm_prompt_tokens=len(llm.before) + len(llm.prefix) - 1 if llm else 0,
+        asr_prompt_extra=len(asr.prefix) - 1 if asr else 0,
+    )
+
+
+def _flops_per_audio_second(geometry: Geometry, stage: Stage, lengths: Lengths) -> float:
+    return exact_sum(charged(geometry, stage, lengths)) / (float(lengths.samples.sum()) / SAMPLE_RATE)
+
+
+def _mean_batch_seconds(lengths: Lengths, batch_audio_seconds: float) -> float:
+    stream = Stream(samples=lengths.samples, seed=0, batch_audio_seconds=batch_audio_seconds)
+    batches = [batch for batch, _ in islice(stream.batches(Position(0, 0)), SAMPLED_BATCHES)]
+    return float(sum(lengths.samples[batch].sum() for batch in batches)) / SAMPLE_RATE / len(batches)

@@ -1,0 +1,150 @@
+"""The fields a study file may have: the only mapping in the project, checked here and nowhere else."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, StrictStr, Tag
+
+from scaling.spec import Objective, Part, Precision
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+Count = Annotated[StrictInt, Field(ge=1)]
+Share = Annotated[float, Field(strict=True, gt=0, le=1)]
+Rate = Annotated[float, Field(strict=True, gt=0, lt=1)]
+Name = Annotated[StrictStr, Field(min_length=1, max_length=100, pattern=r"^[^\s/\\]+$")]
+"""Names become parts of file names and of reports: no blanks, no slashes."""
+
+
+class _Fields(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LoraFields(_Fields):
+    """Low-rank adapters. Rank 8 and alpha 16 on every linear layer learnt well on the minis (LOG.md)."""
+
+    rank: Count = 8
+    alpha: Positive = 16.0
+    targets: tuple[StrictStr, ...] | None = Field(default=None, min_length=1)
+
+
+class ModelFields(_Fields):
+    """An encoder and an LLM: shipped rows, hub names, or Hugging Face directories."""
+
+    encoder: StrictStr
+    llm: StrictStr
+    lr_scale: Positive = 1.0
+    """Multiplies every peak rate of this model."""
+    stack: Count | None = None
+    hidden: Count | None = None
+    llm_lora: LoraFields = LoraFields()
+    encoder_lora: LoraFields = LoraFields()
+
+
+class PresetFields(_Fields):
+    """A preset with other shares or rates, under a name of its own."""
+
+    preset: StrictStr
+    name: Name | None = None
+    shares: tuple[Share, ...] | None = None
+    rates: dict[StrictStr, Rate | dict[StrictStr, Rate]] = {}
+
+
+class StageFields(_Fields):
+    """One stage of a strategy written out; parts given as a list get the default rates."""
+
+    name: Name
+    objective: Objective
+    trains: dict[Part, Rate] | tuple[Part, ...] = Field(min_length=1)
+    share: Share | None = None
+    flops: Positive | None = None
+
+
+class StagesFields(_Fields):
+    """A strategy of the user's own."""
+
+    name: Name
+    stages: tuple[StageFields, ...] = Field(min_length=1)
+
+
+class ManifestFields(_Fields):
+    """Manifests of real speech."""
+
+    train: StrictStr
+    dev: StrictStr
+    test: dict[Name, StrictStr] = Field(min_length=1)
+
+
+class CorpusFields(_Fields):
+    """A corpus that is made on first use. `seed` fixes it, whatever the seeds of the runs."""
+
+    corpus: StrictStr
+    hours: Positive
+    seed: Annotated[StrictInt, Field(ge=0)] = 0
+
+
+def _strategy_kind(value: Any) -> str:
+    if isinstance(value, str):
+        return "<name>"
+    return "<stages>" if isinstance(value, dict) and "stages" in value else "<preset>"
+
+
+def _data_kind(value: Any) -> str:
+    return "<corpus>" if isinstance(value, dict) and "corpus" in value else "<manifests>"
+
+
+StrategyFields = Annotated[
+    Annotated[StrictStr, Tag("<name>")]
+    | Annotated[PresetFields, Tag("<preset>")]
+    | Annotated[StagesFields, Tag("<stages>")],
+    Discriminator(_strategy_kind),
+]
+DataFields = Annotated[
+    Annotated[ManifestFields, Tag("<manifests>")] | Annotated[CorpusFields, Tag("<corpus>")], Discriminator(_data_kind)
+]
+
+
+class StudyFields(_Fields):
+    """A study as users write it. A field without a value here has a default that depends on the models."""
+
+    name: Name
+    budgets_flops: tuple[Positive, ...] = Field(min_length=1)
+    models: tuple[ModelFields, ...] = Field(min_length=1)
+    strategies: tuple[StrategyFields, ...] = Field(min_length=1)
+    seeds: tuple[Annotated[StrictInt, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
+    data: DataFields
+    hours: Positive | None = None
+    """Training audio is cut to the first so many hours of the manifest."""
+
+    prompt: StrictStr = "{speech}"
+    """Text around the speech; nothing by default, because the minis and the projector need none."""
+    language: StrictStr = "zh"
+    """Language token of encoder-decoders that have such tokens."""
+
+    forecast_flops: Positive | None = None
+    """Budget of the run that tests the fit; it never joins the fitted table."""
+
+    tracker: Literal["wandb", "none"] = "none"
+    """Weights & Biases is an extra that not everybody has."""
+
+    precision: Precision = Precision.FP32
+    """fp32 repeats bit for bit on CPUs and costs the minis little."""
+    threads: Count = 1
+    """CPU threads a worker: one repeats bit for bit, and N runs side by side beat one run on N threads."""
+
+    batch_audio_seconds: Positive | None = None
+    warmup_steps: Annotated[StrictInt, Field(ge=0)] = 20
+    """Adam's second moment (beta2 0.98) averages 50 steps; the minis' shortest stages have about 70 (LOG.md)."""
+    cooldown: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.2
+    """(1 - sqrt) over the last 10-20 % matches a full cosine (Hägele et al., arXiv:2405.18392)."""
+    weight_decay: Annotated[float, Field(strict=True, ge=0)] = 0.01
+    """AdamW's own default."""
+    betas: tuple[Annotated[float, Field(strict=True, ge=0, lt=1)], Annotated[float, Field(strict=True, ge=0, lt=1)]] = (
+        0.9,
+        0.98,
+    )
+    """As in the first transformer (arXiv:1706.03762); 0.999 is slow for stages of a hundred steps."""
+    clip_norm: Positive = 1.0
+    """The usual bound for fine-tuning transformers."""
+
+    checkpoint_seconds: Positive = 60.0
+    """Work lost to a kill is at most this; a mini's checkpoint takes milliseconds."""

@@ -1,0 +1,22 @@
+"""Study -> runs: every budget with every model, strategy and seed. Pure enumeration."""
+
+from collections.abc import Iterator
+
+from scaling.spec import RunSpec
+from sweeps.study import Study
+
+
+def enumerate_runs(study: Study) -> Iterator[RunSpec]:
+    """The runs of a study, by model, strategy, budget and seed."""
+    for model in study.models:
+        for strategy in model.strategies:
+            for budget_flops in study.budgets_flops:
+                for seed in study.seeds:
+                    yield RunSpec(
+                        model=model.spec,
+                        strategy=strategy,
+                        budget_flops=budget_flops,
+                        data=study.speech.spec,
+                        seed=seed,
+                        precision=study.precision,
+                    )

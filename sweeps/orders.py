@@ -1,0 +1,173 @@
+"""Orders: `plan.json`, all that workers, `status`, `collect` and the tracker need to know about a study.
+
+    DIR/plan.json = {schema, study, session, ledger, threads, checkpoint_seconds, tracker,
+                     nodes: [keys, in working order], sources: {digest: {path, hours}}, runs: [...]}
+
+`sources` says where the models and manifests with these digests lie on this machine; `runs` holds what is known about
+each run before it is trained, with the keys of its nodes.
+"""
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scaling.errors import InputError
+from scaling.ledger import Ledger, read_json, write_atomically
+from scaling.spec import FLOP_CONVENTION, StageNode, digest, node_from_json, node_to_json
+from sweeps.plan import Plan, PlannedRun, TrunkPositions
+from sweeps.study import Study, StudyModel
+
+SCHEMA = "asr-scaling/plan-1"
+RUN_SCHEMA = "asr-scaling/run-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """A study's orders as written in `folder`."""
+
+    folder: Path
+    ledger: Ledger
+    content: dict[str, Any]
+
+    @property
+    def path(self) -> Path:
+        """The file that workers are started with."""
+        return self.folder / "plan.json"
+
+    @property
+    def session(self) -> str:
+        """Names the invocation: failures in it are final until the next one."""
+        return str(self.content["session"])
+
+    @property
+    def nodes(self) -> list[str]:
+        """Keys of the nodes to work on, in order."""
+        return list(self.content["nodes"])
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """What is known about each run beforehand, with its `nodes`."""
+        return list(self.content["runs"])
+
+
+def write_orders(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> Orders:
+    """Enter the plan's nodes into the ledger and write `folder`/plan.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for key, link in plan.nodes.items():
+        ledger.add(key, {"node": node_to_json(link.node)})
+    content = {
+        "schema": SCHEMA,
+        "study": study.name,
+        "session": uuid.uuid4().hex[:12],
+        "ledger": str(ledger.root.resolve()),
+        "threads": study.threads,
+        "checkpoint_seconds": study.checkpoint_seconds,
+        "tracker": study.tracker,
+        "nodes": [*_on_the_way(plan, ledger), *plan.nodes],
+        "sources": _sources(study),
+        "runs": _runs(study, plan),
+    }
+    orders = Orders(folder, ledger, content)
+    write_atomically(orders.path, content)
+    return orders
+
+
+def read_orders(folder: Path) -> Orders:
+    """The orders in `folder`. Raises InputError where no study was run there."""
+    path = folder / "plan.json"
+    if not path.exists():
+        raise InputError(f"{folder}: no plan.json; expected the folder of a study (`asr-scaling run STUDY --out DIR`)")
+    content = read_json(path)
+    if content.get("schema") != SCHEMA:
+        raise InputError(f"{path}: schema {content.get('schema')!r}; expected {SCHEMA!r}")
+    return Orders(folder, Ledger(Path(content["ledger"])), content)
+
+
+def finished_positions(ledger: Ledger, wanted: set[str]) -> TrunkPositions:
+    """Finished trunk nodes of other studies on the trunks `wanted`, from where this one may go on."""
+    found: dict[str, dict[int, str]] = {}
+    stages = ledger.root / "stages"
+    for folder in sorted(stages.iterdir()) if stages.is_dir() else ():
+        result = ledger.result(folder.name)
+        if result is None or not result["checkpoint"]:
+            continue
+        node = _node(ledger, folder.name)
+        if node.cooldown_from_flops is None and (trunk := node.trunk) in wanted:
+            found.setdefault(trunk, {})[node.until_flops] = folder.name
+    return found
+
+
+def _on_the_way(plan: Plan, ledger: Ledger) -> list[str]:
+    """Unfinished nodes from which the ledger's nodes of this plan start, though no run of the plan ends there.
+
+    An earlier, larger plan has entered them. They lie on the way: training through them costs nothing more.
+    """
+    found: list[str] = []
+    for key, link in plan.nodes.items():
+        start = None if ledger.done(key) or link.node.start is None else _node(ledger, key).start
+        while start is not None and start not in plan.nodes and start not in found and not ledger.done(start):
+            found.append(start)
+            start = _node(ledger, start).start
+    return list(reversed(found))
+
+
+def _node(ledger: Ledger, key: str) -> StageNode:
+    try:
+        return node_from_json(ledger.stage(key)["node"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{ledger.folder(key) / 'stage.json'}: not a stage of this version ({error})") from None
+
+
+def _sources(study: Study) -> dict[str, dict[str, Any]]:
+    speech = study.speech
+    models = {found.digest: found.directory for model in study.models for found in (model.encoder, model.llm)}
+    manifests = {manifest.digest: manifest.path for manifest in (speech.dev, *(test for _, test in speech.tests))}
+    sources: dict[str, dict[str, Any]] = {
+        content: {"path": None if path is None else str(path.resolve()), "hours": None}
+        for content, path in {**models, **manifests}.items()
+    }
+    sources[speech.train.digest] = {"path": str(speech.train.path.resolve()), "hours": speech.hours}
+    return sources
+
+
+def _runs(study: Study, plan: Plan) -> list[dict[str, Any]]:
+    """The fields of each run that are known before it is trained."""
+    speech = {
+        "train_hours": study.speech.train.hours,
+        "test_digest": digest(study.speech.spec.test),
+        "flop_convention": FLOP_CONVENTION,
+    }
+    models = {model.spec: _model(model) for model in study.models}
+    return [_run(study, plan, run, {**models[run.spec.model], **speech}) for run in plan.runs]
+
+
+def _model(model: StudyModel) -> dict[str, Any]:
+    known = [model.encoder.pretrain_flops, model.llm.pretrain_flops]
+    return {
+        "encoder": model.spec.encoder_name,
+        "llm": model.spec.llm_name,
+        "pretrain_flops": None if None in known else sum(flops for flops in known if flops is not None),
+        "encoder_params": model.encoder.dims.encoder_params,
+        "asr_decoder_params": model.encoder.dims.asr_decoder_params,
+        "llm_params": model.llm.dims.params,
+    }
+
+
+def _run(study: Study, plan: Plan, run: PlannedRun, shared: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "schema": RUN_SCHEMA,
+        "key": run.key,
+        "study": study.name,
+        "strategy": run.spec.strategy.name,
+        "budget_flops": run.spec.budget_flops,
+        "seed": run.spec.seed,
+        "precision": run.spec.precision,
+        "stages": [
+            {"name": stage.name, "objective": stage.objective, "trains": dict(stage.trains), "node": keys[-1]}
+            for stage, keys in zip(run.spec.strategy.stages, run.stages, strict=True)
+        ],
+        "cluster": plan.nodes[run.nodes[0]].trunk,
+        "nodes": list(run.nodes),
+        **shared,
+    }

@@ -1,0 +1,194 @@
+"""A study: what a YAML file asks for, checked, with its models, strategies and speech found on this machine."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from scaling.defaults import ENCODER_LORA, LLM_LORA, default_hidden, default_stack
+from scaling.errors import InputError
+from scaling.models import EncoderDims, FoundModel, LlmDims, find_encoder, find_llm
+from scaling.spec import PARTS_OF, LoraSpec, ModelSpec, Optimization, Part, Precision, Stage, Strategy
+from scaling.strategies import default_rates, preset, resolve
+from sweeps.fields import LoraFields, ModelFields, PresetFields, StageFields, StagesFields, StudyFields
+from sweeps.speech import Speech, find_speech
+from sweeps.study_file import StudyFile, read_study_file
+
+SMALL_LLM_PARAMS = 100_000_000
+SMALL_BATCH_AUDIO_SECONDS = 5.0
+"""With an LLM under 100 M parameters: on the minis batches of 4 to 8 short utterances learn most per FLOP (LOG.md)."""
+BATCH_AUDIO_SECONDS = 160.0
+"""With a larger LLM: assumption, about 32 utterances of 5 s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyModel:
+    """A model of the study, with the study's strategies at this model's rates."""
+
+    spec: ModelSpec
+    encoder: FoundModel[EncoderDims]
+    llm: FoundModel[LlmDims]
+    strategies: tuple[Strategy, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """Budgets x models x strategies x seeds on one set of data, and how to run them.
+
+    Everything up to `precision` enters the runs' keys; the rest says how and where they are run.
+    """
+
+    name: str
+    budgets_flops: tuple[int, ...]
+    models: tuple[StudyModel, ...]
+    seeds: tuple[int, ...]
+    speech: Speech
+    precision: Precision
+    forecast_flops: int | None
+    threads: int
+    tracker: str
+    checkpoint_seconds: float
+
+
+def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
+    """The study in the YAML file `argument`, or shipped under that name, with fields replaced by `key=value` texts.
+
+    Raises InputError, naming file, field, value and what was expected, before anything is written.
+    """
+    file = read_study_file(argument, overrides)
+    fields = file.fields
+    models = tuple(_model(file, position) for position in range(len(fields.models)))
+    _refuse_twins(file, models)
+    return Study(
+        name=fields.name,
+        budgets_flops=_budgets(file),
+        models=models,
+        seeds=_distinct(file, "seeds", fields.seeds),
+        speech=find_speech(file),
+        precision=fields.precision,
+        forecast_flops=None if fields.forecast_flops is None else round(fields.forecast_flops),
+        threads=fields.threads,
+        tracker=fields.tracker,
+        checkpoint_seconds=fields.checkpoint_seconds,
+    )
+
+
+def _budgets(file: StudyFile) -> tuple[int, ...]:
+    budgets = tuple(round(value) for value in file.fields.budgets_flops)
+    return tuple(sorted(_distinct(file, "budgets_flops", budgets)))
+
+
+def _distinct(file: StudyFile, field: str, values: tuple[int, ...]) -> tuple[int, ...]:
+    for position, value in enumerate(values):
+        if value in values[:position]:
+            raise file.error((field, position), value, "each value once")
+    return values
+
+
+def _model(file: StudyFile, position: int) -> StudyModel:
+    fields = file.fields.models[position]
+    path = ("models", position)
+    encoder = file.located((*path, "encoder"), lambda: find_encoder(fields.encoder, file.base))
+    llm = file.located((*path, "llm"), lambda: find_llm(fields.llm, file.base))
+    return StudyModel(
+        spec=ModelSpec(
+            encoder_name=encoder.name,
+            llm_name=llm.name,
+            encoder=encoder.digest,
+            llm=llm.digest,
+            stack=fields.stack or default_stack(encoder.dims),
+            hidden=fields.hidden or default_hidden(llm.dims),
+            encoder_lora=_lora(fields.encoder_lora, ENCODER_LORA),
+            llm_lora=_lora(fields.llm_lora, LLM_LORA),
+        ),
+        encoder=encoder,
+        llm=llm,
+        strategies=_strategies(file, fields, encoder.dims, llm.dims),
+    )
+
+
+def _lora(fields: LoraFields, default: LoraSpec) -> LoraSpec:
+    given = fields.model_dump(exclude_none=True)
+    return dataclasses.replace(default, **given)
+
+
+def _strategies(file: StudyFile, model: ModelFields, encoder: EncoderDims, llm: LlmDims) -> tuple[Strategy, ...]:
+    optimization = _optimization(file.fields, llm)
+    strategies: list[Strategy] = []
+    door = _Strategies(optimization, encoder.width, llm.width, model.lr_scale)
+    for position, fields in enumerate(file.fields.strategies):
+        path = ("strategies", position)
+        strategy = file.located(path, partial(door.strategy, fields))
+        if strategy.name in {other.name for other in strategies}:
+            raise file.error(path, strategy.name, "a name of its own for each strategy (`name: ...`)")
+        strategies.append(strategy)
+    return tuple(strategies)
+
+
+def _optimization(fields: StudyFields, llm: LlmDims) -> Optimization:
+    default = SMALL_BATCH_AUDIO_SECONDS if llm.params < SMALL_LLM_PARAMS else BATCH_AUDIO_SECONDS
+    return Optimization(
+        batch_audio_seconds=fields.batch_audio_seconds or default,
+        warmup_steps=fields.warmup_steps,
+        cooldown=fields.cooldown,
+        beta1=fields.betas[0],
+        beta2=fields.betas[1],
+        weight_decay=fields.weight_decay,
+        clip_norm=fields.clip_norm,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Strategies:
+    """Strategies as fields become strategies for one model."""
+
+    optimization: Optimization
+    encoder_width: int
+    llm_width: int
+    lr_scale: float
+
+    def strategy(self, fields: str | PresetFields | StagesFields) -> Strategy:
+        if isinstance(fields, StagesFields):
+            strategy = Strategy(name=fields.name, stages=tuple(self.stage(stage) for stage in fields.stages))
+        else:
+            strategy = self.preset(PresetFields(preset=fields) if isinstance(fields, str) else fields)
+        return dataclasses.replace(strategy, stages=tuple(self.scaled(stage) for stage in strategy.stages))
+
+    def preset(self, fields: PresetFields) -> Strategy:
+        return resolve(
+            preset(fields.preset),
+            optimization=self.optimization,
+            encoder_width=self.encoder_width,
+            llm_width=self.llm_width,
+            name=fields.name,
+            shares=fields.shares,
+            rates=fields.rates,
+        )
+
+    def stage(self, fields: StageFields) -> Stage:
+        default = default_rates(fields.objective, self.encoder_width, self.llm_width)
+        given = fields.trains if isinstance(fields.trains, dict) else dict.fromkeys(fields.trains)
+        if foreign := given.keys() - PARTS_OF[fields.objective]:
+            valid = ", ".join(part for part in Part if part in PARTS_OF[fields.objective])
+            raise InputError(
+                f"stage {fields.name!r}: the {fields.objective} loss never reaches {', '.join(sorted(foreign))};"
+                f" expected some of: {valid}"
+            )
+        return Stage(
+            name=fields.name,
+            objective=fields.objective,
+            trains=tuple((part, given[part] or default[part]) for part in Part if part in given),
+            share=fields.share,
+            flops=None if fields.flops is None else round(fields.flops),
+            optimization=self.optimization,
+        )
+
+    def scaled(self, stage: Stage) -> Stage:
+        return dataclasses.replace(stage, trains=tuple((part, rate * self.lr_scale) for part, rate in stage.trains))
+
+
+def _refuse_twins(file: StudyFile, models: Sequence[StudyModel]) -> None:
+    for position, model in enumerate(models):
+        for other in models[:position]:
+            if (model.spec, model.strategies) == (other.spec, other.strategies):
+                raise file.error(("models", position), f"{model.encoder.name} + {model.llm.name}", "each model once")
