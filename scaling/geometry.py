@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from scaling.errors import InputError, nearest
 from scaling.lengths import IntArray, Lengths
 from scaling.models import EncoderDims, LlmDims
@@ -60,3 +63,8 @@ class Geometry:
     def decoder_positions(self, lengths: Lengths) -> IntArray:
         """Positions of the ASR decoder: prompt tokens and all of the text but its end token."""
         return lengths.asr_tokens + self.asr_prompt_extra
+
+    def too_long(self, lengths: Lengths) -> npt.NDArray[np.bool_]:
+        """Utterances the encoder-decoder has no positions for: audio over its window, or text over its context."""
+        audio = self.encoder_frames(lengths) > self.encoder.max_positions
+        return np.asarray(audio | (self.decoder_positions(lengths) > self.encoder.max_decoder_positions))

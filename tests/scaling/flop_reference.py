@@ -1,0 +1,204 @@
+"""An independent view of a training step: Hugging Face modules at the padded shapes, watched by torch's counter.
+
+Nothing here knows a FLOP formula. `modules` builds the models on any device (the meta device holds real sizes in no
+memory), `step` runs forward and backward with eager attention, `Counted` is what the counter saw of each.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    PreTrainedConfig,
+    Qwen2Config,
+    Qwen3Config,
+    WhisperConfig,
+    WhisperForConditionalGeneration,
+)
+
+from scaling.geometry import Geometry
+from scaling.lengths import Lengths
+from scaling.models import EncoderDims, LlmDims
+from scaling.spec import Objective, Part
+
+
+@dataclass(frozen=True)
+class Counted:
+    forward: int
+    backward: int
+
+
+def whisper_config(dims: EncoderDims) -> WhisperConfig:
+    return WhisperConfig(
+        vocab_size=dims.vocabulary,
+        num_mel_bins=dims.mel_bins,
+        d_model=dims.width,
+        encoder_layers=dims.layers,
+        encoder_attention_heads=dims.heads,
+        encoder_ffn_dim=dims.ffn,
+        decoder_layers=dims.decoder_layers,
+        decoder_attention_heads=dims.decoder_heads,
+        decoder_ffn_dim=dims.decoder_ffn,
+        max_source_positions=dims.max_positions,
+        max_target_positions=dims.max_decoder_positions,
+        pad_token_id=0,
+        bos_token_id=0,
+        eos_token_id=1,
+        decoder_start_token_id=0,
+        suppress_tokens=None,
+        begin_suppress_tokens=None,
+        attn_implementation="eager",
+    )
+
+
+def llm_config(dims: LlmDims) -> PreTrainedConfig:
+    common = {
+        "vocab_size": dims.vocabulary,
+        "hidden_size": dims.width,
+        "intermediate_size": dims.ffn,
+        "num_hidden_layers": dims.layers,
+        "num_attention_heads": dims.heads,
+        "num_key_value_heads": dims.kv_heads,
+        "tie_word_embeddings": dims.tied,
+        "pad_token_id": 0,
+        "bos_token_id": 0,
+        "eos_token_id": 1,
+        "attn_implementation": "eager",
+    }
+    if dims.qk_norm:
+        return Qwen3Config(**common, head_dim=dims.head_dim, attention_bias=dims.qkv_bias)
+    if dims.qkv_bias and not dims.output_bias:
+        return Qwen2Config(**common)
+    return LlamaConfig(
+        **common, head_dim=dims.head_dim, attention_bias=dims.qkv_bias, mlp_bias=dims.mlp_bias, rope_parameters=None
+    )
+
+
+def whisper_module(dims: EncoderDims, device: str) -> WhisperForConditionalGeneration:
+    with torch.device(device):
+        return WhisperForConditionalGeneration._from_config(whisper_config(dims))
+
+
+def llm_module(dims: LlmDims, device: str) -> nn.Module:
+    with torch.device(device):
+        return AutoModelForCausalLM.from_config(llm_config(dims))
+
+
+@dataclass
+class Modules:
+    whisper: WhisperForConditionalGeneration
+    projector: nn.Sequential
+    llm: nn.Module
+
+    def train(self, geometry: Geometry, parts: Collection[Part]) -> None:
+        """Freeze everything, add the adapters that train, let `parts` learn."""
+        encoder, decoder = self.whisper.model.encoder, self.whisper.model.decoder
+        for module in (self.whisper, self.projector, self.llm):
+            module.requires_grad_(False)
+        hosts = {Part.ENCODER: encoder, Part.ASR_DECODER: decoder, Part.PROJECTOR: self.projector, Part.LLM: self.llm}
+        for part in parts:
+            if part in hosts:
+                hosts[part].requires_grad_(True)
+        encoder.embed_positions.requires_grad_(False)
+        for part, host, lora in (
+            (Part.ENCODER_LORA, encoder, geometry.encoder_lora),
+            (Part.LLM_LORA, self.llm, geometry.llm_lora),
+        ):
+            if part in parts:
+                trained = {name for name, parameter in host.named_parameters() if parameter.requires_grad}
+                config = LoraConfig(
+                    r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets), lora_dropout=0.0, bias="none"
+                )
+                inject_adapter_in_model(config, host)
+                for name, parameter in host.named_parameters():
+                    parameter.requires_grad_("lora_" in name or name.replace(".base_layer", "") in trained)
+
+
+def modules(geometry: Geometry, device: str) -> Modules:
+    encoder, llm = geometry.encoder, geometry.llm
+    with torch.device(device):
+        projector = nn.Sequential(
+            nn.Linear(geometry.stack * encoder.width, geometry.hidden), nn.GELU(), nn.Linear(geometry.hidden, llm.width)
+        )
+    return Modules(whisper_module(encoder, device), projector, llm_module(llm, device))
+
+
+def step(
+    geometry: Geometry, objective: Objective, parts: Collection[Part], lengths: Lengths, device: str = "meta"
+) -> Counted:
+    """Forward and backward of one padded batch of all of `lengths`, as the counter sees them."""
+    built = modules(geometry, device)
+    built.train(geometry, parts)
+    forward, backward = FlopCounterMode(display=False), FlopCounterMode(display=False)
+    with forward:
+        speech = _encode(built.whisper, _mel(geometry, lengths, device))
+        run = _asr_loss if objective is Objective.ASR else _llm_loss
+        loss = run(geometry, built, speech, lengths, device)
+    with backward:
+        loss.backward()
+    return Counted(forward.get_total_flops(), backward.get_total_flops())
+
+
+def _mel(geometry: Geometry, lengths: Lengths, device: str) -> Tensor:
+    frames = max(int(samples) // geometry.encoder.hop_length for samples in lengths.samples)
+    return torch.zeros(len(lengths), geometry.encoder.mel_bins, frames, device=device)
+
+
+def _encode(whisper: WhisperForConditionalGeneration, mel: Tensor) -> Tensor:
+    encoder = whisper.model.encoder
+    x = functional.gelu(encoder.conv2(functional.gelu(encoder.conv1(mel)))).transpose(1, 2)
+    x = x + encoder.embed_positions.weight[: x.shape[1]]
+    for layer in encoder.layers:
+        x = _hidden(layer(x, None))
+    return encoder.layer_norm(x)
+
+
+def _asr_loss(geometry: Geometry, built: Modules, speech: Tensor, lengths: Lengths, device: str) -> Tensor:
+    decoder = built.whisper.model.decoder
+    longest = int(lengths.asr_tokens.max()) + geometry.asr_prompt_extra
+    ids = torch.zeros(len(lengths), longest, dtype=torch.long, device=device)
+    x = decoder.embed_tokens(ids) + decoder.embed_positions.weight[:longest]
+    for layer in decoder.layers:
+        x = _hidden(layer(x, _causal(longest, device), speech))
+    logits = built.whisper.proj_out(_at_targets(decoder.layer_norm(x), lengths.asr_tokens))
+    return logits.sum()
+
+
+def _llm_loss(geometry: Geometry, built: Modules, speech: Tensor, lengths: Lengths, device: str) -> Tensor:
+    batch, frames, width = speech.shape
+    stacked = functional.pad(speech, (0, 0, 0, -frames % geometry.stack)).reshape(batch, -1, width * geometry.stack)
+    tokens = built.projector(stacked)
+    longest = max(
+        -(-((int(samples) // geometry.encoder.hop_length + 1) // 2) // geometry.stack)
+        + geometry.llm_prompt_tokens
+        + int(text)
+        for samples, text in zip(lengths.samples, lengths.llm_tokens, strict=True)
+    )
+    ids = torch.zeros(batch, longest - min(tokens.shape[1], longest), dtype=torch.long, device=device)
+    inputs = torch.cat([tokens, built.llm.get_input_embeddings()(ids)], dim=1)[:, :longest]
+    # A ready 4-d mask keeps transformers from looking at values, which the meta device does not have.
+    hidden = built.llm.get_decoder()(
+        inputs_embeds=inputs, attention_mask=_causal(longest, device), use_cache=False
+    ).last_hidden_state
+    return built.llm.get_output_embeddings()(_at_targets(hidden, lengths.llm_tokens)).sum()
+
+
+def _at_targets(hidden: Tensor, targets: object) -> Tensor:
+    rows = torch.cat(
+        [torch.arange(int(count), device=hidden.device) + row * hidden.shape[1] for row, count in enumerate(targets)]  # type: ignore[arg-type]
+    )
+    return hidden.flatten(0, 1)[rows]
+
+
+def _causal(length: int, device: str) -> Tensor:
+    return torch.full((length, length), -1e9, device=device).triu(1)[None, None]
+
+
+def _hidden(output: Tensor | tuple[Tensor, ...]) -> Tensor:
+    return output[0] if isinstance(output, tuple) else output

@@ -1,0 +1,243 @@
+import itertools
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from flop_reference import Counted, llm_module, modules, step, whisper_module
+from torch.utils.flop_counter import FlopCounterMode
+
+from scaling.defaults import ENCODER_LORA, LLM_LORA
+from scaling.errors import InputError
+from scaling.flops import charged, charged_by_part, exact_sum, executed, executed_batches, generation, six_nd
+from scaling.geometry import Geometry
+from scaling.lengths import Lengths
+from scaling.models import ENCODERS, LLMS, EncoderDims, LlmDims
+from scaling.spec import LoraSpec, Objective, Part
+from scaling.strategies import PRESETS
+
+ATTENTION_ONLY = LoraSpec(rank=4, alpha=8.0, targets=("q_proj", "v_proj"))
+
+MINI_ENCODER = EncoderDims(
+    name="mini", source="test", mel_bins=20, hop_length=320, width=24, layers=3, heads=4, ffn=40, decoder_layers=2,
+    decoder_heads=4, decoder_ffn=56, vocabulary=37, max_positions=200, max_decoder_positions=64,
+)  # fmt: skip
+MINI_LLM = LlmDims(
+    name="mini", source="test", width=32, layers=3, heads=4, kv_heads=2, head_dim=8, ffn=56, vocabulary=41, tied=True,
+    qkv_bias=True,
+)  # fmt: skip
+MINI_UNTIED = replace(MINI_LLM, tied=False, qkv_bias=False, kv_heads=1, head_dim=12)
+"""A Llama with one key head and heads that do not fill the width."""
+
+
+@dataclass(frozen=True)
+class Trains:
+    objective: Objective
+    parts: frozenset[Part]
+
+
+PRESET_STAGES = sorted(
+    {Trains(stage.objective, frozenset(stage.parts)) for preset in PRESETS.values() for stage in preset.stages},
+    key=lambda training: (training.objective, sorted(training.parts)),
+)
+
+
+def geometry(encoder: EncoderDims, llm: LlmDims, **changes: object) -> Geometry:
+    values = {
+        "stack": 4, "hidden": llm.width, "encoder_lora": ENCODER_LORA, "llm_lora": LLM_LORA, "llm_prompt_tokens": 5,
+        "asr_prompt_extra": 2,
+    }  # fmt: skip
+    return Geometry(encoder=encoder, llm=llm, **(values | changes))
+
+
+def lengths(samples: list[int], asr_tokens: list[int], llm_tokens: list[int]) -> Lengths:
+    return Lengths(samples=np.array(samples), asr_tokens=np.array(asr_tokens), llm_tokens=np.array(llm_tokens))
+
+
+UNEVEN = lengths([80_000, 63_333, 16_159], [20, 9, 11], [18, 12, 21])
+ALONE = UNEVEN[1:2]
+
+
+def assert_counted(counted: Counted, shape: Geometry, training: Trains, batch: Lengths) -> None:
+    costs = executed(shape, training, batch).values()
+    assert sum(cost.forward for cost in costs) == counted.forward
+    assert sum(cost.input_grad + cost.weight_grad for cost in costs) == counted.backward
+
+
+def two_layers(shape: Geometry) -> Geometry:
+    """The same widths with two layers a module: layers after the second repeat it (full depth has a test below)."""
+    encoder = replace(shape.encoder, layers=2, decoder_layers=2)
+    return replace(shape, encoder=encoder, llm=replace(shape.llm, layers=2))
+
+
+REAL = [
+    ("whisper-tiny", "SmolLM2-135M", {}),
+    ("whisper-tiny.en", "Qwen2.5-0.5B", {"llm_lora": ATTENTION_ONLY}),
+    ("whisper-base", "Qwen3-0.6B", {"stack": 5}),
+    ("whisper-small", "Qwen2.5-1.5B", {"hidden": 2048}),
+    ("whisper-small", "Llama-3.2-1B", {"stack": 1, "llm_prompt_tokens": 0, "asr_prompt_extra": 0}),
+    ("whisper-medium", "Qwen2.5-7B", {}),
+    ("whisper-large-v2", "Qwen3-4B", {"llm_lora": ATTENTION_ONLY}),
+    ("whisper-large-v3", "Llama-3.2-3B", {"stack": 8}),
+    ("whisper-large-v3-turbo", "Qwen2.5-3B", {}),
+]
+
+
+@pytest.mark.parametrize(("encoder", "llm", "changes"), REAL)
+@pytest.mark.parametrize("training", PRESET_STAGES, ids=lambda training: "+".join(sorted(training.parts)))
+def test_padded_batches_of_published_widths_cost_what_the_counter_sees(encoder, llm, changes, training):
+    shape = two_layers(geometry(ENCODERS[encoder], LLMS[llm], **changes))
+    assert_counted(step(shape, training.objective, training.parts, UNEVEN), shape, training, UNEVEN)
+
+
+@pytest.mark.parametrize("training", PRESET_STAGES, ids=lambda training: "+".join(sorted(training.parts)))
+def test_a_published_pair_at_full_depth_costs_what_the_counter_sees(training):
+    shape = geometry(ENCODERS["whisper-small"], LLMS["Qwen2.5-0.5B"])
+    assert_counted(step(shape, training.objective, training.parts, UNEVEN), shape, training, UNEVEN)
+
+
+@pytest.mark.parametrize("llm", [MINI_LLM, MINI_UNTIED], ids=["tied", "untied"])
+@pytest.mark.parametrize(
+    "targets",
+    [LLM_LORA.targets, ("q_proj", "v_proj"), ("k_proj",), ("up_proj",), ("down_proj",), ("v_proj", "gate_proj")],
+    ids="+".join,
+)
+def test_adapters_above_frozen_inputs_pay_no_gradient_that_does_not_exist(llm, targets):
+    shape = geometry(MINI_ENCODER, llm, llm_lora=LoraSpec(rank=3, alpha=6.0, targets=targets))
+    training = Trains(Objective.LLM, frozenset({Part.LLM_LORA}))
+    assert_counted(step(shape, training.objective, training.parts, UNEVEN, "cpu"), shape, training, UNEVEN)
+
+
+@pytest.mark.parametrize("objective", Objective)
+def test_every_combination_of_trained_parts_costs_what_the_counter_sees(objective):
+    shape = geometry(MINI_ENCODER, MINI_LLM, encoder_lora=replace(ATTENTION_ONLY, targets=("k_proj", "fc1")))
+    reached = {Objective.ASR: [Part.ENCODER, Part.ENCODER_LORA, Part.ASR_DECODER]}.get(
+        objective, [Part.ENCODER, Part.ENCODER_LORA, Part.PROJECTOR, Part.LLM_LORA, Part.LLM]
+    )
+    subsets = [set(chosen) for size in range(1, 6) for chosen in itertools.combinations(reached, size)]
+    assert len(subsets) == 2 ** len(reached) - 1
+    for parts in subsets:
+        training = Trains(objective, frozenset(parts))
+        assert_counted(step(shape, objective, parts, UNEVEN, "cpu"), shape, training, UNEVEN)
+
+
+@pytest.mark.parametrize("training", PRESET_STAGES, ids=lambda training: "+".join(sorted(training.parts)))
+def test_an_utterance_is_charged_what_the_counter_sees_of_it_alone(training):
+    shape = geometry(MINI_ENCODER, MINI_LLM, stack=3)
+    for row in range(len(UNEVEN)):
+        counted = step(shape, training.objective, training.parts, UNEVEN[row : row + 1], "cpu")
+        assert charged(shape, training, UNEVEN)[row] == counted.forward + counted.backward
+
+
+def test_charges_by_part_add_up_to_the_charges_and_never_exceed_the_padded_batch():
+    shape = geometry(ENCODERS["whisper-small"], LLMS["Qwen2.5-7B"])
+    for training in PRESET_STAGES:
+        by_part = charged_by_part(shape, training, UNEVEN)
+        total = sum(cost.total for cost in by_part.values())
+        assert total == charged(shape, training, UNEVEN).sum()
+        assert total < sum(cost.total for cost in executed(shape, training, UNEVEN).values())
+
+
+def test_many_batches_at_once_cost_what_each_costs_alone():
+    shape = geometry(MINI_ENCODER, MINI_LLM)
+    training = PRESET_STAGES[-1]
+    batches = [np.array([2]), np.array([1, 0]), np.array([0, 1, 2])]
+    one_by_one = [sum(c.total for c in executed(shape, training, UNEVEN[batch]).values()) for batch in batches]
+    assert executed_batches(shape, training, UNEVEN, batches).tolist() == one_by_one
+
+
+def test_a_frozen_encoder_costs_its_forward_pass_and_a_frozen_llm_two_thirds():
+    shape = geometry(MINI_ENCODER, MINI_LLM)
+    costs = executed(shape, Trains(Objective.LLM, frozenset({Part.PROJECTOR})), UNEVEN)
+    assert (costs[Part.ENCODER].input_grad, costs[Part.ENCODER].weight_grad) == (0, 0)
+    assert costs[Part.LLM].weight_grad == 0
+    longest = int(shape.llm_positions(UNEVEN).max())
+    pairs = 3 * longest**2 * 32 * MINI_LLM.layers
+    assert costs[Part.LLM].input_grad == costs[Part.LLM].forward + 4 * pairs
+
+
+def test_adapters_are_charged_apart_and_only_where_they_train():
+    shape = geometry(MINI_ENCODER, MINI_LLM)
+    without = executed(shape, Trains(Objective.LLM, frozenset({Part.PROJECTOR})), UNEVEN)
+    with_lora = executed(shape, Trains(Objective.LLM, frozenset({Part.PROJECTOR, Part.LLM_LORA})), UNEVEN)
+    assert Part.LLM_LORA not in without
+    assert with_lora.pop(Part.LLM_LORA).total > 0
+    assert with_lora == without
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+@pytest.mark.parametrize("llm", ["Qwen2.5-0.5B", "Qwen3-0.6B", "Llama-3.2-1B"])
+def test_generation_costs_what_the_counter_sees(llm, beams):
+    dims = replace(LLMS[llm], width=64, layers=2, heads=4, kv_heads=2, head_dim=16, ffn=96, vocabulary=50)
+    shape = geometry(MINI_ENCODER, dims)
+    batch, new_tokens = lengths([16_000] * 3, [5] * 3, [5] * 3), 6
+    prompt = int(shape.speech_tokens(batch)[0]) + shape.llm_prompt_tokens + 1
+    model = llm_module(dims, "cpu").eval()
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        model.generate(
+            inputs_embeds=torch.randn(3, prompt, 64), attention_mask=torch.ones(3, prompt, dtype=torch.long),
+            num_beams=beams, do_sample=False, min_new_tokens=new_tokens, max_new_tokens=new_tokens,
+        )  # fmt: skip
+    costs = generation(shape, Objective.LLM, batch, new_tokens, beams)
+    assert costs["prefill"] + costs["steps"] == counter.get_total_flops()
+    frozen = executed(shape, Trains(Objective.LLM, frozenset({Part.PROJECTOR})), batch)
+    assert (costs["encoder"], costs["projector"]) == (frozen[Part.ENCODER].forward, frozen[Part.PROJECTOR].forward)
+
+
+def test_the_asr_decoders_generation_costs_what_the_counter_sees():
+    from scaling.asr.whisper import transcribe
+
+    shape = geometry(MINI_ENCODER, MINI_LLM)
+    batch, new_tokens = lengths([16_000, 9_000], [5, 5], [5, 5]), 7
+    frames = torch.from_numpy(shape.mel_frames(batch))
+    model = whisper_module(MINI_ENCODER, "cpu").eval()
+    counter = FlopCounterMode(display=False)
+    prefix = tuple(range(2, 2 + shape.asr_prompt_extra + 1))
+    with counter:
+        transcribe(model, torch.zeros(2, 20, int(frames.max())), frames, prefix, -1, new_tokens)
+    assert sum(generation(shape, Objective.ASR, batch, new_tokens).values()) == counter.get_total_flops()
+
+
+def test_six_nd_is_the_textbook_figure():
+    shape = geometry(MINI_ENCODER, MINI_LLM)
+    asr, llm = (next(t for t in PRESET_STAGES if t.objective is objective) for objective in Objective)
+    whole = MINI_ENCODER.encoder_params + MINI_ENCODER.asr_decoder_params
+    assert six_nd(shape, asr, ALONE) == 6 * whole * (9 + 2)
+    speech = 25  # 63 333 samples: 197 mel frames, 99 positions, 24.75 stacks
+    assert six_nd(shape, llm, ALONE) == 6 * (MINI_ENCODER.encoder_params + shape.projector_params + MINI_LLM.params) * (
+        speech + 5 + 12
+    )
+
+
+def test_sums_beyond_64_bits_stay_exact():
+    values = np.full(1000, 2**62 + 12345, dtype=np.int64)
+    assert exact_sum(values) == 1000 * (2**62 + 12345)
+
+
+def test_large_batches_of_large_models_do_not_overflow_by_part():
+    shape = geometry(ENCODERS["whisper-large-v3"], LLMS["Qwen2.5-7B"])
+    one = lengths([480_000], [100], [100])
+    many = Lengths(samples=one.samples.repeat(10**6), asr_tokens=one.asr_tokens.repeat(10**6),
+                   llm_tokens=one.llm_tokens.repeat(10**6))  # fmt: skip
+    training = Trains(Objective.LLM, frozenset({Part.ENCODER, Part.PROJECTOR, Part.LLM}))
+    total = sum(cost.total for cost in charged_by_part(shape, training, many).values())
+    assert total == 10**6 * int(charged(shape, training, one)[0]) > 2**63
+    assert total == exact_sum(charged(shape, training, many))
+
+
+def test_a_lora_target_that_names_no_layer_is_refused_with_the_nearest():
+    with pytest.raises(InputError, match="'q_prj' names no linear layer; did you mean 'q_proj'"):
+        geometry(MINI_ENCODER, MINI_LLM, llm_lora=LoraSpec(rank=8, alpha=16.0, targets=("q_prj",)))
+
+
+def test_parameters_of_the_projector_are_those_of_its_module():
+    shape = geometry(MINI_ENCODER, MINI_LLM, hidden=48)
+    assert shape.projector_params == sum(p.numel() for p in modules(shape, "meta").projector.parameters())
+
+
+def test_utterances_beyond_the_encoders_window_are_found():
+    shape = geometry(MINI_ENCODER, MINI_LLM)
+    fits, long_audio, long_text = [320 * 400], [320 * 401], [320]
+    batch = lengths(fits + long_audio + long_text, [5, 5, 63], [5, 5, 5])
+    assert shape.too_long(batch).tolist() == [False, True, True]
