@@ -1,0 +1,103 @@
+"""The trainer's own step, watched by torch's counter: what it executes is what `scaling.flops` says."""
+
+import numpy as np
+import pytest
+import torch
+from flop_reference import llm_module, whisper_module
+from test_flops import ATTENTION_ONLY, MINI_ENCODER, MINI_LLM, MINI_UNTIED, PRESET_STAGES, Trains, geometry
+from torch.utils.flop_counter import FlopCounterMode
+
+from scaling.asr.model import Batch, Recognizer
+from scaling.asr.projector import Projector
+from scaling.flops import charged, executed
+from scaling.geometry import Geometry
+from scaling.lengths import Lengths
+from scaling.spec import Objective, Part
+from scaling.text import TextCodec
+
+MERGED = Trains(Objective.LLM, frozenset({Part.PROJECTOR}))
+UNUSUAL = [
+    Trains(Objective.ASR, frozenset({Part.ENCODER_LORA})),
+    Trains(Objective.ASR, frozenset({Part.ASR_DECODER})),
+    Trains(Objective.LLM, frozenset({Part.LLM_LORA})),
+    Trains(Objective.LLM, frozenset({Part.ENCODER_LORA, Part.PROJECTOR})),
+    Trains(Objective.LLM, frozenset({Part.PROJECTOR, Part.LLM})),
+]
+
+
+def recognizer(shape: Geometry) -> Recognizer:
+    projector = Projector(
+        encoder_width=shape.encoder.width, stack=shape.stack, hidden=shape.hidden, llm_width=shape.llm.width, seed=0
+    )
+    asr = TextCodec(None, (), tuple(range(shape.asr_prompt_extra + 1)), 1)
+    llm = TextCodec(None, (3, 4), (5,) * (shape.llm_prompt_tokens - 1), 1)
+    return Recognizer(whisper_module(shape.encoder, "cpu"), projector, llm_module(shape.llm, "cpu"), asr, llm)
+
+
+def random_lengths(utterances: int, seed: int) -> Lengths:
+    draw = np.random.default_rng(seed)
+    return Lengths(
+        samples=draw.integers(8_000, 48_000, utterances),
+        asr_tokens=draw.integers(1, 12, utterances),
+        llm_tokens=draw.integers(1, 12, utterances),
+    )
+
+
+def batch(shape: Geometry, lengths: Lengths) -> Batch:
+    frames = shape.mel_frames(lengths)
+    return Batch(
+        mel_BMT=torch.zeros(len(lengths), shape.encoder.mel_bins, int(frames.max())),
+        frames_B=torch.from_numpy(frames),
+        asr_targets=[torch.full((int(count),), 2) for count in lengths.asr_tokens],
+        llm_targets=[torch.full((int(count),), 2) for count in lengths.llm_tokens],
+    )
+
+
+def counted_step(model: Recognizer, shape: Geometry, training: Trains, lengths: Lengths) -> int:
+    model.set_trainable(training.parts)
+    counter = FlopCounterMode(display=False)
+    with counter:
+        loss, _ = model.loss(batch(shape, lengths), training.objective)
+        loss.backward()
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("training", [*PRESET_STAGES, *UNUSUAL], ids=lambda training: "+".join(sorted(training.parts)))
+@pytest.mark.parametrize(("llm", "stack"), [(MINI_LLM, 2), (MINI_UNTIED, 3)], ids=["tied", "untied"])
+def test_a_training_step_executes_what_the_formula_says(llm, stack, training):
+    shape = geometry(MINI_ENCODER, llm, stack=stack, encoder_lora=ATTENTION_ONLY)
+    model = recognizer(shape)
+    for part, lora in ((Part.ENCODER_LORA, shape.encoder_lora), (Part.LLM_LORA, shape.llm_lora)):
+        if part in training.parts:
+            model.add_adapters(part, lora, seed=0)
+    padded = random_lengths(5, seed=1)
+    executed_flops = sum(cost.total for cost in executed(shape, training, padded).values())
+    assert counted_step(model, shape, training, padded) == executed_flops
+    alone = random_lengths(1, seed=2)
+    assert counted_step(model, shape, training, alone) == charged(shape, training, alone)[0]
+
+
+def test_an_adapter_that_no_longer_trains_is_merged_and_costs_nothing():
+    shape = geometry(MINI_ENCODER, MINI_LLM)
+    model = recognizer(shape)
+    model.add_adapters(Part.LLM_LORA, shape.llm_lora, seed=0)
+    model.merge_adapters(Part.LLM_LORA)
+    lengths = random_lengths(3, seed=3)
+    assert counted_step(model, shape, MERGED, lengths) == sum(
+        c.total for c in executed(shape, MERGED, lengths).values()
+    )
+
+
+def test_the_counter_sees_each_part_where_the_formula_puts_it():
+    shape = geometry(MINI_ENCODER, MINI_LLM)
+    model, lengths = recognizer(shape), random_lengths(4, seed=4)
+    model.set_trainable({Part.PROJECTOR})
+    counter = FlopCounterMode(display=False)
+    with counter:
+        model.loss(batch(shape, lengths), Objective.LLM)
+        seen = counter.get_flop_counts()
+    costs = executed(shape, MERGED, lengths)
+    assert sum(seen["Projector"].values()) == costs[Part.PROJECTOR].forward
+    head = 2 * int(lengths.llm_tokens.sum()) * MINI_LLM.width * MINI_LLM.vocabulary
+    assert sum(seen["Qwen2Model"].values()) + head == costs[Part.LLM].forward
+    assert sum(seen["Global"].values()) == sum(cost.forward for cost in costs.values())
