@@ -1,0 +1,367 @@
+"""Fitting a law to points: exponents searched from many starts, coefficients solved, all lanes at once.
+
+The recipe: (1) a grid over the exponents, coefficients solved in closed form at every grid point (variable projection);
+(2) the best grid point for each value of the first exponent is polished by the batched minimiser, coefficients and
+exponents together; (3) the lowest objective wins, and the fit says how many starts agreed with it and whether the
+gradient vanishes there.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from analysis.laws import Array, Exponent, Law, law_named
+from analysis.losses import LOSSES, Loss, loss_named
+from analysis.notes import Note, Status
+from analysis.solve import Minima, Problem, linear_coefficients, minimise
+from analysis.student import t_quantile
+from scaling.errors import InputError, nearest
+
+LEVEL = 0.9
+SCHEMA = 1
+# Two starts agree when their objectives differ by less than this share.
+AGREEMENT = 1e-6
+# Amplitudes at the centre of the data lie within e^+-30 of the data: the box only stops runaways.
+AMPLITUDE_BOX = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """A fitted law: parameters, the points they came from, and how far they can be trusted.
+
+    `columns` and `y` (n,) are the points in use; `weights` (n,) count each point as that many runs; `clusters` names
+    points that share luck (a trunk, a seed). `objective` is the loss summed over the points. `excluded` describes
+    points that were set aside as gross outliers. `dof` is points minus parameters.
+    """
+
+    law: Law
+    loss: Loss
+    columns: Mapping[str, Array]
+    y: Array
+    weights: Array
+    clusters: tuple[Hashable, ...] | None
+    fixed: Mapping[str, float]
+    parameters: Array
+    objective: float
+    starts: int
+    starts_agreeing: int
+    status: Status
+    warnings: tuple[Note, ...]
+    excluded: tuple[int, ...]
+
+    @property
+    def n(self) -> int:
+        """Points in use."""
+        return len(self.y)
+
+    @property
+    def dof(self) -> int:
+        """Points minus free parameters."""
+        return self.n - len(self.law.names) + len(self.fixed)
+
+    @property
+    def centre(self) -> dict[str, float]:
+        """The origin of the parameters, see `Law.centre`."""
+        return self.law.centre(self.columns)
+
+    @property
+    def theta(self) -> dict[str, float]:
+        """Parameters in natural units."""
+        return self.law.theta(self.parameters, self.centre)
+
+    @property
+    def problem(self) -> Problem:
+        """What was minimised, as one lane."""
+        return _problem(self.law, self.loss, self.columns, self.y, self.weights, self.fixed)
+
+    def predict(self, columns: Mapping[str, npt.ArrayLike]) -> Array:
+        """The curve at `columns`, shape (k,)."""
+        value, _ = self.law.evaluate(self.logs(columns), self.parameters[None, :])
+        return np.broadcast_to(value[0], np.broadcast_shapes(value[0].shape, self._length(columns))).copy()
+
+    def interval(
+        self,
+        columns: Mapping[str, npt.ArrayLike],
+        level: float = LEVEL,
+        kind: Literal["curve", "new_run"] = "curve",
+        method: str = "profile",
+    ) -> tuple[Array, Array]:
+        """Lower and upper ends (k,) for the curve, or for one new run (which adds the run-to-run noise).
+
+        Without degrees of freedom the ends are 0 and infinity. Methods: see `analysis.intervals`.
+        """
+        from analysis.intervals import interval
+
+        return interval(self, columns, level=level, kind=kind, method=method)
+
+    def logs(self, columns: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
+        """Centred logs (1, k) of new columns. Raises InputError where one is missing or not positive."""
+        centre = self.centre
+        return {name: np.log(positive(columns, name))[None, :] - centre[name] for name in self.law.columns}
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fit as JSON holds it; `from_dict` restores it exactly."""
+        return {
+            "schema": SCHEMA,
+            "law": self.law.name,
+            "loss": self.loss.name,
+            "columns": {name: list(map(float, values)) for name, values in self.columns.items()},
+            "y": self.y.tolist(),
+            "weights": self.weights.tolist(),
+            "clusters": None if self.clusters is None else list(self.clusters),
+            "fixed": dict(self.fixed),
+            "parameters": self.parameters.tolist(),
+            "objective": self.objective,
+            "starts": self.starts,
+            "starts_agreeing": self.starts_agreeing,
+            "status": self.status,
+            "warnings": [[note.code, note.message] for note in self.warnings],
+            "excluded": list(self.excluded),
+        }
+
+    @staticmethod
+    def from_dict(document: Mapping[str, Any]) -> "Fit":
+        """A stored fit. Raises InputError where it was written by another version of the schema."""
+        if document.get("schema") != SCHEMA:
+            raise InputError(f"fit: schema {document.get('schema')!r}, expected {SCHEMA}; fit the data again")
+        return Fit(
+            law=law_named(document["law"]),
+            loss=loss_named(document["loss"]),
+            columns={name: np.array(values, dtype=float) for name, values in document["columns"].items()},
+            y=np.array(document["y"], dtype=float),
+            weights=np.array(document["weights"], dtype=float),
+            clusters=None if document["clusters"] is None else tuple(document["clusters"]),
+            fixed=document["fixed"],
+            parameters=np.array(document["parameters"], dtype=float),
+            objective=document["objective"],
+            starts=document["starts"],
+            starts_agreeing=document["starts_agreeing"],
+            status=document["status"],
+            warnings=tuple(Note(code, message) for code, message in document["warnings"]),
+            excluded=tuple(document["excluded"]),
+        )
+
+    def _length(self, columns: Mapping[str, npt.ArrayLike]) -> tuple[int, ...]:
+        return np.broadcast_shapes(*(np.shape(np.atleast_1d(columns[name])) for name in self.law.columns))
+
+
+def fit(
+    law: str | Law = "power_floor",
+    columns: Mapping[str, npt.ArrayLike] | None = None,
+    y: npt.ArrayLike = (),
+    loss: str | Loss = "log_ls",
+    weights: npt.ArrayLike | None = None,
+    clusters: Sequence[Hashable] | None = None,
+    fixed: Mapping[str, float] | None = None,
+) -> Fit:
+    """Fit `law` to points.
+
+    `columns` holds the law's columns by name ({"C": flops} or {"N": parameters, "D": tokens}), `y` the errors or
+    losses, all of shape (n,) and positive. `weights` counts a point as so many runs; `clusters` labels points that
+    share luck; `fixed` holds floors or exponents at a given value. Raises InputError for wrong names, shapes or
+    values, and where there are fewer points than parameters; what is merely doubtful comes back as `status` and
+    `warnings`.
+    """
+    law = law_named(law) if isinstance(law, str) else law
+    loss = loss_named(loss) if isinstance(loss, str) else loss
+    fixed = dict(fixed or {})
+    _check_fixed(law, fixed)
+    points = {name: positive(columns or {}, name) for name in law.columns}
+    target = positive({"y": y}, "y")
+    weight = np.ones_like(target) if weights is None else positive({"weights": weights}, "weights")
+    for name, values in {**points, "weights": weight}.items():
+        if len(values) != len(target):
+            raise InputError(f"column {name}: {len(values)} values, but y has {len(target)}")
+    if clusters is not None and len(clusters) != len(target):
+        raise InputError(f"clusters: {len(clusters)} labels, but y has {len(target)}")
+    free = len(law.names) - len(fixed)
+    if len(target) < free:
+        raise InputError(f"law {law.name}: {len(target)} points cannot determine {free} parameters")
+
+    outliers = _gross_outliers(law, points, target, weight, fixed) if loss.screened else np.array([], dtype=np.intp)
+    keep = np.setdiff1d(np.arange(len(target)), outliers)
+    points = {name: values[keep] for name, values in points.items()}
+    target, weight = target[keep], weight[keep]
+    problem = _problem(law, loss, points, target, weight, fixed)
+    reached = minimise(problem, _starts(problem, fixed))
+    best = int(np.argmin(np.where(np.isfinite(reached.cost), reached.cost, np.inf)))
+    status, notes = _verdict(problem, reached, best, points, fixed)
+    notes += [_outlier_note(law, points_of(columns, law, i), float(np.ravel(y)[i])) for i in outliers]
+    return Fit(
+        law=law,
+        loss=loss,
+        columns=points,
+        y=target,
+        weights=weight,
+        clusters=None if clusters is None else tuple(clusters[i] for i in keep),
+        fixed=fixed,
+        parameters=reached.parameters[best],
+        objective=float(reached.cost[best]),
+        starts=len(reached.cost),
+        starts_agreeing=int((reached.cost <= reached.cost[best] * (1.0 + AGREEMENT) + 1e-24).sum()),
+        status=status,
+        warnings=tuple(notes),
+        excluded=tuple(int(i) for i in outliers),
+    )
+
+
+def positive(columns: Mapping[str, npt.ArrayLike], name: str) -> Array:
+    """Column `name` as floats (n,), all finite and positive. Raises InputError otherwise."""
+    if name not in columns:
+        raise InputError(f"columns: {name!r} is missing; given: {', '.join(columns) or 'none'}")
+    values = np.atleast_1d(np.asarray(columns[name], dtype=float))
+    wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0.0)))
+    if len(wrong):
+        raise InputError(f"column {name}, entry {wrong[0]}: {values[wrong[0]]}, expected a positive number")
+    return values
+
+
+def points_of(columns: Mapping[str, npt.ArrayLike] | None, law: Law, index: int) -> dict[str, float]:
+    """The columns of one point."""
+    return {name: float(np.ravel((columns or {})[name])[index]) for name in law.columns}
+
+
+def _check_fixed(law: Law, fixed: Mapping[str, float]) -> None:
+    allowed = [term.name for term in law.terms if not term.amplitude] + [exponent.name for exponent in law.exponents]
+    for name in fixed:
+        if name not in allowed:
+            raise InputError(f"fixed: {name!r} cannot be fixed in law {law.name}{nearest(name, allowed)}")
+
+
+def _problem(
+    law: Law, loss: Loss, columns: Mapping[str, Array], y: Array, weights: Array, fixed: Mapping[str, float]
+) -> Problem:
+    centre = law.centre(columns)
+    z = {name: np.log(columns[name])[None, :] - centre[name] for name in law.columns}
+    low, high = [], []
+    for term in law.terms:
+        level = float(np.log(y).mean())
+        low.append(level - AMPLITUDE_BOX if term.amplitude else 0.0)
+        high.append(level + AMPLITUDE_BOX if term.amplitude else np.inf)
+    for exponent in law.exponents:
+        ends = _locate(exponent, (exponent.low, exponent.high), z)
+        low.append(ends[0])
+        high.append(ends[1])
+    for j, name in enumerate(law.names):
+        if name in fixed:
+            low[j] = high[j] = law.parameters({**dict.fromkeys(law.names, 1.0), **fixed}, centre)[j]
+    box = (np.array(low)[None, :], np.array(high)[None, :])
+    return Problem(law=law, loss=loss, z=z, y=y[None, :], w=weights[None, :], low=box[0], high=box[1])
+
+
+def _locate(exponent: Exponent, values: tuple[float, ...], z: Mapping[str, Array]) -> Array:
+    if exponent.kind != "location":
+        return np.array(values, dtype=float)
+    smallest, largest = float(z[exponent.column].min()), float(z[exponent.column].max())
+    return smallest + np.array(values) * (largest - smallest)
+
+
+def _starts(problem: Problem, fixed: Mapping[str, float]) -> Array:
+    """The best grid point for each value of the first free exponent, coefficients solved. Shape (starts, m)."""
+    law = problem.law
+    count = len(law.terms)
+    axes = [
+        np.array([problem.low[0, count + j]]) if e.name in fixed else _locate(e, e.starts, problem.z)
+        for j, e in enumerate(law.exponents)
+    ]
+    q = np.array(list(product(*axes)))
+    x = np.hstack([np.zeros((len(q), count)), q])
+    shapes = law.shapes(problem.z, {e.name: q[:, j, None] for j, e in enumerate(law.exponents)})
+    lanes, points = len(q), problem.y.shape[1]
+    phi = np.stack([np.broadcast_to(value, (lanes, points)) for value, _ in shapes], axis=2)
+    weight = problem.w / problem.y**2 if problem.loss.log else problem.w
+    held = {k: problem.low[0, k] for k, term in enumerate(law.terms) if term.name in fixed}
+    coefficients = linear_coefficients(phi, problem.y, weight, held)
+    for k, term in enumerate(law.terms):
+        smallest = 1e-3 * float(problem.y.min())
+        x[:, k] = np.log(np.maximum(coefficients[:, k], smallest)) if term.amplitude else coefficients[:, k]
+    cost = problem.cost(np.clip(x, problem.low, problem.high))
+    first = next((j for j, axis in enumerate(axes) if len(axis) > 1), 0)
+    chosen = []
+    for value in axes[first]:
+        rows = np.flatnonzero(q[:, first] == value)
+        chosen.append(rows[np.argmin(cost[rows])])
+    starts: Array = x[np.array(chosen)]
+    return starts
+
+
+def _gross_outliers(
+    law: Law, columns: Mapping[str, Array], y: Array, weights: Array, fixed: Mapping[str, float]
+) -> npt.NDArray[np.intp]:
+    """Points so far off a least-absolute-deviation fit that noise would put one there in fewer than 1 % of tables.
+
+    The scale is the median of the largest n - p residuals (a LAD fit goes through p points), and the cut 1.5 times the
+    Bonferroni t, because that scale is itself uncertain. Never more than a fifth of the points.
+    """
+    free = len(law.names) - len(fixed)
+    dof = len(y) - free
+    if dof < 3:
+        return np.array([], dtype=np.intp)
+    problem = _problem(law, LOSSES["log_huber"], columns, y, weights, fixed)
+    reached = minimise(problem, _starts(problem, fixed), max_steps=60)
+    value, _ = law.evaluate(problem.z, reached.parameters[[np.argmin(reached.cost)]])
+    size = np.abs(np.log(y) - np.log(value[0])) * np.sqrt(weights)
+    scale = max(float(np.median(np.sort(size)[free:])) / 0.6745, 1e-9)
+    wrong = np.flatnonzero(size > 1.5 * t_quantile(1.0 - 0.005 / len(y), dof) * scale)
+    return wrong[np.argsort(-size[wrong])][: len(y) // 5]
+
+
+def _outlier_note(law: Law, point: Mapping[str, float], y: float) -> Note:
+    where = ", ".join(f"{name}={value:.4g}" for name, value in point.items())
+    return Note("outlier", f"the point at {where} with {y:.4g} is far off any {law.name} law and was set aside")
+
+
+def _verdict(
+    problem: Problem, reached: Minima, best: int, columns: Mapping[str, Array], fixed: Mapping[str, float]
+) -> tuple[Status, list[Note]]:
+    law, x = problem.law, reached.parameters[best]
+    notes: list[Note] = []
+    status: Status = "ok"
+    if law.floor and law.floor not in fixed and x[law.names.index(law.floor)] <= 1e-9 * problem.y.min():
+        notes.append(Note("floor_at_zero", "the best floor is zero: the data show no floor"))
+        status = "at_bound"
+    for name in law.columns:
+        if np.ptp(problem.z[name]) < 1e-9:
+            notes.append(
+                Note("one_value", f"all points have {name}={columns[name][0]:.4g}: its term is not identified")
+            )
+            status = "not_identified"
+    loose = _unidentified(problem, reached, best, fixed)
+    if loose:
+        notes.append(
+            Note(
+                "exponent_not_identified",
+                f"the 90 % interval of {', '.join(loose)} reaches the edge of what is searched",
+            )
+        )
+        status = "not_identified"
+    if problem.y.shape[1] - len(law.names) + len(fixed) < 1:
+        notes.append(Note("too_few_points", f"{problem.y.shape[1]} points leave no degree of freedom: no interval"))
+        status = "too_few_points"
+    if not reached.converged[best]:
+        notes.append(Note("not_converged", "the search stopped before the gradient vanished"))
+        status = "not_converged"
+    return status, notes
+
+
+def _unidentified(problem: Problem, reached: Minima, best: int, fixed: Mapping[str, float]) -> list[str]:
+    """Exponents whose 90 % profile interval reaches the edge of the box."""
+    from analysis.intervals import cut
+
+    law = problem.law
+    free = [j for j, name in enumerate(law.names) if j >= len(law.terms) and name not in fixed]
+    dof = problem.y.shape[1] - len(law.names) + len(fixed)
+    if not free or dof < 1:
+        return []
+    lanes = [(j, end) for j in free for end in (problem.low[0, j], problem.high[0, j])]
+    low, high = np.repeat(problem.low, len(lanes), 0), np.repeat(problem.high, len(lanes), 0)
+    for lane, (j, end) in enumerate(lanes):
+        low[lane, j] = high[lane, j] = end
+    held = Problem(law=law, loss=problem.loss, z=problem.z, y=problem.y, w=problem.w, low=low, high=high)
+    edges = minimise(held, np.repeat(reached.parameters[[best]], len(lanes), 0), max_steps=60)
+    inside = edges.cost <= cut(problem, reached.parameters[best], dof, LEVEL)
+    return list(dict.fromkeys(law.names[j] for (j, _), within in zip(lanes, inside, strict=True) if within))

@@ -1,0 +1,54 @@
+"""Reading curves the other way: the FLOPs at which a falling quantity passes zero."""
+
+import math
+from collections.abc import Callable
+
+# A crossing is looked for this far from the starting point; beyond it no law here has been tested by anything.
+REACH = 1e6
+FIRST_STRIDE = math.log(1.5)
+# Found to this share of the FLOPs.
+TOLERANCE = 1e-4
+
+
+def crossing(falling: Callable[[float], float], around_flops: float) -> float:
+    """The FLOPs at which `falling`, a function of FLOPs, passes from positive to negative.
+
+    0 where it is still negative REACH times below `around_flops`, infinity where it is still positive REACH times
+    above.
+
+    >>> round(crossing(lambda flops: 8.0 - flops, 1.0), 3)
+    8.0
+    >>> crossing(lambda flops: 1.0 / flops, 1.0)
+    inf
+    """
+    start = math.log(around_flops)
+    value = falling(around_flops)
+    upwards = value > 0.0
+    near, near_value = start, value
+    stride = FIRST_STRIDE if upwards else -FIRST_STRIDE
+    while True:
+        far = near + stride
+        if abs(far - start) > math.log(REACH):
+            return math.inf if upwards else 0.0
+        far_value = falling(math.exp(far))
+        if (far_value > 0.0) != upwards:
+            return math.exp(_root(falling, near, near_value, far, far_value))
+        near, near_value, stride = far, far_value, 1.7 * stride
+
+
+def _root(falling: Callable[[float], float], a: float, value_a: float, b: float, value_b: float) -> float:
+    """The root in log FLOPs between a and b, by false position with halved weights (the Illinois rule)."""
+    for _ in range(60):
+        share = value_a / (value_a - value_b) if math.isfinite(value_a - value_b) else 0.5
+        middle = a + share * (b - a)
+        value = falling(math.exp(middle))
+        if value == 0.0 or abs(b - a) <= TOLERANCE:
+            return middle
+        if (value > 0.0) == (value_b > 0.0):
+            value_a *= 0.5
+        else:
+            a, value_a = b, value_b
+        if abs(middle - b) <= TOLERANCE * 0.1:
+            return middle
+        b, value_b = middle, value
+    return b

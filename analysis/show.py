@@ -1,0 +1,97 @@
+"""Answers as the commands print them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from analysis.compare import Comparison
+from analysis.curves import Curve, Curves
+from analysis.layout import aligned, between, bullets, number, percent
+from analysis.notes import as_text
+from analysis.predict import Prediction
+from analysis.recommend import Recommendation
+
+
+def fits_document(curves: Curves) -> dict[str, Any]:
+    """What `fit --json` prints."""
+    return {"fits": [_fit_document(curve) for curve in curves.curves], "warnings": as_text(curves.notes)}
+
+
+def fits_text(curves: Curves) -> str:
+    """One line a fit, its warnings below."""
+    rows = []
+    for curve in curves.curves:
+        fit = curve.fit
+        theta = "-" if fit is None else "  ".join(f"{name}={number(value)}" for name, value in fit.theta.items())
+        law = "-" if fit is None else fit.law.name
+        agreeing = "-" if fit is None else f"{fit.starts_agreeing}/{fit.starts}"
+        rows.append([curve.label, law, theta, str(0 if fit is None else fit.n), agreeing, curve.status])
+    table = aligned(["strategy", "law", "parameters", "points", "starts agreeing", "status"], rows)
+    notes = [f"{curve.label}: {line}" for curve in curves.curves for line in as_text(curve.warnings)]
+    return table + bullets(as_text(curves.notes) + notes)
+
+
+def prediction_text(prediction: Prediction) -> str:
+    """A sentence or two, and the warnings."""
+    curve = prediction.curve
+    extrapolation = curve.extrapolation(prediction.flops)
+    return (
+        f"{curve.label} at {prediction.flops:.4g} FLOPs: CER {number(prediction.cer)}, "
+        f"{prediction.level:.0%} interval of one new run {between(prediction.interval)}, "
+        f"of the curve {between(prediction.curve_interval)}\n"
+        f"  {number(extrapolation, 3)} times the largest fitted run; status {prediction.status}"
+    ) + bullets(as_text(prediction.warnings))
+
+
+def comparisons_text(comparisons: Sequence[Comparison]) -> str:
+    """One line a strategy, then one a pair of models."""
+    every = [one for comparison in comparisons for one in (comparison, *comparison.by_model)]
+    rows = [
+        [
+            one.curve.label,
+            one.baseline.label,
+            number(one.flops),
+            percent(one.cer_reduction),
+            between(one.cer_reduction_interval, as_percent=True),
+            percent(one.flops_saved),
+            between(one.flops_saved_interval, as_percent=True),
+            one.status,
+        ]
+        for one in every
+    ]
+    header = ["strategy", "baseline", "FLOPs", "CER saved", "90% interval", "FLOPs saved", "90% interval", "status"]
+    return aligned(header, rows) + bullets(list(dict.fromkeys(line for one in every for line in as_text(one.warnings))))
+
+
+def recommendation_text(answer: Recommendation) -> str:
+    """What to do, what it will give, and the warnings."""
+    if answer.prediction is None:
+        return f"no recommendation: status {answer.status}" + bullets(as_text(answer.warnings))
+    stages = "; ".join(f"{name} {amount:.3g}" for name, amount in (answer.stage_flops or {}).items())
+    return (
+        f"spend {number(answer.flops)} FLOPs {between(answer.flops_interval)} on {answer.prediction.curve.label}\n"
+        f"  audio passed: {number(answer.audio_hours, 3)} hours; stages: {stages or 'not recorded'}\n"
+        f"  expect CER {number(answer.prediction.cer)}, 90% interval of one run {between(answer.prediction.interval)}; "
+        f"{number(answer.prediction.curve.extrapolation(answer.prediction.flops), 3)} times the largest fitted run; "
+        f"status {answer.status}"
+    ) + bullets(as_text(answer.warnings))
+
+
+def _fit_document(curve: Curve) -> dict[str, Any]:
+    fit = curve.fit
+    return {
+        "strategy": curve.strategy,
+        "encoder": curve.encoder,
+        "llm": curve.llm,
+        "law": None if fit is None else fit.law.name,
+        "formula": None if fit is None else fit.law.formula,
+        "loss": None if fit is None else fit.loss.name,
+        "theta": {} if fit is None else fit.theta,
+        "objective": None if fit is None else fit.objective,
+        "n": 0 if fit is None else fit.n,
+        "dof": None if fit is None else fit.dof,
+        "starts": 0 if fit is None else fit.starts,
+        "starts_agreeing": 0 if fit is None else fit.starts_agreeing,
+        "flops_range": [curve.smallest_flops, curve.largest_flops],
+        "status": curve.status,
+        "warnings": as_text(curve.warnings),
+    }

@@ -1,0 +1,214 @@
+"""fit, predict, compare and recommend on planted studies, through the nouns and through the command line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from planted import PLANTED, planted_cer
+from typer.testing import CliRunner
+
+from analysis.cli import app
+from analysis.compare import compare_all
+from analysis.curves import FITS_FILE, curves_of, fit_curves
+from analysis.predict import predict
+from analysis.recommend import recommend_for_cer, recommend_for_flops
+from analysis.table import read_table
+from scaling.errors import InputError
+
+FAR = 1e15
+
+
+def asked(*arguments: object) -> object:
+    """The JSON document that a command prints."""
+    result = CliRunner().invoke(app, [*map(str, arguments), "--json"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_noise_free_studies_are_predicted_beyond_their_budgets(write_study):
+    folder = write_study()
+    for strategy in PLANTED:
+        answer = asked("predict", folder, "--flops", FAR, "--strategy", strategy)
+        assert answer["cer"] == pytest.approx(planted_cer(strategy, FAR), rel=1e-7)
+        assert answer["status"] == "ok"
+        assert answer["extrapolation"] == pytest.approx(FAR / (1e11 * 10**2.5))
+        assert (answer["encoder"], answer["llm"], answer["law"]) == ("mini-s", "mini-m", "power_floor")
+
+
+def test_predictions_without_a_strategy_are_for_the_best_one_and_the_best_models(write_study):
+    answer = asked("predict", write_study(encoders=("mini-s", "mini-m")), "--flops", FAR)
+    assert (answer["strategy"], answer["encoder"]) == ("efin", "mini-m")
+    assert answer["cer"] == pytest.approx(planted_cer("efin", FAR, "mini-m"), rel=1e-7)
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say(write_study):
+    hits, new_hits = 0, 0
+    rng = np.random.default_rng(7)
+    for seed in range(60):
+        curves = fit_curves(read_table(write_study(noise=0.05, random_seed=seed, seeds=1, strategies=("efin",))))
+        answer = predict(curves.best(FAR), FAR)
+        truth = planted_cer("efin", FAR)
+        hits += answer.curve_interval[0] <= truth <= answer.curve_interval[1]
+        new = truth * np.exp(0.05 * rng.standard_normal())
+        new_hits += answer.interval[0] <= new <= answer.interval[1]
+    assert 48 <= hits <= 60  # binomial(60, 0.9): below 48 once in 300
+    assert 48 <= new_hits <= 60
+
+
+def test_comparisons_at_equal_flops_and_at_equal_error(write_study):
+    answers = {entry["strategy"]: entry for entry in asked("compare", write_study(noise=0.001), "--baseline", "joint")}
+    assert set(answers) == {"efin", "frozen_encoder"}
+    efin = answers["efin"]
+    flops = 1e11 * 10**2.5
+    assert efin["flops"] == pytest.approx(flops)
+    assert efin["cer_reduction"] == pytest.approx(
+        1 - planted_cer("efin", flops) / planted_cer("joint", flops), abs=3e-3
+    )
+    floor, amplitude, exponent = PLANTED["efin"]
+    needed = 1e11 * ((planted_cer("joint", flops) - floor) / amplitude) ** (-1 / exponent)
+    assert efin["flops_saved"] == pytest.approx(1 - needed / flops, abs=0.01)
+    for key in ("cer_reduction", "flops_saved"):
+        low, high = efin[f"{key}_interval"]
+        assert low < efin[key] < high
+    frozen = answers["frozen_encoder"]
+    assert frozen["cer_reduction"] < 0
+    assert frozen["flops_saved"] is None
+    assert any(line.startswith("not_reached") for line in frozen["warnings"])
+
+
+def test_compared_intervals_hold_the_truth_about_as_often_as_they_say(write_study):
+    flops = 1e11 * 10**2.5
+    reduction = 1 - planted_cer("efin", flops) / planted_cer("joint", flops)
+    floor, amplitude, exponent = PLANTED["efin"]
+    saved = 1 - 1e11 * ((planted_cer("joint", flops) - floor) / amplitude) ** (-1 / exponent) / flops
+    hits = np.zeros(2)
+    for seed in range(40):
+        folder = write_study(noise=0.05, random_seed=seed, seeds=1, strategies=("efin", "joint"))
+        (answer,) = compare_all(curves_of(folder), "joint")
+        hits += [low <= truth <= high for truth, (low, high) in
+                 ((reduction, answer.cer_reduction_interval), (saved, answer.flops_saved_interval))]  # fmt: skip
+    assert (hits >= 31).all()  # binomial(40, 0.9): below 31 once in 300
+    assert (hits < 80).all()
+
+
+def test_a_budget_is_spent_as_the_nearest_runs_spent_theirs(write_study):
+    answer = asked("recommend", write_study(), "--flops", FAR)
+    assert answer["strategy"] == "efin"
+    assert answer["stage_flops"] == pytest.approx({"encoder": 1e10, "projector": FAR - 1e10})
+    assert answer["audio_hours"] == pytest.approx(FAR / 1e8 / 3600)
+    assert answer["cer"] == pytest.approx(planted_cer("efin", FAR), rel=1e-7)
+
+
+def test_a_wanted_cer_names_the_flops_it_needs(write_study):
+    folder = write_study(noise=0.01)
+    curves, table = curves_of(folder), read_table(folder)
+    answer = recommend_for_cer(curves, table, 0.06)
+    floor, amplitude, exponent = PLANTED["efin"]
+    truth = 1e11 * ((0.06 - floor) / amplitude) ** (-1 / exponent)
+    assert answer.flops_interval[0] < truth < answer.flops_interval[1]
+    assert answer.flops == pytest.approx(truth, rel=0.5)
+    assert answer.prediction.cer == pytest.approx(0.06, rel=1e-3)
+
+
+def test_a_cer_below_every_floor_is_refused_with_the_floors(write_study):
+    answer = asked("recommend", write_study(), "--cer", 0.01)
+    assert answer["status"] == "not_identified"
+    assert answer["flops"] is None
+    assert "floors efin (mini-s + mini-m) 0.04" in answer["warnings"][0]
+
+
+def test_seeds_are_averaged_before_the_fit(write_study):
+    folder = write_study(seeds=3, noise=0.05)
+    (entry,) = [fit for fit in asked("fit", folder)["fits"] if fit["strategy"] == "efin"]
+    assert entry["n"] == 8
+    assert entry["starts_agreeing"] >= 1
+
+
+@pytest.mark.parametrize(("budgets", "law", "status"), [(1, None, "too_few_points"), (3, "power", "too_few_points")])
+def test_few_budgets_are_said_to_be_few(write_study, budgets, law, status):
+    folder = write_study(budgets=budgets, decades=1.0)
+    entry = asked("fit", folder)["fits"][0]
+    assert (entry["law"], entry["status"]) == (law, status)
+    answer = asked("predict", folder, "--flops", 1e13)
+    assert (answer["cer"] is None) == (law is None)
+    assert any(line.startswith("too_few_points") for line in answer["warnings"])
+
+
+def test_a_stored_fit_is_used_until_the_runs_change(write_study):
+    folder = write_study(noise=0.02)
+    asked("fit", folder, "--law", "power")
+    assert asked("predict", folder, "--flops", FAR)["law"] == "power"
+    written = (folder / FITS_FILE).read_bytes()
+    asked("predict", folder, "--flops", FAR)
+    assert (folder / FITS_FILE).read_bytes() == written
+    write_study(noise=0.03)
+    assert asked("predict", folder, "--flops", FAR)["law"] == "power"
+    assert (folder / FITS_FILE).read_bytes() != written
+
+
+def test_a_table_from_elsewhere_is_read_alike(write_study, tmp_path):
+    folder = write_study()
+    rows = [json.loads(line) for line in (folder / "runs.jsonl").read_text().splitlines()]
+    names = ("strategy", "flops", "cer")
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(["# from elsewhere", ",".join(names), *(",".join(str(row[name]) for name in names)
+                                                                     for row in rows)]))  # fmt: skip
+    entries = {entry["strategy"]: entry for entry in asked("fit", table)["fits"]}
+    for strategy, (floor, _, exponent) in PLANTED.items():
+        assert entries[strategy]["theta"]["E"] == pytest.approx(floor, rel=1e-6)
+        assert entries[strategy]["theta"]["b"] == pytest.approx(exponent, rel=1e-6)
+
+
+def test_diverged_runs_do_not_enter_and_are_named(write_study):
+    def diverge(row):
+        return {**row, "status": "diverged", "cer": 0.99} if row["seed"] == 1 and row["budget_flops"] > 1e13 else row
+
+    document = asked("fit", write_study(change=diverge))
+    assert all(entry["status"] == "ok" for entry in document["fits"])
+    assert any("status diverged" in line for line in document["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"flops": -1.0}, "flops is -1.0, expected a positive number"),
+        ({"flops": "many"}, "flops is 'many', expected a number"),
+        ({"cer": -0.1}, "cer is -0.1, expected zero or more"),
+        ({"key": "same"}, "again with another cer"),
+    ],
+)
+def test_inconsistent_rows_are_refused_with_their_line(write_study, change, message):
+    with pytest.raises(InputError) as error:
+        fit_curves(read_table(write_study(change=lambda row: {**row, **change})))
+    assert message in str(error.value)
+    assert "runs.jsonl:" in str(error.value)
+
+
+def test_wrong_names_get_the_nearest_valid_one(write_study):
+    curves = fit_curves(read_table(write_study()))
+    with pytest.raises(InputError, match="did you mean 'efin'"):
+        curves.best(FAR, strategy="efni")
+    with pytest.raises(InputError, match="did you mean 'joint'"):
+        compare_all(curves, "jiont")
+
+
+def test_recommendations_carry_the_warnings_of_their_fit(write_study):
+    folder = write_study(decades=1.0)
+    answer = recommend_for_flops(curves_of(folder), read_table(folder), 1e15)
+    codes = {note.code for note in answer.warnings}
+    assert {"narrow_range", "extrapolation_100x"} <= codes
+
+
+def test_asking_imports_neither_torch_nor_scipy_nor_pandas(write_study):
+    folder = write_study(noise=0.02)
+    curves_of(folder)
+    code = (
+        "import sys; from analysis.cli import app\n"
+        f"app(['predict', {str(folder)!r}, '--flops', '1e14', '--json'], standalone_mode=False)\n"
+        "assert not {'torch', 'scipy', 'pandas', 'transformers', 'wandb', 'matplotlib'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr
