@@ -1,0 +1,179 @@
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flop_reference import llm_config, llm_module, whisper_config, whisper_module
+from transformers import LlamaConfig, MistralConfig, Qwen2Config
+
+from scaling.errors import InputError
+from scaling.models import ENCODERS, LLMS, MINIS, EncoderDims, LlmDims, encoder_dims, find_encoder, find_llm, llm_dims
+
+PUBLISHED = {
+    "whisper-tiny": 37_760_640,
+    "whisper-base": 72_593_920,
+    "whisper-small": 241_734_912,
+    "whisper-medium": 763_857_920,
+    "whisper-large-v2": 1_543_304_960,
+    "whisper-large-v3": 1_543_490_560,
+    "whisper-large-v3-turbo": 808_878_080,
+    "Qwen2.5-0.5B": 494_032_768,
+    "Qwen2.5-1.5B": 1_543_714_304,
+    "Qwen2.5-3B": 3_085_938_688,
+    "Qwen2.5-7B": 7_615_616_512,
+    "Qwen3-0.6B": 596_049_920,
+    "Qwen3-1.7B": 1_720_574_976,
+    "Qwen3-4B": 4_022_468_096,
+    "Llama-3.2-1B": 1_235_814_400,
+    "Llama-3.2-3B": 3_212_749_824,
+    "SmolLM2-135M": 134_515_008,
+}
+"""Parameters of the published checkpoints, a tied head counted once."""
+
+MINI_LLM = replace(LLMS["Qwen2.5-0.5B"], width=32, layers=2, heads=4, kv_heads=2, head_dim=8, ffn=64, vocabulary=40)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_rows_have_the_parameters_of_the_published_checkpoints(name):
+    row = ENCODERS.get(name) or LLMS[name]
+    params = row.encoder_params + row.asr_decoder_params if isinstance(row, EncoderDims) else row.params
+    assert params == PUBLISHED[name]
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoder_rows_have_the_parameters_of_their_modules(name):
+    module, row = whisper_module(ENCODERS[name], "meta").model, ENCODERS[name]
+    assert row.encoder_params == sum(p.numel() for p in module.encoder.parameters())
+    assert row.asr_decoder_params == sum(p.numel() for p in module.decoder.parameters())
+
+
+@pytest.mark.parametrize("name", LLMS)
+def test_llm_rows_have_the_parameters_of_their_modules(name):
+    assert LLMS[name].params == sum(p.numel() for p in llm_module(LLMS[name], "meta").parameters())
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_encoder_read_from_its_config_json_is_the_row(name, tmp_path):
+    whisper_config(ENCODERS[name]).save_pretrained(tmp_path)
+    assert encoder_dims(tmp_path / "config.json") == ENCODERS[name]
+
+
+@pytest.mark.parametrize("name", LLMS)
+def test_an_llm_read_from_its_config_json_is_the_row(name, tmp_path):
+    llm_config(LLMS[name]).save_pretrained(tmp_path)
+    assert llm_dims(tmp_path / "config.json") == LLMS[name]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        LlamaConfig(vocab_size=40, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+                    num_key_value_heads=1, attention_bias=True, mlp_bias=True, head_dim=12, pad_token_id=0),
+        MistralConfig(vocab_size=40, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+                      num_key_value_heads=2, pad_token_id=0),
+        Qwen2Config(vocab_size=40, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+                    num_key_value_heads=4, tie_word_embeddings=False, pad_token_id=0),
+    ],
+    ids=lambda config: config.model_type,
+)  # fmt: skip
+def test_any_config_of_a_supported_type_gives_the_parameters_of_its_module(config, tmp_path):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    config.save_pretrained(tmp_path)
+    with torch.device("meta"):
+        module = AutoModelForCausalLM.from_config(config)
+    assert llm_dims(tmp_path / "config.json").params == sum(p.numel() for p in module.parameters())
+
+
+@pytest.fixture
+def no_hub(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("ASR_SCALING_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def save(directory: Path, dims: LlmDims = MINI_LLM, weights: bytes | None = b"weights") -> Path:
+    llm_config(dims).save_pretrained(directory)
+    if weights is not None:
+        (directory / "model.safetensors").write_bytes(weights)
+    return directory
+
+
+def test_a_shipped_row_is_found_by_name_and_by_hub_id_without_weights(no_hub):
+    by_name, by_id = find_llm("Qwen2.5-0.5B"), find_llm("Qwen/Qwen2.5-0.5B")
+    assert by_name == by_id
+    assert by_name.directory is None
+    assert by_name.hub_id == "Qwen/Qwen2.5-0.5B"
+    assert by_name.digest == find_llm("Qwen2.5-0.5B").digest != find_llm("Qwen2.5-1.5B").digest
+
+
+def test_a_directory_is_found_relative_to_the_base_and_its_config_alone_is_enough_to_price(no_hub):
+    save(no_hub / "models" / "own")
+    found = find_llm("models/own", base=no_hub)
+    assert (found.name, found.dims, found.directory) == ("own", MINI_LLM, no_hub / "models" / "own")
+    config_only = save(no_hub / "config_only", weights=None)
+    assert find_llm(str(config_only / "config.json")).dims == MINI_LLM
+    assert find_llm(str(config_only)).directory is None
+
+
+def test_the_digest_follows_the_content_and_not_the_place(no_hub):
+    first, moved = find_llm(str(save(no_hub / "a"))), find_llm(str(save(no_hub / "b")))
+    assert first.digest == moved.digest
+    assert find_llm(str(save(no_hub / "c", weights=b"others"))).digest != first.digest
+    (no_hub / "a" / "tokenizer.json").write_text("{}")
+    assert find_llm(str(no_hub / "a")).digest not in (first.digest, moved.digest)
+
+
+def test_weights_changed_in_place_change_the_digest(no_hub):
+    directory = save(no_hub / "a")
+    before = find_llm(str(directory)).digest
+    (directory / "model.safetensors").write_bytes(b"WEIGHTS")
+    os.utime(directory / "model.safetensors", ns=(1, 1))
+    assert find_llm(str(directory)).digest != before
+
+
+def test_a_model_in_the_local_hugging_face_cache_is_found_with_its_weights(no_hub):
+    for hub_id in ("Qwen/Qwen2.5-0.5B", "someone/tuned"):
+        folder = no_hub / "hub" / f"models--{hub_id.replace('/', '--')}"
+        save(folder / "snapshots" / "abc")
+        (folder / "refs").mkdir()
+        (folder / "refs" / "main").write_text("abc")
+    assert find_llm("Qwen2.5-0.5B").directory is not None
+    tuned = find_llm("someone/tuned")
+    assert (tuned.name, tuned.hub_id, tuned.dims) == ("tuned", "someone/tuned", MINI_LLM)
+
+
+def test_the_hop_length_is_the_feature_extractors(no_hub):
+    whisper_config(ENCODERS["whisper-tiny"]).save_pretrained(no_hub)
+    (no_hub / "preprocessor_config.json").write_text(json.dumps({"hop_length": 320}))
+    assert encoder_dims(no_hub / "config.json").frames_per_second == 25
+    (no_hub / "preprocessor_config.json").unlink()
+    (no_hub / "processor_config.json").write_text(json.dumps({"feature_extractor": {"hop_length": 240}}))
+    assert encoder_dims(no_hub / "config.json").hop_length == 240
+
+
+def test_every_committed_mini_is_found_with_weights(no_hub):
+    for kind, find in (("encoders", find_encoder), ("llms", find_llm)):
+        for directory in sorted((MINIS / kind).glob("*/")):
+            assert find(directory.name).directory == directory.resolve()
+
+
+def test_wrong_names_and_files_are_refused_by_name(no_hub):
+    with pytest.raises(InputError, match="did you mean 'whisper-tiny'"):
+        find_encoder("whisper-tny", no_hub)
+    (no_hub / "empty").mkdir()
+    with pytest.raises(InputError, match=r"empty holds no config\.json"):
+        find_llm("empty", no_hub)
+    (no_hub / "config.json").write_text('{"model_type": "qwen4"}')
+    with pytest.raises(InputError, match=r"model_type 'qwen4' is not supported.*did you mean 'qwen"):
+        find_llm("config.json", no_hub)
+    with pytest.raises(InputError, match="an encoder must be a Whisper-type"):
+        find_encoder("config.json", no_hub)
+    (no_hub / "config.json").write_text('{"model_type": "llama", "hidden_size": "wide"}')
+    with pytest.raises(InputError, match="hidden_size must be a whole number above 0, not 'wide'"):
+        find_llm("config.json", no_hub)
+    (no_hub / "config.json").write_text("{")
+    with pytest.raises(InputError, match="not a readable JSON file"):
+        find_llm("config.json", no_hub)
