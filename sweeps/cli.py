@@ -10,13 +10,13 @@ from scaling.console import emit, log
 
 app = typer.Typer()
 
-StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study's YAML file, or the name of a shipped one.")]
+StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study's YAML file, or a shipped study's name.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a field, for example --set budgets_flops=[1e11,1e12]."),
 ]
 LedgerOption = Annotated[
-    Path | None, typer.Option("--ledger", metavar="ROOT", help="Where trained stages are kept and shared; default: DIR.")
+    Path | None, typer.Option("--ledger", metavar="ROOT", help="Where trained stages are kept; default: DIR.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study.")]
@@ -61,9 +61,9 @@ def run(
     from sweeps.preparation import prepare
     from sweeps.running import train
     from sweeps.show import outcome_document, outcome_text, reuse_text
-    from sweeps.simulate import simulate as answer
+    from sweeps.simulate import answer, simulated_ledger
 
-    root = Ledger(ledger or out)
+    root = simulated_ledger(ledger or out) if simulate else Ledger(ledger or out)
     prepared = prepare(study, set_ or [], root)
     log(reuse_text(prepared))
     outcome = answer(prepared, out, root) if simulate else train(prepared, out, root, workers)
@@ -82,3 +82,48 @@ def status(folder: FolderArgument, as_json: JsonOption = False) -> None:
     orders = read_orders(folder)
     document = as_document(orders, survey(orders))
     emit(document, as_json=as_json, text="" if as_json else status_text(document))
+
+
+@app.command()
+def flops(
+    encoder: Annotated[str, typer.Option(help="A shipped row, a hub name, a Hugging Face directory or a config.json.")],
+    llm: Annotated[str, typer.Option(help="As --encoder.")],
+    strategy: Annotated[str, typer.Option(help="A preset strategy.")] = "efin",
+    audio_seconds: Annotated[float, typer.Option(help="Length of each utterance.")] = 5.0,
+    text_tokens: Annotated[int, typer.Option(help="Target tokens of each utterance, the end token among them.")] = 20,
+    prompt_tokens: Annotated[int, typer.Option(help="LLM positions beside speech and text.")] = 0,
+    decoder_prompt_tokens: Annotated[int, typer.Option(help="ASR decoder positions beside start token and text.")] = 0,
+    batch: Annotated[int, typer.Option(help="Utterances in the step.")] = 1,
+    beams: Annotated[int, typer.Option(help="Beams in the cost of decoding.")] = 1,
+    stack: Annotated[int | None, typer.Option(help="Encoder frames in a speech token; default: 12.5 tokens/s.")] = None,
+    projector_hidden: Annotated[
+        int | None, typer.Option(help="Width inside the projector; default: the LLM's.")
+    ] = None,
+    lora_rank: Annotated[int | None, typer.Option(help="Rank of the LLM's adapters; default: 8.")] = None,
+    lora_targets: Annotated[str | None, typer.Option(help="Adapted layers, by comma; default: all linear.")] = None,
+    budget: Annotated[float | None, typer.Option(help="FLOPs to divide over the stages.")] = None,
+    hardware: Annotated[str | None, typer.Option(help="h100-sxm, h200, a100-80g, rtx4090 or cpu.")] = None,
+    mfu: Annotated[float | None, typer.Option(help="Share of the device's peak that training reaches.")] = None,
+    usd_per_hour: Annotated[float | None, typer.Option(help="Price of a device-hour.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Price one training step, stage by stage and part by part, without weights or data."""
+    from sweeps.price import Step, price, price_text, purchase_of
+
+    step = Step(
+        encoder=encoder,
+        llm=llm,
+        strategy=strategy,
+        audio_seconds=audio_seconds,
+        text_tokens=text_tokens,
+        prompt_tokens=prompt_tokens,
+        decoder_prompt_tokens=decoder_prompt_tokens,
+        batch=batch,
+        beams=beams,
+        stack=stack,
+        hidden=projector_hidden,
+        lora_rank=lora_rank,
+        lora_targets=None if lora_targets is None else lora_targets.split(","),
+    )
+    document = price(step, budget_flops=budget, purchase=purchase_of(hardware, mfu, usd_per_hour))
+    emit(document, as_json=as_json, text="" if as_json else price_text(document))

@@ -11,7 +11,7 @@ from scaling.defaults import ENCODER_LORA, LLM_LORA, default_hidden, default_sta
 from scaling.errors import InputError
 from scaling.flops import Cost, executed, generation, six_nd
 from scaling.geometry import Geometry
-from scaling.hardware import Hardware, device_hours
+from scaling.hardware import Hardware, device_hours, find_hardware
 from scaling.lengths import SAMPLE_RATE, Lengths
 from scaling.models import find_encoder, find_llm
 from scaling.spec import Objective, Part
@@ -107,6 +107,15 @@ def price(
     if budget_flops is not None:
         document["budget"] = _budget(budget_flops, stages, step, purchase)
     return document
+
+
+def purchase_of(hardware: str | None, mfu: float | None, usd_per_hour: float | None) -> Purchase | None:
+    """A purchase on the device of that name, if one is named; raises InputError on figures without a device."""
+    if hardware is not None:
+        return Purchase(hardware=find_hardware(hardware), mfu=mfu, usd_per_hour=usd_per_hour)
+    if mfu is not None or usd_per_hour is not None:
+        raise InputError("--mfu and --usd-per-hour say something about a device: give --hardware")
+    return None
 
 
 def price_text(document: dict[str, Any]) -> str:
