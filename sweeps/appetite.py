@@ -1,12 +1,14 @@
 """What FLOPs buy: the audio and steps that a stage's FLOPs pay for, from the lengths of the training speech."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
+from scaling.errors import InputError
 from scaling.flops import charged, exact_sum
 from scaling.geometry import Geometry
 from scaling.lengths import SAMPLE_RATE, Lengths, index
-from scaling.spec import Stage
+from scaling.spec import ModelSpec, Objective, Part, Stage
 from scaling.stream import Position, Stream
 from scaling.text import asr_codec, llm_codec
 from sweeps.study import Study, StudyModel
@@ -28,26 +30,43 @@ class Appetite:
         return self.flops_per_audio_second * self.audio_seconds_per_step
 
 
-def appetites(study: Study) -> dict[tuple[int, Stage], Appetite]:
-    """By position of the model in the study and stage. Stages that differ only in FLOPs are looked at once."""
-    found: dict[tuple[int, Stage], Appetite] = {}
+Appetites = Mapping[tuple[ModelSpec, Stage], Appetite]
+
+
+def appetites(study: Study) -> Appetites:
+    """What every stage of every model of the study consumes; work that is priced alike is counted once."""
+    found: dict[tuple[ModelSpec, Stage], Appetite] = {}
     batch_seconds: dict[float, float] = {}
-    for position, model in enumerate(study.models):
+    for model in study.models:
         lengths = index(study.speech.train, encoder=model.encoder.directory, llm=model.llm.directory)
         geometry = geometry_of(study, model)
-        rates: dict[tuple[object, ...], float] = {}
+        rates: dict[tuple[Objective, frozenset[Part]], float] = {}
+        for stage in {stage for strategy in model.strategies for stage in strategy.stages}:
+            batch, work = stage.optimization.batch_audio_seconds, (stage.objective, stage.parts)
+            if batch not in batch_seconds:
+                batch_seconds[batch] = _mean_batch_seconds(lengths, batch)
+            if work not in rates:
+                rates[work] = _flops_per_audio_second(geometry, stage, lengths)
+            found[model.spec, stage] = Appetite(
+                flops_per_audio_second=rates[work], audio_seconds_per_step=batch_seconds[batch]
+            )
+    return found
+
+
+def refuse_small_budgets(study: Study, found: Appetites) -> None:
+    """Raise InputError where a stage of the smallest runs would get less than one average step."""
+    smallest = study.budgets_flops[0]
+    for model in study.models:
         for strategy in model.strategies:
             for stage in strategy.stages:
-                batch = stage.optimization.batch_audio_seconds
-                if batch not in batch_seconds:
-                    batch_seconds[batch] = _mean_batch_seconds(lengths, batch)
-                work = (stage.objective, stage.parts)
-                if work not in rates:
-                    rates[work] = _flops_per_audio_second(geometry, stage, lengths)
-                found[position, stage] = Appetite(
-                    flops_per_audio_second=rates[work], audio_seconds_per_step=batch_seconds[batch]
-                )
-    return found
+                step = found[model.spec, stage].flops_per_step
+                if stage.budget(smallest) < step:
+                    remedy = f"a budget of at least {step / stage.share:.3g}" if stage.share else "more for the stage"
+                    raise InputError(
+                        f"study {study.name!r}: budgets_flops: {smallest:.4g} leaves {stage.budget(smallest):.3g} FLOPs"
+                        f" to stage {stage.name!r} of {strategy.name} on {model.spec.encoder_name} +"
+                        f" {model.spec.llm_name}, and one step takes {step:.3g}; expected {remedy}"
+                    )
 
 
 def geometry_of(study: Study, model: StudyModel) -> Geometry:

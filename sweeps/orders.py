@@ -1,7 +1,8 @@
 """Orders: `plan.json`, all that workers, `status`, `collect` and the tracker need to know about a study.
 
     DIR/plan.json = {schema, study, session, ledger, threads, checkpoint_seconds, tracker,
-                     nodes: [keys, in working order], sources: {digest: {path, hours}}, runs: [...]}
+                     nodes: [keys, in working order], work: {key: {flops, start_flops, needs}},
+                     sources: {digest: {path, hours}}, runs: [...]}
 
 `sources` says where the models and manifests with these digests lie on this machine; `runs` holds what is known about
 each run before it is trained, with the keys of its nodes.
@@ -46,6 +47,11 @@ class Orders:
         return list(self.content["nodes"])
 
     @property
+    def work(self) -> dict[str, dict[str, Any]]:
+        """For each node its FLOPs from start to end, the position it starts at, and the nodes it needs."""
+        return dict(self.content["work"])
+
+    @property
     def runs(self) -> list[dict[str, Any]]:
         """What is known about each run beforehand, with its `nodes`."""
         return list(self.content["runs"])
@@ -56,6 +62,7 @@ def write_orders(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> Orde
     folder.mkdir(parents=True, exist_ok=True)
     for key, link in plan.nodes.items():
         ledger.add(key, {"node": node_to_json(link.node)})
+    passed = _on_the_way(plan, ledger)
     content = {
         "schema": SCHEMA,
         "study": study.name,
@@ -64,7 +71,11 @@ def write_orders(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> Orde
         "threads": study.threads,
         "checkpoint_seconds": study.checkpoint_seconds,
         "tracker": study.tracker,
-        "nodes": [*_on_the_way(plan, ledger), *plan.nodes],
+        "nodes": [*passed, *plan.nodes],
+        "work": {
+            **{key: _work(node) for key, node in passed.items()},
+            **{key: _work(link.node) for key, link in plan.nodes.items()},
+        },
         "sources": _sources(study),
         "runs": _runs(study, plan),
     }
@@ -84,32 +95,40 @@ def read_orders(folder: Path) -> Orders:
     return Orders(folder, Ledger(Path(content["ledger"])), content)
 
 
-def finished_positions(ledger: Ledger, wanted: set[str]) -> TrunkPositions:
-    """Finished trunk nodes of other studies on the trunks `wanted`, from where this one may go on."""
+def finished_elsewhere(ledger: Ledger, plan: Plan) -> TrunkPositions:
+    """Finished nodes of other studies on the trunks of this plan, from where it may go on."""
+    trunks = {link.trunk for link in plan.nodes.values()}
     found: dict[str, dict[int, str]] = {}
     stages = ledger.root / "stages"
-    for folder in sorted(stages.iterdir()) if stages.is_dir() else ():
-        result = ledger.result(folder.name)
-        if result is None or not result["checkpoint"]:
-            continue
-        node = _node(ledger, folder.name)
-        if node.cooldown_from_flops is None and (trunk := node.trunk) in wanted:
-            found.setdefault(trunk, {})[node.until_flops] = folder.name
+    for folder in stages.iterdir() if stages.is_dir() else ():
+        result = None if folder.name in plan.nodes else ledger.result(folder.name)
+        if result is not None and result["checkpoint"]:
+            node = _node(ledger, folder.name)
+            if node.cooldown_from_flops is None and (trunk := node.trunk) in trunks:
+                found.setdefault(trunk, {})[node.until_flops] = folder.name
     return found
 
 
-def _on_the_way(plan: Plan, ledger: Ledger) -> list[str]:
+def _work(node: StageNode) -> dict[str, Any]:
+    return {
+        "flops": node.until_flops - node.start_flops,
+        "start_flops": node.start_flops,
+        "needs": [key for key in (node.parent, node.start) if key is not None],
+    }
+
+
+def _on_the_way(plan: Plan, ledger: Ledger) -> dict[str, StageNode]:
     """Unfinished nodes from which the ledger's nodes of this plan start, though no run of the plan ends there.
 
     An earlier, larger plan has entered them. They lie on the way: training through them costs nothing more.
     """
-    found: list[str] = []
+    found: dict[str, StageNode] = {}
     for key, link in plan.nodes.items():
         start = None if ledger.done(key) or link.node.start is None else _node(ledger, key).start
         while start is not None and start not in plan.nodes and start not in found and not ledger.done(start):
-            found.append(start)
-            start = _node(ledger, start).start
-    return list(reversed(found))
+            found[start] = _node(ledger, start)
+            start = found[start].start
+    return dict(reversed(found.items()))
 
 
 def _node(ledger: Ledger, key: str) -> StageNode:

@@ -1,0 +1,247 @@
+"""Workers on this machine: started, watched, restarted, stopped. They pull their work from the ledger themselves."""
+
+import ctypes
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from scaling.console import log
+from scaling.errors import InputError
+from scaling.ledger import Attempt, read_json
+from sweeps.orders import Orders
+
+POLL_SECONDS = 0.2
+"""How often the workers are looked at: a dead one is noticed well within two seconds."""
+
+DEATHS_PER_NODE = 3
+"""A node whose worker died so many times has failed: more often than by chance, and cheap enough to have tried."""
+
+BACK_OFF_SECONDS = (0.5, 2.0, 8.0, 30.0)
+"""Pause before a worker that died is started again, by its deaths in a row: what killed it may pass."""
+
+DEATHS_IN_A_ROW = 6
+"""A worker that dies so often without living for `HEALTHY_SECONDS` is given up."""
+
+HEALTHY_SECONDS = 60.0
+"""Living so long, a worker has imported everything and trained: an earlier death was not its start's fault."""
+
+STOP_SECONDS = 60.0
+"""Workers get this long to save a checkpoint when asked to stop (assumption: 10 GB at 200 MB/s)."""
+
+TRAINER_NEEDS = ("torch", "transformers", "peft", "safetensors")
+
+BAD_INPUT = 2
+"""A worker's exit code for a user's mistake: starting it again would end the same way."""
+
+Command = Sequence[str]
+
+
+def default_workers(threads: int) -> int:
+    """As many workers as this machine has cores for, at `threads` each."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // threads)
+
+
+def trainer(orders: Orders) -> Command:
+    """The command of this project's own worker. Raises InputError where what it needs is not installed."""
+    missing = [name for name in TRAINER_NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(f"training needs {', '.join(missing)}: pip install 'asr-scaling[train]'")
+    return worker_command([sys.executable, "-m", "scaling.asr"], orders)
+
+
+def worker_command(program: Command, orders: Orders) -> Command:
+    """The command line of any worker: a program that takes --ledger and --plan."""
+    return [*program, "--ledger", str(orders.ledger.root), "--plan", str(orders.path)]
+
+
+@dataclass(slots=True)
+class Worker:
+    """One slot: a process, and how often it has died in a row."""
+
+    number: int
+    process: subprocess.Popen[bytes] | None = None
+    born: float = 0.0
+    deaths: int = 0
+    not_before: float = 0.0
+    finished: bool = False
+
+
+@dataclass(slots=True)
+class Crew:
+    """The workers of one invocation. `deaths` counts workers lost at each node."""
+
+    orders: Orders
+    command: Command
+    workers: list[Worker]
+    deaths: Counter[str] = field(default_factory=Counter)
+    stopping: bool = False
+
+    def start(self) -> None:
+        """Start every worker that is due."""
+        for worker in self.workers:
+            due = worker.process is None and not worker.finished and time.monotonic() >= worker.not_before
+            if due and not self.stopping:
+                worker.process = _spawn(self.orders, self.command, worker.number)
+                worker.born = time.monotonic()
+
+    def reap(self) -> None:
+        """Take note of workers that ended."""
+        for worker in self.workers:
+            if worker.process is not None and (code := worker.process.poll()) is not None:
+                process, worker.process = worker.process, None
+                self._ended(worker, process.pid, code)
+
+    def working(self) -> bool:
+        """Whether any worker is at work or will be started again."""
+        return any(worker.process is not None or not (worker.finished or self.stopping) for worker in self.workers)
+
+    def stop(self, number: int) -> None:
+        """Pass a signal on to every worker; none is started any more."""
+        self.stopping = True
+        for worker in self.workers:
+            if worker.process is not None:
+                _signal(worker.process, number)
+
+    def _ended(self, worker: Worker, pid: int, code: int) -> None:
+        if code == 0 or self.stopping:
+            worker.finished = True
+            return
+        if code == BAD_INPUT:
+            self.stop(signal.SIGTERM)
+            raise InputError(f"worker {worker.number}: {_last_line(_log_path(self.orders, worker.number))}")
+        self._blame(pid, code)
+        if time.monotonic() - worker.born >= HEALTHY_SECONDS:
+            worker.deaths = 0
+        pause = BACK_OFF_SECONDS[min(worker.deaths, len(BACK_OFF_SECONDS) - 1)]
+        worker.deaths += 1
+        if worker.deaths >= DEATHS_IN_A_ROW:
+            worker.finished = True
+            last = _last_line(_log_path(self.orders, worker.number))
+            log(f"worker {worker.number} died {worker.deaths} times in a row ({_reason(code)}: {last}); given up")
+            return
+        worker.not_before = time.monotonic() + pause
+        log(f"worker {worker.number} died ({_reason(code)}); starting it again in {pause:g} s")
+
+    def _blame(self, pid: int, code: int) -> None:
+        """Count the death at the node it happened at; a node that keeps killing its workers has failed."""
+        attempt = _held_by(self.orders, pid)
+        if attempt is None:
+            return
+        self.deaths[attempt.key] += 1
+        if self.deaths[attempt.key] >= DEATHS_PER_NODE:
+            cause = f"its worker died {self.deaths[attempt.key]} times, last: {_reason(code)}"
+            attempt.fail("error", cause, session=self.orders.session)
+
+
+def run_workers(orders: Orders, command: Command, *, workers: int, watch: Callable[[], None]) -> int | None:
+    """Work through the orders with `workers` processes; the signal that stopped them, or None when nothing was left.
+
+    `watch` is called between looks at the workers. A second signal kills what has not stopped yet.
+    Raises InputError where a worker finds a user's mistake.
+    """
+    crew = Crew(orders, command, [Worker(number) for number in range(workers)])
+    with _signals() as received:
+        try:
+            while True:
+                crew.start()
+                crew.reap()
+                if received and not crew.stopping:
+                    log(f"stopping {workers} workers; a second signal kills them")
+                    crew.stop(received[0])
+                if not crew.working() or len(received) > 1:
+                    return received[0] if received else None
+                watch()
+                time.sleep(POLL_SECONDS)
+        finally:
+            _end(crew, patient=len(received) < 2)
+
+
+def _end(crew: Crew, *, patient: bool) -> None:
+    processes = [worker.process for worker in crew.workers if worker.process is not None]
+    deadline = time.monotonic() + (STOP_SECONDS if patient else 0.0)
+    for process in processes:
+        _signal(process, signal.SIGTERM)
+    for process in processes:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, deadline - time.monotonic()))
+        _signal(process, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM instead of dying of them."""
+    received: list[int] = []
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+
+    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _spawn(orders: Orders, command: Command, number: int) -> subprocess.Popen[bytes]:
+    threads = str(orders.content["threads"])
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    path = _log_path(orders, number)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            env={**os.environ, **dict.fromkeys(names, threads)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # a process group of its own: Ctrl-C reaches the launcher alone, which passes it on
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        )
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the launcher dies, however it dies: no worker is left behind unseen."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def _held_by(orders: Orders, pid: int) -> Attempt | None:
+    """The unfinished attempt whose lease names the process, if any."""
+    for key in orders.nodes:
+        attempts = [] if orders.ledger.done(key) else orders.ledger.attempts(key)
+        lease = attempts[-1].folder / "lease.json" if attempts else None
+        if lease is not None and lease.exists() and read_json(lease)["pid"] == pid and not attempts[-1].failure():
+            return attempts[-1]
+    return None
+
+
+def _log_path(orders: Orders, number: int) -> Path:
+    return orders.folder / "logs" / f"worker-{number}.log"
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text("utf-8", errors="replace").split("\n")
+    return next((line.removeprefix("error: ") for line in reversed(lines) if line.strip()), "no message")
+
+
+def _reason(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    return f"killed by {signal.Signals(-code).name}"

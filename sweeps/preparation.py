@@ -1,0 +1,38 @@
+"""From a study's text to a plan that may be started: one path for `plan` and `run`, so what is shown is what runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scaling.ledger import Ledger
+from sweeps.appetite import Appetites, appetites, refuse_small_budgets
+from sweeps.grid import enumerate_runs
+from sweeps.orders import finished_elsewhere
+from sweeps.plan import Plan, plan_runs
+from sweeps.study import Study, load_study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A study, its plan, what its stages consume, and which of its nodes are finished already."""
+
+    study: Study
+    plan: Plan
+    appetites: Appetites
+    done: frozenset[str]
+
+    @property
+    def reused_runs(self) -> int:
+        """Runs that are finished already."""
+        return sum(run.nodes[-1] in self.done for run in self.plan.runs)
+
+
+def prepare(argument: str, overrides: Sequence[str], ledger: Ledger | None) -> Prepared:
+    """Load, check and plan a study against what `ledger` holds. Raises InputError; writes nothing but caches."""
+    study = load_study(argument, overrides)
+    eaten = appetites(study)
+    refuse_small_budgets(study, eaten)
+    plan = plan_runs(enumerate_runs(study))
+    done = frozenset(key for key in plan.nodes if ledger is not None and ledger.done(key))
+    if ledger is not None and (elsewhere := finished_elsewhere(ledger, plan)):
+        plan = plan_runs(enumerate_runs(study), elsewhere)
+    return Prepared(study=study, plan=plan, appetites=eaten, done=done)

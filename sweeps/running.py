@@ -1,0 +1,131 @@
+"""One invocation of `run`: enter the plan into the ledger, start workers, follow them, and tell what came of it."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaling.console import log
+from scaling.errors import InputError
+from scaling.ledger import Ledger
+from sweeps.collect import Collector, Row
+from sweeps.launchers.local import default_workers, run_workers, trainer
+from sweeps.orders import Orders, write_orders
+from sweeps.preparation import Prepared
+from sweeps.status import NodeStatus, State, Survey, survey
+
+LOOK_SECONDS = 1.0
+"""How often the ledger is looked at; collecting costs nothing where nothing is new."""
+
+REPORT_SECONDS = 5.0
+"""How often a line of progress is printed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an invocation left: the table's rows, the state of every node, the signal that stopped it, if any."""
+
+    rows: list[Row]
+    survey: Survey
+    stopped_by: int | None
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every run is there, 1 when one failed, 128 + the signal's number when stopped."""
+        if self.stopped_by is not None:
+            return 128 + self.stopped_by
+        return 0 if all(state is State.DONE for state in self.survey.runs.values()) else 1
+
+
+def train(prepared: Prepared, folder: Path, ledger: Ledger, workers: int | None) -> Outcome:
+    """Train what is missing on this machine. Raises InputError, before anything is written, where it cannot begin."""
+    refuse_missing_weights(prepared)
+    count = workers or default_workers(prepared.study.threads)
+    orders = write_orders(prepared.study, prepared.plan, folder, ledger)
+    command = trainer(orders)
+    follower = Follower(orders)
+    stopped_by = None if follower.survey.finished else run_workers(orders, command, workers=count, watch=follower.look)
+    return follower.finish(stopped_by)
+
+
+def refuse_missing_weights(prepared: Prepared) -> None:
+    """Raise InputError where a model of the study has dimensions but no weights on this machine."""
+    for model in prepared.study.models:
+        for found in (model.encoder, model.llm):
+            if found.directory is None:
+                raise InputError(
+                    f"study {prepared.study.name!r}: {found.name} has no weights on this machine; expected a directory"
+                    f" with weights, or the model in the local Hugging Face cache ({found.hub_id})"
+                )
+
+
+class Follower:
+    """Looks at the ledger while workers work: keeps the table fresh and prints progress."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self._collector = Collector(orders)
+        self._began = time.monotonic()
+        self._next_look = self._next_report = 0.0
+        self.survey = survey(orders)
+        self._at_first = self.survey.done_flops
+
+    def look(self) -> None:
+        """Called often; looks and prints when it is time to."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        done = len(self.survey.in_state(State.DONE))
+        self._survey()
+        if len(self.survey.in_state(State.DONE)) > done:
+            self._collector.collect()
+        if now >= self._next_report:
+            log(self._progress(now - self._began))
+            self._next_report = now + REPORT_SECONDS
+        self._next_look = now + LOOK_SECONDS
+
+    def finish(self, stopped_by: int | None) -> Outcome:
+        """Write the table a last time, and name what failed and what waits for it."""
+        self._survey()
+        rows = self._collector.collect()
+        for key in self.survey.in_state(State.FAILED):
+            log(f"failed: {describe(self._orders, key)}: {self.survey.nodes[key].cause}")
+        for key in self.survey.in_state(State.BLOCKED):
+            log(f"blocked: {describe(self._orders, key)} {self.survey.nodes[key].cause}")
+        return Outcome(rows=rows, survey=self.survey, stopped_by=stopped_by)
+
+    def _survey(self) -> None:
+        known: dict[str, NodeStatus] = dict(self.survey.nodes)
+        self.survey = survey(self._orders, known=known)
+
+    def _progress(self, seconds: float) -> str:
+        found = self.survey
+        trained = found.done_flops - self._at_first
+        eta = found.remaining_flops * seconds / trained if trained > 0 else None
+        nodes, runs = found.nodes.values(), found.runs.values()
+        return (
+            f"{sum(state is State.DONE for state in runs)}/{len(runs)} runs,"
+            f" {sum(node.state is State.DONE for node in nodes)}/{len(nodes)} nodes,"
+            f" {len(found.in_state(State.RUNNING))} running,"
+            f" {found.done_flops / found.total_flops:.0%} of FLOPs, {found.remaining_flops:.2e} to go,"
+            f" ETA {'unknown' if eta is None else duration(eta)}"
+        )
+
+
+def describe(orders: Orders, key: str) -> str:
+    """A node in words: the stage and position, and a run that needs it."""
+    node = orders.ledger.stage(key)["node"]
+    users = [run for run in orders.runs if key in run["nodes"]][:1]
+    where = "".join(f" of {run['strategy']} on {run['encoder']} + {run['llm']}, seed {run['seed']}" for run in users)
+    return f"{key} (stage {node['stage']['name']!r} to {node['until_flops']:.3g} FLOPs{where})"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(42), duration(150), duration(9000), duration(1e6)
+    ('42 s', '2.5 min', '2.5 h', '11.6 d')
+    """
+    for unit, length, largest in (("s", 1, 100), ("min", 60, 100 * 60), ("h", 3600, 48 * 3600)):
+        if seconds < largest:
+            return f"{seconds / length:.0f} s" if unit == "s" else f"{seconds / length:.1f} {unit}"
+    return f"{seconds / 86400:.1f} d"

@@ -1,0 +1,197 @@
+"""Plans, outcomes and states as documents and as text for people."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from scaling.ledger import Ledger
+from sweeps.bill import Bill, bill
+from sweeps.plan import Plan, PlannedRun
+from sweeps.preparation import Prepared
+from sweeps.running import Outcome, duration
+from sweeps.status import State
+
+SHOWN_RUNS = 60
+"""Lines of runs a terminal is given; --json has them all."""
+
+
+def plan_document(prepared: Prepared, ledger: Ledger | None) -> dict[str, Any]:
+    """What `plan --json` prints."""
+    plan, study = prepared.plan, prepared.study
+    costs = bill(prepared, ledger)
+    return {
+        "schema": "asr-scaling/plan-report-1",
+        "study": study.name,
+        "n_runs": len(plan.runs),
+        "n_nodes": len(plan.nodes),
+        "reused": {"runs": prepared.reused_runs, "nodes": len(prepared.done)},
+        "new": {"runs": len(plan.runs) - prepared.reused_runs, "nodes": len(plan.nodes) - len(prepared.done)},
+        **_costs(costs),
+        "data": _data(prepared),
+        "runs": [_run(prepared, run) for run in plan.runs],
+        "nodes": [_node(plan, key, key in prepared.done) for key in plan.nodes],
+    }
+
+
+def plan_text(document: dict[str, Any]) -> str:
+    """A plan for people."""
+    runs = document["runs"]
+    lines = [
+        f"study {document['study']}: {document['n_runs']} runs, {document['n_nodes']} stage nodes",
+        "",
+        f"{'strategy':<22}{'encoder + LLM':<34}{'seed':>5}{'FLOPs':>11}{'audio h':>9}{'epochs':>8}  {'steps by stage'}",
+    ]
+    for run in runs[:SHOWN_RUNS]:
+        steps = ", ".join(f"{stage['name']} {stage['steps']:.0f}" for stage in run["stages"])
+        lines.append(
+            f"{run['strategy']:<22}{run['encoder'] + ' + ' + run['llm']:<34}{run['seed']:>5}"
+            f"{run['budget_flops']:>11.3g}{run['audio_hours']:>9.2f}{run['epochs']:>8.2f}  {steps}"
+            + ("  (done)" if run["done"] else "")
+        )
+    if len(runs) > SHOWN_RUNS:
+        lines.append(f"... and {len(runs) - SHOWN_RUNS} more (--json lists all)")
+    data = document["data"]
+    lines += [
+        "",
+        f"training speech: {data['train_hours']:.2f} h, {data['train_utterances']} utterances; dev"
+        f" {data['dev_utterances']}, test {sum(data['test_utterances'].values())}",
+        f"charged {document['charged_flops']:.3e} FLOPs, spent {document['spent_flops']:.3e}"
+        f" ({document['spent_over_charged']:.0%}: shared stages are trained once)",
+        f"to train now: {document['to_spend_flops']:.3e} FLOPs, {duration(3600 * document['worker_hours'])} of one"
+        f" worker at {document['speed']['flops_per_second']:.2e} FLOP/s ({document['speed']['source']})",
+        _reuse(document),
+    ]
+    return "\n".join(lines)
+
+
+def reuse_text(prepared: Prepared) -> str:
+    """One line on what exists already."""
+    runs, nodes, done = len(prepared.plan.runs), len(prepared.plan.nodes), len(prepared.done)
+    reused = prepared.reused_runs
+    return f"runs: {reused} reused, {runs - reused} new; stage nodes: {done} reused, {nodes - done} new"
+
+
+def outcome_document(outcome: Outcome, folder: Path) -> dict[str, Any]:
+    """What `run --json` prints."""
+    counts = Counter(outcome.survey.runs.values())
+    nodes = outcome.survey.nodes
+    return {
+        "schema": "asr-scaling/outcome-1",
+        "folder": str(folder),
+        "table": str(folder / "runs.jsonl"),
+        "runs": {state.value: counts[state] for state in State},
+        "stopped_by": outcome.stopped_by,
+        "failed": [{"node": key, "cause": nodes[key].cause} for key in outcome.survey.in_state(State.FAILED)],
+        "blocked": [{"node": key, "cause": nodes[key].cause} for key in outcome.survey.in_state(State.BLOCKED)],
+        "rows": outcome.rows,
+    }
+
+
+def outcome_text(document: dict[str, Any]) -> str:
+    """The table of an invocation for people."""
+    lines = [f"{'strategy':<22}{'encoder + LLM':<34}{'seed':>5}{'FLOPs':>11}{'CER':>9}{'dev CER':>9}"]
+    for row in document["rows"]:
+        known = [row["cer"], row["dev_cer"]]
+        scores = [f"{row['status']:>9}" if value is None else f"{value:>9.4f}" for value in known]
+        models = f"{row['encoder']} + {row['llm']}"
+        lines.append(
+            f"{row['strategy']:<22}{models:<34}{row['seed']:>5}{row.get('flops', row['budget_flops']):>11.3g}"
+            + "".join(scores)
+        )
+    runs = ", ".join(f"{count} {state}" for state, count in document["runs"].items() if count)
+    lines += ["", f"runs: {runs}; table: {document['table']}"]
+    return "\n".join(lines)
+
+
+def status_text(document: dict[str, Any]) -> str:
+    """The state of a study for people."""
+
+    def counted(kind: str) -> str:
+        return ", ".join(f"{count} {state}" for state, count in document[kind].items() if count) or "none"
+
+    total = document["total_flops"]
+    eta = document["eta_seconds"]
+    lines = [
+        f"study {document['study']}: runs: {counted('runs')}; stage nodes: {counted('nodes')}",
+        f"{document['done_flops']:.3e} of {total:.3e} FLOPs ({document['done_flops'] / total:.0%}),"
+        f" {document['remaining_flops']:.3e} to go" + ("" if eta is None else f", ETA {duration(eta)}"),
+    ]
+    lines += [
+        f"running  {node['node']}  {node['flops']:.3e} of {node['total_flops']:.3e} FLOPs"
+        for kind in ("running", "failed", "blocked"):
+        lines += [f"{kind:<9}{node['node']}  {_detail(node)}" for node in document[kind]]
+    return "\n".join(lines)
+
+
+def _detail(node: dict[str, Any]) -> str:
+    return node["cause"] if "cause" in node else f"{node['flops']:.3e} of {node['total_flops']:.3e} FLOPs"
+
+
+def _costs(costs: Bill) -> dict[str, Any]:
+    return {
+        "charged_flops": costs.charged_flops,
+        "spent_flops": costs.spent_flops,
+        "spent_over_charged": costs.spent_over_charged,
+        "to_spend_flops": costs.spent_flops - costs.reused_flops,
+        "audio_hours": costs.audio_hours,
+        "steps": costs.steps,
+        "worker_hours": costs.worker_hours,
+        "speed": {"flops_per_second": costs.speed.flops_per_second, "source": costs.speed.source},
+    }
+
+
+def _data(prepared: Prepared) -> dict[str, Any]:
+    speech = prepared.study.speech
+    return {
+        "train_hours": speech.train.hours,
+        "train_utterances": len(speech.train),
+        "dev_utterances": len(speech.dev),
+        "test_utterances": {name: len(test) for name, test in speech.tests},
+        "skipped": dict(speech.train.skipped),
+    }
+
+
+def _run(prepared: Prepared, run: PlannedRun) -> dict[str, Any]:
+    spec = run.spec
+    stages: list[dict[str, Any]] = []
+    for stage in spec.strategy.stages:
+        appetite = prepared.appetites[spec.model, stage]
+        flops = stage.budget(spec.budget_flops)
+        seconds = flops / appetite.flops_per_audio_second
+        steps = seconds / appetite.audio_seconds_per_step
+        stages.append({"name": stage.name, "flops": flops, "audio_hours": seconds / 3600, "steps": steps})
+    hours = sum(stage["audio_hours"] for stage in stages)
+    return {
+        "key": run.key,
+        "strategy": spec.strategy.name,
+        "encoder": spec.model.encoder_name,
+        "llm": spec.model.llm_name,
+        "budget_flops": spec.budget_flops,
+        "seed": spec.seed,
+        "stages": stages,
+        "audio_hours": hours,
+        "epochs": hours / prepared.study.speech.train.hours,
+        "nodes": list(run.nodes),
+        "done": run.nodes[-1] in prepared.done,
+    }
+
+
+def _node(plan: Plan, key: str, done: bool) -> dict[str, Any]:
+    link = plan.nodes[key]
+    return {
+        "key": key,
+        "stage": link.node.stage.name,
+        "until_flops": link.node.until_flops,
+        "flops": link.flops,
+        "parent": link.node.parent,
+        "start": link.node.start,
+        "final": link.node.final,
+        "done": done,
+    }
+
+
+def _reuse(document: dict[str, Any]) -> str:
+    reused, new = document["reused"], document["new"]
+    return (
+        f"runs: {reused['runs']} reused, {new['runs']} new; stage nodes: {reused['nodes']} reused, {new['nodes']} new"
+    )

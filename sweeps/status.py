@@ -1,0 +1,177 @@
+"""What is done, running, waiting, blocked and failed, from the ledger alone."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from scaling.ledger import Attempt
+from sweeps.orders import Orders
+
+TAIL_BYTES = 8192
+"""Of an events file: holds the newest progress event, whatever else was logged after it."""
+
+
+class State(StrEnum):
+    """Where a node or a run stands."""
+
+    DONE = "done"
+    RUNNING = "running"
+    WAITING = "waiting"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStatus:
+    """One node. `flops` of `total_flops` are trained; `cause` says why it failed or what blocks it."""
+
+    state: State
+    flops: int
+    total_flops: int
+    seconds: float
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """Every node of a study, and its runs by state."""
+
+    nodes: Mapping[str, NodeStatus]
+    runs: Mapping[str, State]
+
+    @property
+    def done_flops(self) -> int:
+        """FLOPs trained, shared nodes counted once."""
+        return sum(node.flops for node in self.nodes.values())
+
+    @property
+    def total_flops(self) -> int:
+        """FLOPs of the study's bill."""
+        return sum(node.total_flops for node in self.nodes.values())
+
+    @property
+    def lost_flops(self) -> int:
+        """FLOPs that will not be trained, because a node failed."""
+        lost = (State.FAILED, State.BLOCKED)
+        return sum(node.total_flops - node.flops for node in self.nodes.values() if node.state in lost)
+
+    @property
+    def remaining_flops(self) -> int:
+        """FLOPs still to train."""
+        return self.total_flops - self.done_flops - self.lost_flops
+
+    def in_state(self, state: State) -> list[str]:
+        """Keys of the nodes in `state`."""
+        return [key for key, node in self.nodes.items() if node.state is state]
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left that could be done."""
+        return not any(node.state in (State.RUNNING, State.WAITING) for node in self.nodes.values())
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds of all workers now at work until nothing remains, at the rate of their nodes; None where unknown."""
+        running = [node for node in self.nodes.values() if node.state is State.RUNNING and node.seconds > 0]
+        rate = sum(node.flops / node.seconds for node in running)
+        return self.remaining_flops / rate if rate else None
+
+
+def survey(orders: Orders, *, known: Mapping[str, NodeStatus] | None = None) -> Survey:
+    """How a study stands. `known` is an earlier survey's nodes: what was done then is not looked up again."""
+    nodes: dict[str, NodeStatus] = {}
+    for key in orders.nodes:
+        before = known.get(key) if known else None
+        done = before is not None and before.state is State.DONE
+        nodes[key] = before if before is not None and done else _node(orders, key, nodes)
+    return Survey(nodes=nodes, runs={run["key"]: _run(nodes, run["nodes"]) for run in orders.runs})
+
+
+def _node(orders: Orders, key: str, others: Mapping[str, NodeStatus]) -> NodeStatus:
+    """The state of one node; nodes it needs are in `others` already."""
+    work = orders.work[key]
+    total = int(work["flops"])
+    folder = orders.ledger.folder(key)
+    if os.path.exists(folder / "result.json"):  # noqa: PTH110 (three times as fast, over thousands of nodes)
+        return NodeStatus(state=State.DONE, flops=total, total_flops=total, seconds=0.0)
+    attempts = orders.ledger.attempts(key)
+    failure = attempts[-1].failure() if attempts else None
+    if failure is not None and failure["session"] == orders.session:  # a later session tries again
+        cause = f"{failure['kind']}: {failure['cause']}"
+        return NodeStatus(state=State.FAILED, flops=0, total_flops=total, seconds=0.0, cause=cause)
+    for need in work["needs"]:
+        if need in others and others[need].state in (State.FAILED, State.BLOCKED):
+            return NodeStatus(state=State.BLOCKED, flops=0, total_flops=total, seconds=0.0, cause=f"needs {need}")
+    progress = _progress(attempts[-1].events) if attempts else {}
+    flops = min(max(int(progress.get("flops", 0)) - int(work["start_flops"]), 0), total)
+    held = bool(attempts) and attempts[-1].held()
+    seconds = _seconds(attempts[-1]) if held else 0.0
+    return NodeStatus(state=State.RUNNING if held else State.WAITING, flops=flops, total_flops=total, seconds=seconds)
+
+
+def _run(nodes: Mapping[str, NodeStatus], keys: list[str]) -> State:
+    """A run is where the least of its nodes is."""
+    states = [nodes[key].state for key in keys]
+    if all(state is State.DONE for state in states):
+        return State.DONE
+    for state in (State.FAILED, State.BLOCKED, State.RUNNING):
+        if state in states:
+            return state
+    return State.WAITING
+
+
+def _progress(events: Path) -> dict[str, Any]:
+    """The newest event of an attempt that says how far it is, or nothing."""
+    try:
+        with events.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+            lines = file.read().splitlines()
+    except FileNotFoundError:
+        return {}
+    for line in reversed(lines):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if event.get("event") in ("progress", "start"):
+            return dict(event)
+    return {}
+
+
+def _seconds(attempt: Attempt) -> float:
+    """Since the attempt began."""
+    try:
+        return max(time.time() - (attempt.folder / "lease.json").stat().st_mtime, 0.0)
+    except FileNotFoundError:
+        return 0.0
+
+
+def as_document(orders: Orders, found: Survey) -> dict[str, Any]:
+    """What `status --json` prints."""
+    return {
+        "schema": "asr-scaling/status-1",
+        "study": orders.content["study"],
+        "runs": {state.value: count for state, count in _counted(found.runs.values()).items()},
+        "nodes": {state.value: count for state, count in _counted(n.state for n in found.nodes.values()).items()},
+        "done_flops": found.done_flops,
+        "remaining_flops": found.remaining_flops,
+        "total_flops": found.total_flops,
+        "eta_seconds": found.eta_seconds,
+        "running": [
+            {"node": key, "flops": found.nodes[key].flops, "total_flops": found.nodes[key].total_flops}
+            for key in found.in_state(State.RUNNING)
+        ],
+        "failed": [{"node": key, "cause": found.nodes[key].cause} for key in found.in_state(State.FAILED)],
+        "blocked": [{"node": key, "cause": found.nodes[key].cause} for key in found.in_state(State.BLOCKED)],
+    }
+
+
+def _counted(states: Any) -> dict[State, int]:
+    counts = Counter(states)
+    return {state: counts[state] for state in State}
