@@ -74,11 +74,11 @@ HARDWARE = {
 
 
 def find_hardware(name: str) -> Hardware:
-    """The device of that name (`cpu` is one core); raises InputError naming the nearest."""
-    device = HARDWARE.get("cpu-core" if name == "cpu" else name)
-    if device is None:
+    """The device whose name is `name`, or alone begins with it (`cpu`, `h100`); InputError names the nearest."""
+    beginning = [device for device in HARDWARE.values() if name and device.name.startswith(name)]
+    if len(beginning) != 1:
         raise InputError(f"hardware {name!r} is not known{nearest(name, HARDWARE)}")
-    return device
+    return beginning[0]
 
 
 def device_hours(flops: float, hardware: Hardware, mfu: float | None = None) -> float:
