@@ -1,0 +1,43 @@
+# Every target sets up what it needs: the virtual environment is made once, and again when pyproject.toml changes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# The CPU build tested here. On a GPU machine: make venv TORCH='torch' (or the build for your CUDA version).
+TORCH ?= torch==2.13.0
+WORKERS ?= 2
+
+.PHONY: venv demo test check bench clean test-slow minis
+
+venv: $(READY)
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install -q '$(TORCH)'
+	$(BIN)/python -m pip install -q -e '.[all]' --group dev
+	touch $@
+
+demo: $(READY)  ## the main job in miniature: a real sweep on CPU, from a study file to a report
+	$(BIN)/python -m sweeps.demo --out results/demo --workers $(WORKERS)
+
+test: $(READY)  ## the tests that pass everywhere in minutes
+	$(BIN)/python -m pytest
+
+test-slow: $(READY)  ## the tests that take minutes each
+	$(BIN)/python -m pytest -m slow --override-ini='addopts=--strict-markers --strict-config -q'
+
+check: $(READY)  ## format, lint, types and import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## ratios against named baselines, in one run, to results/benchmarks/
+	for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+minis: $(READY)  ## make the small base models again, from their seeds (about half an hour on two cores)
+	$(BIN)/python -m scaling.asr.pretrain all
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis results/demo build dist *.egg-info

@@ -1,0 +1,28 @@
+"""The front door: `asr-scaling`. It mounts the verbs of the other packages and turns input errors into exit code 2."""
+
+import sys
+
+import typer
+from analysis.cli import app as analysis_app
+from sweeps.cli import app as sweeps_app
+
+from scaling.console import log
+from scaling.errors import InputError
+
+app = typer.Typer(
+    help="How low will my error be for this many FLOPs, and how should I spend them?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.registered_commands += sweeps_app.registered_commands + analysis_app.registered_commands
+
+
+def main() -> None:
+    """Run the command line; an `InputError` is one line on stderr and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        log(f"error: {error}")
+        sys.exit(2)

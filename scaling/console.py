@@ -1,0 +1,32 @@
+"""What the commands print: one JSON document or readable text on stdout, everything else on stderr."""
+
+import json
+import math
+import sys
+from typing import Any
+
+
+def emit(document: Any, *, as_json: bool, text: str) -> None:
+    """Print the result of a command: `document` as one JSON document with --json, else `text`.
+
+    NaN and infinities become null, because JSON has neither.
+    """
+    print(json.dumps(jsonable(document), ensure_ascii=False, indent=1) if as_json else text)
+
+
+def log(message: str) -> None:
+    """Print a line for people on stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def jsonable(value: Any) -> Any:
+    """`value` with mappings, sequences and numpy scalars turned into what JSON holds; non-finite numbers into None."""
+    if isinstance(value, dict):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [jsonable(item) for item in value]
+    if hasattr(value, "tolist"):
+        return jsonable(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,183 @@
+"""The strategies compared, as constants: which parts each stage trains, on which objective, with what share.
+
+They are presets, not any paper's baselines. Learning rates are a rule in the model's width, the same for every
+strategy, and are resolved when a preset meets a model; a study may replace shares and rates.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scaling.errors import InputError, nearest
+from scaling.spec import Objective, Optimization, Part, Stage, Strategy
+
+ENCODER, PROJECTOR, LLM_LORA, ASR_DECODER = Part.ENCODER, Part.PROJECTOR, Part.LLM_LORA, Part.ASR_DECODER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresetStage:
+    """A stage before it meets a model: its rates are not known yet."""
+
+    name: str
+    objective: Objective
+    parts: tuple[Part, ...]
+    share: float | None
+    flops: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """A strategy before it meets a model."""
+
+    name: str
+    stages: tuple[PresetStage, ...]
+
+
+def _asr(name: str, share: float) -> PresetStage:
+    return PresetStage(name=name, objective=Objective.ASR, parts=(ENCODER, ASR_DECODER), share=share)
+
+
+def _llm(name: str, share: float, *parts: Part) -> PresetStage:
+    return PresetStage(name=name, objective=Objective.LLM, parts=parts, share=share)
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="efin",
+            stages=(
+                _asr("encoder", 0.35),
+                _llm("projector", 0.15, PROJECTOR),
+                _llm("projector_lora", 0.5, PROJECTOR, LLM_LORA),
+            ),
+        ),
+        Preset(name="joint", stages=(_llm("joint", 1.0, ENCODER, PROJECTOR, LLM_LORA),)),
+        Preset(
+            name="frozen_encoder",
+            stages=(_llm("projector", 0.3, PROJECTOR), _llm("projector_lora", 0.7, PROJECTOR, LLM_LORA)),
+        ),
+        Preset(name="projector_only", stages=(_llm("projector", 1.0, PROJECTOR),)),
+        Preset(
+            name="projector_then_joint",
+            stages=(_llm("projector", 0.15, PROJECTOR), _llm("joint", 0.85, ENCODER, PROJECTOR, LLM_LORA)),
+        ),
+        Preset(
+            name="staged_joint",
+            stages=(
+                _llm("projector", 0.15, PROJECTOR),
+                _llm("encoder_projector", 0.35, ENCODER, PROJECTOR),
+                _llm("joint", 0.5, ENCODER, PROJECTOR, LLM_LORA),
+            ),
+        ),
+        Preset(
+            name="efin_then_joint",
+            stages=(
+                _asr("encoder", 0.3),
+                _llm("projector", 0.1, PROJECTOR),
+                _llm("projector_lora", 0.3, PROJECTOR, LLM_LORA),
+                _llm("joint", 0.3, ENCODER, PROJECTOR, LLM_LORA),
+            ),
+        ),
+        Preset(
+            name="efin_no_align",
+            stages=(_asr("encoder", 0.35), _llm("projector_lora", 0.65, PROJECTOR, LLM_LORA)),
+        ),
+    )
+}
+"""The eight presets. Their shares are an assumption, the same ratio wherever two of them have the same stages."""
+
+
+def default_rates(objective: Objective, encoder_width: int, llm_width: int) -> dict[Part, float]:
+    """Peak learning rates for AdamW by part, from the widths of the models.
+
+    Parts trained through the LLM fall with 1/width (Adam under mu-parametrisation), anchored on our minis of width 96
+    (see LOG.md). The encoder falls with 1/width^2, an assumption: it joins our minis to the rates Whisper's authors
+    recommend for fine-tuning, which fall by 8 from width 384 to 1280.
+    """
+    encoder, llm = (96 / encoder_width) ** 2, 96 / llm_width
+    if objective is Objective.ASR:
+        return {ENCODER: 2e-3 * encoder, Part.ENCODER_LORA: 4e-3 * encoder, ASR_DECODER: 2e-3 * encoder}
+    return {
+        ENCODER: 1e-3 * encoder,
+        Part.ENCODER_LORA: 2e-3 * encoder,
+        PROJECTOR: 5e-3 * llm,
+        LLM_LORA: 5e-3 * llm,
+        Part.LLM: 5e-4 * llm,
+    }
+
+
+def preset(name: str) -> Preset:
+    """The preset of that name; raises InputError naming the nearest valid one."""
+    if name not in PRESETS:
+        raise InputError(f"strategy {name!r} is not a preset{nearest(name, PRESETS)}")
+    return PRESETS[name]
+
+
+def resolve(
+    chosen: Preset,
+    *,
+    optimization: Optimization,
+    encoder_width: int,
+    llm_width: int,
+    name: str | None = None,
+    shares: Sequence[float] | None = None,
+    rates: Mapping[str, float | Mapping[str, float]] | None = None,
+) -> Strategy:
+    """A preset as a strategy for one model.
+
+    `shares` replaces the shares, one a stage. `rates` gives absolute peak rates: `{part: lr}` for every stage or
+    `{stage name: {part: lr}}` for one. Raises InputError on unknown stages or parts and on a wrong number of shares.
+    """
+    where = f"strategy {name or chosen.name!r}"
+    if shares is not None and len(shares) != len(chosen.stages):
+        raise InputError(f"{where}: shares has {len(shares)} values, {chosen.name} has {len(chosen.stages)} stages")
+    try:
+        stages = tuple(
+            Stage(
+                name=stage.name,
+                objective=stage.objective,
+                trains=_rates(stage, rates or {}, default_rates(stage.objective, encoder_width, llm_width), where),
+                share=stage.share if shares is None else shares[position],
+                flops=stage.flops if shares is None else None,
+                optimization=optimization,
+            )
+            for position, stage in enumerate(chosen.stages)
+        )
+        _check_names(rates or {}, chosen, where)
+        return Strategy(name=name or chosen.name, stages=stages)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _rates(
+    stage: PresetStage,
+    given: Mapping[str, float | Mapping[str, float]],
+    default: Mapping[Part, float],
+    where: str,
+) -> tuple[tuple[Part, float], ...]:
+    own = given.get(stage.name, {})
+    if not isinstance(own, Mapping):  # a stage named like a part ("projector"): a bare number is the part's rate
+        own = {}
+    rates = []
+    for part in sorted(stage.parts, key=list(Part).index):
+        rate = own.get(part.value, given.get(part.value))
+        if isinstance(rate, Mapping) or rate is None:
+            rate = default[part]
+        if not 0 < rate < 1:
+            raise InputError(f"{where}: stage {stage.name!r}: the rate of {part.value} must lie in (0, 1), not {rate}")
+        rates.append((part, float(rate)))
+    return tuple(rates)
+
+
+def _check_names(rates: Mapping[str, float | Mapping[str, float]], chosen: Preset, where: str) -> None:
+    parts = {part.value for stage in chosen.stages for part in stage.parts}
+    stages = {stage.name: {part.value for part in stage.parts} for stage in chosen.stages}
+    for name, value in rates.items():
+        valid = stages if isinstance(value, Mapping) else parts
+        if name not in valid:
+            raise InputError(f"{where}: rates names {name!r}, which it does not train{nearest(name, valid)}")
+        for part in value if isinstance(value, Mapping) else ():
+            if part not in stages[name]:
+                raise InputError(f"{where}: rates.{name} names {part!r}{nearest(part, stages[name])}")
