@@ -116,9 +116,7 @@ def status_text(document: dict[str, Any]) -> str:
         f"{document['done_flops']:.3e} of {total:.3e} FLOPs ({document['done_flops'] / total:.0%}),"
         f" {document['remaining_flops']:.3e} to go" + ("" if eta is None else f", ETA {duration(eta)}"),
     ]
-    lines += [
-        f"running  {node['node']}  {node['flops']:.3e} of {node['total_flops']:.3e} FLOPs"
-        for kind in ("running", "failed", "blocked"):
+    for kind in ("running", "failed", "blocked"):
         lines += [f"{kind:<9}{node['node']}  {_detail(node)}" for node in document[kind]]
     return "\n".join(lines)
 
