@@ -266,7 +266,7 @@ def _digest(text: str) -> int:
 # Voices, rates, pitches, gains, noise and band: the miniature measured in LOG.md. English is slower because a word is
 # several characters, and an encoder frame (40 ms) can end at most one.
 GENERAL_ZH = Domain(voices=tuple(f"cmn+m{n}" for n in (1, 2, 3, 4)), rates_wpm=(260, 420), noise=0.02)
-GENERAL_EN = replace(GENERAL_ZH, voices=tuple(f"en-us+m{n}" for n in (1, 2, 3, 4)), rates_wpm=(150, 230))
+GENERAL_EN = replace(GENERAL_ZH, voices=tuple(f"en-us+m{n}" for n in (1, 2, 3, 4)), rates_wpm=(120, 200))
 SHIFTED_VARIANTS = ("f1", "f2", "f3", "f4", "f5", "klatt3", "m7")
 SHIFTED_ZH = replace(
     GENERAL_ZH, voices=tuple(f"cmn+{variant}" for variant in SHIFTED_VARIANTS), noise=0.04, band_hz=(300, 3400)
