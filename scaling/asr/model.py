@@ -22,6 +22,9 @@ from scaling.asr.projector import Projector
 from scaling.spec import LoraSpec, ModelSpec, Objective, Part
 from scaling.text import TextCodec
 
+ATTENTION = "sdpa"
+"""The attention kernel of every base model: fused where the machine has it, the same function everywhere."""
+
 KEEP_IN_MEMORY_PARAMETERS = 100_000_000
 """Base models up to this size are kept and copied for each node, larger ones read again: a copy of a mini takes
 milliseconds, a second copy of a 7B model may not fit (assumption)."""
@@ -174,7 +177,7 @@ class BaseModels:
         if (kind, directory) in self.kept:
             return copy.deepcopy(self.kept[kind, directory])
         model: PreTrainedModel = loader.from_pretrained(  # type: ignore[attr-defined]
-            directory, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True, trust_remote_code=False
+            directory, dtype=torch.float32, attn_implementation=ATTENTION, local_files_only=True, trust_remote_code=False
         )
         if sum(p.numel() for p in model.parameters()) <= KEEP_IN_MEMORY_PARAMETERS:
             self.kept[kind, directory] = model

@@ -1,0 +1,182 @@
+"""The trainer against known truth: shared trunks, resumed nodes and counted FLOPs agree exactly with the plain case."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import scaling.asr.model
+import scaling.asr.node
+import torch
+from safetensors.torch import load_file
+from tiny_world import NeverStop, order, train_study, write_study
+from torch.utils.flop_counter import FlopCounterMode
+
+from scaling.asr.__main__ import work
+from scaling.asr.checkpoint import Progress
+from scaling.asr.train import rate_factor
+from scaling.ledger import Ledger, read_events
+from scaling.spec import node_from_json
+from scaling.stream import Position
+
+
+def final_weights(ledger: Ledger, key: str) -> dict[str, torch.Tensor]:
+    return load_file(ledger.folder(key) / ledger.result(key)["checkpoint"] / "weights.safetensors")
+
+
+def without_time(row: dict) -> dict:
+    kept = {name: value for name, value in row.items() if name not in ("seconds", "spent", "provenance")}
+    return kept | {"stages": [{k: v for k, v in stage.items() if k != "seconds"} for stage in row["stages"]]}
+
+
+def assert_same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+def test_a_branch_from_a_shared_trunk_is_the_lone_run_bit_for_bit(world, tmp_path):
+    shared = train_study(write_study(world, budgets_flops=[2e8, 3e8, 5e8], strategies=["joint", "efin"]), tmp_path / "a")
+    alone = train_study(write_study(world, budgets_flops=[5e8], strategies=["joint", "efin"]), tmp_path / "b")
+    for lone in alone:
+        same = next(row for row in shared if row["key"] == lone["key"])
+        assert without_time(same) == without_time(lone)
+        key = lone["nodes"][-1]
+        assert_same_weights(final_weights(Ledger(tmp_path / "a"), key), final_weights(Ledger(tmp_path / "b"), key))
+    spent = sum(Ledger(tmp_path / "a").result(key)["spent"]["flops"] for row in shared for key in set(row["nodes"]))
+    assert spent > 0
+
+
+def test_a_budget_between_two_old_ones_retrains_nothing_that_exists(world, tmp_path):
+    before = train_study(write_study(world, budgets_flops=[2e8, 5e8], strategies=["joint"]), tmp_path)
+    ledger = Ledger(tmp_path)
+    stamps = {key: (ledger.folder(key) / "result.json").stat().st_mtime_ns for row in before for key in row["nodes"]}
+    after = train_study(write_study(world, budgets_flops=[2e8, 3e8, 5e8], strategies=["joint"]), tmp_path)
+    assert [row["budget_flops"] for row in after] == [2e8, 3e8, 5e8]
+    for key, stamp in stamps.items():
+        assert (ledger.folder(key) / "result.json").stat().st_mtime_ns == stamp
+        assert len(ledger.attempts(key)) == 1
+
+
+@pytest.mark.parametrize("strategy", ["efin", "joint"])
+def test_a_node_interrupted_at_every_step_ends_as_the_uninterrupted_one(world, tmp_path, strategy):
+    study = write_study(world, strategies=[strategy], budgets_flops=[2e8])
+    plain = train_study(study, tmp_path / "plain")
+    orders = order(study, tmp_path / "broken")
+    stops = 0
+    while not all(orders.ledger.done(key) for key in orders.nodes):
+        stops += 1
+        work(orders.ledger, orders.content, StopAfter(2))
+    assert stops > 5
+    for row in plain:
+        for key in row["nodes"]:
+            assert_same_weights(final_weights(Ledger(tmp_path / "plain"), key), final_weights(orders.ledger, key))
+
+
+class StopAfter:
+    """Asked to stop when looked at so many times while training."""
+
+    def __init__(self, looks: int) -> None:
+        self._looks = looks
+
+    @property
+    def asked(self) -> bool:
+        self._looks -= 1
+        return self._looks < 0
+
+
+@pytest.mark.parametrize("strategy", ["efin", "joint"])
+@pytest.mark.parametrize("batch_audio_seconds", [1.0, 0.01], ids=["padded", "batch 1"])
+def test_flops_of_a_run_are_what_an_operation_counter_sees_in_it(
+    world, tmp_path, monkeypatch, strategy, batch_audio_seconds
+):
+    counted = 0
+    plain_train = scaling.asr.node.train
+
+    def counting_train(node, model, speech, *others):
+        nonlocal counted
+        speech.batch(range(len(speech)), torch.device("cpu"))  # features are made here: they are no model FLOPs
+        with FlopCounterMode(display=False) as counter:
+            result = plain_train(node, model, speech, *others)
+        counted += counter.get_total_flops()
+        return result
+
+    monkeypatch.setattr(scaling.asr.node, "train", counting_train)
+    monkeypatch.setattr(scaling.asr.model, "ATTENTION", "eager")  # torch counts fused attention on CPU as nothing
+    study = write_study(world, strategies=[strategy], batch_audio_seconds=batch_audio_seconds)
+    (row,) = train_study(study, tmp_path)
+    assert row["executed_flops"] == counted
+    assert (row["flops"] == counted) == (batch_audio_seconds < 1)
+
+
+def test_a_node_stops_within_one_step_of_its_budget(world, tmp_path):
+    for row in train_study(write_study(world), tmp_path):
+        for stage, key in zip(row["stages"], (stage["node"] for stage in row["stages"]), strict=True):
+            node = node_from_json(Ledger(tmp_path).stage(key)["node"])
+            largest_step = 2 * stage["flops"] / stage["steps"] + 1
+            assert 0 <= stage["flops"] - node.until_flops < largest_step
+
+
+def test_only_the_parts_of_a_stage_learn(world, tmp_path):
+    (row,) = train_study(write_study(world, strategies=["efin"]), tmp_path)
+    ledger = Ledger(tmp_path)
+    ends = [final_weights(ledger, stage["node"]) for stage in row["stages"]]
+    learnt = [
+        {
+            name.partition("/")[0]
+            for name, tensor in end.items()
+            if name not in before or not torch.equal(tensor, before[name])
+        }
+        for before, end in zip([{}, *ends], ends, strict=False)
+    ]
+    assert learnt == [{"encoder", "asr_decoder"}, {"projector"}, {"projector", "llm_lora"}]
+
+
+def test_the_rate_warms_up_stays_and_falls_as_one_minus_the_root(world, tmp_path):
+    orders = order(write_study(world, strategies=["joint"], budgets_flops=[1e9]), tmp_path)
+    nodes = [node_from_json(orders.ledger.stage(key)["node"]) for key in orders.nodes]
+    branch = next(node for node in nodes if node.cooldown_from_flops is not None)
+
+    def at(flops: float, steps: int) -> float:
+        return rate_factor(branch, Progress(int(flops), 0, steps, 0, 0.0, Position(0, 0), np.zeros(1, bool)))
+
+    assert [at(0, 0), at(0, 1), at(0, 2), at(8e8, 50)] == [pytest.approx(1 / 3), pytest.approx(2 / 3), 1, 1]
+    assert at(9e8, 60) == pytest.approx(1 - math.sqrt(0.5))
+    assert at(1e9, 70) == 0
+
+
+def test_a_loss_that_is_no_number_is_recorded_as_diverged_and_the_others_go_on(world, tmp_path):
+    rates = {"preset": "joint", "name": "wild", "rates": {"encoder": 0.999, "projector": 0.999, "llm_lora": 0.999}}
+    monkeypatch = pytest.MonkeyPatch()
+    plain = scaling.asr.model.Recognizer.loss
+
+    def poisoned(self, batch, objective):
+        loss, tokens = plain(self, batch, objective)
+        trained = [p for p in self.parameters() if p.requires_grad]
+        return (loss * math.nan if any(p.abs().max() > 3 for p in trained) else loss), tokens
+
+    monkeypatch.setattr(scaling.asr.model.Recognizer, "loss", poisoned)
+    orders = order(write_study(world, strategies=["joint", rates]), tmp_path)
+    work(orders.ledger, orders.content, NeverStop())
+    monkeypatch.undo()
+    failures = [a.failure() for key in orders.nodes for a in orders.ledger.attempts(key) if a.failure()]
+    assert [failure["kind"] for failure in failures] == ["diverged"]
+    assert "loss nan at step" in failures[0]["cause"]
+    assert sum(orders.ledger.done(key) for key in orders.nodes) == 2
+
+
+def test_hypotheses_and_errors_of_every_test_utterance_are_kept(world, tmp_path):
+    (row,) = train_study(write_study(world, strategies=["joint"]), tmp_path)
+    kept = [json.loads(line) for line in (tmp_path / "utterances" / f"{row['key']}.jsonl").read_text().splitlines()]
+    wanted = [json.loads(line)["text"] for line in (world / "test.jsonl").read_text().splitlines()]
+    assert [entry["ref"] for entry in kept] == wanted
+    assert sum(entry["errors"] for entry in kept) == row["errors"]
+    assert sum(entry["ref_chars"] for entry in kept) == row["ref_chars"] == sum(map(len, wanted))
+    assert row["cer"] == row["errors"] / row["ref_chars"]
+
+
+def test_events_tell_where_a_node_began_and_that_it_is_done(world, tmp_path):
+    (row,) = train_study(write_study(world, strategies=["joint"]), tmp_path)
+    (attempt,) = Ledger(tmp_path).attempts(row["nodes"][-1])
+    events = [event["event"] for event in read_events(attempt.events)]
+    assert (events[0], events[-1]) == ("start", "done")

@@ -1,0 +1,86 @@
+"""The smallest world the trainer runs in: tones that spell digits, untrained models of a few thousand parameters."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+import yaml
+
+from scaling.asr.__main__ import work
+from scaling.asr.minis import EncoderSize, LlmSize, new_encoder, new_llm, new_tokenizer, save
+from scaling.ledger import Ledger
+from sweeps.collect import Collector
+from sweeps.orders import Orders, write_orders
+from sweeps.preparation import prepare
+
+ENCODER = EncoderSize(name="tiny", width=16, encoder_layers=2, decoder_layers=1, heads=2)
+LLM = LlmSize(name="tiny", width=24, layers=2, heads=2)
+
+
+class NeverStop:
+    asked = False
+
+
+def write_models(folder: Path) -> None:
+    tokenizer = new_tokenizer()
+    torch.manual_seed(0)
+    save(new_encoder(ENCODER, len(tokenizer)), tokenizer, folder / "encoder")
+    save(new_llm(LLM, len(tokenizer)), tokenizer, folder / "llm")
+
+
+def write_speech(folder: Path, name: str, utterances: int, seed: int) -> None:
+    """Digit strings as tones: 80 ms a digit, its pitch says which, with a little noise."""
+    rng = np.random.default_rng(seed)
+    (folder / name).mkdir(parents=True)
+    rows = []
+    for number in range(utterances):
+        digits = rng.integers(0, 10, rng.integers(1, 6))
+        time = np.arange(int(0.08 * 16_000)) / 16_000
+        tones = np.concatenate([np.sin(2 * np.pi * (300 + 250 * digit) * time) for digit in digits])
+        audio = 0.5 * tones + 0.01 * rng.standard_normal(len(tones))
+        soundfile.write(folder / name / f"{number}.wav", audio, 16_000, subtype="PCM_16")
+        text = "".join(map(str, digits))
+        path = f"{name}/{number}.wav"
+        rows.append({"audio_filepath": path, "duration": len(audio) / 16_000, "text": text, "speaker": f"s{number % 3}"})
+    (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def write_world(folder: Path) -> Path:
+    write_models(folder)
+    for seed, (name, utterances) in enumerate({"train": 60, "dev": 8, "test": 10}.items()):
+        write_speech(folder, name, utterances, seed)
+    return folder
+
+
+def write_study(world: Path, **fields: Any) -> Path:
+    study = {
+        "name": "tiny",
+        "budgets_flops": [3e8],
+        "models": [{"encoder": "encoder", "llm": "llm"}],
+        "strategies": ["efin", "joint"],
+        "seeds": [0],
+        "data": {"train": "train.jsonl", "dev": "dev.jsonl", "test": {"clean": "test.jsonl"}},
+        "batch_audio_seconds": 1.0,
+        "warmup_steps": 3,
+        "tracker": "none",
+    }
+    path = world / f"study-{abs(hash(json.dumps(fields, sort_keys=True)))}.yaml"
+    path.write_text(yaml.safe_dump(study | fields))
+    return path
+
+
+def order(study: Path, out: Path) -> Orders:
+    """Enter the study's plan into a ledger at `out`, as `asr-scaling run` does."""
+    ledger = Ledger(out)
+    prepared = prepare(str(study), [], ledger)
+    return write_orders(prepared.study, prepared.plan, out, ledger)
+
+
+def train_study(study: Path, out: Path) -> list[dict[str, Any]]:
+    """Train every run of the study in this process; the rows of its table."""
+    orders = order(study, out)
+    assert work(orders.ledger, orders.content, NeverStop()) == 0
+    return Collector(orders).collect()
