@@ -20,6 +20,8 @@ log-mel features, the loss, gradient clipping and the optimizer: together well b
   FLOPs say what a step asks for, not how an implementation saves or wastes it.
 * An adapter exists in a stage where it trains. One that has stopped training is merged into its weight: the same
   function at no cost.
+* Rotary tables are positions, not model FLOPs. Current transformers build them element by element, so a counter sees
+  nothing; a version that writes them as an outer product would show one small matrix product more a step.
 * The base model's forward and input gradients belong to the base (`encoder`, `llm`), also where only its adapter
   trains; an adapter's own two products belong to `encoder_lora` or `llm_lora`.
 

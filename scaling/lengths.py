@@ -195,13 +195,13 @@ def _text(values: dict[str, Any], name: str, wenet_name: str, where: str) -> str
 
 def _samples(path: Path, rows: Sequence[_Row]) -> IntArray:
     """Real samples at 16 kHz of every row, -1 where the audio cannot be read; cached until an audio file changes."""
-    identity = hashlib.sha256()
+    identity = hashlib.sha256(str(path.parent.resolve()).encode())
     for row in rows:
         try:
             stat = row.audio.stat()
         except OSError as error:
             raise InputError(f"{path}: {row.id!r} names a missing audio file: {row.audio}") from error
-        identity.update(f"{row.audio.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        identity.update(f"{row.audio}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     entry = cache_dir() / "samples" / f"{identity.hexdigest()}.npy"
     return _cached(entry, lambda: [_header_samples(row.audio) for row in rows])
 

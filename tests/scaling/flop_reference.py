@@ -5,7 +5,7 @@ memory), `step` runs forward and backward with eager attention, `Counted` is wha
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -22,10 +22,45 @@ from transformers import (
     WhisperForConditionalGeneration,
 )
 
+from scaling.defaults import ENCODER_LORA, LLM_LORA
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
 from scaling.models import EncoderDims, LlmDims
-from scaling.spec import Objective, Part
+from scaling.spec import LoraSpec, Objective, Part
+from scaling.strategies import PRESETS
+
+ATTENTION_ONLY = LoraSpec(rank=4, alpha=8.0, targets=("q_proj", "v_proj"))
+
+MINI_ENCODER = EncoderDims(
+    name="mini", source="test", mel_bins=20, hop_length=320, width=24, layers=3, heads=4, ffn=40, decoder_layers=2,
+    decoder_heads=4, decoder_ffn=56, vocabulary=37, max_positions=200, max_decoder_positions=64,
+)  # fmt: skip
+MINI_LLM = LlmDims(
+    name="mini", source="test", width=32, layers=3, heads=4, kv_heads=2, head_dim=8, ffn=56, vocabulary=41, tied=True,
+    qkv_bias=True,
+)  # fmt: skip
+MINI_UNTIED = replace(MINI_LLM, tied=False, qkv_bias=False, kv_heads=1, head_dim=12)
+"""A Llama with one key head and heads that do not fill the width."""
+
+
+@dataclass(frozen=True)
+class Trains:
+    objective: Objective
+    parts: frozenset[Part]
+
+
+PRESET_STAGES = sorted(
+    {Trains(stage.objective, frozenset(stage.parts)) for preset in PRESETS.values() for stage in preset.stages},
+    key=lambda training: (training.objective, sorted(training.parts)),
+)
+
+
+def geometry(encoder: EncoderDims, llm: LlmDims, **changes: object) -> Geometry:
+    values = {
+        "stack": 4, "hidden": llm.width, "encoder_lora": ENCODER_LORA, "llm_lora": LLM_LORA, "llm_prompt_tokens": 5,
+        "asr_prompt_extra": 2,
+    }  # fmt: skip
+    return Geometry(encoder=encoder, llm=llm, **(values | changes))
 
 
 @dataclass(frozen=True)

@@ -1,53 +1,32 @@
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from flop_reference import Counted, llm_module, modules, step, whisper_module
+from flop_reference import (
+    ATTENTION_ONLY,
+    MINI_ENCODER,
+    MINI_LLM,
+    MINI_UNTIED,
+    PRESET_STAGES,
+    Counted,
+    Trains,
+    geometry,
+    llm_module,
+    modules,
+    step,
+    whisper_module,
+)
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling.defaults import ENCODER_LORA, LLM_LORA
+from scaling.defaults import LLM_LORA
 from scaling.errors import InputError
 from scaling.flops import charged, charged_by_part, exact_sum, executed, executed_batches, generation, six_nd
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
-from scaling.models import ENCODERS, LLMS, EncoderDims, LlmDims
+from scaling.models import ENCODERS, LLMS
 from scaling.spec import LoraSpec, Objective, Part
-from scaling.strategies import PRESETS
-
-ATTENTION_ONLY = LoraSpec(rank=4, alpha=8.0, targets=("q_proj", "v_proj"))
-
-MINI_ENCODER = EncoderDims(
-    name="mini", source="test", mel_bins=20, hop_length=320, width=24, layers=3, heads=4, ffn=40, decoder_layers=2,
-    decoder_heads=4, decoder_ffn=56, vocabulary=37, max_positions=200, max_decoder_positions=64,
-)  # fmt: skip
-MINI_LLM = LlmDims(
-    name="mini", source="test", width=32, layers=3, heads=4, kv_heads=2, head_dim=8, ffn=56, vocabulary=41, tied=True,
-    qkv_bias=True,
-)  # fmt: skip
-MINI_UNTIED = replace(MINI_LLM, tied=False, qkv_bias=False, kv_heads=1, head_dim=12)
-"""A Llama with one key head and heads that do not fill the width."""
-
-
-@dataclass(frozen=True)
-class Trains:
-    objective: Objective
-    parts: frozenset[Part]
-
-
-PRESET_STAGES = sorted(
-    {Trains(stage.objective, frozenset(stage.parts)) for preset in PRESETS.values() for stage in preset.stages},
-    key=lambda training: (training.objective, sorted(training.parts)),
-)
-
-
-def geometry(encoder: EncoderDims, llm: LlmDims, **changes: object) -> Geometry:
-    values = {
-        "stack": 4, "hidden": llm.width, "encoder_lora": ENCODER_LORA, "llm_lora": LLM_LORA, "llm_prompt_tokens": 5,
-        "asr_prompt_extra": 2,
-    }  # fmt: skip
-    return Geometry(encoder=encoder, llm=llm, **(values | changes))
 
 
 def lengths(samples: list[int], asr_tokens: list[int], llm_tokens: list[int]) -> Lengths:
@@ -163,6 +142,15 @@ def test_adapters_are_charged_apart_and_only_where_they_train():
     assert Part.LLM_LORA not in without
     assert with_lora.pop(Part.LLM_LORA).total > 0
     assert with_lora == without
+
+
+@pytest.mark.parametrize("name", ["Qwen2.5-0.5B", "Qwen3-0.6B", "Llama-3.2-1B"])
+def test_rotary_tables_are_no_matrix_products(name):
+    rotary = llm_module(replace(LLMS[name], layers=1), "meta").get_decoder().rotary_emb
+    counter = FlopCounterMode(display=False)
+    with counter:
+        rotary(torch.zeros(2, 7, 8, device="meta"), torch.zeros(2, 7, dtype=torch.long, device="meta"))
+    assert counter.get_total_flops() == 0
 
 
 @pytest.mark.parametrize("beams", [1, 4])

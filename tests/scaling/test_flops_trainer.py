@@ -3,8 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from flop_reference import llm_module, whisper_module
-from test_flops import ATTENTION_ONLY, MINI_ENCODER, MINI_LLM, MINI_UNTIED, PRESET_STAGES, Trains, geometry
+from flop_reference import (
+    ATTENTION_ONLY,
+    MINI_ENCODER,
+    MINI_LLM,
+    MINI_UNTIED,
+    PRESET_STAGES,
+    Trains,
+    geometry,
+    llm_module,
+    whisper_module,
+)
 from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.asr.model import Batch, Recognizer
