@@ -82,7 +82,8 @@ class Recognizer(nn.Module):
         """Let exactly `parts` learn; everything else is frozen and in eval mode. Returns the parameters by part."""
         self.requires_grad_(False)
         self.eval()
-        chosen = {part: list(self.part_parameters(part).values()) for part in parts}
+        # in the order of Part: sums over parameters (gradient norms) must not depend on the order of a set
+        chosen = {part: list(self.part_parameters(part).values()) for part in sorted(parts, key=list(Part).index)}
         for parameters in chosen.values():
             for parameter in parameters:
                 parameter.requires_grad_(True)
