@@ -24,6 +24,9 @@ from scaling.spec import digest
 SAMPLE_RATE = 16_000
 """What every model here listens at, in Hz; other rates are resampled."""
 
+MIN_SAMPLES = 400
+"""One 25 ms analysis window: shorter audio has no frame to hear anything in."""
+
 MAX_SKIPPED = 0.05
 """The share of rows that may be unusable before the manifest is refused (assumption)."""
 
@@ -91,7 +94,7 @@ def read_manifest(path: Path, hours: float | None = None) -> Manifest:
     `hours` keeps at most that much audio: utterances are ranked by a hash of their content and taken until the next
     would exceed it, so that fewer hours are always a subset of more, whatever the order of the rows.
     Raises InputError on a missing file, bad JSON, a missing field, a missing audio file, an empty manifest, more than
-    5 % of unusable rows (no text, unreadable or empty audio), and on hours that hold no utterance.
+    5 % of unusable rows (no text, unreadable audio or under 25 ms), and on hours that hold no utterance.
     """
     rows = list(_rows(path))
     samples = _samples(path, rows)
@@ -219,8 +222,8 @@ def _header_samples(audio: Path) -> int:
 def _fault(row: _Row, samples: int) -> str:
     if samples < 0:
         return "unreadable audio"
-    if samples == 0:
-        return "no audio samples"
+    if samples < MIN_SAMPLES:
+        return "audio under 25 ms"
     return "" if row.text.strip() else "empty text"
 
 

@@ -21,8 +21,14 @@ MINIS = Path(__file__).parent / "minis"
 WHISPER_HOP_LENGTH = 160
 """Samples between two mel frames of every published Whisper (10 ms at 16 kHz; their preprocessor_config.json)."""
 
-IDENTITY_FILES = ("config.json", "preprocessor_config.json", "processor_config.json", "tokenizer.json")
-"""What, beside the weights, changes the outcome of a run: shapes, features and tokens."""
+IDENTITY_FILES = (
+    "config.json",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer.json",
+)
+"""What, beside the weights, changes the outcome of a run: shapes, start and end tokens, features, text tokens."""
 
 WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
 

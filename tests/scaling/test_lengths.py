@@ -105,8 +105,8 @@ def test_unusable_rows_are_counted_by_cause(corpus):
     manifest = read_manifest(write(corpus, rows))
     assert manifest.skipped == {"unreadable audio": 1, "empty text": 1}
     assert len(manifest) == len(manifest.texts) == 38
-    soundfile.write(corpus.parent / "2.wav", np.zeros(0), 16_000)
-    with pytest.raises(InputError, match=r"3 of 40 rows cannot be used \(.*1 x no audio samples"):
+    soundfile.write(corpus.parent / "2.wav", np.zeros(399), 16_000)
+    with pytest.raises(InputError, match=r"3 of 40 rows cannot be used \(.*1 x audio under 25 ms"):
         read_manifest(corpus)
 
 
