@@ -5,13 +5,13 @@ import math
 
 import numpy as np
 import pytest
-import scaling.asr.model
-import scaling.asr.node
 import torch
 from safetensors.torch import load_file
 from tiny_world import NeverStop, order, train_study, write_study
 from torch.utils.flop_counter import FlopCounterMode
 
+import scaling.asr.model
+import scaling.asr.node
 from scaling.asr.__main__ import work
 from scaling.asr.checkpoint import Progress
 from scaling.asr.train import rate_factor
@@ -36,7 +36,9 @@ def assert_same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Ten
 
 
 def test_a_branch_from_a_shared_trunk_is_the_lone_run_bit_for_bit(world, tmp_path):
-    shared = train_study(write_study(world, budgets_flops=[2e8, 3e8, 5e8], strategies=["joint", "efin"]), tmp_path / "a")
+    shared = train_study(
+        write_study(world, budgets_flops=[2e8, 3e8, 5e8], strategies=["joint", "efin"]), tmp_path / "a"
+    )
     alone = train_study(write_study(world, budgets_flops=[5e8], strategies=["joint", "efin"]), tmp_path / "b")
     for lone in alone:
         same = next(row for row in shared if row["key"] == lone["key"])

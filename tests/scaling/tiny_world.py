@@ -44,7 +44,9 @@ def write_speech(folder: Path, name: str, utterances: int, seed: int) -> None:
         soundfile.write(folder / name / f"{number}.wav", audio, 16_000, subtype="PCM_16")
         text = "".join(map(str, digits))
         path = f"{name}/{number}.wav"
-        rows.append({"audio_filepath": path, "duration": len(audio) / 16_000, "text": text, "speaker": f"s{number % 3}"})
+        rows.append(
+            {"audio_filepath": path, "duration": len(audio) / 16_000, "text": text, "speaker": f"s{number % 3}"}
+        )
     (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
