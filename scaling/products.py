@@ -6,7 +6,7 @@ gradients (below the lowest trained weight, in a frozen part's first layer) come
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 
@@ -53,8 +53,21 @@ def rates(geometry: Geometry, objective: Objective, trained: frozenset[Part]) ->
 
 
 @dataclass(frozen=True, slots=True)
+class _Flow:
+    """Activations: `width` features at every unit of `work`; `needs` is the bit: must their gradient be computed?"""
+
+    work: Work
+    width: int
+    needs: bool
+
+    def plus(self, other: "_Flow") -> "_Flow":
+        """A residual sum."""
+        return replace(self, needs=self.needs or other.needs)
+
+
+@dataclass(frozen=True, slots=True)
 class _Weights:
-    """The weights of a module: their part, and the adapters over them, if any train."""
+    """The weights of a module: their part, and the adapters over them, if any can train."""
 
     part: Part
     adapter_part: Part | None = None
@@ -69,30 +82,33 @@ class _Tape:
     rates: dict[Part, Rates] = field(default_factory=dict)
     times: int = 1
 
-    def linear(self, weights: _Weights, name: str, work: Work, fan_in: int, fan_out: int, needs: bool) -> bool:
-        """A linear layer `fan_in` x `fan_out` with its adapter; returns whether its output needs a gradient."""
+    def linear(self, weights: _Weights, name: str, x: _Flow, fan_out: int) -> _Flow:
+        """A linear layer with its adapter, if one trains. A convolution is one over its kernel's inputs."""
         trains = weights.part in self.trained
-        self._add(weights.part, work, fan_in * fan_out, input_grads=needs, weight_grads=trains)
+        self._add(weights.part, x.work, x.width * fan_out, input_grads=x.needs, weight_grads=trains)
         part, lora = weights.adapter_part, weights.adapter
         if part is None or lora is None or part not in self.trained or name not in lora.targets:
-            return needs or trains
-        self._add(part, work, fan_in * lora.rank, input_grads=needs, weight_grads=True)
-        self._add(part, work, lora.rank * fan_out, input_grads=True, weight_grads=True)
-        return True
+            return _Flow(x.work, fan_out, x.needs or trains)
+        self._add(part, x.work, x.width * lora.rank, input_grads=x.needs, weight_grads=True)
+        self._add(part, x.work, lora.rank * fan_out, input_grads=True, weight_grads=True)
+        return _Flow(x.work, fan_out, True)
 
-    def attention(self, part: Part, pairs: Work, width: int, query: bool, key: bool, value: bool) -> bool:
-        """Scores and their mix of values, over heads of `width` features in all; arguments say what needs gradients."""
-        scores = query or key
-        self._add(part, pairs, width, input_grads=query + key, weight_grads=0)
-        self._add(part, pairs, width, input_grads=scores + value, weight_grads=0)
-        return scores or value
+    def attention(self, part: Part, pairs: Work, query: _Flow, key: _Flow, value: _Flow) -> _Flow:
+        """Scores of queries and keys, then their mix of values; a product of two activations has two input gradients.
 
-    def layers(self, count: int, needs: bool, layer: Callable[[bool], bool]) -> bool:
+        Every query head sees keys and values of its own: grouped ones are repeated, so all have the queries' width.
+        """
+        scores = query.needs or key.needs
+        self._add(part, pairs, query.width, input_grads=query.needs + key.needs, weight_grads=0)
+        self._add(part, pairs, query.width, input_grads=scores + value.needs, weight_grads=0)
+        return replace(query, needs=scores or value.needs)
+
+    def layers(self, count: int, x: _Flow, layer: Callable[[_Flow], _Flow]) -> _Flow:
         """`count` equal layers: the first may need fewer gradients, all after it need the same."""
         for self.times in (1, count - 1):
-            needs = layer(needs)
+            x = layer(x)
         self.times = 1
-        return needs
+        return x
 
     def _add(self, part: Part, work: Work, size: int, *, input_grads: int, weight_grads: int) -> None:
         sums = self.rates.setdefault(part, Rates())
@@ -101,81 +117,64 @@ class _Tape:
                 kind[work] = kind.get(work, 0) + flops
 
 
-def _encoder(tape: _Tape, geometry: Geometry) -> bool:
-    dims, frames = geometry.encoder, Work.ENCODER_FRAMES
+def _encoder(tape: _Tape, geometry: Geometry) -> _Flow:
+    dims = geometry.encoder
     weights = _Weights(Part.ENCODER, Part.ENCODER_LORA, geometry.encoder_lora)
-    needs = tape.linear(weights, "conv1", Work.MEL_FRAMES, 3 * dims.mel_bins, dims.width, False)
-    needs = tape.linear(weights, "conv2", frames, 3 * dims.width, dims.width, needs)
+    mel = tape.linear(weights, "conv1", _Flow(Work.MEL_FRAMES, 3 * dims.mel_bins, False), dims.width)
+    frames = tape.linear(weights, "conv2", _Flow(Work.ENCODER_FRAMES, 3 * dims.width, mel.needs), dims.width)
 
-    def layer(needs: bool) -> bool:
-        needs |= _attention(
-            tape, weights, frames, needs, frames, needs, Work.ENCODER_PAIRS, dims.width, dims.width, dims.width
-        )
-        return needs | _feed_forward(tape, weights, frames, dims.width, dims.ffn, needs)
+    def layer(x: _Flow) -> _Flow:
+        x = x.plus(_attention(tape, weights, x, x, Work.ENCODER_PAIRS, dims.width, dims.width, "out_proj"))
+        return x.plus(_feed_forward(tape, weights, x, dims.ffn))
 
-    return tape.layers(dims.layers, needs, layer)
+    return tape.layers(dims.layers, frames, layer)
 
 
-def _asr_decoder(tape: _Tape, geometry: Geometry, speech: bool) -> None:
-    dims, text, weights = geometry.encoder, Work.DECODER, _Weights(Part.ASR_DECODER)
-    width = dims.width
+def _asr_decoder(tape: _Tape, geometry: Geometry, speech: _Flow) -> None:
+    dims, weights = geometry.encoder, _Weights(Part.ASR_DECODER)
+    memory = replace(speech, work=Work.CROSS_FRAMES)
 
-    def layer(needs: bool) -> bool:
-        needs |= _attention(tape, weights, text, needs, text, needs, Work.DECODER_PAIRS, width, width, width)
-        needs |= _attention(
-            tape, weights, text, needs, Work.CROSS_FRAMES, speech, Work.CROSS_PAIRS, width, width, width
-        )
-        return needs | _feed_forward(tape, weights, text, width, dims.decoder_ffn, needs)
+    def layer(x: _Flow) -> _Flow:
+        x = x.plus(_attention(tape, weights, x, x, Work.DECODER_PAIRS, dims.width, dims.width, "out_proj"))
+        x = x.plus(_attention(tape, weights, x, memory, Work.CROSS_PAIRS, dims.width, dims.width, "out_proj"))
+        return x.plus(_feed_forward(tape, weights, x, dims.decoder_ffn))
 
     # The embeddings train with the decoder, so its first layer's input needs a gradient exactly when it trains.
-    needs = tape.layers(dims.decoder_layers, Part.ASR_DECODER in tape.trained, layer)
-    tape.linear(weights, "proj_out", Work.ASR_TARGETS, width, dims.vocabulary, needs)
+    text = tape.layers(dims.decoder_layers, _Flow(Work.DECODER, dims.width, Part.ASR_DECODER in tape.trained), layer)
+    tape.linear(weights, "proj_out", replace(text, work=Work.ASR_TARGETS), dims.vocabulary)
 
 
-def _projector(tape: _Tape, geometry: Geometry, speech: bool) -> bool:
-    weights, tokens = _Weights(Part.PROJECTOR), Work.SPEECH_TOKENS
-    needs = tape.linear(weights, "first", tokens, geometry.stack * geometry.encoder.width, geometry.hidden, speech)
-    return tape.linear(weights, "second", tokens, geometry.hidden, geometry.llm.width, needs)
+def _projector(tape: _Tape, geometry: Geometry, speech: _Flow) -> _Flow:
+    weights = _Weights(Part.PROJECTOR)
+    stacked = _Flow(Work.SPEECH_TOKENS, geometry.stack * speech.width, speech.needs)
+    return tape.linear(weights, "fc2", tape.linear(weights, "fc1", stacked, geometry.hidden), geometry.llm.width)
 
 
-def _llm(tape: _Tape, geometry: Geometry, speech: bool) -> None:
+def _llm(tape: _Tape, geometry: Geometry, speech: _Flow) -> None:
     dims, weights = geometry.llm, _Weights(Part.LLM, Part.LLM_LORA, geometry.llm_lora)
     heads, kv_heads = dims.heads * dims.head_dim, dims.kv_heads * dims.head_dim
 
-    def layer(needs: bool) -> bool:
-        needs |= _attention(
-            tape, weights, Work.LLM, needs, Work.LLM, needs, Work.LLM_PAIRS, dims.width, heads, kv_heads, "o_proj"
-        )
-        gate = tape.linear(weights, "gate_proj", Work.LLM, dims.width, dims.ffn, needs)
-        up = tape.linear(weights, "up_proj", Work.LLM, dims.width, dims.ffn, needs)
-        return needs | tape.linear(weights, "down_proj", Work.LLM, dims.ffn, dims.width, gate or up)
+    def layer(x: _Flow) -> _Flow:
+        x = x.plus(_attention(tape, weights, x, x, Work.LLM_PAIRS, heads, kv_heads, "o_proj"))
+        gate = tape.linear(weights, "gate_proj", x, dims.ffn)
+        up = tape.linear(weights, "up_proj", x, dims.ffn)
+        return x.plus(tape.linear(weights, "down_proj", gate.plus(up), dims.width))
 
     # Text embeddings train with the LLM; they and the speech are one sequence, which needs a gradient if either does.
-    needs = tape.layers(dims.layers, speech or Part.LLM in tape.trained, layer)
-    tape.linear(weights, "lm_head", Work.LLM_TARGETS, dims.width, dims.vocabulary, needs)
+    sequence = _Flow(Work.LLM, dims.width, speech.needs or Part.LLM in tape.trained)
+    hidden = tape.layers(dims.layers, sequence, layer)
+    tape.linear(weights, "lm_head", replace(hidden, work=Work.LLM_TARGETS), dims.vocabulary)
 
 
 def _attention(
-    tape: _Tape,
-    weights: _Weights,
-    queries: Work,
-    queries_need: bool,
-    memory: Work,
-    memory_needs: bool,
-    pairs: Work,
-    width: int,
-    heads: int,
-    kv_heads: int,
-    output: str = "out_proj",
-) -> bool:
-    """Attention of `queries` over `memory`; `heads` and `kv_heads` are all heads' features together."""
-    query = tape.linear(weights, "q_proj", queries, width, heads, queries_need)
-    key = tape.linear(weights, "k_proj", memory, width, kv_heads, memory_needs)
-    value = tape.linear(weights, "v_proj", memory, width, kv_heads, memory_needs)
-    mixed = tape.attention(weights.part, pairs, heads, query, key, value)
-    return tape.linear(weights, output, queries, heads, width, mixed)
+    tape: _Tape, weights: _Weights, x: _Flow, memory: _Flow, pairs: Work, heads: int, kv_heads: int, output: str
+) -> _Flow:
+    """Attention of `x` over `memory`; `heads` and `kv_heads` are the features of all heads together."""
+    query = tape.linear(weights, "q_proj", x, heads)
+    key = tape.linear(weights, "k_proj", memory, kv_heads)
+    value = tape.linear(weights, "v_proj", memory, kv_heads)
+    return tape.linear(weights, output, tape.attention(weights.part, pairs, query, key, value), x.width)
 
 
-def _feed_forward(tape: _Tape, weights: _Weights, work: Work, width: int, inner: int, needs: bool) -> bool:
-    hidden = tape.linear(weights, "fc1", work, width, inner, needs)
-    return tape.linear(weights, "fc2", work, inner, width, hidden)
+def _feed_forward(tape: _Tape, weights: _Weights, x: _Flow, inner: int) -> _Flow:
+    return tape.linear(weights, "fc2", tape.linear(weights, "fc1", x, inner), x.width)
