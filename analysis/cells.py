@@ -4,7 +4,7 @@ averaged.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from analysis.notes import Note
@@ -12,30 +12,38 @@ from analysis.table import Table
 from scaling.errors import InputError
 
 FLOPS, ERROR = "flops", "cer"
+SOURCE = {"C": FLOPS, "y": ERROR}
+"""Where a law's column is found in a table of runs, if not under its own name."""
 # A cell without an error counts half an error: log 0 has no place in a law, and half is the median of a Poisson
 # posterior with a vague prior to within a third.
 HALF_ERROR = 0.5
-# A model that knows nothing scores about 1 where the table does not say what it scores (`cer_chance`): every
-# character is missing or wrong.
+# A model that knows nothing scores about 1 where the table does not say what it scores (`cer_chance`): every character
+# is missing or wrong.
 CHANCE = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One budget of one strategy with one pair of models.
+    """One point of a law: the runs with equal strategy, models and budget (or equal columns), averaged.
 
-    `flops` and `cer` are means over `runs` runs; `rows` are their indices in the table. `chance` is the CER of a
-    model that knows nothing.
+    `columns` holds the law's columns, `cer` the mean error of `runs` runs; `rows` are their indices in the table.
+    `chance` is the CER of a model that knows nothing. `encoder` and `llm` are None where the table or the law does
+    not tell models apart.
     """
 
     strategy: str
     encoder: str | None
     llm: str | None
-    flops: float
+    columns: Mapping[str, float]
     cer: float
     runs: int
     rows: tuple[int, ...]
     chance: float
+
+    @property
+    def flops(self) -> float:
+        """Training FLOPs, for laws in compute."""
+        return self.columns["C"]
 
     @property
     def curve(self) -> tuple[str, str | None, str | None]:
@@ -43,66 +51,76 @@ class Cell:
         return self.strategy, self.encoder, self.llm
 
 
-def cells_of(table: Table) -> tuple[tuple[Cell, ...], tuple[Note, ...]]:
-    """Average a table's runs into cells, smallest FLOPs first, with notes on rows left out.
+def cells_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Cell, ...], tuple[Note, ...]]:
+    """Average a table's runs into cells, smallest first, with notes on rows left out.
 
-    The table needs `flops` and `cer`; `strategy`, `encoder`, `llm`, `budget_flops`, `seed`, `status`, `errors`,
-    `ref_chars` and `cer_chance` are used where present. Raises InputError for FLOPs or CER that cannot be, and for
-    one run given twice with different results.
+    A law in compute alone (C) has a curve for each pair of models; a law with other columns spans models. Seeds are
+    averaged where runs share a budget, or where the table names seeds. The table needs the columns (C is `flops`) and
+    `cer`; `strategy`, `encoder`, `llm`, `budget_flops`, `seed`, `status`, `ref_chars` and `cer_chance` are used where
+    present. Raises InputError for values that cannot be, and for one run given twice with different results.
     """
-    table.require(FLOPS)
-    table.require(ERROR)
-    usable, notes = _usable_rows(table)
-    groups: dict[tuple[str, str | None, str | None, float], list[int]] = defaultdict(list)
+    sources = {name: SOURCE.get(name, name) for name in columns}
+    for source in (*sources.values(), ERROR):
+        table.require(source)
+    usable, notes = _usable_rows(table, tuple(sources.values()))
+    in_compute = columns == ("C",)
+    groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for i in usable:
-        row = table.rows[i]
+        values = tuple(table.number(i, source) for source in sources.values())
         budget = table.number(i, "budget_flops")
-        flops = table.number(i, FLOPS)
-        key = (_name(row.get("strategy")) or "all", _name(row.get("encoder")), _name(row.get("llm")))
-        groups[(*key, flops if math.isnan(budget) else budget)].append(i)
+        point: object = budget if in_compute and not math.isnan(budget) else values
+        if not in_compute and "seed" not in table.names:
+            point = i
+        groups[(*_owner(table, i, in_compute), point)].append(i)
     cells = []
-    for (strategy, encoder, llm, _), rows in groups.items():
-        errors = [table.number(i, ERROR) for i in rows]
-        cer = _mean(errors)
+    for rows in groups.values():
+        cer = _mean(table.number(i, ERROR) for i in rows)
         if cer == 0.0:
-            reference = sum(table.number(i, "ref_chars") for i in rows)
-            if math.isnan(reference) or reference <= 0.0:
-                notes.append(Note("zero_error", f"{table.place(rows[0])}: CER 0 without ref_chars cannot enter a law"))
+            place, reference = table.place(rows[0]), sum(table.number(i, "ref_chars") for i in rows)
+            if not reference > 0.0:
+                notes.append(Note("zero_error", f"{place}: CER 0 without ref_chars cannot enter a law"))
                 continue
             cer = HALF_ERROR / reference
-            notes.append(
-                Note("zero_error", f"{table.place(rows[0])}: no error in {reference:.0f} characters: half taken")
-            )
+            notes.append(Note("zero_error", f"{place}: no error in {reference:.0f} characters: half an error taken"))
+        strategy, encoder, llm = _owner(table, rows[0], in_compute)
         chance = [value for i in rows if not math.isnan(value := table.number(i, "cer_chance"))]
         cells.append(
             Cell(
                 strategy=strategy,
                 encoder=encoder,
                 llm=llm,
-                flops=_mean(table.number(i, FLOPS) for i in rows),
+                columns={name: _mean(table.number(i, source) for i in rows) for name, source in sources.items()},
                 cer=cer,
                 runs=len(rows),
                 rows=tuple(rows),
                 chance=_mean(chance) if chance else CHANCE,
             )
         )
-    cells.sort(key=lambda cell: (cell.strategy, cell.encoder or "", cell.llm or "", cell.flops))
+    cells.sort(key=lambda cell: (cell.strategy, cell.encoder or "", cell.llm or "", *cell.columns.values()))
     return tuple(cells), tuple(notes)
 
 
-def _usable_rows(table: Table) -> tuple[list[int], list[Note]]:
+def _owner(table: Table, index: int, in_compute: bool) -> tuple[str, str | None, str | None]:
+    row = table.rows[index]
+    strategy = _name(row.get("strategy")) or "all"
+    return (strategy, _name(row.get("encoder")), _name(row.get("llm"))) if in_compute else (strategy, None, None)
+
+
+def _usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], list[Note]]:
     seen: dict[tuple[object, ...], int] = {}
     usable, notes = [], []
     for i, row in enumerate(table.rows):
-        flops, cer = table.number(i, FLOPS), table.number(i, ERROR)
+        cer = table.number(i, ERROR)
         if row.get("status", "ok") not in ("ok", None, ""):
             notes.append(Note("not_ok", f"{table.place(i)}: status {row['status']}: left out"))
             continue
-        if math.isnan(cer) or math.isinf(cer):
+        if not math.isfinite(cer):
             notes.append(Note("no_error_rate", f"{table.place(i)}: {ERROR} is {row.get(ERROR)!r}: left out"))
             continue
-        if not flops > 0.0 or math.isinf(flops):
-            raise InputError(f"{table.place(i)}: {FLOPS} is {row.get(FLOPS)!r}, expected a positive number")
+        for source in sources:
+            value = table.number(i, source)
+            if not (value > 0.0 and math.isfinite(value)):
+                raise InputError(f"{table.place(i)}: {source} is {row.get(source)!r}, expected a positive number")
         if cer < 0.0:
             raise InputError(f"{table.place(i)}: {ERROR} is {cer}, expected zero or more")
         identity = _identity(table, i)
@@ -128,8 +146,7 @@ def _identity(table: Table, index: int) -> tuple[object, ...] | None:
         return ("key", row["key"])
     if row.get("seed") in (None, ""):
         return None
-    names = ("strategy", "encoder", "llm", "seed")
-    return (*(row.get(name) for name in names), row.get("budget_flops") or table.number(index, FLOPS))
+    return tuple(str(value) for name, value in sorted(row.items()) if name not in (ERROR, "errors", "dev_cer", "test"))
 
 
 def _name(value: object) -> str | None:

@@ -1,13 +1,21 @@
 """What the results say: fit, predict, compare, recommend. Each verb reads, asks one noun, and prints."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from analysis.curves import Curve
+    from analysis.table import Table
 
 app = typer.Typer()
 
 Source = Annotated[Path, typer.Argument(help="A study's folder, or a table of runs (CSV, JSON lines, Parquet).")]
+Columns = Annotated[
+    str | None, typer.Option(help="Where the law's columns are in the table: N=params,D=tokens,y=loss.")
+]
+Where = Annotated[str | None, typer.Option(help="Rows to use: an expression such as 'budget <= 3e20 and seed == 0'.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -16,40 +24,64 @@ def fit(
     source: Source,
     law: Annotated[str | None, typer.Option(help="Law to fit; by default chosen by the number of budgets.")] = None,
     loss: Annotated[str | None, typer.Option(help="raw_ls, log_ls, log_huber or log_ls_screened (default).")] = None,
+    columns: Columns = None,
+    where: Where = None,
+    out: Annotated[Path | None, typer.Option(help="Where to keep the fits; a folder keeps them in fits.json.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit error-versus-FLOPs laws, one for each strategy and pair of models. A folder keeps them in fits.json."""
+    """Fit error-versus-FLOPs laws, one for each strategy and pair of models."""
     from analysis.curves import DEFAULT_LOSS, FITS_FILE, fit_curves, store
     from analysis.laws import law_named
     from analysis.losses import loss_named
     from analysis.show import fits_document, fits_text
-    from analysis.table import read_table
     from scaling.console import emit
 
     chosen_law = law_named(law).name if law else None
-    curves = fit_curves(read_table(source), law=chosen_law, loss=loss_named(loss or DEFAULT_LOSS).name)
-    if source.is_dir():
+    table = _table(source, columns, where)
+    curves = fit_curves(table, law=chosen_law, loss=loss_named(loss or DEFAULT_LOSS).name)
+    if out is not None:
+        store(curves, out)
+    elif source.is_dir() and columns is None and where is None:
         store(curves, source / FITS_FILE)
     emit(fits_document(curves), as_json=as_json, text=fits_text(curves))
 
 
 @app.command()
 def predict(
-    source: Source,
-    flops: Annotated[float, typer.Option(help="Training budget in charged FLOPs.")],
+    source: Annotated[Path, typer.Argument(help="A study's folder, a table of runs, or a file of `fit --out`.")],
+    flops: Annotated[float | None, typer.Option(help="Training budget in charged FLOPs.")] = None,
+    at: Annotated[str | None, typer.Option(help="The law's columns, such as N=7e9,D=4e12.")] = None,
+    rows: Annotated[
+        Path | None, typer.Option("--table", help="A table with the law's columns, one row a point.")
+    ] = None,
+    columns: Columns = None,
     strategy: Annotated[str | None, typer.Option(help="Strategy; by default the best at this budget.")] = None,
     encoder: Annotated[str | None, typer.Option(help="Encoder; by default the best at this budget.")] = None,
     llm: Annotated[str | None, typer.Option(help="LLM; by default the best at this budget.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predict the CER of one new run, with its interval and how far it extrapolates."""
+    """Predict the error of one new run, with its intervals and how far it extrapolates."""
     from analysis.curves import curves_of
     from analysis.predict import predict as predict_run
-    from analysis.show import prediction_text
+    from analysis.predict import predict_rows
+    from analysis.show import prediction_text, rows_text
     from scaling.console import emit
+    from scaling.errors import InputError
 
-    prediction = predict_run(curves_of(source).best(_positive("--flops", flops), strategy, encoder, llm), flops)
-    emit(prediction.as_dict(), as_json=as_json, text=prediction_text(prediction))
+    if sum(option is not None for option in (flops, at, rows)) != 1:
+        raise InputError("predict: give one of --flops, --at and --table")
+    curves = curves_of(source)
+    if flops is not None:
+        prediction = predict_run(curves.best(_positive("--flops", flops), strategy, encoder, llm), flops)
+        emit(prediction.as_dict(), as_json=as_json, text=prediction_text(prediction))
+        return
+    curve = curves.only(strategy, encoder, llm)
+    if at is not None:
+        predictions = predict_rows(curve, _points(curve, _pairs("--at", at)))
+        emit(predictions[0].as_row(), as_json=as_json, text=rows_text(predictions))
+    elif rows is not None:
+        predictions = predict_rows(curve, _points_of_table(curve, _table(rows, columns, None)))
+        emit([prediction.as_row() for prediction in predictions], as_json=as_json, text=rows_text(predictions))
 
 
 @app.command()
@@ -105,3 +137,51 @@ def _positive(option: str, value: float) -> float:
     if not (isfinite(value) and value > 0.0):
         raise InputError(f"{option}: {value}, expected a positive number")
     return value
+
+
+def _table(source: Path, columns: str | None, where: str | None) -> "Table":
+    from analysis.cells import SOURCE
+    from analysis.table import read_table
+    from analysis.where import select
+
+    table = read_table(source)
+    if where is not None:
+        table = select(table, where)
+    if columns is not None:
+        table = table.renamed({SOURCE.get(name, name): column for name, column in _pairs("--columns", columns).items()})
+    return table
+
+
+def _pairs(option: str, text: str) -> dict[str, str]:
+    from scaling.errors import InputError
+
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(name.strip() and sign and value.strip() for name, sign, value in pairs):
+        raise InputError(f"{option} {text!r}: expected NAME=VALUE, separated by commas")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _points(curve: "Curve", pairs: dict[str, str]) -> dict[str, list[float]]:
+    from scaling.errors import InputError, nearest
+
+    wanted = list(curve.domain)
+    for name, text in pairs.items():
+        if name not in wanted:
+            raise InputError(f"--at: the law has no column {name!r}{nearest(name, wanted)}")
+        try:
+            _positive(f"--at {name}", float(text))
+        except ValueError:
+            raise InputError(f"--at {name}: {text!r}, expected a positive number") from None
+    missing = [name for name in wanted if name not in pairs]
+    if missing:
+        raise InputError(f"--at: {', '.join(missing)} missing; the law needs {', '.join(wanted)}")
+    return {name: [float(pairs[name])] for name in wanted}
+
+
+def _points_of_table(curve: "Curve", table: "Table") -> dict[str, list[float]]:
+    from analysis.cells import SOURCE
+
+    found = {name: name if name in table.names else SOURCE.get(name, name) for name in curve.domain}
+    for column in found.values():
+        table.require(column)
+    return {name: [table.number(i, column) for i in range(len(table.rows))] for name, column in found.items()}

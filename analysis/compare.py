@@ -82,7 +82,7 @@ def compare(curve: Curve, baseline: Curve, flops: float | None = None, level: fl
     """One curve against another at `flops`, by default the largest budget that both have reached."""
     at = flops or min(curve.largest_flops, baseline.largest_flops)
     reduction, reduction_interval, saved, saved_interval = None, None, None, None
-    notes = [*curve.warnings, *baseline.warnings, *extrapolation_notes(curve, at)]
+    notes = [*curve.warnings, *baseline.warnings, *extrapolation_notes(curve, {"C": at})]
     if curve.fit is not None and baseline.fit is not None:
         reduction = 1.0 - curve.cer(at) / baseline.cer(at)
         needed = _flops_to_reach(curve.fit, baseline.cer(at), at)

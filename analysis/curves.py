@@ -8,7 +8,7 @@ few points to fit compete only where no pair has enough.
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -18,7 +18,10 @@ import numpy as np
 
 from analysis.cells import Cell, cells_of
 from analysis.fitting import Fit, fit
+from analysis.forecast import Calibration, calibrate
+from analysis.laws import law_named
 from analysis.notes import Note, Status
+from analysis.remarks import remarks
 from analysis.table import RUNS_FILE, Table, read_table
 from scaling.errors import InputError, nearest
 
@@ -28,22 +31,25 @@ DEFAULT_LOSS = "log_ls_screened"
 """Least squares of log errors, the maximum-likelihood fit for noise that is a share of the error, gross outliers set
 aside.
 """
-NARROW_DECADES = 2.0
 FAR, VERY_FAR = 10.0, 100.0
-# Of the chance score: a cell above this share has learnt next to nothing.
-AT_CHANCE = 0.9
+# Beyond the largest run by more than this, an answer rests on the law.
+NOTICEABLE = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """The law of one strategy with one pair of models; `fit` is None where there are too few points for any law."""
+    """The law of one strategy with one pair of models (or of one strategy, for a law that spans models).
+
+    `fit` is None where there are too few points for any law, `calibration` where there are too few to cut. `domain`
+    holds the smallest and largest value of each of the law's columns.
+    """
 
     strategy: str
     encoder: str | None
     llm: str | None
     fit: Fit | None
-    smallest_flops: float
-    largest_flops: float
+    calibration: Calibration | None
+    domain: Mapping[str, tuple[float, float]]
     notes: tuple[Note, ...]
 
     @property
@@ -61,6 +67,13 @@ class Curve:
         """Strategy and models in words."""
         models = " + ".join(name for name in (self.encoder, self.llm) if name)
         return f"{self.strategy} ({models})" if models else self.strategy
+
+    @property
+    def largest_flops(self) -> float:
+        """The largest budget fitted. Raises InputError for a law in other columns."""
+        if "C" not in self.domain:
+            raise InputError(f"{self.label}: its law is in {', '.join(self.domain)}, not in FLOPs; predict with --at")
+        return self.domain["C"][1]
 
     def cer(self, flops: float) -> float:
         """The curve at `flops`; NaN without a fit."""
@@ -107,6 +120,14 @@ class Curves:
         """The curve with the lowest predicted CER at `flops`."""
         return lowest(self.of(strategy, encoder, llm), flops)
 
+    def only(self, strategy: str | None = None, encoder: str | None = None, llm: str | None = None) -> Curve:
+        """The one curve with these names. Raises InputError where several have them."""
+        chosen = self.of(strategy, encoder, llm)
+        if len(chosen) > 1:
+            labels = ", ".join(curve.label for curve in chosen)
+            raise InputError(f"which of {labels}? Give --strategy, --encoder or --llm")
+        return chosen[0]
+
 
 def lowest(curves: Sequence[Curve], flops: float) -> Curve:
     """The curve that predicts the lowest CER; one with too few points only where there is no other."""
@@ -114,19 +135,23 @@ def lowest(curves: Sequence[Curve], flops: float) -> Curve:
 
 
 def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -> Curves:
-    """Fit every (strategy, encoder, LLM) of a table. Without `law`, the law is chosen by the number of points."""
-    cells, notes = cells_of(table)
+    """Fit every curve of a table. Without `law`, a law in compute is chosen by the number of points."""
+    columns = law_named(law).columns if law else ("C",)
+    cells, notes = cells_of(table, columns)
     if not cells:
         raise InputError(f"{table.path}: no row can be fitted; " + "; ".join(map(str, notes[:3])))
-    curves = tuple(_fit_curve(list(group), law, loss) for _, group in groupby(cells, key=lambda cell: cell.curve))
+    groups = [list(group) for _, group in groupby(cells, key=lambda cell: cell.curve)]
+    curves = tuple(_fit_curve(group, remarks(table, group), law, loss) for group in groups)
     return Curves(source_sha256=digest(table.path), law=law, loss=loss, curves=curves, notes=notes)
 
 
 def curves_of(path: Path) -> Curves:
     """The curves of a study's folder, from its fits.json where that is up to date, else fitted now (and stored).
 
-    A table that is not a folder is fitted each time.
+    A table is fitted each time; a file of fits (`fit --out`) is read as it is.
     """
+    if path.suffix == ".json" and path.is_file() and (kept := _stored(path)) is not None:
+        return kept
     if not path.is_dir():
         return fit_curves(read_table(path))
     stored = _stored(path / FITS_FILE)
@@ -152,8 +177,8 @@ def store(curves: Curves, file: Path) -> None:
                 "strategy": curve.strategy,
                 "encoder": curve.encoder,
                 "llm": curve.llm,
-                "smallest_flops": curve.smallest_flops,
-                "largest_flops": curve.largest_flops,
+                "domain": curve.domain,
+                "calibration": None if curve.calibration is None else curve.calibration.as_dict(),
                 "notes": _dump_notes(curve.notes),
                 "fit": None if curve.fit is None else curve.fit.as_dict(),
             }
@@ -172,48 +197,48 @@ def digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def extrapolation_notes(curve: Curve, flops: float) -> list[Note]:
-    """What to say about an answer at `flops`, given where the curve's points lie."""
-    ratio = curve.extrapolation(flops)
-    if ratio > VERY_FAR:
-        return [Note("extrapolation_100x", f"{ratio:.0f} times the largest fitted run: the law may not hold there")]
-    if ratio > FAR:
-        return [Note("extrapolation_10x", f"{ratio:.1f} times the largest fitted run")]
-    if flops < curve.smallest_flops:
-        return [Note("below_data", f"{flops:.3g} FLOPs lie below the smallest fitted run, {curve.smallest_flops:.3g}")]
-    return []
+def extrapolation_notes(curve: Curve, columns: Mapping[str, float]) -> list[Note]:
+    """What to say about an answer at `columns`, given where the curve's points lie."""
+    notes = []
+    for name, (smallest, largest) in curve.domain.items():
+        ratio = columns[name] / largest
+        what = f"{name}={columns[name]:.4g}"
+        if ratio > VERY_FAR:
+            message = f"{what} is {ratio:.0f} times the largest fitted: the law may not hold there"
+            notes.append(Note("extrapolation_100x", message))
+        elif ratio > FAR:
+            notes.append(Note("extrapolation_10x", f"{what} is {ratio:.1f} times the largest fitted"))
+        elif columns[name] < smallest:
+            notes.append(Note("below_data", f"{what} lies below the smallest fitted, {smallest:.4g}"))
+        if name == "C" and curve.encoder and ratio > NOTICEABLE:
+            message = f"all runs of {curve.label} are of one size, which saturates: more compute adds data alone"
+            notes.append(Note("one_model_size", message))
+    return notes
 
 
-def _fit_curve(cells: Sequence[Cell], law: str | None, loss: str) -> Curve:
-    flops = np.array([cell.flops for cell in cells])
-    notes = list(_notes_on(cells))
-    name = law or _law_for(len(set(flops)))
+def _fit_curve(cells: Sequence[Cell], notes: list[Note], law: str | None, loss: str) -> Curve:
+    columns = {name: np.array([cell.columns[name] for cell in cells]) for name in cells[0].columns}
+    points = len(set(zip(*columns.values(), strict=True)))
+    name = law or _law_for(points)
     fitted: Fit | None = None
-    if name is None:
-        notes.append(
-            Note("too_few_points", f"{len(cells)} budget cannot show how the error falls; at least 2 are needed")
-        )
+    if name is None or points < len(law_named(name).names):
+        wanted = 2 if name is None else len(law_named(name).names)
+        message = f"{points} budgets cannot show how the error falls; the law needs at least {wanted}"
+        notes.append(Note("too_few_points", message))
     else:
         if law is None and name == "power":
-            notes.append(
-                Note(
-                    "too_few_points", f"{len(cells)} budgets cannot show a floor: a power law without one; 4 are needed"
-                )
-            )
-        fitted = fit(
-            name,
-            {"C": flops},
-            np.array([cell.cer for cell in cells]),
-            loss=loss,
-            weights=np.array([float(cell.runs) for cell in cells]),
-        )
+            message = f"{points} budgets cannot show a floor: a power law without one was fitted; a floor needs 4"
+            notes.append(Note("too_few_points", message))
+        errors = np.array([cell.cer for cell in cells])
+        runs = np.array([float(cell.runs) for cell in cells])
+        fitted = fit(name, columns, errors, loss=loss, weights=runs)
     return Curve(
         strategy=cells[0].strategy,
         encoder=cells[0].encoder,
         llm=cells[0].llm,
         fit=fitted,
-        smallest_flops=float(flops.min()),
-        largest_flops=float(flops.max()),
+        calibration=None if fitted is None or fitted.dof < 1 else calibrate(fitted),
+        domain={name: (float(values.min()), float(values.max())) for name, values in columns.items()},
         notes=tuple(notes),
     )
 
@@ -221,17 +246,6 @@ def _fit_curve(cells: Sequence[Cell], law: str | None, loss: str) -> Curve:
 def _law_for(budgets: int) -> str | None:
     """A floor needs four budgets: three parameters and a degree of freedom to judge them by."""
     return None if budgets < 2 else "power" if budgets < 4 else "power_floor"
-
-
-def _notes_on(cells: Sequence[Cell]) -> Iterable[Note]:
-    decades = math.log10(max(cell.flops for cell in cells) / min(cell.flops for cell in cells))
-    if decades < NARROW_DECADES:
-        yield Note("narrow_range", f"budgets span {decades:.2f} decades; at least {NARROW_DECADES:.0f} are wanted")
-    lost = sum(cell.cer >= AT_CHANCE * cell.chance for cell in cells)
-    if lost == len(cells):
-        yield Note("all_at_chance", "no run has learnt: every CER is near that of a model that knows nothing")
-    elif lost:
-        yield Note("some_at_chance", f"{lost} of {len(cells)} budgets are near chance, where a power law does not hold")
 
 
 def _stored(file: Path) -> Curves | None:
@@ -253,8 +267,8 @@ def _stored(file: Path) -> Curves | None:
                 encoder=entry["encoder"],
                 llm=entry["llm"],
                 fit=None if entry["fit"] is None else Fit.from_dict(entry["fit"]),
-                smallest_flops=entry["smallest_flops"],
-                largest_flops=entry["largest_flops"],
+                domain={name: (ends[0], ends[1]) for name, ends in entry["domain"].items()},
+                calibration=None if entry["calibration"] is None else Calibration.from_dict(entry["calibration"]),
                 notes=_load_notes(entry["notes"]),
             )
             for entry in document["curves"]

@@ -98,6 +98,14 @@ class Fit:
 
         return interval(self, columns, level=level, kind=kind, method=method)
 
+    def widened(
+        self, columns: Mapping[str, npt.ArrayLike], ends: tuple[Array, Array], factor: float
+    ) -> tuple[Array, Array]:
+        """An interval at `columns` with both arms `factor` times as long, on the scale of the residuals."""
+        middle = self.loss.link(self.predict(columns))
+        low, high = (middle + factor * (self.loss.link(end) - middle) for end in ends)
+        return (np.exp(low), np.exp(high)) if self.loss.log else (low, high)
+
     def logs(self, columns: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
         """Centred logs (1, k) of new columns. Raises InputError where one is missing or not positive."""
         centre = self.centre

@@ -188,4 +188,18 @@ def _unit_error(problem: Problem, parameters: Array, slope: Array) -> Array:
     return error
 
 
-METHODS = {"profile": profile}
+def rollout(
+    fit: "Fit", columns: Mapping[str, npt.ArrayLike], level: float, kind: Literal["curve", "new_run"]
+) -> tuple[Array, Array]:
+    """The profile interval widened by the law's own forecasts inside the data. Raises InputError where they are too
+    few.
+    """
+    from analysis.forecast import calibrate
+
+    calibration = calibrate(fit, level)
+    if calibration is None:
+        raise InputError(f"method rollout: {fit.n} points of law {fit.law.name} are too few to cut")
+    return fit.widened(columns, profile(fit, columns, level, kind), calibration.factor)
+
+
+METHODS = {"profile": profile, "rollout": rollout}

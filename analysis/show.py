@@ -42,6 +42,25 @@ def prediction_text(prediction: Prediction) -> str:
     ) + bullets(as_text(prediction.warnings))
 
 
+def rows_text(predictions: Sequence[Prediction]) -> str:
+    """One line a point, the warnings below."""
+    names = list(predictions[0].columns)
+    rows = [
+        [
+            *(number(one.columns[name]) for name in names),
+            number(one.cer, 6),
+            between(one.curve_interval),
+            between(one.interval),
+            between(one.calibrated_interval),
+        ]
+        for one in predictions
+    ]
+    header = [*names, "value", "curve 90%", "new run 90%", "calibrated"]
+    return aligned(header, rows) + bullets(
+        list(dict.fromkeys(line for one in predictions for line in as_text(one.warnings)))
+    )
+
+
 def comparisons_text(comparisons: Sequence[Comparison]) -> str:
     """One line a strategy, then one a pair of models."""
     every = [one for comparison in comparisons for one in (comparison, *comparison.by_model)]
@@ -91,7 +110,8 @@ def _fit_document(curve: Curve) -> dict[str, Any]:
         "dof": None if fit is None else fit.dof,
         "starts": 0 if fit is None else fit.starts,
         "starts_agreeing": 0 if fit is None else fit.starts_agreeing,
-        "flops_range": [curve.smallest_flops, curve.largest_flops],
+        "domain": curve.domain,
+        "calibration": None if curve.calibration is None else curve.calibration.as_dict(),
         "status": curve.status,
         "warnings": as_text(curve.warnings),
     }

@@ -1,0 +1,81 @@
+"""What should make one doubt a curve before it is fitted: remarks on its points."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from analysis.cells import Cell
+from analysis.notes import Note
+from analysis.table import Table
+from scaling.errors import InputError
+
+NARROW_DECADES = 2.0
+# Of the chance score: a cell above this share has learnt next to nothing.
+AT_CHANCE = 0.9
+# Muennighoff et al. 2023: up to four passes are worth almost as much as fresh data.
+MANY_EPOCHS = 4.0
+
+
+def remarks(table: Table, cells: Sequence[Cell]) -> list[Note]:
+    """Notes on the cells of one curve. Raises InputError where runs count FLOPs by different conventions."""
+    return [
+        *_range(cells),
+        *_chance(cells),
+        *_conventions(table, cells),
+        *_tests(table, cells),
+        *_tuning(table, cells),
+        *_repetition(table, cells),
+    ]
+
+
+def _range(cells: Sequence[Cell]) -> Iterator[Note]:
+    if "C" not in cells[0].columns:
+        return
+    decades = math.log10(max(cell.flops for cell in cells) / min(cell.flops for cell in cells))
+    if decades < NARROW_DECADES:
+        yield Note("narrow_range", f"budgets span {decades:.2f} decades; at least {NARROW_DECADES:.0f} are wanted")
+
+
+def _chance(cells: Sequence[Cell]) -> Iterator[Note]:
+    lost = sum(cell.cer >= AT_CHANCE * cell.chance for cell in cells)
+    if "C" not in cells[0].columns or not lost:
+        return
+    if lost == len(cells):
+        yield Note("all_at_chance", "no run has learnt: every error is near that of a model that knows nothing")
+    else:
+        yield Note("some_at_chance", f"{lost} of {len(cells)} budgets are near chance, where a power law does not hold")
+
+
+def _conventions(table: Table, cells: Sequence[Cell]) -> Iterator[Note]:
+    conventions = _values(table, cells, "flop_convention")
+    if len(conventions) > 1:
+        raise InputError(f"{table.path}: runs count FLOPs differently ({', '.join(conventions)}); they share no axis")
+    yield from ()
+
+
+def _tests(table: Table, cells: Sequence[Cell]) -> Iterator[Note]:
+    tests = _values(table, cells, "test_digest")
+    if len(tests) > 1:
+        yield Note("unequal_tests", f"runs were scored on {len(tests)} test sets: their errors share no scale")
+
+
+def _tuning(table: Table, cells: Sequence[Cell]) -> Iterator[Note]:
+    edge = sum(_is_true(table.rows[i].get("lr_at_grid_edge")) for cell in cells for i in cell.rows)
+    if edge:
+        yield Note("undertuned", f"{edge} runs took a learning rate at the edge of its grid: better may lie beyond")
+
+
+def _repetition(table: Table, cells: Sequence[Cell]) -> Iterator[Note]:
+    epochs = [table.number(i, "epochs") for cell in cells for i in cell.rows]
+    repeated = [value for value in epochs if value > MANY_EPOCHS]
+    if repeated:
+        most = f"more than {MANY_EPOCHS:.0f} times (up to {max(repeated):.1f})"
+        yield Note("repeated_data", f"{len(repeated)} runs pass over their audio {most}")
+
+
+def _values(table: Table, cells: Sequence[Cell], name: str) -> list[str]:
+    found = (table.rows[i].get(name) for cell in cells for i in cell.rows)
+    return sorted({str(value) for value in found if value not in (None, "")})
+
+
+def _is_true(value: object) -> bool:
+    return value is True or str(value).lower() == "true"
