@@ -1,6 +1,6 @@
 """What joins an encoder to an LLM where a study or a command does not say: one rule for both."""
 
-from scaling.models import EncoderDims, LlmDims
+from scaling.dims import EncoderDims, LlmDims
 from scaling.spec import LoraSpec
 
 SPEECH_TOKENS_PER_SECOND = 12.5

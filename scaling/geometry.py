@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from scaling.dims import EncoderDims, LlmDims
 from scaling.errors import InputError, nearest
 from scaling.lengths import IntArray, Lengths
-from scaling.models import EncoderDims, LlmDims
 from scaling.spec import LoraSpec
 
 ENCODER_LINEARS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from scaling.defaults import ENCODER_LORA, LLM_LORA, default_hidden, default_stack
+from scaling.dims import EncoderDims, LlmDims
 from scaling.errors import InputError
-from scaling.models import EncoderDims, FoundModel, LlmDims, find_encoder, find_llm
+from scaling.models import FoundModel, find_encoder, find_llm
 from scaling.spec import PARTS_OF, LoraSpec, ModelSpec, Optimization, Part, Precision, Stage, Strategy
 from scaling.strategies import default_rates, preset, resolve
 from sweeps.fields import LoraFields, ModelFields, PresetFields, StageFields, StagesFields, StudyFields

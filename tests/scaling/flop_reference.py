@@ -23,9 +23,9 @@ from transformers import (
 )
 
 from scaling.defaults import ENCODER_LORA, LLM_LORA
+from scaling.dims import EncoderDims, LlmDims
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
-from scaling.models import EncoderDims, LlmDims
 from scaling.spec import LoraSpec, Objective, Part
 from scaling.strategies import PRESETS
 

@@ -21,11 +21,11 @@ from flop_reference import (
 from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.defaults import LLM_LORA
+from scaling.dims import ENCODERS, LLMS
 from scaling.errors import InputError
 from scaling.flops import charged, charged_by_part, exact_sum, executed, executed_batches, generation, six_nd
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
-from scaling.models import ENCODERS, LLMS
 from scaling.spec import LoraSpec, Objective, Part
 
 

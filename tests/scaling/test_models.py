@@ -7,8 +7,9 @@ import pytest
 from flop_reference import llm_config, llm_module, whisper_config, whisper_module
 from transformers import LlamaConfig, MistralConfig, Qwen2Config
 
+from scaling.dims import ENCODERS, LLMS, EncoderDims, LlmDims
 from scaling.errors import InputError
-from scaling.models import ENCODERS, LLMS, MINIS, EncoderDims, LlmDims, encoder_dims, find_encoder, find_llm, llm_dims
+from scaling.models import MINIS, encoder_dims, find_encoder, find_llm, llm_dims
 
 PUBLISHED = {
     "whisper-tiny": 37_760_640,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from scaling.dims import ENCODERS
 from scaling.errors import InputError
 from scaling.hardware import HARDWARE, device_hours, find_hardware
-from scaling.models import ENCODERS
 from scaling.strategies import PRESETS
 from sweeps.cli import app
 from sweeps.price import Purchase, Step, price, price_text
