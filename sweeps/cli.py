@@ -73,6 +73,15 @@ def run(
 
 
 @app.command()
+def track(folder: FolderArgument, as_json: JsonOption = False) -> None:
+    """Write the runs of DIR to Weights & Biases, again if need be; offline unless WANDB_MODE says otherwise."""
+    from sweeps.track import write_runs
+
+    count = write_runs(folder)
+    emit({"runs": count, "folder": str(folder / "wandb")}, as_json=as_json, text=f"{count} runs: {folder / 'wandb'}")
+
+
+@app.command()
 def status(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Say what is done, running, waiting, blocked and failed in DIR."""
     from sweeps.orders import read_orders

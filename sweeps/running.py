@@ -12,6 +12,7 @@ from sweeps.launchers.local import default_workers, run_workers, trainer
 from sweeps.orders import Orders, write_orders
 from sweeps.preparation import Prepared
 from sweeps.status import NodeStatus, State, Survey, survey
+from sweeps.track import end_tracker, start_tracker
 
 LOOK_SECONDS = 1.0
 """How often the ledger is looked at; collecting costs nothing where nothing is new."""
@@ -43,8 +44,13 @@ def train(prepared: Prepared, folder: Path, ledger: Ledger, workers: int | None)
     orders = write_orders(prepared.study, prepared.plan, folder, ledger)
     command = trainer(orders)
     follower = Follower(orders)
-    stopped_by = None if follower.survey.finished else run_workers(orders, command, workers=count, watch=follower.look)
-    return follower.finish(stopped_by)
+    tracker = start_tracker(folder) if prepared.study.tracker == "wandb" else None
+    try:
+        idle = follower.survey.finished
+        stopped_by = None if idle else run_workers(orders, command, workers=count, watch=follower.look)
+        return follower.finish(stopped_by)
+    finally:
+        end_tracker(tracker)
 
 
 def refuse_missing_weights(prepared: Prepared) -> None:

@@ -1,6 +1,5 @@
 """Workers on this machine: started, watched, restarted, stopped. They pull their work from the ledger themselves."""
 
-import ctypes
 import importlib.util
 import os
 import signal
@@ -17,6 +16,7 @@ from types import FrameType
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger import Attempt, read_json
+from sweeps.launchers.process import end_with_parent
 from sweeps.orders import Orders
 
 POLL_SECONDS = 0.2
@@ -207,14 +207,8 @@ def _spawn(orders: Orders, command: Command, number: int) -> subprocess.Popen[by
             stdout=output,
             stderr=output,
             start_new_session=True,  # a process group of its own: Ctrl-C reaches the launcher alone, which passes it on
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            preexec_fn=end_with_parent,
         )
-
-
-def _end_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the launcher dies, however it dies: no worker is left behind unseen."""
-    set_parent_death_signal = 1
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:
