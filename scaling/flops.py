@@ -7,7 +7,8 @@ frozen LLM behind a trainable projector costs forward and input gradients, its o
 input needs no gradient (the first convolution, or the first layer's q, k, v when only adapters train) has none.
 
 **What is not.** Biases, norms, softmax, activations, embedding look-ups, residual sums, rotary tables, positions,
-log-mel features, the loss, gradient clipping and the optimizer: together well below a percent at full scale.
+log-mel features, the loss, gradient clipping and the optimizer. Such work grows with a model's width, products with its
+square: an estimated fraction of a percent at published widths, more for the minis.
 
 **Conventions**, all of them choices:
 
