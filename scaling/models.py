@@ -170,8 +170,9 @@ def _content_digest(directory: Path, weights: Iterable[Path]) -> str:
 
 
 def _pretrain_flops(directory: Path) -> float | None:
-    record = directory / "making.json"
-    return float(json.loads(record.read_text())["flops"]) if record.is_file() else None
+    record = directory / "making.json"  # written beside the project's own minis
+    flops = _Config(record).values.get("flops") if record.is_file() else None
+    return float(flops) if isinstance(flops, int | float) else None
 
 
 def _hub_id(row: EncoderDims | LlmDims) -> str:
