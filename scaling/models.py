@@ -123,7 +123,7 @@ def _find(
     if row is not None and name_or_path in (row.name, _hub_id(row)):
         snapshot = _hub_snapshot(_hub_id(row))
         return _found(row, snapshot, _hub_id(row))
-    if (minis / name_or_path / "config.json").is_file():
+    if Path(name_or_path).name == name_or_path and (minis / name_or_path / "config.json").is_file():
         return _found(
             replace(read(minis / name_or_path / "config.json"), name=name_or_path), minis / name_or_path, None
         )
