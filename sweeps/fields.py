@@ -40,13 +40,31 @@ class ModelFields(_Fields):
     encoder_lora: LoraFields = LoraFields()
 
 
+def _mapping_or_not(value: Any) -> str:
+    return "<mapping>" if isinstance(value, dict) else "<plain>"
+
+
+Rates = Annotated[
+    Annotated[dict[StrictStr, Rate], Tag("<mapping>")] | Annotated[Rate, Tag("<plain>")],
+    Discriminator(_mapping_or_not),
+]
+"""A part's rate, or the rates of a stage's parts."""
+
+Trains = Annotated[
+    Annotated[dict[Part, Rate], Field(min_length=1), Tag("<mapping>")]
+    | Annotated[tuple[Part, ...], Field(min_length=1), Tag("<plain>")],
+    Discriminator(_mapping_or_not),
+]
+"""Parts with rates, or parts alone."""
+
+
 class PresetFields(_Fields):
     """A preset with other shares or rates, under a name of its own."""
 
     preset: StrictStr
     name: Name | None = None
     shares: tuple[Share, ...] | None = None
-    rates: dict[StrictStr, Rate | dict[StrictStr, Rate]] = {}
+    rates: dict[StrictStr, Rates] = {}
 
 
 class StageFields(_Fields):
@@ -54,7 +72,7 @@ class StageFields(_Fields):
 
     name: Name
     objective: Objective
-    trains: dict[Part, Rate] | tuple[Part, ...] = Field(min_length=1)
+    trains: Trains
     share: Share | None = None
     flops: Positive | None = None
 
