@@ -6,6 +6,7 @@ cost and how well. One thread and one seed give the same weights on the same mac
 
 import json
 import shutil
+import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -41,7 +42,7 @@ DEV_SETS = (
 
 ENCODER_DESCENTS = {
     "mini-s": Descent(steps=6000, peak_lr=4e-3),
-    "mini-m": Descent(steps=5000, peak_lr=4e-3),
+    "mini-m": Descent(steps=5000, peak_lr=2.5e-3),
     "mini-l": Descent(steps=4000, peak_lr=2.5e-3),
 }
 LLM_DESCENTS = {
@@ -150,5 +151,14 @@ def _write(
     log(f"{directory}: {json.dumps(making)}")
 
 
+def main() -> None:
+    """Run the command line; an `InputError` is one line on stderr and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        log(f"error: {error}")
+        sys.exit(2)
+
+
 if __name__ == "__main__":
-    app()
+    main()
