@@ -20,18 +20,18 @@ from scaling.corpora.synthetic import Recipe, split_of
 PLAIN_SHARE = 0.2
 ANY_TOKENS_SHARE = 0.1  # of the strings: random tokens, bytes included, so that unseen characters can be copied too
 ANY_TOKENS_LONGEST = 12
-BATCH = 48  # strings
-POOL = 16 * BATCH  # batches of near-equal length are cut from so many strings
+POOL_BATCHES = 16  # batches of near-equal length are cut from so many batches' strings
+HELD_OUT_BATCHES, HELD_OUT_BATCH = 20, 48  # 960 strings
 
 Texts = list[list[int]]
 
 
 def pretrain_llm(
-    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, plan: Descent, *, seed: int
+    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, plan: Descent, *, batch: int, seed: int
 ) -> Descended:
-    """Train `model` in place on training texts of the recipe, drawn without end."""
+    """Train `model` in place on training texts of the recipe, drawn without end, `batch` strings a step."""
     rng = np.random.default_rng([seed, 1])
-    batches = _batches(_texts(tokenizer, recipe, "train", rng), rng)
+    batches = _batches(_texts(tokenizer, recipe, "train", rng), batch, rng)
     return descend(model, batches, lambda texts: _loss(model, texts, rng.random() >= PLAIN_SHARE, rng), plan)
 
 
@@ -41,8 +41,8 @@ def llm_losses(
 ) -> dict[str, float]:
     """Nats a token on held-out texts of the recipe: `text` alone, and `soft_copy` behind a soft prefix."""
     rng = np.random.default_rng([seed, 2])
-    batches = _batches(_texts(tokenizer, recipe, "test", rng), rng)
-    held_out = [texts for texts, _ in zip(batches, range(20), strict=False)]
+    batches = _batches(_texts(tokenizer, recipe, "test", rng), HELD_OUT_BATCH, rng)
+    held_out = list(islice(batches, HELD_OUT_BATCHES))
     return {
         name: float(np.mean([_loss(model, texts, prefixed, rng).item() for texts in held_out]))
         for name, prefixed in (("text", False), ("soft_copy", True))
@@ -62,11 +62,11 @@ def _texts(
             yield tokenizer.encode(text, add_special_tokens=False)
 
 
-def _batches(texts: Iterator[list[int]], rng: np.random.Generator) -> Iterator[Texts]:
+def _batches(texts: Iterator[list[int]], batch: int, rng: np.random.Generator) -> Iterator[Texts]:
     while True:
-        pool = sorted(islice(texts, POOL), key=len)
-        for number in rng.permutation(POOL // BATCH):
-            yield pool[number * BATCH : (number + 1) * BATCH]
+        pool = sorted(islice(texts, POOL_BATCHES * batch), key=len)
+        for number in rng.permutation(POOL_BATCHES):
+            yield pool[number * batch : (number + 1) * batch]
 
 
 def _loss(model: Qwen2ForCausalLM, texts: Texts, prefixed: bool, rng: np.random.Generator) -> torch.Tensor:

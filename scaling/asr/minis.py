@@ -63,7 +63,7 @@ LLMS = {
     for size in (
         LlmSize(name="mini-s", width=96, layers=4, heads=4),
         LlmSize(name="mini-m", width=160, layers=4, heads=4),
-        LlmSize(name="mini-l", width=224, layers=6, heads=7),
+        LlmSize(name="mini-l", width=224, layers=5, heads=7),
     )
 }
 

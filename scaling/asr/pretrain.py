@@ -48,9 +48,12 @@ ENCODER_DESCENTS = {
 LLM_DESCENTS = {
     "mini-s": Descent(steps=3000, peak_lr=4e-3),
     "mini-m": Descent(steps=2200, peak_lr=2.5e-3),
-    "mini-l": Descent(steps=1200, peak_lr=2e-3),
+    "mini-l": Descent(steps=2400, peak_lr=1.5e-3),
 }
 """Five to eight minutes each on one core; rates from the miniature in LOG.md, lower for wider models."""
+
+LLM_BATCHES = {"mini-s": 48, "mini-m": 48, "mini-l": 24}
+"""Strings a step: the largest model gets more steps for its time."""
 
 app = typer.Typer(help="Make the miniature base models.", no_args_is_help=True, add_completion=False)
 
@@ -93,11 +96,12 @@ def llm(name: Name, out: Out = MINIS, steps: Steps = None, seed: Seed = 0) -> No
     _one_thread(seed)
     tokenizer = new_tokenizer()
     model = new_llm(LLMS[name], len(tokenizer))
-    descended = pretrain_llm(model, tokenizer, RECIPE, plan, seed=seed)
+    descended = pretrain_llm(model, tokenizer, RECIPE, plan, batch=LLM_BATCHES[name], seed=seed)
     losses = {
         recipe: llm_losses(model, tokenizer, RECIPES[recipe], seed=seed) for recipe in ("general", "general-zh-digits")
     }
-    _write(model, tokenizer, _making(plan, descended, seed) | {"held_out_nats": losses}, out / "llms" / name)
+    making = _making(plan, descended, seed) | {"batch": LLM_BATCHES[name], "held_out_nats": losses}
+    _write(model, tokenizer, making, out / "llms" / name)
 
 
 def _plan(descents: dict[str, Descent], name: str, steps: int | None) -> Descent:

@@ -75,7 +75,7 @@ def test_a_tiny_llm_learns(capsys: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(0)
     tokenizer = new_tokenizer()
     model = new_llm(TINY, len(tokenizer))
-    descended = pretrain_llm(model, tokenizer, RECIPES["general"], Descent(steps=60, peak_lr=1e-2), seed=0)
+    descended = pretrain_llm(model, tokenizer, RECIPES["general"], Descent(steps=60, peak_lr=1e-2), batch=16, seed=0)
     assert descended.loss < 0.9 * np.log(len(tokenizer))  # what knowing nothing costs
 
 
@@ -117,5 +117,5 @@ def _tiny_weights(seed: int) -> torch.Tensor:
     torch.manual_seed(seed)
     tokenizer = new_tokenizer()
     model = new_llm(TINY, len(tokenizer))
-    pretrain_llm(model, tokenizer, RECIPES["general"], Descent(steps=2, peak_lr=1e-3), seed=seed)
+    pretrain_llm(model, tokenizer, RECIPES["general"], Descent(steps=2, peak_lr=1e-3), batch=4, seed=seed)
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
