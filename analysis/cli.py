@@ -109,6 +109,7 @@ def recommend(
     source: Source,
     flops: Annotated[float | None, typer.Option(help="What can be spent, in charged FLOPs.")] = None,
     cer: Annotated[float | None, typer.Option(help="The CER wanted, as a fraction.")] = None,
+    study: Annotated[Path | None, typer.Option(help="Write the recommended runs as a study file here.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say how to spend a budget, or what a wanted CER costs: strategy, models, hours, FLOPs of each stage."""
@@ -126,7 +127,25 @@ def recommend(
         answer = recommend_for_flops(curves, table, _positive("--flops", flops))
     else:
         answer = recommend_for_cer(curves, table, _positive("--cer", cer or 0.0))
+    if study is not None:
+        from analysis.next_study import write_next_study
+
+        write_next_study(source, answer, study)
     emit(answer.as_dict(), as_json=as_json, text=recommendation_text(answer))
+
+
+@app.command()
+def forecast(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder, with forecast runs in forecast/.")],
+    as_json: AsJson = False,
+) -> None:
+    """Hold the fits against runs they have not seen: prediction, interval and truth side by side."""
+    from analysis.curves import curves_of
+    from analysis.hindsight import forecasts, forecasts_text
+    from scaling.console import emit
+
+    found = forecasts(curves_of(folder), folder)
+    emit([one.as_dict() for one in found], as_json=as_json, text=forecasts_text(found))
 
 
 def _positive(option: str, value: float) -> float:

@@ -11,10 +11,10 @@ each run before it is trained, with the keys of its nodes.
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from scaling.errors import InputError
-from scaling.ledger import Ledger, read_json, write_atomically
+from scaling.ledger import Ledger, read_json, write_atomically, write_text_atomically
 from scaling.spec import FLOP_CONVENTION, StageNode, digest, node_from_json, node_to_json
 from sweeps.plan import Plan, PlannedRun, TrunkPositions
 from sweeps.study import Study, StudyModel
@@ -44,17 +44,17 @@ class Orders:
     @property
     def nodes(self) -> list[str]:
         """Keys of the nodes to work on, in order."""
-        return list(self.content["nodes"])
+        return cast(list[str], self.content["nodes"])
 
     @property
     def work(self) -> dict[str, dict[str, Any]]:
         """For each node its FLOPs from start to end, the position it starts at, and the nodes it needs."""
-        return dict(self.content["work"])
+        return cast(dict[str, dict[str, Any]], self.content["work"])
 
     @property
     def runs(self) -> list[dict[str, Any]]:
         """What is known about each run beforehand, with its `nodes`."""
-        return list(self.content["runs"])
+        return cast(list[dict[str, Any]], self.content["runs"])
 
 
 def write_orders(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> Orders:
@@ -80,6 +80,7 @@ def write_orders(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> Orde
         "runs": _runs(study, plan),
     }
     orders = Orders(folder, ledger, content)
+    write_text_atomically(folder / "study.yaml", study.text)
     write_atomically(orders.path, content)
     return orders
 

@@ -13,7 +13,7 @@ from scaling.spec import PARTS_OF, LoraSpec, ModelSpec, Optimization, Part, Prec
 from scaling.strategies import default_rates, preset, resolve
 from sweeps.fields import LoraFields, ModelFields, PresetFields, StageFields, StagesFields, StudyFields
 from sweeps.speech import Speech, find_speech
-from sweeps.study_file import StudyFile, read_study_file
+from sweeps.study_file import StudyFile, portable_text, read_study_file
 
 SMALL_LLM_PARAMS = 100_000_000
 SMALL_BATCH_AUDIO_SECONDS = 5.0
@@ -36,7 +36,8 @@ class StudyModel:
 class Study:
     """Budgets x models x strategies x seeds on one set of data, and how to run them.
 
-    Everything up to `precision` enters the runs' keys; the rest says how and where they are run.
+    Everything up to `precision` enters the runs' keys; the rest says how and where they are run. `text` is the study
+    as YAML that means the same in any folder.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Study:
     threads: int
     tracker: str
     checkpoint_seconds: float
+    text: str
 
 
 def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
@@ -71,6 +73,7 @@ def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
         threads=fields.threads,
         tracker=fields.tracker,
         checkpoint_seconds=fields.checkpoint_seconds,
+        text=portable_text(file),
     )
 
 

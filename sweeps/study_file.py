@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
 from scaling.errors import InputError, nearest
@@ -81,6 +82,23 @@ def read_study_file(argument: str, overrides: Sequence[str]) -> StudyFile:
 def shipped_studies() -> list[str]:
     """Names of the studies that come with the package."""
     return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def portable_text(file: StudyFile) -> str:
+    """The study as YAML, overrides applied and paths absolute: it means the same in any folder."""
+
+    def placed(text: str) -> str:
+        path = (file.base / Path(text).expanduser()).absolute()
+        return str(path) if path.exists() else text
+
+    fields = file.fields.model_dump(mode="json", exclude_unset=True)
+    for model in fields["models"]:
+        model |= {"encoder": placed(model["encoder"]), "llm": placed(model["llm"])}
+    if "corpus" not in fields["data"]:
+        data = fields["data"]
+        data |= {"train": placed(data["train"]), "dev": placed(data["dev"])}
+        data["test"] = {name: placed(path) for name, path in data["test"].items()}
+    return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
 
 
 def _find(argument: str) -> tuple[Path, Path]:
