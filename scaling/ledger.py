@@ -230,7 +230,7 @@ def _write_beside(path: Path, value: dict[str, Any], *, durable: bool = True) ->
     temporary = _temporary(path)
     try:
         with temporary.open("w", encoding="utf-8") as file:
-            json.dump(value, file, ensure_ascii=False, indent=1, allow_nan=False)
+            file.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")  # in one line: ten times as fast
             if durable:
                 file.flush()
                 os.fsync(file.fileno())

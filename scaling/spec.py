@@ -249,7 +249,7 @@ class StageNode:
 
 def node_to_json(node: StageNode) -> dict[str, Any]:
     """Everything a node says, labels and start included, as plain JSON data."""
-    return json.loads(json.dumps(dataclasses.asdict(node)))  # type: ignore[no-any-return]
+    return canonical(node, labels=True)  # type: ignore[no-any-return]
 
 
 def node_from_json(value: dict[str, Any]) -> StageNode:
@@ -289,13 +289,14 @@ def _hash(plain: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def canonical(value: Any) -> Any:
-    """`value` as plain JSON data: compared dataclass fields only, mappings with string keys, no lossy fallback.
+def canonical(value: Any, *, labels: bool = False) -> Any:
+    """`value` as plain JSON data: compared dataclass fields (and `labels`), string keys, no lossy fallback.
 
     Raises TypeError on a type that has no stable form, rather than hashing whatever its `repr` says.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value) if f.compare}
+        fields = [field.name for field in dataclasses.fields(value) if labels or field.compare]
+        return {name: canonical(getattr(value, name), labels=labels) for name in fields}
     if isinstance(value, StrEnum):
         return value.value
     if value is None or isinstance(value, bool | int | str):
@@ -305,9 +306,9 @@ def canonical(value: Any) -> Any:
             raise TypeError(f"{value} has no canonical form")
         return value
     if isinstance(value, tuple | list):
-        return [canonical(item) for item in value]
+        return [canonical(item, labels=labels) for item in value]
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: canonical(item) for key, item in value.items()}
+        return {key: canonical(item, labels=labels) for key, item in value.items()}
     raise TypeError(f"a {type(value).__name__} has no canonical form: {value!r}")
 
 

@@ -55,7 +55,7 @@ class PlantedLaw:
 PLANTED = {
     "efin": PlantedLaw(floor=0.010, scale=0.060, exponent=0.80),
     "joint": PlantedLaw(floor=0.008, scale=0.066, exponent=0.95),
-    "frozen_encoder": PlantedLaw(floor=0.050, scale=0.110, exponent=0.50),
+    "frozen_encoder": PlantedLaw(floor=0.050, scale=0.090, exponent=0.50),
     "projector_only": PlantedLaw(floor=0.150, scale=0.120, exponent=0.45),
     "projector_then_joint": PlantedLaw(floor=0.010, scale=0.064, exponent=0.86),
     "staged_joint": PlantedLaw(floor=0.012, scale=0.068, exponent=0.84),

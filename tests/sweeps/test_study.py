@@ -155,9 +155,7 @@ def test_a_mistake_is_refused_with_field_value_and_what_was_expected(case: str, 
 def test_a_budget_too_small_for_one_step_of_each_stage_is_refused(write_study: StudyWriter) -> None:
     from sweeps.preparation import prepare
 
-    with pytest.raises(
-        InputError, match=r"budgets_flops: 1e\+06 leaves .* FLOPs to stage 'encoder' of efin on"
-    ):
+    with pytest.raises(InputError, match=r"budgets_flops: 1e\+06 leaves .* FLOPs to stage 'encoder' of efin on"):
         prepare(str(write_study(budgets_flops=[10**6, 10**10])), [], None)
 
 
