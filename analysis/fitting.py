@@ -7,13 +7,14 @@ gradient vanishes there.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from analysis.clusters import SharedNoise, shared_ratio
 from analysis.laws import Array, Exponent, Law, law_named
 from analysis.losses import LOSSES, Loss, loss_named
 from analysis.notes import Note, Status
@@ -34,8 +35,9 @@ class Fit:
     """A fitted law: parameters, the points they came from, and how far they can be trusted.
 
     `columns` and `y` (n,) are the points in use; `weights` (n,) count each point as that many runs; `clusters` names
-    points that share luck (a trunk, a seed). `objective` is the loss summed over the points. `excluded` describes
-    points that were set aside as gross outliers. `dof` is points minus parameters.
+    points that share luck (a trunk, a seed), and `cluster_ratio` is the variance they share over their own.
+    `objective` is the loss summed over the points. `excluded` describes points that were set aside as gross outliers.
+    `dof` is points minus parameters.
     """
 
     law: Law
@@ -52,6 +54,7 @@ class Fit:
     status: Status
     warnings: tuple[Note, ...]
     excluded: tuple[int, ...]
+    cluster_ratio: float | None = None
 
     @property
     def n(self) -> int:
@@ -76,7 +79,19 @@ class Fit:
     @property
     def problem(self) -> Problem:
         """What was minimised, as one lane."""
-        return _problem(self.law, self.loss, self.columns, self.y, self.weights, self.fixed)
+        problem = _problem(self.law, self.loss, self.columns, self.y, self.weights, self.fixed)
+        return problem if self.cluster_ratio is None else replace(problem, whitener=self.shared_noise.whitener)
+
+    @property
+    def shared_noise(self) -> SharedNoise:
+        """How the noise of clusters is shared; for fits with clusters."""
+        return SharedNoise.of(self.clusters or (), self.cluster_ratio or 0.0)
+
+    @property
+    def jacobian(self) -> Array:
+        """Derivatives (n, m) of weighted residuals at the fit, before whitening."""
+        plain = _problem(self.law, self.loss, self.columns, self.y, self.weights, self.fixed)
+        return _weighted(plain, self.parameters)[1]
 
     def predict(self, columns: Mapping[str, npt.ArrayLike]) -> Array:
         """The curve at `columns`, shape (k,)."""
@@ -129,6 +144,7 @@ class Fit:
             "status": self.status,
             "warnings": [[note.code, note.message] for note in self.warnings],
             "excluded": list(self.excluded),
+            "cluster_ratio": self.cluster_ratio,
         }
 
     @staticmethod
@@ -151,6 +167,7 @@ class Fit:
             status=document["status"],
             warnings=tuple(Note(code, message) for code, message in document["warnings"]),
             excluded=tuple(document["excluded"]),
+            cluster_ratio=document["cluster_ratio"],
         )
 
     def _length(self, columns: Mapping[str, npt.ArrayLike]) -> tuple[int, ...]:
@@ -197,6 +214,12 @@ def fit(
     problem = _problem(law, loss, points, target, weight, fixed)
     reached = minimise(problem, _starts(problem, fixed))
     best = int(np.argmin(np.where(np.isfinite(reached.cost), reached.cost, np.inf)))
+    kept_clusters = None if clusters is None else tuple(clusters[i] for i in keep)
+    ratio = _cluster_ratio(problem, reached.parameters[best], kept_clusters)
+    if ratio is not None:
+        problem = replace(problem, whitener=SharedNoise.of(kept_clusters or (), ratio).whitener)
+        reached = minimise(problem, reached.parameters)
+        best = int(np.argmin(reached.cost))
     status, notes = _verdict(problem, reached, best, points, fixed)
     notes += [_outlier_note(law, points_of(columns, law, i), float(np.ravel(y)[i])) for i in outliers]
     return Fit(
@@ -205,15 +228,16 @@ def fit(
         columns=points,
         y=target,
         weights=weight,
-        clusters=None if clusters is None else tuple(clusters[i] for i in keep),
+        clusters=kept_clusters,
         fixed=fixed,
         parameters=reached.parameters[best],
-        objective=float(reached.cost[best]),
+        objective=float(replace(problem, whitener=None).cost(reached.parameters[[best]])[0]),
         starts=len(reached.cost),
         starts_agreeing=int((reached.cost <= reached.cost[best] * (1.0 + AGREEMENT) + 1e-24).sum()),
         status=status,
         warnings=tuple(notes),
         excluded=tuple(int(i) for i in outliers),
+        cluster_ratio=ratio,
     )
 
 
@@ -295,6 +319,22 @@ def _starts(problem: Problem, fixed: Mapping[str, float]) -> Array:
         chosen.append(rows[np.argmin(cost[rows])])
     starts: Array = x[np.array(chosen)]
     return starts
+
+
+def _cluster_ratio(problem: Problem, parameters: Array, clusters: Sequence[Hashable] | None) -> float | None:
+    """The variance that clusters share over each point's own; None where no two points share a cluster, or for a robust
+    loss, whose intervals then ignore clusters.
+    """
+    if clusters is None or len(set(clusters)) == len(clusters) or problem.loss.delta is not None:
+        return None
+    residual, jacobian = _weighted(problem, parameters)
+    return shared_ratio(residual, jacobian[:, problem.free(parameters)], clusters)
+
+
+def _weighted(problem: Problem, parameters: Array) -> tuple[Array, Array]:
+    residual, jacobian, weight = problem.linear(parameters[None, :])
+    root = np.sqrt(weight[0])
+    return residual[0] * root, jacobian[0] * root[:, None]
 
 
 def _gross_outliers(

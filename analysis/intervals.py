@@ -9,7 +9,7 @@ For squares the cut is S (1 + t^2 / dof). For a robust loss it is S + lambda t^2
 E[psi'], the likelihood-ratio test of Schrader and Hettmansperger (1980).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -21,7 +21,11 @@ from analysis.student import t_quantile
 from scaling.errors import InputError, nearest
 
 if TYPE_CHECKING:
+    from analysis.bootstrap import Resampling
     from analysis.fitting import Fit
+
+Kind = Literal["curve", "new_run"]
+Method = Callable[["Fit", Mapping[str, npt.ArrayLike], float, Kind], tuple[Array, Array]]
 
 ROUNDS = 14
 # An end of an interval is found when the signed root of its profile is within this share of the cut.
@@ -36,7 +40,7 @@ def interval(
     columns: Mapping[str, npt.ArrayLike],
     *,
     level: float,
-    kind: Literal["curve", "new_run"],
+    kind: Kind,
     method: str = "profile",
 ) -> tuple[Array, Array]:
     """Lower and upper ends (k,) of the `level` interval at `columns` for the curve or for one new run."""
@@ -49,9 +53,7 @@ def interval(
     return METHODS[method](fit, columns, level, kind)
 
 
-def profile(
-    fit: "Fit", columns: Mapping[str, npt.ArrayLike], level: float, kind: Literal["curve", "new_run"]
-) -> tuple[Array, Array]:
+def profile(fit: "Fit", columns: Mapping[str, npt.ArrayLike], level: float, kind: Kind) -> tuple[Array, Array]:
     """The profile interval. For squares and a new run, the new run's own residual joins the objective."""
     z = fit.logs(columns)
     points = max(value.shape[1] for value in z.values())
@@ -70,12 +72,8 @@ def profile(
 def cut(problem: Problem, parameters: Array, dof: int, level: float) -> float:
     """The objective below which a constrained fit is inside the `level` interval."""
     t = t_quantile(0.5 + level / 2.0, dof)
-    value, _ = problem.law.evaluate(problem.z, parameters[None, :])
-    residual = (problem.loss.link(problem.y) - problem.loss.link(value))[0]
-    smallest = float(problem.loss.cost(residual, problem.w[0]))
-    if problem.loss.delta is None:
-        return smallest * (1.0 + t * t / dof)
-    return smallest + 0.5 * t * t * _sparsity(residual, problem.loss.delta) * len(residual) / dof
+    smallest = float(problem.cost(parameters[None, :])[0])
+    return smallest + t * t * _unit_room(problem, parameters, dof)
 
 
 def noise_scale(fit: "Fit") -> float:
@@ -85,6 +83,14 @@ def noise_scale(fit: "Fit") -> float:
     if fit.loss.delta is None:
         return float(np.sqrt((residual**2).sum() / max(fit.dof, 1)))
     return float(np.median(np.sort(np.abs(residual))[fit.n - fit.dof :])) / 0.6745
+
+
+def _unit_room(problem: Problem, parameters: Array, dof: int) -> float:
+    """What the objective may rise by for an interval of one standard error."""
+    if problem.loss.delta is None:
+        return float(problem.cost(parameters[None, :])[0]) / dof
+    residual, _, _ = problem.linear(parameters[None, :])
+    return float(0.5 * _sparsity(residual[0], problem.loss.delta) * residual.shape[1] / dof)
 
 
 def _sparsity(residual: Array, delta: float) -> float:
@@ -116,14 +122,16 @@ def _profile_ends(fit: "Fit", z: Mapping[str, Array], points: int, level: float,
     every = np.arange(lanes)
     best = np.repeat(fit.parameters[None, :], lanes, 0)
     middle, slope = quantity(best, every)
-    room = cut(problem, fit.parameters, fit.dof, level) - fit.objective
-    if room <= 1e-22 * max(1.0, float(problem.w.sum())):
+    smallest = float(problem.cost(fit.parameters[None, :])[0])
+    unit_room = _unit_room(problem, fit.parameters, fit.dof)
+    if unit_room <= 1e-22 * max(1.0, float(problem.w.sum())):
         return np.stack([middle[:points], middle[points:]])
+    room = unit_room * _t_squared(fit, slope, level)
     sign = np.repeat([-1.0, 1.0], points)
     reach = np.sqrt(room) * _unit_error(problem, fit.parameters, slope)
     if joint:
         reach = np.hypot(reach, np.sqrt(room))
-    strength = np.full(lanes, 1.0) if joint else PULL * room / reach**2
+    strength = np.full(lanes, 1.0 / (1.0 + (fit.cluster_ratio or 0.0))) if joint else PULL * room / reach**2
 
     if not joint:
         reach = reach * (1.0 + 1.0 / PULL)
@@ -132,7 +140,7 @@ def _profile_ends(fit: "Fit", z: Mapping[str, Array], points: int, level: float,
     inside_root, outside_root = np.zeros(lanes), np.full(lanes, np.nan)
     target, warm, ends, open_lanes = middle + sign * reach, best, middle.copy(), np.ones(lanes, dtype=bool)
     for _ in range(ROUNDS):
-        warm, place, root = _profile_point(problem, quantity, warm, best, target, strength, fit.objective, room, joint)
+        warm, place, root = _profile_point(problem, quantity, warm, best, target, strength, smallest, room, joint)
         within = root < 1.0
         inside, inside_root = np.where(within, target, inside), np.where(within, root, inside_root)
         outside, outside_root = np.where(within, outside, target), np.where(within, outside_root, root)
@@ -147,6 +155,16 @@ def _profile_ends(fit: "Fit", z: Mapping[str, Array], points: int, level: float,
     return np.stack([ends[:points], ends[points:]])
 
 
+def _t_squared(fit: "Fit", slope_BM: Array, level: float) -> Array:
+    """The squared t of each lane's quantity; with clusters, by Satterthwaite's degrees of freedom of that quantity."""
+    if fit.cluster_ratio is None:
+        return np.full(len(slope_BM), t_quantile(0.5 + level / 2.0, fit.dof) ** 2)
+    noise, free = fit.shared_noise, fit.problem.free(fit.parameters)
+    jacobian = fit.jacobian[:, free]
+    dofs = [min(fit.dof, noise.dof(jacobian, gradient[free])) for gradient in slope_BM]
+    return np.array([t_quantile(0.5 + level / 2.0, dof) ** 2 for dof in dofs])
+
+
 def _profile_point(
     problem: Problem,
     quantity: Quantity,
@@ -155,7 +173,7 @@ def _profile_point(
     target: Array,
     strength: Array,
     smallest: float,
-    room: float,
+    room: Array,
     joint: bool,
 ) -> tuple[Array, Array, Array]:
     """Where each lane comes to rest, the value found there, and the signed root of its objective over the cut."""
@@ -178,19 +196,16 @@ def _profile_point(
 
 def _unit_error(problem: Problem, parameters: Array, slope: Array) -> Array:
     """sqrt(g' H^-1 g), the delta-method error of each lane's quantity at unit noise: only a first guess of the ends."""
-    value, jacobian = problem.law.evaluate(problem.z, parameters[None, :])
-    jacobian = jacobian[0] / (value[0][:, None] if problem.loss.log else 1.0)
-    free = (parameters > problem.low[0]) & (parameters < problem.high[0])
-    weighted = jacobian[:, free] * np.sqrt(problem.w[0])[:, None]
+    _, jacobian, weight = problem.linear(parameters[None, :])
+    free = problem.free(parameters)
+    weighted = jacobian[0][:, free] * np.sqrt(weight[0])[:, None]
     inverse = np.linalg.pinv(weighted.T @ weighted, rcond=1e-10)
     variance = np.einsum("bi,ij,bj->b", slope[:, free], inverse, slope[:, free])
     error: Array = np.clip(np.sqrt(np.maximum(variance, 0.0)), 1e-6, 1e6)
     return error
 
 
-def rollout(
-    fit: "Fit", columns: Mapping[str, npt.ArrayLike], level: float, kind: Literal["curve", "new_run"]
-) -> tuple[Array, Array]:
+def rollout(fit: "Fit", columns: Mapping[str, npt.ArrayLike], level: float, kind: Kind) -> tuple[Array, Array]:
     """The profile interval widened by the law's own forecasts inside the data. Raises InputError where they are too
     few.
     """
@@ -202,4 +217,23 @@ def rollout(
     return fit.widened(columns, profile(fit, columns, level, kind), calibration.factor)
 
 
-METHODS = {"profile": profile, "rollout": rollout}
+def bootstrap(resampling: "Resampling") -> "Method":
+    """The percentile interval of a bootstrap, as a method."""
+
+    def method(
+        fit: "Fit", columns: Mapping[str, npt.ArrayLike], level: float, kind: Literal["curve", "new_run"]
+    ) -> tuple[Array, Array]:
+        from analysis.bootstrap import percentile
+
+        return percentile(fit, columns, level, kind, resampling)
+
+    return method
+
+
+METHODS: dict[str, Method] = {
+    "profile": profile,
+    "rollout": rollout,
+    "residual": bootstrap("residual"),
+    "wild": bootstrap("wild"),
+    "cases": bootstrap("cases"),
+}

@@ -26,7 +26,7 @@ SMALLEST_ERROR = 1e-30
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """A law to be fitted to points: `z` centred logs, `y` targets, `w` weights, each (1 or B, n); the box, each (1 or
-    B, m).
+    B, m). `whitener` (n, n) makes weighted residuals of points that share luck independent; for squares alone.
     """
 
     law: Law
@@ -36,6 +36,7 @@ class Problem:
     w: Array
     low: Array
     high: Array
+    whitener: Array | None = None
 
     def lanes(self, index: npt.NDArray[np.intp]) -> "Problem":
         """The problem of some lanes alone."""
@@ -49,7 +50,30 @@ class Problem:
     def cost(self, parameters_BM: Array) -> Array:
         """The objective of each lane, (B,)."""
         value, _ = self.law.evaluate(self.z, parameters_BM)
-        return self.loss.cost(self.loss.link(self.y) - self.loss.link(value), self.w)
+        residual = self.loss.link(self.y) - self.loss.link(value)
+        if self.whitener is None:
+            return self.loss.cost(residual, self.w)
+        white = (residual * np.sqrt(self.w)) @ self.whitener.T
+        return self.loss.cost(white, np.ones_like(white))
+
+    def free(self, parameters_M: Array) -> npt.NDArray[np.bool_]:
+        """Parameters (m,) that are not on their bounds."""
+        inside: npt.NDArray[np.bool_] = (parameters_M > self.low[0]) & (parameters_M < self.high[0])
+        return inside
+
+    def linear(self, parameters_BM: Array) -> tuple[Array, Array, Array]:
+        """Residuals (B, n), their derivatives' negatives (B, n, m), and weights (1 or B, n), on the scale of the
+        loss.
+        """
+        value, jacobian = self.law.evaluate(self.z, parameters_BM)
+        if self.loss.log:
+            value = np.maximum(value, SMALLEST_ERROR)
+            jacobian = jacobian / value[:, :, None]
+        residual = self.loss.link(self.y) - self.loss.link(value)
+        if self.whitener is None:
+            return residual, jacobian, self.w
+        root = np.sqrt(self.w)
+        return (residual * root) @ self.whitener.T, self.whitener @ (jacobian * root[:, :, None]), np.ones_like(self.w)
 
 
 Quantity = Callable[[Array, npt.NDArray[np.intp]], tuple[Array, Array]]
@@ -78,7 +102,13 @@ class Minima:
     converged: npt.NDArray[np.bool_]
 
 
-def minimise(problem: Problem, starts_BM: Array, pull: Pull | None = None, max_steps: int = MAX_STEPS) -> Minima:
+def minimise(
+    problem: Problem,
+    starts_BM: Array,
+    pull: Pull | None = None,
+    max_steps: int = MAX_STEPS,
+    tolerance: float = COST_TOLERANCE,
+) -> Minima:
     """Descend from every start until its lane converges or `max_steps` are spent."""
     lanes = len(starts_BM)
     best = np.clip(starts_BM, problem.low, problem.high)
@@ -93,7 +123,7 @@ def minimise(problem: Problem, starts_BM: Array, pull: Pull | None = None, max_s
         trial_total, trial_gradient, trial_hessian = _quadratic_model(part, trial, pull, live)
         better = trial_total <= total
         moved = np.abs(trial - x).max(1)
-        done = (better & (total - trial_total <= COST_TOLERANCE * np.abs(total))) | (moved <= STEP_TOLERANCE)
+        done = (better & (total - trial_total <= tolerance * np.abs(total))) | (moved <= STEP_TOLERANCE)
         done |= damping >= DAMPING[1]
         x = np.where(better[:, None], trial, x)
         total = np.where(better, trial_total, total)
@@ -118,13 +148,9 @@ def _quadratic_model(
     problem: Problem, x: Array, pull: Pull | None, live: npt.NDArray[np.intp]
 ) -> tuple[Array, Array, Array]:
     """Total cost (B,), its descent direction (B, m) and the Gauss-Newton curvature (B, m, m)."""
-    value, jacobian = problem.law.evaluate(problem.z, x)
-    if problem.loss.log:
-        value = np.maximum(value, SMALLEST_ERROR)
-        jacobian = jacobian / value[:, :, None]
-    residual = problem.loss.link(problem.y) - problem.loss.link(value)
-    total = problem.loss.cost(residual, problem.w)
-    weighted = jacobian * (problem.w * problem.loss.curvature(residual))[:, :, None]
+    residual, jacobian, weight = problem.linear(x)
+    total = problem.loss.cost(residual, weight)
+    weighted = jacobian * (weight * problem.loss.curvature(residual))[:, :, None]
     gradient = np.matmul(weighted.transpose(0, 2, 1), residual[:, :, None])[:, :, 0]
     hessian = np.matmul(weighted.transpose(0, 2, 1), jacobian)
     if pull is not None:

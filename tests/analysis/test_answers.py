@@ -47,15 +47,15 @@ def test_predictions_without_a_strategy_are_for_the_best_one_and_the_best_models
 def test_intervals_hold_the_truth_about_as_often_as_they_say(write_study):
     hits, new_hits = 0, 0
     rng = np.random.default_rng(7)
-    for seed in range(60):
+    for seed in range(24):
         curves = fit_curves(read_table(write_study(noise=0.05, random_seed=seed, seeds=1, strategies=("efin",))))
         answer = predict(curves.best(FAR), FAR)
         truth = planted_cer("efin", FAR)
         hits += answer.curve_interval[0] <= truth <= answer.curve_interval[1]
         new = truth * np.exp(0.05 * rng.standard_normal())
         new_hits += answer.interval[0] <= new <= answer.interval[1]
-    assert 48 <= hits <= 60  # binomial(60, 0.9): below 48 once in 300
-    assert 48 <= new_hits <= 60
+    assert hits >= 17  # binomial(24, 0.9): below 17 once in 300
+    assert new_hits >= 17
 
 
 def test_comparisons_at_equal_flops_and_at_equal_error(write_study):
@@ -85,13 +85,12 @@ def test_compared_intervals_hold_the_truth_about_as_often_as_they_say(write_stud
     floor, amplitude, exponent = PLANTED["efin"]
     saved = 1 - 1e11 * ((planted_cer("joint", flops) - floor) / amplitude) ** (-1 / exponent) / flops
     hits = np.zeros(2)
-    for seed in range(40):
+    for seed in range(12):
         folder = write_study(noise=0.05, random_seed=seed, seeds=1, strategies=("efin", "joint"))
         (answer,) = compare_all(curves_of(folder), "joint")
         hits += [low <= truth <= high for truth, (low, high) in
                  ((reduction, answer.cer_reduction_interval), (saved, answer.flops_saved_interval))]  # fmt: skip
-    assert (hits >= 31).all()  # binomial(40, 0.9): below 31 once in 300
-    assert (hits < 80).all()
+    assert (hits >= 7).all()  # binomial(12, 0.9): below 7 once in 2000
 
 
 def test_a_budget_is_spent_as_the_nearest_runs_spent_theirs(write_study):

@@ -137,12 +137,12 @@ def test_a_gross_outlier_is_set_aside_and_named():
 
 def test_gaussian_noise_is_almost_never_called_an_outlier():
     wrong = 0
-    for seed in range(150):
+    for seed in range(60):
         noise = np.exp(0.05 * np.random.default_rng([5, seed]).standard_normal(10))
         flops = np.geomspace(1e18, 1e21, 10)
         wrong += bool(analysis.fit(columns={"C": flops}, y=power_floor(flops, 0.05, 3e4, 0.27) * noise,
                                    loss="log_ls_screened").excluded)  # fmt: skip
-    assert wrong <= 6
+    assert wrong <= 4
 
 
 def test_a_floor_that_the_data_do_not_show_is_at_its_bound():
