@@ -83,7 +83,7 @@ class LogMel:
 
         Raises `InputError` for audio shorter than half a window or longer than the encoder's positions.
         """
-        if not self.n_fft // 2 < len(samples_T) <= self.max_samples:
+        if len(samples_T) <= self.n_fft // 2 or self.frames(len(samples_T)) > self.frames(self.max_samples):
             raise InputError(
                 f"audio of {len(samples_T)} samples; expected more than {self.n_fft // 2} (half a window) "
                 f"and at most {self.max_samples} ({self.max_samples / self.sampling_rate:g} s)"

@@ -1,13 +1,15 @@
-"""Make the miniature base models: `python -m scaling.asr.pretrain encoder mini-s`, `... llm mini-s`.
+"""Make the miniature base models: `python -m scaling.asr.pretrain encoder mini-s`, `... llm mini-s`, `... all`.
 
 Each becomes a Hugging Face directory with `making.json` beside the weights: what it learnt from, for how long, at which
 cost and how well. One thread and one seed give the same weights on the same machine type.
 """
 
 import json
+import multiprocessing
 import shutil
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -78,7 +80,7 @@ def encoder(
     plan = _plan(ENCODER_DESCENTS, name, steps)
     _one_thread(seed)
     tokenizer, log_mel = new_tokenizer(), _log_mel()
-    speech = read_speech(_rows(_corpus("general", corpora, hours).train), log_mel, tokenizer)
+    speech = read_speech(_rows(_corpus(RECIPE.name, corpora, hours).train), log_mel, tokenizer)
     model = new_encoder(ENCODERS[name], len(tokenizer))
     descended = pretrain_encoder(model, speech, plan, seed=seed)
     cers = {
@@ -102,6 +104,17 @@ def llm(name: Name, out: Out = MINIS, steps: Steps = None, seed: Seed = 0) -> No
     }
     making = _making(plan, descended, seed) | {"batch": LLM_BATCHES[name], "held_out_nats": losses}
     _write(model, tokenizer, making, out / "llms" / name)
+
+
+@app.command("all")
+def all_(corpora: Corpora = Path("build/corpora"), out: Out = MINIS, hours: Hours = HOURS, seed: Seed = 0) -> None:
+    """Make every mini, two at a time."""
+    _corpus(RECIPE.name, corpora, hours)
+    with ProcessPoolExecutor(max_workers=2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        makings = [pool.submit(encoder, name, corpora, out, hours, None, seed) for name in ENCODERS]
+        makings += [pool.submit(llm, name, out, None, seed) for name in LLMS]
+        for making in makings:
+            making.result()
 
 
 def _plan(descents: dict[str, Descent], name: str, steps: int | None) -> Descent:
