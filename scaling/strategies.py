@@ -90,19 +90,20 @@ PRESETS = {
 def default_rates(objective: Objective, encoder_width: int, llm_width: int) -> dict[Part, float]:
     """Peak learning rates for AdamW by part, from the widths of the models.
 
-    Parts trained through the LLM fall with 1/width (Adam under mu-parametrisation), anchored on our minis of width 96
-    (see LOG.md). The encoder falls with 1/width^2, an assumption: it joins our minis to the rates Whisper's authors
-    recommend for fine-tuning, which fall by 8 from width 384 to 1280.
+    Anchored on our minis, where every preset was given the same grid of four rates at two budgets, chosen on dev
+    (LOG.md). Parts trained through the LLM fall with 1/width (Adam under mu-parametrisation). The encoder falls with
+    1/width^2, an assumption: it joins our minis to the rates Whisper's authors recommend for fine-tuning, which fall by
+    8 from width 384 to 1280.
     """
     encoder, llm = (96 / encoder_width) ** 2, 96 / llm_width
     if objective is Objective.ASR:
-        return {ENCODER: 2e-3 * encoder, Part.ENCODER_LORA: 4e-3 * encoder, ASR_DECODER: 2e-3 * encoder}
+        return {ENCODER: 1.2e-3 * encoder, Part.ENCODER_LORA: 2.4e-3 * encoder, ASR_DECODER: 1.2e-3 * encoder}
     return {
-        ENCODER: 1e-3 * encoder,
-        Part.ENCODER_LORA: 2e-3 * encoder,
-        PROJECTOR: 5e-3 * llm,
-        LLM_LORA: 5e-3 * llm,
-        Part.LLM: 5e-4 * llm,
+        ENCODER: 6e-4 * encoder,
+        Part.ENCODER_LORA: 1.2e-3 * encoder,
+        PROJECTOR: 3e-3 * llm,
+        LLM_LORA: 3e-3 * llm,
+        Part.LLM: 3e-4 * llm,
     }
 
 
