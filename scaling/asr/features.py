@@ -83,9 +83,10 @@ class LogMel:
 
         Raises `InputError` for audio shorter than half a window or longer than the encoder's positions.
         """
-        if len(samples_T) <= self.n_fft // 2 or self.frames(len(samples_T)) > self.frames(self.max_samples):
+        shortest = max(self.n_fft // 2 + 1, self.hop_length)  # half a window is reflected at either end
+        if len(samples_T) < shortest or self.frames(len(samples_T)) > self.frames(self.max_samples):
             raise InputError(
-                f"audio of {len(samples_T)} samples; expected more than {self.n_fft // 2} (half a window) "
+                f"audio of {len(samples_T)} samples; expected at least {shortest} (one frame) "
                 f"and at most {self.max_samples} ({self.max_samples / self.sampling_rate:g} s)"
             )
         spectrum_FT = torch.stft(

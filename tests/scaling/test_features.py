@@ -16,7 +16,7 @@ from scaling.errors import InputError
 @pytest.mark.parametrize(
     ("mel_bins", "hop_length", "n_fft"), [(80, 160, 400), (128, 160, 400), (80, 320, 400), (64, 320, 384)]
 )
-@pytest.mark.parametrize("samples", [201, 16_000, 16_159, 16_160, 35_123])
+@pytest.mark.parametrize("samples", [320, 16_000, 16_159, 16_160, 35_123])
 def test_log_mel_equals_whispers_on_one_utterance(
     samples: int, mel_bins: int, hop_length: int, n_fft: int, tmp_path: Path
 ) -> None:
@@ -76,7 +76,7 @@ def test_audio_too_short_for_a_window_or_too_long_for_the_encoder_is_refused(tmp
     WhisperFeatureExtractor(chunk_length=2).save_pretrained(tmp_path)
     log_mel = LogMel.from_directory(tmp_path)
     assert log_mel(np.zeros(32_000, np.float32)).shape == (80, 200)
-    for samples in (200, 32_001):
+    for samples in (200, 32_160):  # 32 159 samples still give 200 frames
         with pytest.raises(InputError, match=f"audio of {samples} samples"):
             log_mel(np.zeros(samples, np.float32))
 
