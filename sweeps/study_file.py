@@ -91,7 +91,7 @@ def portable_text(file: StudyFile) -> str:
         path = (file.base / Path(text).expanduser()).absolute()
         return str(path) if path.exists() else text
 
-    fields = file.fields.model_dump(mode="json", exclude_unset=True)
+    fields = file.fields.model_dump(mode="json", exclude_unset=True, warnings=False)  # tagged unions warn for nothing
     for model in fields["models"]:
         model |= {"encoder": placed(model["encoder"]), "llm": placed(model["llm"])}
     if "corpus" not in fields["data"]:
