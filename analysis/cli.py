@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analysis.curves import Curve
     from analysis.table import Table
 
@@ -80,8 +82,33 @@ def predict(
         predictions = predict_rows(curve, _points(curve, _pairs("--at", at)))
         emit(predictions[0].as_row(), as_json=as_json, text=rows_text(predictions))
     elif rows is not None:
-        predictions = predict_rows(curve, _points_of_table(curve, _table(rows, columns, None)))
+        predictions = predict_rows(curve, _points_of_table(curve, _table(rows, columns, None), curves.named))
         emit([prediction.as_row() for prediction in predictions], as_json=as_json, text=rows_text(predictions))
+
+
+@app.command()
+def laws(
+    source: Source,
+    flops: Annotated[float | None, typer.Option(help="Where to ask every law, in charged FLOPs.")] = None,
+    at: Annotated[str | None, typer.Option(help="Where to ask every law, in its columns: N=7e9,D=4e12.")] = None,
+    columns: Columns = None,
+    where: Where = None,
+    strategy: Annotated[str | None, typer.Option(help="Strategy, where the table has several.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose a law by how well it forecast larger budgets from smaller ones; show how far the answer moves."""
+    from analysis.choose import candidates, spread
+    from analysis.curves import points_of
+    from analysis.show import laws_document, laws_text
+    from scaling.console import emit
+
+    place = {"C": _positive("--flops", flops)} if flops is not None else None
+    if at is not None:
+        place = {name: _number("--at", name, text) for name, text in _pairs("--at", at).items()}
+    table = _table(source, columns, where)
+    points, errors, weights = points_of(table, strategy, tuple(place) if place else ("C",))
+    found = candidates(points, errors, weights, at=place)
+    emit(laws_document(found, spread(found)), as_json=as_json, text=laws_text(found, spread(found)))
 
 
 @app.command()
@@ -97,10 +124,11 @@ def compare(
     from analysis.compare import compare_all
     from analysis.curves import curves_of
     from analysis.show import comparisons_text
+    from analysis.table import read_table
     from scaling.console import emit
 
     at = None if flops is None else _positive("--flops", flops)
-    comparisons = compare_all(curves_of(source), baseline, at)
+    comparisons = compare_all(curves_of(source), baseline, at, read_table(source))
     emit([one.as_dict() for one in comparisons], as_json=as_json, text=comparisons_text(comparisons))
 
 
@@ -148,6 +176,19 @@ def forecast(
     emit([one.as_dict() for one in found], as_json=as_json, text=forecasts_text(found))
 
 
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A study's folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write DIR/report.html and DIR/figures: what the study says, with a figure that answers for any budget."""
+    from analysis.report import write_report
+    from scaling.console import emit
+
+    written = write_report(folder)
+    emit(written.as_dict(), as_json=as_json, text=str(written.path))
+
+
 def _positive(option: str, value: float) -> float:
     from math import isfinite
 
@@ -180,6 +221,15 @@ def _pairs(option: str, text: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
+def _number(option: str, name: str, text: str) -> float:
+    from scaling.errors import InputError
+
+    try:
+        return _positive(f"{option} {name}", float(text))
+    except ValueError:
+        raise InputError(f"{option} {name}: {text!r}, expected a positive number") from None
+
+
 def _points(curve: "Curve", pairs: dict[str, str]) -> dict[str, list[float]]:
     from scaling.errors import InputError, nearest
 
@@ -187,20 +237,21 @@ def _points(curve: "Curve", pairs: dict[str, str]) -> dict[str, list[float]]:
     for name, text in pairs.items():
         if name not in wanted:
             raise InputError(f"--at: the law has no column {name!r}{nearest(name, wanted)}")
-        try:
-            _positive(f"--at {name}", float(text))
-        except ValueError:
-            raise InputError(f"--at {name}: {text!r}, expected a positive number") from None
+        _number("--at", name, text)
     missing = [name for name in wanted if name not in pairs]
     if missing:
         raise InputError(f"--at: {', '.join(missing)} missing; the law needs {', '.join(wanted)}")
     return {name: [float(pairs[name])] for name in wanted}
 
 
-def _points_of_table(curve: "Curve", table: "Table") -> dict[str, list[float]]:
+def _points_of_table(curve: "Curve", table: "Table", named: "Mapping[str, str]") -> dict[str, list[float]]:
+    """The law's columns of a table: under their own names, as runs have them, or as the fitted table had them."""
     from analysis.cells import SOURCE
 
-    found = {name: name if name in table.names else SOURCE.get(name, name) for name in curve.domain}
-    for column in found.values():
+    points = {}
+    for name in curve.domain:
+        source = SOURCE.get(name, name)
+        column = next((one for one in (name, source, named.get(source, name)) if one in table.names), name)
         table.require(column)
-    return {name: [table.number(i, column) for i in range(len(table.rows))] for name, column in found.items()}
+        points[name] = [table.number(i, column) for i in range(len(table.rows))]
+    return points

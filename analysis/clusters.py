@@ -8,6 +8,7 @@ freedom follow Satterthwaite: few where the asked-for value rests on the cluster
 on differences within them.
 """
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -83,7 +84,7 @@ def _restricted_likelihood(residual: Array, jacobian: Array, index: npt.NDArray[
     _, information = np.linalg.slogdet(white.T @ white + 1e-12 * np.eye(white.shape[1]))
     common = float(np.log1p(ratio * np.bincount(index)).sum())
     misfit = max(float(left @ left), 1e-300)
-    return -0.5 * (common + float(information) + dof * float(np.log(misfit)))
+    return float(-0.5 * (common + float(information) + dof * math.log(misfit)))
 
 
 def _left_over(residual: Array, jacobian: Array) -> Array:

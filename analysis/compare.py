@@ -1,23 +1,53 @@
 """Comparing strategies: error at equal FLOPs and FLOPs at equal error, with intervals that carry both fits.
 
-The interval of a difference of two curves joins their profile intervals by the method of variance estimates recovery
-(Zou and Donner 2008), which keeps the asymmetry that floors cause: with d = a - b, the lower end is
-d - hypot(a - a_low, b_high - b) and the upper end d + hypot(a_high - a, b - b_low), all in log error.
+The sampling of the test set is common to both sides and cancels on this test; what it would add on another test of the
+same kind is given beside (`test_sampling`).
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from analysis.cells import cells_of
 from analysis.curves import Curve, Curves, extrapolation_notes, lowest
 from analysis.fitting import LEVEL, Fit
 from analysis.invert import crossing
 from analysis.notes import Note, Status, as_text
-from analysis.solve import SMALLEST_ERROR
+from analysis.paired import correlation, sampling_error
+from analysis.ratio import Ranges, Ratio, ranges, saved, with_one_floor
+from analysis.table import Table
 from scaling.errors import InputError
 
 _GRAVITY: tuple[Status, ...] = ("ok", "at_bound", "not_identified", "too_few_points", "not_converged")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depth:
+    """What else is known of a comparison.
+
+    `simultaneous_interval` of the reduction holds for all strategies compared together (Sidak). `correlation` is that
+    of paired runs. `one_floor_reduction` is the reduction where both laws share one floor. `test_sampling` is the
+    standard deviation that another test of the same kind adds to the reduction. None: not known.
+    """
+
+    simultaneous_interval: tuple[float, float] | None
+    correlation: float
+    ranges: Ranges | None
+    one_floor_reduction: float | None
+    test_sampling: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The keys that `compare --json` adds."""
+        return {
+            "cer_reduction_simultaneous_interval": self.simultaneous_interval,
+            "pair_correlation": self.correlation,
+            "better_between": None if self.ranges is None else self.ranges.better,
+            "worse_between": None if self.ranges is None else self.ranges.worse,
+            "crossings": [] if self.ranges is None else self.ranges.crossings,
+            "cer_reduction_one_floor": self.one_floor_reduction,
+            "cer_reduction_test_sampling": self.test_sampling,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +65,7 @@ class Comparison:
     flops_saved: float | None
     flops_saved_interval: tuple[float, float] | None
     by_model: tuple["Comparison", ...]
+    depth: Depth | None
     warnings: tuple[Note, ...]
 
     @property
@@ -61,101 +92,121 @@ class Comparison:
             "status": self.status,
             "warnings": as_text(self.warnings),
         }
+        if self.depth is not None:
+            document.update(self.depth.as_dict())
         if self.by_model:
             document["by_model"] = [comparison.as_dict() for comparison in self.by_model]
         return document
 
 
-def compare_all(curves: Curves, baseline: str, flops: float | None = None) -> list[Comparison]:
+def compare_all(
+    curves: Curves, baseline: str, flops: float | None = None, table: Table | None = None
+) -> list[Comparison]:
     """Every other strategy against `baseline`, each with its best models; pairs both were run with under `by_model`.
 
-    Without `flops`, at the largest budget that both have reached.
+    Without `flops`, at the largest budget that both have reached. With the `table` of runs, paired seeds and utterances
+    are used.
     """
     against = curves.of(strategy=baseline)
     others = [name for name in curves.strategies if name != baseline]
     if not others:
         raise InputError(f"baseline: {baseline!r} is the only strategy; there is nothing to compare it with")
-    return [_strategies(curves.of(strategy=name), against, flops) for name in others]
+    return [_strategies(curves.of(strategy=name), against, flops, table, len(others)) for name in others]
 
 
-def compare(curve: Curve, baseline: Curve, flops: float | None = None, level: float = LEVEL) -> Comparison:
-    """One curve against another at `flops`, by default the largest budget that both have reached."""
+def compare(
+    curve: Curve, baseline: Curve, flops: float | None = None, level: float = LEVEL, correlation: float = 0.0
+) -> Comparison:
+    """One curve against another at `flops`, by default the largest budget that both have reached; `correlation` is that
+    of their paired runs.
+    """
     at = flops or min(curve.largest_flops, baseline.largest_flops)
-    reduction, reduction_interval, saved, saved_interval = None, None, None, None
+    reduction, reduction_interval, saving, saving_interval = None, None, None, None
     notes = [*curve.warnings, *baseline.warnings, *extrapolation_notes(curve, {"C": at})]
     if curve.fit is not None and baseline.fit is not None:
         reduction = 1.0 - curve.cer(at) / baseline.cer(at)
         needed = _flops_to_reach(curve.fit, baseline.cer(at), at)
-        saved = 1.0 - needed / at if math.isfinite(needed) else None
-        if saved is None:
-            notes.append(
-                Note(
-                    "not_reached",
-                    f"{curve.label} does not reach the {baseline.cer(at):.4g} of {baseline.label}: {_why(curve)}",
-                )
-            )
+        saving = 1.0 - needed / at if math.isfinite(needed) else None
+        if saving is None:
+            what = f"{curve.label} does not reach the {baseline.cer(at):.4g} of {baseline.label}"
+            notes.append(Note("not_reached", f"{what}: {_why(curve)}"))
         if curve.fit.dof >= 1 and baseline.fit.dof >= 1:
-            low, high = log_ratio(curve.fit, baseline.fit, at, at, level)
-            reduction_interval = (1.0 - math.exp(high), 1.0 - math.exp(low))
-            saved_interval = _saved_interval(curve.fit, baseline.fit, at, level)
+            ratio = Ratio(first=curve.fit, second=baseline.fit, correlation=correlation)
+            reduction_interval = _reduction(ratio, at, level)
+            saving_interval = saved(ratio, at, level)
     return Comparison(
         curve=curve,
         baseline=baseline,
         flops=at,
         cer_reduction=reduction,
         cer_reduction_interval=reduction_interval,
-        flops_saved=saved,
-        flops_saved_interval=saved_interval,
+        flops_saved=saving,
+        flops_saved_interval=saving_interval,
         by_model=(),
+        depth=None,
         warnings=tuple(notes),
     )
 
 
-def log_ratio(first: Fit, second: Fit, first_flops: float, second_flops: float, level: float) -> tuple[float, float]:
-    """The interval of log(error of `first` / error of `second`), each at its own FLOPs."""
-    a, a_low, a_high = _log_with_ends(first, first_flops, level)
-    b, b_low, b_high = _log_with_ends(second, second_flops, level)
-    return (a - b) - math.hypot(a - a_low, b_high - b), (a - b) + math.hypot(a_high - a, b - b_low)
-
-
-def _strategies(ours: Sequence[Curve], theirs: Sequence[Curve], flops: float | None) -> Comparison:
+def _strategies(
+    ours: Sequence[Curve], theirs: Sequence[Curve], flops: float | None, table: Table | None, compared: int
+) -> Comparison:
     at = flops or min(max(curve.largest_flops for curve in side) for side in (ours, theirs))
-    overall = compare(lowest(ours, at), lowest(theirs, at), at)
+    first, second = lowest(ours, at), lowest(theirs, at)
+    together = _correlation(first, second, table)
     pairs = [(a, b) for a in ours for b in theirs if (a.encoder, a.llm) == (b.encoder, b.llm)]
     by_model = tuple(compare(a, b, flops) for a, b in pairs) if len(ours) > 1 or len(theirs) > 1 else ()
-    return Comparison(
-        curve=overall.curve,
-        baseline=overall.baseline,
-        flops=at,
-        cer_reduction=overall.cer_reduction,
-        cer_reduction_interval=overall.cer_reduction_interval,
-        flops_saved=overall.flops_saved,
-        flops_saved_interval=overall.flops_saved_interval,
-        by_model=by_model,
-        warnings=overall.warnings,
+    overall = compare(first, second, at, correlation=together)
+    return replace(overall, by_model=by_model, depth=_depth(first, second, at, table, together, compared))
+
+
+def _depth(
+    first: Curve, second: Curve, flops: float, table: Table | None, together: float, compared: int
+) -> Depth | None:
+    if first.fit is None or second.fit is None or first.fit.dof < 1 or second.fit.dof < 1:
+        return None
+    ratio = Ratio(first=first.fit, second=second.fit, correlation=together)
+    common = with_one_floor(first.fit, second.fit)
+    one_floor = None
+    if common is not None:
+        ours, theirs = (float(one.predict({"C": [flops]})[0]) for one in common)
+        one_floor = 1.0 - ours / theirs
+    smallest = max(curve.domain["C"][0] for curve in (first, second))
+    largest = max(curve.largest_flops for curve in (first, second))
+    return Depth(
+        simultaneous_interval=_reduction(ratio, flops, LEVEL ** (1.0 / compared)),
+        correlation=together,
+        ranges=ranges(ratio, smallest, largest),
+        one_floor_reduction=one_floor,
+        test_sampling=_test_sampling(first, second, flops, table),
     )
 
 
-def _log_with_ends(fitted: Fit, flops: float, level: float) -> tuple[float, float, float]:
-    at = {"C": [flops]}
-    low, high = fitted.interval(at, level=level)
-    return math.log(fitted.predict(at)[0]), math.log(max(low[0], SMALLEST_ERROR)), math.log(high[0])
+def _reduction(ratio: Ratio, flops: float, level: float) -> tuple[float, float]:
+    low, high = ratio.ends(flops, flops, level)
+    return 1.0 - math.exp(high), 1.0 - math.exp(low)
+
+
+def _correlation(first: Curve, second: Curve, table: Table | None) -> float:
+    if table is None or first.fit is None or second.fit is None:
+        return 0.0
+    cells, _ = cells_of(table)
+    ours, theirs = (tuple(cell for cell in cells if cell.curve == curve.identity) for curve in (first, second))
+    return correlation(table, ours, theirs, (first.fit, second.fit))
+
+
+def _test_sampling(first: Curve, second: Curve, flops: float, table: Table | None) -> float | None:
+    """As a share of the error ratio, which for small gains is that of the reduction."""
+    if table is None:
+        return None
+    cells, _ = cells_of(table)
+    ours, theirs = (tuple(cell for cell in cells if cell.curve == curve.identity) for curve in (first, second))
+    error = sampling_error(table, ((first, ours), (second, theirs)), flops)
+    return None if error is None else error * first.cer(flops) / second.cer(flops)
 
 
 def _flops_to_reach(fitted: Fit, cer: float, around_flops: float) -> float:
     return crossing(lambda flops: math.log(fitted.predict({"C": [flops]})[0] / cer), around_flops)
-
-
-def _saved_interval(ours: Fit, theirs: Fit, flops: float, level: float) -> tuple[float, float]:
-    """All 1 - C'/C for which "our error at C' equals theirs at C" cannot be rejected."""
-
-    def end(side: int) -> float:
-        def falling(trial: float) -> float:
-            return log_ratio(ours, theirs, trial, flops, level)[side]
-
-        return 1.0 - crossing(falling, flops) / flops
-
-    return end(1), end(0)
 
 
 def _why(curve: Curve) -> str:

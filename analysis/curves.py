@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,16 @@ from typing import Any
 import numpy as np
 
 from analysis.cells import Cell, cells_of
+from analysis.choose import default_fit
 from analysis.fitting import Fit, fit
 from analysis.forecast import Calibration, calibrate
-from analysis.laws import law_named
+from analysis.laws import Array, law_named
 from analysis.notes import Note, Status
 from analysis.remarks import remarks
 from analysis.table import RUNS_FILE, Table, read_table
 from scaling.errors import InputError, nearest
 
-SCHEMA = 1
+SCHEMA = 2
 FITS_FILE = "fits.json"
 DEFAULT_LOSS = "log_ls_screened"
 """Least squares of log errors, the maximum-likelihood fit for noise that is a share of the error, gross outliers set
@@ -51,6 +52,11 @@ class Curve:
     calibration: Calibration | None
     domain: Mapping[str, tuple[float, float]]
     notes: tuple[Note, ...]
+
+    @property
+    def identity(self) -> tuple[str, str | None, str | None]:
+        """Strategy, encoder and LLM: the `curve` of its cells."""
+        return self.strategy, self.encoder, self.llm
 
     @property
     def status(self) -> Status:
@@ -90,13 +96,17 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curves:
-    """All curves of one table, and the digest of the table they were fitted to."""
+    """All curves of one table, and the digest of the table they were fitted to.
+
+    `named` tells under which names the table held the law's columns, where not under their own.
+    """
 
     source_sha256: str
     law: str | None
     loss: str
     curves: tuple[Curve, ...]
     notes: tuple[Note, ...]
+    named: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -106,12 +116,12 @@ class Curves:
     def of(self, strategy: str | None = None, encoder: str | None = None, llm: str | None = None) -> tuple[Curve, ...]:
         """Curves of a strategy and models, where given. Raises InputError for a name that none has."""
         chosen = self.curves
-        for field, wanted in (("strategy", strategy), ("encoder", encoder), ("llm", llm)):
+        for name, wanted in (("strategy", strategy), ("encoder", encoder), ("llm", llm)):
             if wanted is not None:
-                valid = {getattr(curve, field) or "none" for curve in chosen}
+                valid = {getattr(curve, name) or "none" for curve in chosen}
                 if wanted not in valid:
-                    raise InputError(f"{field}: no run has {wanted!r}{nearest(wanted, valid)}")
-                chosen = tuple(curve for curve in chosen if getattr(curve, field) == wanted)
+                    raise InputError(f"{name}: no run has {wanted!r}{nearest(wanted, valid)}")
+                chosen = tuple(curve for curve in chosen if getattr(curve, name) == wanted)
         return chosen
 
     def best(
@@ -142,7 +152,22 @@ def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -
         raise InputError(f"{table.path}: no row can be fitted; " + "; ".join(map(str, notes[:3])))
     groups = [list(group) for _, group in groupby(cells, key=lambda cell: cell.curve)]
     curves = tuple(_fit_curve(group, remarks(table, group), law, loss) for group in groups)
-    return Curves(source_sha256=digest(table.path), law=law, loss=loss, curves=curves, notes=notes)
+    return Curves(source_sha256=digest(table.path), law=law, loss=loss, curves=curves, notes=notes, named=table.named)
+
+
+def points_of(table: Table, strategy: str | None, columns: tuple[str, ...]) -> tuple[dict[str, Array], Array, Array]:
+    """One curve's points, before any law: columns, errors and runs a point, each (n,).
+
+    Raises InputError where the table holds several curves and `strategy` does not leave one.
+    """
+    cells, _ = cells_of(table, columns)
+    labels = dict.fromkeys(cell.curve for cell in cells if strategy in (None, cell.strategy))
+    if len(labels) != 1:
+        names = ", ".join(" + ".join(filter(None, label)) for label in labels or {cell.curve for cell in cells})
+        raise InputError(f"{table.path}: which curve of {names}? Give --strategy, or --where")
+    chosen = [cell for cell in cells if cell.curve in labels]
+    points = {name: np.array([cell.columns[name] for cell in chosen]) for name in columns}
+    return points, np.array([cell.cer for cell in chosen]), np.array([float(cell.runs) for cell in chosen])
 
 
 def curves_of(path: Path) -> Curves:
@@ -172,6 +197,7 @@ def store(curves: Curves, file: Path) -> None:
         "law": curves.law,
         "loss": curves.loss,
         "notes": _dump_notes(curves.notes),
+        "named": dict(curves.named),
         "curves": [
             {
                 "strategy": curve.strategy,
@@ -219,19 +245,19 @@ def extrapolation_notes(curve: Curve, columns: Mapping[str, float]) -> list[Note
 def _fit_curve(cells: Sequence[Cell], notes: list[Note], law: str | None, loss: str) -> Curve:
     columns = {name: np.array([cell.columns[name] for cell in cells]) for name in cells[0].columns}
     points = len(set(zip(*columns.values(), strict=True)))
-    name = law or _law_for(points)
+    errors, runs = np.array([cell.cer for cell in cells]), np.array([float(cell.runs) for cell in cells])
+    wanted = len(law_named(law).names) if law else 2
     fitted: Fit | None = None
-    if name is None or points < len(law_named(name).names):
-        wanted = 2 if name is None else len(law_named(name).names)
-        message = f"{points} budgets cannot show how the error falls; the law needs at least {wanted}"
+    if points < wanted:
+        message = f"{points} points cannot show how the error falls; the law needs at least {wanted}"
         notes.append(Note("too_few_points", message))
+    elif law:
+        fitted = fit(law, columns, errors, loss=loss, weights=runs)
     else:
-        if law is None and name == "power":
+        fitted = default_fit(columns, errors, runs, loss, cells[0].chance)
+        if fitted.law.floor is None:
             message = f"{points} budgets cannot show a floor: a power law without one was fitted; a floor needs 4"
             notes.append(Note("too_few_points", message))
-        errors = np.array([cell.cer for cell in cells])
-        runs = np.array([float(cell.runs) for cell in cells])
-        fitted = fit(name, columns, errors, loss=loss, weights=runs)
     return Curve(
         strategy=cells[0].strategy,
         encoder=cells[0].encoder,
@@ -243,24 +269,22 @@ def _fit_curve(cells: Sequence[Cell], notes: list[Note], law: str | None, loss: 
     )
 
 
-def _law_for(budgets: int) -> str | None:
-    """A floor needs four budgets: three parameters and a degree of freedom to judge them by."""
-    return None if budgets < 2 else "power" if budgets < 4 else "power_floor"
-
-
 def _stored(file: Path) -> Curves | None:
-    """Curves read from a file; None where there is none or it belongs to another version."""
+    """Curves read from a file; None where there is none, or it is damaged or belongs to another version."""
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+        return _load(document) if document["schema"] == SCHEMA else None
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
         return None
-    if document.get("schema") != SCHEMA:
-        return None
+
+
+def _load(document: Mapping[str, Any]) -> Curves:
     return Curves(
         source_sha256=document["source_sha256"],
         law=document["law"],
         loss=document["loss"],
         notes=_load_notes(document["notes"]),
+        named=document["named"],
         curves=tuple(
             Curve(
                 strategy=entry["strategy"],

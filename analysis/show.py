@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from analysis.choose import Candidate
 from analysis.compare import Comparison
 from analysis.curves import Curve, Curves
 from analysis.layout import aligned, between, bullets, number, percent
@@ -28,6 +29,29 @@ def fits_text(curves: Curves) -> str:
     table = aligned(["strategy", "law", "parameters", "points", "starts agreeing", "status"], rows)
     notes = [f"{curve.label}: {line}" for curve in curves.curves for line in as_text(curve.warnings)]
     return table + bullets(as_text(curves.notes) + notes)
+
+
+def laws_document(found: Sequence[Candidate], spread: tuple[float, float] | None) -> dict[str, Any]:
+    """What `laws --json` prints, the best forecaster first."""
+    return {"laws": [one.as_dict() for one in found], "best": found[0].fit.law.name, "answer_spread": spread}
+
+
+def laws_text(found: Sequence[Candidate], spread: tuple[float, float] | None) -> str:
+    """One line a law and objective, the best forecaster first."""
+    rows = [
+        [
+            one.fit.law.name,
+            one.fit.loss.name,
+            percent(None if one.calibration is None else one.calibration.error),
+            percent(None if one.calibration is None else one.calibration.held),
+            number(one.aicc),
+            number(one.answer),
+            one.fit.status,
+        ]
+        for one in found
+    ]
+    table = aligned(["law", "objective", "forecast error", "held by 90%", "AICc", "answer", "status"], rows)
+    return table if spread is None else f"{table}\nover laws and objectives the answer spreads over {between(spread)}"
 
 
 def prediction_text(prediction: Prediction) -> str:
@@ -78,7 +102,26 @@ def comparisons_text(comparisons: Sequence[Comparison]) -> str:
         for one in every
     ]
     header = ["strategy", "baseline", "FLOPs", "CER saved", "90% interval", "FLOPs saved", "90% interval", "status"]
-    return aligned(header, rows) + bullets(list(dict.fromkeys(line for one in every for line in as_text(one.warnings))))
+    deep = [line for one in comparisons for line in _depth_lines(one)]
+    notes = list(dict.fromkeys(line for one in every for line in as_text(one.warnings)))
+    return "\n".join([aligned(header, rows), *deep]) + bullets(notes)
+
+
+def _depth_lines(one: Comparison) -> list[str]:
+    depth = one.depth
+    if depth is None:
+        return []
+    lines = [f"{one.curve.strategy}: all strategies together {between(depth.simultaneous_interval, as_percent=True)}"]
+    if depth.one_floor_reduction is not None:
+        lines[0] += f"; with one floor for both {percent(depth.one_floor_reduction)}"
+    if depth.ranges is not None:
+        for word, ends in (("better", depth.ranges.better), ("worse", depth.ranges.worse)):
+            if ends is not None:
+                lines.append(f"  {word} with 95% from {number(ends[0], 3)} to {number(ends[1], 3)} FLOPs")
+        lines += [f"  the curves cross at {number(flops, 3)} FLOPs" for flops in depth.ranges.crossings]
+    if depth.test_sampling is not None:
+        lines.append(f"  another test of this kind would move it by {percent(depth.test_sampling)} (one sd)")
+    return lines
 
 
 def recommendation_text(answer: Recommendation) -> str:

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows and where they came from; `lines[i]` is the line of `rows[i]` in `path`."""
+    """Rows and where they came from; `lines[i]` is the line of `rows[i]` in `path`, `named` the columns renamed."""
 
     path: Path
     rows: tuple[Row, ...]
     lines: tuple[int, ...]
+    named: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -36,7 +37,7 @@ class Table:
     def require(self, column: str) -> None:
         """Raise InputError unless some row has `column`."""
         if column not in self.names:
-            raise InputError(f"{self.path}: no column {column!r}{nearest(column, self.names)}")
+            raise InputError(f"{self.path}: no column {column!r}; name it with --columns{nearest(column, self.names)}")
 
     def number(self, index: int, column: str) -> float:
         """A value as a float; NaN where it is absent or empty. Raises InputError where it is no number."""
@@ -50,14 +51,14 @@ class Table:
 
     def select(self, keep: Sequence[int]) -> "Table":
         """The rows at the indices `keep`."""
-        return Table(path=self.path, rows=tuple(self.rows[i] for i in keep), lines=tuple(self.lines[i] for i in keep))
+        return replace(self, rows=tuple(self.rows[i] for i in keep), lines=tuple(self.lines[i] for i in keep))
 
     def renamed(self, columns: Mapping[str, str]) -> "Table":
         """The table with each column `columns[name]` also readable as `name`."""
         for column in columns.values():
             self.require(column)
         rows = tuple({**row, **{new: row.get(old) for new, old in columns.items()}} for row in self.rows)
-        return Table(path=self.path, rows=rows, lines=self.lines)
+        return replace(self, rows=rows, named=columns)
 
 
 def read_table(path: Path) -> Table:
