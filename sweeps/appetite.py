@@ -69,6 +69,25 @@ def refuse_small_budgets(study: Study, found: Appetites) -> None:
                     )
 
 
+def refuse_too_long(study: Study) -> None:
+    """Raise InputError, naming the first, where utterances are longer than a model of the study has positions for."""
+    speech = study.speech
+    for model in study.models:
+        geometry = geometry_of(study, model)
+        for manifest in (speech.train, speech.dev, *(test for _, test in speech.tests)):
+            lengths = index(manifest, encoder=model.encoder.directory, llm=model.llm.directory)
+            rows = geometry.too_long(lengths).nonzero()[0]
+            if len(rows):
+                first = int(rows[0])
+                raise InputError(
+                    f"{manifest.path}: {len(rows)} of {len(manifest)} utterances are too long for {model.encoder.name},"
+                    f" the first is {manifest.ids[first]!r} ({lengths.samples[first] / SAMPLE_RATE:.4g} s,"
+                    f" {lengths.asr_tokens[first]} text tokens); expected at most"
+                    f" {model.encoder.dims.max_audio_seconds:g} s and"
+                    f" {model.encoder.dims.max_decoder_positions - geometry.asr_prompt_extra} text tokens"
+                )
+
+
 def geometry_of(study: Study, model: StudyModel) -> Geometry:
     """The shape that the study's runs of `model` are charged by; without a tokenizer, the prompt counts as empty."""
     prompt, language = study.speech.spec.prompt, study.speech.spec.language

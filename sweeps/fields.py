@@ -103,11 +103,13 @@ class CorpusFields(_Fields):
 def _strategy_kind(value: Any) -> str:
     if isinstance(value, str):
         return "<name>"
-    return "<stages>" if isinstance(value, dict) and "stages" in value else "<preset>"
+    stages = "stages" in value if isinstance(value, dict) else isinstance(value, StagesFields)
+    return "<stages>" if stages else "<preset>"
 
 
 def _data_kind(value: Any) -> str:
-    return "<corpus>" if isinstance(value, dict) and "corpus" in value else "<manifests>"
+    corpus = "corpus" in value if isinstance(value, dict) else isinstance(value, CorpusFields)
+    return "<corpus>" if corpus else "<manifests>"
 
 
 StrategyFields = Annotated[

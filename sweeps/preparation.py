@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scaling.ledger import Ledger
-from sweeps.appetite import Appetites, appetites, refuse_small_budgets
+from sweeps.appetite import Appetites, appetites, refuse_small_budgets, refuse_too_long
 from sweeps.grid import enumerate_runs
 from sweeps.orders import finished_elsewhere
 from sweeps.plan import Plan, plan_runs
@@ -29,6 +29,7 @@ class Prepared:
 def prepare(argument: str, overrides: Sequence[str], ledger: Ledger | None) -> Prepared:
     """Load, check and plan a study against what `ledger` holds. Raises InputError; writes nothing but caches."""
     study = load_study(argument, overrides)
+    refuse_too_long(study)
     eaten = appetites(study)
     refuse_small_budgets(study, eaten)
     plan = plan_runs(enumerate_runs(study))

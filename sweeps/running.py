@@ -8,7 +8,7 @@ from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger import Ledger
 from sweeps.collect import Collector, Row
-from sweeps.launchers.local import default_workers, run_workers, trainer
+from sweeps.launchers.local import default_workers, run_workers, trainer, worker_command
 from sweeps.orders import Orders, write_orders
 from sweeps.preparation import Prepared
 from sweeps.status import NodeStatus, State, Survey, survey
@@ -40,9 +40,10 @@ class Outcome:
 def train(prepared: Prepared, folder: Path, ledger: Ledger, workers: int | None) -> Outcome:
     """Train what is missing on this machine. Raises InputError, before anything is written, where it cannot begin."""
     refuse_missing_weights(prepared)
+    program = trainer()
     count = workers or default_workers(prepared.study.threads)
     orders = write_orders(prepared.study, prepared.plan, folder, ledger)
-    command = trainer(orders)
+    command = worker_command(program, orders)
     follower = Follower(orders)
     tracker = start_tracker(folder) if prepared.study.tracker == "wandb" else None
     try:

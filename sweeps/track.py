@@ -11,19 +11,16 @@ transcripts, paths, host and user names, git remotes and code do not.
 import argparse
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from scaling.console import log
 from scaling.errors import InputError
 from sweeps.collect import Row
 from sweeps.history import history
-from sweeps.launchers.process import end_with_parent
 from sweeps.orders import Orders, read_orders
 from sweeps.status import State, survey
 
@@ -68,19 +65,18 @@ def start_tracker(folder: Path) -> subprocess.Popen[bytes] | None:
     with path.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "sweeps.track", str(folder), "--follow"],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # its end, by our will or our death, asks for the last look
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=end_with_parent,
         )
 
 
 def end_tracker(process: subprocess.Popen[bytes] | None, patience: float = 2 * FINISH_SECONDS) -> None:
     """Let the follower write what is left; it is killed when its time is up."""
-    if process is None:
+    if process is None or process.stdin is None:
         return
-    process.send_signal(signal.SIGTERM)  # it takes a last look, then ends
+    process.stdin.close()
     try:
         process.wait(patience)
     except subprocess.TimeoutExpired:
@@ -106,12 +102,12 @@ class Tracker:
         self._written: dict[str, int] = {}
 
     def look(self, *, last: bool = False) -> bool:
-        """Write what is new; whether every run is through. The last look also closes runs that are not done."""
+        """Write what is new; whether this is through. The last look also closes runs that are not done."""
         states = survey(self._orders).runs
         for run in self._orders.runs:
             if run["key"] not in self.finished:
                 self._write(run, states[run["key"]], last=last)
-        return len(self.finished) == len(states)
+        return last or len(self.finished) == len(states)
 
     def _write(self, run: Row, state: State, *, last: bool) -> None:
         key = run["key"]
@@ -180,24 +176,24 @@ def _finish(tracked: Any, *, ok: bool) -> None:
 
 
 def _follow(folder: Path) -> None:
-    asked: list[int] = []
+    """Look again and again until every run is through, or standard input ends."""
+    asked = threading.Event()
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
+    def wait_for_end() -> None:
+        sys.stdin.buffer.read()
+        asked.set()
 
-    signal.signal(signal.SIGTERM, ask)
+    threading.Thread(target=wait_for_end, daemon=True).start()
     tracker = Tracker(read_orders(folder))
-    while not tracker.look(last=bool(asked)) and not asked:
-        time.sleep(POLL_SECONDS)
-    if asked:
-        tracker.look(last=True)
+    while not tracker.look(last=asked.is_set()):
+        asked.wait(POLL_SECONDS)
 
 
 def main() -> int:
     """Follow, or write once; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m sweeps.track", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--follow", action="store_true", help="until the study is finished or SIGTERM comes")
+    parser.add_argument("--follow", action="store_true", help="until every run is through or standard input ends")
     arguments = parser.parse_args()
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     try:

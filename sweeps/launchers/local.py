@@ -1,5 +1,6 @@
 """Workers on this machine: started, watched, restarted, stopped. They pull their work from the ledger themselves."""
 
+import ctypes
 import importlib.util
 import os
 import signal
@@ -16,7 +17,6 @@ from types import FrameType
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger import Attempt, read_json
-from sweeps.launchers.process import end_with_parent
 from sweeps.orders import Orders
 
 POLL_SECONDS = 0.2
@@ -37,6 +37,9 @@ HEALTHY_SECONDS = 60.0
 STOP_SECONDS = 60.0
 """Workers get this long to save a checkpoint when asked to stop (assumption: 10 GB at 200 MB/s)."""
 
+PR_SET_PDEATHSIG = 1
+"""From <sys/prctl.h>."""
+
 TRAINER_NEEDS = ("torch", "transformers", "peft", "safetensors")
 
 BAD_INPUT = 2
@@ -51,12 +54,12 @@ def default_workers(threads: int) -> int:
     return max(1, cores // threads)
 
 
-def trainer(orders: Orders) -> Command:
-    """The command of this project's own worker. Raises InputError where what it needs is not installed."""
+def trainer() -> Command:
+    """The worker of this project. Raises InputError where what it needs is not installed."""
     missing = [name for name in TRAINER_NEEDS if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f"training needs {', '.join(missing)}: pip install 'asr-scaling[train]'")
-    return worker_command([sys.executable, "-m", "scaling.asr"], orders)
+    return [sys.executable, "-m", "scaling.asr"]
 
 
 def worker_command(program: Command, orders: Orders) -> Command:
@@ -207,8 +210,17 @@ def _spawn(orders: Orders, command: Command, number: int) -> subprocess.Popen[by
             stdout=output,
             stderr=output,
             start_new_session=True,  # a process group of its own: Ctrl-C reaches the launcher alone, which passes it on
-            preexec_fn=end_with_parent,
+            preexec_fn=_end_with_parent,
         )
+
+
+def _end_with_parent() -> None:
+    """In a fresh child: ask the kernel for SIGTERM when the launcher dies, however it dies. Linux only, else nothing.
+
+    Elsewhere an orphaned worker goes on, and its lease keeps its nodes from being trained twice.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:

@@ -1,0 +1,27 @@
+"""`python crew.py STUDY DIR WORKERS`: what `asr-scaling run` does, with stand-in workers."""
+
+import signal
+import sys
+from pathlib import Path
+
+from scaling.ledger import Ledger
+from sweeps.launchers.local import run_workers, worker_command
+from sweeps.orders import write_orders
+from sweeps.preparation import prepare
+from sweeps.running import Follower, Outcome
+
+STAND_IN = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
+
+
+def run_crew(study: Path, folder: Path, workers: int) -> Outcome:
+    ledger = Ledger(folder)
+    prepared = prepare(str(study), [], ledger)
+    orders = write_orders(prepared.study, prepared.plan, folder, ledger)
+    follower = Follower(orders)
+    command = worker_command(STAND_IN, orders)
+    return follower.finish(run_workers(orders, command, workers=workers, watch=follower.look))
+
+
+if __name__ == "__main__":
+    signal.alarm(120)  # a test that hangs leaves nothing behind
+    sys.exit(run_crew(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])).exit_code)

@@ -1,0 +1,93 @@
+"""A trainer of another kind: what any program must do to work for a ledger, in fifty lines without torch.
+
+It reads each node's stage.json, sleeps instead of training, and commits a result that depends on the node alone.
+STAND_IN_SECONDS: how long a node takes. STAND_IN_HURTS: a file; the first node that sees it dies of it (SIGKILL),
+after deleting it where STAND_IN_ONCE is set. STAND_IN_FAILS: a stage name whose nodes fail.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from scaling.ledger import Attempt, Ledger, LostLease, read_json
+from scaling.spec import StageNode, node_from_json
+
+SECONDS = float(os.environ.get("STAND_IN_SECONDS", "0"))
+stopped: list[int] = []
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ledger", type=Path, required=True)
+    parser.add_argument("--plan", type=Path, required=True)
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
+    ledger, plan = Ledger(arguments.ledger), read_json(arguments.plan)
+    while not stopped:
+        open_nodes = [key for key in plan["nodes"] if not ledger.done(key) and not lost(ledger, key, plan)]
+        ready = [key for key in open_nodes if all(ledger.done(need) for need in plan["work"][key]["needs"])]
+        attempt = next((claimed for key in ready if (claimed := ledger.claim(key, session=plan["session"]))), None)
+        if attempt is not None:
+            train(attempt, node_from_json(ledger.stage(attempt.key)["node"]), plan["session"])
+        elif not open_nodes:
+            return 0
+        else:
+            time.sleep(0.02)
+    return 128 + signal.SIGTERM
+
+
+def lost(ledger: Ledger, key: str, plan: dict) -> bool:
+    attempts = ledger.attempts(key)
+    failure = attempts[-1].failure() if attempts else None
+    failed = failure is not None and failure["session"] == plan["session"]
+    return failed or any(lost(ledger, need, plan) for need in plan["work"][key]["needs"])
+
+
+def train(attempt: Attempt, node: StageNode, session: str) -> None:
+    attempt.log({"event": "start", "flops": node.start_flops})
+    if node.stage.name == os.environ.get("STAND_IN_FAILS"):
+        attempt.fail("diverged", "loss nan at step 7", session=session)
+        return
+    hurts = Path(os.environ.get("STAND_IN_HURTS", "/nonexistent"))
+    if hurts.exists():
+        if "STAND_IN_ONCE" in os.environ:
+            hurts.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    for tenth in range(1, 11):
+        time.sleep(SECONDS / 10)
+        flops = node.start_flops + (node.until_flops - node.start_flops) * tenth // 10
+        attempt.log({"event": "progress", "flops": flops, "executed_flops": flops, "loss": 1 / tenth, "steps": tenth})
+    try:
+        attempt.commit(result(attempt, node))
+    except LostLease:
+        return
+
+
+def result(attempt: Attempt, node: StageNode) -> dict:
+    cer = int(attempt.key[:4], 16) / 0xFFFF
+    scores = {"cer": cer, "errors": round(1000 * cer), "ref_chars": 1000, "n_utterances": 10}
+    utterance = '{"test": "clean", "id": "0", "hyp": "secret words", "ref": "secret words"}\n'
+    (attempt.folder / "utterances.jsonl").write_text(utterance)
+    counts = {"flops": node.until_flops, "executed_flops": node.until_flops, "seconds": SECONDS}
+    return {
+        "status": "ok",
+        **counts,
+        "steps": 10,
+        "audio_seconds": 1.0,
+        "unique_audio_seconds": 1.0,
+        "epochs": 0.1,
+        "spent": {**counts, "flops": node.until_flops - node.start_flops},
+        "loss": 0.1,
+        "checkpoint": "attempts/0001/final",
+        "dev": scores if node.final else None,
+        "test": {"clean": scores} if node.final else None,
+        "utterances": f"attempts/{attempt.number:04d}/utterances.jsonl" if node.final else None,
+        "provenance": {"trainer": "stand-in"},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+import json
+from pathlib import Path
+
+import pytest
+from conftest import StudyWriter
+
+from scaling.errors import InputError
+from scaling.ledger import Ledger
+from sweeps.orders import Orders, read_orders, write_orders
+from sweeps.preparation import prepare
+from sweeps.show import status_text
+from sweeps.status import State, as_document, survey
+
+
+@pytest.fixture
+def orders(write_study: StudyWriter, tmp_path: Path) -> Orders:
+    """A study of `joint` at two budgets: a trunk in two stretches, each with its cooldown."""
+    ledger = Ledger(tmp_path / "out")
+    study = write_study(strategies=["joint"], budgets_flops=[10**10, 2 * 10**10])
+    prepared = prepare(str(study), [], ledger)
+    write_orders(prepared.study, prepared.plan, tmp_path / "out", ledger)
+    return read_orders(tmp_path / "out")
+
+
+def commit(orders: Orders, key: str) -> None:
+    attempt = orders.ledger.claim(key, session=orders.session)
+    assert attempt is not None
+    attempt.commit({"status": "ok"})
+
+
+def test_before_anything_is_done_all_nodes_wait(orders: Orders) -> None:
+    found = survey(orders)
+    assert {node.state for node in found.nodes.values()} == {State.WAITING}
+    assert (found.done_flops, found.remaining_flops) == (0, 16 * 10**9 + 2 * 10**9 + 4 * 10**9)
+    assert found.eta_seconds is None
+
+
+def test_a_running_node_shows_the_flops_it_has_trained_from_its_own_start(orders: Orders) -> None:
+    first, second = orders.nodes[:2]  # the trunk to 8e9, then on to 1.6e10
+    commit(orders, first)
+    attempt = orders.ledger.claim(second, session=orders.session)
+    assert attempt is not None
+    attempt.log({"event": "progress", "flops": 10**10})
+    attempt.events.write_bytes(attempt.events.read_bytes() + b'{"event": "progress", "fl')  # torn by a kill
+    found = survey(orders)
+    assert found.nodes[second].state is State.RUNNING
+    assert found.nodes[second].flops == 2 * 10**9
+    assert found.done_flops == 8 * 10**9 + 2 * 10**9
+    assert found.eta_seconds is not None
+
+
+def test_what_needs_a_failed_node_is_blocked_until_a_later_session(orders: Orders, tmp_path: Path) -> None:
+    first, second = orders.nodes[:2]
+    commit(orders, first)
+    attempt = orders.ledger.claim(second, session=orders.session)
+    assert attempt is not None
+    attempt.fail("diverged", "loss nan", session=orders.session)
+    found = survey(orders)
+    states = sorted(node.state for node in found.nodes.values())
+    assert states == [State.BLOCKED, State.DONE, State.FAILED, State.WAITING]
+    assert sorted(found.runs.values()) == [State.FAILED, State.WAITING]
+    assert found.lost_flops == 8 * 10**9 + 4 * 10**9
+    document = as_document(orders, found)
+    assert document["failed"] == [{"node": second, "cause": "diverged: loss nan"}]
+    assert "diverged: loss nan" in status_text(document)
+    json.dumps(document, allow_nan=False)
+    orders.content["session"] = "a later one"
+    assert survey(orders).nodes[second].state is State.WAITING
+
+
+def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no plan\.json; expected the folder of a study"):
+        read_orders(tmp_path)

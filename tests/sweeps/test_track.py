@@ -1,0 +1,116 @@
+import getpass
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import StudyWriter
+from crew import run_crew
+
+from sweeps.history import history
+from sweeps.orders import read_orders
+from sweeps.track import CONFIG_FIELDS, FINISH_SECONDS, end_tracker, start_tracker, write_runs
+
+pytest.importorskip("wandb", reason="the tracker is an extra")
+
+
+@pytest.fixture
+def finished(write_study: StudyWriter, tmp_path: Path) -> Path:
+    run_crew(write_study(budgets_flops=[2_000_000_000, 4_000_000_000]), tmp_path / "out", workers=2)
+    return tmp_path / "out"
+
+
+def inspect(folder: Path, key: str) -> list[dict[str, Any]]:
+    """The records of a run's offline file, as wandb's own reader prints them."""
+    (path,) = folder.glob(f"wandb/offline-run-*-{key}/run-{key}.wandb")
+    printed = subprocess.run(
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [json.loads(line) for line in printed.stdout.splitlines() if line.startswith("{")]
+
+
+def test_a_run_s_history_rises_over_all_its_stages_and_ends_with_its_error(finished: Path) -> None:
+    orders = read_orders(finished)
+    rows = {row["key"]: row for row in map(json.loads, (finished / "runs.jsonl").read_text().splitlines())}
+    for run in orders.runs:
+        points = list(history(orders, run))
+        flops = [point["flops"] for point in points]
+        assert flops == sorted(flops)
+        assert flops[-1] == rows[run["key"]]["flops"] == run["budget_flops"]
+        assert points[-1]["cer"] == rows[run["key"]]["cer"]
+        assert list(dict.fromkeys(p["stage"] for p in points[:-1])) == [stage["name"] for stage in run["stages"]]
+
+
+def test_each_run_is_written_with_flops_as_its_step(finished: Path) -> None:
+    assert write_runs(finished) == 4
+    orders = read_orders(finished)
+    for run in orders.runs:
+        records = json.dumps(inspect(finished, run["key"]))
+        assert run["key"] in records
+        assert "flops" in records
+        assert "loss" in records
+
+
+def test_writing_twice_gives_the_same_runs(finished: Path) -> None:
+    def points() -> dict[str, int]:
+        return {path.name: path.stat().st_size for path in finished.glob("wandb/offline-run-*/*.wandb")}
+
+    write_runs(finished)
+    first = points()
+    write_runs(finished)
+    assert points().keys() == first.keys()
+    assert len(first) == 4
+
+
+def test_no_transcript_path_host_or_user_name_goes_out(
+    finished: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "host-of-secrets")
+    write_runs(finished)
+    files = list(finished.glob("wandb/offline-run-*/*.wandb"))
+    assert len(files) == 4
+    written = b"".join(path.read_bytes() for path in files)
+    assert b"projector_lora" in written  # what should go out is there, in plain bytes
+    secrets = ["secret words", "host-of-secrets", str(tmp_path), str(Path.cwd()), "github.com", "origin", ".jsonl"]
+    if len(getpass.getuser()) > 4:
+        secrets.append(getpass.getuser())
+    for secret in secrets:
+        assert secret.encode() not in written, secret
+
+
+def test_the_config_names_nothing_of_the_machine() -> None:
+    assert not {"sources", "ledger", "provenance", "path"} & set(CONFIG_FIELDS)
+
+
+def test_a_follower_writes_what_a_study_has_and_ends_with_it(finished: Path) -> None:
+    process = start_tracker(finished)
+    assert process is not None
+    end_tracker(process)
+    assert process.returncode == 0
+    assert len(list(finished.glob("wandb/offline-run-*/*.wandb"))) == 4
+
+
+def test_a_tracker_that_hangs_is_left_behind(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hanging = tmp_path / "hanging" / "wandb"
+    hanging.mkdir(parents=True)
+    (hanging / "__init__.py").write_text("import time\nwhile True:\n    time.sleep(1)\n")
+    monkeypatch.setenv("PYTHONPATH", f"{hanging.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    process = start_tracker(finished)
+    assert process is not None
+    began = time.monotonic()
+    end_tracker(process, patience=1.0)
+    assert time.monotonic() - began < 5
+    assert process.returncode == -signal.SIGKILL
+    assert "asr-scaling track DIR" in capsys.readouterr().err
+    assert FINISH_SECONDS < 60
