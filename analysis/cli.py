@@ -137,24 +137,36 @@ def recommend(
     source: Source,
     flops: Annotated[float | None, typer.Option(help="What can be spent, in charged FLOPs.")] = None,
     cer: Annotated[float | None, typer.Option(help="The CER wanted, as a fraction.")] = None,
+    usd: Annotated[float | None, typer.Option(help="What can be spent, in dollars on --hardware.")] = None,
+    device_hours: Annotated[float | None, typer.Option(help="What can be spent, in hours of one --hardware.")] = None,
+    hardware: Annotated[str | None, typer.Option(help="Device to price by, such as h100-sxm.")] = None,
     study: Annotated[Path | None, typer.Option(help="Write the recommended runs as a study file here.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say how to spend a budget, or what a wanted CER costs: strategy, models, hours, FLOPs of each stage."""
     from analysis.curves import curves_of
+    from analysis.money import flops_of_hours, flops_of_usd
     from analysis.recommend import recommend_for_cer, recommend_for_flops
     from analysis.show import recommendation_text
     from analysis.table import read_table
     from scaling.console import emit
     from scaling.errors import InputError
+    from scaling.hardware import find_hardware
 
-    if (flops is None) == (cer is None):
-        raise InputError("recommend: give one of --flops and --cer")
+    if sum(option is not None for option in (flops, cer, usd, device_hours)) != 1:
+        raise InputError("recommend: give one of --flops, --cer, --usd and --device-hours")
+    device = None if hardware is None else find_hardware(hardware)
+    if device is None and (usd is not None or device_hours is not None):
+        raise InputError("recommend: --usd and --device-hours need --hardware")
+    if device is not None and usd is not None:
+        flops = flops_of_usd(_positive("--usd", usd), device)
+    if device is not None and device_hours is not None:
+        flops = flops_of_hours(_positive("--device-hours", device_hours), device)
     curves, table = curves_of(source), read_table(source)
     if flops is not None:
-        answer = recommend_for_flops(curves, table, _positive("--flops", flops))
+        answer = recommend_for_flops(curves, table, _positive("--flops", flops), device)
     else:
-        answer = recommend_for_cer(curves, table, _positive("--cer", cer or 0.0))
+        answer = recommend_for_cer(curves, table, _positive("--cer", cer or 0.0), device)
     if study is not None:
         from analysis.next_study import write_next_study
 

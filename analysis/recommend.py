@@ -11,10 +11,12 @@ from analysis.cells import FLOPS
 from analysis.curves import Curve, Curves
 from analysis.fitting import LEVEL
 from analysis.invert import crossing
+from analysis.money import Cost
 from analysis.notes import Note, Status, as_text
 from analysis.predict import Prediction, predict
 from analysis.table import Table
 from scaling.errors import InputError
+from scaling.hardware import Hardware
 
 SECONDS_AN_HOUR = 3600.0
 # A stage whose FLOPs differ by less than this between budgets is a fixed amount (it ends within a step of it).
@@ -30,6 +32,7 @@ class Recommendation:
     prediction: Prediction | None
     audio_hours: float | None
     stage_flops: Mapping[str, float] | None
+    cost: Cost | None
     status: Status
     warnings: tuple[Note, ...]
 
@@ -47,20 +50,21 @@ class Recommendation:
             "level": LEVEL,
             "audio_hours": self.audio_hours,
             "stage_flops": self.stage_flops,
+            "cost": None if self.cost is None else self.cost.as_dict(),
             "extrapolation": prediction.curve.extrapolation(prediction.flops) if prediction else None,
             "status": self.status,
             "warnings": as_text(self.warnings),
         }
 
 
-def recommend_for_flops(curves: Curves, table: Table, flops: float) -> Recommendation:
+def recommend_for_flops(curves: Curves, table: Table, flops: float, hardware: Hardware | None = None) -> Recommendation:
     """The strategy and models with the lowest predicted CER at `flops`."""
     curve = curves.best(flops)
     notes = [Note("runner_up", _runner_up(curves, curve, flops))] if len(curves.curves) > 1 else []
-    return _recommendation(curve, table, flops, (flops, flops), notes)
+    return _recommendation(curve, table, flops, (flops, flops), notes, hardware)
 
 
-def recommend_for_cer(curves: Curves, table: Table, cer: float) -> Recommendation:
+def recommend_for_cer(curves: Curves, table: Table, cer: float, hardware: Hardware | None = None) -> Recommendation:
     """The strategy and models that reach `cer` with the fewest FLOPs, and the interval of those FLOPs."""
     needed = {
         i: crossing(lambda flops, c=curve: c.cer(flops) - cer, curve.largest_flops)  # type: ignore[misc]
@@ -72,7 +76,7 @@ def recommend_for_cer(curves: Curves, table: Table, cer: float) -> Recommendatio
         return _unreached(curves, cer)
     i = min(reached, key=lambda i: (curves.curves[i].status == "too_few_points", reached[i]))
     curve, flops = curves.curves[i], reached[i]
-    return _recommendation(curve, table, flops, _flops_interval(curve, cer, flops), [])
+    return _recommendation(curve, table, flops, _flops_interval(curve, cer, flops), [], hardware)
 
 
 def stage_flops(curve: Curve, table: Table, flops: float) -> dict[str, float] | None:
@@ -98,18 +102,25 @@ def stage_flops(curve: Curve, table: Table, flops: float) -> dict[str, float] | 
 
 
 def _recommendation(
-    curve: Curve, table: Table, flops: float, interval: tuple[float, float], notes: Sequence[Note]
+    curve: Curve,
+    table: Table,
+    flops: float,
+    interval: tuple[float, float],
+    notes: Sequence[Note],
+    hardware: Hardware | None,
 ) -> Recommendation:
     prediction = predict(curve, flops)
     stages = stage_flops(curve, table, flops)
+    cost = None if hardware is None else Cost(flops=flops, hardware=hardware)
     return Recommendation(
         flops=flops,
         flops_interval=interval,
         prediction=prediction,
         audio_hours=_audio_hours(curve, table, flops, stages),
         stage_flops=stages,
+        cost=cost,
         status=curve.status,
-        warnings=(*notes, *prediction.warnings),
+        warnings=(*notes, *prediction.warnings, *([] if cost is None else [cost.note])),
     )
 
 
@@ -126,6 +137,7 @@ def _unreached(curves: Curves, cer: float) -> Recommendation:
         prediction=None,
         audio_hours=None,
         stage_flops=None,
+        cost=None,
         status=status,
         warnings=(note,),
     )

@@ -135,6 +135,7 @@ def recommendation_text(answer: Recommendation) -> str:
         f"  expect CER {number(answer.prediction.cer)}, 90% interval of one run {between(answer.prediction.interval)}; "
         f"{number(answer.prediction.curve.extrapolation(answer.prediction.flops), 3)} times the largest fitted run; "
         f"status {answer.status}"
+        + ("" if answer.cost is None else f"\n  {answer.cost.device_hours:.3g} device-hours, {answer.cost.usd:.3g} USD")
     ) + bullets(as_text(answer.warnings))
 
 
