@@ -1,0 +1,186 @@
+"""How the strategies of a study differ: against a baseline, in where their budgets go, at equal FLOPs and hours."""
+
+from collections.abc import Mapping
+
+from analysis.compare import Comparison
+from analysis.findings import USUAL_BASELINE, Findings, Point, models_text
+from analysis.hours import at_equal_hours
+from analysis.page.blocks import NUMBER, figure, table
+from analysis.page.markup import Html, join, tag
+from analysis.page.words import number, percent, percent_between, status_text
+from analysis.palette import LOOKS
+
+
+def comparison(findings: Findings) -> Html:
+    """Strategies against the baseline."""
+    title = tag("h2", "Strategies compared")
+    if findings.baseline is None:
+        return tag("section", title, tag("p", "One strategy was run: there is nothing to compare it with."))
+    baseline = tag("b", findings.baseline)
+    usual = "" if findings.baseline == USUAL_BASELINE else f" (the first of the study, which has no {USUAL_BASELINE})"
+    by_model = "; in grey, both with the same models" if any(one.by_model for one in findings.comparisons) else ""
+    rows = [
+        row
+        for one in findings.comparisons
+        for row in (_compared(one), *(_compared(pair, detail=True) for pair in one.by_model))
+    ]
+    header = ("strategy", "at FLOPs", "less CER at equal FLOPs", "", "fewer FLOPs at equal CER", "fits")
+    return tag(
+        "section",
+        title,
+        tag(
+            "p", "Each strategy against ", baseline, usual, ", both with the models that serve them best", by_model, "."
+        ),
+        table(header, rows),
+        tag(
+            "p",
+            "Positive is better than the baseline. In brackets: 90 % intervals that carry both fits; one that holds "
+            "zero does not tell the two apart. The line spans \u2212100 % to 100 %. Each interval stands for itself, not "
+            "for all of them at once.",
+            class_="quiet",
+        ),
+    )
+
+
+def spending(findings: Findings) -> Html:
+    """Where each strategy's budget goes."""
+    bars = [part for strategy in findings.strategies for part in _bar(findings, strategy)]
+    title = tag("h2", "Where the budget goes")
+    if not bars:
+        return tag("section", title, tag("p", "The table of runs does not say what its stages cost."))
+    return tag(
+        "section",
+        title,
+        tag("p", "Charged FLOPs by stage and the parts it trains, in each strategy's largest run."),
+        tag("div", *bars, class_="stages"),
+    )
+
+
+def views(findings: Findings, drawings: Mapping[str, Html]) -> Html:
+    """Equal FLOPs, and equal unique hours."""
+    hours = drawings.get("cer_by_unique_hours")
+    return tag(
+        "section",
+        tag("h2", "Equal FLOPs, equal audio"),
+        tag("h3", "At equal FLOPs: measured CER"),
+        _equal_flops(findings),
+        tag("h3", "At equal unique hours"),
+        _equal_hours(findings),
+        figure(
+            hours,
+            "Figure 4. CER against audio heard at least once. Points above one another: the same audio again. "
+            "Open: heard more than four times, where repetition starts to lose its worth.",
+        )
+        if hours
+        else None,
+    )
+
+
+def _compared(one: Comparison, *, detail: bool = False) -> Html:
+    ours, theirs = (models_text(curve.encoder, curve.llm) for curve in (one.curve, one.baseline))
+    name = f"both with {ours}" if detail else one.curve.strategy
+    pair = None if detail else tag("div", ours if ours == theirs else f"{ours}; baseline: {theirs}", class_="quiet")
+    return tag(
+        "tr",
+        tag("td", name, pair),
+        tag("td", number(one.flops), class_=NUMBER),
+        tag("td", _share(one.cer_reduction, one.cer_reduction_interval), class_="whole"),
+        tag("td", _whisker(one.cer_reduction, one.cer_reduction_interval)),
+        tag("td", _share(one.flops_saved, one.flops_saved_interval), class_="whole"),
+        tag("td", status_text(one.status), class_="whole"),
+        class_="detail" if detail else None,
+    )
+
+
+def _share(value: float | None, ends: tuple[float, float] | None) -> str:
+    return f"{'not reached' if value is None else percent(value)} [{percent_between(ends)}]"
+
+
+def _whisker(value: float | None, ends: tuple[float, float] | None) -> Html | None:
+    """A share and its interval on a line from -100 % to 100 %, zero marked."""
+    if value is None or ends is None:
+        return None
+    low, middle, high = (50.0 + 50.0 * min(max(share, -1.0), 1.0) for share in (ends[0], value, ends[1]))
+    return tag(
+        "span",
+        tag("i", style="left:50%"),
+        tag("b", style=f"left:{low:.1f}%;width:{high - low:.1f}%"),
+        tag("u", style=f"left:{middle:.1f}%"),
+        class_="range s0",
+    )
+
+
+def _bar(findings: Findings, strategy: str) -> list[Html]:
+    """The name of a strategy and the stages of its largest run as a bar."""
+    points = [point for trace in findings.of(strategy) for point in trace.points]
+    rows = [findings.table.rows[i] for point in points for i in point.cell.rows]
+    staged = [row for row in rows if row.get("stages")]
+    if not staged:
+        return []
+    stages = max(staged, key=lambda row: float(row["flops"]))["stages"]
+    total = sum(float(stage["flops"]) for stage in stages) or 1.0
+    parts = []
+    for stage in stages:
+        share = float(stage["flops"]) / total
+        trained = ", ".join(str(part).replace("_", " ") for part in stage.get("trains", {}))
+        text = f"{stage['name']} {100.0 * share:.0f} %"
+        title = f"{text}: {number(float(stage['flops']))} FLOPs; trains {trained or 'unknown parts'}"
+        parts.append(tag("span", text, style=f"width:{100.0 * share:.2f}%", title=title))
+    look = findings.strategies.index(strategy) % len(LOOKS)
+    key = "; ".join(
+        f"{stage['name']}: {', '.join(str(part).replace('_', ' ') for part in stage.get('trains', {}))}"
+        for stage in stages
+        if stage.get("trains")
+    )
+    return [
+        tag("div", tag("b", strategy)),
+        tag("div", tag("div", *parts, class_=f"bar s{look}"), tag("div", key, class_="quiet")),
+    ]
+
+
+def _equal_flops(findings: Findings) -> Html:
+    """Measured CER, a column for each budget and the lowest of each marked."""
+    measured = [{_budget(findings, point): point.cell.cer for point in trace.points} for trace in findings.traces]
+    budgets = sorted({budget for row in measured for budget in row})
+    lowest = {budget: min(row[budget] for row in measured if budget in row) for budget in budgets}
+    rows = [
+        tag(
+            "tr",
+            tag("td", trace.curve.label),
+            *(
+                tag("td", number(row.get(budget)), class_=NUMBER + " lowest" * (row.get(budget) == lowest[budget]))
+                for budget in budgets
+            ),
+        )
+        for trace, row in zip(findings.traces, measured, strict=True)
+    ]
+    return table(("strategy and models", *(number(budget) for budget in budgets)), rows, numbers_from=1)
+
+
+def _budget(findings: Findings, point: Point) -> float:
+    budget = findings.table.number(point.cell.rows[0], "budget_flops")
+    return point.cell.flops if budget != budget else budget
+
+
+def _equal_hours(findings: Findings) -> Html:
+    compared = at_equal_hours(findings.traces)
+    if not compared:
+        return tag("p", "The table of runs does not say how much different audio each run heard.")
+    rows = [
+        tag(
+            "tr",
+            tag("td", one.trace.curve.label),
+            tag("td", number(one.cer), class_=NUMBER),
+            tag("td", number(one.flops), class_=NUMBER),
+            tag("td", number(one.passes), class_=NUMBER),
+        )
+        for one in compared
+    ]
+    return join(
+        tag(
+            "p",
+            f"After {number(compared[0].hours)} hours of different audio, the most that all have heard; between "
+            "budgets interpolated from measured runs.",
+        ),
+        table(("strategy and models", "CER", "FLOPs", "passes over the audio"), rows, numbers_from=1),
+    )
