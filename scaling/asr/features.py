@@ -81,7 +81,7 @@ class LogMel:
     def __call__(self, samples_T: np.ndarray) -> torch.Tensor:
         """Log-mel features (M mel bins, frames) of float32 samples.
 
-        Raises `InputError` for audio shorter than half a window or longer than the encoder's positions.
+        Raises `InputError` for audio too short for a frame or longer than the encoder's positions.
         """
         shortest = max(self.n_fft // 2 + 1, self.hop_length)  # half a window is reflected at either end
         if len(samples_T) < shortest or self.frames(len(samples_T)) > self.frames(self.max_samples):

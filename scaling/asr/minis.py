@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tokenizers
-from tokenizers import decoders, models
+from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from transformers import (
     GenerationConfig,
     PreTrainedTokenizerFast,
@@ -20,6 +20,8 @@ from scaling.corpora.synthetic import RECIPES
 PAD, START, END, BLANK = range(4)
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<blank>")
 """Padding, start and end of text, and the blank of CTC and of soft prefixes (silence)."""
+
+ASCII = "abcdefghijklmnopqrstuvwxyz0123456789 '"
 
 HOP_LENGTH = 320
 """Samples between mel frames, 20 ms: 0.64 of the FLOPs of Whisper's 10 ms at the same error (measured on digits)."""
@@ -69,22 +71,39 @@ LLMS = {
 
 
 def new_tokenizer() -> PreTrainedTokenizerFast:
-    """A token for every character of the grammars and of lower-case ASCII text, and one a byte for all others."""
-    bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
+    """A token for every character of the grammars and of lower-case ASCII text, and one a byte for all others.
+
+    Byte-level like Qwen2's, because `AutoTokenizer` makes a Qwen2 tokenizer of whatever lies beside a Qwen2 model. The
+    grammars' characters are added tokens, so they need no merges. Byte b has id 4 + b, unless it is a character with a
+    token of its own: that id then stays unused.
+    """
     grammars = [source.grammar for recipe in RECIPES.values() for source in recipe.sources]
-    characters = sorted(frozenset("abcdefghijklmnopqrstuvwxyz0123456789 '").union(*(g.alphabet() for g in grammars)))
-    vocabulary = {token: number for number, token in enumerate([*SPECIAL_TOKENS, *bytes_, *characters])}
-    tokenizer = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=[], byte_fallback=True))
-    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    characters = sorted(frozenset(ASCII).union(*(grammar.alphabet() for grammar in grammars)))
+    symbols = _byte_symbols()
+    bytes_ = [f"<0x{byte:02X}>" if chr(byte) in ASCII else symbol for byte, symbol in enumerate(symbols)]
+    base = [*SPECIAL_TOKENS, *bytes_, *(symbols[ord(character)] for character in sorted(ASCII))]
+    tokenizer = tokenizers.Tokenizer(models.BPE(vocab={token: id_ for id_, token in enumerate(base)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    tokenizer.add_tokens(
+        [AddedToken(character, normalized=False) for character in characters if character not in ASCII]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token=SPECIAL_TOKENS[PAD],
         bos_token=SPECIAL_TOKENS[START],
         eos_token=SPECIAL_TOKENS[END],
-        extra_special_tokens=[SPECIAL_TOKENS[BLANK]],
+        unk_token=SPECIAL_TOKENS[BLANK],
         clean_up_tokenization_spaces=False,
     )
+
+
+def _byte_symbols() -> list[str]:
+    """The character that stands for each byte in a byte-level vocabulary (GPT-2's convention)."""
+    printable = {*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = (chr(256 + number) for number in range(256 - len(printable)))
+    return [chr(byte) if byte in printable else next(others) for byte in range(256)]
 
 
 def new_encoder(size: EncoderSize, vocabulary: int) -> WhisperForConditionalGeneration:

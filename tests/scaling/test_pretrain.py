@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from typer.testing import CliRunner
 
-from scaling.asr import pretrain, softprefix
+from scaling.asr import base_llm, pretrain, softprefix
 from scaling.asr.base_llm import pretrain_llm
 from scaling.asr.descent import Descent
 from scaling.asr.minis import BLANK, LlmSize, new_llm, new_tokenizer
@@ -47,7 +47,8 @@ def test_the_encoder_command_makes_a_model_and_its_record(tmp_path: Path, monkey
     assert 0.5 < making["dev_cer"]["general"] < 20  # three steps teach nothing
 
 
-def test_the_llm_command_makes_a_model_and_its_record(tmp_path: Path) -> None:
+def test_the_llm_command_makes_a_model_and_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base_llm, "HELD_OUT_BATCHES", 2)
     ran = CliRunner().invoke(
         pretrain.app, ["llm", "mini-s", "--steps", "2", "--out", str(tmp_path)], catch_exceptions=False
     )
@@ -71,7 +72,7 @@ def test_pretraining_is_a_function_of_its_seed() -> None:
     assert not torch.equal(first, other)
 
 
-def test_a_tiny_llm_learns(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tiny_llm_learns() -> None:
     torch.manual_seed(0)
     tokenizer = new_tokenizer()
     model = new_llm(TINY, len(tokenizer))
