@@ -49,7 +49,7 @@ ENCODER_DESCENTS = {
 }
 LLM_DESCENTS = {
     "mini-s": Descent(steps=3000, peak_lr=4e-3),
-    "mini-m": Descent(steps=2200, peak_lr=2.5e-3),
+    "mini-m": Descent(steps=3500, peak_lr=2e-3),
     "mini-l": Descent(steps=2400, peak_lr=1.5e-3),
 }
 """Five to eight minutes each on one core; rates from the miniature in LOG.md, lower for wider models."""
