@@ -16,6 +16,9 @@ from scaling.ledger import read_json
 
 WHISPER_TASK = "<|transcribe|>"
 WHISPER_PLAIN = "<|notimestamps|>"
+WHISPER_MULTILINGUAL_VOCABULARY = 51_865
+"""The vocabulary of the multilingual Whisper models, the smallest first; the English ones have one token less (and the
+language tokens too, but never learned them), and OpenAI's own code tells them apart by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +47,15 @@ class TextCodec:
 
 
 def asr_codec(directory: Path, language: str) -> TextCodec:
-    """The encoder-decoder's codec. `language` is a Whisper code (`zh`, `en`) used where the model has such tokens.
+    """The encoder-decoder's codec. `language` is a Whisper code (`zh`, `en`) used where the model knows languages.
 
-    The prefix is the start token, then language, task and no-timestamps tokens as far as the vocabulary has them.
+    The prefix is the start token, then for multilingual models language and task, then no-timestamps, as far as the
+    vocabulary has them. Raises InputError on another language than a model knows.
     """
     config = _config(directory, "generation_config.json") | _config(directory, "config.json")
-    tokenizer = _tokenizer(directory)
+    tokenizer = _tokenizer(directory, config)
     start = _first(config, directory, "decoder_start_token_id")
-    multilingual = tokenizer.token_to_id("<|zh|>") is not None
+    multilingual = config.get("is_multilingual", config.get("vocab_size", 0) >= WHISPER_MULTILINGUAL_VOCABULARY)
     wanted = [f"<|{language}|>", WHISPER_TASK, WHISPER_PLAIN] if multilingual else [WHISPER_PLAIN]
     ids = {token: tokenizer.token_to_id(token) for token in wanted}
     if multilingual and ids[wanted[0]] is None:
@@ -67,7 +71,7 @@ def llm_codec(directory: Path, prompt: str) -> TextCodec:
     between documents it was pretrained with.
     """
     config = _config(directory, "generation_config.json") | _config(directory, "config.json")
-    tokenizer = _tokenizer(directory)
+    tokenizer = _tokenizer(directory, config)
     end = _first(config, directory, "eos_token_id")
     start = config.get("bos_token_id")
     before, _, after = prompt.partition("{speech}")
@@ -79,11 +83,18 @@ def llm_codec(directory: Path, prompt: str) -> TextCodec:
     )
 
 
-def _tokenizer(directory: Path) -> tokenizers.Tokenizer:
+def _tokenizer(directory: Path, config: dict[str, Any]) -> tokenizers.Tokenizer:
     path = directory / "tokenizer.json"
     if not path.exists():
         raise InputError(f"{directory}: no tokenizer.json; save the model's fast tokenizer beside its weights")
-    return tokenizers.Tokenizer.from_file(str(path))
+    try:
+        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing more specific
+        raise InputError(f"{path}: not a tokenizer ({error})") from error
+    size, vocabulary = tokenizer.get_vocab_size(with_added_tokens=False), config.get("vocab_size")
+    if isinstance(vocabulary, int) and size > vocabulary:
+        raise InputError(f"{path}: {size} tokens, more than the model's vocab_size {vocabulary}; of another model?")
+    return tokenizer
 
 
 def _config(directory: Path, name: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoModelForCausalLM, PreTrainedModel, WhisperForConditionalGeneration
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, WhisperForConditionalGeneration
 
 from scaling.asr import whisper as variable_whisper
 from scaling.asr.projector import Projector
@@ -68,7 +68,7 @@ class Recognizer(nn.Module):
         return self._llm_loss(batch)
 
     def part_parameters(self, part: Part) -> dict[str, nn.Parameter]:
-        """The parameters of one part by name. Empty for adapters not yet added."""
+        """The parameters of one part by name, the same name with and without adapters. Empty for adapters not added."""
         if part in (Part.ENCODER_LORA, Part.LLM_LORA):
             return {name: p for name, p in _named(self._host(part)) if _is_adapter(name)}
         own = {name: p for name, p in _named(self._host(part)) if not _is_adapter(name)}
@@ -101,10 +101,13 @@ class Recognizer(nn.Module):
             inject_adapter_in_model(config, self._host(part))
 
     def merge_adapters(self, part: Part) -> None:
-        """Fold the adapters of `part` into the weights they adapt: a frozen adapter costs nothing."""
-        for module in self._host(part).modules():
-            if isinstance(module, LoraLayer):
-                module.merge()
+        """Fold the adapters of `part` into the weights they adapt, and leave the plain layers: they cost nothing."""
+        host = self._host(part)
+        for name, layer in list(host.named_modules()):
+            if isinstance(layer, LoraLayer):
+                layer.merge()
+                parent, _, leaf = name.rpartition(".")
+                setattr(host.get_submodule(parent), leaf, layer.get_base_layer())
 
     def speech_tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """LLM inputs (B, P, D) for the speech and their real lengths (B,)."""
@@ -171,14 +174,23 @@ class BaseModels:
         return self._fresh("whisper", directory, WhisperForConditionalGeneration)
 
     def llm(self, directory: Path) -> PreTrainedModel:
-        """A fresh copy of the causal LM in fp32."""
-        return self._fresh("llm", directory, AutoModelForCausalLM)
+        """A fresh copy of the causal LM in fp32.
+
+        Without its generation settings: a chat model's penalties and temperature would change greedy decoding.
+        """
+        model = self._fresh("llm", directory, AutoModelForCausalLM)
+        model.generation_config = GenerationConfig()
+        return model
 
     def _fresh(self, kind: str, directory: Path, loader: type) -> PreTrainedModel:
         if (kind, directory) in self.kept:
             return copy.deepcopy(self.kept[kind, directory])
         model: PreTrainedModel = loader.from_pretrained(  # type: ignore[attr-defined]
-            directory, dtype=torch.float32, attn_implementation=ATTENTION, local_files_only=True, trust_remote_code=False
+            directory,
+            dtype=torch.float32,
+            attn_implementation=ATTENTION,
+            local_files_only=True,
+            trust_remote_code=False,
         )
         if sum(p.numel() for p in model.parameters()) <= KEEP_IN_MEMORY_PARAMETERS:
             self.kept[kind, directory] = model
@@ -228,7 +240,8 @@ def _target_loss(hidden_BTD: Tensor, starts: list[int], targets: list[Tensor], h
 
 
 def _named(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    return list(module.named_parameters())
+    """Parameters by name; a layer inside an adapter keeps the name it had without."""
+    return [(name.replace(".base_layer.", "."), parameter) for name, parameter in module.named_parameters()]
 
 
 def _is_adapter(name: str) -> bool:

@@ -28,7 +28,8 @@ from scaling.text import TextCodec, asr_codec, llm_codec
 LOOK_UTTERANCES = 100
 """Dev utterances scored for a look during training: enough to see a curve, a third of the usual dev set's cost."""
 
-ADAPTERS = (Part.ENCODER_LORA, Part.LLM_LORA)
+ADAPTERS = {Part.ENCODER_LORA: Part.ENCODER, Part.LLM_LORA: Part.LLM}
+"""The parts that are adapters, and the part whose weights they adapt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +158,14 @@ def run_node(
     )
     end, loss = train(node, model, speech, workshop.geometry(node), start, hooks)
     optimizer = end.optimizer if node.cooldown_from_flops is None else None
-    final = Checkpoint(carried | end.weights, optimizer, end.progress)
+    final = Checkpoint(_outlived(carried, node.stage.parts) | end.weights, optimizer, end.progress)
     save(attempt.folder / "final", final)
     result = _result(node, final.progress, base, loss, speech, attempt)
     return result | (_scores(node, model, workshop, dev, attempt) if node.final else {"dev": None, "test": None})
 
 
 def load_part(model: Recognizer, part: Part, weights: Weights) -> None:
-    """Put the weights of `part` into the model. Raises InputError where a tensor is missing or has another shape."""
+    """Put what `weights` hold of `part` into the model. Raises InputError where a tensor has another shape."""
     for name, parameter in model.part_parameters(part).items():
         tensor = weights.get(f"{part.value}/{name}")
         if tensor is None:
@@ -175,6 +176,12 @@ def load_part(model: Recognizer, part: Part, weights: Weights) -> None:
             )
         with torch.no_grad():
             parameter.copy_(tensor)
+
+
+def _outlived(carried: Weights, trained: frozenset[Part]) -> Weights:
+    """Weights of earlier stages that still count: adapters that were merged into weights trained since are in those."""
+    merged = {adapter for adapter, base in ADAPTERS.items() if base in trained and adapter not in trained}
+    return {name: tensor for name, tensor in carried.items() if Part(name.partition("/")[0]) not in merged}
 
 
 def _beginning(node: StageNode, workshop: Workshop, folder: Callable[[str], Path]) -> tuple[Checkpoint, Weights]:
