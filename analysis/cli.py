@@ -201,6 +201,48 @@ def report(
     emit(written.as_dict(), as_json=as_json, text=str(written.path))
 
 
+@app.command()
+def coverage(
+    source: Source,
+    flops: Annotated[float | None, typer.Option(help="Where to ask; by default ten times the largest budget.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="Strategy; by default every one.")] = None,
+    sets: Annotated[int, typer.Option(help="Repetitions.")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Repeat a study's design on its own fitted laws: how often does each interval hold the truth, and how wide is
+    it?
+    """
+    from analysis.coverage import coverage as repeat
+    from analysis.curves import FAR, curves_of
+    from analysis.show import coverage_text
+    from scaling.console import emit
+
+    curves = curves_of(source).of(strategy)
+    at = None if flops is None else _positive("--flops", flops)
+    found = [repeat(curve, at or FAR * curve.largest_flops, sets) for curve in curves if curve.fit is not None]
+    emit([one.as_dict() for one in found], as_json=as_json, text=coverage_text(found))
+
+
+@app.command()
+def design(
+    source: Source,
+    flops: Annotated[float, typer.Option(help="The target: the budget whose error must be known.")],
+    spend: Annotated[float, typer.Option(help="What the next runs may cost together, in charged FLOPs.")],
+    strategy: Annotated[str | None, typer.Option(help="Strategy; by default the best at the target.")] = None,
+    runs: Annotated[int, typer.Option(help="The most runs.")] = 24,
+    as_json: AsJson = False,
+) -> None:
+    """Propose the next runs: those that shrink the interval of the error at a target most for their FLOPs."""
+    from analysis.curves import curves_of
+    from analysis.design import propose
+    from analysis.show import proposal_text
+    from scaling.console import emit
+
+    curve = curves_of(source).best(_positive("--flops", flops), strategy)
+    proposal = propose(curve, flops, _positive("--spend", spend), runs)
+    emit(proposal.as_dict(), as_json=as_json, text=proposal_text(proposal))
+
+
 def _positive(option: str, value: float) -> float:
     from math import isfinite
 

@@ -5,7 +5,9 @@ from typing import Any
 
 from analysis.choose import Candidate
 from analysis.compare import Comparison
+from analysis.coverage import INTERVALS, Coverage
 from analysis.curves import Curve, Curves
+from analysis.design import Proposal
 from analysis.layout import aligned, between, bullets, number, percent
 from analysis.notes import as_text
 from analysis.predict import Prediction
@@ -105,6 +107,34 @@ def comparisons_text(comparisons: Sequence[Comparison]) -> str:
     deep = [line for one in comparisons for line in _depth_lines(one)]
     notes = list(dict.fromkeys(line for one in every for line in as_text(one.warnings)))
     return "\n".join([aligned(header, rows), *deep]) + bullets(notes)
+
+
+def coverage_text(found: Sequence[Coverage]) -> str:
+    """One line a curve: shares held, and the ratio of the ends in brackets."""
+    rows = [
+        [
+            one.curve.label,
+            number(one.flops),
+            *(f"{percent(one.held.get(name))} ({_width(one, name)})" for name in INTERVALS),
+        ]
+        for one in found
+    ]
+    return aligned(["strategy", "FLOPs", "curve 90%", "new run 90%", "calibrated"], rows)
+
+
+def proposal_text(proposal: Proposal) -> str:
+    """The runs, and the interval before and after."""
+    runs = [[number(budget), str(count)] for budget, count in proposal.runs.items()]
+    return (
+        f"{proposal.curve.label}, to know the error at {number(proposal.target_flops)} FLOPs\n"
+        f"{aligned(['budget', 'runs'], runs)}\n"
+        f"  {number(proposal.flops)} FLOPs; interval of the curve now {between(proposal.interval_before)}, expected "
+        f"{between(proposal.interval_after)}; an even grid for the same FLOPs {between(proposal.even_interval)}"
+    )
+
+
+def _width(one: Coverage, name: str) -> str:
+    return f"x{one.width[name]:.2f}" if name in one.width else "-"
 
 
 def _depth_lines(one: Comparison) -> list[str]:

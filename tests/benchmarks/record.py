@@ -1,0 +1,34 @@
+"""Where benchmarks write, and on what machine they ran."""
+
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parents[2] / "results" / "benchmarks"
+
+
+def machine() -> dict[str, Any]:
+    """The processor, its cores, the load of others and the versions that matter."""
+    import numpy
+
+    cpuinfo = Path("/proc/cpuinfo")
+    models = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+    return {
+        "processor": models[0] if models else platform.processor(),
+        "cores": os.cpu_count(),
+        "load_1min": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def write(name: str, report: dict[str, Any]) -> None:
+    """Write `report` to results/benchmarks/NAME.json and print where."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    file = RESULTS / f"{name}.json"
+    file.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(file)  # noqa: T201
