@@ -15,7 +15,7 @@ from sweeps.status import NodeStatus, State, Survey, survey
 from sweeps.track import end_tracker, start_tracker
 
 LOOK_SECONDS = 1.0
-"""How often the ledger is looked at; collecting costs nothing where nothing is new."""
+"""Between looks at the ledger, and at least ten times as long as a look takes: watching must not cost training."""
 
 REPORT_SECONDS = 5.0
 """How often a line of progress is printed."""
@@ -88,7 +88,7 @@ class Follower:
         if now >= self._next_report:
             log(self._progress(now - self._began))
             self._next_report = now + REPORT_SECONDS
-        self._next_look = now + LOOK_SECONDS
+        self._next_look = time.monotonic() + max(LOOK_SECONDS, 10 * (time.monotonic() - now))
 
     def finish(self, stopped_by: int | None) -> Outcome:
         """Write the table a last time, and name what failed and what waits for it."""

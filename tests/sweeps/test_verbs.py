@@ -1,0 +1,100 @@
+"""The verbs as users meet them: one process, one line of error, exit code 2, nothing half-written."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import StudyWriter
+from crew import run_crew
+
+
+def asr_scaling(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from scaling.cli import main; main()", *map(str, arguments)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("verb", ["plan", "run"])
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("strategies=[efni]", "strategies.0: strategy 'efni' is not a preset; did you mean 'efin'?"),
+        ("budgets_flops=['1e12']", "budgets_flops.0: '1e12' is text; expected a number, written without quotes"),
+        ("budgets_flops=[1000]", "and one step takes"),
+        ("data.dev=missing.jsonl", "expected a manifest; there is no file"),
+        ("sedes=[0]", "sedes: unknown field; did you mean 'seeds'?"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    verb: str, override: str, message: str, write_study: StudyWriter, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    arguments = [verb, write_study(), "--set", override, *(("--out", folder) if verb == "run" else ())]
+    done = asr_scaling(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not folder.exists()
+
+
+def test_test_audio_in_training_is_exit_code_2(write_study: StudyWriter, surroundings: Path, tmp_path: Path) -> None:
+    done = asr_scaling("plan", write_study(), "--set", f"data.test.clean={surroundings / 'train.jsonl'}")
+    assert done.returncode == 2
+    assert "80 of 80 utterances are in the training data too" in done.stderr
+
+
+def test_plan_prints_every_run_with_its_price(write_study: StudyWriter, tmp_path: Path) -> None:
+    study = write_study()
+    report = json.loads(asr_scaling("plan", study, "--json").stdout)
+    assert (report["n_runs"], len(report["runs"]), report["n_nodes"], len(report["nodes"])) == (6, 6, 24, 24)
+    assert report["charged_flops"] == 2 * (2 + 4 + 8) * 10**9
+    assert report["spent_flops"] == sum(node["flops"] for node in report["nodes"]) < report["charged_flops"]
+    assert report["speed"]["source"].startswith("assumption")
+    assert report["worker_hours"] == pytest.approx(report["spent_flops"] / report["speed"]["flops_per_second"] / 3600)
+    text = asr_scaling("plan", study).stdout
+    assert text.count("efin") == text.count("joint  ") == 3
+
+
+def test_plan_counts_what_an_earlier_run_left_and_takes_its_measured_speed(
+    write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAND_IN_SECONDS", "0.01")
+    run_crew(write_study(strategies=["joint"]), tmp_path / "out", workers=1)
+    report = json.loads(asr_scaling("plan", write_study(), "--out", tmp_path / "out", "--json").stdout)
+    assert (report["reused"], report["new"]) == ({"runs": 3, "nodes": 6}, {"runs": 3, "nodes": 18})
+    assert report["speed"]["source"] == "measured on 6 finished nodes"
+    trained = 64 * 10**8 + 28 * 10**8  # a trunk of 0.8 * 8e9, and a fifth of each budget
+    assert report["speed"]["flops_per_second"] == pytest.approx(trained / 0.06)
+    assert "3 reused, 3 new" in asr_scaling("plan", write_study(), "--out", tmp_path / "out").stdout
+
+
+def test_run_prints_its_table_and_status_agrees(write_study: StudyWriter, tmp_path: Path) -> None:
+    done = asr_scaling("run", write_study(), "--simulate", "--out", tmp_path / "out", "--json")
+    assert done.returncode == 0
+    assert "runs: 0 reused, 6 new" in done.stderr
+    assert [row["status"] for row in json.loads(done.stdout)["rows"]] == ["ok"] * 6
+    state = json.loads(asr_scaling("status", tmp_path / "out", "--json").stdout)
+    assert (state["runs"]["done"], state["nodes"]["done"], state["remaining_flops"]) == (6, 24, 0)
+    again = asr_scaling("run", write_study(), "--simulate", "--out", tmp_path / "out")
+    assert "runs: 6 reused, 0 new" in again.stderr
+
+
+def test_simulated_results_never_pass_for_trained_ones(write_study: StudyWriter, tmp_path: Path) -> None:
+    asr_scaling("run", write_study(), "--simulate", "--out", tmp_path / "out")
+    report = json.loads(asr_scaling("plan", write_study(), "--out", tmp_path / "out", "--json").stdout)
+    assert report["reused"] == {"runs": 0, "nodes": 0}
+
+
+def test_status_of_a_folder_without_study_is_exit_code_2(tmp_path: Path) -> None:
+    done = asr_scaling("status", tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no plan.json" in done.stderr

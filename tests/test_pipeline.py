@@ -1,0 +1,98 @@
+"""From a study to an answer through the command line alone, on a planted law: what was planted is found."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from sweeps.simulate import FLOPS_PER_PARAM, PLANTED
+
+STRATEGIES = ("efin", "joint", "frozen_encoder")
+
+
+def asr_scaling(*arguments: str | Path, cache: Path) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-c", "from scaling.cli import main; main()", *map(str, arguments), "--json"],
+        env={**os.environ, "ASR_SCALING_CACHE": str(cache)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A simulated study's folder, and the cache it used."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    rng = np.random.default_rng(0)
+    for name, utterances in {"train": 60, "dev": 100, "test": 800}.items():
+        (folder / name).mkdir()
+        rows = []
+        for number in range(utterances):
+            soundfile.write(folder / name / f"{number}.wav", 0.1 * rng.standard_normal(8000 + number), 16_000)
+            rows.append({"audio_filepath": f"{name}/{number}.wav", "text": "some words that are spoken here"})
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = {split: f"{folder}/{split}.jsonl" for split in ("train", "dev")} | {
+        "test": {"clean": f"{folder}/test.jsonl"}
+    }
+    asr_scaling(
+        *("run", "simulated", "--simulate", "--out", folder / "out"),
+        *("--set", f"data={json.dumps(data)}"),
+        *("--set", "models=[{encoder: whisper-tiny, llm: Qwen2.5-0.5B}]"),
+        *("--set", "budgets_flops=[5e13, 1e14, 2e14, 4e14, 8e14, 1.6e15, 3.2e15]"),
+        cache=folder / "cache",
+    )
+    return folder / "out", folder / "cache"
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "runs.jsonl").read_text().splitlines()]
+
+
+def planted(row: dict[str, Any], flops: float) -> float:
+    params = row["encoder_params"] + row["llm_params"]
+    return PLANTED[row["strategy"]].cer(flops / (FLOPS_PER_PARAM * params))
+
+
+def test_the_table_holds_every_run_of_the_study(study: tuple[Path, Path]) -> None:
+    table = rows(study[0])
+    assert len(table) == 7 * 3 * 3
+    assert {row["status"] for row in table} == {"ok"}
+
+
+def test_the_fit_finds_the_planted_law(study: tuple[Path, Path]) -> None:
+    fits = {fit["strategy"]: fit for fit in asr_scaling("fit", study[0], cache=study[1])["fits"]}
+    assert fits.keys() == set(STRATEGIES)
+    for strategy, fit in fits.items():
+        row = next(row for row in rows(study[0]) if row["strategy"] == strategy)
+        for flops in (5e13, 4e14, 3.2e15):
+            theta = fit["theta"]
+            fitted = theta["E"] + theta["A"] * flops ** -theta["b"]
+            assert fitted == pytest.approx(planted(row, flops), rel=0.06), (strategy, flops)
+        assert fit["theta"]["b"] == pytest.approx(PLANTED[strategy].exponent, abs=0.15)
+
+
+def test_a_prediction_beyond_the_fit_covers_the_planted_error(study: tuple[Path, Path]) -> None:
+    for strategy in STRATEGIES:
+        row = next(row for row in rows(study[0]) if row["strategy"] == strategy)
+        found = asr_scaling("predict", study[0], "--flops", "6.4e15", "--strategy", strategy, cache=study[1])
+        low, high = found["interval"]
+        assert low <= planted(row, 6.4e15) <= high
+        assert found["extrapolation"] == pytest.approx(2.0, rel=0.01)
+
+
+def test_the_recommendation_is_the_strategy_that_was_planted_best(study: tuple[Path, Path]) -> None:
+    found = asr_scaling("recommend", study[0], "--flops", "3.2e15", cache=study[1])
+    best = min(rows(study[0]), key=lambda row: planted(row, 3.2e15))
+    assert planted(best, 3.2e15) == min(planted(row, 3.2e15) for row in rows(study[0]))
+    assert found["strategy"] in {
+        row["strategy"] for row in rows(study[0]) if planted(row, 3.2e15) <= 1.05 * planted(best, 3.2e15)
+    }
