@@ -180,7 +180,8 @@ def _follow(folder: Path) -> None:
     asked = threading.Event()
 
     def wait_for_end() -> None:
-        sys.stdin.buffer.read()
+        while os.read(sys.stdin.fileno(), 4096):  # unbuffered: a lock on sys.stdin could not be left at exit
+            pass
         asked.set()
 
     threading.Thread(target=wait_for_end, daemon=True).start()

@@ -13,8 +13,8 @@ from sweeps.running import Follower, Outcome
 STAND_IN = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
 
 
-def run_crew(study: Path, folder: Path, workers: int) -> Outcome:
-    ledger = Ledger(folder)
+def run_crew(study: Path, folder: Path, workers: int, root: Path | None = None) -> Outcome:
+    ledger = Ledger(root or folder)
     prepared = prepare(str(study), [], ledger)
     orders = write_orders(prepared.study, prepared.plan, folder, ledger)
     follower = Follower(orders)

@@ -75,6 +75,20 @@ def test_the_same_command_again_does_nothing_new(write_study: StudyWriter, tmp_p
     assert not list(out.glob("stages/*/attempts/0002"))
 
 
+def test_a_forecast_goes_on_from_the_study_s_trunk_and_leaves_its_table_alone(
+    write_study: StudyWriter, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    run_crew(write_study(), out, workers=1)
+    before = (out / "runs.jsonl").read_bytes()
+    study = write_study(budgets_flops=[16_000_000_000], strategies=["joint"])
+    outcome = run_crew(study, out / "forecast", workers=1, root=out)
+    assert (out / "runs.jsonl").read_bytes() == before
+    assert [row["flops"] for row in outcome.rows] == [16_000_000_000]
+    assert outcome.rows[0]["spent"]["flops"] == 16_000_000_000 - 6_400_000_000  # the trunk of 8e9 was there
+    assert not (out / "forecast" / "stages").exists()
+
+
 def test_one_diverging_stage_blocks_its_descendants_and_nothing_else(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
