@@ -43,7 +43,8 @@ def lost(ledger: Ledger, key: str, plan: dict) -> bool:
     attempts = ledger.attempts(key)
     failure = attempts[-1].failure() if attempts else None
     failed = failure is not None and failure["session"] == plan["session"]
-    return failed or any(lost(ledger, need, plan) for need in plan["work"][key]["needs"])
+    needs = [need for need in plan["work"][key]["needs"] if not ledger.done(need)]
+    return failed or any(lost(ledger, need, plan) for need in needs)
 
 
 def train(attempt: Attempt, node: StageNode, session: str) -> None:
