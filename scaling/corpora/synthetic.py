@@ -167,11 +167,17 @@ def render(utterance: Utterance) -> np.ndarray:
 
 
 def _band_limited(samples: np.ndarray, band_hz: tuple[int, int]) -> np.ndarray:
-    from scipy.signal import butter, sosfilt
+    from scipy.signal import sosfilt
+
+    return np.asarray(sosfilt(_band(band_hz), samples))
+
+
+@functools.cache  # designing the filter takes longer than using it
+def _band(band_hz: tuple[int, int]) -> np.ndarray:
+    from scipy.signal import butter
 
     # Order 8 (48 dB an octave on either side) is steep like a telephone codec's filter; assumption.
-    sections = butter(8, band_hz, btype="bandpass", fs=SAMPLING_RATE, output="sos")
-    return np.asarray(sosfilt(sections, samples))
+    return np.asarray(butter(8, band_hz, btype="bandpass", fs=SAMPLING_RATE, output="sos"))
 
 
 def _check_same(making: dict[str, Any], directory: Path) -> None:
