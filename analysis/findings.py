@@ -23,9 +23,12 @@ USUAL_BASELINE = "joint"
 HORIZON = 10.0
 # Beyond a forecast run the drawing goes on by this factor, so that its mark does not sit on the edge.
 MARGIN = 1.5
+IDENTIFIED = ("ok", "at_bound")
 # Enough for a smooth line over four decades: neighbours are a quarter of a budget apart.
 PATH_POINTS = 41
 FORECAST_FOLDER = "forecast"
+# A doubtful law whose error falls by less than this factor over all budgets draws a line through noise.
+LEAST_FALL = 1.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +150,14 @@ def models_text(encoder: str | None, llm: str | None) -> str:
     return " + ".join(name for name in (encoder, llm) if name) or "all models"
 
 
+def carries(curve: Curve) -> bool:
+    """Whether a curve's law says anything about its own budgets: what it says beyond them is another matter."""
+    if curve.fit is None or curve.status == "not_converged":
+        return False
+    smallest, largest = curve.domain["C"]
+    return curve.status in IDENTIFIED or curve.cer(smallest) >= LEAST_FALL * curve.cer(largest)
+
+
 def _in_compute(curves: Curves, table: Table) -> Curves:
     """The curves, fitted afresh where fits.json holds laws in other columns: a report's axis is compute."""
     return curves if all("C" in curve.domain for curve in curves.curves) else fit_curves(table)
@@ -208,27 +219,25 @@ def _point(table: Table, cell: Cell, set_aside: bool) -> Point:
 
 
 def _path(curve: Curve, horizon: float) -> tuple[Prediction, ...]:
-    if curve.fit is None or curve.status == "not_converged":
+    if not carries(curve):
         return ()
     smallest, largest = curve.domain["C"]
-    end = horizon if curve.status in ("ok", "at_bound") else largest
-    if not end > smallest:
-        return ()
+    end = horizon if curve.status in IDENTIFIED else largest
     flops = np.unique(np.append(np.geomspace(smallest, end, PATH_POINTS), largest))
     return tuple(predict_rows(curve, {"C": flops.tolist()}))
 
 
 def _reason(curve: Curve) -> str | None:
     """Why a curve is not drawn, or not beyond its data."""
-    if curve.status in ("ok", "at_bound"):
+    if curve.status in IDENTIFIED:
         return None
     why = {
-        "too_few_points": "too few budgets to show how the error falls",
-        "not_identified": "the runs fit many laws equally well",
+        "too_few_points": "its budgets are too few to show how the error falls",
+        "not_identified": "many laws fit its runs equally well",
         "not_converged": "the search for its law stopped early",
     }[curve.status]
-    drawn = "no law is drawn" if curve.fit is None or curve.status == "not_converged" else "not drawn beyond the runs"
-    return f"{curve.label}: {why}; {drawn}"
+    drawn = "its law is not drawn beyond them" if carries(curve) else "no law is drawn"
+    return f"{curve.label}: {why}; {drawn}."
 
 
 def _mean(table: Table, cell: Cell, column: str) -> float | None:

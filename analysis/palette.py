@@ -1,6 +1,9 @@
-"""How strategies are told apart, in figures and on the page: by colour and by mark."""
+"""The colours of figures and page, and how strategies are told apart: by colour and by mark."""
 
 from dataclasses import dataclass
+
+INK, RULE, PAPER = "#1b1b1e", "#dcdce2", "#fffffe"
+"""Text, grid and ground of a figure on white; a page puts its own in the place of these, light and dark."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.findings import Findings, Forecast, Point, Trace
-from analysis.palette import look
+from analysis.palette import INK, PAPER, RULE, look
 from analysis.remarks import MANY_EPOCHS
 from scaling.errors import InputError
 
@@ -50,9 +50,6 @@ STYLE = {
     "svg.fonttype": "none",
     "text.parse_math": False,
 }
-INK, RULE, PAPER = "#1b1b1e", "#dcdce2", "#fffffe"
-"""Text, grid and ground; the page replaces these exact colours, and those of `palette`, by its own."""
-
 BAND, FAR_BAND = 0.22, 0.10
 # Intervals without an upper end are drawn to here, far above any figure.
 LARGEST_CER = 100.0

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from analysis.cells import Cell
 from analysis.compare import Comparison
 from analysis.curves import Curve
-from analysis.findings import Findings, Forecast
+from analysis.findings import Findings, Forecast, carries
 from analysis.page.markup import Html, tag
 from analysis.page.words import between, number, percent, percent_between, status_text, times
 from analysis.table import Row
@@ -19,7 +19,7 @@ def answer(findings: Findings) -> Html:
         tag("p", "How low will the error be for this many FLOPs, and how should they be spent?", class_="question"),
         _simulated(findings.table.rows),
         tag("p", *_advice(findings), class_="answer-text"),
-        tag("p", *_spending(findings)),
+        _spending(findings),
         *(tag("p", *_forecast(forecast)) for forecast in findings.forecasts),
     )
 
@@ -34,7 +34,7 @@ def _simulated(rows: Iterable[Row]) -> Html | None:
 def _advice(findings: Findings) -> list[str]:
     prediction = findings.recommendation.prediction
     largest = number(findings.largest_flops)
-    if prediction is None or prediction.cer is None:
+    if prediction is None or prediction.cer is None or not carries(prediction.curve):
         best = min((point for trace in findings.traces for point in trace.points), key=lambda point: point.cell.cer)
         return [
             f"These runs cannot say: {status_text(findings.recommendation.status)}. The lowest error measured is CER "
@@ -72,15 +72,15 @@ def _doubt(curve: Curve) -> list[str]:
     return [] if curve.status == "ok" else [f" The law behind it: {status_text(curve.status)}; see the warnings."]
 
 
-def _spending(findings: Findings) -> list[str]:
+def _spending(findings: Findings) -> Html | None:
     advice = findings.recommendation
     if not advice.stage_flops or advice.flops is None:
-        return []
+        return None
     stages = [
         f"{name} {number(amount)} ({percent(amount / advice.flops)})" for name, amount in advice.stage_flops.items()
     ]
     hours = "" if advice.audio_hours is None else f", over {number(advice.audio_hours)} hours of audio, repeats counted"
-    return [f"Spend it on {'; '.join(stages)}{hours}."]
+    return tag("p", f"Spend it on {'; '.join(stages)}{hours}.")
 
 
 def _forecast(forecast: Forecast) -> list[str]:

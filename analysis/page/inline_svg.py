@@ -4,8 +4,7 @@ import html
 import re
 
 from analysis.page.markup import Html
-from analysis.palette import LOOKS
-from analysis.plots import INK, PAPER, RULE
+from analysis.palette import INK, LOOKS, PAPER, RULE
 
 _REFERRED = re.compile(r"(?:url\(#|href=\"#)([^)\"]+)")
 _IDENTITY = re.compile(r' id="([^"]*)"')

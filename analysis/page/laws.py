@@ -76,8 +76,8 @@ def fits(findings: Findings, drawings: Mapping[str, Html]) -> Html:
         tag(
             "p",
             *(Html(f"{tag('code', formula)}. ") for formula in formulas),
-            "C is charged FLOPs. Starts: how many of the search found this law. Misses by: root mean square of the residuals. Widened by: how much longer the "
-            "calibrated interval of ",
+            "C is charged FLOPs. Starts: how many of the search ended at this law. Misses by: root mean square of the "
+            "residuals. Widened by: how much longer the calibrated interval of ",
             tag("code", "predict"),
             " is, judged by how the law forecast its own larger budgets from the smaller ones.",
             class_="quiet",

@@ -35,8 +35,8 @@ def comparison(findings: Findings) -> Html:
         tag(
             "p",
             "Positive is better than the baseline. In brackets: 90 % intervals that carry both fits; one that holds "
-            "zero does not tell the two apart. The line spans \u2212100 % to 100 %. Each interval stands for itself, not "
-            "for all of them at once.",
+            "zero does not tell the two apart. The line spans \u2212100 % to 100 %. Each interval stands for itself, "
+            "not for all of them at once.",
             class_="quiet",
         ),
     )

@@ -206,7 +206,7 @@
       if (!row) line.append(Object.assign(html("td", "the runs do not say", "quiet"), { colSpan: 3 }));
       else line.append(html("td", number(row[CER]), "number"),
         html("td", row[RUN_LOW] === null || row[RUN_HIGH] === null ? "not known" : between([row[RUN_LOW], row[RUN_HIGH]]), "number"),
-        html("td", times > 1.005 ? `${Number(times.toPrecision(2))}x beyond the runs` : "within the runs", times > 1.005 ? "beyond" : ""));
+        html("td", times > 1.005 ? `${Number(times.toPrecision(2))} times the largest run` : "within the runs", times > 1.005 ? "beyond" : ""));
       return line;
     }));
   }
@@ -240,7 +240,8 @@
     slider.max = String(STEPS);
     slider.addEventListener("input", () => budget(Math.exp(least + (most - least) * Number(slider.value) / STEPS)));
     typed.addEventListener("change", () => { const flops = Number(typed.value); budget(flops > 0 ? flops : state.flops); });
-    document.querySelectorAll("[data-needs-script]").forEach((node) => { node.hidden = false; });
+    const answers = study.traces.some((trace) => trace.path.length);
+    document.querySelectorAll("[data-needs-script]").forEach((node) => { node.hidden = node.classList.contains("ask") && !answers; });
     new ResizeObserver(draw).observe(plot.parentElement);
     budget(state.flops);
   }
