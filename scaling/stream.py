@@ -43,10 +43,6 @@ class Stream:
         """Pools in one pass over the data."""
         return -(-len(self.samples) // POOL_UTTERANCES)
 
-    def epochs(self, position: Position) -> float:
-        """Passes over the data begun before `position`, in pools."""
-        return position.pool / self.pools_per_epoch
-
     def batches(self, position: Position) -> Iterator[tuple[Indices, Position]]:
         """Every batch from `position` on, without end, each with the position after it."""
         pool = position.pool

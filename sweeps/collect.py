@@ -68,6 +68,7 @@ def finished_row(run: Row, results: dict[str, Row]) -> Row:
     """
     stages = [_stage(stage, results[stage["node"]]) for stage in run["stages"]]
     end = results[run["nodes"][-1]]
+    heard = sum(stage["audio_seconds"] for stage in stages)
     tests = end["test"]
     errors, ref_chars = (sum(test[field] for test in tests.values()) for field in ("errors", "ref_chars"))
     return {
@@ -76,9 +77,9 @@ def finished_row(run: Row, results: dict[str, Row]) -> Row:
         "flops": sum(stage["flops"] for stage in stages),
         "executed_flops": sum(stage["executed_flops"] for stage in stages),
         "stages": stages,
-        "audio_seconds": sum(stage["audio_seconds"] for stage in stages),
+        "audio_seconds": heard,
         "unique_audio_seconds": end["unique_audio_seconds"],
-        "epochs": end["epochs"],
+        "epochs": heard / (3600 * run["train_hours"]),
         "seconds": sum(stage["seconds"] for stage in stages),
         "cer": errors / ref_chars,
         "dev_cer": end["dev"]["cer"],

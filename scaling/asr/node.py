@@ -22,7 +22,7 @@ from scaling.geometry import Geometry
 from scaling.ledger import Attempt, write_text_atomically
 from scaling.models import encoder_dims, llm_dims
 from scaling.spec import Objective, Part, StageNode
-from scaling.stream import Position, Stream
+from scaling.stream import Position
 from scaling.text import TextCodec, asr_codec, llm_codec
 
 LOOK_UTTERANCES = 100
@@ -214,7 +214,6 @@ def _result(
         "audio_seconds": progress.audio_samples / 16_000,
         "seconds": progress.seconds,
         "unique_audio_seconds": seen,
-        "epochs": Stream(speech.samples, node.seed, 1.0).epochs(progress.position),
         "spent": {
             "flops": progress.flops - base[0],
             "executed_flops": progress.executed_flops - base[1],

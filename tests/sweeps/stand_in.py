@@ -79,7 +79,6 @@ def result(attempt: Attempt, node: StageNode) -> dict:
         "steps": 10,
         "audio_seconds": 1.0,
         "unique_audio_seconds": 1.0,
-        "epochs": 0.1,
         "spent": {**counts, "flops": node.until_flops - node.start_flops},
         "loss": 0.1,
         "checkpoint": "attempts/0001/final",
