@@ -8,6 +8,7 @@
 each run before it is trained, with the keys of its nodes.
 """
 
+import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,16 +59,22 @@ class Orders:
 
 
 def write_orders(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> Orders:
-    """Enter the plan's nodes into the ledger and write `folder`/plan.json."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for key, link in plan.nodes.items():
-        ledger.add(key, {"node": node_to_json(link.node)})
+    """Enter the plan's nodes into the ledger and write `folder`/plan.json.
+
+    Raises InputError where `folder` or the ledger cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for key, link in plan.nodes.items():
+            ledger.add(key, {"node": node_to_json(link.node)})
+    except OSError as error:
+        raise InputError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
     passed = _on_the_way(plan, ledger)
     content = {
         "schema": SCHEMA,
         "study": study.name,
         "session": uuid.uuid4().hex[:12],
-        "ledger": str(ledger.root.resolve()),
+        "ledger": _path_from(folder, ledger.root),
         "threads": study.threads,
         "checkpoint_seconds": study.checkpoint_seconds,
         "tracker": study.tracker,
@@ -93,7 +100,7 @@ def read_orders(folder: Path) -> Orders:
     content = read_json(path)
     if content.get("schema") != SCHEMA:
         raise InputError(f"{path}: schema {content.get('schema')!r}; expected {SCHEMA!r}")
-    return Orders(folder, Ledger(Path(content["ledger"])), content)
+    return Orders(folder, Ledger(folder / content["ledger"]), content)
 
 
 def finished_elsewhere(ledger: Ledger, plan: Plan) -> TrunkPositions:
@@ -108,6 +115,13 @@ def finished_elsewhere(ledger: Ledger, plan: Plan) -> TrunkPositions:
             if node.cooldown_from_flops is None and (trunk := node.trunk) in trunks:
                 found.setdefault(trunk, {})[node.until_flops] = folder.name
     return found
+
+
+def _path_from(folder: Path, root: Path) -> str:
+    """Relative where one lies within the other, so that both may be moved together; else absolute."""
+    here, there = folder.resolve(), root.resolve()
+    together = here.is_relative_to(there) or there.is_relative_to(here)
+    return os.path.relpath(there, here) if together else str(there)
 
 
 def _work(node: StageNode) -> dict[str, Any]:

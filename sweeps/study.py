@@ -125,6 +125,9 @@ def _strategies(file: StudyFile, model: ModelFields, encoder: EncoderDims, llm: 
         strategy = file.located(path, partial(door.strategy, fields))
         if strategy.name in {other.name for other in strategies}:
             raise file.error(path, strategy.name, "a name of its own for each strategy (`name: ...`)")
+        if strategy in strategies:
+            twin = strategies[strategies.index(strategy)].name
+            raise file.error(path, strategy.name, f"something that {twin!r} is not: they are the same but for the name")
         strategies.append(strategy)
     return tuple(strategies)
 

@@ -111,6 +111,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"strategies": ["efin", "efin"]},
         r"strategies\.1: 'efin'; expected a name of its own",
     ),
+    "strategies alike but for the name": (
+        {"strategies": ["efin", {"preset": "efin", "name": "mine"}]},
+        r"strategies\.1: 'mine'; expected something that 'efin' is not",
+    ),
     "a number as text": (
         {"budgets_flops": ["1e12"]},
         r"budgets_flops\.0: '1e12' is text; expected a number, written without quotes",

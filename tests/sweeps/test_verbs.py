@@ -98,3 +98,17 @@ def test_status_of_a_folder_without_study_is_exit_code_2(tmp_path: Path) -> None
     done = asr_scaling("status", tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "no plan.json" in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_exit_code_2(write_study: StudyWriter, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file is in the way")
+    done = asr_scaling("run", write_study(), "--simulate", "--out", tmp_path / "out")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cannot be written" in done.stderr
+
+
+def test_a_study_s_folder_may_be_moved(write_study: StudyWriter, tmp_path: Path) -> None:
+    asr_scaling("run", write_study(), "--simulate", "--out", tmp_path / "out")
+    (tmp_path / "out").rename(tmp_path / "moved")
+    state = json.loads(asr_scaling("status", tmp_path / "moved", "--json").stdout)
+    assert state["runs"]["done"] == 6
