@@ -229,7 +229,7 @@ def design(
     flops: Annotated[float, typer.Option(help="The target: the budget whose error must be known.")],
     spend: Annotated[float, typer.Option(help="What the next runs may cost together, in charged FLOPs.")],
     strategy: Annotated[str | None, typer.Option(help="Strategy; by default the best at the target.")] = None,
-    runs: Annotated[int, typer.Option(help="The most runs.")] = 24,
+    runs: Annotated[int, typer.Option(help="The most runs.")] = 96,
     as_json: AsJson = False,
 ) -> None:
     """Propose the next runs: those that shrink the interval of the error at a target most for their FLOPs."""

@@ -20,8 +20,9 @@ from analysis.laws import Array
 from analysis.student import t_quantile
 from scaling.errors import InputError
 
-CANDIDATES = 16
-MOST_RUNS = 24
+CANDIDATES = 24
+# Small runs are cheap in FLOPs, and many of them save a large one; who pays a price a run asks for fewer.
+MOST_RUNS = 96
 DRAWS = 24
 # Gain over price to these powers: 0 takes the most informative run whatever it costs, 1 the cheapest information.
 EXCHANGE_RATES = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)

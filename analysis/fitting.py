@@ -26,6 +26,8 @@ LEVEL = 0.9
 SCHEMA = 1
 # Two starts agree when their objectives differ by less than this share.
 AGREEMENT = 1e-6
+# An exponent whose bound lies this many times its symmetric half-width away needs no profile to be called identified.
+CLEARLY_INSIDE = 4.0
 # Amplitudes at the centre of the data lie within e^+-30 of the data: the box only stops runaways.
 AMPLITUDE_BOX = 30.0
 
@@ -405,11 +407,29 @@ def _unidentified(problem: Problem, reached: Minima, best: int, fixed: Mapping[s
     dof = problem.y.shape[1] - len(law.names) + len(fixed)
     if not free or dof < 1:
         return []
-    lanes = [(j, end) for j in free for end in (problem.low[0, j], problem.high[0, j])]
+    x, error = reached.parameters[best], _standard_errors(problem, reached.parameters[best], dof)
+    far = CLEARLY_INSIDE * t_quantile(0.5 + LEVEL / 2.0, dof) * error
+    lanes = [(j, end) for j in free for end in (problem.low[0, j], problem.high[0, j]) if abs(end - x[j]) <= far[j]]
+    if not lanes:
+        return []
     low, high = np.repeat(problem.low, len(lanes), 0), np.repeat(problem.high, len(lanes), 0)
     for lane, (j, end) in enumerate(lanes):
         low[lane, j] = high[lane, j] = end
     held = Problem(law=law, loss=problem.loss, z=problem.z, y=problem.y, w=problem.w, low=low, high=high)
-    edges = minimise(held, np.repeat(reached.parameters[[best]], len(lanes), 0), max_steps=60)
-    inside = edges.cost <= cut(problem, reached.parameters[best], dof, LEVEL)
+    edges = minimise(held, np.repeat(x[None, :], len(lanes), 0), max_steps=60)
+    inside = edges.cost <= cut(problem, x, dof, LEVEL)
     return list(dict.fromkeys(law.names[j] for (j, _), within in zip(lanes, inside, strict=True) if within))
+
+
+def _standard_errors(problem: Problem, parameters: Array, dof: int) -> Array:
+    """Delta-method errors (m,); infinite for parameters on a bound or that the points do not move."""
+    residual, jacobian = _weighted(problem, parameters)
+    free = problem.free(parameters)
+    error = np.full(len(parameters), np.inf)
+    with np.errstate(all="ignore"):
+        try:
+            variance = np.diagonal(np.linalg.inv(jacobian[:, free].T @ jacobian[:, free])) * (residual @ residual) / dof
+        except np.linalg.LinAlgError:
+            return error
+        error[free] = np.where(variance > 0.0, np.sqrt(variance), np.inf)
+    return error

@@ -1,8 +1,10 @@
 """Quantiles of Student's t for whole degrees of freedom, in closed form: `predict` must not import scipy."""
 
 import math
+from functools import cache
 
 
+@cache
 def t_quantile(probability: float, dof: int) -> float:
     """The t below which `probability` (0.5 to 1) of the mass lies. Infinite for no degrees of freedom.
 
