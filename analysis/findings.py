@@ -129,7 +129,7 @@ def find(folder: Path) -> Findings:
     largest = max(curve.largest_flops for curve in curves.curves)
     horizon = max(HORIZON * largest, *(MARGIN * forecast.cell.flops for forecast in forecasts), 0.0)
     baseline = _baseline(curves, table)
-    best = curves.best(largest)
+    comparisons = () if baseline is None else tuple(compare_all(curves, baseline, table=table))
     return Findings(
         name=str(next((row["study"] for row in table.rows if row.get("study")), folder.resolve().name)),
         table=table,
@@ -137,9 +137,9 @@ def find(folder: Path) -> Findings:
         traces=_traces(table, curves, horizon),
         largest_flops=largest,
         recommendation=recommend_for_flops(curves, table, largest),
-        rivals=_rivals(curves, best, largest),
+        rivals=_rivals(curves, largest, comparisons),
         baseline=baseline,
-        comparisons=() if baseline is None else tuple(compare_all(curves, baseline)),
+        comparisons=comparisons,
         forecasts=forecasts,
         notes=curves.notes,
     )
@@ -171,9 +171,15 @@ def _baseline(curves: Curves, table: Table) -> str | None:
     return next(name for row in table.rows if (name := str(row.get("strategy"))) in curves.strategies)
 
 
-def _rivals(curves: Curves, best: Curve, flops: float) -> Comparison | None:
+def _rivals(curves: Curves, flops: float, comparisons: tuple[Comparison, ...]) -> Comparison | None:
+    """The best curve at `flops` against the best of another strategy, as it was compared before if it was."""
+    best = curves.best(flops)
     others = [curve for curve in curves.curves if curve.strategy != best.strategy and curve.fit is not None]
-    return compare(best, lowest(others, flops), flops) if others and best.fit is not None else None
+    if not others or best.fit is None:
+        return None
+    other = lowest(others, flops)
+    known = (one for one in comparisons if one.curve is best and one.baseline is other and one.flops == flops)
+    return next(known, None) or compare(best, other, flops)
 
 
 def _forecasts(folder: Path, curves: Curves) -> tuple[Forecast, ...]:

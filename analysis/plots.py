@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.findings import Findings, Forecast, Point, Trace
 from analysis.palette import INK, PAPER, RULE, look
@@ -32,7 +32,7 @@ WIDTH, HEIGHT = 7.2, 3.4
 COLUMNS = 3
 MOST_PANELS = 9
 PNG_DOTS_PER_INCH = 200
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9.0,
     "axes.titlesize": 9.0,
     "axes.labelsize": 9.0,
@@ -218,10 +218,10 @@ def _mark(ax: "Axes", x: float, point: Point, index: int, *, hollow: bool) -> No
     _whiskers(ax, [x], [point], style.light)
 
 
-def _whiskers(ax: "Axes", x: Sequence[float], points: Sequence[Point], colour: object) -> None:
+def _whiskers(ax: "Axes", x: Sequence[float], points: Sequence[Point], colour: Any) -> None:
     for place, point in zip(x, points, strict=True):
         if point.high > point.low:
-            ax.plot([place, place], [point.low, point.high], color=colour, linewidth=0.9)  # type: ignore[arg-type]
+            ax.plot([place, place], [point.low, point.high], color=colour, linewidth=0.9)
 
 
 def _log_axes(axes: Sequence["Axes"], xlabel: str, cers: Sequence[float]) -> None:
@@ -308,13 +308,13 @@ def _compact(count: float) -> str:
 
 
 @contextmanager
-def _style(more: dict[str, str] | None = None) -> Iterator[None]:
-    colours = {
+def _style(more: dict[Any, Any] | None = None) -> Iterator[None]:
+    colours: dict[Any, Any] = {
         **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
         **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), PAPER),
         "grid.color": RULE,
     }
-    with mpl.rc_context({**STYLE, **colours, **(more or {})}), warnings.catch_warnings():  # type: ignore[arg-type]
+    with mpl.rc_context({**STYLE, **colours, **(more or {})}), warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes in a PNG; the SVG has it as text.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield

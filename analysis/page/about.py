@@ -7,11 +7,13 @@ from typing import Any
 from analysis.findings import Findings, models_text
 from analysis.page.markup import Html, tag
 from analysis.page.words import number
+from analysis.recommend import SECONDS_AN_HOUR
 from analysis.table import Row
 
 # Beyond this a page is slow to open; the table of runs itself has them all.
 MOST_ROWS = 1000
-SECONDS_AN_HOUR = 3600.0
+# Enough to tell the runs of a study apart; the whole key shows on hovering.
+SHORT_KEY = 8
 
 DEFINITIONS = {
     "CER": "Character errors (substitutions, deletions, insertions) over reference characters after normalisation, "
@@ -109,7 +111,9 @@ def _cell(row: Row, column: tuple[str, str, bool]) -> Html:
     value = _value(row, column)
     if not numeric:
         text = "" if value is None else str(value)
-        return tag("td", tag("code", text[:8]) if field == "key" else text, title=text if field == "key" else None)
+        if field == "key":
+            return tag("td", tag("code", text[:SHORT_KEY]), title=text)
+        return tag("td", text, class_="words" if field == "cause" else None)
     known = _as_number(value)
     if known is None:
         return tag("td", "", class_="number", data_value="")

@@ -90,16 +90,16 @@ def fits(findings: Findings, drawings: Mapping[str, Html]) -> Html:
 
 def warnings(findings: Findings) -> Html:
     """All that should make one doubt, in words."""
-    said: dict[str, list[str]] = {}
-    for curve in findings.curves.curves:
+    curves = findings.curves.curves
+    owners: dict[str, list[str]] = {}
+    for curve in curves:
         for note in curve.warnings:
-            said.setdefault(note.message, []).append(curve.label)
-    curves = len(findings.curves.curves)
-    lines = [note.message for note in findings.notes]
-    lines += [
-        f"{'Every curve' if len(owners) == curves > 1 else ', '.join(owners)}: {message}."
-        for message, owners in said.items()
-    ]
+            owners.setdefault(note.message, []).append(curve.label)
+    lines = [f"{note.message}." for note in findings.notes]
+    for message, labels in owners.items():
+        lines.append(f"{'Every curve' if len(labels) == len(curves) > 1 else ', '.join(labels)}: {message}.")
+    compared = (note.message for one in findings.comparisons for note in one.warnings)
+    lines += [f"{message}." for message in dict.fromkeys(compared) if message not in owners]
     return tag("section", tag("h2", "Warnings"), bullets(lines) or tag("p", "None."))
 
 

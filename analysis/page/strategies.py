@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from analysis.compare import Comparison
 from analysis.findings import USUAL_BASELINE, Findings, Point, models_text
 from analysis.hours import at_equal_hours
-from analysis.page.blocks import NUMBER, figure, table
+from analysis.page.blocks import NUMBER, bullets, figure, table
 from analysis.page.markup import Html, join, tag
-from analysis.page.words import number, percent, percent_between, status_text
+from analysis.page.words import between, number, percent, percent_between, status_text
 from analysis.palette import LOOKS
 
 
@@ -18,11 +18,11 @@ def comparison(findings: Findings) -> Html:
         return tag("section", title, tag("p", "One strategy was run: there is nothing to compare it with."))
     baseline = tag("b", findings.baseline)
     usual = "" if findings.baseline == USUAL_BASELINE else f" (the first of the study, which has no {USUAL_BASELINE})"
-    by_model = "; in grey, both with the same models" if any(one.by_model for one in findings.comparisons) else ""
+    by_model = "; in grey, other models for both" if any(_others(one) for one in findings.comparisons) else ""
     rows = [
         row
         for one in findings.comparisons
-        for row in (_compared(one), *(_compared(pair, detail=True) for pair in one.by_model))
+        for row in (_compared(findings, one), *(_compared(findings, pair, detail=True) for pair in _others(one)))
     ]
     header = ("strategy", "at FLOPs", "less CER at equal FLOPs", "", "fewer FLOPs at equal CER", "fits")
     return tag(
@@ -32,11 +32,11 @@ def comparison(findings: Findings) -> Html:
             "p", "Each strategy against ", baseline, usual, ", both with the models that serve them best", by_model, "."
         ),
         table(header, rows),
+        bullets([line for one in findings.comparisons if (line := _judged(one, len(findings.comparisons)))]),
         tag(
             "p",
             "Positive is better than the baseline. In brackets: 90 % intervals that carry both fits; one that holds "
-            "zero does not tell the two apart. The line spans \u2212100 % to 100 %. Each interval stands for itself, "
-            "not for all of them at once.",
+            "zero does not tell the two apart. The line spans \u2212100 % to 100 %.",
             class_="quiet",
         ),
     )
@@ -76,7 +76,7 @@ def views(findings: Findings, drawings: Mapping[str, Html]) -> Html:
     )
 
 
-def _compared(one: Comparison, *, detail: bool = False) -> Html:
+def _compared(findings: Findings, one: Comparison, *, detail: bool = False) -> Html:
     ours, theirs = (models_text(curve.encoder, curve.llm) for curve in (one.curve, one.baseline))
     name = f"both with {ours}" if detail else one.curve.strategy
     pair = None if detail else tag("div", ours if ours == theirs else f"{ours}; baseline: {theirs}", class_="quiet")
@@ -85,7 +85,7 @@ def _compared(one: Comparison, *, detail: bool = False) -> Html:
         tag("td", name, pair),
         tag("td", number(one.flops), class_=NUMBER),
         tag("td", _share(one.cer_reduction, one.cer_reduction_interval), class_="whole"),
-        tag("td", _whisker(one.cer_reduction, one.cer_reduction_interval)),
+        tag("td", _whisker(one.cer_reduction, one.cer_reduction_interval, _look(findings, one.curve.strategy))),
         tag("td", _share(one.flops_saved, one.flops_saved_interval), class_="whole"),
         tag("td", status_text(one.status), class_="whole"),
         class_="detail" if detail else None,
@@ -96,7 +96,37 @@ def _share(value: float | None, ends: tuple[float, float] | None) -> str:
     return f"{'not reached' if value is None else percent(value)} [{percent_between(ends)}]"
 
 
-def _whisker(value: float | None, ends: tuple[float, float] | None) -> Html | None:
+def _others(one: Comparison) -> list[Comparison]:
+    """The comparisons with equal models that `one` itself is not."""
+    return [pair for pair in one.by_model if pair.curve is not one.curve or pair.baseline is not one.baseline]
+
+
+def _look(findings: Findings, strategy: str) -> str:
+    """The class that carries a strategy's colour."""
+    return f"s{findings.strategies.index(strategy) % len(LOOKS)}"
+
+
+def _judged(one: Comparison, compared: int) -> str | None:
+    """At which budgets a strategy is better or worse, and what holds for all strategies together."""
+    if one.depth is None or one.depth.ranges is None:
+        return None
+    found, other = one.depth.ranges, one.baseline.strategy
+    said = [
+        f"{word} than {other} at {between(ends)} FLOPs"
+        for word, ends in (("better", found.better), ("worse", found.worse))
+        if ends is not None
+    ]
+    judged = " and ".join(said) or f"not told from {other} at any budget"
+    line = f"{one.curve.label}: with 95 %, {judged}"
+    if found.crossings:
+        line += f"; the curves cross at {', '.join(number(flops) for flops in found.crossings)}"
+    if compared > 1 and one.depth.simultaneous_interval is not None:
+        line += f"; the 90 % interval that holds for the {compared} comparisons at once is "
+        line += f"{percent_between(one.depth.simultaneous_interval)} less CER"
+    return f"{line}."
+
+
+def _whisker(value: float | None, ends: tuple[float, float] | None, look: str) -> Html | None:
     """A share and its interval on a line from -100 % to 100 %, zero marked."""
     if value is None or ends is None:
         return None
@@ -106,7 +136,7 @@ def _whisker(value: float | None, ends: tuple[float, float] | None) -> Html | No
         tag("i", style="left:50%"),
         tag("b", style=f"left:{low:.1f}%;width:{high - low:.1f}%"),
         tag("u", style=f"left:{middle:.1f}%"),
-        class_="range s0",
+        class_=f"range {look}",
     )
 
 
@@ -126,7 +156,7 @@ def _bar(findings: Findings, strategy: str) -> list[Html]:
         text = f"{stage['name']} {100.0 * share:.0f} %"
         title = f"{text}: {number(float(stage['flops']))} FLOPs; trains {trained or 'unknown parts'}"
         parts.append(tag("span", text, style=f"width:{100.0 * share:.2f}%", title=title))
-    look = findings.strategies.index(strategy) % len(LOOKS)
+    look = _look(findings, strategy)
     key = "; ".join(
         f"{stage['name']}: {', '.join(str(part).replace('_', ' ') for part in stage.get('trains', {}))}"
         for stage in stages
@@ -134,7 +164,7 @@ def _bar(findings: Findings, strategy: str) -> list[Html]:
     )
     return [
         tag("div", tag("b", strategy)),
-        tag("div", tag("div", *parts, class_=f"bar s{look}"), tag("div", key, class_="quiet")),
+        tag("div", tag("div", *parts, class_=f"bar {look}"), tag("div", key, class_="quiet")),
     ]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 from planted import PLANTED, SMALLEST_FLOPS, planted_cer
 
 from analysis.findings import HORIZON, find
@@ -31,9 +32,8 @@ def test_points_stand_where_the_runs_scored(findings):
     drawn = {(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axes.get_lines()}
     for strategy in PLANTED:
         for budget in np.geomspace(SMALLEST_FLOPS, LARGEST, 8):
-            assert any(
-                x == pytest.approx(budget) and y == pytest.approx(planted_cer(strategy, budget)) for x, y in drawn
-            )
+            planted = pytest.approx(budget), pytest.approx(planted_cer(strategy, budget))
+            assert any(place == planted for place in drawn)
 
 
 def test_laws_are_solid_over_the_runs_and_dashed_beyond(findings):
@@ -56,9 +56,7 @@ def test_a_forecast_run_is_a_star_at_its_truth(write_study):
     stars = [line for line in axes.get_lines() if line.get_marker() == "*"]
     assert [tuple(map(float, star.get_xydata()[0])) for star in stars] == [(1e14, 0.087)]
     low, high = findings.forecasts[0].prediction.interval
-    (whiskers,) = [
-        box for box in axes.collections if len(box.get_paths()) == 1 and not box.get_hatch() and _is_bar(box)
-    ]
+    (whiskers,) = [bars for bars in axes.collections if isinstance(bars, LineCollection)]
     assert whiskers.get_segments()[0][:, 1] == pytest.approx([low, high])
 
 
@@ -106,7 +104,3 @@ def test_matplotlib_is_imported_in_plots_alone():
     assert importers == {"plots.py"}
     loaded = "import sys, analysis.cli, analysis.findings, analysis.report; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0
-
-
-def _is_bar(box):
-    return hasattr(box, "get_segments") and len(box.get_segments()[0]) == 2

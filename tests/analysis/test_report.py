@@ -90,11 +90,9 @@ def test_the_command_writes_a_page_below_300_kB_and_says_where(write_study):
     assert written["report"] == str(folder / "report.html")
     assert (folder / "report.html").stat().st_size < 300_000
     names = ("cer_by_flops", "cer_by_model_size", "cer_by_unique_hours", "residuals")
-    assert written["figures"] == [
-        str(folder / "figures" / f"{name}.{kind}") for name in names for kind in ("png", "svg")
-    ]
-    for figure in written["figures"]:
-        assert figure in map(str, (folder / "figures").iterdir())
+    figures = [folder / "figures" / f"{name}.{kind}" for name in names for kind in ("png", "svg")]
+    assert written["figures"] == [str(figure) for figure in figures]
+    assert sorted(figures) == sorted((folder / "figures").iterdir())
 
 
 def test_the_answer_is_that_of_recommend_with_its_interval_and_reach(write_study):
@@ -155,11 +153,7 @@ def test_names_in_the_data_are_text_everywhere(report_of):
             "key": f"{BREAKING}-{row['key']}",
             "stages": stages,
             "provenance": {HOSTILE: BREAKING},
-            **(
-                {"status": "diverged", "cer": None, "cause": HOSTILE}
-                if row["seed"] == 1 and row["flops"] > 2e13
-                else {}
-            ),
+            **({} if row["seed"] == 0 else {"status": "diverged", "cer": None, "cause": HOSTILE}),
         }
 
     page = report_of(change=renamed)
@@ -207,9 +201,10 @@ def test_too_few_budgets_are_said_and_not_drawn_beyond(report_of, budgets, drawn
 
 
 def test_an_error_that_does_not_fall_gets_no_line_and_no_advice(report_of):
-    page = report_of(
-        strategies=("efin",), noise=0.02, change=lambda row: {**row, "cer": 0.2 * (row["flops"] / 1e11) ** 0.1}
-    )
+    def rising(row):
+        return {**row, "cer": 0.2 * (row["flops"] / 1e11) ** 0.1}
+
+    page = report_of(strategies=("efin",), change=rising)
     assert page.data["traces"][0]["path"] == []
     assert "These runs cannot say: not identified. The lowest error measured is CER 0.2" in page.text
 
