@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import StudyWriter
 from crew import run_crew
+from small_study import StudyWriter
 
 from scaling.errors import InputError
 from scaling.ledger import Ledger, read_json

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import StudyWriter
+from small_study import StudyWriter
 
 from sweeps.preparation import Prepared, prepare
 from sweeps.running import Outcome

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import StudyWriter
+from small_study import StudyWriter
 
 from scaling.errors import InputError
 from scaling.ledger import Ledger

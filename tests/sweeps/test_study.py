@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import soundfile
-from conftest import StudyWriter, study_fields, write_manifest
+from small_study import StudyWriter, study_fields, write_manifest
 
 from scaling.errors import InputError
 from scaling.spec import Part

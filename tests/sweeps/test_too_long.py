@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import StudyWriter, study_fields
+from small_study import StudyWriter, study_fields
 
 from scaling.errors import InputError
 from sweeps.preparation import prepare

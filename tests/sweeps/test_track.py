@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import StudyWriter
 from crew import run_crew
+from small_study import StudyWriter
 
 from sweeps.history import history
 from sweeps.orders import read_orders

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import StudyWriter
 from crew import run_crew
+from small_study import StudyWriter
 
 
 def asr_scaling(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
