@@ -41,7 +41,7 @@ SAMPLING_RATE = 16_000
 HELD_OUT_UTTERANCES = 300  # in dev and in test each: about 1 500 digits, so CER 0.1 is known to about 0.01
 TEXT_SHARES = {"test": 1, "dev": 1, "train": 18}  # of 20 texts; no text is in two splits
 UTTERANCES_PER_FOLDER = 1000
-BLOCK = 200  # utterances a process renders at a time: about a second of work
+BLOCK = 150  # utterances a process renders at a time: under a second of work, and half a held-out set
 BLOCKS_IN_PARALLEL = 2  # assumption: the smallest machine meant to run this has two cores
 
 

@@ -4,15 +4,17 @@ import json
 from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, WhisperForConditionalGeneration
 
+from scaling.asr import base_llm
 from scaling.asr.base_encoder import encoder_cer, read_speech
 from scaling.asr.base_llm import llm_losses
 from scaling.asr.features import LogMel
 from scaling.asr.minis import ENCODERS, LLMS, MEL_BINS, new_tokenizer
-from scaling.corpora.synthetic import HELD_OUT_UTTERANCES, RECIPES, write_corpus
+from scaling.corpora.synthetic import RECIPES, render, utterances
 from scaling.models import MINIS, find_encoder, find_llm
 
 NAMES = ["mini-s", "mini-m", "mini-l"]
@@ -84,16 +86,17 @@ def test_the_largest_llm_is_many_times_larger_than_the_smallest_encoder() -> Non
 def test_an_encoder_transcribes_digits_of_its_own_domain(tmp_path: Path) -> None:
     pytest.importorskip("espeakng_loader", reason="the synthesiser is an optional extra: asr-scaling[synth]")
     directory = MINIS / "encoders" / "mini-m"
-    test = write_corpus(RECIPES["general-zh-digits"], tmp_path / "digits", hours=0.001, seed=1).test
-    rows = [json.loads(line) for line in test.read_text("utf-8").splitlines()]
-    assert len(rows) == HELD_OUT_UTTERANCES
+    files = []
+    for number, drawn in enumerate(utterances(RECIPES["general-zh-digits"], "test", start=0, stop=100, seed=1)):
+        files.append((tmp_path / f"{number}.wav", drawn.speech.text))
+        soundfile.write(files[-1][0], render(drawn), 16_000, subtype="PCM_16")
     tokenizer = AutoTokenizer.from_pretrained(directory)
-    files = [(test.parent / row["audio_filepath"], row["text"]) for row in rows]
     model = WhisperForConditionalGeneration.from_pretrained(directory, dtype=torch.float32).eval()
-    assert encoder_cer(model, read_speech(files, LogMel.from_directory(directory), tokenizer), tokenizer) < 0.04
+    assert encoder_cer(model, read_speech(files, LogMel.from_directory(directory), tokenizer), tokenizer) < 0.05
 
 
-def test_an_llm_reads_soft_prefixes_of_texts_it_has_never_seen() -> None:
+def test_an_llm_reads_soft_prefixes_of_texts_it_has_never_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base_llm, "HELD_OUT_BATCHES", 5)
     directory = MINIS / "llms" / "mini-s"
     model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
     losses = llm_losses(model, AutoTokenizer.from_pretrained(directory), RECIPES["general-zh-digits"], seed=9)
