@@ -202,6 +202,27 @@ def report(
 
 
 @app.command()
+def frontier(
+    source: Source,
+    columns: Columns = None,
+    where: Where = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the best model size of each budget (columns N, C and y) and where it moves with compute, with intervals."""
+    import numpy as np
+
+    from analysis.cells import cells_of
+    from analysis.frontier import frontier as find
+    from analysis.show import frontier_text
+    from scaling.console import emit
+
+    cells, _ = cells_of(_table(source, columns, where), ("C", "N"))
+    flops, sizes = (np.array([cell.columns[name] for cell in cells]) for name in ("C", "N"))
+    found = find(flops, sizes, np.array([cell.cer for cell in cells]))
+    emit(found.as_dict(), as_json=as_json, text=frontier_text(found))
+
+
+@app.command()
 def coverage(
     source: Source,
     flops: Annotated[float | None, typer.Option(help="Where to ask; by default ten times the largest budget.")] = None,

@@ -140,8 +140,15 @@ class Curves:
 
 
 def lowest(curves: Sequence[Curve], flops: float) -> Curve:
-    """The curve that predicts the lowest CER; one with too few points only where there is no other."""
-    return min(curves, key=lambda curve: (curve.status == "too_few_points", curve.fit is None, curve.cer(flops)))
+    """The curve that predicts the lowest CER. Where the law is asked beyond the runs, one that its points do not
+    identify is taken only where there is no other; one with too few points always comes last.
+    """
+
+    def rank(curve: Curve) -> tuple[bool, bool, bool, float]:
+        doubtful = curve.status in ("not_identified", "not_converged") and curve.extrapolation(flops) > NOTICEABLE
+        return curve.fit is None, curve.status == "too_few_points", doubtful, curve.cer(flops)
+
+    return min(curves, key=rank)
 
 
 def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -> Curves:

@@ -95,6 +95,15 @@ class Fit:
         plain = _problem(self.law, self.loss, self.columns, self.y, self.weights, self.fixed)
         return _weighted(plain, self.parameters)[1]
 
+    @property
+    def condition_number(self) -> float:
+        """Of the Jacobian with columns of length one: parameters are known about this many times worse than
+        predictions.
+        """
+        jacobian = self.jacobian[:, self.problem.free(self.parameters)]
+        lengths = np.linalg.norm(jacobian, axis=0)
+        return float(np.linalg.cond(jacobian[:, lengths > 0.0] / lengths[lengths > 0.0]))
+
     def predict(self, columns: Mapping[str, npt.ArrayLike]) -> Array:
         """The curve at `columns`, shape (k,)."""
         value, _ = self.law.evaluate(self.logs(columns), self.parameters[None, :])

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from analysis.cells import Cell
+from analysis.cells import ERROR, Cell
 from analysis.notes import Note
 from analysis.table import Table
 from scaling.errors import InputError
@@ -11,6 +11,8 @@ from scaling.errors import InputError
 NARROW_DECADES = 2.0
 # Of the chance score: a cell above this share has learnt next to nothing.
 AT_CHANCE = 0.9
+# An error rate can pass 1 by insertions; above this it is a percentage, or a loss.
+NO_FRACTION = 2.0
 # Muennighoff et al. 2023: up to four passes are worth almost as much as fresh data.
 MANY_EPOCHS = 4.0
 
@@ -19,6 +21,7 @@ def remarks(table: Table, cells: Sequence[Cell]) -> list[Note]:
     """Notes on the cells of one curve. Raises InputError where runs count FLOPs by different conventions."""
     return [
         *_range(cells),
+        *_scale(table, cells),
         *_chance(cells),
         *_conventions(table, cells),
         *_tests(table, cells),
@@ -35,7 +38,14 @@ def _range(cells: Sequence[Cell]) -> Iterator[Note]:
         yield Note("narrow_range", f"budgets span {decades:.2f} decades; at least {NARROW_DECADES:.0f} are wanted")
 
 
+def _scale(table: Table, cells: Sequence[Cell]) -> Iterator[Note]:
+    if ERROR not in table.named and min(cell.cer for cell in cells) > NO_FRACTION:
+        yield Note("not_a_fraction", f"every {ERROR} is above {NO_FRACTION:g}: percent? Errors are fractions here")
+
+
 def _chance(cells: Sequence[Cell]) -> Iterator[Note]:
+    if max(cell.cer for cell in cells) > NO_FRACTION:
+        return
     lost = sum(cell.cer >= AT_CHANCE * cell.chance for cell in cells)
     if "C" not in cells[0].columns or not lost:
         return

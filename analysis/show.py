@@ -8,6 +8,7 @@ from analysis.compare import Comparison
 from analysis.coverage import INTERVALS, Coverage
 from analysis.curves import Curve, Curves
 from analysis.design import Proposal
+from analysis.frontier import Frontier
 from analysis.layout import aligned, between, bullets, number, percent
 from analysis.notes import as_text
 from analysis.predict import Prediction
@@ -109,6 +110,24 @@ def comparisons_text(comparisons: Sequence[Comparison]) -> str:
     return "\n".join([aligned(header, rows), *deep]) + bullets(notes)
 
 
+def frontier_text(found: Frontier) -> str:
+    """One line a budget, and the trend."""
+    rows = [
+        [
+            number(valley.flops),
+            str(valley.sizes),
+            number(valley.best_size),
+            between(valley.best_size_interval),
+            number(valley.error),
+            between(valley.error_interval),
+        ]
+        for valley in found.valleys
+    ]
+    table = aligned(["FLOPs", "sizes", "best size", "90% interval", "error", "90% interval"], rows)
+    trend = f"best size ~ C^{found.exponent:.3f} {between(found.exponent_interval)}; joint law: "
+    return f"{table}\n{trend}{number(found.joint_exponent, 3)}" + bullets(as_text(found.warnings))
+
+
 def coverage_text(found: Sequence[Coverage]) -> str:
     """One line a curve: shares held, and the ratio of the ends in brackets."""
     rows = [
@@ -182,6 +201,7 @@ def _fit_document(curve: Curve) -> dict[str, Any]:
         "objective": None if fit is None else fit.objective,
         "n": 0 if fit is None else fit.n,
         "dof": None if fit is None else fit.dof,
+        "condition_number": None if fit is None else fit.condition_number,
         "starts": 0 if fit is None else fit.starts,
         "starts_agreeing": 0 if fit is None else fit.starts_agreeing,
         "domain": curve.domain,
