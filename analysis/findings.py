@@ -194,7 +194,7 @@ def _forecasts(folder: Path, curves: Curves) -> tuple[Forecast, ...]:
 
 
 def _traces(table: Table, curves: Curves, horizon: float) -> tuple[Trace, ...]:
-    """One trace a curve, in the order of the runs."""
+    """One trace a curve: strategies in the order of the runs, and the models of each."""
     cells, _ = cells_of(table)
     traces = []
     for curve in curves.curves:
@@ -208,7 +208,11 @@ def _traces(table: Table, curves: Curves, horizon: float) -> tuple[Trace, ...]:
             params=_params(table.rows[own[0].rows[0]]),
         )
         traces.append(trace)
-    return tuple(sorted(traces, key=lambda trace: min(trace.points[0].cell.rows)))
+    first: dict[str, int] = {}
+    for trace in traces:
+        row = min(trace.points[0].cell.rows)
+        first[trace.curve.strategy] = min(row, first.get(trace.curve.strategy, row))
+    return tuple(sorted(traces, key=lambda trace: (first[trace.curve.strategy], min(trace.points[0].cell.rows))))
 
 
 def _point(table: Table, cell: Cell, set_aside: bool) -> Point:

@@ -53,8 +53,8 @@ STYLE: dict[Any, Any] = {
 BAND, FAR_BAND = 0.22, 0.10
 # Intervals without an upper end are drawn to here, far above any figure.
 LARGEST_CER = 100.0
-# Below this many decades an axis needs more marks than its powers of ten.
-FEW_DECADES = 2.0
+# Below this many decades an axis has room for 2 and 5 between its powers of ten.
+FEW_DECADES_ACROSS, FEW_DECADES_UP = 2.0, 3.0
 # Of viridis: its ends vanish on black or on white.
 SEQUENCE = (0.15, 0.82)
 
@@ -232,8 +232,11 @@ def _log_axes(axes: Sequence["Axes"], xlabel: str, cers: Sequence[float]) -> Non
     first.set_ylim(min(cers) / 1.3, max(cers) * 1.3)
     first.set_ylabel("CER")
     first.figure.supxlabel(xlabel, fontsize=STYLE["axes.labelsize"])
-    for axis, limits in ((first.xaxis, first.get_xlim()), (first.yaxis, first.get_ylim())):
-        few = math.log10(limits[1] / limits[0]) < FEW_DECADES
+    for axis, (low, high), few_decades in (
+        (first.xaxis, first.get_xlim(), FEW_DECADES_ACROSS),
+        (first.yaxis, first.get_ylim(), FEW_DECADES_UP),
+    ):
+        few = math.log10(high / low) < few_decades
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=12))
         axis.set_major_formatter(FuncFormatter(_marked))
         axis.set_minor_formatter(NullFormatter())

@@ -12,7 +12,7 @@ from analysis.page.words import number, percent, status_text
 def by_flops(findings: Findings, drawings: Mapping[str, Html]) -> Html:
     """Figure 1, with the budget that answers."""
     reasons = [trace.reason for trace in findings.traces if trace.reason]
-    header = tag("tr", *(tag("th", text) for text in ("strategy and models", "CER", "90 % of new runs", "reach")))
+    header = tag("tr", *(tag("th", text) for text in ("strategy and models", "CER", "new run, 90 %", "reach")))
     ask = tag(
         "div",
         tag("label", "FLOPs to spend ", tag("input", type="text", id="budget-flops", inputmode="decimal")),

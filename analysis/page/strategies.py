@@ -93,7 +93,7 @@ def _compared(findings: Findings, one: Comparison, *, detail: bool = False) -> H
 
 
 def _share(value: float | None, ends: tuple[float, float] | None) -> str:
-    return f"{'not reached' if value is None else percent(value)} [{percent_between(ends)}]"
+    return "not reached" if value is None else f"{percent(value)} [{percent_between(ends)}]"
 
 
 def _others(one: Comparison) -> list[Comparison]:

@@ -32,13 +32,12 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share in percent; a dash where there is none."""
-    if value is None or math.isnan(value):
-        return "\u2013"
-    if math.isinf(value):
-        return "no limit"
-    digits = 1 if abs(value) < 1.0 else 0
-    return f"{100.0 * value:.{digits}f}{NARROW_SPACE}%".replace("-", "\u2212")
+    """A share in percent; a dash where there is none.
+
+    >>> percent(0.375).split(NARROW_SPACE), percent(-7.4).split(NARROW_SPACE)
+    (['37.5', '%'], ['\u2212740', '%'])
+    """
+    return "\u2013" if value is None or math.isnan(value) else f"{_hundredths(value)}{NARROW_SPACE}%"
 
 
 def between(ends: tuple[float, float] | None) -> str:
@@ -50,13 +49,22 @@ def between(ends: tuple[float, float] | None) -> str:
 
 
 def percent_between(ends: tuple[float, float] | None) -> str:
-    """An interval of shares."""
+    """An interval of shares.
+
+    >>> percent_between((-0.21, 0.08)).replace(NARROW_SPACE, " "), percent_between(None)
+    ('\u221221.0 to 8.0 %', 'not known')
+    """
     if ends is None:
         return "not known"
     low, high = ends
-    return f"below {percent(high)}" if math.isinf(low) else f"{percent(low).split(NARROW_SPACE)[0]} to {percent(high)}"
+    return f"below {percent(high)}" if math.isinf(low) else f"{_hundredths(low)} to {percent(high)}"
 
 
 def times(ratio: float) -> str:
     """How far an answer lies beyond the runs, in words. A budget is met within one step: half a percent is none."""
     return "within the runs" if ratio <= 1.005 else f"{number(ratio, 2)} times the largest run"
+
+
+def _hundredths(share: float) -> str:
+    digits = 1 if abs(share) < 1.0 else 0
+    return f"{100.0 * share:.{digits}f}".replace("-", "\u2212")

@@ -12,9 +12,11 @@ from planted import PLANTED, SMALLEST_FLOPS, planted_cer
 from typer.testing import CliRunner
 
 from analysis.cli import app
+from analysis.compare import compare_all
 from analysis.curves import curves_of
 from analysis.findings import find
 from analysis.hours import at_equal_hours
+from analysis.page.words import NARROW_SPACE, percent, percent_between
 from analysis.predict import predict
 from analysis.recommend import recommend_for_flops
 from analysis.report import write_report
@@ -105,6 +107,16 @@ def test_the_answer_is_that_of_recommend_with_its_interval_and_reach(write_study
         f"90 % interval of a new run {low:.3g} to {high:.3g} (within the runs)"
     )
     assert sentence in page.text
+
+
+def test_strategies_are_compared_as_compare_does(write_study):
+    folder = write_study(noise=0.03)
+    page = Page(write_report(folder).path.read_text(encoding="utf-8"))
+    compared = compare_all(curves_of(folder), "joint", table=read_table(folder))
+    assert {one.curve.strategy for one in compared} == {"efin", "frozen_encoder"}
+    for one in compared:
+        shown = f"{percent(one.cer_reduction)} [{percent_between(one.cer_reduction_interval)}]"
+        assert shown.replace(NARROW_SPACE, " ") in page.text
 
 
 def test_the_slider_answers_as_predict_does(write_study):
