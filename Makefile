@@ -6,6 +6,10 @@ READY := $(VENV)/.ready
 # The CPU build tested here. On a GPU machine: make venv TORCH='torch' (or the build for your CUDA version).
 TORCH ?= torch==2.13.0
 WORKERS ?= 2
+RUN := $(BIN)/asr-scaling
+DEMO := results/demo
+# Twice the demo's largest budget: one more run, which the fits have not seen.
+FORECAST := 1.6e12
 
 .PHONY: venv demo test check bench clean test-slow minis
 
@@ -19,7 +23,15 @@ $(READY): pyproject.toml
 	touch $@
 
 demo: $(READY)  ## the main job in miniature: a real sweep on CPU, from a study file to a report
-	$(BIN)/python -m sweeps.demo --out results/demo --workers $(WORKERS)
+	$(RUN) plan demo --out $(DEMO)
+	$(RUN) run demo --out $(DEMO) --workers $(WORKERS)
+	$(RUN) fit $(DEMO)
+	$(RUN) compare $(DEMO) --baseline joint
+	$(RUN) predict $(DEMO) --flops $(FORECAST)
+	$(RUN) recommend $(DEMO) --flops $(FORECAST) --study $(DEMO)/next.yaml
+	$(RUN) run $(DEMO)/next.yaml --out $(DEMO)/forecast --ledger $(DEMO) --workers 1
+	$(RUN) forecast $(DEMO)
+	$(RUN) report $(DEMO)
 
 test: $(READY)  ## the tests that pass everywhere in minutes
 	$(BIN)/python -m pytest

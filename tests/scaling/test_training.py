@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_world import NeverStop, order, train_study, write_study
+from tiny_world import NeverStop, order, timeless, train_study, write_study
 from torch.utils.flop_counter import FlopCounterMode
 
 import scaling.asr.model
@@ -24,11 +24,6 @@ def final_weights(ledger: Ledger, key: str) -> dict[str, torch.Tensor]:
     return load_file(ledger.folder(key) / ledger.result(key)["checkpoint"] / "weights.safetensors")
 
 
-def without_time(row: dict) -> dict:
-    kept = {name: value for name, value in row.items() if name not in ("seconds", "spent", "provenance")}
-    return kept | {"stages": [{k: v for k, v in stage.items() if k != "seconds"} for stage in row["stages"]]}
-
-
 def assert_same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
     assert one.keys() == other.keys()
     for name, tensor in one.items():
@@ -42,7 +37,7 @@ def test_a_branch_from_a_shared_trunk_is_the_lone_run_bit_for_bit(world, tmp_pat
     alone = train_study(write_study(world, budgets_flops=[5e8], strategies=["joint", "efin"]), tmp_path / "b")
     for lone in alone:
         same = next(row for row in shared if row["key"] == lone["key"])
-        assert without_time(same) == without_time(lone)
+        assert timeless(same) == timeless(lone)
         key = lone["nodes"][-1]
         assert_same_weights(final_weights(Ledger(tmp_path / "a"), key), final_weights(Ledger(tmp_path / "b"), key))
     spent = sum(Ledger(tmp_path / "a").result(key)["spent"]["flops"] for row in shared for key in set(row["nodes"]))

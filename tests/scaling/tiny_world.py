@@ -86,3 +86,9 @@ def train_study(study: Path, out: Path) -> list[dict[str, Any]]:
     orders = order(study, out)
     assert work(orders.ledger, orders.content, NeverStop()) == 0
     return Collector(orders).collect()
+
+
+def timeless(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the table without what depends on the clock, the machine, or where a node set out from."""
+    kept = {name: value for name, value in row.items() if name not in ("seconds", "spent", "provenance")}
+    return kept | {"stages": [{k: v for k, v in stage.items() if k != "seconds"} for stage in row["stages"]]}
