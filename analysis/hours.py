@@ -33,12 +33,14 @@ def at_equal_hours(traces: Sequence[Trace]) -> tuple[AtHours, ...]:
 
 
 def _at(trace: Trace, hours: float) -> AtHours:
-    """Between the last point below `hours` and the first that has reached them."""
+    """Between the last point below `hours` and the first that has reached them; passes may be none, so not in logs."""
     above = next(i for i, point in enumerate(trace.points) if _hours(point) >= hours)
     low, high = trace.points[max(above - 1, 0)], trace.points[above]
     apart = math.log(_hours(high) / _hours(low))
     share = 1.0 if apart <= 0.0 else math.log(hours / _hours(low)) / apart
-    passes = None if low.passes is None or high.passes is None else _between(low.passes, high.passes, share)
+    passes = None
+    if low.passes is not None and high.passes is not None:
+        passes = (1.0 - share) * low.passes + share * high.passes
     return AtHours(
         trace=trace,
         hours=hours,
