@@ -45,7 +45,7 @@ DEV_SETS = (
 ENCODER_DESCENTS = {
     "mini-s": Descent(steps=6000, peak_lr=4e-3),
     "mini-m": Descent(steps=5000, peak_lr=2.5e-3),
-    "mini-l": Descent(steps=4000, peak_lr=2.5e-3),
+    "mini-l": Descent(steps=6500, peak_lr=2e-3),
 }
 LLM_DESCENTS = {
     "mini-s": Descent(steps=3000, peak_lr=4e-3),
