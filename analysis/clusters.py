@@ -22,19 +22,21 @@ RHO_GRID = np.linspace(0.0, 0.98, 50)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedNoise:
-    """The noise of points in clusters: `index` (n,) tells whose cluster each is, `ratio` is the common variance over a
-    point's own, `whitener` (n, n) makes weighted residuals independent.
+    """The noise of points in clusters: `index` (n,) tells whose cluster each is, `ratio` is the common variance over
+    a point's own, `whitener` (n, n) makes weighted residuals independent. `ratio_dof` are the degrees of freedom of a
+    ratio known from elsewhere.
     """
 
     index: npt.NDArray[np.intp]
     ratio: float
     whitener: Array
+    ratio_dof: int | None
 
     @staticmethod
-    def of(labels: Sequence[Hashable], ratio: float) -> "SharedNoise":
+    def of(labels: Sequence[Hashable], ratio: float, ratio_dof: int | None = None) -> "SharedNoise":
         """The noise of points with these cluster labels."""
         index = _index(labels)
-        return SharedNoise(index=index, ratio=ratio, whitener=_whitener(index, ratio))
+        return SharedNoise(index=index, ratio=ratio, whitener=_whitener(index, ratio), ratio_dof=ratio_dof)
 
     def dof(self, jacobian_NM: Array, gradient_M: Array) -> int:
         """Satterthwaite's degrees of freedom for a quantity with this gradient, at least 1."""
@@ -42,6 +44,8 @@ class SharedNoise:
         size = len(self.index) / count
         ranks = self._ranks(jacobian_NM)
         between, within = max(count - ranks[0], 1), max(len(self.index) - count - ranks[1], 1)
+        if self.ratio_dof is not None:
+            between, within = self.ratio_dof, max(len(self.index) - jacobian_NM.shape[1], 1)
         total = self._variance(jacobian_NM, gradient_M, self.ratio)
         step = 1e-4 * (1.0 + self.ratio)
         common = (self._variance(jacobian_NM, gradient_M, self.ratio + step) - total) / step

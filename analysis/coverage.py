@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from analysis.curves import Curve
-from analysis.fitting import LEVEL, fit
+from analysis.fitting import LEVEL
 from analysis.forecast import calibrate
 from analysis.intervals import noise_scale
 from scaling.errors import InputError
@@ -66,7 +66,7 @@ def coverage(curve: Curve, flops: float, sets: int = SETS, seed: int = 0) -> Cov
     for _ in range(sets):
         drawn = middle + noise * rng.standard_normal(planted.n) / np.sqrt(planted.weights)
         y = np.exp(drawn) if planted.loss.log else np.maximum(drawn, 1e-9)
-        again = fit(planted.law, planted.columns, y, planted.loss, planted.weights, planted.clusters, planted.fixed)
+        again = planted.refit(y)
         new = planted.loss.link(np.array([truth])) + noise * rng.standard_normal(1)
         run = again.interval(at, kind="new_run")
         calibration = calibrate(again)

@@ -18,9 +18,10 @@ import numpy as np
 
 from analysis.cells import Cell, cells_of
 from analysis.choose import default_fit
-from analysis.fitting import Fit, fit
+from analysis.fitting import Fit, fit, with_common_luck
 from analysis.forecast import Calibration, calibrate
 from analysis.laws import Array, law_named
+from analysis.luck import common_luck
 from analysis.notes import Note, Status
 from analysis.remarks import remarks
 from analysis.table import RUNS_FILE, Table, read_table
@@ -158,7 +159,7 @@ def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -
     if not cells:
         raise InputError(f"{table.path}: no row can be fitted; " + "; ".join(map(str, notes[:3])))
     groups = [list(group) for _, group in groupby(cells, key=lambda cell: cell.curve)]
-    curves = tuple(_fit_curve(group, remarks(table, group), law, loss) for group in groups)
+    curves = tuple(_fit_curve(table, group, law, loss) for group in groups)
     return Curves(source_sha256=digest(table.path), law=law, loss=loss, curves=curves, notes=notes, named=table.named)
 
 
@@ -249,7 +250,8 @@ def extrapolation_notes(curve: Curve, columns: Mapping[str, float]) -> list[Note
     return notes
 
 
-def _fit_curve(cells: Sequence[Cell], notes: list[Note], law: str | None, loss: str) -> Curve:
+def _fit_curve(table: Table, cells: Sequence[Cell], law: str | None, loss: str) -> Curve:
+    notes = remarks(table, cells)
     columns = {name: np.array([cell.columns[name] for cell in cells]) for name in cells[0].columns}
     points = len(set(zip(*columns.values(), strict=True)))
     errors, runs = np.array([cell.cer for cell in cells]), np.array([float(cell.runs) for cell in cells])
@@ -265,6 +267,14 @@ def _fit_curve(cells: Sequence[Cell], notes: list[Note], law: str | None, loss: 
         if fitted.law.floor is None:
             message = f"{points} budgets cannot show a floor: a power law without one was fitted; a floor needs 4"
             notes.append(Note("too_few_points", message))
+    luck = common_luck(table, cells)
+    if luck is not None and luck.ratio is None:
+        message = (
+            "all budgets are cut from one seed's trunk: its luck moves the whole curve and no interval here has it"
+        )
+        notes.append(Note("one_trunk", message))
+    if fitted is not None and luck is not None and luck.ratio is not None and fitted.loss.delta is None:
+        fitted = with_common_luck(fitted, luck.ratio, luck.trunks)
     return Curve(
         strategy=cells[0].strategy,
         encoder=cells[0].encoder,

@@ -37,9 +37,9 @@ class Fit:
     """A fitted law: parameters, the points they came from, and how far they can be trusted.
 
     `columns` and `y` (n,) are the points in use; `weights` (n,) count each point as that many runs; `clusters` names
-    points that share luck (a trunk, a seed), and `cluster_ratio` is the variance they share over their own.
-    `objective` is the loss summed over the points. `excluded` describes points that were set aside as gross outliers.
-    `dof` is points minus parameters.
+    points that share luck (a trunk, a seed); `cluster_ratio` is the variance they share over their own, with
+    `cluster_dof` degrees of freedom where it is known from elsewhere. `objective` is the loss summed over the points.
+    `excluded` describes points that were set aside as gross outliers. `dof` is points minus parameters.
     """
 
     law: Law
@@ -57,6 +57,7 @@ class Fit:
     warnings: tuple[Note, ...]
     excluded: tuple[int, ...]
     cluster_ratio: float | None = None
+    cluster_dof: int | None = None
 
     @property
     def n(self) -> int:
@@ -87,7 +88,7 @@ class Fit:
     @property
     def shared_noise(self) -> SharedNoise:
         """How the noise of clusters is shared; for fits with clusters."""
-        return SharedNoise.of(self.clusters or (), self.cluster_ratio or 0.0)
+        return SharedNoise.of(self.clusters or (), self.cluster_ratio or 0.0, self.cluster_dof)
 
     @property
     def jacobian(self) -> Array:
@@ -124,6 +125,28 @@ class Fit:
 
         return interval(self, columns, level=level, kind=kind, method=method)
 
+    def refit(
+        self,
+        y: Array | None = None,
+        keep: npt.NDArray[np.intp] | None = None,
+        fixed: Mapping[str, float] | None = None,
+    ) -> "Fit":
+        """The same law and noise fitted to other values `y`, to the points `keep`, or with `fixed` parameters held."""
+        index = np.arange(self.n) if keep is None else keep
+        luck_known = self.cluster_dof is not None
+        again = fit(
+            self.law,
+            {name: values[index] for name, values in self.columns.items()},
+            (self.y if y is None else y)[index],
+            loss=replace(self.loss, screened=False),
+            weights=self.weights[index],
+            clusters=None if self.clusters is None or luck_known else [self.clusters[i] for i in index],
+            fixed={**self.fixed, **(fixed or {})},
+        )
+        if self.cluster_dof is None or self.cluster_ratio is None:
+            return again
+        return with_common_luck(again, self.cluster_ratio, self.cluster_dof + 1)
+
     def widened(
         self, columns: Mapping[str, npt.ArrayLike], ends: tuple[Array, Array], factor: float
     ) -> tuple[Array, Array]:
@@ -156,6 +179,7 @@ class Fit:
             "warnings": [[note.code, note.message] for note in self.warnings],
             "excluded": list(self.excluded),
             "cluster_ratio": self.cluster_ratio,
+            "cluster_dof": self.cluster_dof,
         }
 
     @staticmethod
@@ -179,6 +203,7 @@ class Fit:
             warnings=tuple(Note(code, message) for code, message in document["warnings"]),
             excluded=tuple(document["excluded"]),
             cluster_ratio=document["cluster_ratio"],
+            cluster_dof=document["cluster_dof"],
         )
 
     def _length(self, columns: Mapping[str, npt.ArrayLike]) -> tuple[int, ...]:
@@ -250,6 +275,14 @@ def fit(
         excluded=tuple(int(i) for i in outliers),
         cluster_ratio=ratio,
     )
+
+
+def with_common_luck(fitted: Fit, ratio: float, trunks: int) -> Fit:
+    """The fit of points that all share the luck of the same `trunks` trunks, its variance `ratio` times a point's own.
+
+    The curve stays; its intervals take in that the whole of it may be off.
+    """
+    return replace(fitted, clusters=(0,) * fitted.n, cluster_ratio=ratio, cluster_dof=max(trunks - 1, 1))
 
 
 def positive(columns: Mapping[str, npt.ArrayLike], name: str) -> Array:

@@ -12,13 +12,13 @@ times the width (J degrees of freedom: 96 % at 3.0 times); it is a measured shar
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from analysis.fitting import LEVEL, Fit, fit
+from analysis.fitting import LEVEL, Fit
 from analysis.laws import Array
 from analysis.student import t_quantile
 
@@ -78,7 +78,7 @@ def windows(fitted: Fit, level: float = LEVEL) -> list[Window]:
         above = np.flatnonzero((order > cut) & (order <= cut + AHEAD))
         if len(below) < len(fitted.law.names) + SPARE_POINTS or cut + 1 < FEWEST_LEVELS:
             continue
-        part = _subset(fitted, below)
+        part = fitted.refit(keep=below)
         columns = {name: values[above] for name, values in fitted.columns.items()}
         low, high = (part.loss.link(end) for end in part.interval(columns, level=level, kind="new_run"))
         middle = part.loss.link(part.predict(columns))
@@ -119,16 +119,3 @@ def levels(fitted: Fit) -> npt.NDArray[np.intp]:
     if order.max() >= MOST_LEVELS:
         order[ranked] = np.arange(len(size)) * MOST_LEVELS // len(size)
     return order
-
-
-def _subset(fitted: Fit, index: npt.NDArray[np.intp]) -> Fit:
-    """The same law fitted to some of the points."""
-    return fit(
-        fitted.law,
-        {name: values[index] for name, values in fitted.columns.items()},
-        fitted.y[index],
-        loss=replace(fitted.loss, screened=False),
-        weights=fitted.weights[index],
-        clusters=None if fitted.clusters is None else [fitted.clusters[i] for i in index],
-        fixed=fitted.fixed,
-    )

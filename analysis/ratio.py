@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.fitting import Fit, fit
+from analysis.fitting import Fit
 from analysis.invert import crossing
 from analysis.laws import Array
 from analysis.solve import SMALLEST_ERROR
@@ -87,10 +87,7 @@ def with_one_floor(first: Fit, second: Fit) -> tuple[Fit, Fit] | None:
     noise = [max(one.objective / max(one.dof, 1), 1e-24) for one in (first, second)]
 
     def held(floor: float) -> tuple[float, tuple[Fit, Fit]]:
-        fits = tuple(
-            fit(one.law, one.columns, one.y, one.loss, one.weights, one.clusters, {**one.fixed, "E": floor})
-            for one in (first, second)
-        )
+        fits = tuple(one.refit(fixed={"E": floor}) for one in (first, second))
         return sum(one.objective / scale for one, scale in zip(fits, noise, strict=True)), (fits[0], fits[1])
 
     low, high = 0.0, min(float(one.y.min()) for one in (first, second))

@@ -11,7 +11,7 @@ from planted import PLANTED, planted_cer
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.compare import compare_all
+from analysis.compare import compare, compare_all
 from analysis.curves import FITS_FILE, curves_of, fit_curves
 from analysis.predict import predict
 from analysis.recommend import recommend_for_cer, recommend_for_flops
@@ -87,7 +87,8 @@ def test_compared_intervals_hold_the_truth_about_as_often_as_they_say(write_stud
     hits = np.zeros(2)
     for seed in range(12):
         folder = write_study(noise=0.05, random_seed=seed, seeds=1, strategies=("efin", "joint"))
-        (answer,) = compare_all(curves_of(folder), "joint")
+        curves = fit_curves(read_table(folder))
+        answer = compare(curves.of("efin")[0], curves.of("joint")[0])
         hits += [low <= truth <= high for truth, (low, high) in
                  ((reduction, answer.cer_reduction_interval), (saved, answer.flops_saved_interval))]  # fmt: skip
     assert (hits >= 7).all()  # binomial(12, 0.9): below 7 once in 2000

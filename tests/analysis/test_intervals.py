@@ -3,6 +3,7 @@ tests/benchmarks/bench_fitting_coverage.py.
 """
 
 import csv
+import json
 import time
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 
 import analysis
 from analysis.bootstrap import refits
+from analysis.curves import fit_curves
 from analysis.forecast import calibrate
 from analysis.student import t_quantile
+from analysis.table import read_table
 from scaling.errors import InputError
 
 FLOPS = np.geomspace(1e18, 1e21, 12)
@@ -163,3 +166,35 @@ def test_wrong_questions_are_named(arguments, message):
     fitted = analysis.fit(columns={"C": FLOPS}, y=noisy(0))
     with pytest.raises(InputError, match=message):
         fitted.interval({"C": [1e22]}, **arguments)
+
+
+def seeded_table(tmp_path, seed, trunks):
+    """Three seeds of eight budgets whose common luck is 4 %, their own 3 %; with or without the trunk's name."""
+    rng = np.random.default_rng([seed, 4])
+    flops, luck = np.geomspace(1e18, 1e21, 8), 0.04 * rng.standard_normal(3)
+    errors = planted(flops)[:, None] * np.exp(luck + 0.03 * rng.standard_normal((8, 3)))
+    file = tmp_path / "runs.jsonl"
+    file.write_text("".join(
+        json.dumps({"flops": flops[i], "budget_flops": flops[i], "cer": errors[i, j], "seed": j,
+                    "cluster": f"trunk {j}" if trunks else None}) + "\n" for i in range(8) for j in range(3)
+    ))  # fmt: skip
+    return read_table(file)
+
+
+def test_budgets_cut_from_one_trunk_widen_the_interval_by_the_seeds_common_luck(tmp_path):
+    held, ignored = 0, 0
+    for seed in range(20):
+        for trunks in (True, False):
+            fitted = fit_curves(seeded_table(tmp_path, seed, trunks), law="power_floor").curves[0].fit
+            assert fitted.n == 8
+            low, high = fitted.interval({"C": [1e21]})
+            truth = low[0] <= planted(1e21) <= high[0]
+            held, ignored = held + (truth and trunks), ignored + (truth and not trunks)
+    assert held >= 14  # binomial(20, 0.88): below 14 once in 100
+    assert ignored < held
+
+
+def test_one_trunk_alone_is_remarked_on(tmp_path):
+    table = seeded_table(tmp_path, 0, trunks=True)
+    (curve,) = fit_curves(table.select([i for i, row in enumerate(table.rows) if row["seed"] == 0])).curves
+    assert "one_trunk" in {note.code for note in curve.notes}
