@@ -30,7 +30,7 @@ from scaling.errors import InputError, nearest
 SCHEMA = 1
 MINIS = Path(__file__).parents[1] / "minis"
 RECIPE = RECIPES["general"]
-HOURS = 8.0  # about 45 000 utterances: the largest encoder reads each about three times
+HOURS = 8.0  # 42 708 utterances: an encoder reads each three to five times
 
 DEV_SETS = (
     "general",
@@ -52,7 +52,7 @@ LLM_DESCENTS = {
     "mini-m": Descent(steps=3500, peak_lr=2e-3),
     "mini-l": Descent(steps=2400, peak_lr=1.5e-3),
 }
-"""Five to eight minutes each on one core; rates from the miniature in LOG.md, lower for wider models."""
+"""Three to ten minutes each on one quiet core. Rates fall with the width: mini-m at 4e-3 ended twice as bad (LOG.md)."""
 
 LLM_BATCHES = {"mini-s": 48, "mini-m": 48, "mini-l": 24}
 """Strings a step: the largest model gets more steps for its time."""
