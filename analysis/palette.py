@@ -23,9 +23,10 @@ LOOKS = (
     Look("#b07800", "#e8b13c", "v"),
     Look("#5b5bd6", "#9b9bf5", "P"),
     Look("#6b4e3d", "#c9a48d", "X"),
+    Look("#5c6168", "#b4b8bf", "<"),
 )
 """Hues of Okabe and Ito (2008), which the colour-blind tell apart, darkened where they are pale on white.
-Seven: with more strategies, hues come again.
+As many as there are preset strategies: with more, looks come again.
 """
 
 

@@ -67,4 +67,5 @@ def times(ratio: float) -> str:
 
 def _hundredths(share: float) -> str:
     digits = 1 if abs(share) < 1.0 else 0
-    return f"{100.0 * share:.{digits}f}".replace("-", "\u2212")
+    text = f"{100.0 * share:.{digits}f}" if abs(share) < 100.0 else number(100.0 * share, 2)
+    return text.replace("-", "\u2212")

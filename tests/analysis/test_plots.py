@@ -12,7 +12,9 @@ from matplotlib.collections import LineCollection
 from planted import PLANTED, SMALLEST_FLOPS, planted_cer
 
 from analysis.findings import HORIZON, find
+from analysis.palette import LOOKS, look
 from analysis.plots import cer_by_flops, draw, save
+from scaling.strategies import PRESETS
 
 LARGEST = SMALLEST_FLOPS * 10**2.5
 
@@ -89,6 +91,14 @@ def test_names_are_text_and_never_markup_or_mathematics(write_study, tmp_path):
     assert "<script" not in text
     for name in ("&lt;script&gt;alert(1)&lt;/script&gt;", "$x_1$", "_hidden 中文"):
         assert f">{name}<" in text
+
+
+def test_preset_strategies_all_look_different():
+    assert len({look(i) for i in range(len(PRESETS))}) == len(PRESETS)
+    script = (Path(__file__).parents[2] / "analysis" / "page" / "assets" / "report.js").read_text(encoding="utf-8")
+    marks = script.partition("const MARKS")[2].partition("};")[0]
+    for mark in {look(i).mark for i in range(len(LOOKS))}:
+        assert f'"{mark}": "M' in marks or f' {mark}: "M' in marks, mark
 
 
 def test_matplotlib_is_imported_in_plots_alone():
