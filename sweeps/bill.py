@@ -1,10 +1,14 @@
 """What a plan costs before it is started: FLOPs charged and spent, audio, steps and hours."""
 
 from dataclasses import dataclass
+from itertools import islice
 
 from scaling.hardware import HARDWARE
 from scaling.ledger import Ledger
 from sweeps.preparation import Prepared
+
+SAMPLED_NODES = 200
+"""Nodes of other studies looked at for a speed: enough for a mean, quick in a ledger of any size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +61,20 @@ def bill(prepared: Prepared, ledger: Ledger | None) -> Bill:
 
 
 def _speed(prepared: Prepared, ledger: Ledger | None) -> Speed:
-    """The mean speed of the plan's finished nodes, else that of a CPU core as `scaling.hardware` has it."""
-    results = [ledger.result(key) for key in prepared.done] if ledger is not None else []
-    spent = [result["spent"] for result in results if result is not None]
-    seconds = sum(entry["seconds"] for entry in spent)
-    if seconds > 0:
-        flops = sum(entry["flops"] for entry in spent)
-        return Speed(flops_per_second=flops / seconds, source=f"measured on {len(spent)} finished nodes")
-    core = HARDWARE["cpu-core"]
-    threads = prepared.study.threads
-    return Speed(
-        flops_per_second=core.peak_flops * core.mfu * threads,
-        source=f"assumption: {threads} CPU core(s) of the kind in scaling.hardware",
-    )
+    """The mean speed of finished nodes, this plan's if there are any, else that of a core in `scaling.hardware`."""
+    for keys, whose in ((sorted(prepared.done), "of this study"), (_others(ledger), "of other studies")):
+        results = [ledger.result(key) for key in keys] if ledger is not None else []
+        spent = [result["spent"] for result in results if result is not None]
+        seconds = sum(entry["seconds"] for entry in spent)
+        if seconds > 0:
+            flops = sum(entry["flops"] for entry in spent)
+            return Speed(flops_per_second=flops / seconds, source=f"measured on {len(spent)} finished nodes {whose}")
+    core, threads = HARDWARE["cpu-core"], prepared.study.threads
+    source = f"assumption: {threads} x the cpu-core of scaling.hardware"
+    return Speed(flops_per_second=core.peak_flops * core.mfu * threads, source=source)
+
+
+def _others(ledger: Ledger | None) -> list[str]:
+    stages = ledger.root / "stages" if ledger is not None else None
+    keys = (folder.name for folder in stages.iterdir()) if stages is not None and stages.is_dir() else iter(())
+    return list(islice(keys, SAMPLED_NODES))

@@ -71,7 +71,9 @@ def test_plan_counts_what_an_earlier_run_left_and_takes_its_measured_speed(
     run_crew(write_study(strategies=["joint"]), tmp_path / "out", workers=1)
     report = json.loads(asr_scaling("plan", write_study(), "--out", tmp_path / "out", "--json").stdout)
     assert (report["reused"], report["new"]) == ({"runs": 3, "nodes": 6}, {"runs": 3, "nodes": 18})
-    assert report["speed"]["source"] == "measured on 6 finished nodes"
+    assert report["speed"]["source"] == "measured on 6 finished nodes of this study"
+    elsewhere = asr_scaling("plan", write_study(strategies=["frozen_encoder"]), "--out", tmp_path / "out", "--json")
+    assert json.loads(elsewhere.stdout)["speed"]["source"] == "measured on 6 finished nodes of other studies"
     trained = 64 * 10**8 + 28 * 10**8  # a trunk of 0.8 * 8e9, and a fifth of each budget
     assert report["speed"]["flops_per_second"] == pytest.approx(trained / 0.06)
     assert "3 reused, 3 new" in asr_scaling("plan", write_study(), "--out", tmp_path / "out").stdout
