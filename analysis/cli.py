@@ -36,6 +36,7 @@ def fit(
     from analysis.laws import law_named
     from analysis.losses import loss_named
     from analysis.show import fits_document, fits_text
+    from analysis.table import RUNS_FILE
     from scaling.console import emit
 
     chosen_law = law_named(law).name if law else None
@@ -43,7 +44,7 @@ def fit(
     curves = fit_curves(table, law=chosen_law, loss=loss_named(loss or DEFAULT_LOSS).name)
     if out is not None:
         store(curves, out)
-    elif source.is_dir() and columns is None and where is None:
+    elif table.path == source / RUNS_FILE and columns is None and where is None:
         store(curves, source / FITS_FILE)
     emit(fits_document(curves), as_json=as_json, text=fits_text(curves))
 

@@ -185,7 +185,7 @@ def curves_of(path: Path) -> Curves:
     """
     if path.suffix == ".json" and path.is_file() and (kept := _stored(path)) is not None:
         return kept
-    if not path.is_dir():
+    if not (path / RUNS_FILE).exists():
         return fit_curves(read_table(path))
     stored = _stored(path / FITS_FILE)
     if stored is not None and stored.source_sha256 == digest(path / RUNS_FILE):
@@ -225,7 +225,9 @@ def store(curves: Curves, file: Path) -> None:
 
 
 def digest(file: Path) -> str:
-    """SHA-256 of a file. Raises InputError where it is missing."""
+    """SHA-256 of a file; empty for a folder of another tool's runs. Raises InputError where it is missing."""
+    if file.is_dir():
+        return ""
     if not file.exists():
         raise InputError(f"{file}: not found; expected a study's folder with {RUNS_FILE}")
     return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from analysis.wandb_export import is_export, rows_of
 from scaling.errors import InputError, nearest
 
 RUNS_FILE = "runs.jsonl"
@@ -62,21 +63,27 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a study's folder (its runs.jsonl) or a .jsonl, .json, .csv, .tsv or .parquet file.
+    """Read a study's folder (its runs.jsonl), a folder of offline W&B runs, or a .jsonl, .json, .csv, .tsv or
+    .parquet file.
 
     Lines of a CSV that start with # are remarks. Raises InputError where the file is missing, empty or malformed.
     """
     file = path / RUNS_FILE if path.is_dir() else path
+    if path.is_dir() and not file.exists() and is_export(path):
+        return _table(path, list(enumerate(rows_of(path), start=1)))
     if not file.exists():
         wanted = f"a study's folder with {RUNS_FILE}, or a table" if path.is_dir() else "a folder or a table"
         raise InputError(f"{file}: not found; expected {wanted}")
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
         raise InputError(f"{file}: unknown kind of table {file.suffix!r}{nearest(file.suffix, _READERS)}")
-    numbered = list(reader(file))
+    return _table(file, list(reader(file)))
+
+
+def _table(path: Path, numbered: Sequence[tuple[int, Row]]) -> Table:
     if not numbered:
-        raise InputError(f"{file}: no rows")
-    return Table(path=file, rows=tuple(row for _, row in numbered), lines=tuple(line for line, _ in numbered))
+        raise InputError(f"{path}: no rows")
+    return Table(path=path, rows=tuple(row for _, row in numbered), lines=tuple(line for line, _ in numbered))
 
 
 def _read_jsonl(file: Path) -> Iterator[tuple[int, Row]]:

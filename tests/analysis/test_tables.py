@@ -1,6 +1,9 @@
 """Tables from elsewhere: columns by name, rows by expression, stored fits, and what makes a table doubtful."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -171,3 +174,27 @@ def test_replicates_without_seeds_are_averaged(tmp_path):
     (curve,) = fit_curves(table(tmp_path, rows)).curves
     assert curve.fit.n == 7
     assert curve.fit.theta["b"] == pytest.approx(0.3, rel=1e-6)
+
+
+@pytest.mark.slow
+def test_offline_runs_of_the_tracker_are_a_table(tmp_path):
+    pytest.importorskip("wandb")
+    code = (
+        "import wandb\n"
+        "for i in range(5):\n"
+        "    run = wandb.init(project='p', config={'strategy': 'efin', 'sizes': {'encoder': 7}})\n"
+        "    run.log({'flops': 10.0 ** (11 + i), 'cer': 0.04 + 0.3 * 10 ** (-0.3 * i)})\n"
+        "    run.finish()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True,
+                   env={**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true"})  # fmt: skip
+    table = read_table(tmp_path)
+    assert {row["sizes/encoder"] for row in table.rows} == {7}
+    (curve,) = fit_curves(table).curves
+    assert curve.strategy == "efin"
+    assert curve.fit.theta["E"] == pytest.approx(0.04, rel=1e-4)
+
+
+def test_a_folder_without_runs_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"runs\.jsonl: not found"):
+        read_table(tmp_path)
