@@ -53,11 +53,16 @@ def test_a_run_s_history_rises_over_all_its_stages_and_ends_with_its_error(finis
 def test_each_run_is_written_with_flops_as_its_step(finished: Path) -> None:
     assert write_runs(finished) == 4
     orders = read_orders(finished)
-    for run in orders.runs:
-        records = json.dumps(inspect(finished, run["key"]))
-        assert run["key"] in records
-        assert "flops" in records
-        assert "loss" in records
+    run = orders.runs[0]
+    records = inspect(finished, run["key"])
+    (begun,) = (record["run"] for record in records if record["type"] == "run")
+    assert begun["run_id"] == run["key"]
+    metrics = [record["metric"] for record in records if record["type"] == "metric"]
+    assert [metric["step_metric"] for metric in metrics if metric.get("glob_name") == "*"] == ["flops"]
+    written = [record["history"]["item"] for record in records if record["type"] == "history"]
+    points = list(history(orders, run))
+    assert [item["flops"] for item in written] == [point["flops"] for point in points]
+    assert [item.get("loss") for item in written] == [point.get("loss") for point in points]
 
 
 def test_writing_twice_gives_the_same_runs(finished: Path) -> None:
