@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from analysis.findings import Point, Trace
 
+# Hours within this factor are the same audio: a budget ends within a step.
+SAME_HOURS = 1.01
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtHours:
@@ -30,6 +33,12 @@ def at_equal_hours(traces: Sequence[Trace]) -> tuple[AtHours, ...]:
     common = min(max(_hours(point) for point in trace.points) for trace in heard)
     reached = [trace for trace in heard if _hours(trace.points[0]) <= common]
     return tuple(sorted((_at(trace, common) for trace in reached), key=lambda one: one.cer))
+
+
+def hours_of_all(traces: Sequence[Trace]) -> float | None:
+    """The unique hours that every run heard; None where they differ or are not recorded."""
+    heard = [_hours(point) for trace in traces for point in trace.points]
+    return heard[0] if heard and min(heard) > 0.0 and max(heard) <= SAME_HOURS * min(heard) else None
 
 
 def _at(trace: Trace, hours: float) -> AtHours:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.findings import Findings, Forecast, Point, Trace
+from analysis.hours import hours_of_all
 from analysis.palette import INK, PAPER, RULE, look
 from analysis.remarks import MANY_EPOCHS
 from scaling.errors import InputError
@@ -130,7 +131,12 @@ def cer_by_model_size(findings: Findings) -> Figure | None:
 
 
 def cer_by_unique_hours(findings: Findings) -> Figure | None:
-    """CER against the audio heard at least once; None where that was not recorded. Open: heard more than four times."""
+    """CER against the audio heard at least once; None where that was not recorded or the same for all runs.
+
+    Open: heard more than four times.
+    """
+    if hours_of_all(findings.traces) is not None:
+        return None
     panels = [models for models in _models_shown(findings) if any(_heard(findings, models))]
     if not panels:
         return None

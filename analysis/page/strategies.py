@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from analysis.compare import Comparison
 from analysis.findings import USUAL_BASELINE, Findings, Point, models_text
-from analysis.hours import at_equal_hours
+from analysis.hours import at_equal_hours, hours_of_all
 from analysis.page.blocks import NUMBER, bullets, figure, table
 from analysis.page.markup import Html, join, tag
 from analysis.page.words import between, number, percent, percent_between, status_text
@@ -193,6 +193,8 @@ def _budget(findings: Findings, point: Point) -> float:
 
 
 def _equal_hours(findings: Findings) -> Html:
+    if (same := hours_of_all(findings.traces)) is not None:
+        return tag("p", f"Every run heard the same {number(same)} hours: equal FLOPs are equal audio here.")
     compared = at_equal_hours(findings.traces)
     if not compared:
         return tag("p", "The table of runs does not say how much different audio each run heard.")

@@ -254,6 +254,12 @@ def test_strategies_are_compared_at_the_hours_that_all_have_heard(write_study):
     assert first.passes == pytest.approx(2.0)
 
 
+def test_runs_that_all_heard_the_same_audio_get_a_sentence_for_a_figure(report_of):
+    page = report_of(strategies=("efin",), change=lambda row: {**row, "unique_audio_seconds": 7200.0})
+    assert "Every run heard the same 2 hours" in page.text
+    assert "Figure 4" not in page.text
+
+
 def test_a_missing_matplotlib_is_named_before_anything_is_written(write_study, monkeypatch):
     folder = write_study(strategies=("efin",))
     monkeypatch.setitem(sys.modules, "matplotlib", None)
