@@ -52,7 +52,8 @@ LLM_DESCENTS = {
     "mini-m": Descent(steps=3500, peak_lr=2e-3),
     "mini-l": Descent(steps=2400, peak_lr=1.5e-3),
 }
-"""Three to ten minutes each on one quiet core. Rates fall with the width: mini-m at 4e-3 ended twice as bad (LOG.md)."""
+"""About three to eleven minutes each at the 25 (smallest encoder) to 60 GFLOP/s of one quiet core. Rates fall with the
+width: the encoder mini-m at 4e-3 ended twice as bad (LOG.md)."""
 
 LLM_BATCHES = {"mini-s": 48, "mini-m": 48, "mini-l": 24}
 """Strings a step: the largest model gets more steps for its time."""
@@ -107,12 +108,18 @@ def llm(name: Name, out: Out = MINIS, steps: Steps = None, seed: Seed = 0) -> No
 
 
 @app.command("all")
-def all_(corpora: Corpora = Path("build/corpora"), out: Out = MINIS, hours: Hours = HOURS, seed: Seed = 0) -> None:
+def all_(
+    corpora: Corpora = Path("build/corpora"),
+    out: Out = MINIS,
+    hours: Hours = HOURS,
+    steps: Steps = None,
+    seed: Seed = 0,
+) -> None:
     """Make every mini, two at a time."""
     _corpus(RECIPE.name, corpora, hours)
     with ProcessPoolExecutor(max_workers=2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        makings = [pool.submit(encoder, name, corpora, out, hours, None, seed) for name in ENCODERS]
-        makings += [pool.submit(llm, name, out, None, seed) for name in LLMS]
+        makings = [pool.submit(encoder, name, corpora, out, hours, steps, seed) for name in ENCODERS]
+        makings += [pool.submit(llm, name, out, steps, seed) for name in LLMS]
         for making in makings:
             making.result()
 
