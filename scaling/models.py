@@ -5,6 +5,7 @@ Weights are only looked for on this machine, never fetched: a model without them
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -133,13 +134,14 @@ def _find(
         return _found(read(config_file), config_file.parent, None)
     if path.is_dir():
         raise InputError(f"{kind} {name_or_path!r}: the directory {path} holds no config.json")
-    snapshot = _hub_snapshot(name_or_path) if name_or_path.count("/") == 1 else None
+    snapshot = _hub_snapshot(name_or_path) if _is_hub_id(name_or_path) else None
     if snapshot is not None:
         return _found(replace(read(snapshot / "config.json"), name=short), snapshot, name_or_path)
     valid = [*rows, *sorted(directory.name for directory in minis.glob("*") if directory.is_dir())]
+    fetch = f" (`hf download {name_or_path}` gets a hub model)" if _is_hub_id(name_or_path) else ""
     raise InputError(
         f"{kind} {name_or_path!r} is no shipped row, no file or directory from {base.resolve()},"
-        f" and no model in the local Hugging Face cache{nearest(short, valid)}"
+        f" and no model in the local Hugging Face cache{fetch}{nearest(short, valid)}"
     )
 
 
@@ -173,6 +175,10 @@ def _pretrain_flops(directory: Path) -> float | None:
     record = directory / "making.json"  # written beside the project's own minis
     flops = _Config(record).values.get("flops") if record.is_file() else None
     return float(flops) if isinstance(flops, int | float) else None
+
+
+def _is_hub_id(name: str) -> bool:
+    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) is not None
 
 
 def _hub_id(row: EncoderDims | LlmDims) -> str:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from itertools import islice
 
-from scaling.hardware import HARDWARE
+from scaling.hardware import ASSUMED_MFU, HARDWARE
 from scaling.ledger import Ledger
+from scaling.throughput import saved_throughput
 from sweeps.preparation import Prepared
 
 SAMPLED_NODES = 200
@@ -61,7 +62,7 @@ def bill(prepared: Prepared, ledger: Ledger | None) -> Bill:
 
 
 def _speed(prepared: Prepared, ledger: Ledger | None) -> Speed:
-    """The mean speed of finished nodes, this plan's if there are any, else that of a core in `scaling.hardware`."""
+    """The mean speed of finished nodes, this plan's if there are any, else from `doctor`, else of a usual CPU core."""
     for keys, whose in ((sorted(prepared.done), "of this study"), (_others(ledger), "of other studies")):
         results = [ledger.result(key) for key in keys] if ledger is not None else []
         spent = [result["spent"] for result in results if result is not None]
@@ -70,6 +71,11 @@ def _speed(prepared: Prepared, ledger: Ledger | None) -> Speed:
             flops = sum(entry["flops"] for entry in spent)
             return Speed(flops_per_second=flops / seconds, source=f"measured on {len(spent)} finished nodes {whose}")
     core, threads = HARDWARE["cpu-core"], prepared.study.threads
+    measured = saved_throughput()
+    if measured is not None:
+        mfu, products = (ASSUMED_MFU, 1) if measured.accelerator else (core.mfu, threads / measured.threads)
+        source = f"estimate: {mfu:.0%} of the matrix products that `doctor` measured here, in {measured.precision}"
+        return Speed(flops_per_second=measured.flops_per_second * mfu * products, source=source)
     source = f"assumption: {threads} x the cpu-core of scaling.hardware"
     return Speed(flops_per_second=core.peak_flops * core.mfu * threads, source=source)
 

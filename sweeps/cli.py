@@ -19,6 +19,10 @@ LedgerOption = Annotated[
     Path | None, typer.Option("--ledger", metavar="ROOT", help="Where trained stages are kept; default: DIR.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+KeyOption = Annotated[
+    str | None, typer.Option("--run", metavar="KEY", help="The run with this key; default: the lowest dev CER.")
+]
+StrategyOption = Annotated[str | None, typer.Option("--strategy", metavar="S", help="Choose among its runs.")]
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study.")]
 
 
@@ -136,3 +140,47 @@ def flops(
     )
     document = price(step, budget_flops=budget, purchase=purchase_of(hardware, mfu, usd_per_hour))
     emit(document, as_json=as_json, text="" if as_json else price_text(document))
+
+
+@app.command()
+def transcribe(
+    folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The folder of a study, or of an export.")],
+    audio: Annotated[list[Path], typer.Argument(metavar="AUDIO...", help="Audio files, folders of them, manifests.")],
+    key: KeyOption = None,
+    strategy: StrategyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write what the best run of RUN_DIR hears in AUDIO; with manifests that hold text, also how wrong it is."""
+    from sweeps.use import transcribe, transcripts_document, transcripts_text
+
+    document = transcripts_document(transcribe(folder, audio, key, strategy))
+    emit(document, as_json=as_json, text="" if as_json else transcripts_text(document))
+
+
+@app.command()
+def export(
+    folder: FolderArgument,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
+    key: KeyOption = None,
+    strategy: StrategyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the best run of DIR to OUT: Hugging Face folders with adapters merged, projector, and a model card."""
+    from sweeps.use import export
+
+    run = export(folder, out, key, strategy)
+    document = {"folder": str(out), "run": run.row["key"], "strategy": run.row["strategy"], "cer": run.row["cer"]}
+    emit(document, as_json=as_json, text=f"run {run.row['key']} ({run.row['strategy']}): {out}")
+
+
+@app.command()
+def doctor(
+    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where results will lie.")] = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Check torch, accelerator, espeak, W&B, Slurm and disk, and measure this machine's speed for `plan`."""
+    from sweeps.doctor import diagnose, diagnosis_document, diagnosis_text
+
+    document = diagnosis_document(diagnose(folder))
+    emit(document, as_json=as_json, text="" if as_json else diagnosis_text(document))
+    sys.exit(any(check["health"] == "broken" for check in document["checks"]))

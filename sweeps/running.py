@@ -59,9 +59,10 @@ def refuse_missing_weights(prepared: Prepared) -> None:
     for model in prepared.study.models:
         for found in (model.encoder, model.llm):
             if found.directory is None:
+                fetch = f", or the model from `hf download {found.hub_id}`, which needs network" if found.hub_id else ""
                 raise InputError(
                     f"study {prepared.study.name!r}: {found.name} has no weights on this machine; expected a directory"
-                    f" with weights, or the model in the local Hugging Face cache ({found.hub_id})"
+                    f" with weights{fetch}"
                 )
 
 

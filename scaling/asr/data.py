@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from scaling.asr.features import LogMel, read_audio
 from scaling.asr.model import Batch
@@ -54,9 +53,9 @@ class Speech:
         """The chosen utterances, features padded with zeros to the longest."""
         features = [self._mel(int(index)) for index in indices]
         texts = [self.manifest.texts[int(index)] for index in indices]
-        return Batch(
-            mel_BMT=pad_sequence([mel.T for mel in features], batch_first=True).transpose(1, 2).to(device),
-            frames_B=torch.tensor([mel.shape[1] for mel in features], device=device),
+        return Batch.padded(
+            features,
+            device,
             asr_targets=[torch.tensor(self._asr.targets(text), device=device) for text in texts],
             llm_targets=[torch.tensor(self._llm.targets(text), device=device) for text in texts],
         )

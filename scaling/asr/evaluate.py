@@ -1,6 +1,6 @@
 """What a recogniser writes for a test set, and how wrong it is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from scaling.asr import whisper as variable_whisper
 from scaling.asr.data import Speech
 from scaling.asr.model import Batch, Recognizer
 from scaling.cer import EditCounts, cer, count_edits
+from scaling.lengths import IntArray
 from scaling.spec import Objective
 
 BATCH_AUDIO_SECONDS = 60.0
@@ -51,11 +52,10 @@ def evaluate(model: Recognizer, speech: Speech, objective: Objective, name: str,
     model.eval()
     chosen = sorted(range(len(speech) if limit is None else min(limit, len(speech))), key=speech.samples.__getitem__)
     written: dict[int, str] = {}
-    for indices in _grouped(chosen, speech):
+    for indices in grouped(chosen, speech.samples):
         batch = speech.batch(indices, next(model.parameters()).device)
-        longest = int(speech.samples[indices].max()) / 16_000
-        limit_tokens = MAX_TOKENS_BASE + int(MAX_TOKENS_PER_SECOND * longest)
-        written |= dict(zip(indices, transcribe(model, batch, objective, limit_tokens), strict=True))
+        limits = token_limits(speech.samples[indices])
+        written |= dict(zip(indices, transcribe(model, batch, objective, limits), strict=True))
     counts, rows = [], []
     for index in sorted(written):
         utterance = speech.utterance(index)
@@ -67,29 +67,49 @@ def evaluate(model: Recognizer, speech: Speech, objective: Objective, name: str,
 
 
 @torch.no_grad()
-def transcribe(model: Recognizer, batch: Batch, objective: Objective, max_tokens: int) -> list[str]:
-    """Greedy transcripts of a batch, through the LLM or through the encoder-decoder alone. Independent of padding."""
+def transcribe(model: Recognizer, batch: Batch, objective: Objective, limits: Sequence[int]) -> list[str]:
+    """Greedy transcripts of a batch, through the LLM or through the encoder-decoder alone.
+
+    `limits` is the largest number of tokens of each utterance. What one is given does not depend on the others.
+    """
     if objective is Objective.ASR:
         codec = model.asr_codec
         ids = variable_whisper.transcribe(
-            model.whisper, batch.mel_BMT, batch.frames_B, codec.prefix, codec.end, max_tokens
+            model.whisper, batch.mel_BMT, batch.frames_B, codec.prefix, codec.end, max(limits)
         )
-        return [codec.decode(row) for row in ids]
+        return [codec.decode(row[:limit]) for row, limit in zip(ids, limits, strict=True)]
     assert model.llm is not None
     assert model.llm_codec is not None
     prompts = model.prompts(batch)
     inputs = pad_sequence(prompts, batch_first=True, padding_side="left")
     real = pad_sequence([torch.ones(len(p), dtype=torch.long) for p in prompts], batch_first=True, padding_side="left")
-    ids = model.llm.generate(
+    rows = model.llm.generate(
         inputs_embeds=inputs,
         attention_mask=real.to(inputs.device),
         do_sample=False,
         num_beams=1,
-        max_new_tokens=max_tokens,
+        max_new_tokens=max(limits),
         eos_token_id=model.llm_codec.end,
         pad_token_id=model.llm_codec.end,
     )
-    return [model.llm_codec.decode(row) for row in ids.tolist()]
+    return [model.llm_codec.decode(row[:limit]) for row, limit in zip(rows.tolist(), limits, strict=True)]
+
+
+def token_limits(samples: IntArray) -> list[int]:
+    """How many tokens a hypothesis may hold, for each utterance of so many 16 kHz samples."""
+    return [MAX_TOKENS_BASE + int(MAX_TOKENS_PER_SECOND * count / 16_000) for count in samples.tolist()]
+
+
+def grouped(by_length: Sequence[int], samples: IntArray) -> Iterator[list[int]]:
+    """Utterances in groups to decode together. `by_length` are their indices, the shortest first."""
+    group: list[int] = []
+    for index in by_length:
+        if group and int(samples[index]) * (len(group) + 1) > BATCH_AUDIO_SECONDS * 16_000:
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group
 
 
 class Looks:
@@ -107,14 +127,3 @@ class Looks:
         """Record a look, and put the next one off accordingly."""
         self._spent += seconds
         self._next = max(trained_seconds + 10 * seconds, 10 * self._spent)
-
-
-def _grouped(by_length: list[int], speech: Speech) -> Iterable[list[int]]:
-    group: list[int] = []
-    for index in by_length:
-        if group and int(speech.samples[index]) * (len(group) + 1) > BATCH_AUDIO_SECONDS * 16_000:
-            yield group
-            group = []
-        group.append(index)
-    if group:
-        yield group

@@ -5,9 +5,10 @@ Shapes: B utterances, S encoder positions, P speech tokens, T LLM positions, D L
 
 import copy
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -36,8 +37,24 @@ class Batch:
 
     mel_BMT: Tensor
     frames_B: Tensor
-    asr_targets: list[Tensor]
-    llm_targets: list[Tensor]
+    asr_targets: Sequence[Tensor]
+    llm_targets: Sequence[Tensor]
+
+    @classmethod
+    def padded(
+        cls,
+        mels: Sequence[Tensor],
+        device: torch.device,
+        asr_targets: Sequence[Tensor] = (),
+        llm_targets: Sequence[Tensor] = (),
+    ) -> Self:
+        """Features (M, T) of each utterance, padded with zeros to the longest. Decoding needs no targets."""
+        return cls(
+            mel_BMT=pad_sequence([mel.T for mel in mels], batch_first=True).transpose(1, 2).to(device),
+            frames_B=torch.tensor([mel.shape[1] for mel in mels], device=device),
+            asr_targets=asr_targets,
+            llm_targets=llm_targets,
+        )
 
 
 class Recognizer(nn.Module):
@@ -77,6 +94,11 @@ class Recognizer(nn.Module):
         if part is Part.ASR_DECODER and not self.whisper.config.tie_word_embeddings:
             own |= {f"proj_out.{name}": p for name, p in _named(self.whisper.proj_out)}
         return own
+
+    def has(self, adapter: Part) -> bool:
+        """Whether adapters of this part were added, and not merged since."""
+        host = self.llm if adapter is Part.LLM_LORA else self.whisper.model.encoder
+        return host is not None and any(isinstance(module, LoraLayer) for module in host.modules())
 
     def set_trainable(self, parts: Iterable[Part]) -> dict[Part, list[nn.Parameter]]:
         """Let exactly `parts` learn; everything else is frozen and in eval mode. Returns the parameters by part."""
@@ -225,7 +247,9 @@ def build(
     return Recognizer(whisper, projector, language_model, *codecs)
 
 
-def _target_loss(hidden_BTD: Tensor, starts: list[int], targets: list[Tensor], head: nn.Module) -> tuple[Tensor, int]:
+def _target_loss(
+    hidden_BTD: Tensor, starts: list[int], targets: Sequence[Tensor], head: nn.Module
+) -> tuple[Tensor, int]:
     """Summed cross-entropy of `targets`, each predicted from the positions that begin at its start."""
     length = hidden_BTD.shape[1]
     positions = torch.cat(
@@ -235,7 +259,7 @@ def _target_loss(hidden_BTD: Tensor, starts: list[int], targets: list[Tensor], h
         ]
     )
     logits_NV = head(hidden_BTD.flatten(0, 1)[positions])
-    wanted_N = torch.cat(targets)
+    wanted_N = torch.cat(list(targets))
     return functional.cross_entropy(logits_NV.float(), wanted_N, reduction="sum"), len(wanted_N)
 
 

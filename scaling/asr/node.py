@@ -15,6 +15,7 @@ import transformers
 from scaling.asr.checkpoint import Checkpoint, Progress, Weights, load, load_latest, save, save_periodic
 from scaling.asr.data import Speech
 from scaling.asr.evaluate import Looks, Scored, evaluate
+from scaling.asr.memory import loaded_bytes, refuse_too_large, training_bytes
 from scaling.asr.model import BaseModels, Recognizer, build
 from scaling.asr.train import Hooks, train
 from scaling.errors import InputError
@@ -93,6 +94,9 @@ class Workshop:
     def recognizer(self, node: StageNode, carried: Weights) -> Recognizer:
         """The model at the beginning of the node's stage: base weights, then all that earlier stages trained."""
         directories, codecs = self.directories(node), self.codecs(node)
+        loaded = loaded_bytes(self.geometry(node), node.stage.objective)
+        for device in {torch.device("cpu"), self.device}:  # weights are read into memory first
+            refuse_too_large(f"loading {_names(node)}", loaded, device)
         model = build(node.model, node.stage.objective, self.bases, *directories, codecs, node.seed)
         present = {Part(name.partition("/")[0]) for name in carried}
         if node.stage.objective is Objective.ASR:
@@ -126,6 +130,7 @@ def run_node(
     start = resumed or beginning
     spent_before = beginning.progress
     base = (spent_before.flops, spent_before.executed_flops, spent_before.seconds)
+    refuse_too_large(f"training {_names(node)}", training_bytes(workshop.geometry(node), node.stage), workshop.device)
     model = workshop.recognizer(node, carried)
     for part in node.stage.parts:
         load_part(model, part, start.weights)
@@ -162,6 +167,10 @@ def run_node(
     save(attempt.folder / "final", final)
     result = _result(node, final.progress, base, loss, speech, attempt)
     return result | (_scores(node, model, workshop, dev, attempt) if node.final else {"dev": None, "test": None})
+
+
+def _names(node: StageNode) -> str:
+    return f"{node.model.encoder_name} + {node.model.llm_name} (stage {node.stage.name!r})"
 
 
 def load_part(model: Recognizer, part: Part, weights: Weights) -> None:

@@ -1,0 +1,62 @@
+"""Whether a model fits, asked before it is loaded: a clear refusal instead of a killed process."""
+
+from pathlib import Path
+
+import torch
+
+from scaling.errors import InputError
+from scaling.geometry import Geometry
+from scaling.spec import Objective, Part, Stage
+
+BYTES = 4
+"""A weight, a gradient or a moment in fp32, in which models are kept whatever the precision of their products."""
+
+TRAINED_COPIES = 3
+"""A trained weight's gradient and AdamW's two moments, beside the weight itself."""
+
+
+def loaded_bytes(geometry: Geometry, objective: Objective) -> int:
+    """Bytes of the weights that an objective needs; adapters and activations come on top."""
+    return BYTES * sum(_params(geometry, objective).values())
+
+
+def training_bytes(geometry: Geometry, stage: Stage) -> int:
+    """Bytes of weights, gradients and moments of a stage; adapters and activations come on top."""
+    params = _params(geometry, stage.objective)
+    trained = sum(count for part, count in params.items() if part in stage.parts)
+    return BYTES * (sum(params.values()) + TRAINED_COPIES * trained)
+
+
+def refuse_too_large(what: str, needed_bytes: int, device: torch.device) -> None:
+    """Raise InputError where `what` needs more memory than is free on `device`."""
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory_bytes()
+    if free is not None and needed_bytes > free:
+        raise InputError(
+            f"{what} needs at least {needed_bytes / 2**30:.3g} GiB, {free / 2**30:.3g} GiB are free on this"
+            f" {device.type}; expected a smaller model, fewer workers, or a larger machine"
+        )
+
+
+def free_memory_bytes() -> int | None:
+    """Memory a new process may take: what the kernel calls available, within the container's limit. None if unknown."""
+    known = [value for value in (_available(), _container_limit()) if value is not None]
+    return min(known) if known else None
+
+
+def _params(geometry: Geometry, objective: Objective) -> dict[Part, int]:
+    own = {Part.ENCODER: geometry.encoder.encoder_params, Part.ASR_DECODER: geometry.encoder.asr_decoder_params}
+    if objective is Objective.ASR:
+        return own
+    return own | {Part.PROJECTOR: geometry.projector_params, Part.LLM: geometry.llm.params}
+
+
+def _available() -> int | None:
+    path = Path("/proc/meminfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _container_limit() -> int | None:
+    path = Path("/sys/fs/cgroup/memory.max")
+    text = path.read_text().strip() if path.is_file() else "max"
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,138 @@
+"""A trained recogniser, ready to write what it hears: from a run's checkpoint, or from a folder it was exported to.
+
+FOLDER/recognizer.json        objective, projector shape, prompt and language
+FOLDER/encoder, FOLDER/llm    Hugging Face directories with all that was trained, adapters merged
+FOLDER/projector.safetensors  `fc1` and `fc2`; absent, like `llm`, where the encoder-decoder itself writes
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
+
+from scaling.asr.checkpoint import load
+from scaling.asr.evaluate import grouped, token_limits, transcribe
+from scaling.asr.features import LogMel, read_audio
+from scaling.asr.memory import refuse_too_large
+from scaling.asr.model import BaseModels, Batch, Recognizer
+from scaling.asr.node import ADAPTERS, Sources, Workshop
+from scaling.asr.projector import Projector
+from scaling.errors import InputError
+from scaling.ledger import Ledger, read_json, write_atomically
+from scaling.models import encoder_dims, llm_dims
+from scaling.spec import Objective, StageNode, node_from_json
+from scaling.text import asr_codec, llm_codec
+
+SCHEMA = "asr-scaling/recognizer-1"
+
+CONFIG = "recognizer.json"
+PROJECTOR = "projector.safetensors"
+
+COMPANIONS = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "normalizer.json",
+    "chat_template.jinja",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "LICENSE",
+)
+"""Files beside a base model's weights that training does not change, and that belong to the model."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A recogniser in eval mode, the objective it decodes by, and its features."""
+
+    model: Recognizer
+    objective: Objective
+    log_mel: LogMel
+
+    def transcripts(self, audio: Sequence[Path], samples: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """(place in `audio`, text), batch by batch from short to long. `samples` are real ones at 16 kHz."""
+        lengths = np.array(samples, dtype=np.int64)
+        device = next(self.model.parameters()).device
+        for indices in grouped(np.argsort(lengths, kind="stable").tolist(), lengths):
+            mels = [self.log_mel(read_audio(audio[index])) for index in indices]
+            texts = transcribe(self.model, Batch.padded(mels, device), self.objective, token_limits(lengths[indices]))
+            yield from zip(indices, texts, strict=True)
+
+
+def read_run(ledger: Ledger, sources: dict[str, Any], key: str) -> tuple[Trained, StageNode]:
+    """The recogniser at the end of node `key`, as it was when the run was tested, and the node.
+
+    Raises InputError where its checkpoint is broken or too large for this machine.
+    """
+    node = node_from_json(ledger.stage(key)["node"])
+    checkpoint = ledger.folder(key) / (ledger.result(key) or {})["checkpoint"]
+    try:
+        weights = load(checkpoint).weights
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{checkpoint}: not a readable checkpoint ({error})") from error
+    workshop = Workshop(Sources(sources), best_device())
+    model = workshop.recognizer(node, weights).eval()
+    return Trained(model, node.stage.objective, LogMel.from_directory(workshop.directories(node)[0])), node
+
+
+def write_export(trained: Trained, node: StageNode, bases: tuple[Path, Path], folder: Path) -> None:
+    """Write the recogniser into `folder`, an empty one. `bases` are the directories it was trained from."""
+    model = trained.model.cpu()
+    config: dict[str, Any] = {"schema": SCHEMA, "objective": trained.objective.value, "language": node.data.language}
+    for adapter in ADAPTERS:
+        if model.has(adapter):
+            model.merge_adapters(adapter)
+    _write_model(model.whisper, bases[0], folder / "encoder")
+    if model.llm is not None and model.projector is not None:
+        _write_model(model.llm, bases[1], folder / "llm")
+        save_file(model.projector.state_dict(), folder / PROJECTOR)
+        config |= {"stack": node.model.stack, "hidden": node.model.hidden, "prompt": node.data.prompt}
+    write_atomically(folder / CONFIG, config)
+
+
+def read_export(folder: Path) -> Trained:
+    """The recogniser that `write_export` wrote. Raises InputError on another schema and where it is too large."""
+    config = read_json(folder / CONFIG)
+    if config.get("schema") != SCHEMA:
+        raise InputError(f"{folder / CONFIG}: schema {config.get('schema')!r}; expected {SCHEMA!r}")
+    bases, objective, device = BaseModels({}), Objective(config["objective"]), best_device()
+    encoder, llm = folder / "encoder", folder / "llm"
+    log_mel, codec = LogMel.from_directory(encoder), asr_codec(encoder, config["language"])
+    dims = encoder_dims(encoder / "config.json")
+    params = dims.encoder_params + dims.asr_decoder_params
+    if objective is Objective.ASR:
+        refuse_too_large("the recogniser", 4 * params, device)
+        return Trained(
+            Recognizer(bases.whisper(encoder), None, None, codec, None).to(device).eval(), objective, log_mel
+        )
+    width = llm_dims(llm / "config.json")
+    refuse_too_large("the recogniser", 4 * (params + width.params), device)
+    projector = Projector(
+        encoder_width=dims.width, stack=config["stack"], hidden=config["hidden"], llm_width=width.width, seed=0
+    )
+    projector.load_state_dict(load_file(folder / PROJECTOR))
+    model = Recognizer(bases.whisper(encoder), projector, bases.llm(llm), codec, llm_codec(llm, config["prompt"]))
+    return Trained(model.to(device).eval(), objective, log_mel)
+
+
+def best_device() -> torch.device:
+    """The accelerator where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _write_model(model: PreTrainedModel, base: Path, folder: Path) -> None:
+    model.save_pretrained(folder)
+    for name in COMPANIONS:
+        if (base / name).is_file():
+            shutil.copyfile(base / name, folder / name)

@@ -1,0 +1,163 @@
+"""Is this machine ready? What is installed, what is reachable, and how fast it multiplies."""
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from scaling.cache import cache_dir
+from scaling.throughput import Throughput, save_throughput
+from sweeps.launchers.local import TRAINER_NEEDS
+
+PROBE_SECONDS = 300.0
+"""Importing torch from a cold network disk takes a minute; longer means that something hangs (assumption)."""
+
+LOW_DISK_GIB = 5.0
+"""A study of the minis writes under 1 GiB; a checkpoint of a 7B LLM trained whole is 28 GiB (assumption between)."""
+
+
+class Health(StrEnum):
+    """`missing` is an optional part that is not there; `broken` one that is there and does not work."""
+
+    OK = "ok"
+    MISSING = "missing"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing looked at, and what was found or what to do about it."""
+
+    name: str
+    health: Health
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """All checks, and this machine's speed where torch could measure it."""
+
+    checks: tuple[Check, ...]
+    throughput: Throughput | None
+
+
+def diagnose(folder: Path) -> Diagnosis:
+    """Look at everything; the disk is that of `folder`. The speed is kept for `plan`."""
+    torch, accelerator, throughput = _torch()
+    if throughput is not None:
+        save_throughput(throughput)
+    checks = (torch, accelerator, _espeak(), _wandb(), _slurm(), _disk("disk", folder), _disk("cache", cache_dir()))
+    return Diagnosis(checks=checks, throughput=throughput)
+
+
+def diagnosis_document(diagnosis: Diagnosis) -> dict[str, Any]:
+    """What `doctor --json` prints."""
+    measured = diagnosis.throughput
+    return {
+        "schema": "asr-scaling/doctor-1",
+        "checks": [{"name": c.name, "health": c.health.value, "detail": c.detail} for c in diagnosis.checks],
+        "throughput": None
+        if measured is None
+        else {
+            "device": measured.device,
+            "threads": measured.threads,
+            "precision": measured.precision,
+            "flops_per_second": measured.flops_per_second,
+        },
+    }
+
+
+def diagnosis_text(document: dict[str, Any]) -> str:
+    """A line for each check."""
+    lines = [f"{check['health']:<8}{check['name']:<13}{check['detail']}" for check in document["checks"]]
+    measured = document["throughput"]
+    if measured is not None:
+        speed = (
+            f"{measured['flops_per_second']:.3g} FLOP/s in {measured['precision']} matrix products on"
+            f" {measured['device']}, {measured['threads']} thread; `plan` estimates hours from it"
+        )
+        lines.append(f"{'':<8}{'throughput':<13}{speed}")
+    return "\n".join(lines)
+
+
+def _torch() -> tuple[Check, Check, Throughput | None]:
+    absent = Check(name="accelerator", health=Health.MISSING, detail="not looked for without torch")
+    missing = [name for name in TRAINER_NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        detail = f"training needs {', '.join(missing)}: pip install 'asr-scaling[train]'"
+        return Check(name="torch", health=Health.MISSING, detail=detail), absent, None
+    try:
+        found = json.loads(_output([sys.executable, "-m", "scaling.asr.probe"], PROBE_SECONDS))
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        return Check(name="torch", health=Health.BROKEN, detail=_cause(error)), absent, None
+    versions = ", ".join(f"{name} {found[name]}" for name in ("torch", "transformers", "peft"))
+    device = (
+        Check(name="accelerator", health=Health.OK, detail=found["device"])
+        if found["accelerator"]
+        else Check(name="accelerator", health=Health.MISSING, detail=f"none that torch sees; CPU {found['device']}")
+    )
+    fields = ("device", "accelerator", "threads", "precision", "flops_per_second")
+    throughput = Throughput(**{field: found[field] for field in fields})
+    return Check(name="torch", health=Health.OK, detail=versions), device, throughput
+
+
+def _espeak() -> Check:
+    if importlib.util.find_spec("espeakng_loader") is None:
+        detail = "synthetic corpora need it: pip install 'asr-scaling[synth]'"
+        return Check(name="espeak", health=Health.MISSING, detail=detail)
+    from scaling.corpora.espeak import Speech, synthesise
+    from scaling.errors import InputError
+
+    try:
+        samples, rate = synthesise(Speech(text="1", voice="cmn", rate_wpm=160, pitch=50, seed=0))
+    except (InputError, OSError) as error:
+        return Check(name="espeak", health=Health.BROKEN, detail=str(error))
+    said = f"said a digit in {len(samples) / rate:.2f} s"
+    detail = f"espeakng-loader {importlib.metadata.version('espeakng-loader')}, {said}"
+    return Check(name="espeak", health=Health.OK, detail=detail)
+
+
+def _wandb() -> Check:
+    if importlib.util.find_spec("wandb") is None:
+        detail = "tracking needs it: pip install 'asr-scaling[track]'"
+        return Check(name="wandb", health=Health.MISSING, detail=detail)
+    mode = os.environ.get("WANDB_MODE", "offline")
+    return Check(name="wandb", health=Health.OK, detail=f"wandb {importlib.metadata.version('wandb')}, mode {mode}")
+
+
+def _slurm() -> Check:
+    if shutil.which("sinfo") is None or shutil.which("sbatch") is None:
+        return Check(name="slurm", health=Health.MISSING, detail="no sbatch here; studies run on this machine")
+    try:
+        nodes = _output(["sinfo", "--noheader", "--format=%P %D %T"], 10.0).strip().replace("\n", "; ")
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check(name="slurm", health=Health.BROKEN, detail=_cause(error))
+    return Check(name="slurm", health=Health.OK, detail=f"partitions: {nodes}")
+
+
+def _disk(name: str, folder: Path) -> Check:
+    """Free space where `folder` is or would be, and whether it can be written to."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free / 2**30
+    if not os.access(there, os.W_OK):
+        return Check(name=name, health=Health.BROKEN, detail=f"{there} cannot be written to")
+    health = Health.OK if free >= LOW_DISK_GIB else Health.BROKEN
+    return Check(name=name, health=health, detail=f"{free:.1f} GiB free at {there}")
+
+
+def _output(command: list[str], seconds: float) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=True).stdout
+
+
+def _cause(error: Exception) -> str:
+    """The last line of what a process said, or the error itself."""
+    said = error.stderr if isinstance(error, subprocess.CalledProcessError) else None
+    lines = str(said or "").strip().splitlines()
+    return lines[-1] if lines else str(error)
