@@ -199,6 +199,8 @@ def curves_of(path: Path) -> Curves:
 
 def store(curves: Curves, file: Path) -> None:
     """Write curves; readers never see half a file."""
+    from scaling.ledger import write_text_atomically
+
     document = {
         "schema": SCHEMA,
         "source_sha256": curves.source_sha256,
@@ -219,9 +221,7 @@ def store(curves: Curves, file: Path) -> None:
             for curve in curves.curves
         ],
     }
-    draft = file.with_suffix(".json.part")
-    draft.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    draft.replace(file)
+    write_text_atomically(file, json.dumps(document, indent=1) + "\n")
 
 
 def digest(file: Path) -> str:
