@@ -11,7 +11,7 @@ DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 1.6e12
 
-.PHONY: venv demo test check bench clean test-slow minis
+.PHONY: venv demo test test-slow test-gpu check bench minis clean
 
 venv: $(READY)
 
@@ -36,8 +36,11 @@ demo: $(READY)  ## the main job in miniature: a real sweep on CPU, from a study 
 test: $(READY)  ## the tests that pass everywhere in minutes
 	$(BIN)/python -m pytest
 
-test-slow: $(READY)  ## the tests that take minutes each
-	$(BIN)/python -m pytest -m slow --override-ini='addopts=--strict-markers --strict-config -q'
+test-slow: $(READY)  ## with the tests that take minutes each
+	$(BIN)/python -m pytest --slow -m slow
+
+test-gpu: $(READY)  ## the tests that need an accelerator
+	$(BIN)/python -m pytest --gpu -m gpu
 
 check: $(READY)  ## format, lint, types and import rules
 	$(BIN)/ruff format --check .

@@ -180,6 +180,7 @@ def residuals(findings: Findings) -> Figure | None:
     ax.set_xscale("log")
     ax.set_xlabel("charged FLOPs")
     ax.xaxis.set_major_formatter(FuncFormatter(_marked))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_ylabel("measured over fitted CER, %")
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.0f}" if value else "0"))
     _legend(figure, findings, forecast=False)

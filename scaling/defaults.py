@@ -10,8 +10,8 @@ by 2, which is the stack that learns best on them (see LOG.md); wider stacks cos
 LLM_LORA = LoraSpec(
     rank=8, alpha=16.0, targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 )
-"""Rank 8 on every linear layer of the LLM, scaled by 2: a rank of the original LoRA, and what the minis were tried with;
-at full scale an assumption."""
+"""Rank 8 on every linear layer of the LLM, scaled by 2: a rank of the original LoRA, and what the minis were tried
+with; at full scale an assumption."""
 
 ENCODER_LORA = LoraSpec(rank=8, alpha=16.0, targets=("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"))
 """The same on every linear layer of the encoder (assumption)."""

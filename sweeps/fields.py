@@ -140,9 +140,6 @@ class StudyFields(_Fields):
     language: StrictStr = "zh"
     """Language token of encoder-decoders that have such tokens."""
 
-    forecast_flops: Positive | None = None
-    """Budget of the run that tests the fit; it never joins the fitted table."""
-
     tracker: Literal["wandb", "none"] = "none"
     """Weights & Biases is an extra that not everybody has."""
 

@@ -1,6 +1,6 @@
 """Orders: `plan.json`, all that workers, `status`, `collect` and the tracker need to know about a study.
 
-    DIR/plan.json = {schema, study, session, ledger, threads, checkpoint_seconds, tracker, forecast_flops,
+    DIR/plan.json = {schema, study, session, ledger, threads, checkpoint_seconds, tracker,
                      nodes: [keys, in working order], work: {key: {flops, start_flops, needs}},
                      sources: {digest: {path, hours}}, runs: [...]}
 
@@ -78,7 +78,6 @@ def write_orders(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> Orde
         "threads": study.threads,
         "checkpoint_seconds": study.checkpoint_seconds,
         "tracker": study.tracker,
-        "forecast_flops": study.forecast_flops,
         "nodes": [*passed, *plan.nodes],
         "work": {
             **{key: _work(node) for key, node in passed.items()},

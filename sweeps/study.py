@@ -46,7 +46,6 @@ class Study:
     seeds: tuple[int, ...]
     speech: Speech
     precision: Precision
-    forecast_flops: int | None
     threads: int
     tracker: str
     checkpoint_seconds: float
@@ -69,7 +68,6 @@ def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
         seeds=_distinct(file, "seeds", fields.seeds),
         speech=find_speech(file),
         precision=fields.precision,
-        forecast_flops=None if fields.forecast_flops is None else round(fields.forecast_flops),
         threads=fields.threads,
         tracker=fields.tracker,
         checkpoint_seconds=fields.checkpoint_seconds,

@@ -1,8 +1,22 @@
-"""Every test session has a cache of its own: nothing is read from, or left in, the user's."""
+"""Every test session has a cache of its own, and leaves out what takes minutes or needs an accelerator, saying so."""
 
 from collections.abc import Iterator
 
 import pytest
+
+NEEDS = {"slow": "--slow", "gpu": "--gpu"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests that take minutes each")
+    parser.addoption("--gpu", action="store_true", help="run the tests that need an accelerator")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        for mark, option in NEEDS.items():
+            if item.get_closest_marker(mark) and not config.getoption(option):
+                item.add_marker(pytest.mark.skip(reason=f"{mark}: run with `make test-{mark}`"))
 
 
 @pytest.fixture(autouse=True, scope="session")

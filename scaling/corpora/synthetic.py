@@ -18,6 +18,7 @@ import shutil
 import tempfile
 import wave
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -260,9 +261,13 @@ def _write_utterance(utterance: Utterance, folder: Path, split: str, index: int)
     }
 
 
-def _pool() -> Any:
-    """Fresh processes, because the synthesiser is global state of a process and no thread may share it."""
-    return multiprocessing.get_context("spawn").Pool(min(BLOCKS_IN_PARALLEL, os.cpu_count() or 1))
+def _pool() -> ProcessPoolExecutor:
+    """Fresh processes, because the synthesiser is global state of a process and no thread may share it.
+
+    A script that writes a corpus needs a `__main__` guard, as for every spawned process; without one it gets an error.
+    """
+    processes = min(BLOCKS_IN_PARALLEL, os.cpu_count() or 1)
+    return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
 
 
 def _digest(text: str) -> int:
