@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 from scaling.asr.checkpoint import load
 from scaling.asr.evaluate import grouped, token_limits, transcribe
 from scaling.asr.features import LogMel, read_audio
-from scaling.asr.memory import refuse_too_large
+from scaling.asr.memory import BYTES, refuse_too_large
 from scaling.asr.model import BaseModels, Batch, Recognizer
 from scaling.asr.node import ADAPTERS, Sources, Workshop
 from scaling.asr.projector import Projector
@@ -102,33 +102,54 @@ def write_export(trained: Trained, node: StageNode, bases: tuple[Path, Path], fo
 
 
 def read_export(folder: Path) -> Trained:
-    """The recogniser that `write_export` wrote. Raises InputError on another schema and where it is too large."""
+    """The recogniser that `write_export` wrote.
+
+    Raises InputError on another schema, on files that are missing or broken, and where it is too large.
+    """
     config = read_json(folder / CONFIG)
     if config.get("schema") != SCHEMA:
         raise InputError(f"{folder / CONFIG}: schema {config.get('schema')!r}; expected {SCHEMA!r}")
-    bases, objective, device = BaseModels({}), Objective(config["objective"]), best_device()
-    encoder, llm = folder / "encoder", folder / "llm"
-    log_mel, codec = LogMel.from_directory(encoder), asr_codec(encoder, config["language"])
-    dims = encoder_dims(encoder / "config.json")
-    params = dims.encoder_params + dims.asr_decoder_params
-    if objective is Objective.ASR:
-        refuse_too_large("the recogniser", 4 * params, device)
-        return Trained(
-            Recognizer(bases.whisper(encoder), None, None, codec, None).to(device).eval(), objective, log_mel
-        )
-    width = llm_dims(llm / "config.json")
-    refuse_too_large("the recogniser", 4 * (params + width.params), device)
-    projector = Projector(
-        encoder_width=dims.width, stack=config["stack"], hidden=config["hidden"], llm_width=width.width, seed=0
-    )
-    projector.load_state_dict(load_file(folder / PROJECTOR))
-    model = Recognizer(bases.whisper(encoder), projector, bases.llm(llm), codec, llm_codec(llm, config["prompt"]))
-    return Trained(model.to(device).eval(), objective, log_mel)
+    try:
+        objective, device = Objective(config["objective"]), best_device()
+        refuse_too_large(f"the recogniser in {folder}", _exported_bytes(folder, objective), device)
+        model = _exported_encoder(folder, config) if objective is Objective.ASR else _exported_pair(folder, config)
+        return Trained(model.to(device).eval(), objective, LogMel.from_directory(folder / "encoder"))
+    except InputError:
+        raise
+    except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"{folder}: not a whole export ({type(error).__name__}: {error})") from error
 
 
 def best_device() -> torch.device:
     """The accelerator where there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _exported_bytes(folder: Path, objective: Objective) -> int:
+    encoder = encoder_dims(folder / "encoder" / "config.json")
+    params = encoder.encoder_params + encoder.asr_decoder_params
+    if objective is Objective.LLM:
+        params += llm_dims(folder / "llm" / "config.json").params
+    return BYTES * params
+
+
+def _exported_encoder(folder: Path, config: dict[str, Any]) -> Recognizer:
+    encoder = folder / "encoder"
+    return Recognizer(BaseModels({}).whisper(encoder), None, None, asr_codec(encoder, config["language"]), None)
+
+
+def _exported_pair(folder: Path, config: dict[str, Any]) -> Recognizer:
+    encoder, llm = folder / "encoder", folder / "llm"
+    projector = Projector(
+        encoder_width=encoder_dims(encoder / "config.json").width,
+        stack=config["stack"],
+        hidden=config["hidden"],
+        llm_width=llm_dims(llm / "config.json").width,
+        seed=0,  # overwritten
+    )
+    projector.load_state_dict(load_file(folder / PROJECTOR))
+    bases, codecs = BaseModels({}), (asr_codec(encoder, config["language"]), llm_codec(llm, config["prompt"]))
+    return Recognizer(bases.whisper(encoder), projector, bases.llm(llm), *codecs)
 
 
 def _write_model(model: PreTrainedModel, base: Path, folder: Path) -> None:

@@ -22,7 +22,6 @@ from scaling.asr.evaluate import evaluate
 from scaling.asr.features import SAMPLING_RATE, read_audio
 from scaling.asr.model import BaseModels, Recognizer
 from scaling.cer import cer, count_edits, normalize
-from scaling.console import log
 from scaling.spec import Objective
 from scaling.text import TextCodec, asr_codec
 
@@ -42,7 +41,7 @@ def main(
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    log("| model | speech | utterances | input | CER | WER | s of computing |\n|---|---|---|---|---|---|---|")
+    typer.echo("| model | speech | utterances | input | CER | WER | s of computing |\n|---|---|---|---|---|---|---|")
     for directory in checkpoint:
         codec = asr_codec(directory, language)
         for path in manifest:
@@ -52,7 +51,7 @@ def main(
                 texts = hear(directory, codec, speech, min(limit, len(speech)))
                 seconds = time.process_time() - began
                 references = [speech.manifest.texts[index] for index in range(len(texts))]
-                log(
+                typer.echo(
                     f"| {directory.name} | {path.parent.name}/{path.stem} | {len(texts)} | {name} |"
                     f" {_cer(references, texts):.4f} | {_wer(references, texts):.4f} | {seconds:.0f} |"
                 )

@@ -1,6 +1,7 @@
 """An exported recogniser is the run's own, in files that others can read."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,15 @@ def test_an_export_of_another_version_is_refused(exported, tmp_path):
     (tmp_path / "recognizer.json").write_text(json.dumps({"schema": "asr-scaling/recognizer-9"}))
     with pytest.raises(InputError, match="schema 'asr-scaling/recognizer-9'; expected 'asr-scaling/recognizer-1'"):
         read_export(tmp_path)
+
+
+def test_an_export_with_a_file_missing_is_refused(exported, tmp_path):
+    for name in ("projector.safetensors", "llm/model.safetensors"):
+        part = tmp_path / name.replace("/", "-")
+        shutil.copytree(exported, part)
+        (part / name).unlink()
+        with pytest.raises(InputError, match="not a whole export"):
+            read_export(part)
 
 
 def test_a_choice_of_runs_makes_no_sense_for_an_export(exported, world):

@@ -146,6 +146,11 @@ def test_a_model_in_the_local_hugging_face_cache_is_found_with_its_weights(no_hu
     assert (tuned.name, tuned.hub_id, tuned.dims) == ("tuned", "someone/tuned", MINI_LLM)
 
 
+def test_a_hub_model_that_is_not_on_this_machine_says_how_to_get_it(no_hub):
+    with pytest.raises(InputError, match=r"`hf download Qwen/Qwen9-1B` gets a hub model"):
+        find_llm("Qwen/Qwen9-1B")
+
+
 def test_the_hop_length_is_the_feature_extractors(no_hub):
     whisper_config(ENCODERS["whisper-tiny"]).save_pretrained(no_hub)
     (no_hub / "preprocessor_config.json").write_text(json.dumps({"hop_length": 320}))
