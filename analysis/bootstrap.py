@@ -4,9 +4,8 @@ Options, not the default: where the true floor is zero, percentile bootstraps of
 90 % in reference simulations, the profile 91 %.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,9 @@ import numpy.typing as npt
 from analysis.fitting import Fit
 from analysis.laws import Array
 from analysis.solve import Problem, minimise
+
+if TYPE_CHECKING:
+    from analysis.intervals import Question
 
 Resampling = Literal["residual", "wild", "cases"]
 
@@ -56,23 +58,17 @@ def refits(fitted: Fit, resampling: Resampling, draws: int = DRAWS, seed: int = 
     return np.vstack(found)
 
 
-def percentile(
-    fitted: Fit,
-    columns: Mapping[str, npt.ArrayLike],
-    level: float,
-    kind: Literal["curve", "new_run"],
-    resampling: Resampling,
-) -> tuple[Array, Array]:
-    """The percentile interval (k,) of the curve, or of the curve plus a drawn residual for one new run."""
+def percentile(fitted: Fit, question: "Question", resampling: Resampling) -> tuple[Array, Array]:
+    """The percentile interval (k,) of the curve, or of the curve plus Gaussian noise for one new run."""
     from analysis.intervals import noise_scale
 
     parameters = refits(fitted, resampling)
-    value, _ = fitted.law.evaluate(fitted.logs(columns), parameters)
+    value, _ = fitted.law.evaluate(fitted.logs(question.columns), parameters)
     linked = fitted.loss.link(value)
-    if kind == "new_run":
-        rng = np.random.default_rng(1)
-        linked = linked + noise_scale(fitted) * rng.standard_normal(linked.shape)
-    low, high = np.quantile(linked, [0.5 - level / 2.0, 0.5 + level / 2.0], axis=0)
+    if question.kind == "new_run":
+        scale = noise_scale(fitted) / np.sqrt(np.asarray(question.run_weight, dtype=float))
+        linked = linked + scale * np.random.default_rng(1).standard_normal(linked.shape)
+    low, high = np.quantile(linked, [0.5 - question.level / 2.0, 0.5 + question.level / 2.0], axis=0)
     return (np.exp(low), np.exp(high)) if fitted.loss.log else (low, high)
 
 

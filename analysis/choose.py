@@ -50,7 +50,7 @@ class Candidate:
         }
 
 
-def default_fit(columns: Mapping[str, Array], errors: Array, runs: Array, loss: str, chance: float) -> Fit:
+def default_fit(columns: Mapping[str, Array], errors: Array, weights: Array, loss: str, chance: float) -> Fit:
     """The law in compute that a study gets when none is named; `errors` of at least two budgets.
 
     Two or three budgets: a power law, for a floor needs a degree of freedom to judge it by. Four and more: a power
@@ -59,11 +59,11 @@ def default_fit(columns: Mapping[str, Array], errors: Array, runs: Array, loss: 
     """
     points = len(set(columns["C"]))
     if points < 4:
-        return fit("power", columns, errors, loss=loss, weights=runs)
-    plain = fit("power_floor", columns, errors, loss=loss, weights=runs)
+        return fit("power", columns, errors, loss=loss, weights=weights)
+    plain = fit("power_floor", columns, errors, loss=loss, weights=weights)
     if errors.max() < NEAR_CHANCE * chance:
         return plain
-    bent = fit("saturating", columns, errors, loss=loss, weights=runs, fixed={"K": chance})
+    bent = fit("saturating", columns, errors, loss=loss, weights=weights, fixed={"K": chance})
     gain = len(errors) * (math.log(_misfit(plain, columns, errors)) - math.log(_misfit(bent, columns, errors)))
     return bent if gain > AIC_MARGIN else plain
 

@@ -61,14 +61,15 @@ def coverage(curve: Curve, flops: float, sets: int = SETS, seed: int = 0) -> Cov
     noise = noise_scale(planted)
     truth, at = float(planted.predict({"C": [flops]})[0]), {"C": [flops]}
     middle = planted.loss.link(planted.predict(planted.columns))
+    weight = np.ones(1) if curve.noise is None else curve.noise.weight(np.array([truth]))
     held: dict[str, list[bool]] = {name: [] for name in INTERVALS}
     width: dict[str, list[float]] = {name: [] for name in INTERVALS}
     for _ in range(sets):
         drawn = middle + noise * rng.standard_normal(planted.n) / np.sqrt(planted.weights)
         y = np.exp(drawn) if planted.loss.log else np.maximum(drawn, 1e-9)
         again = planted.refit(y)
-        new = planted.loss.link(np.array([truth])) + noise * rng.standard_normal(1)
-        run = again.interval(at, kind="new_run")
+        new = planted.loss.link(np.array([truth])) + noise / np.sqrt(weight) * rng.standard_normal(1)
+        run = again.interval(at, kind="new_run", run_weight=weight)
         calibration = calibrate(again)
         asked = {
             "curve_interval": (again.interval(at), truth),

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,13 @@ from analysis.fitting import Fit, fit, with_common_luck
 from analysis.forecast import Calibration, calibrate
 from analysis.laws import Array, law_named
 from analysis.luck import common_luck
+from analysis.noise import Noise, noise_of
 from analysis.notes import Note, Status
 from analysis.remarks import remarks
 from analysis.table import RUNS_FILE, Table, read_table
 from scaling.errors import InputError, nearest
 
-SCHEMA = 2
+SCHEMA = 3
 FITS_FILE = "fits.json"
 DEFAULT_LOSS = "log_ls_screened"
 """Least squares of log errors, the maximum-likelihood fit for noise that is a share of the error, gross outliers set
@@ -53,6 +54,7 @@ class Curve:
     calibration: Calibration | None
     domain: Mapping[str, tuple[float, float]]
     notes: tuple[Note, ...]
+    noise: Noise | None = None
 
     @property
     def identity(self) -> tuple[str, str | None, str | None]:
@@ -216,6 +218,7 @@ def store(curves: Curves, file: Path) -> None:
                 "domain": curve.domain,
                 "calibration": None if curve.calibration is None else curve.calibration.as_dict(),
                 "notes": _dump_notes(curve.notes),
+                "noise": None if curve.noise is None else asdict(curve.noise),
                 "fit": None if curve.fit is None else curve.fit.as_dict(),
             }
             for curve in curves.curves
@@ -257,15 +260,17 @@ def _fit_curve(table: Table, cells: Sequence[Cell], law: str | None, loss: str) 
     columns = {name: np.array([cell.columns[name] for cell in cells]) for name in cells[0].columns}
     points = len(set(zip(*columns.values(), strict=True)))
     errors, runs = np.array([cell.cer for cell in cells]), np.array([float(cell.runs) for cell in cells])
+    noise = noise_of(table, cells)
+    weights = runs if noise is None else runs * noise.weight(errors)
     wanted = len(law_named(law).names) if law else 2
     fitted: Fit | None = None
     if points < wanted:
         message = f"{points} points cannot show how the error falls; the law needs at least {wanted}"
         notes.append(Note("too_few_points", message))
     elif law:
-        fitted = fit(law, columns, errors, loss=loss, weights=runs)
+        fitted = fit(law, columns, errors, loss=loss, weights=weights)
     else:
-        fitted = default_fit(columns, errors, runs, loss, cells[0].chance)
+        fitted = default_fit(columns, errors, weights, loss, cells[0].chance)
         if fitted.law.floor is None:
             message = f"{points} budgets cannot show a floor: a power law without one was fitted; a floor needs 4"
             notes.append(Note("too_few_points", message))
@@ -285,6 +290,7 @@ def _fit_curve(table: Table, cells: Sequence[Cell], law: str | None, loss: str) 
         calibration=None if fitted is None or fitted.dof < 1 else calibrate(fitted),
         domain={name: (float(values.min()), float(values.max())) for name, values in columns.items()},
         notes=tuple(notes),
+        noise=noise,
     )
 
 
@@ -313,6 +319,7 @@ def _load(document: Mapping[str, Any]) -> Curves:
                 domain={name: (ends[0], ends[1]) for name, ends in entry["domain"].items()},
                 calibration=None if entry["calibration"] is None else Calibration.from_dict(entry["calibration"]),
                 notes=_load_notes(entry["notes"]),
+                noise=None if entry["noise"] is None else Noise(**entry["noise"]),
             )
             for entry in document["curves"]
         ),

@@ -17,6 +17,7 @@ from analysis.bootstrap import refits
 from analysis.curves import Curve
 from analysis.fitting import LEVEL, Fit
 from analysis.laws import Array
+from analysis.noise import Noise
 from analysis.student import t_quantile
 from scaling.errors import InputError
 
@@ -75,7 +76,7 @@ def propose(curve: Curve, target_flops: float, spend_flops: float, most_runs: in
     if spend_flops < smallest:
         raise InputError(f"design: {spend_flops:.4g} FLOPs do not pay one run of the smallest budget, {smallest:.4g}")
     budgets = np.geomspace(smallest, min(spend_flops, target_flops), CANDIDATES)
-    information = Information.of(fitted, target_flops, budgets)
+    information = Information.of(fitted, target_flops, budgets, curve.noise)
     counts = best_counts(information, budgets, spend_flops, most_runs)
     even = even_counts(budgets, spend_flops)
     low, high = (float(end[0]) for end in fitted.interval({"C": [target_flops]}))
@@ -102,8 +103,9 @@ class Information:
     runs_DKM: Array
 
     @staticmethod
-    def of(fitted: Fit, target_flops: float, budgets: Array) -> "Information":
+    def of(fitted: Fit, target_flops: float, budgets: Array, noise: Noise | None = None) -> "Information":
         """Information of the fit's points, per run, over refits of a wild bootstrap and the fit itself."""
+        weight = np.ones_like(budgets) if noise is None else noise.weight(fitted.predict({"C": budgets}))
         draws = np.vstack([fitted.parameters[None, :], refits(fitted, "wild", DRAWS)])
         points = _gradients(fitted, draws, fitted.columns["C"]) * np.sqrt(fitted.weights)[None, :, None]
         known = np.einsum("dni,dnj->dij", points, points)
@@ -111,7 +113,7 @@ class Information:
         return Information(
             known_DMM=known + PRIOR * scale * np.eye(known.shape[1]),
             target_DM=_gradients(fitted, draws, np.array([target_flops]))[:, 0, :],
-            runs_DKM=_gradients(fitted, draws, budgets),
+            runs_DKM=_gradients(fitted, draws, budgets) * np.sqrt(weight)[None, :, None],
         )
 
     def log_variance(self, counts_K: Array) -> float:

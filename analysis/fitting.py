@@ -116,14 +116,16 @@ class Fit:
         level: float = LEVEL,
         kind: Literal["curve", "new_run"] = "curve",
         method: str = "profile",
+        run_weight: npt.ArrayLike = 1.0,
     ) -> tuple[Array, Array]:
         """Lower and upper ends (k,) for the curve, or for one new run (which adds the run-to-run noise).
 
+        `run_weight` (k,) is the weight that the new run would have as a point of the fit.
         Without degrees of freedom the ends are 0 and infinity. Methods: see `analysis.intervals`.
         """
         from analysis.intervals import interval
 
-        return interval(self, columns, level=level, kind=kind, method=method)
+        return interval(self, columns, level=level, kind=kind, method=method, run_weight=run_weight)
 
     def refit(
         self,

@@ -80,7 +80,10 @@ def windows(fitted: Fit, level: float = LEVEL) -> list[Window]:
             continue
         part = fitted.refit(keep=below)
         columns = {name: values[above] for name, values in fitted.columns.items()}
-        low, high = (part.loss.link(end) for end in part.interval(columns, level=level, kind="new_run"))
+        low, high = (
+            part.loss.link(end)
+            for end in part.interval(columns, level=level, kind="new_run", run_weight=fitted.weights[above])
+        )
         middle = part.loss.link(part.predict(columns))
         error = part.loss.link(fitted.y[above]) - middle
         share = np.abs(error) / np.maximum(np.where(error > 0.0, high - middle, middle - low), NO_WIDTH)

@@ -10,6 +10,7 @@ E[psi'], the likelihood-ratio test of Schrader and Hettmansperger (1980).
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -25,7 +26,21 @@ if TYPE_CHECKING:
     from analysis.fitting import Fit
 
 Kind = Literal["curve", "new_run"]
-Method = Callable[["Fit", Mapping[str, npt.ArrayLike], float, Kind], tuple[Array, Array]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Where an interval is asked for (`columns`, each (k,)), at which level, for the curve or for one new run, which
+    would have `run_weight` (k,) as a point of the fit.
+    """
+
+    columns: Mapping[str, npt.ArrayLike]
+    level: float
+    kind: Kind
+    run_weight: npt.ArrayLike
+
+
+Method = Callable[["Fit", Question], tuple[Array, Array]]
 
 ROUNDS = 14
 # An end of an interval is found when the signed root of its profile is within this share of the cut.
@@ -42,6 +57,7 @@ def interval(
     level: float,
     kind: Kind,
     method: str = "profile",
+    run_weight: npt.ArrayLike = 1.0,
 ) -> tuple[Array, Array]:
     """Lower and upper ends (k,) of the `level` interval at `columns` for the curve or for one new run."""
     if not 0.0 < level < 1.0:
@@ -50,20 +66,21 @@ def interval(
         raise InputError(f"kind: {kind!r}{nearest(kind, ['curve', 'new_run'])}")
     if method not in METHODS:
         raise InputError(f"method: {method!r}{nearest(method, METHODS)}")
-    return METHODS[method](fit, columns, level, kind)
+    return METHODS[method](fit, Question(columns=columns, level=level, kind=kind, run_weight=run_weight))
 
 
-def profile(fit: "Fit", columns: Mapping[str, npt.ArrayLike], level: float, kind: Kind) -> tuple[Array, Array]:
+def profile(fit: "Fit", question: Question) -> tuple[Array, Array]:
     """The profile interval. For squares and a new run, the new run's own residual joins the objective."""
-    z = fit.logs(columns)
+    z = fit.logs(question.columns)
     points = max(value.shape[1] for value in z.values())
+    run_weight = np.broadcast_to(np.asarray(question.run_weight, dtype=float), (points,))
     if fit.dof < 1:
         return np.zeros(points), np.full(points, np.inf)
-    joint = kind == "new_run" and fit.loss.delta is None
-    ends = _profile_ends(fit, z, points, level, joint)
-    if kind == "new_run" and not joint:
-        centre = fit.loss.link(fit.predict(columns))
-        noise = t_quantile(0.5 + level / 2.0, fit.dof) * noise_scale(fit)
+    joint = question.kind == "new_run" and fit.loss.delta is None
+    ends = _profile_ends(fit, z, question.level, run_weight if joint else None)
+    if question.kind == "new_run" and not joint:
+        centre = fit.loss.link(fit.predict(question.columns))
+        noise = t_quantile(0.5 + question.level / 2.0, fit.dof) * noise_scale(fit) / np.sqrt(run_weight)
         ends = centre + np.sign(ends - centre) * np.hypot(ends - centre, noise)
     low, high = np.exp(ends) if fit.loss.log else ends
     return low, high
@@ -103,11 +120,12 @@ def _sparsity(residual: Array, delta: float) -> float:
     return float(psi_squared / slope)
 
 
-def _profile_ends(fit: "Fit", z: Mapping[str, Array], points: int, level: float, joint: bool) -> Array:
-    """Both ends for every point on the scale of the residuals, (2, k); two lanes a point, root found by false
-    position.
+def _profile_ends(fit: "Fit", z: Mapping[str, Array], level: float, run_weight: Array | None) -> Array:
+    """Both ends for every point on the scale of the residuals, (2, k), of the curve or, with `run_weight` (k,), of new
+    runs; two lanes a point, root found by false position.
     """
-    problem, law = fit.problem, fit.law
+    problem, law, joint = fit.problem, fit.law, run_weight is not None
+    points = max(value.shape[1] for value in z.values())
     lanes = 2 * points
     z_query = {name: np.tile(np.broadcast_to(value, (1, points)), 2).T for name, value in z.items()}
 
@@ -129,12 +147,12 @@ def _profile_ends(fit: "Fit", z: Mapping[str, Array], points: int, level: float,
     room = unit_room * _t_squared(fit, slope, level)
     sign = np.repeat([-1.0, 1.0], points)
     reach = np.sqrt(room) * _unit_error(problem, fit.parameters, slope)
-    if joint:
-        reach = np.hypot(reach, np.sqrt(room))
-    strength = np.full(lanes, 1.0 / (1.0 + (fit.cluster_ratio or 0.0))) if joint else PULL * room / reach**2
-
-    if not joint:
+    if run_weight is None:
+        strength = PULL * room / reach**2
         reach = reach * (1.0 + 1.0 / PULL)
+    else:
+        strength = np.tile(run_weight, 2) / (1.0 + (fit.cluster_ratio or 0.0))
+        reach = np.hypot(reach, np.sqrt(room / strength))
 
     inside, outside = middle.copy(), np.full(lanes, np.nan)
     inside_root, outside_root = np.zeros(lanes), np.full(lanes, np.nan)
@@ -205,27 +223,25 @@ def _unit_error(problem: Problem, parameters: Array, slope: Array) -> Array:
     return error
 
 
-def rollout(fit: "Fit", columns: Mapping[str, npt.ArrayLike], level: float, kind: Kind) -> tuple[Array, Array]:
+def rollout(fit: "Fit", question: Question) -> tuple[Array, Array]:
     """The profile interval widened by the law's own forecasts inside the data. Raises InputError where they are too
     few.
     """
     from analysis.forecast import calibrate
 
-    calibration = calibrate(fit, level)
+    calibration = calibrate(fit, question.level)
     if calibration is None:
         raise InputError(f"method rollout: {fit.n} points of law {fit.law.name} are too few to cut")
-    return fit.widened(columns, profile(fit, columns, level, kind), calibration.factor)
+    return fit.widened(question.columns, profile(fit, question), calibration.factor)
 
 
-def bootstrap(resampling: "Resampling") -> "Method":
+def bootstrap(resampling: "Resampling") -> Method:
     """The percentile interval of a bootstrap, as a method."""
 
-    def method(
-        fit: "Fit", columns: Mapping[str, npt.ArrayLike], level: float, kind: Literal["curve", "new_run"]
-    ) -> tuple[Array, Array]:
+    def method(fit: "Fit", question: Question) -> tuple[Array, Array]:
         from analysis.bootstrap import percentile
 
-        return percentile(fit, columns, level, kind, resampling)
+        return percentile(fit, question, resampling)
 
     return method
 

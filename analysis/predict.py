@@ -92,7 +92,8 @@ def predict_rows(curve: Curve, columns: Mapping[str, Sequence[float]], level: fl
         middle = curve.fit.predict(columns).tolist()
         if curve.fit.dof >= 1:
             curve_ends = _pairs(curve.fit.interval(columns, level=level, kind="curve"))
-            run = curve.fit.interval(columns, level=level, kind="new_run")
+            weight = 1.0 if curve.noise is None else curve.noise.weight(curve.fit.predict(columns))
+            run = curve.fit.interval(columns, level=level, kind="new_run", run_weight=weight)
             run_ends = _pairs(run)
             if curve.calibration is not None:
                 calibrated_ends = _pairs(curve.fit.widened(columns, run, curve.calibration.factor))

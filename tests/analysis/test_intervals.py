@@ -13,6 +13,7 @@ import analysis
 from analysis.bootstrap import refits
 from analysis.curves import fit_curves
 from analysis.forecast import calibrate
+from analysis.predict import predict
 from analysis.student import t_quantile
 from analysis.table import read_table
 from scaling.errors import InputError
@@ -198,3 +199,21 @@ def test_one_trunk_alone_is_remarked_on(tmp_path):
     table = seeded_table(tmp_path, 0, trunks=True)
     (curve,) = fit_curves(table.select([i for i, row in enumerate(table.rows) if row["seed"] == 0])).curves
     assert "one_trunk" in {note.code for note in curve.notes}
+
+
+def test_points_with_few_errors_weigh_less_and_their_runs_scatter_more(tmp_path):
+    rng, flops, chars = np.random.default_rng(0), np.geomspace(1e18, 1e22, 9), 1500
+    rows = []
+    for i, rate in enumerate(0.01 + 0.35 * (flops / 1e18) ** -0.5):
+        for seed in range(4):
+            errors = int(rng.poisson(rate * chars * np.exp(0.03 * rng.standard_normal())))
+            rows.append({"flops": flops[i], "cer": errors / chars, "seed": seed, "errors": errors, "ref_chars": chars})
+    file = tmp_path / "runs.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (curve,) = fit_curves(read_table(file), law="power_floor").curves
+    assert 0.01 <= np.sqrt(curve.noise.run_variance) <= 0.06
+    assert curve.fit.weights[0] > 5 * curve.fit.weights[-1]
+    early, late = predict(curve, 1e18), predict(curve, 1e22)
+    scatter = [np.log(one.interval[1] / one.interval[0]) for one in (early, late)]
+    assert scatter[1] > 2 * scatter[0]
+    assert scatter[1] > 2 * 1.645 * np.sqrt(1 / 15) * 0.7  # some 15 errors are left at the largest budget
