@@ -19,8 +19,10 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share as a percentage; a dash where there is none."""
-    return "-" if value is None or math.isnan(value) else f"{100.0 * value:.1f}%"
+    """A share as a percentage; a dash where there is none, words where there is no bound."""
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{100.0 * value:.1f}%" if math.isfinite(value) else "no bound"
 
 
 def between(ends: tuple[float, float] | None, *, as_percent: bool = False) -> str:

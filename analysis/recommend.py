@@ -14,6 +14,7 @@ from analysis.invert import crossing
 from analysis.money import Cost
 from analysis.notes import Note, Status, as_text
 from analysis.predict import Prediction, predict
+from analysis.remarks import MANY_EPOCHS
 from analysis.table import Table
 from scaling.errors import InputError
 from scaling.hardware import Hardware
@@ -112,15 +113,16 @@ def _recommendation(
     prediction = predict(curve, flops)
     stages = stage_flops(curve, table, flops)
     cost = None if hardware is None else Cost(flops=flops, hardware=hardware)
+    hours = _audio_hours(curve, table, flops, stages)
     return Recommendation(
         flops=flops,
         flops_interval=interval,
         prediction=prediction,
-        audio_hours=_audio_hours(curve, table, flops, stages),
+        audio_hours=hours,
         stage_flops=stages,
         cost=cost,
         status=curve.status,
-        warnings=(*notes, *prediction.warnings, *([] if cost is None else [cost.note])),
+        warnings=(*notes, *prediction.warnings, *_passes(curve, table, hours), *([] if cost is None else [cost.note])),
     )
 
 
@@ -182,6 +184,17 @@ def _audio_hours(curve: Curve, table: Table, flops: float, stages: Mapping[str, 
     else:
         seconds = float(nearest["audio_seconds"]) * flops / float(nearest[FLOPS])
     return float(seconds) / SECONDS_AN_HOUR
+
+
+def _passes(curve: Curve, table: Table, hours: float | None) -> list[Note]:
+    """What the audio that exists has to say: the law was not fitted on as many passes over it."""
+    known = [float(row["train_hours"]) for row in table.rows if _belongs(row, curve) and row.get("train_hours")]
+    if not known or hours is None or hours <= MANY_EPOCHS * max(known):
+        return []
+    message = (
+        f"{hours:.4g} hours are {hours / max(known):.1f} passes over the {max(known):.4g} that exist: get more audio"
+    )
+    return [Note("audio_runs_out", message)]
 
 
 def _belongs(row: Mapping[str, Any], curve: Curve) -> bool:

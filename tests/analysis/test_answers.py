@@ -212,3 +212,12 @@ def test_asking_imports_neither_torch_nor_scipy_nor_pandas(write_study):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr
+
+
+def test_a_budget_that_needs_more_audio_than_exists_says_so(write_study):
+    folder = write_study(change=lambda row: {**row, "train_hours": 10.0})
+    answer = asked("recommend", folder, "--flops", FAR)
+    assert any(line.startswith("audio_runs_out") for line in answer["warnings"])
+    assert not any(
+        line.startswith("audio_runs_out") for line in asked("recommend", folder, "--flops", 1e13)["warnings"]
+    )
