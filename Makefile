@@ -9,7 +9,7 @@ WORKERS ?= 2
 RUN := $(BIN)/asr-scaling
 DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
-FORECAST := 1.6e12
+FORECAST := 1.28e12
 
 .PHONY: venv demo test test-slow test-gpu check bench minis clean
 
