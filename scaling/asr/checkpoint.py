@@ -28,7 +28,8 @@ Weights = dict[str, Tensor]
 class Progress:
     """How far a stage has come. Counts are of this stage alone; `position` and `seen` carry on from stage to stage.
 
-    `flops` is charged, `executed_flops` what ran, padding and all. `seen` marks the utterances trained on (N,).
+    `flops` is charged, `executed_flops` what ran, padding and all. `seen` marks the utterances trained on (N,). `loss`
+    is that of the last step, None before the first: a node that its start has reached already takes none.
     """
 
     flops: int
@@ -38,6 +39,7 @@ class Progress:
     seconds: float
     position: Position
     seen: npt.NDArray[np.bool_]
+    loss: float | None = None
 
     @classmethod
     def beginning(cls, position: Position, seen: npt.NDArray[np.bool_]) -> "Progress":

@@ -161,11 +161,11 @@ def run_node(
         should_stop=should_stop,
         checkpoint_seconds=checkpoint_seconds,
     )
-    end, loss = train(node, model, speech, workshop.geometry(node), start, hooks)
+    end = train(node, model, speech, workshop.geometry(node), start, hooks)
     optimizer = end.optimizer if node.cooldown_from_flops is None else None
     final = Checkpoint(_outlived(carried, node.stage.parts) | end.weights, optimizer, end.progress)
     save(attempt.folder / "final", final)
-    result = _result(node, final.progress, base, loss, speech, attempt)
+    result = _result(node, final.progress, base, speech, attempt)
     return result | (_scores(node, model, workshop, dev, attempt) if node.final else {"dev": None, "test": None})
 
 
@@ -212,7 +212,7 @@ def _final_checkpoint(folder: Path) -> Checkpoint:
 
 
 def _result(
-    node: StageNode, progress: Progress, base: tuple[int, int, float], loss: float, speech: Speech, attempt: Attempt
+    node: StageNode, progress: Progress, base: tuple[int, int, float], speech: Speech, attempt: Attempt
 ) -> dict[str, Any]:
     seen = float(speech.samples[progress.seen].sum()) / 16_000
     return {
@@ -228,7 +228,7 @@ def _result(
             "executed_flops": progress.executed_flops - base[1],
             "seconds": progress.seconds - base[2],
         },
-        "loss": loss,
+        "loss": progress.loss,
         "checkpoint": f"attempts/{attempt.folder.name}/final",
         "utterances": f"attempts/{attempt.folder.name}/utterances.jsonl" if node.final else None,
         "provenance": {

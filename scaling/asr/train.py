@@ -47,8 +47,8 @@ class Hooks:
 
 def train(
     node: StageNode, model: Recognizer, speech: Speech, geometry: Geometry, start: Checkpoint, hooks: Hooks
-) -> tuple[Checkpoint, float]:
-    """Train from `start` until `node.until_flops` are charged, never more than one step past; the state and last loss.
+) -> Checkpoint:
+    """Train from `start` until `node.until_flops` are charged, never more than one step past; the state then.
 
     A start without optimizer state begins the stage with a fresh one. Raises Diverged when the loss is not finite and
     Interrupted when asked to stop.
@@ -66,7 +66,6 @@ def train(
     stream = Stream(speech.samples, node.seed, stage.optimization.batch_audio_seconds)
     rates = [group["lr"] for group in optimizer.param_groups]
     clock = _Clock(hooks)
-    loss = math.nan
 
     def state() -> Checkpoint:
         return Checkpoint(_weights(names), optimizer_tensors(optimizer, names), progress)
@@ -88,14 +87,14 @@ def train(
             raise Diverged(f"loss {loss} at step {progress.steps} after {progress.flops:.3g} FLOPs of {stage.name!r}")
         _advance(progress, indices, speech, int(charged_N[indices].sum()))
         progress.executed_flops += int(executed_batches(geometry, stage, speech.lengths, [indices])[0])
-        progress.position = after
+        progress.position, progress.loss = after, loss
         progress.seconds += clock.lap()
         if clock.time_to_log():
             hooks.on_progress(progress, loss, factor)
         if clock.time_to_save():
             hooks.on_checkpoint(state())
             clock.restart()
-    return state(), loss
+    return state()
 
 
 def rate_factor(node: StageNode, progress: Progress) -> float:

@@ -115,6 +115,15 @@ def test_a_node_stops_within_one_step_of_its_budget(world, tmp_path):
             assert 0 <= stage["flops"] - node.until_flops < largest_step
 
 
+def test_a_branch_whose_trunk_overshot_its_end_takes_no_step_and_keeps_the_trunks_loss(world, tmp_path):
+    study = write_study(world, strategies=["joint"], budgets_flops=[3.3e7], batch_audio_seconds=8.0)
+    (row,) = train_study(study, tmp_path)
+    trunk, branch = (Ledger(tmp_path).result(key) for key in row["nodes"])
+    assert branch["spent"]["flops"] == 0
+    assert branch["flops"] == trunk["flops"]
+    assert branch["loss"] == trunk["loss"] == row["stages"][0]["loss"]
+
+
 def test_only_the_parts_of_a_stage_learn(world, tmp_path):
     (row,) = train_study(write_study(world, strategies=["efin"]), tmp_path)
     ledger = Ledger(tmp_path)
