@@ -42,7 +42,10 @@ class Question:
 
 Method = Callable[["Fit", Question], tuple[Array, Array]]
 
-ROUNDS = 14
+ROUNDS = 10
+# Steps and relative decrease at which a lane of a profile rests: ends are wanted to a share of a percent, not to
+# rounding.
+LANE_STEPS, LANE_TOLERANCE = 60, 1e-8
 # An end of an interval is found when the signed root of its profile is within this share of the cut.
 ROOT_TOLERANCE = 2e-3
 # How firmly lanes are pulled, against the profile's own curvature. Any strength gives exact points of the profile; a
@@ -201,7 +204,7 @@ def _profile_point(
         return quantity(x, live % lanes)
 
     pull = Pull(quantity=doubled, target=np.tile(target, 2), strength=np.tile(strength, 2))
-    reached = minimise(problem, np.vstack([warm, best]), pull, max_steps=100)
+    reached = minimise(problem, np.vstack([warm, best]), pull, max_steps=LANE_STEPS, tolerance=LANE_TOLERANCE)
     value, _ = doubled(reached.parameters, np.arange(2 * lanes))
     penalty = pull.strength * (pull.target - value) ** 2
     total = (reached.cost + penalty).reshape(2, lanes)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 # A crossing is looked for this far from the starting point; beyond it no law here has been tested by anything.
 REACH = 1e6
 FIRST_STRIDE = math.log(1.5)
-# Found to this share of the FLOPs.
-TOLERANCE = 1e-4
+# Found to this share of the FLOPs: a curve exactly, an end of an interval as exactly as ends are known.
+EXACT, ROUGH = 1e-8, 5e-3
 
 
-def crossing(falling: Callable[[float], float], around_flops: float) -> float:
+def crossing(falling: Callable[[float], float], around_flops: float, tolerance: float = EXACT) -> float:
     """The FLOPs at which `falling`, a function of FLOPs, passes from positive to negative.
 
     0 where it is still negative REACH times below `around_flops`, infinity where it is still positive REACH times
@@ -32,23 +32,26 @@ def crossing(falling: Callable[[float], float], around_flops: float) -> float:
             return math.inf if upwards else 0.0
         far_value = falling(math.exp(far))
         if (far_value > 0.0) != upwards:
-            return math.exp(_root(falling, near, near_value, far, far_value))
+            return math.exp(_root(falling, (near, near_value), (far, far_value), tolerance))
         near, near_value, stride = far, far_value, 1.7 * stride
 
 
-def _root(falling: Callable[[float], float], a: float, value_a: float, b: float, value_b: float) -> float:
-    """The root in log FLOPs between a and b, by false position with halved weights (the Illinois rule)."""
+def _root(
+    falling: Callable[[float], float], near: tuple[float, float], far: tuple[float, float], tolerance: float
+) -> float:
+    """The root in log FLOPs between two places and their values, by false position with halved weights (Illinois)."""
+    (a, value_a), (b, value_b) = near, far
     for _ in range(60):
         share = value_a / (value_a - value_b) if math.isfinite(value_a - value_b) else 0.5
         middle = a + share * (b - a)
         value = falling(math.exp(middle))
-        if value == 0.0 or abs(b - a) <= TOLERANCE:
+        if value == 0.0 or abs(b - a) <= tolerance:
             return middle
         if (value > 0.0) == (value_b > 0.0):
             value_a *= 0.5
         else:
             a, value_a = b, value_b
-        if abs(middle - b) <= TOLERANCE * 0.1:
+        if abs(middle - b) <= tolerance * 0.1:
             return middle
         b, value_b = middle, value
     return b

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.fitting import Fit
-from analysis.invert import crossing
+from analysis.invert import ROUGH, crossing
 from analysis.laws import Array
 from analysis.solve import SMALLEST_ERROR
 
@@ -70,8 +70,8 @@ def ranges(ratio: Ratio, smallest_flops: float, largest_flops: float) -> Ranges:
 
 def saved(ratio: Ratio, flops: float, level: float) -> tuple[float, float]:
     """All 1 - C'/C for which "the error of `first` at C' is that of `second` at C" cannot be rejected."""
-    largest = crossing(lambda trial: ratio.ends(trial, flops, level)[1], flops)
-    smallest = crossing(lambda trial: ratio.ends(trial, flops, level)[0], flops)
+    largest = crossing(lambda trial: ratio.ends(trial, flops, level)[1], flops, ROUGH)
+    smallest = crossing(lambda trial: ratio.ends(trial, flops, level)[0], flops, ROUGH)
     return 1.0 - largest / flops, 1.0 - smallest / flops
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.cells import FLOPS
 from analysis.curves import Curve, Curves
 from analysis.fitting import LEVEL
-from analysis.invert import crossing
+from analysis.invert import ROUGH, crossing
 from analysis.money import Cost
 from analysis.notes import Note, Status, as_text
 from analysis.predict import Prediction, predict
@@ -159,7 +159,7 @@ def _flops_interval(curve: Curve, cer: float, flops: float) -> tuple[float, floa
         return 0.0, math.inf
 
     def end(side: int) -> float:
-        return crossing(lambda trial: float(fitted.interval({"C": [trial]})[side][0]) - cer, flops)
+        return crossing(lambda trial: float(fitted.interval({"C": [trial]})[side][0]) - cer, flops, ROUGH)
 
     return end(0), end(1)
 
