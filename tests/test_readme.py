@@ -1,0 +1,59 @@
+"""The README keeps its word: its links lead somewhere, its verbs exist, and every verb is in it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LOG.md", "results/README.md")
+
+
+def asr_scaling(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from scaling.cli import main; main()", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def verbs() -> list[str]:
+    from scaling.cli import app
+
+    return sorted(command.name or command.callback.__name__ for command in app.registered_commands)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_relative_links_lead_to_files_of_the_repository(page):
+    path = ROOT / page
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8")) if "://" not in link]
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_every_verb_is_in_the_readme_and_every_verb_in_it_exists():
+    written = set(re.findall(r"(?:^|`)asr-scaling ([a-z]+)", README, re.MULTILINE))
+    assert written == set(verbs())
+
+
+@pytest.mark.parametrize("verb", verbs())
+def test_every_verb_has_help_and_json(verb):
+    found = asr_scaling(verb, "--help")
+    assert found.returncode == 0
+    assert "--json" in found.stdout
+
+
+def test_the_two_commands_are_targets_of_the_makefile():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_published_study_answers_as_the_readme_says():
+    found = asr_scaling("predict", "results/miniature", "--flops", "1.28e12")
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.splitlines()[0] in README
+
+
+def test_the_studys_forecast_is_the_one_shown():
+    found = asr_scaling("forecast", "results/miniature")
+    assert found.stdout.strip() in README
