@@ -11,7 +11,8 @@ from typing import Any
 
 from analysis.cells import cells_of
 from analysis.curves import Curve, Curves, extrapolation_notes, lowest
-from analysis.fitting import LEVEL, Fit
+from analysis.fitting import Fit
+from analysis.intervals import LEVEL
 from analysis.invert import crossing
 from analysis.notes import Note, Status, as_text
 from analysis.paired import correlation, sampling_error

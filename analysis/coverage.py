@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from analysis.curves import Curve
-from analysis.fitting import LEVEL
 from analysis.forecast import calibrate
-from analysis.intervals import noise_scale
+from analysis.intervals import LEVEL, noise_scale
 from scaling.errors import InputError
 
 SETS = 200

@@ -15,7 +15,8 @@ import numpy as np
 
 from analysis.bootstrap import refits
 from analysis.curves import Curve
-from analysis.fitting import LEVEL, Fit
+from analysis.fitting import Fit
+from analysis.intervals import LEVEL
 from analysis.laws import Array
 from analysis.noise import Noise
 from analysis.student import t_quantile

@@ -8,28 +8,26 @@ gradient vanishes there.
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from analysis.clusters import SharedNoise, shared_ratio
-from analysis.laws import Array, Exponent, Law, law_named
+from analysis.intervals import LEVEL, Kind
+from analysis.intervals import interval as interval_of
+from analysis.laws import Array, Law, law_named
 from analysis.losses import LOSSES, Loss, loss_named
 from analysis.notes import Note, Status
-from analysis.solve import Minima, Problem, linear_coefficients, minimise
+from analysis.posing import problem_of, starts_of
+from analysis.solve import Problem, minimise
 from analysis.student import t_quantile
+from analysis.verdict import verdict_of, weighted
 from scaling.errors import InputError, nearest
 
-LEVEL = 0.9
 SCHEMA = 1
 # Two starts agree when their objectives differ by less than this share.
 AGREEMENT = 1e-6
-# An exponent whose bound lies this many times its symmetric half-width away needs no profile to be called identified.
-CLEARLY_INSIDE = 4.0
-# Amplitudes at the centre of the data lie within e^+-30 of the data: the box only stops runaways.
-AMPLITUDE_BOX = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +80,7 @@ class Fit:
     @property
     def problem(self) -> Problem:
         """What was minimised, as one lane."""
-        problem = _problem(self.law, self.loss, self.columns, self.y, self.weights, self.fixed)
+        problem = problem_of(self.law, self.loss, self.columns, self.y, self.weights, self.fixed)
         return problem if self.cluster_ratio is None else replace(problem, whitener=self.shared_noise.whitener)
 
     @property
@@ -93,8 +91,8 @@ class Fit:
     @property
     def jacobian(self) -> Array:
         """Derivatives (n, m) of weighted residuals at the fit, before whitening."""
-        plain = _problem(self.law, self.loss, self.columns, self.y, self.weights, self.fixed)
-        return _weighted(plain, self.parameters)[1]
+        plain = problem_of(self.law, self.loss, self.columns, self.y, self.weights, self.fixed)
+        return weighted(plain, self.parameters)[1]
 
     @property
     def condition_number(self) -> float:
@@ -114,7 +112,7 @@ class Fit:
         self,
         columns: Mapping[str, npt.ArrayLike],
         level: float = LEVEL,
-        kind: Literal["curve", "new_run"] = "curve",
+        kind: Kind = "curve",
         method: str = "profile",
         run_weight: npt.ArrayLike = 1.0,
     ) -> tuple[Array, Array]:
@@ -123,9 +121,7 @@ class Fit:
         `run_weight` (k,) is the weight that the new run would have as a point of the fit.
         Without degrees of freedom the ends are 0 and infinity. Methods: see `analysis.intervals`.
         """
-        from analysis.intervals import interval
-
-        return interval(self, columns, level=level, kind=kind, method=method, run_weight=run_weight)
+        return interval_of(self, columns, level=level, kind=kind, method=method, run_weight=run_weight)
 
     def refit(
         self,
@@ -249,8 +245,8 @@ def fit(
     keep = np.setdiff1d(np.arange(len(target)), outliers)
     points = {name: values[keep] for name, values in points.items()}
     target, weight = target[keep], weight[keep]
-    problem = _problem(law, loss, points, target, weight, fixed)
-    reached = minimise(problem, _starts(problem, fixed))
+    problem = problem_of(law, loss, points, target, weight, fixed)
+    reached = minimise(problem, starts_of(problem, fixed))
     best = int(np.argmin(np.where(np.isfinite(reached.cost), reached.cost, np.inf)))
     kept_clusters = None if clusters is None else tuple(clusters[i] for i in keep)
     ratio = _cluster_ratio(problem, reached.parameters[best], kept_clusters)
@@ -258,7 +254,7 @@ def fit(
         problem = replace(problem, whitener=SharedNoise.of(kept_clusters or (), ratio).whitener)
         reached = minimise(problem, reached.parameters)
         best = int(np.argmin(reached.cost))
-    status, notes = _verdict(problem, reached, best, points, fixed)
+    status, notes = verdict_of(problem, reached, best, points, fixed)
     notes += [_outlier_note(law, points_of(columns, law, i), float(np.ravel(y)[i])) for i in outliers]
     return Fit(
         law=law,
@@ -310,77 +306,14 @@ def _check_fixed(law: Law, fixed: Mapping[str, float]) -> None:
             raise InputError(f"fixed: {name!r} cannot be fixed in law {law.name}{nearest(name, allowed)}")
 
 
-def _problem(
-    law: Law, loss: Loss, columns: Mapping[str, Array], y: Array, weights: Array, fixed: Mapping[str, float]
-) -> Problem:
-    centre = law.centre(columns)
-    z = {name: np.log(columns[name])[None, :] - centre[name] for name in law.columns}
-    low, high = [], []
-    for term in law.terms:
-        level = float(np.log(y).mean())
-        low.append(level - AMPLITUDE_BOX if term.amplitude else 0.0)
-        high.append(level + AMPLITUDE_BOX if term.amplitude else np.inf)
-    for exponent in law.exponents:
-        ends = _locate(exponent, (exponent.low, exponent.high), z)
-        low.append(ends[0])
-        high.append(ends[1])
-    for j, name in enumerate(law.names):
-        if name in fixed:
-            low[j] = high[j] = law.parameters({**dict.fromkeys(law.names, 1.0), **fixed}, centre)[j]
-    box = (np.array(low)[None, :], np.array(high)[None, :])
-    return Problem(law=law, loss=loss, z=z, y=y[None, :], w=weights[None, :], low=box[0], high=box[1])
-
-
-def _locate(exponent: Exponent, values: tuple[float, ...], z: Mapping[str, Array]) -> Array:
-    if exponent.kind != "location":
-        return np.array(values, dtype=float)
-    smallest, largest = float(z[exponent.column].min()), float(z[exponent.column].max())
-    return smallest + np.array(values) * (largest - smallest)
-
-
-def _starts(problem: Problem, fixed: Mapping[str, float]) -> Array:
-    """The best grid point for each value of the first free exponent, coefficients solved. Shape (starts, m)."""
-    law = problem.law
-    count = len(law.terms)
-    axes = [
-        np.array([problem.low[0, count + j]]) if e.name in fixed else _locate(e, e.starts, problem.z)
-        for j, e in enumerate(law.exponents)
-    ]
-    q = np.array(list(product(*axes)))
-    x = np.hstack([np.zeros((len(q), count)), q])
-    shapes = law.shapes(problem.z, {e.name: q[:, j, None] for j, e in enumerate(law.exponents)})
-    lanes, points = len(q), problem.y.shape[1]
-    phi = np.stack([np.broadcast_to(value, (lanes, points)) for value, _ in shapes], axis=2)
-    weight = problem.w / problem.y**2 if problem.loss.log else problem.w
-    held = {k: problem.low[0, k] for k, term in enumerate(law.terms) if term.name in fixed}
-    coefficients = linear_coefficients(phi, problem.y, weight, held)
-    for k, term in enumerate(law.terms):
-        smallest = 1e-3 * float(problem.y.min())
-        x[:, k] = np.log(np.maximum(coefficients[:, k], smallest)) if term.amplitude else coefficients[:, k]
-    cost = problem.cost(np.clip(x, problem.low, problem.high))
-    first = next((j for j, axis in enumerate(axes) if len(axis) > 1), 0)
-    chosen = []
-    for value in axes[first]:
-        rows = np.flatnonzero(q[:, first] == value)
-        chosen.append(rows[np.argmin(cost[rows])])
-    starts: Array = x[np.array(chosen)]
-    return starts
-
-
 def _cluster_ratio(problem: Problem, parameters: Array, clusters: Sequence[Hashable] | None) -> float | None:
     """The variance that clusters share over each point's own; None where no two points share a cluster, or for a robust
     loss, whose intervals then ignore clusters.
     """
     if clusters is None or len(set(clusters)) == len(clusters) or problem.loss.delta is not None:
         return None
-    residual, jacobian = _weighted(problem, parameters)
+    residual, jacobian = weighted(problem, parameters)
     return shared_ratio(residual, jacobian[:, problem.free(parameters)], clusters)
-
-
-def _weighted(problem: Problem, parameters: Array) -> tuple[Array, Array]:
-    residual, jacobian, weight = problem.linear(parameters[None, :])
-    root = np.sqrt(weight[0])
-    return residual[0] * root, jacobian[0] * root[:, None]
 
 
 def _gross_outliers(
@@ -395,8 +328,8 @@ def _gross_outliers(
     dof = len(y) - free
     if dof < 3:
         return np.array([], dtype=np.intp)
-    problem = _problem(law, LOSSES["log_huber"], columns, y, weights, fixed)
-    reached = minimise(problem, _starts(problem, fixed), max_steps=60)
+    problem = problem_of(law, LOSSES["log_huber"], columns, y, weights, fixed)
+    reached = minimise(problem, starts_of(problem, fixed), max_steps=60)
     value, _ = law.evaluate(problem.z, reached.parameters[[np.argmin(reached.cost)]])
     size = np.abs(np.log(y) - np.log(value[0])) * np.sqrt(weights)
     scale = max(float(np.median(np.sort(size)[free:])) / 0.6745, 1e-9)
@@ -407,73 +340,3 @@ def _gross_outliers(
 def _outlier_note(law: Law, point: Mapping[str, float], y: float) -> Note:
     where = ", ".join(f"{name}={value:.4g}" for name, value in point.items())
     return Note("outlier", f"the point at {where} with {y:.4g} is far off any {law.name} law and was set aside")
-
-
-def _verdict(
-    problem: Problem, reached: Minima, best: int, columns: Mapping[str, Array], fixed: Mapping[str, float]
-) -> tuple[Status, list[Note]]:
-    law, x = problem.law, reached.parameters[best]
-    notes: list[Note] = []
-    status: Status = "ok"
-    if law.floor and law.floor not in fixed and x[law.names.index(law.floor)] <= 1e-9 * problem.y.min():
-        notes.append(Note("floor_at_zero", "the best floor is zero: the data show no floor"))
-        status = "at_bound"
-    for name in law.columns:
-        if np.ptp(problem.z[name]) < 1e-9:
-            notes.append(
-                Note("one_value", f"all points have {name}={columns[name][0]:.4g}: its term is not identified")
-            )
-            status = "not_identified"
-    loose = _unidentified(problem, reached, best, fixed)
-    if loose:
-        notes.append(
-            Note(
-                "exponent_not_identified",
-                f"the 90 % interval of {', '.join(loose)} reaches the edge of what is searched",
-            )
-        )
-        status = "not_identified"
-    if problem.y.shape[1] - len(law.names) + len(fixed) < 1:
-        notes.append(Note("too_few_points", f"{problem.y.shape[1]} points leave no degree of freedom: no interval"))
-        status = "too_few_points"
-    if not reached.converged[best]:
-        notes.append(Note("not_converged", "the search stopped before the gradient vanished"))
-        status = "not_converged"
-    return status, notes
-
-
-def _unidentified(problem: Problem, reached: Minima, best: int, fixed: Mapping[str, float]) -> list[str]:
-    """Exponents whose 90 % profile interval reaches the edge of the box."""
-    from analysis.intervals import cut
-
-    law = problem.law
-    free = [j for j, name in enumerate(law.names) if j >= len(law.terms) and name not in fixed]
-    dof = problem.y.shape[1] - len(law.names) + len(fixed)
-    if not free or dof < 1:
-        return []
-    x, error = reached.parameters[best], _standard_errors(problem, reached.parameters[best], dof)
-    far = CLEARLY_INSIDE * t_quantile(0.5 + LEVEL / 2.0, dof) * error
-    lanes = [(j, end) for j in free for end in (problem.low[0, j], problem.high[0, j]) if abs(end - x[j]) <= far[j]]
-    if not lanes:
-        return []
-    low, high = np.repeat(problem.low, len(lanes), 0), np.repeat(problem.high, len(lanes), 0)
-    for lane, (j, end) in enumerate(lanes):
-        low[lane, j] = high[lane, j] = end
-    held = Problem(law=law, loss=problem.loss, z=problem.z, y=problem.y, w=problem.w, low=low, high=high)
-    edges = minimise(held, np.repeat(x[None, :], len(lanes), 0), max_steps=60)
-    inside = edges.cost <= cut(problem, x, dof, LEVEL)
-    return list(dict.fromkeys(law.names[j] for (j, _), within in zip(lanes, inside, strict=True) if within))
-
-
-def _standard_errors(problem: Problem, parameters: Array, dof: int) -> Array:
-    """Delta-method errors (m,); infinite for parameters on a bound or that the points do not move."""
-    residual, jacobian = _weighted(problem, parameters)
-    free = problem.free(parameters)
-    error = np.full(len(parameters), np.inf)
-    with np.errstate(all="ignore"):
-        try:
-            variance = np.diagonal(np.linalg.inv(jacobian[:, free].T @ jacobian[:, free])) * (residual @ residual) / dof
-        except np.linalg.LinAlgError:
-            return error
-        error[free] = np.where(variance > 0.0, np.sqrt(variance), np.inf)
-    return error

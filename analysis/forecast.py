@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from analysis.fitting import LEVEL, Fit
+from analysis.fitting import Fit
+from analysis.intervals import LEVEL
 from analysis.laws import Array
 from analysis.student import t_quantile
 

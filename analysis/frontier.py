@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from analysis.fitting import LEVEL, fit
+from analysis.fitting import fit
 from analysis.forecast import SAME_LEVEL
+from analysis.intervals import LEVEL
 from analysis.laws import Array
 from analysis.notes import Note, as_text
 from scaling.errors import InputError

@@ -42,6 +42,8 @@ class Question:
 
 Method = Callable[["Fit", Question], tuple[Array, Array]]
 
+LEVEL = 0.9
+"""The level of every interval where none is asked for."""
 ROUNDS = 10
 # Steps and relative decrease at which a lane of a profile rests: ends are wanted to a share of a percent, not to
 # rounding.

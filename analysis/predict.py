@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.curves import Curve, extrapolation_notes
-from analysis.fitting import LEVEL
+from analysis.intervals import LEVEL
 from analysis.notes import Note, Status, as_text
 
 Interval = tuple[float, float] | None

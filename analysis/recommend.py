@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.cells import FLOPS
 from analysis.curves import Curve, Curves
-from analysis.fitting import LEVEL
+from analysis.intervals import LEVEL
 from analysis.invert import ROUGH, crossing
 from analysis.money import Cost
 from analysis.notes import Note, Status, as_text
