@@ -1,7 +1,7 @@
 """Coverage of the default 90 % interval on planted truths, beside a plain profile-F interval on the same draws.
 
-Cells: three truths (well identified, floor barely visible, floor of zero) x points x noise, asked at 10 and 100 times the
-largest budget; gains of a planted pair in both directions; points that share a trunk. `--sets` data sets a cell.
+Cells: three truths (well identified, floor barely visible, floor of zero) x points x noise, asked at 10 and 100 times
+the largest budget; gains of a planted pair in both directions; points that share a trunk. `--sets` data sets a cell.
 """
 
 import argparse
@@ -126,7 +126,7 @@ def reference_interval(flops, y, at):
 
 
 def gains(sets: int, seed: int) -> dict:
-    """A planted pair: error saved at equal FLOPs and FLOPs saved at equal error, at the largest budget and 10x beyond."""
+    """A planted pair: error saved at equal FLOPs, FLOPs saved at equal error, at the largest budget and 10x beyond."""
     pair = (lambda c: 0.04 + 0.32 * (c / 1e18) ** -0.32, lambda c: 0.045 + 0.36 * (c / 1e18) ** -0.30)
     flops, held = np.geomspace(1e18, 1e21, 20), {}
     for at in (1e21, 1e22):
@@ -148,7 +148,7 @@ def gains(sets: int, seed: int) -> dict:
 
 
 def clusters(sets: int, seed: int) -> dict:
-    """Shared luck of 4 %, own 3 %: budgets next to each other on one trunk, and seeds whose trunk serves all budgets."""
+    """Shared luck of 4 %, own 3 %: neighbouring budgets on one trunk, and seeds whose trunk serves all budgets."""
     held = {}
     for name, count, size in (("neighbours", 6, 5), ("neighbours", 10, 3), ("seeds", 3, 8), ("seeds", 5, 6)):
         flops = np.geomspace(1e18, 1e21, count * size)

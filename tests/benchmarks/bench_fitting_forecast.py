@@ -1,4 +1,4 @@
-"""Real tables: the two largest budgets forecast from the smaller ones, by the plain and the rollout-calibrated interval.
+"""Real tables: the two largest budgets forecast from the smaller ones, by the plain and the calibrated interval.
 
 Needs the published isoFLOP tables (environment variable ASR_SCALING_SHARED, or ../shared beside the repository).
 """
@@ -21,7 +21,9 @@ TABLE = SHARED / "data" / "open_athena_isoflops.csv"
 def main() -> None:
     if not TABLE.exists():
         raise SystemExit(f"skipped: {TABLE} is not there")
-    write("fitting_forecast", {"machine": machine(), **{loss: judge(loss) for loss in ("log_ls", "log_huber", "raw_ls")}})
+    write(
+        "fitting_forecast", {"machine": machine(), **{loss: judge(loss) for loss in ("log_ls", "log_huber", "raw_ls")}}
+    )
 
 
 def judge(loss: str) -> dict:

@@ -27,7 +27,12 @@ def main() -> None:
     parser.add_argument("--sets", type=int, default=200)
     options = parser.parse_args()
     start = time.time()
-    report = {"machine": machine(), "sets": options.sets, "pick": picks(options.sets), "design": designs(options.sets // 5)}
+    report = {
+        "machine": machine(),
+        "sets": options.sets,
+        "pick": picks(options.sets),
+        "design": designs(options.sets // 5),
+    }
     write("fitting_lab", {**report, "seconds": time.time() - start})
 
 

@@ -15,7 +15,9 @@ def machine() -> dict[str, Any]:
     import numpy
 
     cpuinfo = Path("/proc/cpuinfo")
-    models = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+    models = [
+        line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+    ]
     return {
         "processor": models[0] if models else platform.processor(),
         "cores": os.cpu_count(),
