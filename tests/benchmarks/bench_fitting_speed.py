@@ -1,8 +1,9 @@
 """The published Chinchilla points (240): objective and time of a fit and a thousand refits, beside public packages.
 
 The packages `chinchilla` 0.2.0 and `simple-scaling-laws` 0.2.0 (Python 3.12 or later) run in an environment of their
-own: pass its interpreter with --others, or they are left out. Needs the published points (ASR_SCALING_SHARED, or ../shared).
-Times are processor seconds of one thread, the best of several fits, so that a busy machine does not decide.
+own: pass its interpreter with --others, or they are left out. Needs the published points (ASR_SCALING_SHARED, or
+../shared). Times are processor seconds of one thread, the best of several fits, so that a busy machine does not
+decide.
 """
 
 import argparse
