@@ -3,11 +3,11 @@
 import sys
 
 import typer
-from analysis.cli import app as analysis_app
-from sweeps.cli import app as sweeps_app
 
+from analysis.cli import app as analysis_app
 from scaling.console import log
 from scaling.errors import InputError
+from sweeps.cli import app as sweeps_app
 
 app = typer.Typer(
     help="How low will my error be for this many FLOPs, and how should I spend them?",
