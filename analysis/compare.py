@@ -156,9 +156,10 @@ def _strategies(
     first, second = lowest(ours, at), lowest(theirs, at)
     together = _correlation(first, second, table)
     pairs = [(a, b) for a in ours for b in theirs if (a.encoder, a.llm) == (b.encoder, b.llm)]
-    by_model = tuple(compare(a, b, flops) for a, b in pairs) if len(ours) > 1 or len(theirs) > 1 else ()
+    by_model = tuple(compare(a, b, flops, correlation=_correlation(a, b, table)) for a, b in pairs)
     overall = compare(first, second, at, correlation=together)
-    return replace(overall, by_model=by_model, depth=_depth(first, second, at, table, together, compared))
+    depth = _depth(first, second, at, table, together, compared)
+    return replace(overall, by_model=by_model if len(ours) > 1 or len(theirs) > 1 else (), depth=depth)
 
 
 def _depth(

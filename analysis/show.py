@@ -89,8 +89,8 @@ def rows_text(predictions: Sequence[Prediction]) -> str:
 
 
 def comparisons_text(comparisons: Sequence[Comparison]) -> str:
-    """One line a strategy, then one a pair of models."""
-    every = [one for comparison in comparisons for one in (comparison, *comparison.by_model)]
+    """One line a strategy with its best models, then one for each other pair that both were run with."""
+    every = [one for comparison in comparisons for one in (comparison, *_other_pairs(comparison))]
     rows = [
         [
             one.curve.label,
@@ -108,6 +108,11 @@ def comparisons_text(comparisons: Sequence[Comparison]) -> str:
     deep = [line for one in comparisons for line in _depth_lines(one)]
     notes = list(dict.fromkeys(line for one in every for line in as_text(one.warnings)))
     return "\n".join([aligned(header, rows), *deep]) + bullets(notes)
+
+
+def _other_pairs(comparison: Comparison) -> list[Comparison]:
+    shown = (comparison.curve.label, comparison.baseline.label)
+    return [one for one in comparison.by_model if (one.curve.label, one.baseline.label) != shown]
 
 
 def frontier_text(found: Frontier) -> str:
