@@ -1,0 +1,61 @@
+"""Ten thousand runs (34,800 nodes): planned from a warm index, then simulated, collected and fitted.
+
+Processor and wall seconds of one process a step; peak memory of planning. Uses the shipped minis and their corpus.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from record import machine, write
+
+FIELDS = [
+    f"budgets_flops={[10**11 * (1 + number) for number in range(25)]}",
+    "models=[{encoder: mini-s, llm: mini-s}]",
+    "strategies=[efin, joint, frozen_encoder, projector_only]",
+    f"seeds={list(range(100))}",
+]
+PLAN = """
+import json, resource, sys, time
+from sweeps.preparation import prepare
+prepare("simulated", [*json.loads(sys.argv[1]), "seeds=[0]"], None)
+began = time.process_time()
+runs = len(prepare("simulated", json.loads(sys.argv[1]), None).plan.runs)
+seconds = time.process_time() - began
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"runs": runs, "processor_seconds": seconds, "peak_megabytes": peak / 1000}))
+"""
+
+
+def main() -> None:
+    """Measure each step in a process of its own and write the record."""
+    planned = subprocess.run([sys.executable, "-c", PLAN, json.dumps(FIELDS)], capture_output=True, check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        out = str(Path(folder) / "out")
+        settings = [part for field in FIELDS for part in ("--set", field)]
+        steps = {
+            "simulate_and_collect": ["run", "simulated", "--simulate", "--out", out, *settings],
+            "fit": ["fit", out],
+            "predict": ["predict", out, "--flops", "1e13"],
+            "recommend": ["recommend", out, "--flops", "1e13"],
+        }
+        report = {name: timed(arguments) for name, arguments in steps.items()}
+    write("plan", {"machine": machine(), "plan": json.loads(planned.stdout), **report})
+
+
+def timed(arguments: list[str]) -> dict[str, float]:
+    """Wall and processor seconds of one command, start and end included."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    command = [sys.executable, "-c", "from scaling.cli import main; main()", *arguments]
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"wall_seconds": time.perf_counter() - began, "processor_seconds": processor}
+
+
+if __name__ == "__main__":
+    main()
