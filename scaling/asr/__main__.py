@@ -61,7 +61,7 @@ def work(ledger: Ledger, plan: dict[str, Any], stop: Stop) -> int:
     import torch
     import transformers
 
-    from scaling.asr.node import Sources, Workshop
+    from scaling.asr.workshop import Sources, Workshop
 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import transformers
 
-from scaling.asr.node import Sources
 from scaling.asr.trained import read_run, write_export
+from scaling.asr.workshop import Sources
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger import Ledger, read_json

@@ -22,8 +22,8 @@ from scaling.asr.evaluate import grouped, token_limits, transcribe
 from scaling.asr.features import LogMel, read_audio
 from scaling.asr.memory import BYTES, refuse_too_large
 from scaling.asr.model import BaseModels, Batch, Recognizer
-from scaling.asr.node import ADAPTERS, Sources, Workshop
 from scaling.asr.projector import Projector
+from scaling.asr.workshop import ADAPTERS, Sources, Workshop
 from scaling.errors import InputError
 from scaling.ledger import Ledger, read_json, write_atomically
 from scaling.models import encoder_dims, llm_dims

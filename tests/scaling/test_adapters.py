@@ -6,7 +6,7 @@ from tiny_world import NeverStop, order, write_study
 
 from scaling.asr.__main__ import work
 from scaling.asr.checkpoint import load
-from scaling.asr.node import Sources, Workshop
+from scaling.asr.workshop import Sources, Workshop
 from scaling.spec import Part, node_from_json
 
 

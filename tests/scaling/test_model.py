@@ -10,9 +10,9 @@ from transformers import AutoModelForCausalLM, WhisperForConditionalGeneration
 from scaling.asr.checkpoint import Checkpoint, Progress, load, save
 from scaling.asr.evaluate import transcribe
 from scaling.asr.model import Batch, Recognizer
-from scaling.asr.node import load_part
 from scaling.asr.projector import Projector
 from scaling.asr.whisper import decode_hidden, encode
+from scaling.asr.workshop import load_part
 from scaling.defaults import LLM_LORA
 from scaling.spec import Objective, Part
 from scaling.stream import Position

@@ -1,0 +1,125 @@
+"""What a worker keeps between nodes: where things lie, base models, speech, and recognisers built from them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scaling.asr.checkpoint import Weights
+from scaling.asr.data import Speech
+from scaling.asr.memory import loaded_bytes, refuse_too_large
+from scaling.asr.model import BaseModels, Recognizer, build
+from scaling.errors import InputError
+from scaling.geometry import Geometry
+from scaling.models import encoder_dims, llm_dims
+from scaling.spec import Objective, Part, StageNode
+from scaling.text import TextCodec, asr_codec, llm_codec
+
+ADAPTERS = {Part.ENCODER_LORA: Part.ENCODER, Part.LLM_LORA: Part.LLM}
+"""The parts that are adapters, and the part whose weights they adapt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the things a node names by digest lie on this machine: digest -> {path, hours}."""
+
+    places: dict[str, dict[str, Any]]
+
+    def directory(self, digest: str) -> Path:
+        """A model's directory. Raises InputError where the plan names none: such a model can be priced, not trained."""
+        if digest not in self.places or not self.places[digest]["path"]:
+            raise InputError(f"model {digest}: no directory with weights; give one in the study or download the model")
+        return Path(self.places[digest]["path"])
+
+    def manifest(self, digest: str) -> tuple[Path, float | None]:
+        """A manifest and the cap on its hours."""
+        return Path(self.places[digest]["path"]), self.places[digest].get("hours")
+
+
+class Workshop:
+    """What a worker keeps between nodes: base models and the speech it has read."""
+
+    def __init__(self, sources: Sources, device: torch.device) -> None:
+        self.sources = sources
+        self.device = device
+        self.bases = BaseModels({})
+        self._speech: dict[tuple[str, str, str, str, str], Speech] = {}
+
+    def directories(self, node: StageNode) -> tuple[Path, Path]:
+        """Directories of the encoder and the LLM."""
+        return self.sources.directory(node.model.encoder), self.sources.directory(node.model.llm)
+
+    def codecs(self, node: StageNode) -> tuple[TextCodec, TextCodec]:
+        """How the encoder-decoder and the LLM read and write text."""
+        encoder, llm = self.directories(node)
+        return asr_codec(encoder, node.data.language), llm_codec(llm, node.data.prompt)
+
+    def geometry(self, node: StageNode) -> Geometry:
+        """The dimensions that FLOPs are counted from."""
+        encoder, llm = self.directories(node)
+        asr, text = self.codecs(node)
+        return Geometry(
+            encoder=encoder_dims(encoder / "config.json"),
+            llm=llm_dims(llm / "config.json"),
+            stack=node.model.stack,
+            hidden=node.model.hidden,
+            encoder_lora=node.model.encoder_lora,
+            llm_lora=node.model.llm_lora,
+            llm_prompt_tokens=len(text.before) + len(text.prefix) - 1,
+            asr_prompt_extra=len(asr.prefix) - 1,
+        )
+
+    def speech(self, node: StageNode, digest: str) -> Speech:
+        """The utterances of one manifest, as this node's models read them."""
+        key = (digest, node.model.encoder, node.model.llm, node.data.prompt, node.data.language)
+        if key not in self._speech:
+            manifest, hours = self.sources.manifest(digest)
+            self._speech[key] = Speech.read(manifest, hours, *self.directories(node), self.codecs(node))
+        return self._speech[key]
+
+    def recognizer(self, node: StageNode, carried: Weights) -> Recognizer:
+        """The model at the beginning of the node's stage: base weights, then all that earlier stages trained."""
+        directories, codecs = self.directories(node), self.codecs(node)
+        loaded = loaded_bytes(self.geometry(node), node.stage.objective)
+        for device in {torch.device("cpu"), self.device}:  # weights are read into memory first
+            refuse_too_large(f"loading {in_words(node)}", loaded, device)
+        model = build(node.model, node.stage.objective, self.bases, *directories, codecs, node.seed)
+        present = {Part(name.partition("/")[0]) for name in carried}
+        if node.stage.objective is Objective.ASR:
+            present -= {Part.PROJECTOR, Part.LLM_LORA, Part.LLM}
+        for part in ADAPTERS:
+            if part in present | node.stage.parts:
+                lora = node.model.llm_lora if part is Part.LLM_LORA else node.model.encoder_lora
+                model.add_adapters(part, lora, node.seed)
+        for part in present:
+            load_part(model, part, carried)
+        for part in ADAPTERS:
+            if part in present - node.stage.parts:
+                model.merge_adapters(part)
+        return model.to(self.device)
+
+
+def load_part(model: Recognizer, part: Part, weights: Weights) -> None:
+    """Put what `weights` hold of `part` into the model. Raises InputError where a tensor has another shape."""
+    for name, parameter in model.part_parameters(part).items():
+        tensor = weights.get(f"{part.value}/{name}")
+        if tensor is None:
+            continue
+        if tensor.shape != parameter.shape:
+            raise InputError(
+                f"checkpoint: {part.value}/{name} has shape {tuple(tensor.shape)}, not {tuple(parameter.shape)}"
+            )
+        with torch.no_grad():
+            parameter.copy_(tensor)
+
+
+def outlived(carried: Weights, trained: frozenset[Part]) -> Weights:
+    """Weights of earlier stages that still count: adapters that were merged into weights trained since are in those."""
+    merged = {adapter for adapter, base in ADAPTERS.items() if base in trained and adapter not in trained}
+    return {name: tensor for name, tensor in carried.items() if Part(name.partition("/")[0]) not in merged}
+
+
+def in_words(node: StageNode) -> str:
+    """A node's models and stage, for messages."""
+    return f"{node.model.encoder_name} + {node.model.llm_name} (stage {node.stage.name!r})"
