@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, Str
 
 from scaling.spec import Objective, Part, Precision
 
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 Count = Annotated[StrictInt, Field(ge=1)]
 Share = Annotated[float, Field(strict=True, gt=0, le=1)]

@@ -124,6 +124,15 @@ def test_a_branch_whose_trunk_overshot_its_end_takes_no_step_and_keeps_the_trunk
     assert branch["loss"] == trunk["loss"] == row["stages"][0]["loss"]
 
 
+def test_unique_audio_is_what_was_heard_at_least_once(world, tmp_path):
+    few, many = train_study(write_study(world, strategies=["joint"], budgets_flops=[5e7, 3e9]), tmp_path)
+    everything = 3600 * many["train_hours"]
+    assert few["audio_seconds"] == few["unique_audio_seconds"] < everything
+    assert many["unique_audio_seconds"] == pytest.approx(everything)
+    assert many["epochs"] == pytest.approx(many["audio_seconds"] / everything)
+    assert many["epochs"] > 1
+
+
 def test_only_the_parts_of_a_stage_learn(world, tmp_path):
     (row,) = train_study(write_study(world, strategies=["efin"]), tmp_path)
     ledger = Ledger(tmp_path)
