@@ -20,6 +20,7 @@ HALF_ERROR = 0.5
 # A model that knows nothing scores about 1 where the table does not say what it scores (`cer_chance`): every character
 # is missing or wrong.
 CHANCE = 1.0
+SECONDS_AN_HOUR = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

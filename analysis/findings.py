@@ -2,19 +2,17 @@
 it.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from analysis.cells import ERROR, Cell, cells_of
+from analysis.cells import Cell, cells_of
 from analysis.compare import Comparison, compare, compare_all
-from analysis.curves import Curve, Curves, curves_of, fit_curves, lowest
+from analysis.curves import Curves, curves_of, fit_curves, lowest
 from analysis.notes import Note
-from analysis.predict import Prediction, predict, predict_rows
-from analysis.recommend import SECONDS_AN_HOUR, Recommendation, recommend_for_flops
-from analysis.table import RUNS_FILE, Row, Table, read_table
+from analysis.predict import Prediction, predict
+from analysis.recommend import Recommendation, recommend_for_flops
+from analysis.table import RUNS_FILE, Table, read_table
+from analysis.traces import Trace, traces_of
 from scaling.errors import InputError
 
 # Standard joint post-training: what labs do today, so what others are measured against.
@@ -23,47 +21,7 @@ USUAL_BASELINE = "joint"
 HORIZON = 10.0
 # Beyond a forecast run the drawing goes on by this factor, so that its mark does not sit on the edge.
 MARGIN = 1.5
-IDENTIFIED = ("ok", "at_bound")
-# Enough for a smooth line over four decades: neighbours are a quarter of a budget apart.
-PATH_POINTS = 41
 FORECAST_FOLDER = "forecast"
-# A doubtful law whose error falls by less than this factor over all budgets draws a line through noise.
-LEAST_FALL = 1.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """A cell with what its seeds scored: `low` to `high`. `unique_hours` and `passes` are None where not recorded.
-
-    `set_aside`: the fit took it for a gross outlier.
-    """
-
-    cell: Cell
-    low: float
-    high: float
-    unique_hours: float | None
-    passes: float | None
-    set_aside: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
-    """One curve as it is drawn: its points, and its law at growing FLOPs as far as the data carry it.
-
-    `path` is empty, or ends at the largest budget, where the data do not identify the law; `reason` says so.
-    `params` counts encoder and LLM, embeddings included; None where the table does not say.
-    """
-
-    curve: Curve
-    points: tuple[Point, ...]
-    path: tuple[Prediction, ...]
-    reason: str | None
-    params: float | None
-
-    @property
-    def models(self) -> str:
-        """The pair of models in words."""
-        return models_text(self.curve.encoder, self.curve.llm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +92,7 @@ def find(folder: Path) -> Findings:
         name=str(next((row["study"] for row in table.rows if row.get("study")), folder.resolve().name)),
         table=table,
         curves=curves,
-        traces=_traces(table, curves, horizon),
+        traces=traces_of(table, curves, horizon),
         largest_flops=largest,
         recommendation=recommend_for_flops(curves, table, largest),
         rivals=_rivals(curves, largest, comparisons),
@@ -143,19 +101,6 @@ def find(folder: Path) -> Findings:
         forecasts=forecasts,
         notes=curves.notes,
     )
-
-
-def models_text(encoder: str | None, llm: str | None) -> str:
-    """A pair of models in words."""
-    return " + ".join(name for name in (encoder, llm) if name) or "all models"
-
-
-def carries(curve: Curve) -> bool:
-    """Whether a curve's law says anything about its own budgets: what it says beyond them is another matter."""
-    if curve.fit is None or curve.status == "not_converged":
-        return False
-    smallest, largest = curve.domain["C"]
-    return curve.status in IDENTIFIED or curve.cer(smallest) >= LEAST_FALL * curve.cer(largest)
 
 
 def _in_compute(curves: Curves, table: Table) -> Curves:
@@ -191,70 +136,3 @@ def _forecasts(folder: Path, curves: Curves) -> tuple[Forecast, ...]:
         Forecast(cell=cell, prediction=predict(by_owner[cell.curve], cell.flops) if cell.curve in by_owner else None)
         for cell in cells
     )
-
-
-def _traces(table: Table, curves: Curves, horizon: float) -> tuple[Trace, ...]:
-    """One trace a curve: strategies in the order of the runs, and the models of each."""
-    cells, _ = cells_of(table)
-    traces = []
-    for curve in curves.curves:
-        own = [cell for cell in cells if cell.curve == (curve.strategy, curve.encoder, curve.llm)]
-        aside = set() if curve.fit is None else set(curve.fit.excluded)
-        trace = Trace(
-            curve=curve,
-            points=tuple(_point(table, cell, i in aside) for i, cell in enumerate(own)),
-            path=_path(curve, horizon),
-            reason=_reason(curve),
-            params=_params(table.rows[own[0].rows[0]]),
-        )
-        traces.append(trace)
-    first: dict[str, int] = {}
-    for trace in traces:
-        row = min(trace.points[0].cell.rows)
-        first[trace.curve.strategy] = min(row, first.get(trace.curve.strategy, row))
-    return tuple(sorted(traces, key=lambda trace: (first[trace.curve.strategy], min(trace.points[0].cell.rows))))
-
-
-def _point(table: Table, cell: Cell, set_aside: bool) -> Point:
-    scores = [table.number(i, ERROR) for i in cell.rows] if cell.runs > 1 else [cell.cer]
-    hours = _mean(table, cell, "unique_audio_seconds")
-    return Point(
-        cell=cell,
-        low=min(scores),
-        high=max(scores),
-        unique_hours=None if hours is None else hours / SECONDS_AN_HOUR,
-        passes=_mean(table, cell, "epochs"),
-        set_aside=set_aside,
-    )
-
-
-def _path(curve: Curve, horizon: float) -> tuple[Prediction, ...]:
-    if not carries(curve):
-        return ()
-    smallest, largest = curve.domain["C"]
-    end = horizon if curve.status in IDENTIFIED else largest
-    flops = np.unique(np.append(np.geomspace(smallest, end, PATH_POINTS), largest))
-    return tuple(predict_rows(curve, {"C": flops.tolist()}))
-
-
-def _reason(curve: Curve) -> str | None:
-    """Why a curve is not drawn, or not beyond its data."""
-    if curve.status in IDENTIFIED:
-        return None
-    why = {
-        "too_few_points": "its budgets are too few to show how the error falls",
-        "not_identified": "many laws fit its runs equally well",
-        "not_converged": "the search for its law stopped early",
-    }[curve.status]
-    drawn = "its law is not drawn beyond them" if carries(curve) else "no law is drawn"
-    return f"{curve.label}: {why}; {drawn}."
-
-
-def _mean(table: Table, cell: Cell, column: str) -> float | None:
-    values = [value for i in cell.rows if not math.isnan(value := table.number(i, column))]
-    return math.fsum(values) / len(values) if values else None
-
-
-def _params(row: Row) -> float | None:
-    parts = [row.get("encoder_params"), row.get("llm_params")]
-    return None if None in parts else math.fsum(float(part) for part in parts if part is not None)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.findings import Point, Trace
+from analysis.traces import Point, Trace
 
 # Hours within this factor are the same audio: a budget ends within a step.
 SAME_HOURS = 1.01

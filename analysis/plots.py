@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.findings import Findings, Forecast, Point, Trace
+from analysis.findings import Findings, Forecast
 from analysis.hours import hours_of_all
 from analysis.palette import INK, PAPER, RULE, look
 from analysis.remarks import MANY_EPOCHS
+from analysis.traces import Point, Trace
 from scaling.errors import InputError
 
 try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.cells import FLOPS
+from analysis.cells import FLOPS, SECONDS_AN_HOUR
 from analysis.curves import Curve, Curves
 from analysis.intervals import LEVEL
 from analysis.invert import ROUGH, crossing
@@ -19,7 +19,6 @@ from analysis.table import Table
 from scaling.errors import InputError
 from scaling.hardware import Hardware
 
-SECONDS_AN_HOUR = 3600.0
 # A stage whose FLOPs differ by less than this between budgets is a fixed amount (it ends within a step of it).
 SAME_FLOPS = 0.02
 

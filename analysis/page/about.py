@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from analysis.findings import Findings, models_text
+from analysis.cells import SECONDS_AN_HOUR
+from analysis.findings import Findings
 from analysis.page.markup import Html, tag
 from analysis.page.words import number
-from analysis.recommend import SECONDS_AN_HOUR
 from analysis.table import Row
+from analysis.traces import models_text
 
 # Beyond this a page is slow to open; the table of runs itself has them all.
 MOST_ROWS = 1000

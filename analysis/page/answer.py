@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from analysis.cells import Cell
 from analysis.compare import Comparison
 from analysis.curves import Curve
-from analysis.findings import Findings, Forecast, carries
+from analysis.findings import Findings, Forecast
 from analysis.page.markup import Html, tag
 from analysis.page.words import between, number, percent, percent_between, status_text, times
 from analysis.table import Row
+from analysis.traces import carries
 
 
 def answer(findings: Findings) -> Html:

@@ -3,8 +3,9 @@
 import math
 from typing import Any
 
-from analysis.findings import Findings, Forecast, Point, Trace
+from analysis.findings import Findings, Forecast
 from analysis.palette import LOOKS, look
+from analysis.traces import Point, Trace
 
 # A share of 1e-4 of an error rate is below what any test set shows.
 DIGITS = 4

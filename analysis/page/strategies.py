@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 from analysis.compare import Comparison
-from analysis.findings import USUAL_BASELINE, Findings, Point, models_text
+from analysis.findings import USUAL_BASELINE, Findings
 from analysis.hours import at_equal_hours, hours_of_all
 from analysis.page.blocks import NUMBER, bullets, figure, table
 from analysis.page.markup import Html, join, tag
 from analysis.page.words import between, number, percent, percent_between, status_text
 from analysis.palette import LOOKS
+from analysis.traces import Point, models_text
 
 
 def comparison(findings: Findings) -> Html:
