@@ -45,6 +45,19 @@ class Precision(StrEnum):
     BF16 = "bf16"
 
 
+class Scoring(StrEnum):
+    """How texts are compared (see `scaling.scoring.score`): part of what an error rate means."""
+
+    PLAIN = "plain"
+    WHISPER_ENGLISH = "whisper-english"
+    WHISPER_BASIC = "whisper-basic"
+    MANDARIN = "mandarin"
+    WENET = "wenet"
+
+
+SILENT = {"silent": True}
+"""Metadata of a field that came after results existed: at its default it is left out of the key, which so stays."""
+
 PARTS_OF = {
     Objective.ASR: frozenset({Part.ENCODER, Part.ENCODER_LORA, Part.ASR_DECODER}),
     Objective.LLM: frozenset({Part.ENCODER, Part.ENCODER_LORA, Part.PROJECTOR, Part.LLM_LORA, Part.LLM}),
@@ -163,6 +176,7 @@ class DataSpec:
     test: tuple[tuple[str, str], ...]
     prompt: str
     language: str
+    scoring: Scoring = field(default=Scoring.PLAIN, metadata=SILENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +207,7 @@ class StageNode:
     old ones leaves both as they are.
 
     `cooldown_from_flops` is None on the trunk (constant rate). On a branch, the rate falls from there to `until_flops`.
-    `evaluate` holds dev and test digests where this node ends a run, else None.
+    `evaluate` holds dev and test digests, and the scoring if it is not plain, where this node ends a run, else None.
     """
 
     parent: str | None
@@ -237,12 +251,13 @@ class StageNode:
 
     def key_on(self, trunk: str) -> str:
         """`key`, where the caller has `self.trunk` already: a plan of thousands of runs hashes each trunk once."""
+        scoring = [] if self.data.scoring is Scoring.PLAIN else [self.data.scoring.value]
         return _hash(
             {
                 "trunk": trunk,
                 "until_flops": self.until_flops,
                 "cooldown_from_flops": self.cooldown_from_flops,
-                "evaluate": [self.data.dev, *map(list, self.data.test)] if self.final else None,
+                "evaluate": [self.data.dev, *map(list, self.data.test), *scoring] if self.final else None,
             }
         )
 
@@ -273,7 +288,13 @@ def node_from_json(value: dict[str, Any]) -> StageNode:
                     "optimization": Optimization(**stage["optimization"]),
                 }
             ),
-            "data": DataSpec(**{**data, "test": tuple((name, content) for name, content in data["test"])}),
+            "data": DataSpec(
+                **{
+                    **data,
+                    "test": tuple((name, content) for name, content in data["test"]),
+                    "scoring": Scoring(data.get("scoring", Scoring.PLAIN)),
+                }
+            ),
             "precision": Precision(value["precision"]),
         }
     )
@@ -290,13 +311,15 @@ def _hash(plain: Any) -> str:
 
 
 def canonical(value: Any, *, labels: bool = False) -> Any:
-    """`value` as plain JSON data: compared dataclass fields (and `labels`), string keys, no lossy fallback.
+    """`value` as plain JSON data: compared dataclass fields, string keys, no lossy fallback.
+
+    With `labels` every field; without, fields that are labels, or silent and at their default, are left out.
 
     Raises TypeError on a type that has no stable form, rather than hashing whatever its `repr` says.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = [field.name for field in dataclasses.fields(value) if labels or field.compare]
-        return {name: canonical(getattr(value, name), labels=labels) for name in fields}
+        fields = [field for field in dataclasses.fields(value) if labels or _speaks(field, value)]
+        return {field.name: canonical(getattr(value, field.name), labels=labels) for field in fields}
     if isinstance(value, StrEnum):
         return value.value
     if value is None or isinstance(value, bool | int | str):
@@ -310,6 +333,11 @@ def canonical(value: Any, *, labels: bool = False) -> Any:
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: canonical(item, labels=labels) for key, item in value.items()}
     raise TypeError(f"a {type(value).__name__} has no canonical form: {value!r}")
+
+
+def _speaks(field: dataclasses.Field[Any], value: Any) -> bool:
+    silent = field.metadata.get("silent") and getattr(value, field.name) == field.default
+    return field.compare and not silent
 
 
 @functools.lru_cache(maxsize=4096, typed=True)

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from specs import DATA, MODEL, OPTIMIZATION, node, run, stage
 
-from scaling.spec import Objective, Part, Strategy, canonical, digest, node_from_json, node_to_json
+from scaling.spec import Objective, Part, Scoring, Strategy, canonical, digest, node_from_json, node_to_json
 
 
 def test_the_key_of_a_run_is_pinned():
     """Change these lines only on purpose, together with RECIPE_VERSION: every stored result depends on them."""
     assert run().key == "7cec677d4b20e25a94e3"
     assert node().key == "e3248d4ca35d14888072"
+    assert node(final=True).key == "408ab56293024b4ba943"
 
 
 def test_labels_enter_no_key():
@@ -65,6 +66,20 @@ def test_test_sets_enter_the_key_only_where_a_run_ends():
     other = replace(DATA, test=(("noisy", "n" * 20),))
     assert node(data=other).key == node().key
     assert node(data=other, final=True).key != node(final=True).key
+
+
+def test_scoring_enters_the_key_where_a_run_ends_and_only_if_it_is_not_plain():
+    assert run(data=replace(DATA, scoring=Scoring.PLAIN)).key == run().key
+    mandarin = replace(DATA, scoring=Scoring.MANDARIN)
+    assert run(data=mandarin).key != run().key
+    assert node(data=mandarin).key == node().key
+    assert node(data=mandarin, final=True).key != node(final=True).key
+
+
+def test_a_node_written_before_scoring_had_a_name_is_plain():
+    written = node_to_json(node(final=True))
+    assert written["data"].pop("scoring") == "plain"
+    assert node_from_json(written) == node(final=True)
 
 
 def test_a_node_survives_json():
