@@ -4,26 +4,23 @@ import ctypes
 import importlib.util
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from scaling.console import log
 from scaling.errors import InputError
-from scaling.ledger import Attempt, read_json
+from sweeps.launchers.blame import Blame, held_by
 from sweeps.orders import Orders
 
 POLL_SECONDS = 0.2
 """How often the workers are looked at: a dead one is noticed well within two seconds."""
-
-DEATHS_PER_NODE = 3
-"""A node whose worker died so many times has failed: more often than by chance, and cheap enough to have tried."""
 
 BACK_OFF_SECONDS = (0.5, 2.0, 8.0, 30.0)
 """Pause before a worker that died is started again, by its deaths in a row: what killed it may pass."""
@@ -81,12 +78,12 @@ class Worker:
 
 @dataclass(slots=True)
 class Crew:
-    """The workers of one invocation. `deaths` counts workers lost at each node."""
+    """The workers of one invocation."""
 
     orders: Orders
     command: Command
     workers: list[Worker]
-    deaths: Counter[str] = field(default_factory=Counter)
+    blame: Blame
     stopping: bool = False
 
     def start(self) -> None:
@@ -121,29 +118,20 @@ class Crew:
             return
         if code == BAD_INPUT:
             self.stop(signal.SIGTERM)
-            raise InputError(f"worker {worker.number}: {_last_line(_log_path(self.orders, worker.number))}")
-        self._blame(pid, code)
+            raise InputError(f"worker {worker.number}: {last_line(_log_path(self.orders, worker.number))}")
+        if (attempt := held_by(self.orders, host=socket.gethostname(), pid=pid)) is not None:
+            self.blame.died(attempt, _reason(code))
         if time.monotonic() - worker.born >= HEALTHY_SECONDS:
             worker.deaths = 0
         pause = BACK_OFF_SECONDS[min(worker.deaths, len(BACK_OFF_SECONDS) - 1)]
         worker.deaths += 1
         if worker.deaths >= DEATHS_IN_A_ROW:
             worker.finished = True
-            last = _last_line(_log_path(self.orders, worker.number))
+            last = last_line(_log_path(self.orders, worker.number))
             log(f"worker {worker.number} died {worker.deaths} times in a row ({_reason(code)}: {last}); given up")
             return
         worker.not_before = time.monotonic() + pause
         log(f"worker {worker.number} died ({_reason(code)}); starting it again in {pause:g} s")
-
-    def _blame(self, pid: int, code: int) -> None:
-        """Count the death at the node it happened at; a node that keeps killing its workers has failed."""
-        attempt = _held_by(self.orders, pid)
-        if attempt is None:
-            return
-        self.deaths[attempt.key] += 1
-        if self.deaths[attempt.key] >= DEATHS_PER_NODE:
-            cause = f"its worker died {self.deaths[attempt.key]} times, last: {_reason(code)}"
-            attempt.fail("error", cause, session=self.orders.session)
 
 
 def run_workers(orders: Orders, command: Command, *, workers: int, watch: Callable[[], None]) -> int | None:
@@ -152,8 +140,8 @@ def run_workers(orders: Orders, command: Command, *, workers: int, watch: Callab
     `watch` is called between looks at the workers. A second signal kills what has not stopped yet.
     Raises InputError where a worker finds a user's mistake.
     """
-    crew = Crew(orders, command, [Worker(number) for number in range(workers)])
-    with _signals() as received:
+    crew = Crew(orders, command, [Worker(number) for number in range(workers)], Blame(orders))
+    with signals() as received:
         try:
             while True:
                 crew.start()
@@ -182,7 +170,7 @@ def _end(crew: Crew, *, patient: bool) -> None:
 
 
 @contextmanager
-def _signals() -> Iterator[list[int]]:
+def signals() -> Iterator[list[int]]:
     """Collect SIGINT and SIGTERM instead of dying of them."""
     received: list[int] = []
 
@@ -228,21 +216,12 @@ def _signal(process: subprocess.Popen[bytes], number: int) -> None:
         os.killpg(process.pid, number)
 
 
-def _held_by(orders: Orders, pid: int) -> Attempt | None:
-    """The unfinished attempt whose lease names the process, if any."""
-    for key in orders.nodes:
-        attempts = [] if orders.ledger.done(key) else orders.ledger.attempts(key)
-        lease = attempts[-1].folder / "lease.json" if attempts else None
-        if lease is not None and lease.exists() and read_json(lease)["pid"] == pid and not attempts[-1].failure():
-            return attempts[-1]
-    return None
-
-
 def _log_path(orders: Orders, number: int) -> Path:
     return orders.folder / "logs" / f"worker-{number}.log"
 
 
-def _last_line(path: Path) -> str:
+def last_line(path: Path) -> str:
+    """What a worker's log ends with, without `error: ` before it."""
     lines = path.read_text("utf-8", errors="replace").split("\n")
     return next((line.removeprefix("error: ") for line in reversed(lines) if line.strip()), "no message")
 
