@@ -5,19 +5,21 @@ same kind is given beside (`test_sampling`).
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analysis.cells import cells_of
+from analysis.cells import FLOPS, cells_of
+from analysis.currencies import Gain, converted, disagreement
 from analysis.curves import Curve, Curves, extrapolation_notes, lowest
 from analysis.fitting import Fit
+from analysis.hours import AtHours, at_equal_hours, hours_of_all
 from analysis.intervals import LEVEL
 from analysis.invert import crossing
 from analysis.notes import Note, Status, as_text
 from analysis.paired import correlation, sampling_error
 from analysis.ratio import Ranges, Ratio, ranges, saved, with_one_floor
 from analysis.table import Table
+from analysis.traces import traces_of
 from scaling.errors import InputError
 
 _GRAVITY: tuple[Status, ...] = ("ok", "at_bound", "not_identified", "too_few_points", "not_converged")
@@ -29,7 +31,10 @@ class Depth:
 
     `simultaneous_interval` of the reduction holds for all strategies compared together (Sidak). `correlation` is that
     of paired runs. `one_floor_reduction` is the reduction where both laws share one floor. `test_sampling` is the
-    standard deviation that another test of the same kind adds to the reduction. None: not known.
+    standard deviation that another test of the same kind adds to the reduction. `currencies` hold the gain by each kind
+    of FLOPs that the runs recorded, charged first. `equal_hours` is what both scored (measured, the strategy first) at
+    the most unique hours of audio that both heard; where all runs heard the same, there is no such view. None or empty:
+    not known.
     """
 
     simultaneous_interval: tuple[float, float] | None
@@ -37,6 +42,8 @@ class Depth:
     ranges: Ranges | None
     one_floor_reduction: float | None
     test_sampling: float | None
+    currencies: tuple[Gain, ...]
+    equal_hours: tuple[AtHours, AtHours] | None
 
     def as_dict(self) -> dict[str, Any]:
         """The keys that `compare --json` adds."""
@@ -48,6 +55,8 @@ class Depth:
             "crossings": [] if self.ranges is None else self.ranges.crossings,
             "cer_reduction_one_floor": self.one_floor_reduction,
             "cer_reduction_test_sampling": self.test_sampling,
+            "currencies": [gain.as_dict() for gain in self.currencies],
+            "equal_unique_hours": None if self.equal_hours is None else _hours_document(self.equal_hours),
         }
 
 
@@ -108,11 +117,11 @@ def compare_all(
     Without `flops`, at the largest budget that both have reached. With the `table` of runs, paired seeds and utterances
     are used.
     """
-    against = curves.of(strategy=baseline)
+    curves.of(strategy=baseline)
     others = [name for name in curves.strategies if name != baseline]
     if not others:
         raise InputError(f"baseline: {baseline!r} is the only strategy; there is nothing to compare it with")
-    return [_strategies(curves.of(strategy=name), against, flops, table, len(others)) for name in others]
+    return [_strategies(curves, name, baseline, flops, table, len(others)) for name in others]
 
 
 def compare(
@@ -150,21 +159,49 @@ def compare(
 
 
 def _strategies(
-    ours: Sequence[Curve], theirs: Sequence[Curve], flops: float | None, table: Table | None, compared: int
+    curves: Curves, strategy: str, baseline: str, flops: float | None, table: Table | None, compared: int
 ) -> Comparison:
+    ours, theirs = curves.of(strategy=strategy), curves.of(strategy=baseline)
     at = flops or min(max(curve.largest_flops for curve in side) for side in (ours, theirs))
     first, second = lowest(ours, at), lowest(theirs, at)
     together = _correlation(first, second, table)
     pairs = [(a, b) for a in ours for b in theirs if (a.encoder, a.llm) == (b.encoder, b.llm)]
     by_model = tuple(compare(a, b, flops, correlation=_correlation(a, b, table)) for a, b in pairs)
     overall = compare(first, second, at, correlation=together)
-    depth = _depth(first, second, at, table, together, compared)
-    return replace(overall, by_model=by_model if len(ours) > 1 or len(theirs) > 1 else (), depth=depth)
+    gains = _gains(curves, overall, table, together)
+    depth = _depth(overall, gains, table, together, compared)
+    return replace(
+        overall,
+        by_model=by_model if len(ours) > 1 or len(theirs) > 1 else (),
+        depth=depth,
+        warnings=(*overall.warnings, *disagreement(gains)),
+    )
+
+
+def _gains(curves: Curves, overall: Comparison, table: Table | None, together: float) -> tuple[Gain, ...]:
+    """The comparison by every kind of FLOPs; empty where the runs recorded only one."""
+    others = [] if table is None else converted(curves, table, overall.curve, overall.baseline, overall.flops)
+    if not others:
+        return ()
+    again = [compare(one.curve, one.baseline, one.flops, correlation=together) for one in others]
+    names = [FLOPS, *(one.currency for one in others)]
+    return tuple(
+        Gain(
+            currency=name,
+            flops=one.flops,
+            cer_reduction=one.cer_reduction,
+            cer_reduction_interval=one.cer_reduction_interval,
+            flops_saved=one.flops_saved,
+            flops_saved_interval=one.flops_saved_interval,
+        )
+        for name, one in zip(names, [overall, *again], strict=True)
+    )
 
 
 def _depth(
-    first: Curve, second: Curve, flops: float, table: Table | None, together: float, compared: int
+    overall: Comparison, gains: tuple[Gain, ...], table: Table | None, together: float, compared: int
 ) -> Depth | None:
+    first, second, flops = overall.curve, overall.baseline, overall.flops
     if first.fit is None or second.fit is None or first.fit.dof < 1 or second.fit.dof < 1:
         return None
     ratio = Ratio(first=first.fit, second=second.fit, correlation=together)
@@ -181,7 +218,29 @@ def _depth(
         ranges=ranges(ratio, smallest, largest),
         one_floor_reduction=one_floor,
         test_sampling=_test_sampling(first, second, flops, table),
+        currencies=gains,
+        equal_hours=None if table is None else _equal_hours(first, second, table),
     )
+
+
+def _equal_hours(first: Curve, second: Curve, table: Table) -> tuple[AtHours, AtHours] | None:
+    sides = traces_of(table, (first, second))
+    found = {one.trace.curve.identity: one for one in at_equal_hours(sides)}
+    if len(found) < 2 or hours_of_all(sides) is not None:
+        return None
+    return found[first.identity], found[second.identity]
+
+
+def _hours_document(sides: tuple[AtHours, AtHours]) -> dict[str, Any]:
+    ours, theirs = sides
+    return {
+        "hours": ours.hours,
+        "cer": ours.cer,
+        "baseline_cer": theirs.cer,
+        "cer_reduction": ours.cer_reduction(theirs),
+        "flops": ours.flops,
+        "baseline_flops": theirs.flops,
+    }
 
 
 def _reduction(ratio: Ratio, flops: float, level: float) -> tuple[float, float]:

@@ -92,7 +92,7 @@ def find(folder: Path) -> Findings:
         name=str(next((row["study"] for row in table.rows if row.get("study")), folder.resolve().name)),
         table=table,
         curves=curves,
-        traces=traces_of(table, curves, horizon),
+        traces=traces_of(table, curves.curves, horizon),
         largest_flops=largest,
         recommendation=recommend_for_flops(curves, table, largest),
         rivals=_rivals(curves, largest, comparisons),

@@ -24,6 +24,10 @@ class AtHours:
     flops: float
     passes: float | None
 
+    def cer_reduction(self, baseline: "AtHours") -> float:
+        """How much less error than `baseline` has there, as a share."""
+        return 1.0 - self.cer / baseline.cer
+
 
 def at_equal_hours(traces: Sequence[Trace]) -> tuple[AtHours, ...]:
     """Every trace at the most unique hours that all have reached, lowest CER first; empty where not recorded."""

@@ -173,6 +173,16 @@ def _depth_lines(one: Comparison) -> list[str]:
             if ends is not None:
                 lines.append(f"  {word} with 95% from {number(ends[0], 3)} to {number(ends[1], 3)} FLOPs")
         lines += [f"  the curves cross at {number(flops, 3)} FLOPs" for flops in depth.ranges.crossings]
+    for gain in depth.currencies[1:]:
+        shown = f"{percent(gain.cer_reduction)} {between(gain.cer_reduction_interval, as_percent=True)}"
+        lines.append(f"  at {number(gain.flops)} {gain.name} FLOPs for both: CER saved {shown}")
+    if depth.equal_hours is not None:
+        ours, theirs = depth.equal_hours
+        spent = f"for {number(ours.flops)} against {number(theirs.flops)} FLOPs"
+        lines.append(
+            f"  at {number(ours.hours, 3)} unique hours of audio for both: CER saved "
+            f"{percent(ours.cer_reduction(theirs))} (measured, {spent})"
+        )
     if depth.test_sampling is not None:
         lines.append(f"  another test of this kind would move it by {percent(depth.test_sampling)} (one sd)")
     return lines

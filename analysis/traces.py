@@ -1,12 +1,13 @@
 """Traces: each curve with its measured points, what its seeds scored and heard, and its law as far as it is drawn."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from analysis.cells import ERROR, SECONDS_AN_HOUR, Cell, cells_of
-from analysis.curves import Curve, Curves
+from analysis.curves import Curve
 from analysis.predict import Prediction, predict_rows
 from analysis.table import Row, Table
 
@@ -52,14 +53,14 @@ class Trace:
         return models_text(self.curve.encoder, self.curve.llm)
 
 
-def traces_of(table: Table, curves: Curves, horizon: float | None = None) -> tuple[Trace, ...]:
+def traces_of(table: Table, curves: Sequence[Curve], horizon: float | None = None) -> tuple[Trace, ...]:
     """One trace a curve: strategies in the order of the runs, and the models of each.
 
     `horizon` is how far laws are drawn, in FLOPs; without it no path is worked out.
     """
     cells, _ = cells_of(table)
     traces = []
-    for curve in curves.curves:
+    for curve in curves:
         own = [cell for cell in cells if cell.curve == (curve.strategy, curve.encoder, curve.llm)]
         aside = set() if curve.fit is None else set(curve.fit.excluded)
         trace = Trace(

@@ -1,8 +1,9 @@
 """How the strategies of a study differ: against a baseline, in where their budgets go, at equal FLOPs and hours."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from analysis.compare import Comparison
+from analysis.currencies import Gain, disagreement
 from analysis.findings import USUAL_BASELINE, Findings
 from analysis.hours import at_equal_hours, hours_of_all
 from analysis.page.blocks import NUMBER, bullets, figure, table
@@ -34,6 +35,7 @@ def comparison(findings: Findings) -> Html:
         ),
         table(header, rows),
         bullets([line for one in findings.comparisons if (line := _judged(one, len(findings.comparisons)))]),
+        _currencies(findings.comparisons),
         tag(
             "p",
             "Positive is better than the baseline. In brackets: 90 % intervals that carry both fits; one that holds "
@@ -125,6 +127,34 @@ def _judged(one: Comparison, compared: int) -> str | None:
         line += f"; the 90 % interval that holds for the {compared} comparisons at once is "
         line += f"{percent_between(one.depth.simultaneous_interval)} less CER"
     return f"{line}."
+
+
+def _currencies(comparisons: Sequence[Comparison]) -> Html | None:
+    """The gains by each kind of FLOPs; None where the runs recorded only one."""
+    counted = [(one, one.depth.currencies) for one in comparisons if one.depth is not None and one.depth.currencies]
+    if not counted:
+        return None
+    named = {gain.currency: gain.name for _, gains in counted for gain in gains}
+    rows = [
+        tag(
+            "tr",
+            tag("td", one.curve.label),
+            *(tag("td", _gain(gains, currency), class_="whole") for currency in named),
+        )
+        for one, gains in counted
+    ]
+    findings = [note.message for one, gains in counted for note in disagreement(gains)]
+    return join(
+        tag("h3", "By what is counted"),
+        tag("p", "Less CER than the baseline at equal FLOPs, by each kind of FLOPs that the runs recorded."),
+        table(("strategy", *(f"{name} FLOPs" for name in named.values())), rows),
+        bullets(findings),
+    )
+
+
+def _gain(gains: Sequence[Gain], currency: str) -> str:
+    shares = [_share(gain.cer_reduction, gain.cer_reduction_interval) for gain in gains if gain.currency == currency]
+    return shares[0] if shares else "not recorded"
 
 
 def _whisker(value: float | None, ends: tuple[float, float] | None, look: str) -> Html | None:
