@@ -57,11 +57,13 @@ def pretrain_encoder(model: WhisperForConditionalGeneration, speech: Speech, pla
     return descend(trained, batches, lambda indices: _loss(model, ctc_head, speech, indices), plan)
 
 
+@torch.no_grad()
 def encoder_cer(model: WhisperForConditionalGeneration, speech: Speech, tokenizer: PreTrainedTokenizerFast) -> float:
     """CER (a fraction) of the model's own decoder, greedily."""
     counts = []
     for indices in _by_length(speech.samples, batch=64):
-        written = transcribe(model, *_padded_mels(speech, indices), (START,), END, max_tokens=DECODED_TOKENS)
+        heard = encode(model.model.encoder, *_padded_mels(speech, indices))
+        written = transcribe(model, *heard, (START,), END, max_tokens=DECODED_TOKENS)
         texts = tokenizer.batch_decode(written)
         counts += [count_edits(speech.texts[index], text) for index, text in zip(indices, texts, strict=True)]
     return cer(counts)

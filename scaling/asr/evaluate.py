@@ -74,9 +74,7 @@ def transcribe(model: Recognizer, batch: Batch, objective: Objective, limits: Se
     """
     if objective is Objective.ASR:
         codec = model.asr_codec
-        ids = variable_whisper.transcribe(
-            model.whisper, batch.mel_BMT, batch.frames_B, codec.prefix, codec.end, max(limits)
-        )
+        ids = variable_whisper.transcribe(model.whisper, *model.encode(batch), codec.prefix, codec.end, max(limits))
         return [codec.decode(row[:limit]) for row, limit in zip(ids, limits, strict=True)]
     assert model.llm is not None
     assert model.llm_codec is not None

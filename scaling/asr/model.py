@@ -33,12 +33,16 @@ milliseconds, a second copy of a 7B model may not fit (assumption)."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """What one step reads. `mel_BMT` is zero beyond `frames_B`; targets are token ids, the end token last."""
+    """What one step reads. `mel_BMT` is zero beyond `frames_B`; targets are token ids, the end token last.
+
+    `heard` holds the encoder's outputs (B, S, E) and their real numbers (B,) where they are known: mels are then empty.
+    """
 
     mel_BMT: Tensor
     frames_B: Tensor
     asr_targets: Sequence[Tensor]
     llm_targets: Sequence[Tensor]
+    heard: tuple[Tensor, Tensor] | None = None
 
     @classmethod
     def padded(
@@ -131,10 +135,24 @@ class Recognizer(nn.Module):
                 parent, _, leaf = name.rpartition(".")
                 setattr(host.get_submodule(parent), leaf, layer.get_base_layer())
 
+    def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The encoder's hidden states (B, S, E), zero at padding, and the real number of each utterance's (B,)."""
+        if batch.heard is not None:
+            return batch.heard
+        return variable_whisper.encode(self.whisper.model.encoder, batch.mel_BMT, batch.frames_B)
+
+    def encoder_digest(self) -> str:
+        """A digest of the encoder's present weights, merged adapters among them."""
+        found = hashlib.sha256()
+        for name, tensor in self._host(Part.ENCODER).state_dict().items():
+            found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
+            found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return found.hexdigest()
+
     def speech_tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """LLM inputs (B, P, D) for the speech and their real lengths (B,)."""
         assert self.projector is not None
-        frames, positions_B = variable_whisper.encode(self.whisper.model.encoder, batch.mel_BMT, batch.frames_B)
+        frames, positions_B = self.encode(batch)
         return self.projector(frames), self.projector.lengths(positions_B)
 
     def prompts(self, batch: Batch) -> list[Tensor]:
@@ -149,10 +167,10 @@ class Recognizer(nn.Module):
         return [torch.cat([before, speech_BPD[row, :length], prefix]) for row, length in enumerate(lengths_B.tolist())]
 
     def _asr_loss(self, batch: Batch) -> tuple[Tensor, int]:
-        device = batch.mel_BMT.device
+        device = batch.frames_B.device
         prefix = torch.tensor(self.asr_codec.prefix, device=device)
         inputs = pad_sequence([torch.cat([prefix, t[:-1]]) for t in batch.asr_targets], batch_first=True)
-        memory, lengths_B = variable_whisper.encode(self.whisper.model.encoder, batch.mel_BMT, batch.frames_B)
+        memory, lengths_B = self.encode(batch)
         hidden = variable_whisper.decode_hidden(self.whisper.model.decoder, inputs, memory, lengths_B)
         starts = [len(prefix) - 1] * len(batch.asr_targets)
         return _target_loss(hidden, starts, batch.asr_targets, self.whisper.proj_out)

@@ -76,22 +76,21 @@ def decode_hidden(
 @torch.no_grad()
 def transcribe(
     whisper: WhisperForConditionalGeneration,
-    mel_BMT: Tensor,
-    frames_B: Tensor,
+    memory_BSD: Tensor,
+    memory_lengths_B: Tensor,
     prefix: tuple[int, ...],
     end: int,
     max_tokens: int,
 ) -> list[list[int]]:
-    """Greedy decoding by the encoder-decoder itself: token ids without prefix and end token, one list an utterance."""
-    memory, lengths_B = encode(whisper.model.encoder, mel_BMT, frames_B)
+    """Greedy decoding of what `encode` gave: token ids without prefix and end token, one list an utterance."""
     cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
-    batch = mel_BMT.shape[0]
+    batch, device = memory_BSD.shape[0], memory_BSD.device
     max_tokens = min(max_tokens, whisper.config.max_target_positions - len(prefix))
-    ids = torch.tensor(prefix, device=mel_BMT.device).expand(batch, -1)
+    ids = torch.tensor(prefix, device=device).expand(batch, -1)
     written: list[list[int]] = [[] for _ in range(batch)]
-    open_B = torch.ones(batch, dtype=torch.bool, device=mel_BMT.device)
+    open_B = torch.ones(batch, dtype=torch.bool, device=device)
     for _ in range(max_tokens):
-        hidden = decode_hidden(whisper.model.decoder, ids, memory, lengths_B, cache)[:, -1]
+        hidden = decode_hidden(whisper.model.decoder, ids, memory_BSD, memory_lengths_B, cache)[:, -1]
         chosen_B = whisper.proj_out(hidden).argmax(-1)
         open_B &= chosen_B != end
         if not open_B.any():

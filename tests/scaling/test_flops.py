@@ -174,7 +174,7 @@ def test_generation_costs_what_the_counter_sees(llm, beams):
 
 
 def test_the_asr_decoders_generation_costs_what_the_counter_sees():
-    from scaling.asr.whisper import transcribe
+    from scaling.asr.whisper import encode, transcribe
 
     shape = geometry(MINI_ENCODER, MINI_LLM)
     batch, new_tokens = lengths([16_000, 9_000], [5, 5], [5, 5]), 7
@@ -183,7 +183,8 @@ def test_the_asr_decoders_generation_costs_what_the_counter_sees():
     counter = FlopCounterMode(display=False)
     prefix = tuple(range(2, 2 + shape.asr_prompt_extra + 1))
     with counter:
-        transcribe(model, torch.zeros(2, 20, int(frames.max())), frames, prefix, -1, new_tokens)
+        heard = encode(model.model.encoder, torch.zeros(2, 20, int(frames.max())), frames)
+        transcribe(model, *heard, prefix, -1, new_tokens)
     assert sum(generation(shape, Objective.ASR, batch, new_tokens).values()) == counter.get_total_flops()
 
 
