@@ -5,7 +5,7 @@ resumed or shared on the way. Results are immutable, so each is read once.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from sweeps.orders import Orders
 
 RUNS = "runs.jsonl"
 UTTERANCES = "utterances"
+
+COUNTS = ("errors", "ref_chars", "word_errors", "ref_words", "n_utterances")
 
 Row = dict[str, Any]
 
@@ -63,14 +65,15 @@ class Collector:
 def finished_row(run: Row, results: dict[str, Row]) -> Row:
     """The row of a finished run from what was known beforehand and the results of its nodes, in order.
 
-    `cer` counts the utterances of all test sets together. `audio_seconds` is heard, `unique_audio_seconds` heard at
-    least once. `flops` is charged to the run alone; shared nodes' work is counted in every run that passes through.
+    `cer` and `wer` count the utterances of all test sets together. `audio_seconds` is heard, `unique_audio_seconds`
+    heard at least once. `flops` is charged to the run alone; shared nodes' work is counted in every run that passes
+    through.
     """
     stages = [_stage(stage, results[stage["node"]]) for stage in run["stages"]]
     end = results[run["nodes"][-1]]
     heard = sum(stage["audio_seconds"] for stage in stages)
     tests = end["test"]
-    errors, ref_chars = (sum(test[field] for test in tests.values()) for field in ("errors", "ref_chars"))
+    counts = {field: sum(test[field] for test in tests.values()) for field in _counted(tests.values())}
     return {
         **run,
         "status": "ok",
@@ -81,11 +84,10 @@ def finished_row(run: Row, results: dict[str, Row]) -> Row:
         "unique_audio_seconds": end["unique_audio_seconds"],
         "epochs": heard / (3600 * run["train_hours"]),
         "seconds": sum(stage["seconds"] for stage in stages),
-        "cer": errors / ref_chars,
+        "cer": counts["errors"] / counts["ref_chars"],
+        **({"wer": counts["word_errors"] / counts["ref_words"]} if "ref_words" in counts else {}),
         "dev_cer": end["dev"]["cer"],
-        "errors": errors,
-        "ref_chars": ref_chars,
-        "n_utterances": sum(test["n_utterances"] for test in tests.values()),
+        **counts,
         "test": tests,
         "spent": _total(result["spent"] for result in results.values()),
         "provenance": end["provenance"],
@@ -101,6 +103,11 @@ def read_rows(folder: Path) -> list[Row]:
     """The rows of a study's table as last written; none where there is no table yet."""
     path = folder / RUNS
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+
+
+def _counted(tests: Collection[Row]) -> list[str]:
+    """What every test set counts: words only in results that have them, as those of the first versions have not."""
+    return [field for field in COUNTS if all(field in test for test in tests)]
 
 
 def _stage(stage: Row, result: Row) -> Row:

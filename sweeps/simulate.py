@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scaling.cer import normalize
 from scaling.ledger import SCHEMA, Ledger, write_once
 from scaling.lengths import SAMPLE_RATE
-from scaling.spec import RunSpec, StageNode
+from scaling.scoring.score import normalised
+from scaling.spec import RunSpec, Scoring, StageNode
 from sweeps.chain import Link
 from sweeps.orders import write_orders
 from sweeps.preparation import Prepared
@@ -100,8 +100,9 @@ class _Simulation:
         self._prepared = prepared
         self._params = {model.spec: _params(model) for model in prepared.study.models}
         self._runs = {run.nodes[-1]: run.spec for run in prepared.plan.runs}
-        self._dev = _size(prepared.study.speech.dev.texts)
-        self._tests = {name: _size(test.texts) for name, test in prepared.study.speech.tests}
+        speech = prepared.study.speech
+        self._dev = _size(speech.dev.texts, speech.spec.scoring)
+        self._tests = {name: _size(test.texts, speech.spec.scoring) for name, test in speech.tests}
 
     def result(self, link: Link) -> dict[str, Any]:
         node = link.node
@@ -154,8 +155,8 @@ def _params(model: StudyModel) -> int:
     return model.encoder.dims.encoder_params + model.llm.dims.params
 
 
-def _size(texts: Any) -> tuple[int, int]:
-    return sum(len(normalize(text)) for text in texts), len(texts)
+def _size(texts: Any, scoring: Scoring) -> tuple[int, int]:
+    return sum(len(normalised(text, scoring)) for text in texts), len(texts)
 
 
 def _scored(cer: float, ref_chars: int, n_utterances: int) -> Mapping[str, Any]:

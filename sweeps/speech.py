@@ -51,6 +51,7 @@ def find_speech(file: StudyFile) -> Speech:
             test=tuple((name, test.digest) for name, test in tests),
             prompt=fields.prompt,
             language=fields.language,
+            scoring=fields.scoring,
         ),
         hours=fields.hours,
         train=train,

@@ -6,7 +6,9 @@ from typing import Any
 
 from scaling.dims import EncoderDims
 from scaling.errors import InputError, nearest
+from scaling.ledger import read_json
 from scaling.models import encoder_dims, find_encoder, find_llm
+from scaling.spec import Scoring
 from sweeps.collect import Row, read_rows
 from sweeps.orders import Orders, read_orders
 
@@ -22,6 +24,7 @@ class TrainedRun:
     row: Row
     node: str
     encoder: EncoderDims
+    scoring: Scoring
 
 
 def find_run(folder: Path, key: str | None, strategy: str | None) -> TrainedRun:
@@ -37,10 +40,16 @@ def find_run(folder: Path, key: str | None, strategy: str | None) -> TrainedRun:
         raise InputError(f"{folder}: run {row['key']} has no weights: it was simulated; expected a trained run")
     if not (orders.ledger.folder(node) / checkpoint / "progress.json").is_file():
         raise InputError(f"{orders.ledger.folder(node) / checkpoint}: the run's checkpoint is gone; train it again")
-    model = orders.ledger.stage(node)["node"]["model"]
-    encoder = _base(orders, "encoder", model)
-    _base(orders, "llm", model)
-    return TrainedRun(orders=orders, row=row, node=node, encoder=encoder_dims(encoder / "config.json"))
+    content = orders.ledger.stage(node)["node"]
+    encoder = _base(orders, "encoder", content["model"])
+    _base(orders, "llm", content["model"])
+    return TrainedRun(
+        orders=orders,
+        row=row,
+        node=node,
+        encoder=encoder_dims(encoder / "config.json"),
+        scoring=Scoring(content["data"].get("scoring", Scoring.PLAIN)),
+    )
 
 
 def exported_encoder(folder: Path) -> EncoderDims:
@@ -51,6 +60,14 @@ def exported_encoder(folder: Path) -> EncoderDims:
             " expected DIR of `asr-scaling run STUDY --out DIR`, or OUT of `asr-scaling export DIR OUT`"
         )
     return encoder_dims(folder / "encoder" / "config.json")
+
+
+def exported_scoring(folder: Path) -> Scoring:
+    """How an exported recogniser was scored. Raises InputError where its configuration says something else."""
+    name = read_json(folder / EXPORTED).get("scoring", Scoring.PLAIN)
+    if name not in list(Scoring):
+        raise InputError(f"{folder / EXPORTED}: scoring {name!r}{nearest(name, Scoring)}")
+    return Scoring(name)
 
 
 def _chosen(folder: Path, rows: list[Row], key: str | None, strategy: str | None) -> Row:

@@ -10,22 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scaling.cer import EditCounts, cer, count_edits
 from scaling.errors import InputError
 from scaling.ledger import write_text_atomically
 from scaling.recordings import Recording, find_recordings
+from scaling.scoring.score import Score, score, total
+from scaling.spec import Scoring
 from sweeps.card import card
 from sweeps.launchers.local import BAD_INPUT, TRAINER_NEEDS
-from sweeps.trained import TrainedRun, exported_encoder, find_run
+from sweeps.trained import TrainedRun, exported_encoder, exported_scoring, find_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """What a recogniser wrote; `counts` are the edits against the text of a manifest, where it has one."""
+    """What a recogniser wrote, and its score against the text of a manifest, where it has one."""
 
     recording: Recording
     text: str
-    counts: EditCounts | None
+    score: Score | None
 
 
 def transcribe(folder: Path, audio: Sequence[Path], key: str | None, strategy: str | None) -> list[Transcript]:
@@ -35,31 +36,31 @@ def transcribe(folder: Path, audio: Sequence[Path], key: str | None, strategy: s
     """
     if (folder / "plan.json").exists():
         run = find_run(folder, key, strategy)
-        encoder, model = run.encoder, _arguments(run)
+        encoder, scoring, model = run.encoder, run.scoring, _arguments(run)
     else:
-        encoder, model = exported_encoder(folder), ["--model", str(folder)]
+        encoder, scoring, model = exported_encoder(folder), exported_scoring(folder), ["--model", str(folder)]
         if key is not None or strategy is not None:
             raise InputError(f"{folder}: an exported recogniser is one run; --run and --strategy choose from a study")
     recordings = find_recordings(audio, encoder.max_audio_seconds)
     lines = [json.dumps({"audio": str(found.audio), "samples": found.samples}) + "\n" for found in recordings]
     written = _run("scaling.asr.transcribe", model, "".join(lines))
     texts = {entry["place"]: entry["text"] for entry in map(json.loads, written.splitlines())}
-    return [_scored(recording, texts[place]) for place, recording in enumerate(recordings)]
+    return [_scored(recording, texts[place], scoring) for place, recording in enumerate(recordings)]
 
 
 def transcripts_document(transcripts: Sequence[Transcript]) -> dict[str, Any]:
     """What `transcribe --json` prints; `cer` is over the recordings whose text is known."""
-    counts = [transcript.counts for transcript in transcripts if transcript.counts is not None]
+    whole = total(transcript.score for transcript in transcripts if transcript.score is not None)
     return {
         "schema": "asr-scaling/transcripts-1",
-        "cer": cer(counts) if sum(count.ref_chars for count in counts) else None,
+        **(whole.summary() if whole.chars.length else {"cer": None, "wer": None}),
         "transcripts": [
             {
                 "id": transcript.recording.id,
                 "audio": str(transcript.recording.audio),
                 "audio_seconds": transcript.recording.samples / 16_000,
                 "text": transcript.text,
-                **({} if transcript.counts is None else _errors(transcript.recording, transcript.counts)),
+                **({} if transcript.score is None else {"ref": transcript.recording.text, **transcript.score.counts()}),
             }
             for transcript in transcripts
         ],
@@ -69,7 +70,8 @@ def transcripts_document(transcripts: Sequence[Transcript]) -> dict[str, Any]:
 def transcripts_text(document: dict[str, Any]) -> str:
     """A line for each recording: its id, a tab, its text."""
     lines = [f"{entry['id']}\t{entry['text'].strip()}" for entry in document["transcripts"]]
-    return "\n".join(lines if document["cer"] is None else [*lines, f"CER {document['cer']:.4f}"])
+    rates = [] if document["cer"] is None else [f"CER {document['cer']:.4f}, WER {document['wer']:.4f}"]
+    return "\n".join([*lines, *rates])
 
 
 def export(folder: Path, out: Path, key: str | None, strategy: str | None) -> TrainedRun:
@@ -107,10 +109,6 @@ def _run(module: str, arguments: Sequence[str], lines: str) -> str:
     return done.stdout
 
 
-def _scored(recording: Recording, text: str) -> Transcript:
-    counts = None if recording.text is None else count_edits(recording.text, text)
-    return Transcript(recording=recording, text=text, counts=counts)
-
-
-def _errors(recording: Recording, counts: EditCounts) -> dict[str, Any]:
-    return {"ref": recording.text, "errors": counts.errors, "ref_chars": counts.ref_chars}
+def _scored(recording: Recording, text: str, scoring: Scoring) -> Transcript:
+    scored = None if recording.text is None else score(recording.text, text, scoring)
+    return Transcript(recording=recording, text=text, score=scored)

@@ -18,7 +18,7 @@ from scaling.asr.descent import Descended, Descent, descend
 from scaling.asr.features import LogMel, read_audio
 from scaling.asr.minis import BLANK, END, START
 from scaling.asr.whisper import decode_hidden, encode, transcribe
-from scaling.cer import cer, count_edits
+from scaling.scoring.score import score, total
 from scaling.stream import Position, Stream
 
 CTC_SHARE = 0.5
@@ -60,13 +60,13 @@ def pretrain_encoder(model: WhisperForConditionalGeneration, speech: Speech, pla
 @torch.no_grad()
 def encoder_cer(model: WhisperForConditionalGeneration, speech: Speech, tokenizer: PreTrainedTokenizerFast) -> float:
     """CER (a fraction) of the model's own decoder, greedily."""
-    counts = []
+    scores = []
     for indices in _by_length(speech.samples, batch=64):
         heard = encode(model.model.encoder, *_padded_mels(speech, indices))
         written = transcribe(model, *heard, (START,), END, max_tokens=DECODED_TOKENS)
         texts = tokenizer.batch_decode(written)
-        counts += [count_edits(speech.texts[index], text) for index, text in zip(indices, texts, strict=True)]
-    return cer(counts)
+        scores += [score(speech.texts[index], text) for index, text in zip(indices, texts, strict=True)]
+    return total(scores).chars.rate
 
 
 def _loss(

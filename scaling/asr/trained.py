@@ -1,6 +1,6 @@
 """A trained recogniser, ready to write what it hears: from a run's checkpoint, or from a folder it was exported to.
 
-FOLDER/recognizer.json        objective, projector shape, prompt and language
+FOLDER/recognizer.json        objective, projector shape, prompt, language and scoring
 FOLDER/encoder, FOLDER/llm    Hugging Face directories with all that was trained, adapters merged
 FOLDER/projector.safetensors  `fc1` and `fc2`; absent, like `llm`, where the encoder-decoder itself writes
 """
@@ -89,7 +89,12 @@ def read_run(ledger: Ledger, sources: dict[str, Any], key: str) -> tuple[Trained
 def write_export(trained: Trained, node: StageNode, bases: tuple[Path, Path], folder: Path) -> None:
     """Write the recogniser into `folder`, an empty one. `bases` are the directories it was trained from."""
     model = trained.model.cpu()
-    config: dict[str, Any] = {"schema": SCHEMA, "objective": trained.objective.value, "language": node.data.language}
+    config: dict[str, Any] = {
+        "schema": SCHEMA,
+        "objective": trained.objective.value,
+        "language": node.data.language,
+        "scoring": node.data.scoring.value,
+    }
     for adapter in ADAPTERS:
         if model.has(adapter):
             model.merge_adapters(adapter)

@@ -1,0 +1,78 @@
+"""Scores: errors in characters and in words, of one utterance or of many together, under a named scoring.
+
+The character error rate (CER) is the product's number everywhere; the word error rate (WER) stands beside it. Words
+are as in `scaling.scoring.words`, and characters those of the words with one space between words of scripts that use
+spaces: so both rates are of the same normalised text.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from scaling.scoring.edits import EditCounts, count_edits
+from scaling.scoring.mandarin import mandarin
+from scaling.scoring.plain import plain
+from scaling.scoring.wenet import wenet
+from scaling.scoring.whisper import whisper_basic, whisper_english
+from scaling.scoring.words import spaced
+from scaling.spec import Scoring
+
+WORDS: dict[Scoring, Callable[[str], list[str]]] = {
+    Scoring.PLAIN: plain,
+    Scoring.WHISPER_ENGLISH: whisper_english,
+    Scoring.WHISPER_BASIC: whisper_basic,
+    Scoring.MANDARIN: mandarin,
+    Scoring.WENET: wenet,
+}
+"""The normalised words of a text, under each scoring."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """Edits in characters and in words."""
+
+    chars: EditCounts = field(default_factory=EditCounts)
+    words: EditCounts = field(default_factory=EditCounts)
+
+    def __add__(self, other: "Score") -> "Score":
+        """The score of both: long utterances weigh more than short ones."""
+        return Score(chars=self.chars + other.chars, words=self.words + other.words)
+
+    def counts(self) -> dict[str, int]:
+        """The edits in numbers, as results and tables name them."""
+        return {
+            "errors": self.chars.errors,
+            "substitutions": self.chars.substitutions,
+            "deletions": self.chars.deletions,
+            "insertions": self.chars.insertions,
+            "ref_chars": self.chars.length,
+            "word_errors": self.words.errors,
+            "word_substitutions": self.words.substitutions,
+            "word_deletions": self.words.deletions,
+            "word_insertions": self.words.insertions,
+            "ref_words": self.words.length,
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The rates, then the counts. Raises ValueError where the references hold no character at all."""
+        return {"cer": self.chars.rate, "wer": self.words.rate, **self.counts()}
+
+
+def score(reference: str, hypothesis: str, scoring: Scoring = Scoring.PLAIN) -> Score:
+    """Edits between two texts after normalisation.
+
+    >>> score("Hello, World!", "hello word").words.rate
+    0.5
+    """
+    ref, hyp = WORDS[scoring](reference), WORDS[scoring](hypothesis)
+    return Score(chars=count_edits(spaced(ref), spaced(hyp)), words=count_edits(ref, hyp))
+
+
+def total(scores: Iterable[Score]) -> Score:
+    """The score of many utterances together."""
+    return sum(scores, Score())
+
+
+def normalised(text: str, scoring: Scoring = Scoring.PLAIN) -> str:
+    """`text` as its characters are compared."""
+    return spaced(WORDS[scoring](text))

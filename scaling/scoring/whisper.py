@@ -1,0 +1,42 @@
+"""Whisper's normalisers (Radford et al., 2022, appendix C), by the `whisper-normalizer` library, without torch.
+
+The English one also spells numbers as digits, joins contractions to full words and writes British words the American
+way; the basic one is for every other language. Both drop what stands in brackets, and hesitations in English.
+"""
+
+import functools
+from typing import Any
+
+from scaling.scoring.words import split
+
+
+def whisper_english(text: str) -> list[str]:
+    """Words of English `text`.
+
+    >>> whisper_english("Mr. Smith won't paint twenty-one [noise] dogs in colour")
+    ['mister', 'smith', 'will', 'not', 'paint', '21', 'dogs', 'in', 'color']
+    """
+    return split(_english()(text))
+
+
+def whisper_basic(text: str) -> list[str]:
+    """Words of `text` in any language.
+
+    >>> whisper_basic("Così è, (bene) se vi pare!")
+    ['così', 'è', 'se', 'vi', 'pare']
+    """
+    return split(_basic()(text))
+
+
+@functools.cache
+def _english() -> Any:
+    from whisper_normalizer.english import EnglishTextNormalizer  # only where it is asked for
+
+    return EnglishTextNormalizer()
+
+
+@functools.cache
+def _basic() -> Any:
+    from whisper_normalizer.basic import BasicTextNormalizer
+
+    return BasicTextNormalizer()
