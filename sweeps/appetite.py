@@ -1,6 +1,7 @@
 """What FLOPs buy: the audio and steps that a stage's FLOPs pay for, from the lengths of the training speech."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -8,7 +9,7 @@ from scaling.errors import InputError
 from scaling.flops import charged, exact_sum
 from scaling.geometry import Geometry
 from scaling.lengths import SAMPLE_RATE, Lengths, index
-from scaling.spec import ModelSpec, Objective, Part, Stage
+from scaling.spec import ModelSpec, Objective, Part, RunSpec, Stage
 from scaling.stream import Position, Stream
 from scaling.text import asr_codec, llm_codec
 from sweeps.study import Study, StudyModel
@@ -33,15 +34,16 @@ class Appetite:
 Appetites = Mapping[tuple[ModelSpec, Stage], Appetite]
 
 
-def appetites(study: Study) -> Appetites:
-    """What every stage of every model of the study consumes; work that is priced alike is counted once."""
+def appetites(study: Study, runs: Sequence[RunSpec]) -> Appetites:
+    """What every stage of these runs of the study consumes; work that is priced alike is counted once."""
     found: dict[tuple[ModelSpec, Stage], Appetite] = {}
     batch_seconds: dict[float, float] = {}
+    stages = _stages(runs)
     for model in study.models:
         lengths = index(study.speech.train, encoder=model.encoder.directory, llm=model.llm.directory)
         geometry = geometry_of(study, model)
         rates: dict[tuple[Objective, frozenset[Part]], float] = {}
-        for stage in {stage for strategy in model.strategies for stage in strategy.stages}:
+        for stage in stages[model.spec]:
             batch, work = stage.optimization.batch_audio_seconds, (stage.objective, stage.parts)
             if batch not in batch_seconds:
                 batch_seconds[batch] = _mean_batch_seconds(lengths, batch)
@@ -53,20 +55,18 @@ def appetites(study: Study) -> Appetites:
     return found
 
 
-def refuse_small_budgets(study: Study, found: Appetites) -> None:
-    """Raise InputError where a stage of the smallest runs would get less than one average step."""
-    smallest = study.budgets_flops[0]
-    for model in study.models:
-        for strategy in model.strategies:
-            for stage in strategy.stages:
-                step = found[model.spec, stage].flops_per_step
-                if stage.budget(smallest) < step:
-                    remedy = f"a budget of at least {step / stage.share:.3g}" if stage.share else "more for the stage"
-                    raise InputError(
-                        f"study {study.name!r}: budgets_flops: {smallest:.4g} leaves {stage.budget(smallest):.3g} FLOPs"
-                        f" to stage {stage.name!r} of {strategy.name} on {model.spec.encoder_name} +"
-                        f" {model.spec.llm_name}, and one step takes {step:.3g}; expected {remedy}"
-                    )
+def refuse_small_budgets(runs: Sequence[RunSpec], found: Appetites) -> None:
+    """Raise InputError where a stage of a run would get less than one average step."""
+    for run in _distinct(runs):
+        for stage in run.strategy.stages:
+            step, flops = found[run.model, stage].flops_per_step, stage.budget(run.budget_flops)
+            if flops < step:
+                remedy = f"a budget of at least {step / stage.share:.3g}" if stage.share else "more for the stage"
+                raise InputError(
+                    f"budgets_flops: {run.budget_flops:.4g} leaves {flops:.3g} FLOPs to stage {stage.name!r} of"
+                    f" {run.strategy.name} on {run.model.encoder_name} + {run.model.llm_name}, and one step takes"
+                    f" {step:.3g}; expected {remedy}"
+                )
 
 
 def refuse_too_long(study: Study) -> None:
@@ -103,6 +103,18 @@ def geometry_of(study: Study, model: StudyModel) -> Geometry:
         llm_prompt_tokens=len(llm.before) + len(llm.prefix) - 1 if llm else 0,
         asr_prompt_extra=len(asr.prefix) - 1 if asr else 0,
     )
+
+
+def _stages(runs: Sequence[RunSpec]) -> Mapping[ModelSpec, set[Stage]]:
+    found: dict[ModelSpec, set[Stage]] = defaultdict(set)
+    for run in _distinct(runs):
+        found[run.model] |= set(run.strategy.stages)
+    return found
+
+
+def _distinct(runs: Sequence[RunSpec]) -> Iterable[RunSpec]:
+    """One run of each model, strategy and budget, found by the values that an enumeration shares between its seeds."""
+    return {(id(run.model), id(run.strategy), run.budget_flops): run for run in runs}.values()
 
 
 def _flops_per_audio_second(geometry: Geometry, stage: Stage, lengths: Lengths) -> float:

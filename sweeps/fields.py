@@ -26,6 +26,16 @@ class LoraFields(_Fields):
     targets: tuple[StrictStr, ...] | None = Field(default=None, min_length=1)
 
 
+class TunedFields(_Fields):
+    """What `asr-scaling tune` found for a strategy on a model; see `sweeps.tuned.Tuned`."""
+
+    rates: dict[StrictStr, dict[Part, Rate]]
+    at_flops: Positive
+    drift: dict[Part, Annotated[float, Field(strict=True, allow_inf_nan=False)]] = {}
+    tuning_flops: Positive
+    at_edge: tuple[StrictStr, ...] = ()
+
+
 class ModelFields(_Fields):
     """An encoder and an LLM: shipped rows, hub names, or Hugging Face directories."""
 
@@ -37,6 +47,8 @@ class ModelFields(_Fields):
     hidden: Count | None = None
     llm_lora: LoraFields = LoraFields()
     encoder_lora: LoraFields = LoraFields()
+    tuned: dict[StrictStr, TunedFields] = {}
+    """By strategy: rates that replace those of the rule and of `rates`, and are not multiplied by `lr_scale`."""
 
 
 def _mapping_or_not(value: Any) -> str:

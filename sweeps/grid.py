@@ -11,10 +11,11 @@ def enumerate_runs(study: Study) -> Iterator[RunSpec]:
     for model in study.models:
         for strategy in model.strategies:
             for budget_flops in study.budgets_flops:
+                tuned = model.strategy_at(strategy, budget_flops)
                 for seed in study.seeds:
                     yield RunSpec(
                         model=model.spec,
-                        strategy=strategy,
+                        strategy=tuned,
                         budget_flops=budget_flops,
                         data=study.speech.spec,
                         seed=seed,

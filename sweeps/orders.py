@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from scaling.errors import InputError
 from scaling.ledger import Ledger, read_json, write_atomically, write_text_atomically
-from scaling.spec import FLOP_CONVENTION, StageNode, digest, node_from_json, node_to_json
+from scaling.spec import FLOP_CONVENTION, RunSpec, StageNode, digest, node_from_json, node_to_json
 from sweeps.plan import Plan, PlannedRun, TrunkPositions
 from sweeps.study import Study, StudyModel
 
@@ -173,7 +173,12 @@ def _runs(study: Study, plan: Plan) -> list[dict[str, Any]]:
         "flop_convention": FLOP_CONVENTION,
     }
     models = {model.spec: _model(model) for model in study.models}
-    return [_run(study, plan, run, {**models[run.spec.model], **speech}) for run in plan.runs]
+    tuned = {(model.spec, name): found.columns() for model in study.models for name, found in model.tuned.items()}
+
+    def shared(spec: RunSpec) -> dict[str, Any]:
+        return {**models[spec.model], **speech, **tuned.get((spec.model, spec.strategy.name), {})}
+
+    return [_run(study, plan, run, shared(run.spec)) for run in plan.runs]
 
 
 def _model(model: StudyModel) -> dict[str, Any]:

@@ -1,9 +1,10 @@
 """From a study's text to a plan that may be started: one path for `plan` and `run`, so what is shown is what runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scaling.ledger import Ledger
+from scaling.spec import RunSpec
 from sweeps.appetite import Appetites, appetites, refuse_small_budgets, refuse_too_long
 from sweeps.grid import enumerate_runs
 from sweeps.orders import finished_elsewhere
@@ -30,10 +31,16 @@ def prepare(argument: str, overrides: Sequence[str], ledger: Ledger | None) -> P
     """Load, check and plan a study against what `ledger` holds. Raises InputError; writes nothing but caches."""
     study = load_study(argument, overrides)
     refuse_too_long(study)
-    eaten = appetites(study)
-    refuse_small_budgets(study, eaten)
-    plan = plan_runs(enumerate_runs(study))
+    return prepare_runs(study, enumerate_runs(study), ledger)
+
+
+def prepare_runs(study: Study, runs: Iterable[RunSpec], ledger: Ledger | None) -> Prepared:
+    """A plan of these runs, which are of the study's models and data. Raises InputError as `prepare` does."""
+    specs = tuple(runs)
+    eaten = appetites(study, specs)
+    refuse_small_budgets(specs, eaten)
+    plan = plan_runs(specs)
     done = frozenset(key for key in plan.nodes if ledger is not None and ledger.done(key))
     if ledger is not None and (elsewhere := finished_elsewhere(ledger, plan)):
-        plan = plan_runs(enumerate_runs(study), elsewhere)
+        plan = plan_runs(specs, elsewhere)
     return Prepared(study=study, plan=plan, appetites=eaten, done=done)

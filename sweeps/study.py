@@ -1,19 +1,21 @@
 """A study: what a YAML file asks for, checked, with its models, strategies and speech found on this machine."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from scaling.defaults import ENCODER_LORA, LLM_LORA, default_hidden, default_stack
 from scaling.dims import EncoderDims, LlmDims
-from scaling.errors import InputError
+from scaling.errors import InputError, nearest
 from scaling.models import FoundModel, find_encoder, find_llm
 from scaling.spec import PARTS_OF, LoraSpec, ModelSpec, Optimization, Part, Precision, Stage, Strategy
 from scaling.strategies import default_rates, preset, resolve
-from sweeps.fields import LoraFields, ModelFields, PresetFields, StageFields, StagesFields, StudyFields
+from sweeps.fields import LoraFields, ModelFields, PresetFields, StageFields, StagesFields, StudyFields, TunedFields
 from sweeps.speech import Speech, find_speech
 from sweeps.study_file import StudyFile, portable_text, read_study_file
+from sweeps.tuned import Tuned
+from sweeps.yaml12 import FieldPath
 
 SMALL_LLM_PARAMS = 100_000_000
 SMALL_BATCH_AUDIO_SECONDS = 5.0
@@ -24,12 +26,21 @@ BATCH_AUDIO_SECONDS = 160.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyModel:
-    """A model of the study, with the study's strategies at this model's rates."""
+    """A model of the study, with the study's strategies at this model's rates by rule.
+
+    `tuned` holds, by strategy, the rates that a search found instead.
+    """
 
     spec: ModelSpec
     encoder: FoundModel[EncoderDims]
     llm: FoundModel[LlmDims]
     strategies: tuple[Strategy, ...]
+    tuned: Mapping[str, Tuned]
+
+    def strategy_at(self, strategy: Strategy, budget_flops: int) -> Strategy:
+        """A strategy of the study with its rates for that budget."""
+        found = self.tuned.get(strategy.name)
+        return strategy if found is None else found.applied(strategy, budget_flops)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +103,7 @@ def _model(file: StudyFile, position: int) -> StudyModel:
     path = ("models", position)
     encoder = file.located((*path, "encoder"), lambda: find_encoder(fields.encoder, file.base))
     llm = file.located((*path, "llm"), lambda: find_llm(fields.llm, file.base))
+    strategies = _strategies(file, fields, encoder.dims, llm.dims)
     return StudyModel(
         spec=ModelSpec(
             encoder_name=encoder.name,
@@ -105,8 +117,24 @@ def _model(file: StudyFile, position: int) -> StudyModel:
         ),
         encoder=encoder,
         llm=llm,
-        strategies=_strategies(file, fields, encoder.dims, llm.dims),
+        strategies=strategies,
+        tuned={name: _tuned(file, (*path, "tuned", name), fields.tuned[name], strategies) for name in fields.tuned},
     )
+
+
+def _tuned(file: StudyFile, path: FieldPath, fields: TunedFields, strategies: Sequence[Strategy]) -> Tuned:
+    by_name = {strategy.name: strategy for strategy in strategies}
+    name = str(path[-1])
+    if name not in by_name:
+        raise file.error(path, name, f"a strategy of the study{nearest(name, by_name)}")
+    found = Tuned(
+        rates=fields.rates,
+        at_flops=fields.at_flops,
+        drift=fields.drift,
+        tuning_flops=round(fields.tuning_flops),
+        at_edge=fields.at_edge,
+    )
+    return file.located(path, lambda: found.checked(by_name[name]))
 
 
 def _lora(fields: LoraFields, default: LoraSpec) -> LoraSpec:

@@ -1,0 +1,159 @@
+"""Where the best learning rates lie, and whether they drift with the budget: a fit to all trials of one strategy.
+
+Near its lowest point the log error of a strategy is taken to be a parabola in each knob, without products of knobs,
+with one curvature for both budgets, and with a lowest point that moves with t, the log of the budget (from their mean):
+
+    log CER = a[budget] + sum over knobs k of  c[k] x[k]^2 + b[k] x[k] + g[k] x[k] t
+
+x are powers of `STEP`. The lowest point of a knob is -(b + g t) / 2c, its drift -g / 2c a unit of t. This is linear
+least squares; a drift is kept only where g is not zero at `FALSE_DRIFT`, shared by all knobs that are asked, and a
+lowest point is believed only where c is above zero. Intervals of the ratios are Fieller's (1954).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtrit
+
+from sweeps.tuning.search import STEP, Point, Scores, best_point
+
+WINDOW = 2.0
+"""Trials with more than this times the lowest error of their budget are no part of a valley (assumption): there the
+error climbs to that of chance, and a parabola through such cliffs would move the lowest point away from them."""
+
+FALSE_DRIFT = 0.05
+"""Chance that any drift is claimed for a strategy that has none."""
+
+LEVEL = 0.90
+"""Of the intervals."""
+
+LOG_STEP = math.log(STEP)
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimum:
+    """The best multiplier of one knob at the mean log budget.
+
+    `interval` is None where the trials show no valley: `multiplier` is then the best one tried at the larger budget.
+    `drift` is the power of the budget with which the best rate moves, 0 where none was resolved; `drift_interval` is
+    what the trials allow, None where they cannot say.
+    """
+
+    multiplier: float
+    interval: tuple[float, float] | None
+    drift: float
+    drift_interval: tuple[float, float] | None
+
+
+def optima(trials: Mapping[int, Scores]) -> tuple[Optimum, ...]:
+    """The best multiplier of each knob, from the error rates tried at each budget (FLOPs -> scores)."""
+    knobs = len(next(iter(next(iter(trials.values())))))
+    valley = _Valley.around(trials)
+    full = valley.fit(tuple(range(knobs)))
+    certain = 1 - FALSE_DRIFT / (2 * knobs)
+    drifting = () if full is None else tuple(k for k in range(knobs) if full.differs_from_zero(("g", k), certain))
+    fitted = full if full is not None and len(drifting) == knobs else valley.fit(drifting)
+    best = best_point(trials[max(trials)])
+    return tuple(_optimum(k, best[k], valley, fitted, full) for k in range(knobs))
+
+
+def _optimum(k: int, best: int, valley: "_Valley", fitted: "_Parabolas | None", full: "_Parabolas | None") -> Optimum:
+    drift_interval = None if full is None else full.ratio(("g", k), ("c", k))
+    lowest = None if fitted is None else fitted.ratio(("b", k), ("c", k))
+    if fitted is None or lowest is None:
+        return Optimum(multiplier=STEP**best, interval=None, drift=0.0, drift_interval=_powers(drift_interval))
+    low, high = valley.powers[:, k].min(), valley.powers[:, k].max()
+    power = float(np.clip(fitted.middle(("b", k), ("c", k)), low, high))
+    return Optimum(
+        multiplier=STEP**power,
+        interval=(STEP ** lowest[0], STEP ** lowest[1]),
+        drift=fitted.middle(("g", k), ("c", k)) * LOG_STEP if ("g", k) in fitted.names else 0.0,
+        drift_interval=_powers(drift_interval),
+    )
+
+
+def _powers(steps: tuple[float, float] | None) -> tuple[float, float] | None:
+    return None if steps is None else (steps[0] * LOG_STEP, steps[1] * LOG_STEP)
+
+
+Name = tuple[str, int]
+"""A coefficient of the fit: its letter, and its budget or knob."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Valley:
+    """Trials near the lowest error: powers (n, K), the log budget from its mean and the budget's position (n,), and
+    log errors (n,).
+    """
+
+    powers: Array
+    t: Array
+    budget: Array
+    log_error: Array
+
+    @staticmethod
+    def around(trials: Mapping[int, Scores]) -> "_Valley":
+        middle = sum(map(math.log, trials)) / len(trials)
+        rows: list[tuple[Point, float, int, float]] = []
+        for position, flops in enumerate(sorted(trials)):
+            scores = trials[flops]
+            limit = WINDOW * min(scores.values())
+            near = [(point, score) for point, score in scores.items() if 0 < score <= limit and math.isfinite(score)]
+            rows += [(point, math.log(flops) - middle, position, math.log(score)) for point, score in near]
+        points, t, budget, log_error = zip(*rows, strict=True) if rows else ((), (), (), ())
+        knobs = len(next(iter(next(iter(trials.values())))))
+        return _Valley(np.array(points, float).reshape(-1, knobs), *map(np.array, (t, budget, log_error)))
+
+    def fit(self, drifting: Sequence[int]) -> "_Parabolas | None":
+        """Least squares with a drift of those knobs; None where the trials are too few to tell."""
+        columns: dict[Name, Array] = {
+            ("a", int(position)): (self.budget == position).astype(float) for position in np.unique(self.budget)
+        }
+        for k in range(self.powers.shape[1]):
+            columns["c", k] = self.powers[:, k] ** 2
+            columns["b", k] = self.powers[:, k]
+        columns |= {("g", k): self.powers[:, k] * self.t for k in drifting}
+        design = np.stack(list(columns.values()), axis=1)
+        dof = len(self.log_error) - len(columns)
+        if dof < 1 or np.linalg.matrix_rank(design) < len(columns):
+            return None
+        inverse = np.asarray(np.linalg.inv(design.T @ design), np.float64)
+        coefficients: Array = inverse @ design.T @ self.log_error
+        residual = self.log_error - design @ coefficients
+        return _Parabolas(list(columns), coefficients, float(residual @ residual) / dof * inverse, dof)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parabolas:
+    """Coefficients by name, their covariance, and the degrees of freedom that estimated it."""
+
+    names: list[Name]
+    coefficients: Array
+    covariance: Array
+    dof: int
+
+    def differs_from_zero(self, name: Name, certain: float) -> bool:
+        i = self.names.index(name)
+        return bool(abs(self.coefficients[i]) > stdtrit(self.dof, certain) * math.sqrt(self.covariance[i, i]))
+
+    def middle(self, slope: Name, curvature: Name) -> float:
+        """-slope / 2 curvature: the lowest point, or how it moves."""
+        i, j = self.names.index(slope), self.names.index(curvature)
+        return float(-self.coefficients[i] / (2 * self.coefficients[j]))
+
+    def ratio(self, slope: Name, curvature: Name) -> tuple[float, float] | None:
+        """Fieller's interval of `middle`; None where the curvature is not above zero."""
+        i, j = self.names.index(slope), self.names.index(curvature)
+        (a, c), cov, q2 = self.coefficients[[i, j]], self.covariance, stdtrit(self.dof, 0.5 + LEVEL / 2) ** 2
+        square = 4 * (c * c - q2 * cov[j, j])
+        if c <= 0 or square <= 0:
+            return None
+        linear, constant = 4 * (a * c - q2 * cov[i, j]), a * a - q2 * cov[i, i]
+        spread = math.sqrt(max(linear * linear - 4 * square * constant, 0.0))
+        return float((-linear - spread) / (2 * square)), float((-linear + spread) / (2 * square))
