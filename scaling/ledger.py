@@ -4,30 +4,31 @@
     ROOT/stages/<key>/attempts/<n>/          one try: lease.json, heartbeat, events.jsonl, checkpoints, failure.json
     ROOT/stages/<key>/result.json            exists = the node is done; names the attempt that holds its checkpoint
 
-An attempt is claimed by creating its folder, which a file system lets one process do. A lease is alive while its
-heartbeat is young, or, on the same machine since the same boot, while its process lives. A worker whose lease was
-taken over can still write into its own folder, and nowhere else: `commit` refuses it (fencing), and links
-`result.json` into place without replacing, so a node has exactly one result whatever dies when.
+An attempt is claimed by moving its folder, lease and all, to the next number, which a file system lets one process do.
+When a lease is over is said in `scaling.lease`. A worker whose lease was taken over can still write into its own
+folder, and nowhere else: `commit` refuses it (fencing), and links `result.json` into place without replacing, so a node
+has exactly one result whatever dies when.
+
+A failure's `kind` says who may try again: `error` the next invocation, `diverged` nobody until it is forgiven, because
+the same steps would diverge again, and `memory` anybody, in smaller pieces.
 """
 
+import errno
 import json
 import os
-import socket
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from scaling.errors import InputError
+from scaling.faults import write_point
+from scaling.lease import gone, killed_for_memory, new_lease, stands_still, young
 
 SCHEMA = "asr-scaling/ledger-1"
-
-LEASE_SECONDS = 30.0
-"""A heartbeat older than this has lost its lease: fifteen beats, so a stalled disk does not cost an attempt."""
-
-HEARTBEAT_SECONDS = 2.0
 
 
 class LostLease(Exception):
@@ -84,17 +85,19 @@ class Ledger:
         if self.done(key):
             return None
         attempts = self.attempts(key)
-        if attempts and attempts[-1].held():
+        if attempts and not attempts[-1].over():
             return None
         attempt = Attempt(ledger=self, key=key, number=attempts[-1].number + 1 if attempts else 1)
-        attempt.folder.parent.mkdir(exist_ok=True)
-        try:
-            attempt.folder.mkdir()
-        except FileExistsError:
+        if not attempt.take(session):
             return None
-        attempt.beat()
-        write_atomically(attempt.folder / "lease.json", {"session": session, "since": time.time(), **_process()})
+        if attempts:
+            attempts[-1].bury(session)
         return attempt
+
+    def memory_failures(self, key: str) -> int:
+        """How many attempts at node `key` ran out of memory."""
+        failures = (attempt.failure() for attempt in self.attempts(key))
+        return sum(failure is not None and failure["kind"] == "memory" for failure in failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,22 +118,54 @@ class Attempt:
         """Progress of this attempt, one JSON object a line."""
         return self.folder / "events.jsonl"
 
+    @property
+    def heartbeat(self) -> Path:
+        """Touched as long as the worker lives."""
+        return self.folder / "heartbeat"
+
+    def take(self, session: str) -> bool:
+        """Make this attempt ours, lease and heartbeat in it from its first moment; False where another was faster."""
+        self.folder.parent.mkdir(exist_ok=True)
+        made = _temporary(self.folder)
+        made.mkdir()
+        try:
+            write_point("claim: folder made")
+            (made / "lease.json").write_text(json.dumps(new_lease(session)) + "\n")
+            (made / "heartbeat").touch()
+            write_point("claim: lease written")
+            made.rename(self.folder)  # refused where the folder is there: no attempt's folder is ever empty
+        except OSError as error:
+            shutil.rmtree(made, ignore_errors=True)
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                return False
+            raise
+        write_point("claim: attempt begun")
+        return True
+
     def beat(self) -> None:
         """Say that the worker lives."""
-        (self.folder / "heartbeat").touch()
+        self.heartbeat.touch()
 
     def held(self) -> bool:
-        """Whether a live worker holds this attempt."""
-        if self.failure() is not None or (self.folder / "released.json").exists():
-            return False
+        """Whether a live worker seems to hold this attempt, at one look."""
+        return not self._abandoned() and young(self.heartbeat)
+
+    def over(self) -> bool:
+        """Whether another may take this attempt's place. Where its worker is silent: ask again (`scaling.lease`)."""
+        return self._abandoned() or (not young(self.heartbeat) and stands_still(self.heartbeat))
+
+    def bury(self, session: str) -> None:
+        """Record that this attempt's worker was killed for memory, where it was, so that the next one asks for less."""
+        lease = self.lease()
+        if not self._ended() and lease is not None and killed_for_memory(lease):
+            self.fail("memory", "its process was killed by the kernel: out of memory", session=session)
+
+    def lease(self) -> dict[str, Any] | None:
+        """Who holds, or held, this attempt; None where a power cut left no more than the folder."""
         try:
-            age = time.time() - (self.folder / "heartbeat").stat().st_mtime
-        except FileNotFoundError:  # claimed a moment ago, or its worker died between two system calls
-            age = time.time() - self.folder.stat().st_mtime
-        lease = self._lease()
-        if lease is not None and (lease["host"], lease["boot"]) == (_process()["host"], _process()["boot"]):
-            return _alive(lease)
-        return abs(age) < LEASE_SECONDS
+            return read_json(self.folder / "lease.json")
+        except InputError:
+            return None
 
     def failure(self) -> dict[str, Any] | None:
         """Why this attempt failed: `kind`, `cause`, `session`; None where it did not."""
@@ -138,8 +173,21 @@ class Attempt:
         return read_json(path) if path.exists() else None
 
     def fail(self, kind: str, cause: str, *, session: str) -> None:
-        """Record that this attempt ended without a result. `kind` is `error` or `diverged`."""
+        """Record that this attempt ended without a result. `kind` is `error`, `diverged` or `memory`."""
         write_atomically(self.folder / "failure.json", {"kind": kind, "cause": cause, "session": session})
+
+    def verdict(self, session: str) -> dict[str, Any] | None:
+        """The failure that forbids `session` to try this node again, if there is one."""
+        failure = self.failure()
+        if failure is None or failure["kind"] == "memory":
+            return None
+        if failure["kind"] == "diverged":
+            return None if (self.folder / "forgiven.json").exists() else failure
+        return failure if failure["session"] == session else None
+
+    def forgive(self) -> None:
+        """Let a diverged node be tried again, though nothing but the software can make it end otherwise."""
+        write_atomically(self.folder / "forgiven.json", {"time": time.time()})
 
     def release(self) -> None:
         """Give the node up without a result or a failure: anyone may go on from its checkpoint at once."""
@@ -148,8 +196,11 @@ class Attempt:
     def log(self, event: dict[str, Any]) -> None:
         """Append one event. Only this attempt writes the file; a line torn by a kill is skipped by readers."""
         line = json.dumps({"time": round(time.time(), 3), **event}, ensure_ascii=False, allow_nan=False) + "\n"
-        with self.events.open("ab") as file:
-            file.write(line.encode())
+        with cast(BinaryIO, self.events.open("ab+", buffering=0)) as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(0, end - 1))
+            torn = file.read(1) not in (b"", b"\n")  # by a disk that was full
+            _write_all(file, b"\n" * torn + line.encode(), self.events.name)
 
     def check_lease(self) -> None:
         """Raise LostLease where a newer attempt exists or the node is done."""
@@ -163,9 +214,12 @@ class Attempt:
         if not write_once(self.ledger.folder(self.key) / "result.json", entry):
             raise LostLease(f"node {self.key}: another attempt has committed")
 
-    def _lease(self) -> dict[str, Any] | None:
-        path = self.folder / "lease.json"
-        return read_json(path) if path.exists() else None
+    def _abandoned(self) -> bool:
+        lease = self.lease()
+        return self._ended() or (lease is not None and gone(lease))
+
+    def _ended(self) -> bool:
+        return self.failure() is not None or (self.folder / "released.json").exists()
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
@@ -193,16 +247,23 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_atomically(path: Path, value: dict[str, Any]) -> None:
     """Replace `path` by `value` as JSON; readers see the old file or the new one, never a part."""
-    temporary = _write_beside(path, value)
+    write_text_atomically(path, _text(value))
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Replace `path` by `text`; readers see the old file or the new one, never a part."""
+    temporary = _write_beside(path, text, durable=True)
     temporary.replace(path)
+    write_point(f"{path.name}: replaced")
     _sync_folder(path.parent)
 
 
 def write_once(path: Path, value: dict[str, Any], *, durable: bool = True) -> bool:
     """Create `path` holding `value` as JSON; False, and nothing changed, where it exists already."""
-    temporary = _write_beside(path, value, durable=durable)
+    temporary = _write_beside(path, _text(value), durable=durable)
     try:
         os.link(temporary, path)
+        write_point(f"{path.name}: linked")
     except FileExistsError:
         return False
     finally:
@@ -212,32 +273,31 @@ def write_once(path: Path, value: dict[str, Any], *, durable: bool = True) -> bo
     return True
 
 
-def write_text_atomically(path: Path, text: str) -> None:
-    """Replace `path` by `text`; readers see the old file or the new one, never a part."""
-    temporary = _temporary(path)
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+def _text(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"  # in one line: ten times as fast
 
 
-def _write_beside(path: Path, value: dict[str, Any], *, durable: bool = True) -> Path:
+def _write_beside(path: Path, text: str, *, durable: bool) -> Path:
     temporary = _temporary(path)
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")  # in one line: ten times as fast
+        with temporary.open("wb", buffering=0) as file:
+            _write_all(cast(BinaryIO, file), text.encode(), path.name)
             if durable:
-                file.flush()
                 os.fsync(file.fileno())
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    write_point(f"{path.name}: written beside")
     return temporary
+
+
+def _write_all(file: BinaryIO, content: bytes, name: str) -> None:
+    """In two parts, so that a test can die between them; a system call may write less than it was given."""
+    for part in (content[: len(content) // 2], content[len(content) // 2 :]):
+        write_point(f"{name}: in the middle")
+        left = memoryview(part)
+        while left:
+            left = left[file.write(left) :]
 
 
 def _temporary(path: Path) -> Path:
@@ -250,34 +310,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _process() -> dict[str, Any]:
-    """Who we are: enough to tell, on this machine and since this boot, whether the process still lives."""
-    pid = os.getpid()
-    return {"host": socket.gethostname(), "boot": _boot_id(), "pid": pid, "started": _started(pid)}
-
-
-def _alive(lease: dict[str, Any]) -> bool:
-    started = _started(int(lease["pid"]))
-    return started is not None and started == lease["started"]
-
-
-def _boot_id() -> str:
-    with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return ""
-
-
-def _started(pid: int) -> str | None:
-    """A process's start time in clock ticks since boot; None where it is gone or a zombie. Without /proc: its pid."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else fields[19]
-    except FileNotFoundError:
-        if Path("/proc/self/stat").exists():
-            return None
-    with suppress(OSError):
-        os.kill(pid, 0)
-        return str(pid)
-    return None

@@ -19,7 +19,13 @@ class Blame:
     deaths: Counter[str] = field(default_factory=Counter)
 
     def died(self, attempt: Attempt, reason: str) -> None:
-        """Count a worker's death at `attempt`; a node that has killed too many has failed."""
+        """Count a worker's death at `attempt`; a node that has killed too many has failed.
+
+        One that the kernel killed for memory is tried again in smaller pieces, and not counted.
+        """
+        attempt.bury(self.orders.session)
+        if attempt.failure() is not None:
+            return
         self.deaths[attempt.key] += 1
         if self.deaths[attempt.key] >= DEATHS_PER_NODE:
             cause = f"its worker died {self.deaths[attempt.key]} times, last: {reason}"

@@ -1,6 +1,5 @@
 """Workers on this machine: started, watched, restarted, stopped. They pull their work from the ledger themselves."""
 
-import ctypes
 import importlib.util
 import os
 import signal
@@ -16,6 +15,7 @@ from types import FrameType
 
 from scaling.console import log
 from scaling.errors import InputError
+from scaling.lifeline import end_with_parent
 from sweeps.launchers.blame import Blame, held_by
 from sweeps.orders import Orders
 
@@ -34,13 +34,13 @@ HEALTHY_SECONDS = 60.0
 STOP_SECONDS = 60.0
 """Workers get this long to save a checkpoint when asked to stop (assumption: 10 GB at 200 MB/s)."""
 
-PR_SET_PDEATHSIG = 1
-"""From <sys/prctl.h>."""
-
 TRAINER_NEEDS = ("torch", "transformers", "peft", "safetensors")
 
 BAD_INPUT = 2
 """A worker's exit code for a user's mistake: starting it again would end the same way."""
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""What tells the libraries under torch and numpy how many threads a worker has."""
 
 Command = Sequence[str]
 
@@ -187,28 +187,18 @@ def signals() -> Iterator[list[int]]:
 
 def _spawn(orders: Orders, command: Command, number: int) -> subprocess.Popen[bytes]:
     threads = str(orders.content["threads"])
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     path = _log_path(orders, number)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as output:
         return subprocess.Popen(
             command,
-            env={**os.environ, **dict.fromkeys(names, threads)},
+            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, threads)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,  # a process group of its own: Ctrl-C reaches the launcher alone, which passes it on
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )
-
-
-def _end_with_parent() -> None:
-    """In a fresh child: ask the kernel for SIGTERM when the launcher dies, however it dies. Linux only, else nothing.
-
-    Elsewhere an orphaned worker goes on, and its lease keeps its nodes from being trained twice.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from scaling.errors import InputError
-from scaling.ledger import LEASE_SECONDS, Ledger, LostLease, read_events, read_json, write_atomically, write_once
+from scaling.lease import LEASE_SECONDS
+from scaling.ledger import Ledger, LostLease, read_events, read_json, write_atomically, write_once
 
 KEY = "a" * 20
 
@@ -51,13 +52,63 @@ def on_another_machine(attempt):
     lease.write_text(json.dumps(read_json(lease) | {"host": "elsewhere"}))
 
 
-def test_another_machines_lease_holds_while_its_heart_beats(ledger):
+@pytest.fixture
+def quickly_convinced(monkeypatch):
+    """Silence of a tenth of a second is believed."""
+    monkeypatch.setattr("scaling.lease.STILL_SECONDS", 0.1)
+
+
+def silence(attempt, seconds=LEASE_SECONDS + 1):
+    """Turn the heart back, as if it had not beaten for so long."""
+    then = time.time() - seconds
+    os.utime(attempt.heartbeat, (then, then))
+
+
+def claimed_in_time(ledger, session="s"):
+    deadline = time.monotonic() + 5
+    while (attempt := ledger.claim(KEY, session=session)) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return attempt
+
+
+def test_another_machines_lease_holds_while_its_heart_beats(ledger, quickly_convinced):
     attempt = ledger.claim(KEY, session="s")
     on_another_machine(attempt)
     assert ledger.claim(KEY, session="s") is None
-    long_ago = time.time() - LEASE_SECONDS - 1
-    os.utime(attempt.folder / "heartbeat", (long_ago, long_ago))
-    assert ledger.claim(KEY, session="s").number == 2
+    silence(attempt)
+    assert claimed_in_time(ledger).number == 2
+
+
+@pytest.mark.parametrize("jump_seconds", [-86_400, 86_400])
+def test_a_clock_that_jumps_takes_no_node_from_a_worker_whose_heart_beats(ledger, quickly_convinced, jump_seconds):
+    attempt = ledger.claim(KEY, session="s")
+    on_another_machine(attempt)
+    deadline = time.monotonic() + 0.5
+    while time.monotonic() < deadline:
+        silence(attempt, jump_seconds)  # each beat is stamped by the jumped clock, and is a change all the same
+        assert ledger.claim(KEY, session="s") is None
+        time.sleep(0.02)
+
+
+def test_a_stopped_process_loses_its_lease_and_commits_nothing_when_it_goes_on(ledger, quickly_convinced):
+    code = (
+        f"from scaling.ledger import Ledger, LostLease; from pathlib import Path; import sys\n"
+        f"attempt = Ledger(Path({str(ledger.root)!r})).claim({KEY!r}, session='s'); print('ok', flush=True)\n"
+        f"sys.stdin.readline()\n"
+        f"try: attempt.commit({{'by': 'zombie'}})\n"
+        f"except LostLease: print('refused', flush=True)"
+    )
+    zombie = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    zombie.stdout.readline()
+    zombie.send_signal(signal.SIGSTOP)
+    silence(ledger.attempts(KEY)[-1])
+    taker = claimed_in_time(ledger)
+    zombie.send_signal(signal.SIGCONT)
+    said, _ = zombie.communicate(b"go\n", timeout=20)
+    assert said == b"refused\n"
+    taker.commit({"by": "taker"})
+    assert ledger.result(KEY)["by"] == "taker"
 
 
 def test_a_pid_used_again_after_a_reboot_is_not_its_worker(ledger):
@@ -67,11 +118,71 @@ def test_a_pid_used_again_after_a_reboot_is_not_its_worker(ledger):
     assert ledger.claim(KEY, session="s").number == 2
 
 
-def test_a_worker_that_was_taken_over_commits_nothing(ledger):
+def test_a_lease_from_before_a_reboot_is_judged_by_its_heart_alone(ledger, quickly_convinced):
+    attempt = ledger.claim(KEY, session="s")
+    lease = attempt.folder / "lease.json"
+    lease.write_text(json.dumps(read_json(lease) | {"boot": "before"}))  # its pid and start time are those of a process
+    assert ledger.claim(KEY, session="s") is None
+    silence(attempt)
+    assert claimed_in_time(ledger).number == 2
+
+
+def test_a_lease_torn_by_a_power_cut_ends_with_its_silence(ledger, quickly_convinced):
+    attempt = ledger.claim(KEY, session="s")
+    (attempt.folder / "lease.json").write_bytes(b"")
+    assert ledger.claim(KEY, session="s") is None
+    silence(attempt)
+    assert claimed_in_time(ledger).number == 2
+
+
+@pytest.fixture
+def kernel_counts(tmp_path, monkeypatch):
+    """Sets the kernel's count of processes killed for memory."""
+    counters = tmp_path / "vmstat"
+    counters.write_text("nr_free_pages 7\noom_kill 3\n")
+    monkeypatch.setattr("scaling.lease.KERNEL_COUNTERS", counters)
+    return lambda count: counters.write_text(f"oom_kill {count}\n")
+
+
+def dead(attempt):
+    lease = attempt.folder / "lease.json"
+    lease.write_text(json.dumps(read_json(lease) | {"started": "12"}))
+
+
+def test_a_worker_that_the_kernel_killed_for_memory_is_recorded_so_by_the_next(ledger, kernel_counts):
+    first = ledger.claim(KEY, session="s")
+    kernel_counts(4)
+    assert ledger.claim(KEY, session="s") is None  # another process was killed; this one lives
+    dead(first)
+    assert ledger.claim(KEY, session="s").number == 2
+    assert first.failure()["kind"] == "memory"
+    assert first.verdict("s") is None
+    assert ledger.memory_failures(KEY) == 1
+
+
+def test_a_kill_without_the_kernels_word_is_no_failure(ledger, kernel_counts):
+    first = ledger.claim(KEY, session="s")
+    dead(first)
+    assert ledger.claim(KEY, session="s").number == 2
+    assert first.failure() is None
+    assert ledger.memory_failures(KEY) == 0
+
+
+def test_an_error_forbids_its_own_session_and_divergence_every_one_until_forgiven(ledger):
+    attempt = ledger.claim(KEY, session="s")
+    attempt.fail("error", "ValueError: no", session="s")
+    assert (attempt.verdict("s") is None, attempt.verdict("t") is None) == (False, True)
+    attempt.fail("diverged", "loss nan", session="s")
+    assert attempt.verdict("t")["cause"] == "loss nan"
+    attempt.forgive()
+    assert attempt.verdict("t") is None
+
+
+def test_a_worker_that_was_taken_over_commits_nothing(ledger, quickly_convinced):
     stalled = ledger.claim(KEY, session="s")
     on_another_machine(stalled)
     os.utime(stalled.folder / "heartbeat", (0, 0))
-    taker = ledger.claim(KEY, session="s")
+    taker = claimed_in_time(ledger)
     with pytest.raises(LostLease):
         stalled.commit({"by": "stalled"})
     taker.commit({"by": "taker"})
@@ -101,6 +212,43 @@ def test_a_torn_event_is_skipped(ledger):
     with attempt.events.open("ab") as file:
         file.write(b'{"event": "prog')
     assert [event["event"] for event in read_events(attempt.events)] == ["start"]
+
+
+def test_an_event_after_one_that_a_full_disk_cut_short_begins_a_line_of_its_own(ledger):
+    attempt = ledger.claim(KEY, session="s")
+    attempt.log({"event": "start"})
+    with attempt.events.open("ab") as file:
+        file.write(b'{"event": "prog')
+    attempt.log({"event": "progress"})
+    attempt.log({"event": "done"})
+    assert [event["event"] for event in read_events(attempt.events)] == ["start", "progress", "done"]
+
+
+def test_dying_at_any_write_point_of_a_claim_or_commit_leaves_a_node_that_the_next_can_finish(tmp_path):
+    code = (
+        "from scaling.ledger import Ledger; from pathlib import Path; import sys\n"
+        f"ledger = Ledger(Path(sys.argv[1])); ledger.add({KEY!r}, {{}})\n"
+        f"attempt = ledger.claim({KEY!r}, session='s')\n"
+        "attempt and (attempt.log({'event': 'start'}), attempt.commit({'by': 'it'}))"
+    )
+    places = []
+    for number in range(1, 100):
+        ledger = Ledger(tmp_path / str(number))
+        command = [sys.executable, "-c", code, str(ledger.root)]
+        first = subprocess.run(
+            command, env={**os.environ, "ASR_SCALING_DIES_AT_WRITE": str(number)}, capture_output=True, check=False
+        )
+        if first.returncode == 0:
+            break
+        places.append(first.stderr.decode().partition("write point: ")[2].strip())
+        assert first.returncode == -signal.SIGKILL
+        subprocess.run(command, check=True)
+        assert ledger.result(KEY)["by"] == "it"
+        assert len(list(ledger.folder(KEY).glob("result.json"))) == 1
+    assert {"claim: folder made", "claim: attempt begun", "result.json: in the middle", "result.json: linked"} <= {
+        *places
+    }
+    assert len(places) >= 12
 
 
 def test_write_once_never_replaces_and_leaves_nothing_behind(tmp_path):

@@ -1,0 +1,135 @@
+"""What a worker does with a node: claim it, train it, and record what came of it, whatever that is."""
+
+import os
+import subprocess
+import sys
+import time
+import traceback
+from functools import cached_property
+from itertools import takewhile
+from typing import Any
+
+import torch
+import transformers
+
+from scaling.asr.memory import OutOfMemory
+from scaling.asr.node import run_node
+from scaling.asr.train import Diverged, Interrupted
+from scaling.asr.workshop import Sources, Workshop
+from scaling.console import log
+from scaling.ledger import Attempt, Ledger, LostLease
+from scaling.lengths import IntArray
+from scaling.pull import Heart
+from scaling.spec import StageNode, node_from_json
+from scaling.stream import Position, Stream
+
+FULL_DISK_SECONDS = 5.0
+"""Between tries while the disk is full."""
+
+NO_SPACE = ("No space left on device", "Disk quota exceeded")
+"""How a full disk reads in errors, those of libraries included that hide the system's error number."""
+
+KILLED = (-9, 137)
+"""How a process ends by SIGKILL: as its parent sees it, and as a shell in between tells it."""
+
+
+class Worker:
+    """Runs nodes of one plan, one after another; base models and speech stay in memory between them.
+
+    `stop.asked` turns true when the worker should checkpoint and leave.
+    """
+
+    def __init__(self, ledger: Ledger, plan: dict[str, Any], stop: Any) -> None:
+        self._ledger = ledger
+        self._plan = plan
+        self._session = str(plan["session"])
+        self._stop = stop
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        torch.set_num_threads(int(plan["threads"]))
+
+    def take(self, key: str) -> bool:
+        """Work on the node, here or, where it ran out of memory before, in a process of its own; False where taken."""
+        return self._run_apart(key) if self._ledger.memory_failures(key) else self.run(key)
+
+    def run(self, key: str) -> bool:
+        """Claim the node and run it to its result, its failure, or the loss of its lease; False where it is taken."""
+        attempt = self._ledger.claim(key, session=self._session)
+        if attempt is None:
+            return False
+        node = node_from_json(self._ledger.stage(key)["node"])
+        pieces = 2 ** self._ledger.memory_failures(key)
+        with Heart(attempt) as heart:
+            try:
+                attempt.commit(self._trained(node, attempt, pieces, heart))
+                attempt.log({"event": "done"})
+            except (LostLease, Interrupted) as reason:
+                attempt.log({"event": "left", "cause": str(reason)})
+                attempt.release()
+            except Diverged as error:
+                attempt.fail("diverged", str(error), session=self._session)
+            except OutOfMemory as error:
+                self._fail_for_memory(attempt, node, str(error))
+            except Exception as error:  # one failing node must not take the others down; its cause is kept
+                attempt.log({"event": "traceback", "text": traceback.format_exc()})
+                attempt.fail("error", f"{type(error).__name__}: {error}", session=self._session)
+        return True
+
+    @cached_property
+    def _workshop(self) -> Workshop:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return Workshop(Sources(self._plan["sources"]), device)
+
+    def _trained(self, node: StageNode, attempt: Attempt, pieces: int, heart: Heart) -> dict[str, Any]:
+        """The node's result. While the disk is full the lease is kept; then it goes on from the last checkpoint."""
+        seconds = float(self._plan["checkpoint_seconds"])
+        while True:
+            try:
+                return run_node(
+                    node, attempt, self._workshop, seconds, lambda: self._stop.asked or heart.lost, pieces=pieces
+                )
+            except Exception as error:
+                if not any(words in str(error) for words in NO_SPACE):
+                    raise
+                log(f"{attempt.key}: {error}; waiting for space")
+            for _ in range(round(FULL_DISK_SECONDS / 0.1)):
+                if self._stop.asked or heart.lost:
+                    raise Interrupted("stopped while the disk was full")
+                time.sleep(0.1)
+
+    def _run_apart(self, key: str) -> bool:
+        """Run the node in a process of its own, for which this one makes room; False where it is taken."""
+        before = len(self._ledger.attempts(key))
+        self.__dict__.pop("_workshop", None)
+        torch.cuda.empty_cache()
+        child = subprocess.run([sys.executable, "-m", "scaling.asr", *sys.argv[1:], "--node", key], check=False)
+        attempts = self._ledger.attempts(key)
+        if len(attempts) == before:
+            return False
+        if child.returncode and not self._ledger.done(key) and attempts[-1].over() and not attempts[-1].failure():
+            self._blame(attempts[-1], child.returncode)
+        return True
+
+    def _blame(self, attempt: Attempt, code: int) -> None:
+        """Record a death in a process of its own. SIGKILL is taken for memory: the node has run out of it before."""
+        if code in KILLED:
+            node = node_from_json(self._ledger.stage(attempt.key)["node"])
+            self._fail_for_memory(attempt, node, "killed by SIGKILL in a process of its own")
+        else:
+            attempt.fail("error", f"its process ended with exit code {code}", session=self._session)
+
+    def _fail_for_memory(self, attempt: Attempt, node: StageNode, cause: str) -> None:
+        """Ask for smaller pieces, until a piece is one utterance: then the node has failed."""
+        pieces = 2 ** self._ledger.memory_failures(attempt.key)
+        smaller = pieces < _largest_batch(node, self._workshop.speech(node, node.data.train).samples)
+        how = f"each batch in {pieces} pieces" if smaller else "even one utterance at a time"
+        attempt.fail("memory" if smaller else "error", f"out of memory, {how}: {cause}", session=self._session)
+
+
+def _largest_batch(node: StageNode, samples: IntArray) -> int:
+    """Utterances in the largest batch of the first epoch: into more pieces no batch can be cut."""
+    stream = Stream(samples, node.seed, node.stage.optimization.batch_audio_seconds)
+    epoch = takewhile(lambda step: step[1].pool <= stream.pools_per_epoch, stream.batches(Position(0, 0)))
+    return max(len(indices) for indices, _ in epoch)
