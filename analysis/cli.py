@@ -265,6 +265,23 @@ def design(
     emit(proposal.as_dict(), as_json=as_json, text=proposal_text(proposal))
 
 
+@app.command()
+def score(
+    hypotheses: Annotated[Path, typer.Argument(metavar="HYP", help="JSON lines, or lines of an id and a text.")],
+    references: Annotated[
+        Path | None, typer.Argument(metavar="REF", help="As HYP; without it, HYP holds `ref` and `hyp`.")
+    ] = None,
+    scoring: Annotated[str, typer.Option(help="plain, whisper-english, whisper-basic, mandarin or wenet.")] = "plain",
+    as_json: AsJson = False,
+) -> None:
+    """Score transcripts as runs are scored: CER and WER of each test set and together, with intervals over speakers."""
+    from analysis.scores import score_files, scores_document, scores_text
+    from scaling.console import emit
+
+    document = scores_document(score_files(hypotheses, references, scoring))
+    emit(document, as_json=as_json, text=scores_text(document))
+
+
 def _positive(option: str, value: float) -> float:
     from math import isfinite
 

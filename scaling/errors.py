@@ -18,7 +18,7 @@ def nearest(name: object, valid: Iterable[str]) -> str:
     >>> nearest("efni", ["efin", "joint"])
     "; did you mean 'efin'? Valid: efin, joint"
     """
-    names = sorted(valid)
+    names = sorted(map(str, valid))
     close = difflib.get_close_matches(str(name), names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ";" if len(names) <= 20 else ""
     listing = f" Valid: {', '.join(names)}" if len(names) <= 20 else ""

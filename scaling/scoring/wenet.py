@@ -1,6 +1,6 @@
 """Words as WeNet's `compute-wer.py --char=1` counts them, so that its error rates can be compared to the last error.
 
-Little is normalised: letters become capitals, tags in angle brackets and sixteen marks of punctuation go. A letter of
+Little is normalised: letters become capitals, tags in angle brackets and seventeen marks of punctuation go. A letter of
 a script without case (Unicode category Lo: Han, Kana, Hangul and others) is a word; anything else begins a word that
 goes on through ASCII up to a space. Marks inside such a word stay, full and half width differ, and round brackets
 count.
