@@ -14,6 +14,8 @@ from scaling.errors import InputError
 FLOPS, ERROR = "flops", "cer"
 SOURCE = {"C": FLOPS, "y": ERROR}
 """Where a law's column is found in a table of runs, if not under its own name."""
+COUNTED_IN = {"wer": {"ref_chars": "ref_words"}}
+"""Where a table has the length that an error rate other than CER is counted in: noise is that of its own counts."""
 # A cell without an error counts half an error: log 0 has no place in a law, and half is the median of a Poisson
 # posterior with a vague prior to within a third.
 HALF_ERROR = 0.5

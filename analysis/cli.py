@@ -141,10 +141,15 @@ def recommend(
     usd: Annotated[float | None, typer.Option(help="What can be spent, in dollars on --hardware.")] = None,
     device_hours: Annotated[float | None, typer.Option(help="What can be spent, in hours of one --hardware.")] = None,
     hardware: Annotated[str | None, typer.Option(help="Device to price by, such as h100-sxm.")] = None,
+    lifetime_hours: Annotated[
+        float, typer.Option(help="Hours of audio to recognise over the model's life; FLOPs for them are counted in.")
+    ] = 0.0,
     study: Annotated[Path | None, typer.Option(help="Write the recommended runs as a study file here.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how to spend a budget, or what a wanted CER costs: strategy, models, hours, FLOPs of each stage."""
+    """Say how to spend a budget, or what a wanted CER costs: strategy, models, hours, FLOPs of each stage; the best
+    sizes and shares where the runs identify them.
+    """
     from analysis.curves import curves_of
     from analysis.money import flops_of_hours, flops_of_usd
     from analysis.recommend import recommend_for_cer, recommend_for_flops
@@ -163,11 +168,13 @@ def recommend(
         flops = flops_of_usd(_positive("--usd", usd), device)
     if device is not None and device_hours is not None:
         flops = flops_of_hours(_positive("--device-hours", device_hours), device)
+    if not 0.0 <= lifetime_hours < float("inf"):
+        raise InputError(f"--lifetime-hours: {lifetime_hours}, expected zero or more hours")
     curves, table = curves_of(source), read_table(source)
     if flops is not None:
-        answer = recommend_for_flops(curves, table, _positive("--flops", flops), device)
+        answer = recommend_for_flops(curves, table, _positive("--flops", flops), device, lifetime_hours)
     else:
-        answer = recommend_for_cer(curves, table, _positive("--cer", cer or 0.0), device)
+        answer = recommend_for_cer(curves, table, _positive("--cer", cer or 0.0), device, lifetime_hours)
     if study is not None:
         from analysis.next_study import write_next_study
 
@@ -293,7 +300,7 @@ def _positive(option: str, value: float) -> float:
 
 
 def _table(source: Path, columns: str | None, where: str | None) -> "Table":
-    from analysis.cells import SOURCE
+    from analysis.cells import COUNTED_IN, SOURCE
     from analysis.table import read_table
     from analysis.where import select
 
@@ -301,7 +308,9 @@ def _table(source: Path, columns: str | None, where: str | None) -> "Table":
     if where is not None:
         table = select(table, where)
     if columns is not None:
-        table = table.renamed({SOURCE.get(name, name): column for name, column in _pairs("--columns", columns).items()})
+        named = {SOURCE.get(name, name): column for name, column in _pairs("--columns", columns).items()}
+        counted = COUNTED_IN.get(named.get(SOURCE["y"], ""), {})
+        table = table.renamed({new: old for new, old in counted.items() if old in table.names} | named)
     return table
 
 

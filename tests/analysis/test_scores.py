@@ -81,3 +81,18 @@ def test_files_that_do_not_fit_are_refused(tmp_path, hyp, ref, said):
 def test_an_unknown_scoring_names_the_nearest(files):
     with pytest.raises(InputError, match="did you mean 'mandarin'"):
         score_files(*files, "mandrin")
+
+
+def test_a_law_of_word_errors_is_the_law_of_a_table_that_holds_nothing_else(tmp_path, capsys):
+    runs, words = tmp_path / "runs.jsonl", tmp_path / "words.jsonl"
+    rows = [
+        {"flops": flops, "cer": 0.03 + cer, "ref_chars": 50_000, "wer": 0.05 + 2 * cer, "ref_words": 700}
+        for flops, cer in [(10.0 ** (11 + 0.5 * i), 0.4 * 10 ** (-0.2 * i)) for i in range(6)]
+    ]
+    runs.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words.write_text("".join(json.dumps({"flops": r["flops"], "cer": r["wer"], "ref_chars": 700}) + "\n" for r in rows))
+    documents = []
+    for arguments in ([str(runs), "--columns", "y=wer"], [str(words)], [str(runs)]):
+        app(["fit", *arguments, "--json", "--out", str(tmp_path / "fits.json")], standalone_mode=False)
+        documents.append(json.loads(capsys.readouterr().out))
+    assert documents[0] == documents[1] != documents[2]
