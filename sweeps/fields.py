@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, StrictStr, Tag
 
-from scaling.spec import Objective, Part, Precision
+from scaling.spec import Objective, Part, Precision, Scoring
 
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 Count = Annotated[StrictInt, Field(ge=1)]
@@ -111,6 +111,32 @@ class CorpusFields(_Fields):
     seed: Annotated[StrictInt, Field(ge=0)] = 0
 
 
+class SlurmFields(_Fields):
+    """What each worker asks of Slurm with `--on slurm`, in sbatch's own words; none of it enters a key."""
+
+    partition: StrictStr | None = None
+    account: StrictStr | None = None
+    time: Annotated[StrictStr, Field(pattern=r"^[0-9:-]+$")] | None = None
+    """A worker that reaches it saves a checkpoint and leaves, and another one is submitted."""
+    gpus: Count | Annotated[StrictStr, Field(pattern=r"^\w[\w.-]*:[1-9][0-9]*$")] | None = None
+    """A number, or a kind and a number: `a100:1`."""
+    cpus: Count | None = None
+    """Default: `threads`."""
+    memory: Annotated[StrictStr, Field(pattern=r"^[0-9]+[KMGT]?$")] | None = None
+    sbatch: tuple[Annotated[StrictStr, Field(pattern="^--?[a-z]")], ...] = ()
+    """More options of sbatch: [--qos=low, --constraint=a100]."""
+
+
+class RayFields(_Fields):
+    """What each worker asks of Ray with `--on ray`; none of it enters a key."""
+
+    address: StrictStr | None = None
+    """Of a running cluster; default: $RAY_ADDRESS, a cluster that runs on this machine, or a new one."""
+    gpus: Positive | None = None
+    cpus: Count | None = None
+    """Default: `threads`."""
+
+
 def _strategy_kind(value: Any) -> str:
     if isinstance(value, str):
         return "<name>"
@@ -151,6 +177,9 @@ class StudyFields(_Fields):
     language: StrictStr = "zh"
     """Language token of encoder-decoders that have such tokens."""
 
+    scoring: Scoring = Scoring.PLAIN
+    """How texts are compared: plain, whisper-english, whisper-basic, mandarin or wenet (`scaling.scoring`)."""
+
     tracker: Literal["wandb", "none"] = "none"
     """Weights & Biases is an extra that not everybody has."""
 
@@ -176,3 +205,6 @@ class StudyFields(_Fields):
 
     checkpoint_seconds: Positive = 60.0
     """Work lost to a kill is at most this; a mini's checkpoint takes milliseconds."""
+
+    slurm: SlurmFields = SlurmFields()
+    ray: RayFields = RayFields()

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from scaling.errors import InputError
 from scaling.ledger import Ledger, read_json, write_atomically, write_text_atomically
-from scaling.spec import FLOP_CONVENTION, RunSpec, StageNode, digest, node_from_json, node_to_json
+from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, digest, node_from_json, node_to_json
 from sweeps.plan import Plan, PlannedRun, TrunkPositions
 from sweeps.study import Study, StudyModel
 
@@ -169,7 +169,8 @@ def _runs(study: Study, plan: Plan) -> list[dict[str, Any]]:
     """The fields of each run that are known before it is trained."""
     speech = {
         "train_hours": study.speech.train.hours,
-        "test_digest": digest(study.speech.spec.test),
+        "test_digest": _test_digest(study.speech.spec),
+        "scoring": study.speech.spec.scoring.value,
         "flop_convention": FLOP_CONVENTION,
     }
     models = {model.spec: _model(model) for model in study.models}
@@ -179,6 +180,11 @@ def _runs(study: Study, plan: Plan) -> list[dict[str, Any]]:
         return {**models[spec.model], **speech, **tuned.get((spec.model, spec.strategy.name), {})}
 
     return [_run(study, plan, run, shared(run.spec)) for run in plan.runs]
+
+
+def _test_digest(data: DataSpec) -> str:
+    """What error rates are comparable by: the test sets, and the scoring where it is not plain."""
+    return digest(data.test if data.scoring is Scoring.PLAIN else (data.test, data.scoring))
 
 
 def _model(model: StudyModel) -> dict[str, Any]:
