@@ -11,6 +11,7 @@ import base64
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,25 +27,35 @@ Weights = dict[str, Tensor]
 
 @dataclass(slots=True)
 class Progress:
-    """How far a stage has come. Counts are of this stage alone; `position` and `seen` carry on from stage to stage.
+    """How far a stage has come. Counts are of this stage alone; `position`, `seen` and `encoded` carry on.
 
-    `flops` is charged, `executed_flops` what ran, padding and all. `seen` marks the utterances trained on (N,). `loss`
-    is that of the last step, None before the first: a node that its start has reached already takes none.
+    The three currencies are those of `scaling.meter`; `cache_credited_flops` is None where the stage began under a
+    version that did not count it. `seen` marks the utterances trained on (N,), `encoded` those that the encoder as it
+    is now has heard while frozen (N,). `wait_seconds` of `seconds` passed waiting for features. `loss` is that of the
+    last step, None before the first: a node that its start has reached already takes none.
     """
 
-    flops: int
-    executed_flops: int
-    steps: int
-    audio_samples: int
-    seconds: float
     position: Position
     seen: npt.NDArray[np.bool_]
+    encoded: npt.NDArray[np.bool_]
+    flops: int = 0
+    executed_flops: int = 0
+    cache_credited_flops: int | None = 0
+    steps: int = 0
+    audio_samples: int = 0
+    seconds: float = 0.0
+    wait_seconds: float = 0.0
     loss: float | None = None
 
     @classmethod
-    def beginning(cls, position: Position, seen: npt.NDArray[np.bool_]) -> "Progress":
-        """A stage before its first step."""
-        return cls(0, 0, 0, 0, 0.0, position, seen.copy())
+    def beginning(cls, utterances: int) -> "Progress":
+        """A run before its first step."""
+        return cls(Position(0, 0), np.zeros(utterances, dtype=bool), np.zeros(utterances, dtype=bool))
+
+    def next_stage(self, *, encoder_frozen: bool) -> "Progress":
+        """The stage after this one before its first step; training the encoder outdates what it heard."""
+        encoded = self.encoded.copy() if encoder_frozen else np.zeros_like(self.encoded)
+        return Progress(self.position.next_stage(), self.seen.copy(), encoded)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,24 +75,25 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     )
     if checkpoint.optimizer is not None:
         save_file(checkpoint.optimizer, folder / "optimizer.safetensors")
-    progress = asdict(checkpoint.progress)
-    progress["seen"] = {
-        "utterances": len(checkpoint.progress.seen),
-        "bits": base64.b64encode(np.packbits(checkpoint.progress.seen).tobytes()).decode(),
-    }
-    write_atomically(folder / "progress.json", progress)
+    progress = checkpoint.progress
+    marks = {"seen": _marks(progress.seen), "encoded": _marks(progress.encoded)}
+    write_atomically(folder / "progress.json", asdict(progress) | marks)
 
 
 def load(folder: Path) -> Checkpoint:
     """Read what `save` wrote. Raises InputError or SafetensorError where a file is missing or broken."""
     progress = read_json(folder / "progress.json")
-    seen = progress.pop("seen")
-    bits = np.unpackbits(np.frombuffer(base64.b64decode(seen["bits"]), dtype=np.uint8), count=seen["utterances"])
+    seen = _marked(progress["seen"])
+    if "encoded" not in progress:  # written before cache-credited FLOPs were counted
+        progress |= {"encoded": _marks(np.zeros_like(seen)), "cache_credited_flops": None}
+    encoded = _marked(progress["encoded"])
     optimizer = folder / "optimizer.safetensors"
     return Checkpoint(
         weights=load_file(folder / "weights.safetensors"),
         optimizer=load_file(optimizer) if optimizer.exists() else None,
-        progress=Progress(**{**progress, "position": Position(**progress["position"]), "seen": bits.astype(bool)}),
+        progress=Progress(
+            **{**progress, "position": Position(**progress["position"]), "seen": seen, "encoded": encoded}
+        ),
     )
 
 
@@ -122,3 +134,12 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[torch.nn.Par
                 for moment, value in moments[name].items()
             }
     torch.set_rng_state(tensors["random"])
+
+
+def _marks(marks_N: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    return {"utterances": len(marks_N), "bits": base64.b64encode(np.packbits(marks_N).tobytes()).decode()}
+
+
+def _marked(entry: dict[str, Any]) -> npt.NDArray[np.bool_]:
+    packed = np.frombuffer(base64.b64decode(entry["bits"]), dtype=np.uint8)
+    return np.unpackbits(packed, count=entry["utterances"]).astype(bool)

@@ -7,12 +7,11 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from scaling.asr import whisper as variable_whisper
-from scaling.asr.data import Speech
+from scaling.asr.hearing import Hearing
 from scaling.asr.model import Batch, Recognizer
-from scaling.cer import EditCounts, cer, count_edits
 from scaling.lengths import IntArray
-from scaling.spec import Objective
+from scaling.scoring.score import Score, score, total
+from scaling.spec import Objective, Scoring
 
 BATCH_AUDIO_SECONDS = 60.0
 """Padded audio decoded together: greedy decoding is bound by memory traffic and gains up to 14x from batching
@@ -26,44 +25,44 @@ MAX_TOKENS_BASE = 10
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One test set: counts over all utterances and one row for each."""
+    """One test set: the score and a row of each utterance."""
 
-    counts: list[EditCounts]
+    scores: list[Score]
     rows: list[dict[str, Any]]
 
     def summary(self) -> dict[str, Any]:
-        """The set's error rate and what it is made of."""
-        return {
-            "cer": cer(self.counts),
-            "errors": sum(count.errors for count in self.counts),
-            "substitutions": sum(count.substitutions for count in self.counts),
-            "deletions": sum(count.deletions for count in self.counts),
-            "insertions": sum(count.insertions for count in self.counts),
-            "ref_chars": sum(count.ref_chars for count in self.counts),
-            "n_utterances": len(self.counts),
-        }
+        """The set's error rates and what they are made of."""
+        return {**total(self.scores).summary(), "n_utterances": len(self.scores)}
 
 
-def evaluate(model: Recognizer, speech: Speech, objective: Objective, name: str, limit: int | None = None) -> Scored:
-    """Greedy transcripts of `speech` and their edit counts, in the order of the manifest.
+def evaluate(
+    hearing: Hearing,
+    objective: Objective,
+    name: str,
+    *,
+    scoring: Scoring = Scoring.PLAIN,
+    limit: int | None = None,
+    pieces: int = 1,
+) -> Scored:
+    """Greedy transcripts of the speech heard, the test set `name`, and their scores, in the order of the manifest.
 
-    `limit` scores only the first utterances, for a look during training. Leaves every module in eval mode.
+    `limit` scores only the first utterances, for a look during training. `pieces` times less than usual is decoded
+    together, where memory is scarce. Leaves every module in eval mode.
     """
-    model.eval()
+    model, speech = hearing.model.eval(), hearing.speech
     chosen = sorted(range(len(speech) if limit is None else min(limit, len(speech))), key=speech.samples.__getitem__)
     written: dict[int, str] = {}
-    for indices in grouped(chosen, speech.samples):
-        batch = speech.batch(indices, next(model.parameters()).device)
+    for indices in grouped(chosen, speech.samples, BATCH_AUDIO_SECONDS / pieces):
+        batch = hearing.batch(hearing.read(indices))
         limits = token_limits(speech.samples[indices])
         written |= dict(zip(indices, transcribe(model, batch, objective, limits), strict=True))
-    counts, rows = [], []
+    scores, rows = [], []
     for index in sorted(written):
         utterance = speech.utterance(index)
-        count = count_edits(utterance["ref"], written[index])
-        counts.append(count)
-        row = {"test": name, **utterance, "hyp": written[index], "errors": count.errors, "ref_chars": count.ref_chars}
-        rows.append(row)
-    return Scored(counts, rows)
+        scored = score(utterance["ref"], written[index], scoring)
+        scores.append(scored)
+        rows.append({"test": name, **utterance, "hyp": written[index], **scored.counts()})
+    return Scored(scores, rows)
 
 
 @torch.no_grad()
@@ -74,7 +73,7 @@ def transcribe(model: Recognizer, batch: Batch, objective: Objective, limits: Se
     """
     if objective is Objective.ASR:
         codec = model.asr_codec
-        ids = variable_whisper.transcribe(model.whisper, *model.encode(batch), codec.prefix, codec.end, max(limits))
+        ids = model.family.write(model.asr, codec, model.encode(batch), max(limits))
         return [codec.decode(row[:limit]) for row, limit in zip(ids, limits, strict=True)]
     assert model.llm is not None
     assert model.llm_codec is not None
@@ -98,11 +97,13 @@ def token_limits(samples: IntArray) -> list[int]:
     return [MAX_TOKENS_BASE + int(MAX_TOKENS_PER_SECOND * count / 16_000) for count in samples.tolist()]
 
 
-def grouped(by_length: Sequence[int], samples: IntArray) -> Iterator[list[int]]:
+def grouped(
+    by_length: Sequence[int], samples: IntArray, audio_seconds: float = BATCH_AUDIO_SECONDS
+) -> Iterator[list[int]]:
     """Utterances in groups to decode together. `by_length` are their indices, the shortest first."""
     group: list[int] = []
     for index in by_length:
-        if group and int(samples[index]) * (len(group) + 1) > BATCH_AUDIO_SECONDS * 16_000:
+        if group and int(samples[index]) * (len(group) + 1) > audio_seconds * 16_000:
             yield group
             group = []
         group.append(index)
@@ -114,7 +115,7 @@ class Looks:
     """When to look at the dev set during training: so that looking takes at most a tenth of the time."""
 
     def __init__(self) -> None:
-        self._spent = 0.0
+        self.seconds = 0.0  # spent looking
         self._next = 20.0  # seconds of training before the first look, whose cost is not known yet (assumption)
 
     def due(self, trained_seconds: float) -> bool:
@@ -123,5 +124,5 @@ class Looks:
 
     def took(self, seconds: float, trained_seconds: float) -> None:
         """Record a look, and put the next one off accordingly."""
-        self._spent += seconds
-        self._next = max(trained_seconds + 10 * seconds, 10 * self._spent)
+        self.seconds += seconds
+        self._next = max(trained_seconds + 10 * seconds, 10 * self.seconds)

@@ -1,5 +1,7 @@
-"""Whether a model fits, asked before it is loaded: a clear refusal instead of a killed process."""
+"""Whether a model fits, asked before it is loaded, and running out all the same: clear words, not a killed process."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -13,6 +15,30 @@ BYTES = 4
 
 TRAINED_COPIES = 3
 """A trained weight's gradient and AdamW's two moments, beside the weight itself."""
+
+
+OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
+"""What torch's allocators say in a RuntimeError; on a CPU there is no type for it."""
+
+
+class OutOfMemory(Exception):
+    """Memory ran out; the message says in what. The same work may fit in smaller pieces."""
+
+
+@contextmanager
+def out_of_memory_named(what: str) -> Iterator[None]:
+    """Raise OutOfMemory where the body runs out of memory, holding on to nothing that it had allocated."""
+    said = None
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        said = _out_of_memory(error)
+        if said is None:
+            raise
+    if said is not None:  # outside the handler: the error's traceback, and the tensors in it, are gone
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        raise OutOfMemory(f"{what} ran out of memory: {said}")
 
 
 def loaded_bytes(geometry: Geometry, objective: Objective) -> int:
@@ -41,6 +67,13 @@ def free_memory_bytes() -> int | None:
     """Memory a new process may take: what the kernel calls available, within the container's limit. None if unknown."""
     known = [value for value in (_available(), _container_limit()) if value is not None]
     return min(known) if known else None
+
+
+def _out_of_memory(error: MemoryError | RuntimeError) -> str | None:
+    """What an error says of memory that ran out; None where it says something else."""
+    said = str(error).partition("\n")[0] or type(error).__name__
+    ran_out = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return said if ran_out or any(words in said for words in OUT_OF_MEMORY_WORDS) else None
 
 
 def _params(geometry: Geometry, objective: Objective) -> dict[Part, int]:

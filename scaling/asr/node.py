@@ -3,25 +3,23 @@
 import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import transformers
 
 from scaling.asr.checkpoint import Checkpoint, Progress, Weights, load, load_latest, save, save_periodic
 from scaling.asr.data import Speech
 from scaling.asr.evaluate import Looks, Scored, evaluate
-from scaling.asr.memory import refuse_too_large, training_bytes
-from scaling.asr.model import Recognizer
+from scaling.asr.memory import out_of_memory_named, refuse_too_large, training_bytes
 from scaling.asr.train import Hooks, train
 from scaling.asr.workshop import Workshop, in_words, load_part, outlived
 from scaling.ledger import Attempt, write_text_atomically
-from scaling.spec import Objective, StageNode
-from scaling.stream import Position
+from scaling.meter import encoder_is_frozen
+from scaling.spec import StageNode
 
 LOOK_UTTERANCES = 100
 """Dev utterances scored for a look during training: enough to see a curve, a third of the usual dev set's cost."""
@@ -33,11 +31,26 @@ def run_node(
     workshop: Workshop,
     checkpoint_seconds: float,
     should_stop: Callable[[], bool],
+    pieces: int = 1,
 ) -> dict[str, Any]:
     """Train `node` in `attempt` and return its result, ready to commit.
 
-    Goes on from the newest checkpoint of any attempt at this node, else from its start or its parent.
+    Goes on from the newest checkpoint of any attempt at this node, else from its start or its parent. `pieces` cuts
+    batches for a machine with little memory: how a node is executed, never what it is. Raises OutOfMemory where memory
+    runs out all the same.
     """
+    with out_of_memory_named(f"training {in_words(node)}"):
+        return _run(node, attempt, workshop, checkpoint_seconds, should_stop, pieces)
+
+
+def _run(
+    node: StageNode,
+    attempt: Attempt,
+    workshop: Workshop,
+    checkpoint_seconds: float,
+    should_stop: Callable[[], bool],
+    pieces: int,
+) -> dict[str, Any]:
     ledger = attempt.ledger
     beginning, carried = _beginning(node, workshop, ledger.folder)
     resumed = load_latest([other.folder for other in ledger.attempts(node.key)])
@@ -47,47 +60,57 @@ def run_node(
     model = workshop.recognizer(node, carried)
     for part in node.stage.parts:
         load_part(model, part, start.weights)
-    speech = workshop.speech(node, node.data.train)
-    dev = workshop.speech(node, node.data.dev)
+    hearing = workshop.hearing(node, model, node.data.train, node.precision)
+    scored = partial(evaluate, objective=node.stage.objective, scoring=node.data.scoring, pieces=pieces)
+    dev = partial(scored, workshop.hearing(node, model, node.data.dev), name="dev")
+    looking = _Looking(partial(dev, limit=LOOK_UTTERANCES), attempt, start.progress.seconds)
     attempt.log({"event": "start", "stage": node.stage.name, "flops": start.progress.flops, "resumed": bool(resumed)})
     hooks = Hooks(
         on_progress=partial(_log_progress, attempt),
         on_checkpoint=partial(save_periodic, attempt.folder),
-        on_look=_Looking(model, dev, node.stage.objective, attempt, start.progress.seconds),
+        on_look=looking,
         should_stop=should_stop,
         checkpoint_seconds=checkpoint_seconds,
     )
-    end = train(node, model, speech, workshop.geometry(node), start, hooks)
+    end = train(node, hearing, workshop.geometry(node), start, hooks, pieces)
     optimizer = end.optimizer if node.cooldown_from_flops is None else None
     final = Checkpoint(outlived(carried, node.stage.parts) | end.weights, optimizer, end.progress)
     save(attempt.folder / "final", final)
-    result = _result(node, final.progress, base, speech, attempt)
-    return result | (_scores(node, model, workshop, dev, attempt) if node.final else {"dev": None, "test": None})
+    result = _result(node, final.progress, base, hearing.speech, attempt) | {"look_seconds": looking.seconds}
+    if not node.final:
+        return result | {"dev": None, "test": None}
+    tests = {name: scored(workshop.hearing(node, model, content), name=name) for name, content in node.data.test}
+    _write_utterances(attempt, tests.values())
+    return result | {"dev": dev().summary(), "test": {name: test.summary() for name, test in tests.items()}}
 
 
 class _Looking:
     """Looks at the dev set during training when it is time to; True where it did, and left the model in eval mode."""
 
-    def __init__(
-        self, model: Recognizer, dev: Speech, objective: Objective, attempt: Attempt, start_seconds: float
-    ) -> None:
-        self._model, self._dev, self._objective, self._attempt = model, dev, objective, attempt
+    def __init__(self, dev: Callable[[], Scored], attempt: Attempt, start_seconds: float) -> None:
+        self._dev, self._attempt = dev, attempt
         self._start_seconds = start_seconds
         self._looks = Looks()
+
+    @property
+    def seconds(self) -> float:
+        """Time spent looking."""
+        return self._looks.seconds
 
     def __call__(self, progress: Progress) -> bool:
         trained_seconds = progress.seconds - self._start_seconds
         if not self._looks.due(trained_seconds):
             return False
         began = time.perf_counter()
-        scored = evaluate(self._model, self._dev, self._objective, "dev", LOOK_UTTERANCES)
+        scored = self._dev()
         self._looks.took(time.perf_counter() - began, trained_seconds)
         self._attempt.log({"event": "dev", "flops": progress.flops, "cer": scored.summary()["cer"]})
         return True
 
 
 def _log_progress(attempt: Attempt, progress: Progress, loss: float, factor: float) -> None:
-    counts = {name: getattr(progress, name) for name in ("flops", "executed_flops", "steps", "seconds")}
+    fields = ("flops", "executed_flops", "cache_credited_flops", "steps", "seconds", "wait_seconds")
+    counts = {name: getattr(progress, name) for name in fields}
     audio = {"audio_seconds": progress.audio_samples / 16_000}
     attempt.log({"event": "progress", **counts, **audio, "loss": loss, "rate_factor": factor})
 
@@ -95,11 +118,11 @@ def _log_progress(attempt: Attempt, progress: Progress, loss: float, factor: flo
 def _beginning(node: StageNode, workshop: Workshop, folder: Callable[[str], Path]) -> tuple[Checkpoint, Weights]:
     """Where the node sets out from, and the weights of earlier stages it carries along."""
     carried: Weights = {}
-    progress = Progress.beginning(Position(0, 0), np.zeros(len(workshop.speech(node, node.data.train)), dtype=bool))
+    progress = Progress.beginning(len(workshop.speech(node, node.data.train)))
     if node.parent is not None:
         parent = _final_checkpoint(folder(node.parent))
         carried = parent.weights
-        progress = Progress.beginning(parent.progress.position.next_stage(), parent.progress.seen)
+        progress = parent.progress.next_stage(encoder_frozen=encoder_is_frozen(node.stage.parts))
     if node.start is not None:
         return _final_checkpoint(folder(node.start)), carried
     return Checkpoint({}, None, progress), carried
@@ -118,9 +141,11 @@ def _result(
         "status": "ok",
         "flops": progress.flops,
         "executed_flops": progress.executed_flops,
+        "cache_credited_flops": progress.cache_credited_flops,
         "steps": progress.steps,
         "audio_seconds": progress.audio_samples / 16_000,
         "seconds": progress.seconds,
+        "wait_seconds": progress.wait_seconds,
         "unique_audio_seconds": seen,
         "spent": {
             "flops": progress.flops - base[0],
@@ -139,15 +164,7 @@ def _result(
     }
 
 
-def _scores(node: StageNode, model: Recognizer, workshop: Workshop, dev: Speech, attempt: Attempt) -> dict[str, Any]:
-    """Error rates on dev and every test set; each test utterance's hypothesis and errors go to a file."""
-    objective = node.stage.objective
-    tests: dict[str, Scored] = {
-        name: evaluate(model, workshop.speech(node, content), objective, name) for name, content in node.data.test
-    }
-    lines = [json.dumps(row, ensure_ascii=False) for scored in tests.values() for row in scored.rows]
+def _write_utterances(attempt: Attempt, tests: Iterable[Scored]) -> None:
+    """Each test utterance's hypothesis and errors, a line each."""
+    lines = [json.dumps(row, ensure_ascii=False) for test in tests for row in test.rows]
     write_text_atomically(attempt.folder / "utterances.jsonl", "\n".join(lines) + "\n")
-    return {
-        "dev": evaluate(model, dev, objective, "dev").summary(),
-        "test": {name: scored.summary() for name, scored in tests.items()},
-    }

@@ -2,21 +2,22 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from scaling.asr.ahead import Ahead
 from scaling.asr.checkpoint import Checkpoint, Progress, Weights, optimizer_tensors, restore_optimizer
-from scaling.asr.data import Speech
-from scaling.asr.model import Batch, Recognizer
-from scaling.flops import charged, executed_batches
+from scaling.asr.data import Utterances
+from scaling.asr.hearing import Hearing
+from scaling.asr.model import Recognizer
 from scaling.geometry import Geometry
-from scaling.spec import Part, Precision, StageNode
-from scaling.stream import Stream
+from scaling.meter import Meter
+from scaling.spec import Objective, Part, Precision, StageNode
+from scaling.stream import Indices, Position, Stream
 
 LOG_SECONDS = 1.0
 """Time between progress events: what a person watching needs, at a cost of microseconds."""
@@ -45,15 +46,25 @@ class Hooks:
     checkpoint_seconds: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """What one step reads: utterances in one piece or more, neighbours in length, and the position after it."""
+
+    pieces: Sequence[Utterances]
+    after: Position
+
+
 def train(
-    node: StageNode, model: Recognizer, speech: Speech, geometry: Geometry, start: Checkpoint, hooks: Hooks
+    node: StageNode, hearing: Hearing, geometry: Geometry, start: Checkpoint, hooks: Hooks, pieces: int = 1
 ) -> Checkpoint:
     """Train from `start` until `node.until_flops` are charged, never more than one step past; the state then.
 
-    A start without optimizer state begins the stage with a fresh one. Raises Diverged when the loss is not finite and
-    Interrupted when asked to stop.
+    A start without optimizer state begins the stage with a fresh one. Each step's batch is cut into up to `pieces`,
+    whose gradients add up to those of the whole: less memory, the same step to rounding. Raises Diverged when the loss
+    is not finite and Interrupted when asked to stop.
     """
     stage, progress = node.stage, start.progress
+    model, speech = hearing.model, hearing.speech
     parts = model.set_trainable(stage.parts)
     names = _names(model, parts)
     optimizer = _optimizer(node, parts)
@@ -62,7 +73,7 @@ def train(
     else:
         torch.manual_seed(node.seed)
     device = next(model.parameters()).device
-    charged_N = charged(geometry, stage, speech.lengths)
+    meter = Meter(geometry, stage, speech.lengths, encoder_alone=device.type == "cpu")
     stream = Stream(speech.samples, node.seed, stage.optimization.batch_audio_seconds)
     rates = [group["lr"] for group in optimizer.param_groups]
     clock = _Clock(hooks)
@@ -70,30 +81,38 @@ def train(
     def state() -> Checkpoint:
         return Checkpoint(_weights(names), optimizer_tensors(optimizer, names), progress)
 
-    for indices, after in stream.batches(progress.position):
-        if progress.flops >= node.until_flops:
-            break
-        if hooks.on_look(progress):
-            model.set_trainable(stage.parts)
-            clock.restart()
-        if hooks.should_stop():
-            hooks.on_checkpoint(state())
-            raise Interrupted(f"stopped at {progress.flops:.3g} of {node.until_flops:.3g} FLOPs")
-        factor = rate_factor(node, progress)
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
-            group["lr"] = rate * factor
-        loss = _step(model, speech.batch(indices, device), node, optimizer, list(names))
-        if not math.isfinite(loss):
-            raise Diverged(f"loss {loss} at step {progress.steps} after {progress.flops:.3g} FLOPs of {stage.name!r}")
-        _advance(progress, indices, speech, int(charged_N[indices].sum()))
-        progress.executed_flops += int(executed_batches(geometry, stage, speech.lengths, [indices])[0])
-        progress.position, progress.loss = after, loss
-        progress.seconds += clock.lap()
-        if clock.time_to_log():
-            hooks.on_progress(progress, loss, factor)
-        if clock.time_to_save():
-            hooks.on_checkpoint(state())
-            clock.restart()
+    def read(found: tuple[Indices, Position]) -> Step:
+        indices, after = found
+        cut = np.array_split(indices, min(pieces, len(indices)))
+        return Step([hearing.read(piece) for piece in cut], after)
+
+    with Ahead(read, stream.batches(progress.position)) as steps:
+        while progress.flops < node.until_flops:
+            if hooks.on_look(progress):
+                model.set_trainable(stage.parts)
+                clock.restart()
+            if hooks.should_stop():
+                hooks.on_checkpoint(state())
+                raise Interrupted(f"stopped at {progress.flops:.3g} of {node.until_flops:.3g} FLOPs")
+            factor = rate_factor(node, progress)
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+            waited = steps.waited_seconds
+            step = next(steps)
+            loss = _step(hearing, step, node, optimizer, list(names))
+            if not math.isfinite(loss):
+                raise Diverged(
+                    f"loss {loss} at step {progress.steps} after {progress.flops:.3g} FLOPs of {stage.name!r}"
+                )
+            _advance(progress, step, hearing, meter)
+            progress.loss = loss
+            progress.wait_seconds += steps.waited_seconds - waited
+            progress.seconds += clock.lap()
+            if clock.time_to_log():
+                hooks.on_progress(progress, loss, factor)
+            if clock.time_to_save():
+                hooks.on_checkpoint(state())
+                clock.restart()
     return state()
 
 
@@ -107,25 +126,42 @@ def rate_factor(node: StageNode, progress: Progress) -> float:
 
 
 def _step(
-    model: Recognizer, batch: Batch, node: StageNode, optimizer: torch.optim.Optimizer, trained: list[nn.Parameter]
+    hearing: Hearing, step: Step, node: StageNode, optimizer: torch.optim.Optimizer, trained: list[nn.Parameter]
 ) -> float:
-    """One optimizer step; the mean loss over the target tokens of the whole step."""
-    device = trained[0].device
-    with torch.autocast(device.type, torch.bfloat16, enabled=node.precision is Precision.BF16):
-        loss_sum, tokens = model.loss(batch, node.stage.objective)
-    loss = loss_sum / tokens
+    """One optimizer step; the mean loss over the target tokens of the whole step, whatever its pieces."""
+    device, objective = trained[0].device, node.stage.objective
+    tokens = sum(len(target) for piece in step.pieces for target in _targets(piece, objective))
+    losses = []
     optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
+    for piece in step.pieces:
+        batch = hearing.batch(piece)
+        with torch.autocast(device.type, torch.bfloat16, enabled=node.precision is Precision.BF16):
+            loss_sum, _ = hearing.model.loss(batch, objective)
+        loss = loss_sum / tokens
+        torch.autograd.backward(loss)
+        losses.append(loss.detach())
     nn.utils.clip_grad_norm_(trained, node.stage.optimization.clip_norm)
     optimizer.step()
-    return float(loss.detach())
+    return float(torch.stack(losses).sum())
 
 
-def _advance(progress: Progress, indices: npt.NDArray[np.int64], speech: Speech, flops: int) -> None:
-    progress.flops += flops
+def _targets(piece: Utterances, objective: Objective) -> Sequence[Tensor]:
+    return piece.asr_targets if objective is Objective.ASR else piece.llm_targets
+
+
+def _advance(progress: Progress, step: Step, hearing: Hearing, meter: Meter) -> None:
+    pieces = [np.array(piece.indices) for piece in step.pieces]
+    costs = meter.costs(pieces, progress.encoded)
+    progress.flops += int(costs.charged.sum())
+    progress.executed_flops += int(costs.executed.sum())
+    if progress.cache_credited_flops is not None:
+        progress.cache_credited_flops += int(costs.cache_credited.sum())
     progress.steps += 1
-    progress.audio_samples += int(speech.samples[indices].sum())
+    indices = np.concatenate(pieces)
+    progress.audio_samples += int(hearing.speech.samples[indices].sum())
     progress.seen[indices] = True
+    progress.encoded[indices] = meter.encoder_frozen
+    progress.position = step.after
 
 
 def _optimizer(node: StageNode, parts: dict[Part, list[nn.Parameter]]) -> torch.optim.AdamW:

@@ -4,14 +4,13 @@
 
 Per checkpoint and manifest: CER and WER through this project's encoder path and evaluation (any length, padding
 masked), and by transformers' own `generate` on its feature extractor's 30 s windows; greedy, the same prompt tokens,
-text compared after the same normalisation (`scaling.cer`). Prints a Markdown table.
+text compared after the same normalisation (`scaling.scoring`, plain). Prints a Markdown table.
 """
 
 import time
 from pathlib import Path
 from typing import Annotated
 
-import jiwer
 import torch
 import transformers
 import typer
@@ -20,8 +19,9 @@ from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneratio
 from scaling.asr.data import Speech
 from scaling.asr.evaluate import evaluate
 from scaling.asr.features import SAMPLING_RATE, read_audio
+from scaling.asr.hearing import Hearing
 from scaling.asr.model import BaseModels, Recognizer
-from scaling.cer import cer, count_edits, normalize
+from scaling.scoring.score import Score, score, total
 from scaling.spec import Objective
 from scaling.text import TextCodec, asr_codec
 
@@ -50,17 +50,17 @@ def main(
                 began = time.process_time()
                 texts = hear(directory, codec, speech, min(limit, len(speech)))
                 seconds = time.process_time() - began
-                references = [speech.manifest.texts[index] for index in range(len(texts))]
+                scored = _score([speech.manifest.texts[index] for index in range(len(texts))], texts)
                 typer.echo(
                     f"| {directory.name} | {path.parent.name}/{path.stem} | {len(texts)} | {name} |"
-                    f" {_cer(references, texts):.4f} | {_wer(references, texts):.4f} | {seconds:.0f} |"
+                    f" {scored.chars.rate:.4f} | {scored.words.rate:.4f} | {seconds:.0f} |"
                 )
 
 
 def own_length(directory: Path, codec: TextCodec, speech: Speech, limit: int) -> Texts:
     """Transcripts of the project's evaluation."""
     model = Recognizer(BaseModels({}).whisper(directory), None, None, codec, None)
-    return [row["hyp"] for row in evaluate(model, speech, Objective.ASR, "test", limit).rows]
+    return [row["hyp"] for row in evaluate(Hearing(model, speech), Objective.ASR, "test", limit=limit).rows]
 
 
 @torch.no_grad()
@@ -78,12 +78,8 @@ def thirty_seconds(directory: Path, codec: TextCodec, speech: Speech, limit: int
     return texts
 
 
-def _cer(references: Texts, texts: Texts) -> float:
-    return cer([count_edits(*pair) for pair in zip(references, texts, strict=True)])
-
-
-def _wer(references: Texts, texts: Texts) -> float:
-    return float(jiwer.wer([normalize(text) for text in references], [normalize(text) for text in texts]))
+def _score(references: Texts, texts: Texts) -> Score:
+    return total(score(*pair) for pair in zip(references, texts, strict=True))
 
 
 if __name__ == "__main__":

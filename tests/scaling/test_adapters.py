@@ -6,6 +6,7 @@ from tiny_world import NeverStop, order, write_study
 
 from scaling.asr.__main__ import work
 from scaling.asr.checkpoint import load
+from scaling.asr.hearing import Hearing
 from scaling.asr.workshop import Sources, Workshop
 from scaling.spec import Part, node_from_json
 
@@ -66,11 +67,11 @@ def test_merged_adapters_compute_what_they_computed_beside_the_weights(world, tm
     beside = workshop.recognizer(nodes[1], ends[1]).eval()
     merged = workshop.recognizer(nodes[2], ends[1]).eval()
     assert not merged.part_parameters(Part.LLM_LORA)
-    speech = workshop.speech(nodes[1], nodes[1].data.dev)
+    hearings = [Hearing(model, workshop.speech(nodes[1], nodes[1].data.dev)) for model in (beside, merged)]
     with torch.no_grad():
         losses = [
-            model.loss(speech.batch(np.arange(4), torch.device("cpu")), nodes[1].stage.objective)
-            for model in (beside, merged)
+            hearing.model.loss(hearing.batch(hearing.read(np.arange(4))), nodes[1].stage.objective)
+            for hearing in hearings
         ]
     assert torch.isclose(losses[0][0], losses[1][0], rtol=1e-5)
     assert not torch.equal(

@@ -15,7 +15,6 @@ from scaling.asr.whisper import decode_hidden, encode
 from scaling.asr.workshop import load_part
 from scaling.defaults import LLM_LORA
 from scaling.spec import Objective, Part
-from scaling.stream import Position
 from scaling.text import asr_codec, llm_codec
 
 FRAMES = (9, 40, 23, 24)
@@ -154,7 +153,7 @@ def test_the_first_loss_after_loading_a_checkpoint_is_the_last_before_saving(mod
         for name, tensor in model.part_parameters(part).items()
     }
     before, _ = model.loss(batch_of(model, EVERYONE), Objective.LLM)
-    save(tmp_path / "c", Checkpoint(weights, None, Progress.beginning(Position(0, 0), torch.zeros(3).bool().numpy())))
+    save(tmp_path / "c", Checkpoint(weights, None, Progress.beginning(3)))
     for tensors in (model.part_parameters(part) for part in (Part.ENCODER, Part.PROJECTOR, Part.LLM_LORA)):
         for parameter in tensors.values():
             parameter.zero_()

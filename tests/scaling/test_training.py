@@ -1,15 +1,16 @@
 """The trainer against known truth: shared trunks, resumed nodes and counted FLOPs agree exactly with the plain case."""
 
+import dataclasses
 import json
 import math
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from tiny_world import NeverStop, order, timeless, train_study, write_study
 from torch.utils.flop_counter import FlopCounterMode
 
+import scaling.asr.base_models
 import scaling.asr.model
 import scaling.asr.node
 from scaling.asr.__main__ import work
@@ -17,7 +18,6 @@ from scaling.asr.checkpoint import Progress
 from scaling.asr.train import rate_factor
 from scaling.ledger import Ledger, read_events
 from scaling.spec import node_from_json
-from scaling.stream import Position
 
 
 def final_weights(ledger: Ledger, key: str) -> dict[str, torch.Tensor]:
@@ -90,17 +90,16 @@ def test_flops_of_a_run_are_what_an_operation_counter_sees_in_it(
     counted = 0
     plain_train = scaling.asr.node.train
 
-    def counting_train(node, model, speech, *others):
+    def counting_train(*arguments):
         nonlocal counted
-        speech.batch(range(len(speech)), torch.device("cpu"))  # features are made here: they are no model FLOPs
         with FlopCounterMode(display=False) as counter:
-            result = plain_train(node, model, speech, *others)
+            result = plain_train(*arguments)
         counted += counter.get_total_flops()
         return result
 
     monkeypatch.setattr(scaling.asr.node, "train", counting_train)
     monkeypatch.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: False)  # a slow machine looks at dev
-    monkeypatch.setattr(scaling.asr.model, "ATTENTION", "eager")  # torch counts fused attention on CPU as nothing
+    monkeypatch.setattr(scaling.asr.base_models, "ATTENTION", "eager")  # torch counts fused attention on CPU as nothing
     study = write_study(world, strategies=[strategy], batch_audio_seconds=batch_audio_seconds)
     (row,) = train_study(study, tmp_path)
     assert row["executed_flops"] == counted
@@ -154,7 +153,7 @@ def test_the_rate_warms_up_stays_and_falls_as_one_minus_the_root(world, tmp_path
     branch = next(node for node in nodes if node.cooldown_from_flops is not None)
 
     def at(flops: float, steps: int) -> float:
-        return rate_factor(branch, Progress(int(flops), 0, steps, 0, 0.0, Position(0, 0), np.zeros(1, bool)))
+        return rate_factor(branch, dataclasses.replace(Progress.beginning(1), flops=int(flops), steps=steps))
 
     assert [at(0, 0), at(0, 1), at(0, 2), at(8e8, 50)] == [pytest.approx(1 / 3), pytest.approx(2 / 3), 1, 1]
     assert at(9e8, 60) == pytest.approx(1 - math.sqrt(0.5))

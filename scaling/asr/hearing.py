@@ -1,0 +1,76 @@
+"""How a model hears one manifest: as features, or through what its frozen encoder made of them once.
+
+On a CPU a frozen encoder hears each utterance alone: nothing is padded, and its output is a function of the utterance
+and the encoder's weights, the same bits whoever computes it and whenever. On an accelerator, where short kernels are
+bound by their launch, it hears what a batch lacks as one padded batch: the same to rounding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from scaling.asr.data import Speech, Utterances
+from scaling.asr.kept import KeptState
+from scaling.asr.model import Batch, Recognizer
+from scaling.lengths import IntArray
+from scaling.spec import Precision
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hearing:
+    """Batches of `speech` for `model`. `kept` is None where the encoder trains: its outputs are outdated at once."""
+
+    model: Recognizer
+    speech: Speech
+    kept: KeptState | None = None
+    precision: Precision = Precision.FP32
+
+    def read(self, indices: Sequence[int] | IntArray) -> Utterances:
+        """Features and targets of some utterances, without features whose encoder output is kept. For any thread."""
+        return self.speech.utterances(indices, self.kept or ())
+
+    def batch(self, utterances: Utterances) -> Batch:
+        """What the model reads of them, on its device."""
+        device = next(self.model.parameters()).device
+        if self.kept is None:
+            mels = [mel for mel in utterances.mels if mel is not None]
+            return Batch.padded(mels, device, *_targets(utterances, device))
+        outputs = self._outputs(utterances, self.kept, device)
+        lengths_B = torch.tensor([len(output) for output in outputs], device=device)
+        memory_BSE = pad_sequence(outputs, batch_first=True)
+        nothing = torch.empty(len(outputs), 0, 0, device=device)
+        return Batch(nothing, torch.zeros_like(lengths_B), *_targets(utterances, device), (memory_BSE, lengths_B))
+
+    def _outputs(self, utterances: Utterances, kept: KeptState, device: torch.device) -> list[Tensor]:
+        """The encoder's output (S, E) of each utterance, on `device`."""
+        found = {index: kept.get(index) for index in utterances.indices}
+        lacking = [place for place, index in enumerate(utterances.indices) if found[index] is None]
+        groups = [[place] for place in lacking] if device.type == "cpu" else [lacking] if lacking else []
+        for group in groups:
+            mels = [utterances.mels[place] for place in group]
+            heard = [
+                self.speech.mel(utterances.indices[place]) if mel is None else mel
+                for place, mel in zip(group, mels, strict=True)  # it was kept when this was read, and gave way since
+            ]
+            for place, output in zip(group, self._encode(heard, device), strict=True):
+                found[utterances.indices[place]] = output
+                kept.put(utterances.indices[place], output.cpu())
+        return [output.to(device) for index in utterances.indices if (output := found[index]) is not None]
+
+    @torch.no_grad()
+    def _encode(self, mels: Sequence[Tensor], device: torch.device) -> list[Tensor]:
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.precision is Precision.BF16):
+            hidden_BSE, lengths_B = self.model.encode(Batch.padded(mels, device))
+        if self.precision is Precision.BF16:
+            hidden_BSE = hidden_BSE.bfloat16()  # as every product that reads it would round it
+        return [hidden_SE[:length].clone() for hidden_SE, length in zip(hidden_BSE, lengths_B.tolist(), strict=True)]
+
+
+def _targets(utterances: Utterances, device: torch.device) -> tuple[list[Tensor], list[Tensor]]:
+    return (
+        [target.to(device) for target in utterances.asr_targets],
+        [target.to(device) for target in utterances.llm_targets],
+    )
