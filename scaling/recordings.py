@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scaling.audio import SAMPLE_RATE, resampled
 from scaling.errors import InputError
-from scaling.lengths import MIN_SAMPLES, SAMPLE_RATE, resampled
+from scaling.utterances import MIN_SAMPLES
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".au", ".w64", ".caf")
 """Names of what libsndfile reads. Only folders are searched by them: a file named alone may be called anything."""

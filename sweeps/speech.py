@@ -5,15 +5,20 @@ import hashlib
 import json
 import os
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from scaling.cache import cache_dir, file_digest
+import numpy as np
+
+from scaling.audio import Clip, clip_digest
+from scaling.cache import cache_dir
 from scaling.corpora.synthetic import RECIPES, Recipe, write_corpus
 from scaling.errors import InputError, nearest
-from scaling.lengths import Manifest, read_manifest
+from scaling.manifest import Manifest, read_manifest
 from scaling.spec import DataSpec
+from scaling.strings import IntArray
 from sweeps.fields import CorpusFields
 from sweeps.study_file import StudyFile
 from sweeps.yaml12 import FieldPath
@@ -96,30 +101,44 @@ def _digest(recipe: Recipe) -> str:
 
 
 def _refuse_shared(file: StudyFile, train: Manifest, name: str, test: Manifest) -> None:
-    """Refuse audio that is in both: the same file, or, for equal text and length, the same bytes.
+    """Refuse audio that is in both: of the same recording, or, for equal text and length, with the same bytes.
 
     The same text alone is no leak: people say the same things.
     """
-    trained = {_absolute(audio) for audio in train.audio}
-    alike: dict[tuple[str, int], list[Path]] = defaultdict(list)
-    for audio, text, samples in zip(train.audio, train.texts, train.samples.tolist(), strict=True):
-        alike[text, samples].append(audio)
-    shared = [
-        identity
-        for identity, audio, text, samples in zip(test.ids, test.audio, test.texts, test.samples.tolist(), strict=True)
-        if _absolute(audio) in trained or _among(audio, alike.get((text, samples), []))
-    ]
+    shared = sorted({*_of_the_same_stretch(train, test), *_of_the_same_bytes(train, test)})
     if shared:
         raise InputError(
             f"{file.place(('data', 'test', name))}: {len(shared)} of {len(test)} utterances are in the training data"
-            f" too, the first is {shared[0]!r}; expected other recordings than in {train.path}"
+            f" too, the first is {test.ids[shared[0]]!r}; expected other recordings than in {train.path}"
         )
 
 
-def _absolute(audio: Path) -> str:
+def _of_the_same_stretch(train: Manifest, test: Manifest) -> Iterator[int]:
+    """Rows of `test` that overlap a training utterance in the same member of the same file."""
+    tested: dict[str, list[tuple[int, Clip]]] = defaultdict(list)
+    for row, clip in enumerate(test.audio):
+        tested[_absolute(str(clip.path))].append((row, clip))
+    files = [number for number, path in enumerate(train.columns.files) if _absolute(path) in tested]
+    for row in np.flatnonzero(np.isin(train.columns.file, files)).tolist():
+        trained = train.audio[row]
+        yield from (row for row, clip in tested[_absolute(str(trained.path))] if trained.overlaps(clip))
+
+
+def _of_the_same_bytes(train: Manifest, test: Manifest) -> Iterator[int]:
+    tested: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for row, (text, samples) in enumerate(zip(test.texts, test.samples.tolist(), strict=True)):
+        tested[text, samples].append(row)
+    for row in np.flatnonzero(np.isin(_outline(train), _outline(test))).tolist():
+        for other in tested.get((train.texts[row], int(train.samples[row])), ()):
+            if clip_digest(train.audio[row]) == clip_digest(test.audio[other]):
+                yield other
+
+
+def _outline(manifest: Manifest) -> IntArray:
+    """Equal where text and samples are, and cheap: most rows need no closer look."""
+    return manifest.samples * (1 << 20) + manifest.texts.sizes() % (1 << 20)
+
+
+def _absolute(path: str) -> str:
     """Without following links: a link to training audio is found by its content."""
-    return os.path.abspath(audio)  # noqa: PTH100
-
-
-def _among(audio: Path, others: list[Path]) -> bool:
-    return any(file_digest(audio) == file_digest(other) for other in others)
+    return os.path.abspath(path) if "/." in path else path  # noqa: PTH100

@@ -6,33 +6,18 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import soundfile
-import soxr
 import torch
 from transformers.audio_utils import mel_filter_bank
 
+from scaling.audio import Clip, read_clip
 from scaling.errors import InputError
 
 SAMPLING_RATE = 16_000
 
 
-def read_audio(path: Path) -> np.ndarray:
-    """The file as float32 samples in [-1, 1], mono (channels averaged), resampled to 16 kHz.
-
-    Whatever libsndfile reads: wav, flac, mp3, ogg. Raises `InputError` naming a file that is missing, broken or empty.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: no such audio file")
-    try:
-        samples_TC, sampling_rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError) as broken:
-        raise InputError(f"{path}: not readable as audio ({broken})") from broken
-    if not len(samples_TC):
-        raise InputError(f"{path}: holds no audio samples")
-    samples_T: np.ndarray = samples_TC.mean(axis=1, dtype=np.float32)
-    if sampling_rate != SAMPLING_RATE:
-        samples_T = soxr.resample(samples_T, sampling_rate, SAMPLING_RATE)
-    return samples_T
+def read_audio(audio: Path | Clip) -> np.ndarray:
+    """A file or a clip as float32 samples: see `read_clip`."""
+    return read_clip(audio if isinstance(audio, Clip) else Clip(path=audio))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

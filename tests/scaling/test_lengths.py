@@ -9,8 +9,10 @@ import soundfile
 import soxr
 import tokenizers
 
+from scaling.audio import Clip, resampled
 from scaling.errors import InputError
-from scaling.lengths import index, read_manifest, resampled
+from scaling.lengths import index
+from scaling.manifest import read_manifest
 
 SHARED = Path(os.environ.get("ASR_SCALING_SHARED") or Path(__file__).parents[3] / "shared") / "corpora"
 
@@ -56,7 +58,7 @@ def test_columns_keep_the_manifests_order_and_paths_start_at_it(corpus):
     assert manifest.ids[:2] == ["0", "1"]
     assert manifest.texts[7] == "word 7"
     assert manifest.speakers[4] == "s1"
-    assert manifest.audio[3] == corpus.parent / "3.wav"
+    assert manifest.audio[3] == Clip(path=corpus.parent / "3.wav")
 
 
 def test_wenet_manifests_are_read_alike(corpus):
@@ -71,7 +73,10 @@ def test_the_digest_is_of_content_and_order_and_never_of_paths(corpus, tmp_path)
     digest = read_manifest(corpus).digest
     rows = rows_of(corpus)
     (tmp_path / "elsewhere").mkdir()
-    moved = [{**row, "audio_filepath": f"../{row['audio_filepath']}", "id": "x", "duration": 1} for row in rows]
+    moved = [
+        {**row, "audio_filepath": f"../{row['audio_filepath']}", "id": f"x{n}", "duration": 1}
+        for n, row in enumerate(rows)
+    ]
     assert read_manifest(write(tmp_path / "elsewhere" / "m.jsonl", moved)).digest == digest
     for changed in ({"text": "other"}, {"speaker": "other"}, {"audio_filepath": "1.wav"}):
         assert read_manifest(write(tmp_path / "changed.jsonl", [{**rows[0], **changed}, *rows[1:]])).digest != digest
@@ -102,12 +107,14 @@ def test_unusable_rows_are_counted_by_cause(corpus):
     rows = rows_of(corpus)
     (corpus.parent / "0.wav").write_text("not audio")
     rows[1]["text"] = " "
-    manifest = read_manifest(write(corpus, rows))
+    manifest = read_manifest(write(corpus, rows), max_bad_share=0.05)
     assert manifest.skipped == {"unreadable audio": 1, "empty text": 1}
     assert len(manifest) == len(manifest.texts) == 38
     soundfile.write(corpus.parent / "2.wav", np.zeros(399), 16_000)
-    with pytest.raises(InputError, match=r"3 of 40 rows cannot be used \(.*1 x audio under 25 ms"):
-        read_manifest(corpus)
+    with pytest.raises(
+        InputError, match=r"3 of 40 rows cannot be used \(.*1 x audio under 25 ms, the first line 3, '2'"
+    ):
+        read_manifest(corpus, max_bad_share=0.05)
 
 
 def test_tokens_are_counted_with_the_end_token_and_cached_by_tokenizer(corpus, tmp_path):
@@ -136,12 +143,12 @@ def test_without_a_tokenizer_tokens_are_an_assumption_that_says_so(corpus):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "line 2: not JSON"),
+        ("{", "1 x not JSON, the first .*line 2: "),
         ("[1]", "line 2: expected an object, found list"),
         ('{"text": "a"}', r"line 2: no field 'audio_filepath' \(or 'wav'\); it has text"),
         ('{"wav": "0.wav"}', "line 2: no field 'text'"),
         ('{"wav": "0.wav", "txt": 3}', "line 2: text must be a string, not 3"),
-        ('{"wav": "nowhere.wav", "txt": "a"}', "'nowhere' names a missing audio file: .*nowhere.wav"),
+        ('{"wav": "nowhere.wav", "txt": "a"}', "line 2, 'nowhere': .*nowhere.wav: no such audio file"),
     ],
 )
 def test_bad_rows_are_refused_with_file_and_line(corpus, line, message):
@@ -160,7 +167,7 @@ def test_missing_empty_and_unsatisfiable_manifests_are_refused(corpus, tmp_path)
     with pytest.raises(InputError, match=r"no tokenizer\.json"):
         index(read_manifest(corpus), encoder=tmp_path, llm=None)
     (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe{}")
-    with pytest.raises(InputError, match="not UTF-8"):
+    with pytest.raises(InputError, match=r"not JSON, the first .*line 1: "):
         read_manifest(tmp_path / "binary.jsonl")
 
 
@@ -170,5 +177,5 @@ def test_headers_of_flac_and_mp3_tell_what_decoding_gives(name, tmp_path, monkey
     monkeypatch.setenv("ASR_SCALING_CACHE", str(tmp_path))
     manifest = read_manifest(SHARED / name)
     for audio, samples in list(zip(manifest.audio, manifest.samples, strict=True))[:40]:
-        decoded, rate = soundfile.read(audio)
+        decoded, rate = soundfile.read(audio.path)
         assert samples == resampled(len(decoded), rate)

@@ -1,0 +1,136 @@
+"""Rows of a corpus as columns on disk: written a chunk at a time, then mapped into memory."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scaling.audio import Clip
+from scaling.readers.row import Row
+from scaling.strings import IntArray, Strings
+
+CHUNK = 16_384
+"""Rows held as Python values at a time."""
+
+PLACE = np.dtype([("offset", "i8"), ("size", "i8"), ("start", "f8"), ("duration", "f8"), ("line", "i8")])
+"""Where in its file a row's audio lies, as in `Row`."""
+
+TEXTS = ("ids", "texts", "speakers", "files")
+NUMBERS = ("file", "place", "id_hashes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Columns:
+    """What is written of each row. `files` differ from their neighbours; `file` says which one a row lies in.
+
+    A blank or missing text is "". `id_hashes` are equal for equal ids, and 0 where the corpus gives none; `ids` then
+    has the name of the audio file.
+    """
+
+    ids: Strings
+    texts: Strings
+    speakers: Strings
+    files: Strings
+    file: IntArray
+    place: npt.NDArray[Any]
+    id_hashes: IntArray
+
+    @classmethod
+    def opened(cls, folder: Path) -> "Columns":
+        """The columns that a writer left in `folder`, mapped. Raises OSError or ValueError where they are not whole."""
+        columns: dict[str, Any] = {name: _strings(folder, name) for name in TEXTS}
+        return cls(**columns, **{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in NUMBERS})
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def take(self, rows: IntArray) -> "Columns":
+        """The chosen rows, in that order."""
+        return Columns(
+            ids=self.ids.take(rows),
+            texts=self.texts.take(rows),
+            speakers=self.speakers.take(rows),
+            files=self.files,
+            file=self.file[rows],
+            place=self.place[rows],
+            id_hashes=self.id_hashes[rows],
+        )
+
+    def clip(self, row: int) -> Clip:
+        """Where the audio of a row lies."""
+        place = self.place[row]
+        whole, size = math.isnan(place["start"]), int(place["size"])
+        return Clip(
+            path=Path(self.files[int(self.file[row])]),
+            offset=int(place["offset"]),
+            size=None if size < 0 else size,
+            start=None if whole else float(place["start"]),
+            seconds=None if whole else float(place["duration"]),
+        )
+
+
+class ColumnWriter:
+    """Columns on their way into a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._out = {name: (folder / f"{name}.bin").open("wb") for name in TEXTS}
+        self._written = dict.fromkeys(TEXTS, 0)
+        self._ends: dict[str, list[IntArray]] = {name: [] for name in TEXTS}
+        self._numbers: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in NUMBERS}
+        self._files, self._last_file = 0, ""
+
+    def add(self, rows: Iterator[Row]) -> None:
+        """Write these rows after those before."""
+        while chunk := list(islice(rows, CHUNK)):
+            audio, texts, ids, speakers, durations, starts, offsets, sizes, lines = zip(*chunk, strict=True)
+            self._write("ids", [name or _stem(path) for name, path in zip(ids, audio, strict=True)])
+            self._write("texts", ["" if text is None or not text.strip() else text for text in texts])
+            self._write("speakers", speakers)
+            self._write_files(audio)
+            place = np.empty(len(chunk), dtype=PLACE)
+            for name, values in zip(PLACE.names or (), (offsets, sizes, starts, durations, lines), strict=True):
+                place[name] = values
+            self._numbers["place"].append(place)
+            self._numbers["id_hashes"].append(np.array([hash(name) if name else 0 for name in ids], dtype=np.int64))
+
+    def close(self) -> None:
+        """Finish the files; from then on `Columns.opened` reads them."""
+        for name, out in self._out.items():
+            out.close()
+            np.save(self._folder / f"{name}.ends.npy", np.concatenate([np.empty(0, np.int64), *self._ends[name]]))
+        for name, parts in self._numbers.items():
+            empty = np.empty(0, PLACE if name == "place" else np.int64)
+            np.save(self._folder / f"{name}.npy", np.concatenate([empty, *parts]))
+
+    def _write(self, name: str, texts: Sequence[str]) -> None:
+        encoded = [text.encode(errors="replace") for text in texts]
+        ends = self._written[name] + np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)))
+        self._ends[name].append(ends)
+        self._written[name] += self._out[name].write(b"".join(encoded))
+
+    def _write_files(self, audio: Sequence[str]) -> None:
+        new, places = list[str](), list[int]()
+        for path in audio:
+            if path != self._last_file:
+                new.append(path)
+                self._files, self._last_file = self._files + 1, path
+            places.append(self._files - 1)
+        self._write("files", new)
+        self._numbers["file"].append(np.array(places, dtype=np.int64))
+
+
+def _stem(path: str) -> str:
+    name = path.rpartition("/")[2]
+    return name.rpartition(".")[0] or name
+
+
+def _strings(folder: Path, name: str) -> Strings:
+    blob = folder / f"{name}.bin"
+    held = np.memmap(blob, dtype=np.uint8, mode="r") if blob.stat().st_size else np.empty(0, np.uint8)
+    return Strings(held, np.load(folder / f"{name}.ends.npy", mmap_mode="r"))

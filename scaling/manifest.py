@@ -1,0 +1,139 @@
+"""What a study reads of a corpus: usable utterances, perhaps fewer hours of them, under a digest of their content."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from scaling.audio import SAMPLE_RATE, Clip
+from scaling.columns import Columns
+from scaling.errors import InputError
+from scaling.strings import IntArray, Strings
+from scaling.utterances import Faults, Utterances, read_utterances
+
+MAX_BAD_SHARE = 0.01
+"""The share of rows that may be unusable before a corpus is refused: published corpora have far fewer (assumption)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Manifest:
+    """Utterances in the corpus's order, as columns of equal length.
+
+    `samples` are real samples at 16 kHz, or as told where the corpus is too large to read every header (`believed`).
+    `too_long` counts utterances that were left out because no model of the study can hear so much at once. `digest`
+    covers text, samples and speaker of every utterance in order, never a path: a moved corpus is the same data.
+    """
+
+    path: Path
+    columns: Columns = field(repr=False)
+    samples: IntArray = field(repr=False)
+    faults: Faults
+    too_long: int
+    believed: bool
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def hours(self) -> float:
+        """Hours of audio."""
+        return float(self.samples.sum()) / SAMPLE_RATE / 3600
+
+    @property
+    def ids(self) -> Strings:
+        """Names of the utterances, for messages and result tables."""
+        return self.columns.ids
+
+    @property
+    def texts(self) -> Strings:
+        """What was said, as written in the corpus."""
+        return self.columns.texts
+
+    @property
+    def speakers(self) -> Strings:
+        """Who spoke, empty where unknown."""
+        return self.columns.speakers
+
+    @property
+    def audio(self) -> Sequence[Clip]:
+        """Where the audio lies."""
+        return _Clips(self.columns)
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """Rows of the corpus that are not among the utterances, by cause; not those beyond a cap on hours."""
+        return {**self.faults.counts, **({"too long": self.too_long} if self.too_long else {})}
+
+
+@dataclass(frozen=True, slots=True)
+class _Clips(Sequence[Clip]):
+    columns: Columns
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @overload
+    def __getitem__(self, index: int) -> Clip: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Clip]: ...
+    def __getitem__(self, index: int | slice) -> Clip | list[Clip]:
+        rows = range(len(self))[index]
+        return self.columns.clip(rows) if isinstance(rows, int) else [self.columns.clip(row) for row in rows]
+
+    def __iter__(self) -> Iterator[Clip]:
+        return map(self.columns.clip, range(len(self)))
+
+
+def read_manifest(
+    path: Path,
+    hours: float | None = None,
+    *,
+    max_seconds: float | None = None,
+    max_bad_share: float = MAX_BAD_SHARE,
+) -> Manifest:
+    """Read a corpus, and the header of every recording it names.
+
+    `max_seconds` leaves out longer utterances. `hours` keeps at most that much audio: utterances are ranked by a hash
+    of their content and taken until the next would exceed it, so that fewer hours are always a subset of more, whatever
+    the order of the rows.
+    Raises InputError where nothing can be read as a corpus, where more than `max_bad_share` of the rows are unusable,
+    and where no utterance is left.
+    """
+    found = read_utterances(path)
+    if found.faults.total > max_bad_share * found.faults.rows:
+        raise InputError(
+            f"{path}: {found.faults.total} of {found.faults.rows} rows cannot be used ({found.faults}); expected at"
+            f" most {max_bad_share:.3g} of the rows"
+        )
+    rows = np.arange(len(found.samples))
+    if max_seconds is not None:
+        rows = rows[found.samples <= max_seconds * SAMPLE_RATE]
+    too_long = len(found.samples) - len(rows)
+    if hours is not None:
+        rows = _within(hours, found, rows, path)
+    if not len(rows):
+        raise InputError(f"{path}: no utterance is left: {too_long} are longer than {max_seconds:g} s")
+    everything = len(rows) == len(found.samples)
+    return Manifest(
+        path=path,
+        columns=found.columns if everything else found.columns.take(rows),
+        samples=found.samples if everything else found.samples[rows],
+        faults=found.faults,
+        too_long=too_long,
+        believed=found.believed,
+        digest=hashlib.sha256(found.hashes[rows].tobytes()).hexdigest()[:20],
+    )
+
+
+def _within(hours: float, found: Utterances, rows: IntArray, path: Path) -> IntArray:
+    high, low = found.hashes.view(">u8")[rows].T
+    ranked = rows[np.lexsort((low, high))]
+    fits = np.cumsum(found.samples[ranked]) <= hours * 3600 * SAMPLE_RATE
+    if not fits[:1].any():
+        there = found.samples[rows].sum() / SAMPLE_RATE / 3600
+        raise InputError(f"{path}: hours = {hours} holds no utterance; the data has {there:.4g}")
+    return np.sort(ranked[fits])
