@@ -13,13 +13,12 @@ import numpy as np
 
 from analysis.cells import FLOPS, Cell, cells_of
 from analysis.curves import Curve, Curves, fit_curves
+from analysis.intervals import Interval
 from analysis.notes import Note
 from analysis.table import Table
 
 CURRENCIES = {FLOPS: "charged", "executed_flops": "executed", "cache_credited_flops": "cache-credited"}
 """Columns of a table of runs, and what they are called."""
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

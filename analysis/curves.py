@@ -143,15 +143,16 @@ class Curves:
 
 
 def lowest(curves: Sequence[Curve], flops: float) -> Curve:
-    """The curve that predicts the lowest CER. Where the law is asked beyond the runs, one that its points do not
-    identify is taken only where there is no other; one with too few points always comes last.
+    """The curve that predicts the lowest CER, see `rank`."""
+    return min(curves, key=lambda curve: rank(curve, flops))
+
+
+def rank(curve: Curve, flops: float) -> tuple[bool, bool, bool, float]:
+    """The order of curves at `flops`, best first: by predicted CER. Asked beyond the runs, one that its
+    points do not identify is taken only where there is no other; one with too few points always comes last.
     """
-
-    def rank(curve: Curve) -> tuple[bool, bool, bool, float]:
-        doubtful = curve.status in ("not_identified", "not_converged") and curve.extrapolation(flops) > NOTICEABLE
-        return curve.fit is None, curve.status == "too_few_points", doubtful, curve.cer(flops)
-
-    return min(curves, key=rank)
+    doubtful = curve.status in ("not_identified", "not_converged") and curve.extrapolation(flops) > NOTICEABLE
+    return curve.fit is None, curve.status == "too_few_points", doubtful, curve.cer(flops)
 
 
 def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -> Curves:

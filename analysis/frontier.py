@@ -15,7 +15,7 @@ import numpy as np
 
 from analysis.fitting import fit
 from analysis.forecast import SAME_LEVEL
-from analysis.intervals import LEVEL
+from analysis.intervals import LEVEL, Interval, percentiles
 from analysis.laws import Array
 from analysis.notes import Note, as_text
 from scaling.errors import InputError
@@ -26,8 +26,6 @@ FEWEST_BUDGETS = 3
 DRAWS = 1000
 # Kaplan et al. 2020: forward and backward of a dense model take six FLOPs a parameter and token.
 FLOPS_A_PARAMETER_AND_TOKEN = 6.0
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +92,20 @@ def frontier(flops: Array, sizes: Array, errors: Array, seed: int = 0) -> Fronti
     return Frontier(
         valleys=tuple(valleys),
         exponent=float(slope),
-        exponent_interval=_ends(slopes),
+        exponent_interval=percentiles(slopes),
         scale=float(np.exp(offset)),
         joint_exponent=_joint_exponent(flops, sizes, errors),
         warnings=tuple(_notes(valleys)),
     )
+
+
+def wild_draws(shapes_NM: Array, y: Array, draws: int, rng: np.random.Generator) -> Array:
+    """Coefficients (draws, m) of a linear fit to wild draws, residuals inflated for leverage (HC3)."""
+    solve = np.linalg.pinv(shapes_NM)
+    hat = shapes_NM @ solve
+    residual = (y - hat @ y) / np.maximum(1.0 - np.diagonal(hat), 0.1)
+    drawn: Array = ((hat @ y) + residual * rng.choice([-1.0, 1.0], (draws, len(y)))) @ solve.T
+    return drawn
 
 
 def _budgets(flops: Array) -> list[Array]:
@@ -114,21 +121,16 @@ def _valley(flops: float, x: Array, y: Array, drawn: Array) -> Valley:
         flops=flops,
         sizes=len(np.unique(x)),
         best_size=math.exp(best),
-        best_size_interval=(math.exp(_ends(drawn[:, 0])[0]), math.exp(_ends(drawn[:, 0])[1])),
+        best_size_interval=(math.exp(percentiles(drawn[:, 0])[0]), math.exp(percentiles(drawn[:, 0])[1])),
         error=math.exp(floor),
-        error_interval=(math.exp(_ends(drawn[:, 1])[0]), math.exp(_ends(drawn[:, 1])[1])),
+        error_interval=(math.exp(percentiles(drawn[:, 1])[0]), math.exp(percentiles(drawn[:, 1])[1])),
         inside=bool(x.min() < best < x.max()),
     )
 
 
 def _drawn_floors(x: Array, y: Array, rng: np.random.Generator) -> Array:
-    """Log best size and log error (draws, 2) of wild draws, residuals inflated for leverage (HC3)."""
-    shapes = np.vander(x - x.mean(), 3)
-    hat = shapes @ np.linalg.pinv(shapes)
-    residual = (y - hat @ y) / np.maximum(1.0 - np.diagonal(hat), 0.1)
-    targets = (hat @ y) + residual * rng.choice([-1.0, 1.0], (DRAWS, len(y)))
-    coefficients = np.linalg.pinv(shapes) @ targets.T
-    return np.array([_floor(column, x) for column in coefficients.T])
+    """Log best size and log error (draws, 2) of wild draws."""
+    return np.array([_floor(drawn, x) for drawn in wild_draws(np.vander(x - x.mean(), 3), y, DRAWS, rng)])
 
 
 def _floor(coefficients: Array, x: Array) -> tuple[float, float]:
@@ -140,11 +142,6 @@ def _floor(coefficients: Array, x: Array) -> tuple[float, float]:
         candidates.append(min(max(-slope / (2.0 * curvature), low), high))
     best = min(candidates, key=lambda place: curvature * place * place + slope * place)
     return best + float(x.mean()), curvature * best * best + slope * best + level
-
-
-def _ends(values: Array) -> Interval:
-    low, high = np.quantile(values, [0.5 - LEVEL / 2.0, 0.5 + LEVEL / 2.0])
-    return float(low), float(high)
 
 
 def _joint_exponent(flops: Array, sizes: Array, errors: Array) -> float | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from analysis.fitting import Fit
 
 Kind = Literal["curve", "new_run"]
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,12 @@ def profile(fit: "Fit", question: Question) -> tuple[Array, Array]:
         ends = centre + np.sign(ends - centre) * np.hypot(ends - centre, noise)
     low, high = np.exp(ends) if fit.loss.log else ends
     return low, high
+
+
+def percentiles(draws: Array) -> Interval:
+    """The interval of bootstrap draws (d,) at `LEVEL`."""
+    low, high = np.quantile(draws, [0.5 - LEVEL / 2.0, 0.5 + LEVEL / 2.0])
+    return float(low), float(high)
 
 
 def cut(problem: Problem, parameters: Array, dof: int, level: float) -> float:

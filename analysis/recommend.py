@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 
 from analysis.cells import FLOPS, SECONDS_AN_HOUR
-from analysis.curves import Curve, Curves
+from analysis.choice import Choice, choice_of
+from analysis.curves import Curve, Curves, rank
 from analysis.intervals import LEVEL
 from analysis.invert import ROUGH, crossing
 from analysis.money import Cost
 from analysis.notes import Note, Status, as_text
 from analysis.predict import Prediction, predict
+from analysis.recognition import flops_an_hour
 from analysis.remarks import MANY_EPOCHS
+from analysis.shares import BestShares, best_shares
+from analysis.sizes import BestSizes, best_sizes
 from analysis.table import Table
 from scaling.errors import InputError
 from scaling.hardware import Hardware
@@ -25,7 +29,11 @@ SAME_FLOPS = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """How to spend `flops`; None where the data do not say. Hours count every pass over the audio."""
+    """How to spend `flops` of training; None where the data do not say. Hours count every pass over the audio.
+
+    `inference_flops` are those of `lifetime_hours` of recognition with the models recommended. `choice` is what other
+    curves contended, `sizes` and `shares` are the best sizes and stage shares where the runs identify them.
+    """
 
     flops: float | None
     flops_interval: tuple[float, float] | None
@@ -33,6 +41,11 @@ class Recommendation:
     audio_hours: float | None
     stage_flops: Mapping[str, float] | None
     cost: Cost | None
+    lifetime_hours: float
+    inference_flops: float
+    choice: Choice | None
+    sizes: BestSizes | None
+    shares: BestShares | None
     status: Status
     warnings: tuple[Note, ...]
 
@@ -51,21 +64,40 @@ class Recommendation:
             "audio_hours": self.audio_hours,
             "stage_flops": self.stage_flops,
             "cost": None if self.cost is None else self.cost.as_dict(),
+            "lifetime_hours": self.lifetime_hours,
+            "inference_flops": self.inference_flops,
+            "contenders": [] if self.choice is None else [curve.label for curve in self.choice.contenders],
+            "curve_interval_in_spite_of_choice": None if self.choice is None else self.choice.interval,
+            "best_sizes": None if self.sizes is None else self.sizes.as_dict(),
+            "best_shares": None if self.shares is None else self.shares.as_dict(),
             "extrapolation": prediction.curve.extrapolation(prediction.flops) if prediction else None,
             "status": self.status,
             "warnings": as_text(self.warnings),
         }
 
 
-def recommend_for_flops(curves: Curves, table: Table, flops: float, hardware: Hardware | None = None) -> Recommendation:
-    """The strategy and models with the lowest predicted CER at `flops`."""
-    curve = curves.best(flops)
-    notes = [Note("runner_up", _runner_up(curves, curve, flops))] if len(curves.curves) > 1 else []
-    return _recommendation(curve, table, flops, (flops, flops), notes, hardware)
+def recommend_for_flops(
+    curves: Curves, table: Table, flops: float, hardware: Hardware | None = None, lifetime_hours: float = 0.0
+) -> Recommendation:
+    """The strategy and models with the lowest predicted CER for `flops`, of which `lifetime_hours` of recognition take
+    their part first: smaller models then leave more for training.
+    """
+    candidates = [(curve, flops - _inference(curve, lifetime_hours)) for curve in curves.curves]
+    candidates = [(curve, left) for curve, left in candidates if left > 0.0]
+    if not candidates:
+        message = f"{lifetime_hours:.4g} hours of recognition cost any of the models more than {flops:.4g} FLOPs"
+        return _nothing("not_identified", Note("lifetime_over_budget", message))
+    curve, left = min(candidates, key=lambda candidate: rank(*candidate))
+    notes = [Note("runner_up", _runner_up(candidates, curve))] if len(curves.curves) > 1 else []
+    return _recommendation(curve, table, left, (left, left), candidates, notes, hardware, lifetime_hours)
 
 
-def recommend_for_cer(curves: Curves, table: Table, cer: float, hardware: Hardware | None = None) -> Recommendation:
-    """The strategy and models that reach `cer` with the fewest FLOPs, and the interval of those FLOPs."""
+def recommend_for_cer(
+    curves: Curves, table: Table, cer: float, hardware: Hardware | None = None, lifetime_hours: float = 0.0
+) -> Recommendation:
+    """The strategy and models that reach `cer` with the fewest FLOPs, with those of `lifetime_hours` of recognition,
+    and the interval of the training FLOPs.
+    """
     needed = {
         i: crossing(lambda flops, c=curve: c.cer(flops) - cer, curve.largest_flops)  # type: ignore[misc]
         for i, curve in enumerate(curves.curves)
@@ -74,9 +106,15 @@ def recommend_for_cer(curves: Curves, table: Table, cer: float, hardware: Hardwa
     reached = {i: flops for i, flops in needed.items() if 0.0 < flops < math.inf}
     if not reached:
         return _unreached(curves, cer)
-    i = min(reached, key=lambda i: (curves.curves[i].status == "too_few_points", reached[i]))
+
+    def order(i: int) -> tuple[bool, float]:
+        curve = curves.curves[i]
+        return curve.status == "too_few_points", reached[i] + _inference(curve, lifetime_hours)
+
+    i = min(reached, key=order)
     curve, flops = curves.curves[i], reached[i]
-    return _recommendation(curve, table, flops, _flops_interval(curve, cer, flops), [], hardware)
+    interval = _flops_interval(curve, cer, flops)
+    return _recommendation(curve, table, flops, interval, [(curve, flops)], [], hardware, lifetime_hours)
 
 
 def stage_flops(curve: Curve, table: Table, flops: float) -> dict[str, float] | None:
@@ -106,13 +144,20 @@ def _recommendation(
     table: Table,
     flops: float,
     interval: tuple[float, float],
+    candidates: Sequence[tuple[Curve, float]],
     notes: Sequence[Note],
     hardware: Hardware | None,
+    lifetime_hours: float,
 ) -> Recommendation:
     prediction = predict(curve, flops)
     stages = stage_flops(curve, table, flops)
     cost = None if hardware is None else Cost(flops=flops, hardware=hardware)
     hours = _audio_hours(curve, table, flops, stages)
+    inference = _inference(curve, lifetime_hours)
+    choice = choice_of(curve, candidates)
+    sizes = best_sizes(table, curve.strategy, flops + inference, lifetime_hours)
+    shares = best_shares(table, curve, flops)
+    refusals = [found for found in (sizes, shares) if isinstance(found, Note)]
     return Recommendation(
         flops=flops,
         flops_interval=interval,
@@ -120,18 +165,35 @@ def _recommendation(
         audio_hours=hours,
         stage_flops=stages,
         cost=cost,
+        lifetime_hours=lifetime_hours,
+        inference_flops=inference,
+        choice=choice,
+        sizes=None if isinstance(sizes, Note) else sizes,
+        shares=None if isinstance(shares, Note) else shares,
         status=curve.status,
-        warnings=(*notes, *prediction.warnings, *_passes(curve, table, hours), *([] if cost is None else [cost.note])),
+        warnings=(
+            *notes,
+            *([] if choice is None else choice.notes),
+            *prediction.warnings,
+            *_passes(curve, table, hours),
+            *refusals,
+            *([] if cost is None else [cost.note]),
+        ),
     )
+
+
+def _inference(curve: Curve, lifetime_hours: float) -> float:
+    """FLOPs to recognise `lifetime_hours` of audio with a curve's models."""
+    return lifetime_hours * flops_an_hour(curve.encoder, curve.llm) if lifetime_hours > 0.0 else 0.0
 
 
 def _unreached(curves: Curves, cer: float) -> Recommendation:
     if all(curve.fit is None for curve in curves.curves):
-        note = Note("too_few_points", "no strategy has the two budgets that a law needs")
-        status: Status = "too_few_points"
-    else:
-        note = Note("not_reached", f"no fitted law passes CER {cer:.4g}: {_floors(curves)}")
-        status = "not_identified"
+        return _nothing("too_few_points", Note("too_few_points", "no strategy has the two budgets that a law needs"))
+    return _nothing("not_identified", Note("not_reached", f"no fitted law passes CER {cer:.4g}: {_floors(curves)}"))
+
+
+def _nothing(status: Status, note: Note) -> Recommendation:
     return Recommendation(
         flops=None,
         flops_interval=None,
@@ -139,6 +201,11 @@ def _unreached(curves: Curves, cer: float) -> Recommendation:
         audio_hours=None,
         stage_flops=None,
         cost=None,
+        lifetime_hours=0.0,
+        inference_flops=0.0,
+        choice=None,
+        sizes=None,
+        shares=None,
         status=status,
         warnings=(note,),
     )
@@ -163,12 +230,13 @@ def _flops_interval(curve: Curve, cer: float, flops: float) -> tuple[float, floa
     return end(0), end(1)
 
 
-def _runner_up(curves: Curves, best: Curve, flops: float) -> str:
-    others = [curve for curve in curves.curves if curve is not best and curve.fit is not None]
-    if not others:
+def _runner_up(candidates: Sequence[tuple[Curve, float]], best: Curve) -> str:
+    found = {curve.label: curve.cer(flops) for curve, flops in candidates if curve.fit is not None}
+    own = found.pop(best.label, math.nan)
+    if not found:
         return "no other strategy could be fitted"
-    second = min(others, key=lambda curve: curve.cer(flops))
-    return f"{second.label} is next with CER {second.cer(flops):.4g} against {best.cer(flops):.4g}"
+    second = min(found, key=lambda label: found[label])
+    return f"{second} is next with CER {found[second]:.4g} against {own:.4g}"
 
 
 def _audio_hours(curve: Curve, table: Table, flops: float, stages: Mapping[str, float] | None) -> float | None:

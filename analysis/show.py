@@ -199,8 +199,35 @@ def recommendation_text(answer: Recommendation) -> str:
         f"  expect CER {number(answer.prediction.cer)}, 90% interval of one run {between(answer.prediction.interval)}; "
         f"{number(answer.prediction.curve.extrapolation(answer.prediction.flops), 3)} times the largest fitted run; "
         f"status {answer.status}"
+        + "".join(f"\n  {line}" for line in _allocation_lines(answer))
         + ("" if answer.cost is None else f"\n  {answer.cost.device_hours:.3g} device-hours, {answer.cost.usd:.3g} USD")
     ) + bullets(as_text(answer.warnings))
+
+
+def _allocation_lines(answer: Recommendation) -> list[str]:
+    lines = []
+    if answer.lifetime_hours > 0.0:
+        lines.append(
+            f"{number(answer.lifetime_hours)} hours of recognition take {number(answer.inference_flops)} FLOPs more"
+        )
+    if (sizes := answer.sizes) is not None:
+        lines.append(
+            f"best sizes of {answer.prediction.curve.strategy if answer.prediction else ''}: "
+            f"encoder {number(sizes.encoder_params, 3)} {between(sizes.encoder_params_interval)}, "
+            f"LLM {number(sizes.llm_params, 3)} {between(sizes.llm_params_interval)} parameters, "
+            f"{number(sizes.audio_hours, 3)} {between(sizes.audio_hours_interval)} hours: "
+            f"CER {number(sizes.cer)} {between(sizes.cer_interval)}"
+        )
+        lines += [f"  ! {line}" for line in as_text(sizes.warnings)]
+    if (shares := answer.shares) is not None:
+        each = "; ".join(
+            f"{name} {percent(share)} {between(shares.intervals[name], as_percent=True)}"
+            for name, share in shares.shares.items()
+        )
+        saved = f"CER saved {percent(shares.cer_reduction)} {between(shares.cer_reduction_interval, as_percent=True)}"
+        lines.append(f"best shares: {each}; {saved}")
+        lines += [f"  ! {line}" for line in as_text(shares.warnings)]
+    return lines
 
 
 def _fit_document(curve: Curve) -> dict[str, Any]:

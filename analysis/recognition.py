@@ -1,0 +1,46 @@
+"""What a trained recogniser costs in use: FLOPs to recognise an hour of audio, which a lifetime multiplies.
+
+Priced by `scaling.flops.generation` from names alone: encoder, projector, prompt and text with a key-value cache, one
+beam, adapters merged. The utterance is an assumption: ten seconds with three text tokens a second (about 140 English
+words or 180 Mandarin characters a minute).
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from analysis.cells import SECONDS_AN_HOUR
+from scaling.audio import SAMPLE_RATE
+from scaling.defaults import default_hidden, default_lora, default_stack
+from scaling.errors import InputError
+from scaling.flops import generation
+from scaling.geometry import Geometry
+from scaling.lengths import Lengths
+from scaling.models import find_encoder, find_llm
+from scaling.spec import Objective
+
+UTTERANCE_SECONDS = 10.0
+TOKENS_A_SECOND = 3.0
+
+
+@cache
+def flops_an_hour(encoder: str | None, llm: str | None, base: Path = Path()) -> float:
+    """FLOPs to recognise one hour of audio. Raises InputError where a model is not known; paths start at `base`."""
+    if encoder is None or llm is None:
+        raise InputError("recognition: the runs do not name their encoder and LLM, so its FLOPs cannot be counted")
+    heard, written = find_encoder(encoder, base).dims, find_llm(llm, base).dims
+    geometry = Geometry(
+        encoder=heard,
+        llm=written,
+        stack=default_stack(heard),
+        hidden=default_hidden(written),
+        encoder_lora=default_lora(heard),
+        llm_lora=default_lora(written),
+    )
+    seconds = min(UTTERANCE_SECONDS, heard.max_audio_seconds)
+    tokens = round(TOKENS_A_SECOND * seconds)
+    one = np.array([tokens], dtype=np.int64)
+    lengths = Lengths(samples=np.array([int(seconds * SAMPLE_RATE)], dtype=np.int64), asr_tokens=one, llm_tokens=one)
+    flops = sum(generation(geometry, Objective.LLM, lengths, new_tokens=tokens).values())
+    return flops * SECONDS_AN_HOUR / seconds
