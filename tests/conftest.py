@@ -1,15 +1,17 @@
-"""Every test session has a cache of its own, and leaves out what takes minutes or needs an accelerator, saying so."""
+"""Every test session has a cache of its own, and leaves out what takes minutes or needs more than Python, saying so."""
 
 from collections.abc import Iterator
 
 import pytest
 
-NEEDS = {"slow": "--slow", "gpu": "--gpu"}
+NEEDS = {"slow": "--slow", "gpu": "--gpu", "slurm": "--slurm", "ray": "--ray"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="run the tests that take minutes each")
     parser.addoption("--gpu", action="store_true", help="run the tests that need an accelerator")
+    parser.addoption("--slurm", action="store_true", help="run the tests on a Slurm of their own (root)")
+    parser.addoption("--ray", action="store_true", help="run the tests on a Ray cluster of their own (root)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

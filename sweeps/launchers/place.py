@@ -1,0 +1,68 @@
+"""Where the workers of a study run: on this machine, under Slurm, or on Ray."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from scaling.errors import InputError
+
+if TYPE_CHECKING:  # the command line shows these names before anything is imported
+    from sweeps.launchers.fleet import Engine
+    from sweeps.launchers.local import Command
+    from sweeps.orders import Orders
+    from sweeps.status import Survey
+    from sweeps.study import Study
+
+
+class Place(StrEnum):
+    """`--on`: who starts the workers."""
+
+    LOCAL = "local"
+    SLURM = "slurm"
+    RAY = "ray"
+
+
+def refuse_missing_place(place: Place, *, detach: bool) -> None:
+    """Raise InputError where workers cannot be started there, or not be left to themselves there."""
+    from sweeps.launchers.ray_cluster import refuse_missing_ray
+    from sweeps.launchers.slurm import refuse_missing_slurm
+
+    if detach and place is not Place.SLURM:
+        raise InputError(f"--detach: workers on {place} end with their launcher; expected --on slurm")
+    if place is Place.SLURM:
+        refuse_missing_slurm()
+    if place is Place.RAY:
+        refuse_missing_ray()
+
+
+def work_at(
+    place: Place,
+    study: "Study",
+    orders: "Orders",
+    command: "Command",
+    *,
+    workers: int | None,
+    watch: "Callable[[], Survey]",
+    detach: bool,
+) -> int | None:
+    """Work through the orders; the signal that stopped it, or None when nothing was left, or all was left to Slurm.
+
+    Raises InputError where a worker, or the place, finds a user's mistake.
+    """
+    from sweeps.launchers.fleet import DEFAULT_WORKERS, leave_running, run_fleet
+    from sweeps.launchers.local import default_workers, run_workers
+
+    if place is Place.LOCAL:
+        return run_workers(orders, command, workers=workers or default_workers(study.threads), watch=watch)
+    engine, count = _engine(place, study, orders, command), workers or DEFAULT_WORKERS
+    if detach:
+        leave_running(engine, orders, workers=count, found=watch())
+        return None
+    return run_fleet(engine, orders, workers=count, watch=watch)
+
+
+def _engine(place: Place, study: "Study", orders: "Orders", command: "Command") -> "Engine":
+    from sweeps.launchers.ray_cluster import RayCluster
+    from sweeps.launchers.slurm import Slurm
+
+    return Slurm(orders, command, study.slurm) if place is Place.SLURM else RayCluster(orders, command, study.ray)

@@ -1,0 +1,34 @@
+"""`python far_crew.py STUDY DIR WORKERS PLACE [--detach]`: what `asr-scaling run --on PLACE` does, with stand-ins.
+
+It looks more often and is less patient than a real launcher: the queue here is ours alone.
+"""
+
+import signal
+import sys
+from pathlib import Path
+
+from crew import STAND_IN
+
+from scaling import console
+from scaling.ledger import Ledger
+from sweeps import running
+from sweeps.launchers import fleet, slurm
+from sweeps.launchers.place import Place
+from sweeps.preparation import prepare
+
+slurm.Slurm.look_seconds = 0.3
+slurm.STOP_SECONDS = 50.0  # of a time limit of one minute, the shortest that Slurm knows
+fleet.BACK_OFF_SECONDS = (0.1, 0.5)
+fleet.REFUSED_SECONDS = 1.0
+fleet.POLL_SECONDS = 0.1
+running.trainer = lambda: STAND_IN
+
+if __name__ == "__main__":
+    signal.alarm(150)  # a test that hangs leaves nothing behind
+    study, folder, workers, place, *options = sys.argv[1:]
+    out = Path(folder)
+    outcome = running.train(
+        prepare(study, [], Ledger(out)), out, Ledger(out), int(workers), Place(place), detach="--detach" in options
+    )
+    console.log(f"exit code {outcome.exit_code}")
+    sys.exit(outcome.exit_code)

@@ -1,0 +1,173 @@
+"""A real Slurm of two nodes on this machine's loopback: munged, slurmctld and two slurmd, in a folder of its own.
+
+Each slurmd lives in a UTS namespace with a host name of its own, so that a worker's lease names another machine than
+the launcher's, as on any cluster: liveness is then judged by heartbeats. Needs root and Debian's slurm-wlm and munge.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+NODES = ("n1", "n2")
+PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "munged", "unshare")
+
+SLURM_CONF = """\
+ClusterName=test
+SlurmctldHost=localhost
+SlurmctldPort={ports[0]}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+CryptoType=crypto/munge
+AuthInfo=socket={root}/munge.socket,cred_expire=5
+StateSaveLocation={root}/state
+SlurmdSpoolDir={root}/spool-%n
+SlurmctldPidFile={root}/slurmctld.pid
+SlurmdPidFile={root}/slurmd-%n.pid
+SlurmctldLogFile={root}/slurmctld.log
+SlurmdLogFile={root}/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerType=sched/backfill
+SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+ReturnToService=2
+SlurmdTimeout=10
+KillWait=5
+GresTypes=gpu
+NodeName=n1 NodeHostname=n1 NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 RealMemory=2000 Gres=gpu:2 State=UNKNOWN
+NodeName=n2 NodeHostname=n2 NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 RealMemory=2000 Gres=gpu:2 State=UNKNOWN
+PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE PriorityTier=1 PreemptMode=REQUEUE State=UP
+PartitionName=urgent Nodes=n1,n2 MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF State=UP
+"""
+
+GRES_CONF = """\
+NodeName=n1 Name=gpu File={root}/gpu[0-1]
+NodeName=n2 Name=gpu File={root}/gpu[2-3]
+"""
+
+
+class SlurmCluster:
+    """Started on entry, and every process of it gone on exit. `environment` lets Slurm's commands find it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.environment = {**os.environ, "SLURM_CONF": str(root / "slurm.conf")}
+        self._ports = free_ports(1 + len(NODES))
+
+    def __enter__(self) -> "SlurmCluster":
+        for name in ("state", *(f"spool-{node}" for node in NODES)):
+            (self.root / name).mkdir()
+        for number in range(4):
+            os.mknod(self.root / f"gpu{number}", 0o666 | 0o020000, os.makedev(1, 3))  # GPUs in name: aliases of null
+        (self.root / "slurm.conf").write_text(SLURM_CONF.format(root=self.root, ports=self._ports))
+        (self.root / "gres.conf").write_text(GRES_CONF.format(root=self.root))
+        try:
+            self._start_munge()
+            self.start_controller()
+            for node in NODES:
+                self.start_node(node)
+            wait_until(lambda: self.nodes_in("idle") == len(NODES), 30)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def start_controller(self) -> None:
+        self.command("slurmctld")
+
+    def kill_controller(self) -> None:
+        self._kill("slurmctld")
+
+    def start_node(self, node: str) -> None:
+        self.command("unshare", "--uts", "sh", "-c", f"hostname {node} && exec slurmd -N {node}")
+
+    def kill_node(self, node: str) -> None:
+        """As a power cut would: slurmd and everything it runs."""
+        self._kill(f"slurmd-{node}")
+        for pid in processes_of(node):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def nodes_in(self, state: str) -> int:
+        return self.command("sinfo", "--noheader", "--Node", "--partition=main", "--format=%t").split().count(state)
+
+    def queue(self, *options: str) -> list[str]:
+        """What squeue lists, a line a job: id, state, node."""
+        return self.command("squeue", "--noheader", "--array", "--format=%i %T %N", *options).splitlines()
+
+    def command(self, *arguments: str) -> str:
+        done = subprocess.run(arguments, env=self.environment, capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 0, f"{arguments}: {done.stderr}"
+        return done.stdout
+
+    def _start_munge(self) -> None:
+        key = self.root / "munge.key"
+        key.write_bytes(secrets.token_bytes(128))
+        key.chmod(0o400)
+        files = {"key-file": key, "socket": "munge.socket", "pid-file": "munged.pid", "log-file": "munge.log"}
+        options = [f"--{name}={self.root / path}" for name, path in files.items()]
+        self.command("munged", "--force", f"--seed-file={self.root / 'munge.seed'}", *options)
+
+    def _end(self) -> None:
+        with suppress(AssertionError, subprocess.TimeoutExpired):
+            self.command("scancel", "--user=root")
+        for node in NODES:
+            self.kill_node(node)
+        self._kill("slurmctld")
+        self._kill("munged")
+
+    def _kill(self, name: str) -> None:
+        path = self.root / f"{name}.pid"
+        if path.exists():
+            pid = int(path.read_text())
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not Path(f"/proc/{pid}").exists(), 10)
+            path.unlink(missing_ok=True)
+
+
+def missing_programs() -> list[str]:
+    return [name for name in PROGRAMS if shutil.which(name) is None]
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
+    return ports
+
+
+def processes_of(node: str) -> list[int]:
+    """Processes that Slurm runs on a node: those with its name in their environment."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"SLURMD_NODENAME={node}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
+
+
+def wait_until(true: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"still not so after {seconds} s"
+        time.sleep(0.05)
