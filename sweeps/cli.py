@@ -77,6 +77,42 @@ def run(
 
 
 @app.command()
+def tune(
+    study: StudyArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the search's runs.")],
+    budgets: Annotated[
+        str | None, typer.Option(metavar="A,B", help="FLOPs of the runs; default: the study's smallest, and 4 x that.")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option("--write", metavar="FILE", help="Write STUDY with the rates found to FILE.")
+    ] = None,
+    ledger: LedgerOption = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, metavar="N", help="Processes; default: cores / threads.")
+    ] = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search peak learning rates for every strategy of STUDY with the same grid and FLOPs, chosen on dev."""
+    from scaling.ledger import Ledger
+    from sweeps.running import train
+    from sweeps.study import load_study
+    from sweeps.tuning.show import tuning_document, tuning_text, write_document, write_tuned_study
+    from sweeps.tuning.tune import Tuning, tune, tuning_budgets
+
+    loaded, root = load_study(study, set_ or []), Ledger(ledger or out)
+    found = tune(loaded, tuning_budgets(loaded, budgets), root, lambda prepared: train(prepared, out, root, workers))
+    if not isinstance(found, Tuning):
+        log("tuning is not finished; the same command goes on from here")
+        sys.exit(found.exit_code or 1)
+    document = tuning_document(found)
+    write_document(document, out / "tuning.json")
+    if write is not None:
+        write_tuned_study(found, write)
+    emit(document, as_json=as_json, text="" if as_json else tuning_text(document))
+
+
+@app.command()
 def track(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Write the runs of DIR to Weights & Biases, again if need be; offline unless WANDB_MODE says otherwise."""
     from sweeps.track import write_runs

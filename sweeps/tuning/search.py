@@ -55,12 +55,17 @@ def knobs_of(strategy: Strategy) -> tuple[Knob, ...]:
 
 def turned(strategy: Strategy, point: Point) -> Strategy:
     """The strategy with its rates multiplied as `point` says, under a name that says so; the origin keeps its name."""
-    factors = dict(zip(knobs_of(strategy), (STEP**power for power in point), strict=True))
     if not any(point):
         return strategy
+    factors = multipliers(strategy, point)
     name = ",".join(f"{knob}x{factor:.3g}" for knob, factor in factors.items())
     stages = tuple(_turned(stage, factors) for stage in strategy.stages)
     return Strategy(name=f"{strategy.name}@{name}", stages=stages)
+
+
+def multipliers(strategy: Strategy, point: Point) -> dict[Knob, float]:
+    """What the rates of each knob are multiplied by."""
+    return dict(zip(knobs_of(strategy), (STEP**power for power in point), strict=True))
 
 
 def first_points(knobs: int) -> list[Point]:
