@@ -2,9 +2,10 @@
 
 import os
 import tempfile
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import IO
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,13 +15,13 @@ from scaling.cache import cache_dir
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How many bytes a worker may keep in memory, and how many more on disk."""
+    """How much a worker may keep in memory, and how much more on disk."""
 
-    memory_bytes: int
-    disk_bytes: int
+    memory_gib: float
+    disk_gib: float
 
 
-NOTHING = Bounds(memory_bytes=0, disk_bytes=0)
+NOTHING = Bounds(memory_gib=0, disk_gib=0)
 
 
 class Kept:
@@ -31,7 +32,7 @@ class Kept:
     """
 
     def __init__(self, bounds: Bounds) -> None:
-        self._bounds = bounds
+        self._memory_bytes, self._disk_bytes = bounds.memory_gib * 2**30, bounds.disk_gib * 2**30
         self._states: OrderedDict[str, KeptState] = OrderedDict()
 
     def state(self, key: str) -> "KeptState":
@@ -43,8 +44,8 @@ class Kept:
     def make_room(self, size: int, asking: "KeptState") -> tuple[bool, bool]:
         """Whether `size` bytes fit in memory, and on disk, once older states have given way to `asking` if need be."""
         while True:
-            in_memory = sum(state.memory_bytes for state in self._states.values()) + size <= self._bounds.memory_bytes
-            on_disk = sum(state.disk_bytes for state in self._states.values()) + size <= self._bounds.disk_bytes
+            in_memory = sum(state.memory_bytes for state in self._states.values()) + size <= self._memory_bytes
+            on_disk = sum(state.disk_bytes for state in self._states.values()) + size <= self._disk_bytes
             oldest = next((state for state in self._states.values() if state.memory_bytes or state.disk_bytes), asking)
             if in_memory or on_disk or oldest is asking:
                 return in_memory, on_disk
@@ -60,7 +61,7 @@ class KeptState:
     disk_bytes: int = 0
     _memory: dict[int, Tensor] = field(default_factory=dict)
     _places: dict[int, tuple[int, torch.Size, torch.dtype]] = field(default_factory=dict)
-    _file: IO[bytes] | None = None
+    _file: "_NamelessFile | None" = None
 
     def __contains__(self, index: int) -> bool:
         return index in self._memory or index in self._places
@@ -72,9 +73,9 @@ class KeptState:
         if index not in self._places or self._file is None:
             return None
         start, shape, dtype = self._places[index]
-        read = bytearray(shape.numel() * dtype.itemsize)
-        os.preadv(self._file.fileno(), [read], start)
-        return torch.frombuffer(read, dtype=dtype).reshape(shape)
+        content = bytearray(shape.numel() * dtype.itemsize)
+        os.preadv(self._file.descriptor, [content], start)
+        return torch.frombuffer(content, dtype=dtype).reshape(shape)
 
     def put(self, index: int, tensor: Tensor) -> None:
         """Keep a tensor that is on the CPU, where there is room."""
@@ -89,19 +90,25 @@ class KeptState:
         """Keep nothing any longer."""
         self._memory.clear()
         self._places.clear()
-        if self._file is not None:
-            self._file.close()
         self._file, self.memory_bytes, self.disk_bytes = None, 0, 0
 
     def _write(self, index: int, tensor: Tensor) -> None:
         content = memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
         try:
-            if self._file is None:
-                cache_dir().mkdir(parents=True, exist_ok=True)
-                self._file = tempfile.TemporaryFile(dir=cache_dir(), buffering=0)  # noqa: SIM115
-            written = os.pwrite(self._file.fileno(), content, self.disk_bytes)
+            self._file = self._file or _NamelessFile()
+            written = os.pwrite(self._file.descriptor, content, self.disk_bytes)
         except OSError:  # a full disk: what is not kept is computed again
             return
         if written == len(content):
             self._places[index] = (self.disk_bytes, tensor.shape, tensor.dtype)
             self.disk_bytes += written
+
+
+class _NamelessFile:
+    """A file in the cache directory that has no name any more: its space is free again once nobody holds it."""
+
+    def __init__(self) -> None:
+        cache_dir().mkdir(parents=True, exist_ok=True)
+        self.descriptor, name = tempfile.mkstemp(dir=cache_dir())
+        weakref.finalize(self, os.close, self.descriptor)
+        Path(name).unlink()

@@ -99,7 +99,7 @@ def train(
                 group["lr"] = rate * factor
             waited = steps.waited_seconds
             step = next(steps)
-            loss = _step(hearing, step, node, optimizer, list(names))
+            loss = take_step(hearing, step, node, optimizer, list(names))
             if not math.isfinite(loss):
                 raise Diverged(
                     f"loss {loss} at step {progress.steps} after {progress.flops:.3g} FLOPs of {stage.name!r}"
@@ -125,7 +125,7 @@ def rate_factor(node: StageNode, progress: Progress) -> float:
     return warmup * (1.0 - math.sqrt(min(1.0, done)))
 
 
-def _step(
+def take_step(
     hearing: Hearing, step: Step, node: StageNode, optimizer: torch.optim.Optimizer, trained: list[nn.Parameter]
 ) -> float:
     """One optimizer step; the mean loss over the target tokens of the whole step, whatever its pieces."""
