@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Source = Annotated[Path, typer.Argument(help="A study's folder, or a table of runs (CSV, JSON lines, Parquet).")]
+Source = Annotated[Path, typer.Argument(help="A study's folder, a table (CSV, JSON lines, Parquet), or wandb:ENTITY/PROJECT.")]
 Columns = Annotated[
     str | None, typer.Option(help="Where the law's columns are in the table: N=params,D=tokens,y=loss.")
 ]

@@ -26,6 +26,7 @@ from analysis.noise import Noise, noise_of
 from analysis.notes import Note, Status
 from analysis.remarks import remarks
 from analysis.table import RUNS_FILE, Table, read_table
+from analysis.wandb_online import is_online
 from scaling.errors import InputError, nearest
 
 SCHEMA = 3
@@ -229,8 +230,8 @@ def store(curves: Curves, file: Path) -> None:
 
 
 def digest(file: Path) -> str:
-    """SHA-256 of a file; empty for a folder of another tool's runs. Raises InputError where it is missing."""
-    if file.is_dir():
+    """SHA-256 of a file; empty for another tool's runs. Raises InputError where it is missing."""
+    if file.is_dir() or is_online(file):
         return ""
     if not file.exists():
         raise InputError(f"{file}: not found; expected a study's folder with {RUNS_FILE}")

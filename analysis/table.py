@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.wandb_export import is_export, rows_of
+from analysis.wandb_online import is_online, rows_of_project
 from scaling.errors import InputError, nearest
 
 RUNS_FILE = "runs.jsonl"
@@ -63,11 +64,13 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a study's folder (its runs.jsonl), a folder of offline W&B runs, or a .jsonl, .json, .csv, .tsv or
-    .parquet file.
+    """Read a study's folder (its runs.jsonl), a folder of offline W&B runs, a project online (wandb:ENTITY/PROJECT), or
+    a .jsonl, .json, .csv, .tsv or .parquet file.
 
     Lines of a CSV that start with # are remarks. Raises InputError where the file is missing, empty or malformed.
     """
+    if is_online(path):
+        return _table(path, list(enumerate(rows_of_project(path), start=1)))
     file = path / RUNS_FILE if path.is_dir() else path
     if path.is_dir() and not file.exists() and is_export(path):
         return _table(path, list(enumerate(rows_of(path), start=1)))

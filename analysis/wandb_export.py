@@ -1,7 +1,7 @@
 """Runs from offline Weights & Biases folders: config and summary of each as one row.
 
 They are read by the tracker's own command (`wandb leet inspect`), since its file format is private; nothing is
-imported. A project that is online is exported from its page as CSV, and read as such.
+imported.
 """
 
 import json
@@ -42,7 +42,7 @@ def rows_of(folder: Path) -> Iterator[dict[str, Any]]:
         if done.returncode:
             raise InputError(f"{log}: wandb cannot read it ({done.stderr.strip()[-200:]})")
         run = json.loads(done.stdout)
-        values = {**dict(_flat(run["config"])), **dict(_flat(run["summary"]))}
+        values = {**dict(flat(run["config"])), **dict(flat(run["summary"]))}
         yield {**values, "key": run["run_id"], "name": run["name"], "state": run["state"]}
 
 
@@ -51,9 +51,10 @@ def _logs(folder: Path) -> Iterator[Path]:
         yield from (log for log in folder.glob(pattern) if log.parent.name != "latest-run")
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested values with their names joined by `/`."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}/")
+            yield from flat(value, f"{prefix}{name}/")
         else:
             yield f"{prefix}{name}", value
