@@ -67,7 +67,8 @@ def finished_row(run: Row, results: dict[str, Row]) -> Row:
 
     `cer` and `wer` count the utterances of all test sets together. `audio_seconds` is heard, `unique_audio_seconds`
     heard at least once. `flops` is charged to the run alone; shared nodes' work is counted in every run that passes
-    through.
+    through. `executed_flops` is what ran as if nothing were kept, `cache_credited_flops` with each output of a frozen
+    encoder counted once (see `scaling.meter`); None where a version that did not count it trained a stage.
     """
     stages = [_stage(stage, results[stage["node"]]) for stage in run["stages"]]
     end = results[run["nodes"][-1]]
@@ -79,6 +80,7 @@ def finished_row(run: Row, results: dict[str, Row]) -> Row:
         "status": "ok",
         "flops": sum(stage["flops"] for stage in stages),
         "executed_flops": sum(stage["executed_flops"] for stage in stages),
+        "cache_credited_flops": _sum_if_known(stage["cache_credited_flops"] for stage in stages),
         "stages": stages,
         "audio_seconds": heard,
         "unique_audio_seconds": end["unique_audio_seconds"],
@@ -112,7 +114,14 @@ def _counted(tests: Collection[Row]) -> list[str]:
 
 def _stage(stage: Row, result: Row) -> Row:
     measured = ("flops", "executed_flops", "steps", "audio_seconds", "seconds")
-    return {**stage, **{field: result[field] for field in measured}, "loss": result["loss"]}
+    credited = result.get("cache_credited_flops")
+    fields = {field: result[field] for field in measured}
+    return {**stage, **fields, "cache_credited_flops": credited, "loss": result["loss"]}
+
+
+def _sum_if_known(values: Iterator[int | None]) -> int | None:
+    known = list(values)
+    return None if None in known else sum(value for value in known if value is not None)
 
 
 def _total(spent: Iterator[Row]) -> Row:

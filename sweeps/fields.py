@@ -160,6 +160,17 @@ DataFields = Annotated[
 ]
 
 
+class KeptFields(_Fields):
+    """What a worker keeps of frozen encoders' outputs, in memory and, beyond that, in the cache folder.
+
+    A GiB holds 1.2 hours of speech at Whisper-large's width in fp32, over 20 hours at the minis' (assumption: there is
+    as much to spare).
+    """
+
+    memory_gib: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] = 1.0
+    disk_gib: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] = 8.0
+
+
 class StudyFields(_Fields):
     """A study as users write it. A field without a value here has a default that depends on the models."""
 
@@ -205,6 +216,7 @@ class StudyFields(_Fields):
 
     checkpoint_seconds: Positive = 60.0
     """Work lost to a kill is at most this; a mini's checkpoint takes milliseconds."""
+    kept: KeptFields = KeptFields()
 
     slurm: SlurmFields = SlurmFields()
     ray: RayFields = RayFields()

@@ -1,6 +1,6 @@
 """Orders: `plan.json`, all that workers, `status`, `collect` and the tracker need to know about a study.
 
-    DIR/plan.json = {schema, study, session, ledger, threads, checkpoint_seconds, tracker,
+    DIR/plan.json = {schema, study, session, ledger, threads, checkpoint_seconds, kept, tracker,
                      nodes: [keys, in working order], work: {key: {flops, start_flops, needs}},
                      sources: {digest: {path, hours}}, runs: [...]}
 
@@ -77,6 +77,7 @@ def write_orders(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> Orde
         "ledger": _path_from(folder, ledger.root),
         "threads": study.threads,
         "checkpoint_seconds": study.checkpoint_seconds,
+        "kept": study.kept.model_dump(),
         "tracker": study.tracker,
         "nodes": [*passed, *plan.nodes],
         "work": {

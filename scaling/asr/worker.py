@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import transformers
 
+from scaling.asr.kept import NOTHING, Bounds
 from scaling.asr.memory import OutOfMemory
 from scaling.asr.node import run_node
 from scaling.asr.train import Diverged, Interrupted
@@ -80,7 +81,8 @@ class Worker:
     @cached_property
     def _workshop(self) -> Workshop:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return Workshop(Sources(self._plan["sources"]), device)
+        bounds = Bounds(**self._plan["kept"]) if "kept" in self._plan else NOTHING
+        return Workshop(Sources(self._plan["sources"]), device, bounds)
 
     def _trained(self, node: StageNode, attempt: Attempt, pieces: int, heart: Heart) -> dict[str, Any]:
         """The node's result. While the disk is full the lease is kept; then it goes on from the last checkpoint."""
