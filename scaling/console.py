@@ -11,12 +11,12 @@ def emit(document: Any, *, as_json: bool, text: str) -> None:
 
     NaN and infinities become null, because JSON has neither.
     """
-    print(json.dumps(jsonable(document), ensure_ascii=False, indent=1) if as_json else text)
+    print(_writable(json.dumps(jsonable(document), ensure_ascii=False, indent=1) if as_json else text))
 
 
 def log(message: str) -> None:
     """Print a line for people on stderr."""
-    print(message, file=sys.stderr, flush=True)
+    print(_writable(message), file=sys.stderr, flush=True)
 
 
 def jsonable(value: Any) -> Any:
@@ -30,3 +30,8 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _writable(text: str) -> str:
+    """Half a surrogate pair, which a file name or a JSON string may hold, becomes an escape, in JSON the valid one."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,20 +1,20 @@
 """What joins an encoder to an LLM where a study or a command does not say: one rule for both."""
 
-from scaling.dims import EncoderDims, LlmDims
+from scaling.encoders import EncoderDims
+from scaling.llms import LlmDims
 from scaling.spec import LoraSpec
 
 SPEECH_TOKENS_PER_SECOND = 12.5
 """Assumption: about the rate of syllables and subwords. Whisper's 50 frames a second are stacked by 4, the minis' 25
 by 2, which is the stack that learns best on them (see LOG.md); wider stacks cost accuracy there."""
 
-LLM_LORA = LoraSpec(
-    rank=8, alpha=16.0, targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-)
-"""Rank 8 on every linear layer of the LLM, scaled by 2: a rank of the original LoRA, and what the minis were tried
-with; at full scale an assumption."""
+LORA_RANK, LORA_SCALE = 8, 2.0
+"""A rank of the original LoRA, and what the minis were tried with; at full scale an assumption."""
 
-ENCODER_LORA = LoraSpec(rank=8, alpha=16.0, targets=("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"))
-"""The same on every linear layer of the encoder (assumption)."""
+
+def default_lora(model: EncoderDims | LlmDims) -> LoraSpec:
+    """Adapters on every linear layer of the model."""
+    return LoraSpec(rank=LORA_RANK, alpha=LORA_SCALE * LORA_RANK, targets=model.linears)
 
 
 def default_stack(encoder: EncoderDims) -> int:

@@ -4,12 +4,27 @@ import difflib
 from collections.abc import Iterable
 
 
+LONGEST_MESSAGE = 2000
+"""Characters of a message that are shown: a value may be a whole file."""
+
+
 class InputError(ValueError):
     """Something the user gave cannot be used.
 
     The message says where (file, line or field), which value, and what was expected. Raise it before anything is
     written. The command line prints the message and exits with 2; library callers may catch it as a `ValueError`.
+
+    Whatever the values in it hold, the message is one line of bounded length:
+
+    >>> print(InputError("name: 'a\\nb'"))
+    name: 'a\\nb'
     """
+
+    def __str__(self) -> str:
+        """The message, control characters escaped."""
+        text = super().__str__()
+        cut = text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}..."
+        return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
 
 
 def nearest(name: object, valid: Iterable[str]) -> str:

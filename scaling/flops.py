@@ -18,7 +18,8 @@ square: an estimated fraction of a percent at published widths, more for the min
   the forward instead of 3): neither is credited or charged. Grouped keys and values are repeated to all heads before
   the attention products, so those count every query head.
 * No recomputation (activation checkpointing) is charged, and kept outputs of a frozen encoder are not credited:
-  FLOPs say what a step asks for, not how an implementation saves or wastes it.
+  FLOPs say what a step asks for, not how an implementation saves or wastes it. What keeping them saves is a third
+  currency beside these two, `cache_credited_flops` (see `scaling.meter`).
 * An adapter exists in a stage where it trains. One that has stopped training is merged into its weight: the same
   function at no cost.
 * Rotary tables are positions, not model FLOPs. Current transformers build them element by element, so a counter sees
@@ -39,8 +40,9 @@ import numpy as np
 
 from scaling.geometry import Geometry
 from scaling.lengths import IntArray, Lengths
-from scaling.products import Rates, Work, rates
+from scaling.products import rates
 from scaling.spec import Objective, Part
+from scaling.tape import Rates, Work
 
 Amounts = Mapping[Work, IntArray]
 """Work of each of n batches, by kind; every array has shape (n,)."""
@@ -72,13 +74,13 @@ class Cost:
         return self.forward + self.input_grad + self.weight_grad
 
 
-def charged(geometry: Geometry, training: Training, lengths: Lengths) -> IntArray:
+def charged(geometry: Geometry, training: Training, lengths: Lengths, only: Collection[Part] | None = None) -> IntArray:
     """FLOPs charged for each utterance, alone at its real lengths: the currency of budgets. Shape (n,).
 
-    int64 holds an utterance of any model here (2e8 positions of 7 billion parameters), not a large run: add up with
-    `exact_sum`, or as Python integers.
+    `only` leaves out what other parts compute. int64 holds an utterance of any model here (2e8 positions of 7 billion
+    parameters), not a large run: add up with `exact_sum`, or as Python integers.
     """
-    return _totals(_rates(geometry, training), _alone(geometry, lengths))
+    return _totals(_rates(geometry, training, only), _alone(geometry, lengths))
 
 
 def charged_by_part(geometry: Geometry, training: Training, lengths: Lengths) -> dict[Part, Cost]:
@@ -91,9 +93,18 @@ def executed(geometry: Geometry, training: Training, lengths: Lengths) -> dict[P
     return _by_part(_rates(geometry, training), _padded(geometry, lengths, [np.arange(len(lengths))]))
 
 
-def executed_batches(geometry: Geometry, training: Training, lengths: Lengths, batches: Sequence[IntArray]) -> IntArray:
-    """FLOPs of each step on a padded batch; `batches` hold indices into `lengths`. Shape (len(batches),)."""
-    return _totals(_rates(geometry, training), _padded(geometry, lengths, batches))
+def executed_batches(
+    geometry: Geometry,
+    training: Training,
+    lengths: Lengths,
+    batches: Sequence[IntArray],
+    only: Collection[Part] | None = None,
+) -> IntArray:
+    """FLOPs of each step on a padded batch; `batches` hold indices into `lengths`. Shape (len(batches),).
+
+    `only` leaves out what other parts compute.
+    """
+    return _totals(_rates(geometry, training, only), _padded(geometry, lengths, batches))
 
 
 def generation(
@@ -120,6 +131,7 @@ def generation(
             Work.CROSS_FRAMES: frames,
             Work.CROSS_PAIRS: prompt * frames,
             Work.ASR_TARGETS: 1,
+            Work.ENCODER_FRAMES: frames,
         }
         steps = {
             Work.DECODER: fed,
@@ -148,7 +160,7 @@ def six_nd(geometry: Geometry, training: Training, lengths: Lengths) -> int:
     """
     if training.objective is Objective.ASR:
         params = geometry.encoder.encoder_params + geometry.encoder.asr_decoder_params
-        return 6 * params * int(geometry.decoder_positions(lengths).sum())
+        return 6 * params * int(geometry.writing_positions(lengths).sum())
     params = geometry.encoder.encoder_params + geometry.projector_params + geometry.llm.params
     return 6 * params * int(geometry.llm_positions(lengths).sum())
 
@@ -162,8 +174,9 @@ def exact_sum(values: IntArray) -> int:
     return (int((values >> 32).sum()) << 32) + int((values & 0xFFFF_FFFF).sum())
 
 
-def _rates(geometry: Geometry, training: Training) -> dict[Part, Rates]:
-    return rates(geometry, training.objective, frozenset(training.parts))
+def _rates(geometry: Geometry, training: Training, only: Collection[Part] | None = None) -> dict[Part, Rates]:
+    parts = rates(geometry, training.objective, frozenset(training.parts))
+    return {part: of for part, of in parts.items() if only is None or part in only}
 
 
 def _alone(geometry: Geometry, lengths: Lengths) -> Amounts:
@@ -171,8 +184,8 @@ def _alone(geometry: Geometry, lengths: Lengths) -> Amounts:
     return _amounts(
         geometry,
         utterances=np.ones(len(lengths), dtype=np.int64),
-        mel_frames=geometry.mel_frames(lengths),
-        decoder=geometry.decoder_positions(lengths),
+        samples=lengths.samples,
+        decoder=geometry.writing_positions(lengths),
         asr_targets=lengths.asr_tokens,
         llm=geometry.llm_positions(lengths),
         llm_targets=lengths.llm_tokens,
@@ -191,8 +204,8 @@ def _padded(geometry: Geometry, lengths: Lengths, batches: Sequence[IntArray]) -
     return _amounts(
         geometry,
         utterances=sizes,
-        mel_frames=longest(geometry.mel_frames(chosen)),
-        decoder=longest(geometry.decoder_positions(chosen)),
+        samples=longest(chosen.samples),
+        decoder=longest(geometry.writing_positions(chosen)),
         asr_targets=np.add.reduceat(chosen.asr_tokens, starts),
         llm=longest(geometry.llm_positions(chosen)),
         llm_targets=np.add.reduceat(chosen.llm_tokens, starts),
@@ -203,17 +216,16 @@ def _amounts(
     geometry: Geometry,
     *,
     utterances: IntArray,
-    mel_frames: IntArray,
+    samples: IntArray,
     decoder: IntArray,
     asr_targets: IntArray,
     llm: IntArray,
     llm_targets: IntArray,
 ) -> Amounts:
-    frames = (mel_frames + 1) // 2
+    encoder = geometry.encoder.work(samples)
+    frames = encoder[Work.ENCODER_FRAMES]
     return {
-        Work.MEL_FRAMES: utterances * mel_frames,
-        Work.ENCODER_FRAMES: utterances * frames,
-        Work.ENCODER_PAIRS: utterances * frames**2,
+        **{work: utterances * amount for work, amount in encoder.items()},
         Work.DECODER: utterances * decoder,
         Work.DECODER_PAIRS: utterances * decoder**2,
         Work.CROSS_FRAMES: utterances * frames,

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from scaling.dims import EncoderDims, LlmDims
+from scaling.encoders import EncoderDims
 from scaling.errors import InputError, nearest
 from scaling.lengths import IntArray, Lengths
+from scaling.llms import LlmDims
 from scaling.spec import LoraSpec
-
-ENCODER_LINEARS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
-LLM_LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+from scaling.tape import Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +33,7 @@ class Geometry:
     asr_prompt_extra: int = 0
 
     def __post_init__(self) -> None:
-        for lora, linears in ((self.encoder_lora, ENCODER_LINEARS), (self.llm_lora, LLM_LINEARS)):
+        for lora, linears in ((self.encoder_lora, self.encoder.linears), (self.llm_lora, self.llm.linears)):
             for target in lora.targets:
                 if target not in linears:
                     raise InputError(f"LoRA target {target!r} names no linear layer{nearest(target, linears)}")
@@ -44,13 +43,9 @@ class Geometry:
         """Parameters of the projector: two linear layers with biases."""
         return (self.stack * self.encoder.width + 1) * self.hidden + (self.hidden + 1) * self.llm.width
 
-    def mel_frames(self, lengths: Lengths) -> IntArray:
-        """Log-mel frames of each utterance."""
-        return lengths.samples // self.encoder.hop_length
-
     def encoder_frames(self, lengths: Lengths) -> IntArray:
-        """Encoder positions of each utterance: the second convolution halves the frames, rounding up."""
-        return (self.mel_frames(lengths) + 1) // 2
+        """Encoder positions of each utterance."""
+        return self.encoder.work(lengths.samples)[Work.ENCODER_FRAMES]
 
     def speech_tokens(self, lengths: Lengths) -> IntArray:
         """Speech tokens of each utterance; the last stack of frames is filled up with zeros."""
@@ -60,11 +55,16 @@ class Geometry:
         """Positions of the LLM: prompt, speech, and a start token with all of the text but its end token."""
         return self.speech_tokens(lengths) + self.llm_prompt_tokens + lengths.llm_tokens
 
-    def decoder_positions(self, lengths: Lengths) -> IntArray:
-        """Positions of the ASR decoder: prompt tokens and all of the text but its end token."""
-        return lengths.asr_tokens + self.asr_prompt_extra
+    def writing_positions(self, lengths: Lengths) -> IntArray:
+        """Positions the encoder's own objective writes at: a decoder's, or all frames."""
+        tokens = lengths.asr_tokens + self.asr_prompt_extra
+        return self.encoder.writing_positions(self.encoder_frames(lengths), tokens)
 
     def too_long(self, lengths: Lengths) -> npt.NDArray[np.bool_]:
-        """Utterances the encoder-decoder has no positions for: audio over its window, or text over its context."""
-        audio = self.encoder_frames(lengths) > self.encoder.max_positions
-        return np.asarray(audio | (self.decoder_positions(lengths) > self.encoder.max_decoder_positions))
+        """Utterances the encoder has no positions for: audio over its window, or text over what it can write."""
+        audio = self.encoder_frames(lengths) > self.encoder.max_frames
+        return np.asarray(audio | (lengths.asr_tokens > self.most_text_tokens(lengths)))
+
+    def most_text_tokens(self, lengths: Lengths) -> IntArray:
+        """The most target tokens that the encoder's own objective can write about each utterance."""
+        return self.encoder.most_tokens(self.encoder_frames(lengths)) - self.asr_prompt_extra

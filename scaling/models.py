@@ -3,17 +3,18 @@
 Weights are only looked for on this machine, never fetched: a model without them can be planned and priced, not run.
 """
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from scaling.cache import file_digest
-from scaling.dims import ENCODERS, LLMS, WHISPER_HOP_LENGTH, EncoderDims, LlmDims
+from scaling.config_file import ConfigFile
+from scaling.encoders import ENCODERS, EncoderDims, encoder_dims
 from scaling.errors import InputError, nearest
+from scaling.llms import LLMS, LlmDims, llm_dims
 from scaling.spec import digest
 
 MINIS = Path(__file__).parent / "minis"
@@ -51,10 +52,10 @@ class FoundModel(Generic[Dims]):
 
 
 def find_encoder(name_or_path: str, base: Path = Path()) -> FoundModel[EncoderDims]:
-    """The encoder-decoder of that name: a shipped row, a mini, a hub id, a directory or a config.json.
+    """The encoder of that name: a shipped row, a mini, a hub id, a directory or a config.json.
 
     Relative paths start at `base`. Raises InputError where nothing is found (naming the nearest name), or where a
-    config is not one of a Whisper-type model.
+    config is of no family of `scaling.encoders`.
     """
     return _find(name_or_path, base, "encoder", ENCODERS, MINIS / "encoders", encoder_dims)
 
@@ -62,53 +63,6 @@ def find_encoder(name_or_path: str, base: Path = Path()) -> FoundModel[EncoderDi
 def find_llm(name_or_path: str, base: Path = Path()) -> FoundModel[LlmDims]:
     """The LLM of that name; as `find_encoder`."""
     return _find(name_or_path, base, "LLM", LLMS, MINIS / "llms", llm_dims)
-
-
-def encoder_dims(config_file: Path) -> EncoderDims:
-    """Dimensions from the config.json of a Whisper-type model, hop length from the feature extractor's beside it."""
-    config = _Config(config_file)
-    config.must_be(("whisper",), "an encoder must be a Whisper-type encoder-decoder")
-    return EncoderDims(
-        name=config_file.parent.name,
-        source=str(config_file),
-        mel_bins=config.integer("num_mel_bins"),
-        hop_length=_hop_length(config_file.parent),
-        width=config.integer("d_model"),
-        layers=config.integer("encoder_layers"),
-        heads=config.integer("encoder_attention_heads"),
-        ffn=config.integer("encoder_ffn_dim"),
-        decoder_layers=config.integer("decoder_layers"),
-        decoder_heads=config.integer("decoder_attention_heads"),
-        decoder_ffn=config.integer("decoder_ffn_dim"),
-        vocabulary=config.integer("vocab_size"),
-        max_positions=config.integer("max_source_positions"),
-        max_decoder_positions=config.integer("max_target_positions"),
-    )
-
-
-def llm_dims(config_file: Path) -> LlmDims:
-    """Dimensions from the config.json of a Qwen2, Qwen3, Llama or Mistral model (the same matrix products)."""
-    config = _Config(config_file)
-    config.must_be(("qwen2", "qwen3", "llama", "mistral"), "its matrix products are not known here")
-    kind = config.values["model_type"]
-    width, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
-    own_bias = bool(config.values.get("attention_bias", False))
-    return LlmDims(
-        name=config_file.parent.name,
-        source=str(config_file),
-        width=width,
-        layers=config.integer("num_hidden_layers"),
-        heads=heads,
-        kv_heads=config.integer("num_key_value_heads", default=heads),
-        head_dim=config.integer("head_dim", default=128 if kind == "qwen3" else width // heads),
-        ffn=config.integer("intermediate_size"),
-        vocabulary=config.integer("vocab_size"),
-        tied=bool(config.values.get("tie_word_embeddings", False)),
-        qk_norm=kind == "qwen3",
-        qkv_bias=kind == "qwen2" or (kind in ("llama", "qwen3") and own_bias),
-        output_bias=kind in ("llama", "qwen3") and own_bias,
-        mlp_bias=kind == "llama" and bool(config.values.get("mlp_bias", False)),
-    )
 
 
 def _find(
@@ -147,14 +101,12 @@ def _find(
 
 def _found(dims: Dims, directory: Path | None, hub_id: str | None) -> FoundModel[Dims]:
     weights = _weights(directory) if directory is not None else []
-    described = asdict(dims)
-    del described["name"], described["source"]
     return FoundModel(
         name=dims.name,
         dims=dims,
         directory=directory.resolve() if directory is not None and weights else None,
         hub_id=hub_id,
-        digest=_content_digest(directory, weights) if directory is not None and weights else digest(described),
+        digest=_content_digest(directory, weights) if directory is not None and weights else digest(dims),
         pretrain_flops=_pretrain_flops(directory) if directory is not None else None,
     )
 
@@ -173,7 +125,7 @@ def _content_digest(directory: Path, weights: Iterable[Path]) -> str:
 
 def _pretrain_flops(directory: Path) -> float | None:
     record = directory / "making.json"  # written beside the project's own minis
-    flops = _Config(record).values.get("flops") if record.is_file() else None
+    flops = ConfigFile(record).values.get("flops") if record.is_file() else None
     return float(flops) if isinstance(flops, int | float) else None
 
 
@@ -194,39 +146,3 @@ def _hub_snapshot(hub_id: str) -> Path | None:
         return None
     snapshot = folder / "snapshots" / revision.read_text().strip()
     return snapshot if (snapshot / "config.json").is_file() else None
-
-
-def _hop_length(directory: Path) -> int:
-    for name in ("preprocessor_config.json", "processor_config.json"):
-        if (directory / name).is_file():
-            config = _Config(directory / name)
-            extractor = config.values.get("feature_extractor", config.values)
-            if isinstance(extractor, dict) and "hop_length" in extractor:
-                return int(extractor["hop_length"])
-    return WHISPER_HOP_LENGTH
-
-
-class _Config:
-    """A JSON file of settings, with errors that name it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self.values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: not a readable JSON file ({error})") from error
-        if not isinstance(self.values, dict):
-            raise InputError(f"{path}: expected a JSON object, found {type(self.values).__name__}")
-
-    def must_be(self, supported: tuple[str, ...], why: str) -> None:
-        kind = self.values.get("model_type")
-        if kind not in supported:
-            raise InputError(f"{self.path}: model_type {kind!r} is not supported, {why}{nearest(kind, supported)}")
-
-    def integer(self, key: str, default: int | None = None) -> int:
-        value = self.values.get(key)
-        if value is None and default is not None:
-            return default
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise InputError(f"{self.path}: {key} must be a whole number above 0, not {value!r}")
-        return value

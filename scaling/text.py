@@ -1,7 +1,7 @@
 """Text to token ids and back, from the tokenizer files of a model directory, without torch or transformers.
 
-Two readers of the same text: the encoder-decoder (its own objective) and the LLM. Each has a prefix it is started
-with, and an end token it must learn to write.
+Two readers of the same text: the speech model (its own objective, see `scaling.encoders`) and the LLM. Each has a
+prefix it is started with, and an end token it must learn to write.
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from scaling.errors import InputError
 from scaling.ledger import read_json
 
-WHISPER_TASK = "<|transcribe|>"
-WHISPER_PLAIN = "<|notimestamps|>"
-WHISPER_MULTILINGUAL_VOCABULARY = 51_865
-"""The vocabulary of the multilingual Whisper models, the smallest first; the English ones have one token less (and the
-language tokens too, but never learned them), and OpenAI's own code tells them apart by it."""
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
+"""Where a model's tokens are: a fast tokenizer, or (CTC models) a list of letters."""
+
+WORD_DELIMITER = "|"
+"""What stands between words in a list of letters (wav2vec 2.0's convention)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +27,18 @@ class TextCodec:
     """How one model writes text.
 
     `prefix` is what the text follows: the last of its tokens predicts the first token of the text. `before` is the
-    part of an LLM prompt that precedes the speech.
+    part of an LLM prompt that precedes the speech. `end` is None where text has no end token (CTC).
     """
 
     tokenizer: tokenizers.Tokenizer = field(repr=False)
     before: tuple[int, ...]
     prefix: tuple[int, ...]
-    end: int
+    end: int | None
 
     def targets(self, text: str) -> list[int]:
-        """Token ids the model must write: the text, then the end token."""
-        return [*self.tokenizer.encode(text, add_special_tokens=False).ids, self.end]
+        """Token ids the model must write: the text, then the end token if there is one."""
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return ids if self.end is None else [*ids, self.end]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of what a model wrote, up to its end token."""
@@ -46,65 +48,87 @@ class TextCodec:
         return str(self.tokenizer.decode(written, skip_special_tokens=True))
 
 
-def asr_codec(directory: Path, language: str) -> TextCodec:
-    """The encoder-decoder's codec. `language` is a Whisper code (`zh`, `en`) used where the model knows languages.
-
-    The prefix is the start token, then for multilingual models language and task, then no-timestamps, as far as the
-    vocabulary has them. Raises InputError on another language than a model knows.
-    """
-    config = _config(directory, "generation_config.json") | _config(directory, "config.json")
-    tokenizer = _tokenizer(directory, config)
-    start = _first(config, directory, "decoder_start_token_id")
-    multilingual = config.get("is_multilingual", config.get("vocab_size", 0) >= WHISPER_MULTILINGUAL_VOCABULARY)
-    wanted = [f"<|{language}|>", WHISPER_TASK, WHISPER_PLAIN] if multilingual else [WHISPER_PLAIN]
-    ids = {token: tokenizer.token_to_id(token) for token in wanted}
-    if multilingual and ids[wanted[0]] is None:
-        raise InputError(f"{directory}: the encoder's tokenizer has no language {language!r}")
-    prefix = (start, *(number for number in ids.values() if number is not None))
-    return TextCodec(tokenizer, (), prefix, _first(config, directory, "eos_token_id"))
-
-
 def llm_codec(directory: Path, prompt: str) -> TextCodec:
-    """The LLM's codec. `prompt` is plain text with `{speech}` where the speech goes; nothing else by default.
+    """The LLM's codec. `prompt` is text with `{speech}` where the speech goes; special tokens may be written in it.
 
-    The prefix ends with the LLM's start token, or, where it has none (Qwen), with its end token, the separator
-    between documents it was pretrained with.
+    A prompt with `{text}` is a whole conversation (see `scaling.chat`): it says where the text goes and, by the one
+    token that follows, how it ends. Without, the text ends with the LLM's end token, and the prefix ends with its start
+    token, or, where it has none (Qwen), with its end token, the separator between documents it was pretrained with.
+    Raises InputError where what follows `{text}` is not one token.
     """
-    config = _config(directory, "generation_config.json") | _config(directory, "config.json")
-    tokenizer = _tokenizer(directory, config)
-    end = _first(config, directory, "eos_token_id")
-    start = config.get("bos_token_id")
+    settings = model_settings(directory)
+    tokenizer = load_tokenizer(tokenizer_file(directory), settings.get("vocab_size"))
+
+    def ids(text: str) -> tuple[int, ...]:
+        return tuple(tokenizer.encode(text, add_special_tokens=False).ids)
+
     before, _, after = prompt.partition("{speech}")
-    return TextCodec(
-        tokenizer,
-        tuple(tokenizer.encode(before, add_special_tokens=False).ids),
-        (*tokenizer.encode(after, add_special_tokens=False).ids, start if isinstance(start, int) else end),
-        end,
-    )
+    if "{text}" in after:
+        between, _, ending = after.partition("{text}")
+        if len(ids(ending)) != 1:
+            raise InputError(f"{directory}: {ending!r}, which ends the text, must be one token of the LLM")
+        return TextCodec(tokenizer, ids(before), ids(between), ids(ending)[0])
+    end, start = token_id(settings, directory, "eos_token_id"), settings.get("bos_token_id")
+    return TextCodec(tokenizer, ids(before), (*ids(after), start if isinstance(start, int) else end), end)
 
 
-def _tokenizer(directory: Path, config: dict[str, Any]) -> tokenizers.Tokenizer:
-    path = directory / "tokenizer.json"
-    if not path.exists():
-        raise InputError(f"{directory}: no tokenizer.json; save the model's fast tokenizer beside its weights")
+def tokenizer_file(directory: Path) -> Path:
+    """The file that holds a model's tokens. Raises InputError where there is none."""
+    for name in TOKENIZER_FILES:
+        if (directory / name).is_file():
+            return directory / name
+    raise InputError(f"{directory}: no tokenizer.json; save the model's fast tokenizer beside its weights")
+
+
+def load_tokenizer(path: Path, vocabulary: int | None = None) -> tokenizers.Tokenizer:
+    """The tokenizer in a file. Raises InputError where it is none, or has more tokens than `vocabulary`."""
     try:
-        tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        tokenizer = _letters(path) if path.name == "vocab.json" else tokenizers.Tokenizer.from_file(str(path))
+    except InputError:
+        raise
     except Exception as error:  # the library raises nothing more specific
         raise InputError(f"{path}: not a tokenizer ({error})") from error
-    size, vocabulary = tokenizer.get_vocab_size(with_added_tokens=False), config.get("vocab_size")
+    size = tokenizer.get_vocab_size(with_added_tokens=False)
     if isinstance(vocabulary, int) and size > vocabulary:
         raise InputError(f"{path}: {size} tokens, more than the model's vocab_size {vocabulary}; of another model?")
+    return tokenizer
+
+
+def model_settings(directory: Path) -> dict[str, Any]:
+    """What config.json and generation_config.json say; the first counts more."""
+    return _config(directory, "generation_config.json") | _config(directory, "config.json")
+
+
+def token_id(settings: dict[str, Any], directory: Path, name: str) -> int:
+    """A special token's id, the first where there are several. Raises InputError where it is none."""
+    value = settings.get(name)
+    value = value[0] if isinstance(value, list) and value else value
+    if not isinstance(value, int):
+        raise InputError(f"{directory}/config.json: {name} must be a token id, not {value!r}")
+    return value
+
+
+def _letters(path: Path) -> tokenizers.Tokenizer:
+    """A tokenizer of single characters. A letter that the list has in one case only stands for both."""
+    vocabulary = read_json(path)
+    if not all(isinstance(number, int) for number in vocabulary.values()):
+        raise InputError(f"{path}: expected token ids by token")
+    letters = [token for token in vocabulary if len(token) == 1]
+    other_case = [
+        normalizers.Replace(other, letter)
+        for letter in letters
+        for other in {letter.lower(), letter.upper()} - vocabulary.keys()
+        if len(other) == 1
+    ]
+    spaces = [normalizers.Replace(" ", WORD_DELIMITER)] if WORD_DELIMITER in vocabulary else []
+    tokenizer = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Strip(), *spaces, *other_case])
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.add_special_tokens([token for token in vocabulary if len(token) > 1])
+    tokenizer.decoder = decoders.Sequence([decoders.Replace(WORD_DELIMITER, " "), decoders.Fuse()])
     return tokenizer
 
 
 def _config(directory: Path, name: str) -> dict[str, Any]:
     path = directory / name
     return {key: value for key, value in read_json(path).items() if value is not None} if path.exists() else {}
-
-
-def _first(config: dict[str, Any], directory: Path, name: str) -> int:
-    value = config.get(name)
-    value = value[0] if isinstance(value, list) and value else value
-    if not isinstance(value, int):
-        raise InputError(f"{directory}/config.json: {name} must be a token id, not {value!r}")
-    return value

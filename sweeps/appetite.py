@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from scaling.encoders import asr_codec
 from scaling.errors import InputError
 from scaling.flops import charged, exact_sum
 from scaling.geometry import Geometry
 from scaling.lengths import SAMPLE_RATE, Lengths, index
 from scaling.spec import ModelSpec, Objective, Part, RunSpec, Stage
 from scaling.stream import Position, Stream
-from scaling.text import asr_codec, llm_codec
+from scaling.text import llm_codec
 from sweeps.study import Study, StudyModel
 
 SAMPLED_BATCHES = 1000
@@ -84,7 +85,7 @@ def refuse_too_long(study: Study) -> None:
                     f" the first is {manifest.ids[first]!r} ({lengths.samples[first] / SAMPLE_RATE:.4g} s,"
                     f" {lengths.asr_tokens[first]} text tokens); expected at most"
                     f" {model.encoder.dims.max_audio_seconds:g} s and"
-                    f" {model.encoder.dims.max_decoder_positions - geometry.asr_prompt_extra} text tokens"
+                    f" {geometry.most_text_tokens(lengths)[first]} text tokens"
                 )
 
 

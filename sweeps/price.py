@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from scaling.defaults import ENCODER_LORA, LLM_LORA, default_hidden, default_stack
+from scaling.defaults import default_hidden, default_lora, default_stack
 from scaling.errors import InputError
 from scaling.flops import Cost, executed, generation, six_nd
 from scaling.geometry import Geometry
 from scaling.hardware import Hardware, device_hours, find_hardware
 from scaling.lengths import SAMPLE_RATE, Lengths
 from scaling.models import find_encoder, find_llm
-from scaling.spec import Objective, Part
+from scaling.spec import LoraSpec, Objective, Part
 from scaling.strategies import PresetStage, preset
 
 SCHEMA = 1
@@ -124,8 +124,8 @@ def price_text(document: dict[str, Any]) -> str:
     lines = [
         f"{document['encoder']['name']} + {document['llm']['name']}, {document['strategy']}: one step on"
         f" {document['batch']} x {lengths['audio_seconds']:g} s, {lengths['text_tokens']} target tokens",
-        f"{lengths['mel_frames']} mel frames, {lengths['encoder_frames']} encoder positions,"
-        f" {lengths['speech_tokens']} speech tokens, {lengths['llm_positions']} LLM positions",
+        f"{lengths['encoder_frames']} encoder positions, {lengths['speech_tokens']} speech tokens,"
+        f" {lengths['llm_positions']} LLM positions",
         "",
         f"{'stage / part':<22}{'forward':>12}{'input grad':>12}{'weight grad':>12}{'total':>12}",
     ]
@@ -152,14 +152,18 @@ def _geometry(step: Step, base: Path) -> Geometry:
         llm=llm,
         stack=default_stack(encoder) if step.stack is None else step.stack,
         hidden=default_hidden(llm) if step.hidden is None else step.hidden,
-        encoder_lora=ENCODER_LORA,
-        llm_lora=replace(
-            LLM_LORA,
-            rank=LLM_LORA.rank if step.lora_rank is None else step.lora_rank,
-            targets=LLM_LORA.targets if step.lora_targets is None else tuple(step.lora_targets),
-        ),
+        encoder_lora=default_lora(encoder),
+        llm_lora=_lora(step, default_lora(llm)),
         llm_prompt_tokens=step.prompt_tokens,
         asr_prompt_extra=step.decoder_prompt_tokens,
+    )
+
+
+def _lora(step: Step, default: LoraSpec) -> LoraSpec:
+    return replace(
+        default,
+        rank=default.rank if step.lora_rank is None else step.lora_rank,
+        targets=default.targets if step.lora_targets is None else tuple(step.lora_targets),
     )
 
 
@@ -173,15 +177,15 @@ def _lengths(step: Step, geometry: Geometry) -> Lengths:
         if value < 0:
             raise InputError(f"{flag} must be 0 or more, not {value}")
     samples = round(step.audio_seconds * SAMPLE_RATE)
-    if samples < geometry.encoder.hop_length:
-        raise InputError(f"--audio-seconds {step.audio_seconds:g} is less than one mel frame")
     if step.audio_seconds > geometry.encoder.max_audio_seconds:
         longest = geometry.encoder.max_audio_seconds
         raise InputError(f"--audio-seconds {step.audio_seconds:g}: {geometry.encoder.name} hears at most {longest:g} s")
     tokens = np.full(step.batch, step.text_tokens, dtype=np.int64)
     lengths = Lengths(samples=np.full(step.batch, samples, dtype=np.int64), asr_tokens=tokens, llm_tokens=tokens)
+    if not geometry.encoder_frames(lengths)[0]:
+        raise InputError(f"--audio-seconds {step.audio_seconds:g} is less than one frame of {geometry.encoder.name}")
     if geometry.too_long(lengths).any():
-        most = geometry.encoder.max_decoder_positions - step.decoder_prompt_tokens
+        most = geometry.most_text_tokens(lengths)[0]
         raise InputError(f"--text-tokens {step.text_tokens}: {geometry.encoder.name} writes at most {most}")
     return lengths
 
@@ -226,14 +230,13 @@ def _lengths_document(step: Step, geometry: Geometry, lengths: Lengths) -> dict[
     return {
         "audio_seconds": step.audio_seconds,
         "samples": int(lengths.samples[0]),
-        "mel_frames": int(geometry.mel_frames(lengths)[0]),
-        "encoder_frames": int(geometry.encoder_frames(lengths)[0]),
+        **{work.value: int(amount[0]) for work, amount in geometry.encoder.work(lengths.samples).items()},
         "speech_tokens": int(geometry.speech_tokens(lengths)[0]),
         "prompt_tokens": step.prompt_tokens,
         "text_tokens": step.text_tokens,
         "llm_positions": int(geometry.llm_positions(lengths)[0]),
         "decoder_prompt_tokens": step.decoder_prompt_tokens,
-        "decoder_positions": int(geometry.decoder_positions(lengths)[0]),
+        "decoder_positions": int(geometry.writing_positions(lengths)[0]),
     }
 
 

@@ -5,13 +5,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from scaling.defaults import ENCODER_LORA, LLM_LORA, default_hidden, default_stack
-from scaling.dims import EncoderDims, LlmDims
+from scaling.defaults import default_hidden, default_lora, default_stack
+from scaling.encoders import EncoderDims
 from scaling.errors import InputError, nearest
+from scaling.llms import LlmDims
 from scaling.models import FoundModel, find_encoder, find_llm
 from scaling.spec import PARTS_OF, LoraSpec, ModelSpec, Optimization, Part, Precision, Stage, Strategy
 from scaling.strategies import default_rates, preset, resolve
-from sweeps.fields import LoraFields, ModelFields, PresetFields, StageFields, StagesFields, StudyFields, TunedFields
+from sweeps.fields import (
+    KeptFields,
+    LoraFields,
+    ModelFields,
+    PresetFields,
+    RayFields,
+    SlurmFields,
+    StageFields,
+    StagesFields,
+    StudyFields,
+    TunedFields,
+)
 from sweeps.speech import Speech, find_speech
 from sweeps.study_file import StudyFile, portable_text, read_study_file
 from sweeps.tuned import Tuned
@@ -60,6 +72,9 @@ class Study:
     threads: int
     tracker: str
     checkpoint_seconds: float
+    kept: KeptFields
+    slurm: SlurmFields
+    ray: RayFields
     text: str
 
 
@@ -82,6 +97,9 @@ def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
         threads=fields.threads,
         tracker=fields.tracker,
         checkpoint_seconds=fields.checkpoint_seconds,
+        kept=fields.kept,
+        slurm=fields.slurm,
+        ray=fields.ray,
         text=portable_text(file),
     )
 
@@ -112,8 +130,8 @@ def _model(file: StudyFile, position: int) -> StudyModel:
             llm=llm.digest,
             stack=fields.stack or default_stack(encoder.dims),
             hidden=fields.hidden or default_hidden(llm.dims),
-            encoder_lora=_lora(fields.encoder_lora, ENCODER_LORA),
-            llm_lora=_lora(fields.llm_lora, LLM_LORA),
+            encoder_lora=_lora(fields.encoder_lora, default_lora(encoder.dims)),
+            llm_lora=_lora(fields.llm_lora, default_lora(llm.dims)),
         ),
         encoder=encoder,
         llm=llm,

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scaling.dims import EncoderDims
+from scaling.encoders import EncoderDims, encoder_dims
 from scaling.errors import InputError, nearest
 from scaling.ledger import read_json
-from scaling.models import encoder_dims, find_encoder, find_llm
+from scaling.models import find_encoder, find_llm
 from scaling.spec import Scoring
 from sweeps.collect import Row, read_rows
 from sweeps.orders import Orders, read_orders

@@ -1,6 +1,6 @@
 """Utterances as the models read them: features and token ids, made when first asked for and kept within bounds."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scaling.asr.features import LogMel, read_audio
-from scaling.asr.model import Batch
+from scaling.asr.families import family_of
+from scaling.asr.family import Features
+from scaling.asr.features import read_audio
 from scaling.errors import InputError
 from scaling.lengths import IntArray, Lengths, Manifest, index, read_manifest
 from scaling.text import TextCodec
@@ -23,12 +24,22 @@ MAX_HEADER_ERROR_SAMPLES = 160
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Utterances:
+    """What was read of some utterances: features (M, T), None where not wanted, and target token ids, the end last."""
+
+    indices: Sequence[int]
+    mels: Sequence[Tensor | None]
+    asr_targets: Sequence[Tensor]
+    llm_targets: Sequence[Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Speech:
     """One manifest, ready to be batched. `lengths` are the real ones that FLOPs are charged by."""
 
     manifest: Manifest
     lengths: Lengths
-    _log_mel: LogMel
+    _features_of: Features
     _asr: TextCodec
     _llm: TextCodec
     _features: dict[int, Tensor] = field(default_factory=dict)
@@ -39,7 +50,7 @@ class Speech:
     ) -> "Speech":
         """The manifest as read by the encoder and the LLM in these directories."""
         found = read_manifest(manifest, hours)
-        return cls(found, index(found, encoder=encoder, llm=llm), LogMel.from_directory(encoder), *codecs)
+        return cls(found, index(found, encoder=encoder, llm=llm), family_of(encoder).features(encoder), *codecs)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -49,15 +60,15 @@ class Speech:
         """Real 16 kHz samples of each utterance (N,)."""
         return self.lengths.samples
 
-    def batch(self, indices: Sequence[int] | IntArray, device: torch.device) -> Batch:
-        """The chosen utterances, features padded with zeros to the longest."""
-        features = [self._mel(int(index)) for index in indices]
-        texts = [self.manifest.texts[int(index)] for index in indices]
-        return Batch.padded(
-            features,
-            device,
-            asr_targets=[torch.tensor(self._asr.targets(text), device=device) for text in texts],
-            llm_targets=[torch.tensor(self._llm.targets(text), device=device) for text in texts],
+    def utterances(self, indices: Sequence[int] | IntArray, known: Container[int] = ()) -> Utterances:
+        """The chosen utterances, without features of those that are `known`."""
+        chosen = [int(index) for index in indices]
+        texts = [self.manifest.texts[index] for index in chosen]
+        return Utterances(
+            indices=chosen,
+            mels=[None if index in known else self.mel(index) for index in chosen],
+            asr_targets=[torch.tensor(self._asr.targets(text)) for text in texts],
+            llm_targets=[torch.tensor(self._llm.targets(text)) for text in texts],
         )
 
     def utterance(self, index: int) -> dict[str, str]:
@@ -65,12 +76,12 @@ class Speech:
         manifest = self.manifest
         return {"id": manifest.ids[index], "speaker": manifest.speakers[index], "ref": manifest.texts[index]}
 
-    def _mel(self, index: int) -> Tensor:
+    def mel(self, index: int) -> Tensor:
         """Features (M, T) of one utterance."""
         kept = self._features.get(index)
         if kept is not None:
             return kept
-        mel = self._log_mel(self._audio(index))
+        mel = self._features_of(self._audio(index))
         used = len(self._features) * mel.nbytes  # utterances of one manifest are of one order of length
         if used < KEPT_FEATURE_BYTES:
             self._features[index] = mel

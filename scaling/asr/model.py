@@ -3,105 +3,101 @@
 Shapes: B utterances, S encoder positions, P speech tokens, T LLM positions, D LLM width, N target tokens in the batch.
 """
 
-import copy
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
-from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, WhisperForConditionalGeneration
+from transformers import PreTrainedModel
 
-from scaling.asr import whisper as variable_whisper
+from scaling.asr.families import FAMILIES
+from scaling.asr.family import Heard
 from scaling.asr.projector import Projector
-from scaling.spec import LoraSpec, ModelSpec, Objective, Part
+from scaling.asr.targets import target_loss
+from scaling.spec import LoraSpec, Objective, Part
 from scaling.text import TextCodec
-
-ATTENTION = "sdpa"
-"""The attention kernel of every base model: fused where the machine has it, the same function everywhere."""
-
-KEEP_IN_MEMORY_PARAMETERS = 100_000_000
-"""Base models up to this size are kept and copied for each node, larger ones read again: a copy of a mini takes
-milliseconds, a second copy of a 7B model may not fit (assumption)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """What one step reads. `mel_BMT` is zero beyond `frames_B`; targets are token ids, the end token last.
+    """What one step reads. `features_BMT` (log-mel, or samples as M = 1) is zero beyond `frames_B`.
 
-    `heard` holds the encoder's outputs (B, S, E) and their real numbers (B,) where they are known: mels are then empty.
+    Targets are token ids, the end token last where there is one. `heard` holds the encoder's outputs (B, S, E) and
+    their real numbers (B,) where they are known: features are then empty.
     """
 
-    mel_BMT: Tensor
+    features_BMT: Tensor
     frames_B: Tensor
     asr_targets: Sequence[Tensor]
     llm_targets: Sequence[Tensor]
-    heard: tuple[Tensor, Tensor] | None = None
+    heard: Heard | None = None
 
     @classmethod
     def padded(
         cls,
-        mels: Sequence[Tensor],
+        features: Sequence[Tensor],
         device: torch.device,
         asr_targets: Sequence[Tensor] = (),
         llm_targets: Sequence[Tensor] = (),
     ) -> Self:
         """Features (M, T) of each utterance, padded with zeros to the longest. Decoding needs no targets."""
         return cls(
-            mel_BMT=pad_sequence([mel.T for mel in mels], batch_first=True).transpose(1, 2).to(device),
-            frames_B=torch.tensor([mel.shape[1] for mel in mels], device=device),
+            features_BMT=pad_sequence([each.T for each in features], batch_first=True).transpose(1, 2).to(device),
+            frames_B=torch.tensor([each.shape[1] for each in features], device=device),
             asr_targets=asr_targets,
             llm_targets=llm_targets,
         )
 
 
 class Recognizer(nn.Module):
-    """Encoder-decoder `whisper`, `projector` and `llm`; the last two are absent where only the encoder trains.
+    """The speech model `asr` (encoder and what writes by itself), `projector` and `llm`.
+
+    The last two are absent where only the encoder trains.
 
     Every part has parameters of its own (`part_parameters`), so training a stage is choosing parts.
     """
 
     def __init__(
         self,
-        whisper: WhisperForConditionalGeneration,
+        asr: PreTrainedModel,
         projector: Projector | None,
         llm: PreTrainedModel | None,
         asr_codec: TextCodec,
         llm_codec: TextCodec | None,
     ) -> None:
         super().__init__()
-        self.whisper = whisper
+        self.asr = asr
+        self.family = FAMILIES[asr.config.model_type]
         self.projector = projector
         self.llm = llm
         self.asr_codec = asr_codec
         self.llm_codec = llm_codec
 
     def loss(self, batch: Batch, objective: Objective) -> tuple[Tensor, int]:
-        """Cross-entropy summed over the batch's target tokens, and their number. Logits at target positions only."""
+        """The loss summed over the batch's target tokens, and their number. Logits only where the loss looks."""
         if objective is Objective.ASR:
-            return self._asr_loss(batch)
+            return self.family.loss(self.asr, self.asr_codec, self.encode(batch), batch.asr_targets)
         return self._llm_loss(batch)
 
     def part_parameters(self, part: Part) -> dict[str, nn.Parameter]:
         """The parameters of one part by name, the same name with and without adapters. Empty for adapters not added."""
         if part in (Part.ENCODER_LORA, Part.LLM_LORA):
             return {name: p for name, p in _named(self._host(part)) if _is_adapter(name)}
+        if part is Part.ASR_DECODER:
+            return _distinct(self.family.decoder(self.asr))
         own = {name: p for name, p in _named(self._host(part)) if not _is_adapter(name)}
         if part is Part.ENCODER:
-            del own["embed_positions.weight"]  # sinusoids, never trained
-        if part is Part.ASR_DECODER and not self.whisper.config.tie_word_embeddings:
-            own |= {f"proj_out.{name}": p for name, p in _named(self.whisper.proj_out)}
+            return {name: p for name, p in own.items() if not name.startswith(self.family.never_trained)}
         return own
 
     def has(self, adapter: Part) -> bool:
         """Whether adapters of this part were added, and not merged since."""
-        host = self.llm if adapter is Part.LLM_LORA else self.whisper.model.encoder
+        host = self.llm if adapter is Part.LLM_LORA else self.family.encoder(self.asr)
         return host is not None and any(isinstance(module, LoraLayer) for module in host.modules())
 
     def set_trainable(self, parts: Iterable[Part]) -> dict[Part, list[nn.Parameter]]:
@@ -135,11 +131,11 @@ class Recognizer(nn.Module):
                 parent, _, leaf = name.rpartition(".")
                 setattr(host.get_submodule(parent), leaf, layer.get_base_layer())
 
-    def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def encode(self, batch: Batch) -> Heard:
         """The encoder's hidden states (B, S, E), zero at padding, and the real number of each utterance's (B,)."""
         if batch.heard is not None:
             return batch.heard
-        return variable_whisper.encode(self.whisper.model.encoder, batch.mel_BMT, batch.frames_B)
+        return self.family.encode(self.asr, batch.features_BMT, batch.frames_B)
 
     def encoder_digest(self) -> str:
         """A digest of the encoder's present weights, merged adapters among them."""
@@ -166,15 +162,6 @@ class Recognizer(nn.Module):
         prefix = embed(torch.tensor(self.llm_codec.prefix, dtype=torch.long, device=device)).to(speech_BPD.dtype)
         return [torch.cat([before, speech_BPD[row, :length], prefix]) for row, length in enumerate(lengths_B.tolist())]
 
-    def _asr_loss(self, batch: Batch) -> tuple[Tensor, int]:
-        device = batch.frames_B.device
-        prefix = torch.tensor(self.asr_codec.prefix, device=device)
-        inputs = pad_sequence([torch.cat([prefix, t[:-1]]) for t in batch.asr_targets], batch_first=True)
-        memory, lengths_B = self.encode(batch)
-        hidden = variable_whisper.decode_hidden(self.whisper.model.decoder, inputs, memory, lengths_B)
-        starts = [len(prefix) - 1] * len(batch.asr_targets)
-        return _target_loss(hidden, starts, batch.asr_targets, self.whisper.proj_out)
-
     def _llm_loss(self, batch: Batch) -> tuple[Tensor, int]:
         assert self.llm is not None
         embed = self.llm.get_input_embeddings()
@@ -184,14 +171,26 @@ class Recognizer(nn.Module):
         # Padding lies to the right of every real token, where causal attention never looks: no mask is needed.
         hidden = self.llm.get_decoder()(inputs_embeds=inputs, use_cache=False).last_hidden_state
         starts = [len(prompt) - 1 for prompt in prompts]
-        return _target_loss(hidden, starts, batch.llm_targets, self.llm.get_output_embeddings())
+        return target_loss(hidden, starts, batch.llm_targets, self._llm_logits)
+
+    def _llm_logits(self, hidden_ND: Tensor) -> Tensor:
+        """Logits as the LLM's own forward makes them of its last hidden states: some scale or cap them."""
+        assert self.llm is not None
+        logits_NV: Tensor = self.llm.get_output_embeddings()(hidden_ND)
+        config = self.llm.config
+        if (divisor := getattr(config, "logits_scaling", None)) is not None:  # Granite
+            logits_NV = logits_NV / divisor
+        if (cap := getattr(config, "final_logit_softcapping", None)) is not None:  # Gemma
+            logits_NV = cap * torch.tanh(logits_NV / cap)
+        return logits_NV
 
     def _host(self, part: Part) -> nn.Module:
         """The module that holds a part."""
+        host: nn.Module | None
         if part in (Part.ENCODER, Part.ENCODER_LORA):
-            host = self.whisper.model.encoder
+            host = self.family.encoder(self.asr)
         elif part is Part.ASR_DECODER:
-            host = self.whisper.model.decoder
+            host = self.family.decoder(self.asr)[""]
         else:
             host = self.projector if part is Part.PROJECTOR else self.llm
         assert isinstance(host, nn.Module), f"{part} trains in a recogniser built without it"
@@ -203,87 +202,18 @@ def part_seed(seed: int, part: Part) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{part.value}".encode()).digest()[:4], "big")
 
 
-@dataclass(slots=True)
-class BaseModels:
-    """Pretrained models by directory; small ones are read once and copied for every node."""
-
-    kept: dict[tuple[str, Path], PreTrainedModel]
-
-    def whisper(self, directory: Path) -> WhisperForConditionalGeneration:
-        """A fresh copy of the encoder-decoder in fp32."""
-        return self._fresh("whisper", directory, WhisperForConditionalGeneration)
-
-    def llm(self, directory: Path) -> PreTrainedModel:
-        """A fresh copy of the causal LM in fp32.
-
-        Without its generation settings: a chat model's penalties and temperature would change greedy decoding.
-        """
-        model = self._fresh("llm", directory, AutoModelForCausalLM)
-        model.generation_config = GenerationConfig()
-        return model
-
-    def _fresh(self, kind: str, directory: Path, loader: type) -> PreTrainedModel:
-        if (kind, directory) in self.kept:
-            return copy.deepcopy(self.kept[kind, directory])
-        model: PreTrainedModel = loader.from_pretrained(  # type: ignore[attr-defined]
-            directory,
-            dtype=torch.float32,
-            attn_implementation=ATTENTION,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
-        if sum(p.numel() for p in model.parameters()) <= KEEP_IN_MEMORY_PARAMETERS:
-            self.kept[kind, directory] = model
-            return copy.deepcopy(model)
-        return model
-
-
-def build(
-    spec: ModelSpec,
-    objective: Objective,
-    bases: BaseModels,
-    encoder: Path,
-    llm: Path,
-    codecs: tuple[TextCodec, TextCodec],
-    seed: int,
-) -> Recognizer:
-    """The recogniser before any training: pretrained encoder-decoder and LLM, fresh projector.
-
-    The encoder's own objective needs neither projector nor LLM: they are not loaded for it.
-    """
-    whisper = bases.whisper(encoder)
-    if objective is Objective.ASR:
-        return Recognizer(whisper, None, None, codecs[0], None)
-    language_model = bases.llm(llm)
-    projector = Projector(
-        encoder_width=whisper.config.d_model,
-        stack=spec.stack,
-        hidden=spec.hidden,
-        llm_width=language_model.config.hidden_size,
-        seed=part_seed(seed, Part.PROJECTOR),
-    )
-    return Recognizer(whisper, projector, language_model, *codecs)
-
-
-def _target_loss(
-    hidden_BTD: Tensor, starts: list[int], targets: Sequence[Tensor], head: nn.Module
-) -> tuple[Tensor, int]:
-    """Summed cross-entropy of `targets`, each predicted from the positions that begin at its start."""
-    length = hidden_BTD.shape[1]
-    positions = torch.cat(
-        [
-            torch.arange(start, start + len(target), device=hidden_BTD.device) + row * length
-            for row, (start, target) in enumerate(zip(starts, targets, strict=True))
-        ]
-    )
-    logits_NV = head(hidden_BTD.flatten(0, 1)[positions])
-    wanted_N = torch.cat(list(targets))
-    return functional.cross_entropy(logits_NV.float(), wanted_N, reduction="sum"), len(wanted_N)
-
-
 def _named(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """Parameters by name; a layer inside an adapter keeps the name it had without."""
     return [(name.replace(".base_layer.", "."), parameter) for name, parameter in module.named_parameters()]
+
+
+def _distinct(modules: dict[str, nn.Module]) -> dict[str, nn.Parameter]:
+    """Parameters of modules by the beginning of their names and their own; tied ones once."""
+    found: dict[int, tuple[str, nn.Parameter]] = {}
+    for beginning, module in modules.items():
+        for name, parameter in module.named_parameters():
+            found.setdefault(id(parameter), (beginning + name, parameter))
+    return dict(found.values())
 
 
 def _is_adapter(name: str) -> bool:

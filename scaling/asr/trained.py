@@ -17,18 +17,22 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
+from scaling.asr.base_models import BaseModels
 from scaling.asr.checkpoint import load
 from scaling.asr.evaluate import grouped, token_limits, transcribe
-from scaling.asr.features import LogMel, read_audio
+from scaling.asr.families import family_of
+from scaling.asr.family import Features
+from scaling.asr.features import read_audio
 from scaling.asr.memory import BYTES, refuse_too_large
-from scaling.asr.model import BaseModels, Batch, Recognizer
+from scaling.asr.model import Batch, Recognizer
 from scaling.asr.projector import Projector
 from scaling.asr.workshop import ADAPTERS, Sources, Workshop
+from scaling.encoders import asr_codec, encoder_dims
 from scaling.errors import InputError
 from scaling.ledger import Ledger, read_json, write_atomically
-from scaling.models import encoder_dims, llm_dims
+from scaling.llms import llm_dims
 from scaling.spec import Objective, StageNode, node_from_json
-from scaling.text import asr_codec, llm_codec
+from scaling.text import llm_codec
 
 SCHEMA = "asr-scaling/recognizer-1"
 
@@ -58,15 +62,16 @@ class Trained:
 
     model: Recognizer
     objective: Objective
-    log_mel: LogMel
+    features: Features
 
     def transcripts(self, audio: Sequence[Path], samples: Sequence[int]) -> Iterator[tuple[int, str]]:
         """(place in `audio`, text), batch by batch from short to long. `samples` are real ones at 16 kHz."""
         lengths = np.array(samples, dtype=np.int64)
         device = next(self.model.parameters()).device
         for indices in grouped(np.argsort(lengths, kind="stable").tolist(), lengths):
-            mels = [self.log_mel(read_audio(audio[index])) for index in indices]
-            texts = transcribe(self.model, Batch.padded(mels, device), self.objective, token_limits(lengths[indices]))
+            features = [self.features(read_audio(audio[index])) for index in indices]
+            batch = Batch.padded(features, device)
+            texts = transcribe(self.model, batch, self.objective, token_limits(lengths[indices]))
             yield from zip(indices, texts, strict=True)
 
 
@@ -83,7 +88,7 @@ def read_run(ledger: Ledger, sources: dict[str, Any], key: str) -> tuple[Trained
         raise InputError(f"{checkpoint}: not a readable checkpoint ({error})") from error
     workshop = Workshop(Sources(sources), best_device())
     model = workshop.recognizer(node, weights).eval()
-    return Trained(model, node.stage.objective, LogMel.from_directory(workshop.directories(node)[0])), node
+    return Trained(model, node.stage.objective, _features(workshop.directories(node)[0])), node
 
 
 def write_export(trained: Trained, node: StageNode, bases: tuple[Path, Path], folder: Path) -> None:
@@ -98,7 +103,7 @@ def write_export(trained: Trained, node: StageNode, bases: tuple[Path, Path], fo
     for adapter in ADAPTERS:
         if model.has(adapter):
             model.merge_adapters(adapter)
-    _write_model(model.whisper, bases[0], folder / "encoder")
+    _write_model(model.asr, bases[0], folder / "encoder")
     if model.llm is not None and model.projector is not None:
         _write_model(model.llm, bases[1], folder / "llm")
         save_file(model.projector.state_dict(), folder / PROJECTOR)
@@ -118,11 +123,15 @@ def read_export(folder: Path) -> Trained:
         objective, device = Objective(config["objective"]), best_device()
         refuse_too_large(f"the recogniser in {folder}", _exported_bytes(folder, objective), device)
         model = _exported_encoder(folder, config) if objective is Objective.ASR else _exported_pair(folder, config)
-        return Trained(model.to(device).eval(), objective, LogMel.from_directory(folder / "encoder"))
+        return Trained(model.to(device).eval(), objective, _features(folder / "encoder"))
     except InputError:
         raise
     except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{folder}: not a whole export ({type(error).__name__}: {error})") from error
+
+
+def _features(encoder: Path) -> Features:
+    return family_of(encoder).features(encoder)
 
 
 def best_device() -> torch.device:
@@ -140,7 +149,7 @@ def _exported_bytes(folder: Path, objective: Objective) -> int:
 
 def _exported_encoder(folder: Path, config: dict[str, Any]) -> Recognizer:
     encoder = folder / "encoder"
-    return Recognizer(BaseModels({}).whisper(encoder), None, None, asr_codec(encoder, config["language"]), None)
+    return Recognizer(BaseModels({}).encoder(encoder), None, None, asr_codec(encoder, config["language"]), None)
 
 
 def _exported_pair(folder: Path, config: dict[str, Any]) -> Recognizer:
@@ -154,7 +163,7 @@ def _exported_pair(folder: Path, config: dict[str, Any]) -> Recognizer:
     )
     projector.load_state_dict(load_file(folder / PROJECTOR))
     bases, codecs = BaseModels({}), (asr_codec(encoder, config["language"]), llm_codec(llm, config["prompt"]))
-    return Recognizer(bases.whisper(encoder), projector, bases.llm(llm), *codecs)
+    return Recognizer(bases.encoder(encoder), projector, bases.llm(llm), *codecs)
 
 
 def _write_model(model: PreTrainedModel, base: Path, folder: Path) -> None:

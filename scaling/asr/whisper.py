@@ -4,13 +4,20 @@ Shapes: B utterances, M mel bins, T mel frames, S encoder positions, D width, U 
 Padding never changes an utterance's result: padded encoder positions are masked as keys of every attention.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, EncoderDecoderCache, WhisperForConditionalGeneration
 from transformers.models.whisper.modeling_whisper import WhisperDecoder, WhisperEncoder
+
+from scaling.asr.family import Family, Heard
+from scaling.asr.features import LogMel
+from scaling.asr.padding import hidden_states, key_mask, real_positions
+from scaling.asr.targets import target_loss
+from scaling.text import TextCodec
 
 
 def encoder_positions(mel_frames: Tensor) -> Tensor:
@@ -18,7 +25,7 @@ def encoder_positions(mel_frames: Tensor) -> Tensor:
     return (mel_frames + 1) // 2
 
 
-def encode(encoder: WhisperEncoder, mel_BMT: Tensor, frames_B: Tensor) -> tuple[Tensor, Tensor]:
+def encode(encoder: WhisperEncoder, mel_BMT: Tensor, frames_B: Tensor) -> Heard:
     """Hidden states (B, S, D), zero at padding, and the real number of positions of each utterance (B,).
 
     `mel_BMT` is zero beyond each utterance's `frames_B`. Equal to the Hugging Face encoder at its own input length,
@@ -36,7 +43,7 @@ def encode(encoder: WhisperEncoder, mel_BMT: Tensor, frames_B: Tensor) -> tuple[
     x = x + encoder.embed_positions.weight[:length]
     mask = key_mask(lengths_B, length, x.dtype)
     for layer in encoder.layers:
-        x = _first(layer(x, mask))
+        x = hidden_states(layer(x, mask))
     hidden: Tensor = encoder.layer_norm(x)
     return hidden * real_positions(lengths_B, length)[..., None], lengths_B
 
@@ -59,7 +66,7 @@ def decode_hidden(
     causal = causal.triu(past + 1)[None, None]
     memory_mask = key_mask(memory_lengths_B, memory_BSD.shape[1], x.dtype)
     for layer in decoder.layers:
-        x = _first(
+        x = hidden_states(
             layer(
                 x,
                 causal,
@@ -101,21 +108,32 @@ def transcribe(
     return written
 
 
-def key_mask(lengths_B: Tensor, length: int, dtype: torch.dtype) -> Tensor | None:
-    """Additive attention mask (B, 1, 1, S) that hides padded keys; None where nothing is padded."""
-    real_BS = real_positions(lengths_B, length)
-    if bool(real_BS.all()):
-        return None
-    mask = torch.zeros(real_BS.shape, dtype=dtype, device=real_BS.device)
-    return mask.masked_fill(~real_BS, torch.finfo(dtype).min)[:, None, None]
+def _encode(model: WhisperForConditionalGeneration, mel_BMT: Tensor, frames_B: Tensor) -> Heard:
+    return encode(model.model.encoder, mel_BMT, frames_B)
 
 
-def real_positions(lengths_B: Tensor, length: int) -> Tensor:
-    """Boolean (B, length): True where a position belongs to the utterance."""
-    return torch.arange(length, device=lengths_B.device) < lengths_B[:, None]
+def _loss(
+    model: WhisperForConditionalGeneration, codec: TextCodec, heard: Heard, targets: Sequence[Tensor]
+) -> tuple[Tensor, int]:
+    memory_BSD, lengths_B = heard
+    prefix = torch.tensor(codec.prefix, device=memory_BSD.device)
+    inputs = pad_sequence([torch.cat([prefix, target[:-1]]) for target in targets], batch_first=True)
+    hidden = decode_hidden(model.model.decoder, inputs, memory_BSD, lengths_B)
+    return target_loss(hidden, [len(prefix) - 1] * len(targets), targets, model.proj_out)
 
 
-def _first(output: Any) -> Tensor:
-    """A layer's hidden states, whether it returns them alone or in a tuple."""
-    hidden: Tensor = output[0] if isinstance(output, tuple) else output
-    return hidden
+def _write(model: WhisperForConditionalGeneration, codec: TextCodec, heard: Heard, max_tokens: int) -> list[list[int]]:
+    assert codec.end is not None
+    return transcribe(model, *heard, codec.prefix, codec.end, max_tokens)
+
+
+WHISPER = Family(
+    model=WhisperForConditionalGeneration,
+    features=LogMel.from_directory,
+    encoder=lambda model: model.model.encoder,
+    decoder=lambda model: {"": model.model.decoder, "proj_out.": model.proj_out},
+    never_trained=("embed_positions.",),  # sinusoids
+    encode=_encode,
+    loss=_loss,
+    write=_write,
+)

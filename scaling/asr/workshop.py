@@ -6,15 +6,20 @@ from typing import Any
 
 import torch
 
+from scaling.asr.base_models import BaseModels, build
 from scaling.asr.checkpoint import Weights
 from scaling.asr.data import Speech
+from scaling.asr.hearing import Hearing
+from scaling.asr.kept import NOTHING, Bounds, Kept
 from scaling.asr.memory import loaded_bytes, refuse_too_large
-from scaling.asr.model import BaseModels, Recognizer, build
+from scaling.asr.model import Recognizer
+from scaling.encoders import asr_codec, encoder_dims
 from scaling.errors import InputError
 from scaling.geometry import Geometry
-from scaling.models import encoder_dims, llm_dims
-from scaling.spec import Objective, Part, StageNode
-from scaling.text import TextCodec, asr_codec, llm_codec
+from scaling.llms import llm_dims
+from scaling.meter import encoder_is_frozen
+from scaling.spec import Objective, Part, Precision, StageNode
+from scaling.text import TextCodec, llm_codec
 
 ADAPTERS = {Part.ENCODER_LORA: Part.ENCODER, Part.LLM_LORA: Part.LLM}
 """The parts that are adapters, and the part whose weights they adapt."""
@@ -40,10 +45,11 @@ class Sources:
 class Workshop:
     """What a worker keeps between nodes: base models and the speech it has read."""
 
-    def __init__(self, sources: Sources, device: torch.device) -> None:
+    def __init__(self, sources: Sources, device: torch.device, bounds: Bounds = NOTHING) -> None:
         self.sources = sources
         self.device = device
         self.bases = BaseModels({})
+        self._kept = Kept(bounds)
         self._speech: dict[tuple[str, str, str, str, str], Speech] = {}
 
     def directories(self, node: StageNode) -> tuple[Path, Path]:
@@ -77,6 +83,16 @@ class Workshop:
             manifest, hours = self.sources.manifest(digest)
             self._speech[key] = Speech.read(manifest, hours, *self.directories(node), self.codecs(node))
         return self._speech[key]
+
+    def hearing(
+        self, node: StageNode, model: Recognizer, digest: str, precision: Precision = Precision.FP32
+    ) -> Hearing:
+        """One manifest as `model` hears it in the node's stage; what a frozen encoder makes of it is kept."""
+        speech = self.speech(node, digest)
+        if not encoder_is_frozen(node.stage.parts):
+            return Hearing(model, speech)
+        state = "/".join((node.model.encoder, model.encoder_digest(), precision, digest))
+        return Hearing(model, speech, self._kept.state(state), precision)
 
     def recognizer(self, node: StageNode, carried: Weights) -> Recognizer:
         """The model at the beginning of the node's stage: base weights, then all that earlier stages trained."""

@@ -16,14 +16,16 @@ import transformers
 import typer
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 
+from scaling.asr.base_models import BaseModels
 from scaling.asr.data import Speech
 from scaling.asr.evaluate import evaluate
 from scaling.asr.features import SAMPLING_RATE, read_audio
 from scaling.asr.hearing import Hearing
-from scaling.asr.model import BaseModels, Recognizer
+from scaling.asr.model import Recognizer
+from scaling.encoders import asr_codec
 from scaling.scoring.score import Score, score, total
 from scaling.spec import Objective
-from scaling.text import TextCodec, asr_codec
+from scaling.text import TextCodec
 
 MAX_TOKENS = 200
 """More than anyone says in 30 s."""
@@ -59,7 +61,7 @@ def main(
 
 def own_length(directory: Path, codec: TextCodec, speech: Speech, limit: int) -> Texts:
     """Transcripts of the project's evaluation."""
-    model = Recognizer(BaseModels({}).whisper(directory), None, None, codec, None)
+    model = Recognizer(BaseModels({}).encoder(directory), None, None, codec, None)
     return [row["hyp"] for row in evaluate(Hearing(model, speech), Objective.ASR, "test", limit=limit).rows]
 
 

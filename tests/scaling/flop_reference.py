@@ -1,9 +1,12 @@
 """An independent view of a training step: Hugging Face modules at the padded shapes, watched by torch's counter.
 
-Nothing here knows a FLOP formula. `modules` builds the models on any device (the meta device holds real sizes in no
-memory), `step` runs forward and backward with eager attention, `Counted` is what the counter saw of each.
+Nothing here knows a FLOP formula but one: torch counts the weight gradient of a grouped convolution as if it were not
+grouped, so a convolution's backward is counted here. `modules` builds the models on any device (the meta device holds
+real sizes in no memory), `step` runs forward and backward with eager attention, `Counted` is what the counter saw of
+each.
 """
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -14,27 +17,40 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
     AutoModelForCausalLM,
+    HubertConfig,
+    HubertForCTC,
     LlamaConfig,
     PreTrainedConfig,
     Qwen2Config,
     Qwen3Config,
+    Wav2Vec2Config,
+    Wav2Vec2ForCTC,
     WhisperConfig,
     WhisperForConditionalGeneration,
 )
 
-from scaling.defaults import ENCODER_LORA, LLM_LORA
-from scaling.dims import EncoderDims, LlmDims
+from scaling.defaults import default_lora
+from scaling.encoders import EncoderDims
+from scaling.encoders.wav2vec2 import Wav2Vec2Dims
+from scaling.encoders.whisper import WhisperDims
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
+from scaling.llms import LlmDims
 from scaling.spec import LoraSpec, Objective, Part
 from scaling.strategies import PRESETS
 
 ATTENTION_ONLY = LoraSpec(rank=4, alpha=8.0, targets=("q_proj", "v_proj"))
 
-MINI_ENCODER = EncoderDims(
+MINI_ENCODER = WhisperDims(
     name="mini", source="test", mel_bins=20, hop_length=320, width=24, layers=3, heads=4, ffn=40, decoder_layers=2,
     decoder_heads=4, decoder_ffn=56, vocabulary=37, max_positions=200, max_decoder_positions=64,
 )  # fmt: skip
+MINI_WAV2VEC2 = Wav2Vec2Dims(
+    name="mini-wav2vec2", source="test", channels=(12, 12, 16), kernels=(10, 8, 8), strides=(5, 8, 8), conv_bias=False,
+    layer_norms=False, width=24, layers=3, heads=4, ffn=40, position_kernel=8, position_groups=4, vocabulary=37,
+)  # fmt: skip
+MINI_HUBERT = replace(MINI_WAV2VEC2, name="mini-hubert", conv_bias=True, layer_norms=True, position_kernel=7)
+MINI_ENCODERS = (MINI_ENCODER, MINI_WAV2VEC2, MINI_HUBERT)
 MINI_LLM = LlmDims(
     name="mini", source="test", width=32, layers=3, heads=4, kv_heads=2, head_dim=8, ffn=56, vocabulary=41, tied=True,
     qkv_bias=True,
@@ -57,8 +73,8 @@ PRESET_STAGES = sorted(
 
 def geometry(encoder: EncoderDims, llm: LlmDims, **changes: object) -> Geometry:
     values = {
-        "stack": 4, "hidden": llm.width, "encoder_lora": ENCODER_LORA, "llm_lora": LLM_LORA, "llm_prompt_tokens": 5,
-        "asr_prompt_extra": 2,
+        "stack": 4, "hidden": llm.width, "encoder_lora": default_lora(encoder), "llm_lora": default_lora(llm),
+        "llm_prompt_tokens": 5, "asr_prompt_extra": 2,
     }  # fmt: skip
     return Geometry(encoder=encoder, llm=llm, **(values | changes))
 
@@ -69,7 +85,7 @@ class Counted:
     backward: int
 
 
-def whisper_config(dims: EncoderDims) -> WhisperConfig:
+def whisper_config(dims: WhisperDims) -> WhisperConfig:
     return WhisperConfig(
         vocab_size=dims.vocabulary,
         num_mel_bins=dims.mel_bins,
@@ -88,6 +104,28 @@ def whisper_config(dims: EncoderDims) -> WhisperConfig:
         decoder_start_token_id=0,
         suppress_tokens=None,
         begin_suppress_tokens=None,
+        attn_implementation="eager",
+    )
+
+
+def wav2vec2_config(dims: Wav2Vec2Dims) -> Wav2Vec2Config | HubertConfig:
+    config = HubertConfig if "hubert" in dims.name else Wav2Vec2Config
+    return config(
+        vocab_size=dims.vocabulary,
+        hidden_size=dims.width,
+        num_hidden_layers=dims.layers,
+        num_attention_heads=dims.heads,
+        intermediate_size=dims.ffn,
+        conv_dim=dims.channels,
+        conv_kernel=dims.kernels,
+        conv_stride=dims.strides,
+        conv_bias=dims.conv_bias,
+        feat_extract_norm="layer" if dims.layer_norms else "group",
+        do_stable_layer_norm=dims.layer_norms,
+        num_conv_pos_embeddings=dims.position_kernel,
+        num_conv_pos_embedding_groups=dims.position_groups,
+        mask_time_prob=0.0,
+        mask_feature_prob=0.0,
         attn_implementation="eager",
     )
 
@@ -115,9 +153,12 @@ def llm_config(dims: LlmDims) -> PreTrainedConfig:
     )
 
 
-def whisper_module(dims: EncoderDims, device: str) -> WhisperForConditionalGeneration:
+def asr_module(dims: EncoderDims, device: str) -> WhisperForConditionalGeneration | Wav2Vec2ForCTC | HubertForCTC:
     with torch.device(device):
-        return WhisperForConditionalGeneration._from_config(whisper_config(dims))
+        if isinstance(dims, WhisperDims):
+            return WhisperForConditionalGeneration._from_config(whisper_config(dims))
+        config = wav2vec2_config(dims)
+        return (HubertForCTC if isinstance(config, HubertConfig) else Wav2Vec2ForCTC)._from_config(config)
 
 
 def llm_module(dims: LlmDims, device: str) -> nn.Module:
@@ -127,20 +168,36 @@ def llm_module(dims: LlmDims, device: str) -> nn.Module:
 
 @dataclass
 class Modules:
-    whisper: WhisperForConditionalGeneration
+    asr: WhisperForConditionalGeneration | Wav2Vec2ForCTC | HubertForCTC
     projector: nn.Sequential
     llm: nn.Module
 
+    @property
+    def encoder(self) -> nn.Module:
+        return self.asr.model.encoder if self.asr.config.model_type == "whisper" else self.asr.base_model
+
+    @property
+    def decoder(self) -> nn.Module:
+        return self.asr.model.decoder if self.asr.config.model_type == "whisper" else self.asr.lm_head
+
     def train(self, geometry: Geometry, parts: Collection[Part]) -> None:
         """Freeze everything, add the adapters that train, let `parts` learn."""
-        encoder, decoder = self.whisper.model.encoder, self.whisper.model.decoder
-        for module in (self.whisper, self.projector, self.llm):
+        encoder = self.encoder
+        for module in (self.asr, self.projector, self.llm):
             module.requires_grad_(False)
-        hosts = {Part.ENCODER: encoder, Part.ASR_DECODER: decoder, Part.PROJECTOR: self.projector, Part.LLM: self.llm}
+        hosts = {
+            Part.ENCODER: encoder,
+            Part.ASR_DECODER: self.decoder,
+            Part.PROJECTOR: self.projector,
+            Part.LLM: self.llm,
+        }
         for part in parts:
             if part in hosts:
                 hosts[part].requires_grad_(True)
-        encoder.embed_positions.requires_grad_(False)
+        if self.asr.config.model_type == "whisper":
+            encoder.embed_positions.requires_grad_(False)
+        else:
+            self.asr.freeze_feature_encoder()
         for part, host, lora in (
             (Part.ENCODER_LORA, encoder, geometry.encoder_lora),
             (Part.LLM_LORA, self.llm, geometry.llm_lora),
@@ -161,7 +218,7 @@ def modules(geometry: Geometry, device: str) -> Modules:
         projector = nn.Sequential(
             nn.Linear(geometry.stack * encoder.width, geometry.hidden), nn.GELU(), nn.Linear(geometry.hidden, llm.width)
         )
-    return Modules(whisper_module(encoder, device), projector, llm_module(llm, device))
+    return Modules(asr_module(encoder, device), projector, llm_module(llm, device))
 
 
 def step(
@@ -170,9 +227,10 @@ def step(
     """Forward and backward of one padded batch of all of `lengths`, as the counter sees them."""
     built = modules(geometry, device)
     built.train(geometry, parts)
-    forward, backward = FlopCounterMode(display=False), FlopCounterMode(display=False)
+    forward, backward = counter(), counter()
     with forward:
-        speech = _encode(built.whisper, _mel(geometry, lengths, device))
+        encode = _encode_log_mel if isinstance(geometry.encoder, WhisperDims) else _encode_wave
+        speech = encode(geometry, built.asr, lengths, device)
         run = _asr_loss if objective is Objective.ASR else _llm_loss
         loss = run(geometry, built, speech, lengths, device)
     with backward:
@@ -180,12 +238,23 @@ def step(
     return Counted(forward.get_total_flops(), backward.get_total_flops())
 
 
-def _mel(geometry: Geometry, lengths: Lengths, device: str) -> Tensor:
+def counter() -> FlopCounterMode:
+    return FlopCounterMode(display=False, custom_mapping={torch.ops.aten.convolution_backward: _convolution_backward})
+
+
+def _convolution_backward(
+    grad: list[int], x: list[int], weight: list[int], bias, stride, padding, dilation, transposed, out, groups, wanted,
+    out_shape=None,
+) -> int:  # fmt: skip
+    """Each output is a product with one filter, whatever the groups; input and weight gradients repeat the products."""
+    return 2 * math.prod(grad) * math.prod(weight[1:]) * (wanted[0] + wanted[1])
+
+
+def _encode_log_mel(
+    geometry: Geometry, whisper: WhisperForConditionalGeneration, lengths: Lengths, device: str
+) -> Tensor:
     frames = max(int(samples) // geometry.encoder.hop_length for samples in lengths.samples)
-    return torch.zeros(len(lengths), geometry.encoder.mel_bins, frames, device=device)
-
-
-def _encode(whisper: WhisperForConditionalGeneration, mel: Tensor) -> Tensor:
+    mel = torch.zeros(len(lengths), geometry.encoder.mel_bins, frames, device=device)
     encoder = whisper.model.encoder
     x = functional.gelu(encoder.conv2(functional.gelu(encoder.conv1(mel)))).transpose(1, 2)
     x = x + encoder.embed_positions.weight[: x.shape[1]]
@@ -194,14 +263,38 @@ def _encode(whisper: WhisperForConditionalGeneration, mel: Tensor) -> Tensor:
     return encoder.layer_norm(x)
 
 
+def _encode_wave(geometry: Geometry, ctc: Wav2Vec2ForCTC | HubertForCTC, lengths: Lengths, device: str) -> Tensor:
+    base = ctc.base_model
+    wave = torch.zeros(len(lengths), int(lengths.samples.max()), device=device)
+    projected = base.feature_projection(base.feature_extractor(wave).transpose(1, 2))
+    x = projected[0] if isinstance(projected, tuple) else projected
+    conv = base.encoder.pos_conv_embed.conv
+    # The module pads both sides alike and throws a position away where its kernel is even; the position is not computed
+    # here, as it has no reader.
+    kernel = conv.kernel_size[0]
+    padded = functional.pad(x.transpose(1, 2), (kernel // 2, (kernel - 1) // 2))
+    x = x + functional.conv1d(padded, conv.weight, conv.bias, groups=conv.groups).transpose(1, 2)
+    for layer in base.encoder.layers:
+        x = _hidden(layer(x))
+    return base.encoder.layer_norm(x)
+
+
+def _frames(geometry: Geometry, built: Modules, samples: int) -> int:
+    if isinstance(geometry.encoder, WhisperDims):
+        return (samples // geometry.encoder.hop_length + 1) // 2
+    return int(built.asr._get_feat_extract_output_lengths(samples))
+
+
 def _asr_loss(geometry: Geometry, built: Modules, speech: Tensor, lengths: Lengths, device: str) -> Tensor:
-    decoder = built.whisper.model.decoder
+    decoder = built.decoder
+    if isinstance(geometry.encoder, Wav2Vec2Dims):
+        return decoder(speech).sum()
     longest = int(lengths.asr_tokens.max()) + geometry.asr_prompt_extra
     ids = torch.zeros(len(lengths), longest, dtype=torch.long, device=device)
     x = decoder.embed_tokens(ids) + decoder.embed_positions.weight[:longest]
     for layer in decoder.layers:
         x = _hidden(layer(x, _causal(longest, device), speech))
-    logits = built.whisper.proj_out(_at_targets(decoder.layer_norm(x), lengths.asr_tokens))
+    logits = built.asr.proj_out(_at_targets(decoder.layer_norm(x), lengths.asr_tokens))
     return logits.sum()
 
 
@@ -210,9 +303,7 @@ def _llm_loss(geometry: Geometry, built: Modules, speech: Tensor, lengths: Lengt
     stacked = functional.pad(speech, (0, 0, 0, -frames % geometry.stack)).reshape(batch, -1, width * geometry.stack)
     tokens = built.projector(stacked)
     longest = max(
-        -(-((int(samples) // geometry.encoder.hop_length + 1) // 2) // geometry.stack)
-        + geometry.llm_prompt_tokens
-        + int(text)
+        -(-_frames(geometry, built, int(samples)) // geometry.stack) + geometry.llm_prompt_tokens + int(text)
         for samples, text in zip(lengths.samples, lengths.llm_tokens, strict=True)
     )
     ids = torch.zeros(batch, longest - min(tokens.shape[1], longest), dtype=torch.long, device=device)

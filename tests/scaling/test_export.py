@@ -53,7 +53,7 @@ def test_its_models_are_plain_and_hold_what_was_trained(folder, exported):
     trained.model.merge_adapters(Part.LLM_LORA)
     llm = AutoModelForCausalLM.from_pretrained(exported / "llm")
     whisper = WhisperForConditionalGeneration.from_pretrained(exported / "encoder")
-    for plain, own in ((llm, trained.model.llm), (whisper, trained.model.whisper)):
+    for plain, own in ((llm, trained.model.llm), (whisper, trained.model.asr)):
         wanted = own.state_dict()
         assert plain.state_dict().keys() == wanted.keys()
         assert all(torch.equal(tensor, wanted[name]) for name, tensor in plain.state_dict().items())

@@ -7,25 +7,30 @@ import torch
 from flop_reference import (
     ATTENTION_ONLY,
     MINI_ENCODER,
+    MINI_ENCODERS,
     MINI_LLM,
     MINI_UNTIED,
+    MINI_WAV2VEC2,
     PRESET_STAGES,
     Counted,
     Trains,
+    asr_module,
+    counter,
     geometry,
     llm_module,
     modules,
     step,
-    whisper_module,
 )
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling.defaults import LLM_LORA
-from scaling.dims import ENCODERS, LLMS
+from scaling.defaults import default_lora
+from scaling.encoders import ENCODERS
 from scaling.errors import InputError
 from scaling.flops import charged, charged_by_part, exact_sum, executed, executed_batches, generation, six_nd
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
+from scaling.llms import LLMS
 from scaling.spec import LoraSpec, Objective, Part
 
 
@@ -45,7 +50,8 @@ def assert_counted(counted: Counted, shape: Geometry, training: Trains, batch: L
 
 def two_layers(shape: Geometry) -> Geometry:
     """The same widths with two layers a module: layers after the second repeat it (full depth has a test below)."""
-    encoder = replace(shape.encoder, layers=2, decoder_layers=2)
+    decoder = {"decoder_layers": 2} if hasattr(shape.encoder, "decoder_layers") else {}
+    encoder = replace(shape.encoder, layers=2, **decoder)
     return replace(shape, encoder=encoder, llm=replace(shape.llm, layers=2))
 
 
@@ -59,6 +65,9 @@ REAL = [
     ("whisper-large-v2", "Qwen3-4B", {"llm_lora": ATTENTION_ONLY}),
     ("whisper-large-v3", "Llama-3.2-3B", {"stack": 8}),
     ("whisper-large-v3-turbo", "Qwen2.5-3B", {}),
+    ("wav2vec2-base", "Qwen2.5-0.5B", {}),
+    ("wav2vec2-large-960h-lv60-self", "Qwen3-0.6B", {"stack": 3}),
+    ("hubert-large-ls960-ft", "SmolLM2-135M", {"encoder_lora": ATTENTION_ONLY}),
 ]
 
 
@@ -70,15 +79,23 @@ def test_padded_batches_of_published_widths_cost_what_the_counter_sees(encoder, 
 
 
 @pytest.mark.parametrize("training", PRESET_STAGES, ids=lambda training: "+".join(sorted(training.parts)))
-def test_a_published_pair_at_full_depth_costs_what_the_counter_sees(training):
-    shape = geometry(ENCODERS["whisper-small"], LLMS["Qwen2.5-0.5B"])
+@pytest.mark.parametrize("encoder", ["whisper-small", "wav2vec2-base"])
+def test_a_published_pair_at_full_depth_costs_what_the_counter_sees(encoder, training):
+    shape = geometry(ENCODERS[encoder], LLMS["Qwen2.5-0.5B"])
     assert_counted(step(shape, training.objective, training.parts, UNEVEN), shape, training, UNEVEN)
 
 
 @pytest.mark.parametrize("llm", [MINI_LLM, MINI_UNTIED], ids=["tied", "untied"])
 @pytest.mark.parametrize(
     "targets",
-    [LLM_LORA.targets, ("q_proj", "v_proj"), ("k_proj",), ("up_proj",), ("down_proj",), ("v_proj", "gate_proj")],
+    [
+        default_lora(MINI_LLM).targets,
+        ("q_proj", "v_proj"),
+        ("k_proj",),
+        ("up_proj",),
+        ("down_proj",),
+        ("v_proj", "gate_proj"),
+    ],
     ids="+".join,
 )
 def test_adapters_above_frozen_inputs_pay_no_gradient_that_does_not_exist(llm, targets):
@@ -87,9 +104,11 @@ def test_adapters_above_frozen_inputs_pay_no_gradient_that_does_not_exist(llm, t
     assert_counted(step(shape, training.objective, training.parts, UNEVEN, "cpu"), shape, training, UNEVEN)
 
 
+@pytest.mark.parametrize("encoder", MINI_ENCODERS, ids=lambda dims: dims.name)
 @pytest.mark.parametrize("objective", Objective)
-def test_every_combination_of_trained_parts_costs_what_the_counter_sees(objective):
-    shape = geometry(MINI_ENCODER, MINI_LLM, encoder_lora=replace(ATTENTION_ONLY, targets=("k_proj", "fc1")))
+def test_every_combination_of_trained_parts_costs_what_the_counter_sees(objective, encoder):
+    targets = (encoder.linears[1], encoder.linears[4])  # keys, and the first layer of the feed-forward
+    shape = geometry(encoder, MINI_LLM, encoder_lora=replace(ATTENTION_ONLY, targets=targets))
     reached = {Objective.ASR: [Part.ENCODER, Part.ENCODER_LORA, Part.ASR_DECODER]}.get(
         objective, [Part.ENCODER, Part.ENCODER_LORA, Part.PROJECTOR, Part.LLM_LORA, Part.LLM]
     )
@@ -101,8 +120,9 @@ def test_every_combination_of_trained_parts_costs_what_the_counter_sees(objectiv
 
 
 @pytest.mark.parametrize("training", PRESET_STAGES, ids=lambda training: "+".join(sorted(training.parts)))
-def test_an_utterance_is_charged_what_the_counter_sees_of_it_alone(training):
-    shape = geometry(MINI_ENCODER, MINI_LLM, stack=3)
+@pytest.mark.parametrize("encoder", MINI_ENCODERS, ids=lambda dims: dims.name)
+def test_an_utterance_is_charged_what_the_counter_sees_of_it_alone(encoder, training):
+    shape = geometry(encoder, MINI_LLM, stack=3)
     for row in range(len(UNEVEN)):
         counted = step(shape, training.objective, training.parts, UNEVEN[row : row + 1], "cpu")
         assert charged(shape, training, UNEVEN)[row] == counted.forward + counted.backward
@@ -117,8 +137,9 @@ def test_charges_by_part_add_up_to_the_charges_and_never_exceed_the_padded_batch
         assert total < sum(cost.total for cost in executed(shape, training, UNEVEN).values())
 
 
-def test_many_batches_at_once_cost_what_each_costs_alone():
-    shape = geometry(MINI_ENCODER, MINI_LLM)
+@pytest.mark.parametrize("encoder", MINI_ENCODERS, ids=lambda dims: dims.name)
+def test_many_batches_at_once_cost_what_each_costs_alone(encoder):
+    shape = geometry(encoder, MINI_LLM)
     training = PRESET_STAGES[-1]
     batches = [np.array([2]), np.array([1, 0]), np.array([0, 1, 2])]
     one_by_one = [sum(c.total for c in executed(shape, training, UNEVEN[batch]).values()) for batch in batches]
@@ -178,14 +199,34 @@ def test_the_asr_decoders_generation_costs_what_the_counter_sees():
 
     shape = geometry(MINI_ENCODER, MINI_LLM)
     batch, new_tokens = lengths([16_000, 9_000], [5, 5], [5, 5]), 7
-    frames = torch.from_numpy(shape.mel_frames(batch))
-    model = whisper_module(MINI_ENCODER, "cpu").eval()
+    frames = torch.from_numpy(batch.samples // MINI_ENCODER.hop_length)
+    model = asr_module(MINI_ENCODER, "cpu").eval()
     counter = FlopCounterMode(display=False)
     prefix = tuple(range(2, 2 + shape.asr_prompt_extra + 1))
     with counter:
         heard = encode(model.model.encoder, torch.zeros(2, 20, int(frames.max())), frames)
         transcribe(model, *heard, prefix, -1, new_tokens)
     assert sum(generation(shape, Objective.ASR, batch, new_tokens).values()) == counter.get_total_flops()
+
+
+def test_convolutions_without_groups_are_counted_as_torch_counts_them():
+    conv = nn.Conv1d(6, 8, 5, stride=2, padding=1)
+    for count in (counter(), FlopCounterMode(display=False)):
+        with count:
+            conv(torch.randn(3, 6, 40, requires_grad=True)).sum().backward()
+        assert count.get_total_flops() == 3 * 2 * 3 * 19 * 8 * 6 * 5
+
+
+def test_ctc_writes_at_the_price_of_its_head():
+    from scaling.asr.wav2vec2 import WAV2VEC2
+
+    shape = geometry(MINI_WAV2VEC2, MINI_LLM)
+    batch = lengths([16_000, 9_000], [5, 5], [5, 5])
+    model, count = asr_module(MINI_WAV2VEC2, "cpu").eval(), counter()
+    with torch.no_grad(), count:
+        heard = WAV2VEC2.encode(model, torch.randn(2, 1, 16_000), torch.from_numpy(batch.samples))
+        WAV2VEC2.write(model, None, heard, 100)
+    assert sum(generation(shape, Objective.ASR, batch, 100).values()) == count.get_total_flops()
 
 
 def test_six_nd_is_the_textbook_figure():
@@ -223,6 +264,14 @@ def test_a_lora_target_that_names_no_layer_is_refused_with_the_nearest():
 def test_parameters_of_the_projector_are_those_of_its_module():
     shape = geometry(MINI_ENCODER, MINI_LLM, hidden=48)
     assert shape.projector_params == sum(p.numel() for p in modules(shape, "meta").projector.parameters())
+
+
+def test_text_that_ctc_has_no_frames_for_is_found():
+    shape = geometry(MINI_WAV2VEC2, MINI_LLM, asr_prompt_extra=-1)
+    samples = 320 * 9 + 365  # ten frames
+    assert shape.encoder_frames(lengths([samples], [1], [1])).tolist() == [10]
+    batch = lengths([samples] * 2 + [320 * 100_000], [11, 12, 12], [5] * 3)
+    assert shape.too_long(batch).tolist() == [False, True, False]
 
 
 def test_utterances_beyond_the_encoders_window_are_found():

@@ -6,18 +6,21 @@ import torch
 from flop_reference import (
     ATTENTION_ONLY,
     MINI_ENCODER,
+    MINI_ENCODERS,
     MINI_LLM,
     MINI_UNTIED,
     PRESET_STAGES,
     Trains,
+    asr_module,
+    counter,
     geometry,
     llm_module,
-    whisper_module,
 )
 from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.asr.model import Batch, Recognizer
 from scaling.asr.projector import Projector
+from scaling.encoders.whisper import WhisperDims
 from scaling.flops import charged, executed
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
@@ -40,7 +43,7 @@ def recognizer(shape: Geometry) -> Recognizer:
     )
     asr = TextCodec(None, (), tuple(range(shape.asr_prompt_extra + 1)), 1)
     llm = TextCodec(None, (3, 4), (5,) * (shape.llm_prompt_tokens - 1), 1)
-    return Recognizer(whisper_module(shape.encoder, "cpu"), projector, llm_module(shape.llm, "cpu"), asr, llm)
+    return Recognizer(asr_module(shape.encoder, "cpu"), projector, llm_module(shape.llm, "cpu"), asr, llm)
 
 
 def random_lengths(utterances: int, seed: int) -> Lengths:
@@ -53,9 +56,11 @@ def random_lengths(utterances: int, seed: int) -> Lengths:
 
 
 def batch(shape: Geometry, lengths: Lengths) -> Batch:
-    frames = shape.mel_frames(lengths)
+    dims = shape.encoder
+    whisper = isinstance(dims, WhisperDims)
+    frames = lengths.samples // dims.hop_length if whisper else lengths.samples
     return Batch(
-        mel_BMT=torch.zeros(len(lengths), shape.encoder.mel_bins, int(frames.max())),
+        features_BMT=torch.zeros(len(lengths), dims.mel_bins if whisper else 1, int(frames.max())),
         frames_B=torch.from_numpy(frames),
         asr_targets=[torch.full((int(count),), 2) for count in lengths.asr_tokens],
         llm_targets=[torch.full((int(count),), 2) for count in lengths.llm_tokens],
@@ -64,17 +69,18 @@ def batch(shape: Geometry, lengths: Lengths) -> Batch:
 
 def counted_step(model: Recognizer, shape: Geometry, training: Trains, lengths: Lengths) -> int:
     model.set_trainable(training.parts)
-    counter = FlopCounterMode(display=False)
-    with counter:
+    count = counter()
+    with count:
         loss, _ = model.loss(batch(shape, lengths), training.objective)
         loss.backward()
-    return counter.get_total_flops()
+    return count.get_total_flops()
 
 
 @pytest.mark.parametrize("training", [*PRESET_STAGES, *UNUSUAL], ids=lambda training: "+".join(sorted(training.parts)))
 @pytest.mark.parametrize(("llm", "stack"), [(MINI_LLM, 2), (MINI_UNTIED, 3)], ids=["tied", "untied"])
-def test_a_training_step_executes_what_the_formula_says(llm, stack, training):
-    shape = geometry(MINI_ENCODER, llm, stack=stack, encoder_lora=ATTENTION_ONLY)
+@pytest.mark.parametrize("encoder", MINI_ENCODERS, ids=lambda dims: dims.name)
+def test_a_training_step_executes_what_the_formula_says(encoder, llm, stack, training):
+    shape = geometry(encoder, llm, stack=stack, encoder_lora=ATTENTION_ONLY)
     model = recognizer(shape)
     for part, lora in ((Part.ENCODER_LORA, shape.encoder_lora), (Part.LLM_LORA, shape.llm_lora)):
         if part in training.parts:

@@ -13,10 +13,13 @@ from scaling.asr.model import Batch, Recognizer
 from scaling.asr.projector import Projector
 from scaling.asr.whisper import decode_hidden, encode
 from scaling.asr.workshop import load_part
-from scaling.defaults import LLM_LORA
+from scaling.defaults import default_lora
+from scaling.encoders import asr_codec
+from scaling.llms import LLMS
 from scaling.spec import Objective, Part
-from scaling.text import asr_codec, llm_codec
+from scaling.text import llm_codec
 
+LLM_LORA = default_lora(LLMS["Qwen2.5-0.5B"])
 FRAMES = (9, 40, 23, 24)
 TEXTS = ("12", "345678", "9", "00112")
 TOLERANCE = 2e-5
@@ -48,7 +51,7 @@ def batch_of(model: Recognizer, chosen: list[int]) -> Batch:
     for row, index in enumerate(chosen):
         mel[row, :, : FRAMES[index]] = torch.randn(80, FRAMES[index], generator=torch.Generator().manual_seed(index))
     return Batch(
-        mel_BMT=mel,
+        features_BMT=mel,
         frames_B=torch.tensor([FRAMES[index] for index in chosen]),
         asr_targets=[torch.tensor(model.asr_codec.targets(TEXTS[index])) for index in chosen],
         llm_targets=[torch.tensor(model.llm_codec.targets(TEXTS[index])) for index in chosen],
@@ -60,7 +63,7 @@ EVERYONE = list(range(len(FRAMES)))
 
 @torch.no_grad()
 def test_at_its_own_length_the_encoder_is_hugging_faces_bit_for_bit(model):
-    encoder = model.whisper.model.encoder
+    encoder = model.asr.model.encoder
     mel = torch.randn(2, 80, 2 * encoder.config.max_source_positions)
     hidden, lengths = encode(encoder, mel, torch.tensor([mel.shape[-1]] * 2))
     assert torch.equal(hidden, encoder(mel).last_hidden_state)
@@ -69,17 +72,17 @@ def test_at_its_own_length_the_encoder_is_hugging_faces_bit_for_bit(model):
 
 @torch.no_grad()
 def test_the_decoder_is_hugging_faces_on_unpadded_memory(model):
-    memory = torch.randn(2, 12, model.whisper.config.d_model)
+    memory = torch.randn(2, 12, model.asr.config.d_model)
     ids = torch.tensor([[1, 50, 60, 70], [1, 80, 90, 100]])
-    own = decode_hidden(model.whisper.model.decoder, ids, memory, torch.tensor([12, 12]))
-    theirs = model.whisper.model.decoder(input_ids=ids, encoder_hidden_states=memory).last_hidden_state
+    own = decode_hidden(model.asr.model.decoder, ids, memory, torch.tensor([12, 12]))
+    theirs = model.asr.model.decoder(input_ids=ids, encoder_hidden_states=memory).last_hidden_state
     assert torch.allclose(own, theirs, atol=TOLERANCE)
 
 
 def test_speech_longer_than_the_encoders_positions_is_refused(model):
-    frames = 2 * model.whisper.config.max_source_positions + 1
+    frames = 2 * model.asr.config.max_source_positions + 1
     with pytest.raises(ValueError, match="exceed the model's 750"):
-        encode(model.whisper.model.encoder, torch.zeros(1, 80, frames), torch.tensor([frames]))
+        encode(model.asr.model.encoder, torch.zeros(1, 80, frames), torch.tensor([frames]))
 
 
 @torch.no_grad()
@@ -132,8 +135,8 @@ def test_frozen_parts_are_in_eval_mode_and_keep_no_gradient(model, parts, traini
     model.train()
     trained = model.set_trainable(parts)
     modules = {
-        "encoder": model.whisper.model.encoder,
-        "decoder": model.whisper.model.decoder,
+        "encoder": model.asr.model.encoder,
+        "decoder": model.asr.model.decoder,
         "projector": model.projector,
         "llm": model.llm,
     }

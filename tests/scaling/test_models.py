@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from flop_reference import llm_config, llm_module, whisper_config, whisper_module
+from flop_reference import asr_module, llm_config, llm_module, wav2vec2_config, whisper_config
 from transformers import LlamaConfig, MistralConfig, Qwen2Config
 
-from scaling.dims import ENCODERS, LLMS, EncoderDims, LlmDims
+from scaling.encoders import ENCODERS, encoder_dims
+from scaling.encoders.whisper import WhisperDims
 from scaling.errors import InputError
-from scaling.models import MINIS, encoder_dims, find_encoder, find_llm, llm_dims
+from scaling.llms import LLMS, LlmDims, llm_dims
+from scaling.models import MINIS, find_encoder, find_llm
 
 PUBLISHED = {
     "whisper-tiny": 37_760_640,
@@ -19,6 +21,7 @@ PUBLISHED = {
     "whisper-large-v2": 1_543_304_960,
     "whisper-large-v3": 1_543_490_560,
     "whisper-large-v3-turbo": 808_878_080,
+    "wav2vec2-base-960h": 94_396_320 - 768,  # without the mask embedding
     "Qwen2.5-0.5B": 494_032_768,
     "Qwen2.5-1.5B": 1_543_714_304,
     "Qwen2.5-3B": 3_085_938_688,
@@ -38,15 +41,17 @@ MINI_LLM = replace(LLMS["Qwen2.5-0.5B"], width=32, layers=2, heads=4, kv_heads=2
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_rows_have_the_parameters_of_the_published_checkpoints(name):
     row = ENCODERS.get(name) or LLMS[name]
-    params = row.encoder_params + row.asr_decoder_params if isinstance(row, EncoderDims) else row.params
+    params = row.params if isinstance(row, LlmDims) else row.encoder_params + row.asr_decoder_params
     assert params == PUBLISHED[name]
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_encoder_rows_have_the_parameters_of_their_modules(name):
-    module, row = whisper_module(ENCODERS[name], "meta").model, ENCODERS[name]
-    assert row.encoder_params == sum(p.numel() for p in module.encoder.parameters())
-    assert row.asr_decoder_params == sum(p.numel() for p in module.decoder.parameters())
+    module, row = asr_module(ENCODERS[name], "meta"), ENCODERS[name]
+    whisper = isinstance(row, WhisperDims)
+    encoder, decoder = (module.model.encoder, module.model.decoder) if whisper else (module.base_model, module.lm_head)
+    assert row.encoder_params == sum(p.numel() for p in encoder.parameters())
+    assert row.asr_decoder_params == sum(p.numel() for p in decoder.parameters())
 
 
 @pytest.mark.parametrize("name", LLMS)
@@ -56,8 +61,9 @@ def test_llm_rows_have_the_parameters_of_their_modules(name):
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_an_encoder_read_from_its_config_json_is_the_row(name, tmp_path):
-    whisper_config(ENCODERS[name]).save_pretrained(tmp_path)
-    assert encoder_dims(tmp_path / "config.json") == ENCODERS[name]
+    row = ENCODERS[name]
+    (whisper_config(row) if isinstance(row, WhisperDims) else wav2vec2_config(row)).save_pretrained(tmp_path)
+    assert encoder_dims(tmp_path / "config.json") == row
 
 
 @pytest.mark.parametrize("name", LLMS)
@@ -175,7 +181,7 @@ def test_wrong_names_and_files_are_refused_by_name(no_hub):
     (no_hub / "config.json").write_text('{"model_type": "qwen4"}')
     with pytest.raises(InputError, match=r"model_type 'qwen4' is not supported.*did you mean 'qwen"):
         find_llm("config.json", no_hub)
-    with pytest.raises(InputError, match="an encoder must be a Whisper-type"):
+    with pytest.raises(InputError, match="an encoder must have an objective of its own"):
         find_encoder("config.json", no_hub)
     (no_hub / "config.json").write_text('{"model_type": "llama", "hidden_size": "wide"}')
     with pytest.raises(InputError, match="hidden_size must be a whole number above 0, not 'wide'"):

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import tokenizers
 
+from scaling.encoders import asr_codec
 from scaling.errors import InputError
-from scaling.text import asr_codec, llm_codec
+from scaling.text import llm_codec
 
 WHISPER_TOKENS = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|zh|>", "<|transcribe|>", "<|notimestamps|>"]
 
@@ -25,7 +26,7 @@ def write_model(folder: Path, specials: list[str], config: dict[str, Any], **oth
 
 
 def test_a_multilingual_whisper_is_told_language_and_task(tmp_path):
-    config = {"vocab_size": 51_865, "decoder_start_token_id": 1, "eos_token_id": 0}
+    config = {"model_type": "whisper", "vocab_size": 51_865, "decoder_start_token_id": 1, "eos_token_id": 0}
     codec = asr_codec(write_model(tmp_path, WHISPER_TOKENS, config), "zh")
     assert [codec.tokenizer.id_to_token(token) for token in codec.prefix] == [
         "<|startoftranscript|>", "<|zh|>", "<|transcribe|>", "<|notimestamps|>",
@@ -34,7 +35,7 @@ def test_a_multilingual_whisper_is_told_language_and_task(tmp_path):
 
 
 def test_an_english_whisper_is_told_neither_though_its_vocabulary_has_them(tmp_path):
-    config = {"vocab_size": 51_864, "decoder_start_token_id": 1, "eos_token_id": 0}
+    config = {"model_type": "whisper", "vocab_size": 51_864, "decoder_start_token_id": 1, "eos_token_id": 0}
     codec = asr_codec(write_model(tmp_path, WHISPER_TOKENS, config), "en")
     assert [codec.tokenizer.id_to_token(token) for token in codec.prefix] == [
         "<|startoftranscript|>", "<|notimestamps|>",
@@ -42,13 +43,13 @@ def test_an_english_whisper_is_told_neither_though_its_vocabulary_has_them(tmp_p
 
 
 def test_what_the_generation_config_says_of_languages_counts_more_than_the_vocabulary(tmp_path):
-    config = {"vocab_size": 60_000, "decoder_start_token_id": 1, "eos_token_id": 0}
+    config = {"model_type": "whisper", "vocab_size": 60_000, "decoder_start_token_id": 1, "eos_token_id": 0}
     directory = write_model(tmp_path, WHISPER_TOKENS, config, generation_config={"is_multilingual": False})
     assert asr_codec(directory, "en").prefix == (1, 5)
 
 
 def test_a_language_the_model_does_not_know_is_refused(tmp_path):
-    config = {"vocab_size": 51_865, "decoder_start_token_id": 1, "eos_token_id": 0}
+    config = {"model_type": "whisper", "vocab_size": 51_865, "decoder_start_token_id": 1, "eos_token_id": 0}
     directory = write_model(tmp_path, WHISPER_TOKENS, config)
     with pytest.raises(InputError, match="no language 'xx'"):
         asr_codec(directory, "xx")

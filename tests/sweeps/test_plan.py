@@ -3,7 +3,9 @@ from typing import Any
 
 import pytest
 
-from scaling.defaults import ENCODER_LORA, LLM_LORA
+from scaling.defaults import default_lora
+from scaling.encoders import ENCODERS
+from scaling.llms import LLMS
 from scaling.spec import DataSpec, ModelSpec, Optimization, Precision, RunSpec
 from scaling.strategies import PRESETS, resolve
 from sweeps.chain import chain
@@ -31,8 +33,8 @@ def run(strategy: str = "joint", budget: int = 10**12, **changes: Any) -> RunSpe
         llm=llm,
         stack=2,
         hidden=96,
-        encoder_lora=ENCODER_LORA,
-        llm_lora=LLM_LORA,
+        encoder_lora=default_lora(ENCODERS["whisper-small"]),
+        llm_lora=default_lora(LLMS["Qwen2.5-0.5B"]),
     )
     return RunSpec(
         model=model,

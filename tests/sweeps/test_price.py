@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from scaling.dims import ENCODERS
+from scaling.encoders import ENCODERS
 from scaling.errors import InputError
 from scaling.hardware import HARDWARE, device_hours, find_hardware
 from scaling.strategies import PRESETS
@@ -32,7 +32,8 @@ QWEN_HALF_B = {
 def test_lengths_say_how_many_positions_each_module_works_on():
     lengths = price(STEP)["lengths"]
     assert lengths == {
-        "audio_seconds": 5, "samples": 80_000, "mel_frames": 500, "encoder_frames": 250, "speech_tokens": 63,
+        "audio_seconds": 5, "samples": 80_000, "mel_frames": 500, "encoder_frames": 250, "encoder_pairs": 62_500,
+        "speech_tokens": 63,
         "prompt_tokens": 0, "text_tokens": 20, "llm_positions": 83, "decoder_prompt_tokens": 0, "decoder_positions": 20,
     }  # fmt: skip
 
