@@ -1,0 +1,127 @@
+"""Base models from Hugging Face directories, and the recogniser that is built from them before any training."""
+
+import copy
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedConfig, PreTrainedModel
+
+from scaling.asr.families import family_of
+from scaling.asr.model import Recognizer, part_seed
+from scaling.asr.projector import Projector
+from scaling.encoders import encoder_dims
+from scaling.errors import InputError
+from scaling.llms import llm_dims
+from scaling.spec import ModelSpec, Objective, Part
+from scaling.text import TextCodec
+
+ATTENTION = "sdpa"
+"""The attention kernel of every base model: fused where the machine has it, the same function everywhere."""
+
+KEEP_IN_MEMORY_PARAMETERS = 100_000_000
+"""Base models up to this size are kept and copied for each node, larger ones read again: a copy of a mini takes
+milliseconds, a second copy of a 7B model may not fit (assumption)."""
+
+
+@dataclass(slots=True)
+class BaseModels:
+    """Pretrained models by directory; small ones are read once and copied for every node.
+
+    Nothing in them is left to chance: every dropout, dropped layer and random mask of a config is off, so that a step
+    is a function of weights and batch, and a resumed run the same as an uninterrupted one.
+    """
+
+    kept: dict[Path, PreTrainedModel]
+
+    def encoder(self, directory: Path) -> PreTrainedModel:
+        """A fresh copy of the speech model in fp32."""
+        family = family_of(directory)
+        return self._fresh(directory, family.model, family.fresh)
+
+    def llm(self, directory: Path) -> PreTrainedModel:
+        """A fresh copy of the causal LM in fp32.
+
+        Without its generation settings: a chat model's penalties and temperature would change greedy decoding.
+        """
+        model = self._fresh(directory, AutoModelForCausalLM, ())
+        model.generation_config = GenerationConfig()
+        return model
+
+    def _fresh(self, directory: Path, loader: Any, may_lack: tuple[str, ...]) -> PreTrainedModel:
+        if directory in self.kept:
+            return copy.deepcopy(self.kept[directory])
+        model = _read(directory, loader, may_lack)
+        if sum(p.numel() for p in model.parameters()) <= KEEP_IN_MEMORY_PARAMETERS:
+            self.kept[directory] = model
+            return copy.deepcopy(model)
+        return model
+
+
+def build(
+    spec: ModelSpec,
+    objective: Objective,
+    bases: BaseModels,
+    encoder: Path,
+    llm: Path,
+    codecs: tuple[TextCodec, TextCodec],
+    seed: int,
+) -> Recognizer:
+    """The recogniser before any training: pretrained speech model and LLM, fresh projector.
+
+    The encoder's own objective needs neither projector nor LLM: they are not loaded for it.
+    """
+    asr = bases.encoder(encoder)
+    if objective is Objective.ASR:
+        return Recognizer(asr, None, None, codecs[0], None)
+    projector = Projector(
+        encoder_width=encoder_dims(encoder / "config.json").width,
+        stack=spec.stack,
+        hidden=spec.hidden,
+        llm_width=llm_dims(llm / "config.json").width,
+        seed=part_seed(seed, Part.PROJECTOR),
+    )
+    return Recognizer(asr, projector, bases.llm(llm), *codecs)
+
+
+def _read(directory: Path, loader: Any, may_lack: tuple[str, ...]) -> PreTrainedModel:
+    """Raises InputError where the weights are not those of the config."""
+    config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+    _leave_nothing_to_chance(config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # weights that a checkpoint may lack are a part of the base: the same for every run
+        try:
+            model, found = loader.from_pretrained(
+                directory,
+                config=config,
+                dtype=torch.float32,
+                attn_implementation=ATTENTION,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InputError(f"{directory}: weights that cannot be loaded ({_first_line(error)})") from error
+    lacking = sorted(name for name in found["missing_keys"] if not name.startswith(may_lack or ("\0",)))
+    if lacking:
+        raise InputError(f"{directory}: the weights lack {_some(lacking)}, which its config.json asks for")
+    loaded: PreTrainedModel = model
+    return loaded
+
+
+def _leave_nothing_to_chance(config: PreTrainedConfig) -> None:
+    for name, value in config.to_dict().items():
+        random = "drop" in name or (name.startswith("mask_") and name.endswith("_prob"))
+        if random and isinstance(value, float):
+            setattr(config, name, 0.0)
+
+
+def _some(names: Collection[str]) -> str:
+    shown = ", ".join(list(names)[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more tensors"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,26 @@
+"""Masks of padding: which positions of a batch belong to its utterances. Shapes: B utterances, S positions."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def real_positions(lengths_B: Tensor, length: int) -> Tensor:
+    """Boolean (B, length): True where a position belongs to the utterance."""
+    return torch.arange(length, device=lengths_B.device) < lengths_B[:, None]
+
+
+def key_mask(lengths_B: Tensor, length: int, dtype: torch.dtype) -> Tensor | None:
+    """Additive attention mask (B, 1, 1, S) that hides padded keys; None where nothing is padded."""
+    real_BS = real_positions(lengths_B, length)
+    if bool(real_BS.all()):
+        return None
+    mask = torch.zeros(real_BS.shape, dtype=dtype, device=real_BS.device)
+    return mask.masked_fill(~real_BS, torch.finfo(dtype).min)[:, None, None]
+
+
+def hidden_states(output: Any) -> Tensor:
+    """A layer's hidden states, whether it returns them alone or in a tuple."""
+    hidden: Tensor = output[0] if isinstance(output, tuple) else output
+    return hidden

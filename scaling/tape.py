@@ -1,0 +1,126 @@
+"""The ledger of a symbolic run: matrix products by part, and the gradients that each of them pays for.
+
+A module is walked once, as it computes, carrying one bit: does what flows here need a gradient? A product whose input
+needs one pays for the gradient of its input, a product whose weight trains for that of its weight. So pruned gradients
+(below the lowest trained weight, in a frozen part's first layer) come out as they do in autograd.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from scaling.spec import LoraSpec, Part
+
+
+class Work(StrEnum):
+    """What a product is repeated over; its amount in a batch is a count of positions, or of pairs of them."""
+
+    FRONT_END = "front_end"  # multiply-adds of a convolutional front end, which never trains
+    MEL_FRAMES = "mel_frames"
+    ENCODER_FRAMES = "encoder_frames"
+    ENCODER_PAIRS = "encoder_pairs"
+    DECODER = "decoder"
+    DECODER_PAIRS = "decoder_pairs"
+    CROSS_FRAMES = "cross_frames"
+    CROSS_PAIRS = "cross_pairs"
+    ASR_TARGETS = "asr_targets"
+    SPEECH_TOKENS = "speech_tokens"
+    LLM = "llm"
+    LLM_PAIRS = "llm_pairs"
+    LLM_TARGETS = "llm_targets"
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """FLOPs of one part for each unit of work, by kind."""
+
+    forward: dict[Work, int] = field(default_factory=dict)
+    input_grad: dict[Work, int] = field(default_factory=dict)
+    weight_grad: dict[Work, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Activations: `width` features at every unit of `work`; `needs` is the bit: must their gradient be computed?"""
+
+    work: Work
+    width: int
+    needs: bool
+
+    def plus(self, other: "Flow") -> "Flow":
+        """A residual sum."""
+        return replace(self, needs=self.needs or other.needs)
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The weights of a module: their part, and the adapters over them, if any can train."""
+
+    part: Part
+    adapter_part: Part | None = None
+    adapter: LoraSpec | None = None
+
+
+@dataclass(slots=True)
+class Tape:
+    """Adds up products. `times` is how many equal layers the products now recorded stand for."""
+
+    trained: Collection[Part]
+    rates: dict[Part, Rates] = field(default_factory=dict)
+    times: int = 1
+
+    def linear(self, weights: Weights, name: str, x: Flow, fan_out: int, *, groups: int = 1) -> Flow:
+        """A linear layer with its adapter, if one trains. A convolution is one over its kernel's inputs.
+
+        With `groups`, an output sees one group's share of the inputs.
+        """
+        trains = weights.part in self.trained
+        self._add(weights.part, x.work, x.width // groups * fan_out, input_grads=x.needs, weight_grads=trains)
+        part, lora = weights.adapter_part, weights.adapter
+        if part is None or lora is None or part not in self.trained or name not in lora.targets:
+            return Flow(x.work, fan_out, x.needs or trains)
+        self._add(part, x.work, x.width * lora.rank, input_grads=x.needs, weight_grads=True)
+        self._add(part, x.work, lora.rank * fan_out, input_grads=True, weight_grads=True)
+        return Flow(x.work, fan_out, True)
+
+    def attention(self, part: Part, pairs: Work, query: Flow, key: Flow, value: Flow) -> Flow:
+        """Scores of queries and keys, then their mix of values; a product of two activations has two input gradients.
+
+        Every query head sees keys and values of its own: grouped ones are repeated, so all have the queries' width.
+        """
+        scores = query.needs or key.needs
+        self._add(part, pairs, query.width, input_grads=query.needs + key.needs, weight_grads=0)
+        self._add(part, pairs, query.width, input_grads=scores + value.needs, weight_grads=0)
+        return replace(query, needs=scores or value.needs)
+
+    def frozen(self, part: Part, work: Work) -> None:
+        """Products that never have a backward pass; `work` counts their multiply-adds."""
+        self._add(part, work, 1, input_grads=0, weight_grads=0)
+
+    def layers(self, count: int, x: Flow, layer: Callable[[Flow], Flow]) -> Flow:
+        """`count` equal layers: the first may need fewer gradients, all after it need the same."""
+        for self.times in (1, count - 1):
+            x = layer(x)
+        self.times = 1
+        return x
+
+    def _add(self, part: Part, work: Work, size: int, *, input_grads: int, weight_grads: int) -> None:
+        sums = self.rates.setdefault(part, Rates())
+        for kind, count in ((sums.forward, 1), (sums.input_grad, input_grads), (sums.weight_grad, weight_grads)):
+            if flops := 2 * size * self.times * count:
+                kind[work] = kind.get(work, 0) + flops
+
+
+def attention(
+    tape: Tape, weights: Weights, x: Flow, memory: Flow, pairs: Work, heads: int, kv_heads: int, output: str
+) -> Flow:
+    """Attention of `x` over `memory`; `heads` and `kv_heads` are the features of all heads together."""
+    query = tape.linear(weights, "q_proj", x, heads)
+    key = tape.linear(weights, "k_proj", memory, kv_heads)
+    value = tape.linear(weights, "v_proj", memory, kv_heads)
+    return tape.linear(weights, output, tape.attention(weights.part, pairs, query, key, value), x.width)
+
+
+def feed_forward(tape: Tape, weights: Weights, x: Flow, inner: int, names: tuple[str, str] = ("fc1", "fc2")) -> Flow:
+    """Two linear layers of these names, `inner` features between them."""
+    return tape.linear(weights, names[1], tape.linear(weights, names[0], x, inner), x.width)
