@@ -1,12 +1,17 @@
-"""What a plan costs before it is started: FLOPs charged and spent, audio, steps and hours."""
+"""What a plan costs before it is started: FLOPs charged and spent, audio, steps, hours, money and disk."""
 
 from dataclasses import dataclass
 from itertools import islice
 
-from scaling.hardware import ASSUMED_MFU, HARDWARE
+from scaling.errors import InputError
+from scaling.hardware import ASSUMED_MFU, HARDWARE, find_hardware
 from scaling.ledger import Ledger
 from scaling.throughput import saved_throughput
+from sweeps.disk import Disk, disk
+from sweeps.launchers.local import default_workers
+from sweeps.plan import Plan, needed
 from sweeps.preparation import Prepared
+from sweeps.price import Purchase
 
 SAMPLED_NODES = 200
 """Nodes of other studies looked at for a speed: enough for a mean, quick in a ledger of any size."""
@@ -21,8 +26,40 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rent:
+    """What a worker occupies: so many devices, each at a price an hour. None: no price is known."""
+
+    devices: int
+    device: str
+    usd_per_hour: float | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tariff:
+    """What to price by instead of what is known of this machine: other hardware, another rent for a device-hour."""
+
+    hardware: Purchase | None = None
+    usd_per_hour: float | None = None
+
+
+def tariff_of(hardware: str | None, mfu: float | None, usd_per_hour: float | None) -> Tariff:
+    """The tariff that a command line asks for. Raises InputError on an unknown device or a figure out of range."""
+    if hardware is None and mfu is not None:
+        raise InputError("--mfu says something about a device: give --hardware")
+    if usd_per_hour is not None and not 0 <= usd_per_hour < float("inf"):
+        raise InputError(f"--usd-per-hour must be 0 or more, not {usd_per_hour}")
+    bought = None if hardware is None else Purchase(hardware=find_hardware(hardware), mfu=mfu)
+    return Tariff(hardware=bought, usd_per_hour=usd_per_hour)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """The cost of a study. Audio and steps are those of all runs, as charged; hours are of one worker."""
+    """The cost of a study. Audio and steps are those of all runs, as charged; the rest is what is still to pay.
+
+    `worker_hours` are of one worker, `device_hours` those of all its devices, `finish_hours` until the last of
+    `workers` workers is through: no less than the longest chain of nodes that wait for one another.
+    """
 
     charged_flops: int
     spent_flops: int
@@ -30,18 +67,63 @@ class Bill:
     audio_hours: float
     steps: float
     worker_hours: float
+    workers: int
+    finish_hours: float
     speed: Speed
+    rent: Rent
+    disk: Disk
 
     @property
     def spent_over_charged(self) -> float:
         """What sharing leaves to pay, as a fraction."""
         return self.spent_flops / self.charged_flops
 
+    @property
+    def to_spend_flops(self) -> int:
+        """FLOPs still to train."""
+        return self.spent_flops - self.reused_flops
 
-def bill(prepared: Prepared, ledger: Ledger | None) -> Bill:
-    """The bill of a plan. Nodes that are finished in `ledger` cost nothing more."""
-    plan = prepared.plan
-    speed = _speed(prepared, ledger)
+    @property
+    def device_hours(self) -> float:
+        """Hours of devices still to pay."""
+        return self.worker_hours * self.rent.devices
+
+    @property
+    def usd(self) -> float | None:
+        """Money still to pay; None where no price is known."""
+        return None if self.rent.usd_per_hour is None else self.device_hours * self.rent.usd_per_hour
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The most a study may still cost. None: no limit."""
+
+    flops: float | None = None
+    device_hours: float | None = None
+    usd: float | None = None
+
+    def refuse(self, costs: Bill) -> None:
+        """Raise InputError where the bill is over a limit, or where its money is limited and no price is known."""
+        for flag, most, cost, unit in (
+            ("--max-flops", self.flops, costs.to_spend_flops, "FLOPs"),
+            ("--max-hours", self.device_hours, costs.device_hours, f"device-hours ({costs.speed.source})"),
+            ("--max-usd", self.usd, costs.usd, f"USD ({costs.speed.source}; rent: {costs.rent.source})"),
+        ):
+            if most is not None and cost is None:
+                raise InputError(f"{flag} {most:g}: no price of {costs.rent.device} is known; give --usd-per-hour")
+            if most is not None and cost is not None and cost > most:
+                raise InputError(f"{flag} {most:g}: what is left of this study costs {cost:.4g} {unit}")
+
+
+def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None, workers: int | None = None) -> Bill:
+    """The bill of a plan. Nodes that are finished in `ledger` cost nothing more.
+
+    `workers` work side by side, one for each `threads` cores of this machine where not given.
+    """
+    plan, threads = prepared.plan, prepared.study.threads
+    tariff = tariff or Tariff()
+    speed = _speed(prepared, ledger) if tariff.hardware is None else _bought(tariff.hardware)
+    side_by_side = workers or default_workers(threads)
     reused = sum(plan.nodes[key].flops for key in prepared.done)
     audio_seconds = steps = 0.0
     for run in plan.runs:
@@ -50,15 +132,50 @@ def bill(prepared: Prepared, ledger: Ledger | None) -> Bill:
             seconds = stage.budget(run.spec.budget_flops) / appetite.flops_per_audio_second
             audio_seconds += seconds
             steps += seconds / appetite.audio_seconds_per_step
+    left = plan.spent_flops - reused
     return Bill(
         charged_flops=plan.charged_flops,
         spent_flops=plan.spent_flops,
         reused_flops=reused,
         audio_hours=audio_seconds / 3600,
         steps=steps,
-        worker_hours=(plan.spent_flops - reused) / speed.flops_per_second / 3600,
+        worker_hours=left / speed.flops_per_second / 3600,
+        workers=side_by_side,
+        finish_hours=max(left / side_by_side, _longest_chain(plan, prepared.done)) / speed.flops_per_second / 3600,
         speed=speed,
+        rent=_rent(threads, tariff),
+        disk=disk(prepared.study, plan),
     )
+
+
+def _longest_chain(plan: Plan, done: frozenset[str]) -> int:
+    """FLOPs of the unfinished nodes that must be trained one after another, at most."""
+    until: dict[str, int] = {}
+    for key, link in plan.nodes.items():
+        before = max((until.get(need, 0) for need in needed(link)), default=0)
+        until[key] = before + (0 if key in done else link.flops)
+    return max(until.values())
+
+
+def _bought(purchase: Purchase) -> Speed:
+    device = purchase.hardware
+    mfu, source = (device.mfu, device.mfu_source) if purchase.mfu is None else (purchase.mfu, "given")
+    source = f"{device.name} at MFU {mfu:g} ({source}), not measured here"
+    return Speed(flops_per_second=device.peak_flops * mfu, source=source)
+
+
+def _rent(threads: int, tariff: Tariff) -> Rent:
+    measured = saved_throughput()
+    usual: float | None
+    if tariff.hardware is not None:
+        devices, device, usual = 1, tariff.hardware.hardware.name, tariff.hardware.hardware.usd_per_hour
+    elif measured is not None and measured.accelerator:
+        devices, device, usual = 1, measured.device, None
+    else:
+        devices, device, usual = threads, "cpu-core", HARDWARE["cpu-core"].usd_per_hour
+    given = tariff.usd_per_hour
+    source = "given" if given is not None else "assumption"
+    return Rent(devices=devices, device=device, usd_per_hour=usual if given is None else given, source=source)
 
 
 def _speed(prepared: Prepared, ledger: Ledger | None) -> Speed:

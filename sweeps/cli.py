@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from scaling.console import emit, log
+from sweeps.launchers.place import Place
 
 app = typer.Typer()
 
@@ -23,6 +24,14 @@ KeyOption = Annotated[
     str | None, typer.Option("--run", metavar="KEY", help="The run with this key; default: the lowest dev CER.")
 ]
 StrategyOption = Annotated[str | None, typer.Option("--strategy", metavar="S", help="Choose among its runs.")]
+HardwareOption = Annotated[
+    str | None, typer.Option("--hardware", metavar="NAME", help="Price as on this device; default: this machine.")
+]
+MfuOption = Annotated[float | None, typer.Option("--mfu", help="Share of --hardware's peak that training reaches.")]
+UsdOption = Annotated[float | None, typer.Option("--usd-per-hour", help="Price of a device-hour.")]
+MaxFlopsOption = Annotated[float | None, typer.Option("--max-flops", help="Refuse to cost more FLOPs.")]
+MaxHoursOption = Annotated[float | None, typer.Option("--max-hours", help="Refuse to cost more device-hours.")]
+MaxUsdOption = Annotated[float | None, typer.Option("--max-usd", help="Refuse to cost more money.")]
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study.")]
 
 
@@ -32,17 +41,29 @@ def plan(
     set_: SetOption = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Count what is finished there.")] = None,
     ledger: LedgerOption = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, metavar="N", help="Until when are so many done?")
+    ] = None,
+    hardware: HardwareOption = None,
+    mfu: MfuOption = None,
+    usd_per_hour: UsdOption = None,
+    max_flops: MaxFlopsOption = None,
+    max_hours: MaxHoursOption = None,
+    max_usd: MaxUsdOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show every run of STUDY, what they share and what they cost, before anything is spent."""
     from scaling.ledger import Ledger
+    from sweeps.bill import Limits, bill, tariff_of
     from sweeps.preparation import prepare
     from sweeps.show import plan_document, plan_text
 
     root = ledger or out
     found = Ledger(root) if root is not None else None
     prepared = prepare(study, set_ or [], found)
-    document = plan_document(prepared, found)
+    costs = bill(prepared, found, tariff_of(hardware, mfu, usd_per_hour), workers)
+    Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
+    document = plan_document(prepared, costs)
     emit(document, as_json=as_json, text="" if as_json else plan_text(document))
 
 
@@ -52,25 +73,45 @@ def run(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the study's results.")],
     ledger: LedgerOption = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, metavar="N", help="Processes; default: cores / threads.")
+        int | None,
+        typer.Option("--workers", min=1, metavar="N", help="At most; default: cores / threads here, 4 elsewhere."),
     ] = None,
+    on: Annotated[Place, typer.Option("--on", help="Where workers run.")] = Place.LOCAL,
+    detach: Annotated[bool, typer.Option("--detach", help="Leave the workers to Slurm and return.")] = False,
     set_: SetOption = None,
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Answer from a planted law instead of training; needs no torch.")
     ] = False,
+    retry_diverged: Annotated[
+        bool, typer.Option("--retry-diverged", help="Train diverged stages again: worth it with another software only.")
+    ] = False,
+    hardware: HardwareOption = None,
+    mfu: MfuOption = None,
+    usd_per_hour: UsdOption = None,
+    max_flops: MaxFlopsOption = None,
+    max_hours: MaxHoursOption = None,
+    max_usd: MaxUsdOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train what is missing of STUDY into DIR. The same command again resumes; a grown study reuses what exists."""
     from scaling.ledger import Ledger
+    from sweeps.bill import Limits, bill, tariff_of
     from sweeps.preparation import prepare
     from sweeps.running import train
-    from sweeps.show import outcome_document, outcome_text, reuse_text
+    from sweeps.show import costs_document, outcome_document, outcome_text, price_line, reuse_text
     from sweeps.simulate import answer, simulated_ledger
 
     root = simulated_ledger(ledger or out) if simulate else Ledger(ledger or out)
     prepared = prepare(study, set_ or [], root)
+    costs = bill(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
+    Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
     log(reuse_text(prepared))
-    outcome = answer(prepared, out, root) if simulate else train(prepared, out, root, workers)
+    log(price_line(costs_document(costs)))
+    outcome = (
+        answer(prepared, out, root)
+        if simulate
+        else train(prepared, out, root, workers, on, detach=detach, retry_diverged=retry_diverged)
+    )
     document = outcome_document(outcome, out)
     emit(document, as_json=as_json, text="" if as_json else outcome_text(document))
     sys.exit(outcome.exit_code)

@@ -8,7 +8,8 @@ from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger import Ledger
 from sweeps.collect import Collector, Row
-from sweeps.launchers.local import default_workers, run_workers, trainer, worker_command
+from sweeps.launchers.local import trainer, worker_command
+from sweeps.launchers.place import Place, refuse_missing_place, work_at
 from sweeps.orders import Orders, write_orders
 from sweeps.preparation import Prepared
 from sweeps.status import NodeStatus, State, Survey, survey
@@ -23,33 +24,54 @@ REPORT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What an invocation left: the table's rows, the state of every node, the signal that stopped it, if any."""
+    """What an invocation left: the table's rows, the state of every node, the signal that stopped it, if any.
+
+    `detached` says that workers were left to go on alone.
+    """
 
     rows: list[Row]
     survey: Survey
     stopped_by: int | None
+    detached: bool = False
 
     @property
     def exit_code(self) -> int:
-        """0 when every run is there, 1 when one failed, 128 + the signal's number when stopped."""
+        """0 when every run is there or left alone, 1 when one failed, 128 + the signal's number when stopped."""
         if self.stopped_by is not None:
             return 128 + self.stopped_by
-        return 0 if all(state is State.DONE for state in self.survey.runs.values()) else 1
+        return 0 if self.detached or all(state is State.DONE for state in self.survey.runs.values()) else 1
 
 
-def train(prepared: Prepared, folder: Path, ledger: Ledger, workers: int | None) -> Outcome:
-    """Train what is missing on this machine. Raises InputError, before anything is written, where it cannot begin."""
+def train(
+    prepared: Prepared,
+    folder: Path,
+    ledger: Ledger,
+    workers: int | None,
+    place: Place = Place.LOCAL,
+    *,
+    detach: bool = False,
+    retry_diverged: bool = False,
+) -> Outcome:
+    """Train what is missing. Raises InputError, before anything is written, where it cannot begin.
+
+    `workers` is at most how many work side by side, None for the place's own default. With `detach` they are started
+    and left to themselves. A node that diverged before stays so, unless `retry_diverged`.
+    """
     refuse_missing_weights(prepared)
+    refuse_missing_place(place, detach=detach)
     program = trainer()
-    count = workers or default_workers(prepared.study.threads)
     orders = write_orders(prepared.study, prepared.plan, folder, ledger)
+    if retry_diverged:
+        forgive_diverged(orders)
     command = worker_command(program, orders)
     follower = Follower(orders)
     tracker = start_tracker(folder) if prepared.study.tracker == "wandb" else None
     try:
-        idle = follower.survey.finished
-        stopped_by = None if idle else run_workers(orders, command, workers=count, watch=follower.look)
-        return follower.finish(stopped_by)
+        stopped_by = None
+        if not follower.survey.finished:
+            study, watch = prepared.study, follower.look
+            stopped_by = work_at(place, study, orders, command, workers=workers, watch=watch, detach=detach)
+        return follower.finish(stopped_by, detached=detach)
     finally:
         end_tracker(tracker)
 
@@ -66,6 +88,15 @@ def refuse_missing_weights(prepared: Prepared) -> None:
                 )
 
 
+def forgive_diverged(orders: Orders) -> None:
+    """Let the nodes of a study that diverged be tried again."""
+    for key in orders.nodes:
+        attempts = [] if orders.ledger.done(key) else orders.ledger.attempts(key)
+        failure = attempts[-1].failure() if attempts else None
+        if failure is not None and failure["kind"] == "diverged":
+            attempts[-1].forgive()
+
+
 class Follower:
     """Looks at the ledger while workers work: keeps the table fresh and prints progress."""
 
@@ -77,11 +108,11 @@ class Follower:
         self.survey = survey(orders)
         self._at_first = self.survey.done_flops
 
-    def look(self) -> None:
-        """Called often; looks and prints when it is time to."""
+    def look(self) -> Survey:
+        """Called often; looks and prints when it is time to. The newest survey."""
         now = time.monotonic()
         if now < self._next_look:
-            return
+            return self.survey
         done = len(self.survey.in_state(State.DONE))
         self._survey()
         if len(self.survey.in_state(State.DONE)) > done:
@@ -90,8 +121,9 @@ class Follower:
             log(self._progress(now - self._began))
             self._next_report = now + REPORT_SECONDS
         self._next_look = time.monotonic() + max(LOOK_SECONDS, 10 * (time.monotonic() - now))
+        return self.survey
 
-    def finish(self, stopped_by: int | None) -> Outcome:
+    def finish(self, stopped_by: int | None, *, detached: bool = False) -> Outcome:
         """Write the table a last time, and name what failed and what waits for it."""
         self._survey()
         rows = self._collector.collect()
@@ -99,7 +131,7 @@ class Follower:
             log(f"failed: {describe(self._orders, key)}: {self.survey.nodes[key].cause}")
         for key in self.survey.in_state(State.BLOCKED):
             log(f"blocked: {describe(self._orders, key)} {self.survey.nodes[key].cause}")
-        return Outcome(rows=rows, survey=self.survey, stopped_by=stopped_by)
+        return Outcome(rows=rows, survey=self.survey, stopped_by=stopped_by, detached=detached)
 
     def _survey(self) -> None:
         known: dict[str, NodeStatus] = dict(self.survey.nodes)

@@ -1,11 +1,11 @@
 """Plans, outcomes and states as documents and as text for people."""
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scaling.ledger import Ledger
-from sweeps.bill import Bill, bill
+from sweeps.bill import Bill
 from sweeps.plan import Plan, PlannedRun
 from sweeps.preparation import Prepared
 from sweeps.running import Outcome, duration
@@ -15,10 +15,9 @@ SHOWN_RUNS = 60
 """Lines of runs a terminal is given; --json has them all."""
 
 
-def plan_document(prepared: Prepared, ledger: Ledger | None) -> dict[str, Any]:
+def plan_document(prepared: Prepared, costs: Bill) -> dict[str, Any]:
     """What `plan --json` prints."""
     plan, study = prepared.plan, prepared.study
-    costs = bill(prepared, ledger)
     return {
         "schema": "asr-scaling/plan-report-1",
         "study": study.name,
@@ -26,7 +25,7 @@ def plan_document(prepared: Prepared, ledger: Ledger | None) -> dict[str, Any]:
         "n_nodes": len(plan.nodes),
         "reused": {"runs": prepared.reused_runs, "nodes": len(prepared.done)},
         "new": {"runs": len(plan.runs) - prepared.reused_runs, "nodes": len(plan.nodes) - len(prepared.done)},
-        **_costs(costs),
+        **costs_document(costs),
         "data": _data(prepared),
         "runs": [_run(prepared, run) for run in plan.runs],
         "nodes": [_node(plan, key, key in prepared.done) for key in plan.nodes],
@@ -57,11 +56,36 @@ def plan_text(document: dict[str, Any]) -> str:
         f" {data['dev_utterances']}, test {sum(data['test_utterances'].values())}",
         f"charged {document['charged_flops']:.3e} FLOPs, spent {document['spent_flops']:.3e}"
         f" ({document['spent_over_charged']:.0%}: shared stages are trained once)",
-        f"to train now: {document['to_spend_flops']:.3e} FLOPs, {duration(3600 * document['worker_hours'])} of one"
-        f" worker at {document['speed']['flops_per_second']:.2e} FLOP/s ({document['speed']['source']})",
+        price_line(document),
+        f"speed of a worker: {document['speed']['flops_per_second']:.2e} FLOP/s ({document['speed']['source']})",
+        f"disk for checkpoints: about {size(document['disk']['peak_bytes'])} at most,"
+        f" {size(document['disk']['kept_bytes'])} kept in the end",
         _reuse(document),
     ]
     return "\n".join(lines)
+
+
+def price_line(document: dict[str, Any]) -> str:
+    """One line on what is still to pay."""
+    rent, usd = document["rent"], document["usd"]
+    money = "no price known" if usd is None else f"{usd:.3g} USD at {rent['usd_per_hour']:g} an hour ({rent['source']})"
+    return (
+        f"to train now: {document['to_spend_flops']:.3e} FLOPs, {duration(3600 * document['device_hours'])} of"
+        f" {rent['device']}, {money}; done in {duration(3600 * document['finish_hours'])} with"
+        f" {document['workers']} worker{'s' * (document['workers'] > 1)}"
+    )
+
+
+def size(count: float) -> str:
+    """Bytes in words.
+
+    >>> size(512), size(25_300_000), size(4.2e12)
+    ('512 B', '25.3 MB', '4.2 TB')
+    """
+    for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= length:
+            return f"{count / length:.3g} {unit}"
+    return f"{count:.0f} B"
 
 
 def reuse_text(prepared: Prepared) -> str:
@@ -125,16 +149,23 @@ def _detail(node: dict[str, Any]) -> str:
     return node["cause"] if "cause" in node else f"{node['flops']:.3e} of {node['total_flops']:.3e} FLOPs"
 
 
-def _costs(costs: Bill) -> dict[str, Any]:
+def costs_document(costs: Bill) -> dict[str, Any]:
+    """A bill as plain data."""
     return {
         "charged_flops": costs.charged_flops,
         "spent_flops": costs.spent_flops,
         "spent_over_charged": costs.spent_over_charged,
-        "to_spend_flops": costs.spent_flops - costs.reused_flops,
+        "to_spend_flops": costs.to_spend_flops,
         "audio_hours": costs.audio_hours,
         "steps": costs.steps,
         "worker_hours": costs.worker_hours,
-        "speed": {"flops_per_second": costs.speed.flops_per_second, "source": costs.speed.source},
+        "device_hours": costs.device_hours,
+        "usd": costs.usd,
+        "workers": costs.workers,
+        "finish_hours": costs.finish_hours,
+        "speed": asdict(costs.speed),
+        "rent": asdict(costs.rent),
+        "disk": asdict(costs.disk),
     }
 
 

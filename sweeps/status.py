@@ -101,8 +101,8 @@ def _node(orders: Orders, key: str, others: Mapping[str, NodeStatus]) -> NodeSta
     if os.path.exists(f"{folder}/result.json"):  # noqa: PTH110
         return NodeStatus(state=State.DONE, flops=total, total_flops=total, seconds=0.0)
     attempts = orders.ledger.attempts(key) if os.path.exists(f"{folder}/attempts") else []  # noqa: PTH110
-    failure = attempts[-1].failure() if attempts else None
-    if failure is not None and failure["session"] == orders.session:  # a later session tries again
+    failure = attempts[-1].verdict(orders.session) if attempts else None
+    if failure is not None:
         cause = f"{failure['kind']}: {failure['cause']}"
         return NodeStatus(state=State.FAILED, flops=0, total_flops=total, seconds=0.0, cause=cause)
     for need in work["needs"]:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from scaling.ledger import Attempt, Ledger, LostLease, read_json
+from scaling.pull import Queue
 from scaling.spec import StageNode, node_from_json
 
 SECONDS = float(os.environ.get("STAND_IN_SECONDS", "0"))
@@ -26,25 +27,16 @@ def main() -> int:
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
     ledger, plan = Ledger(arguments.ledger), read_json(arguments.plan)
+    queue, session = Queue(ledger, plan), plan["session"]
     while not stopped:
-        open_nodes = [key for key in plan["nodes"] if not ledger.done(key) and not lost(ledger, key, plan)]
-        ready = [key for key in open_nodes if all(ledger.done(need) for need in plan["work"][key]["needs"])]
-        attempt = next((claimed for key in ready if (claimed := ledger.claim(key, session=plan["session"]))), None)
+        attempt = next((taken for key in queue.ready() if (taken := ledger.claim(key, session=session))), None)
         if attempt is not None:
-            train(attempt, node_from_json(ledger.stage(attempt.key)["node"]), plan["session"])
-        elif not open_nodes:
+            train(attempt, node_from_json(ledger.stage(attempt.key)["node"]), session)
+        elif not queue.waiting:
             return 0
         else:
             time.sleep(0.02)
     return 128 + signal.SIGTERM
-
-
-def lost(ledger: Ledger, key: str, plan: dict) -> bool:
-    attempts = ledger.attempts(key)
-    failure = attempts[-1].failure() if attempts else None
-    failed = failure is not None and failure["session"] == plan["session"]
-    needs = [need for need in plan["work"][key]["needs"] if not ledger.done(need)]
-    return failed or any(lost(ledger, need, plan) for need in needs)
 
 
 def train(attempt: Attempt, node: StageNode, session: str) -> None:

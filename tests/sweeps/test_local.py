@@ -17,7 +17,7 @@ from scaling.ledger import Ledger, read_json
 from sweeps.launchers import local
 from sweeps.orders import read_orders
 from sweeps.preparation import prepare
-from sweeps.running import train
+from sweeps.running import forgive_diverged, train
 from sweeps.status import State, survey
 
 
@@ -104,7 +104,11 @@ def test_one_diverging_stage_blocks_its_descendants_and_nothing_else(
     assert "diverged: loss nan at step 7" in printed
     assert "blocked: " in printed
     monkeypatch.delenv("STAND_IN_FAILS")
-    assert run_crew(write_study(), tmp_path / "out", workers=2).exit_code == 0  # a later invocation tries again
+    outcome = run_crew(write_study(), tmp_path / "out", workers=2)  # the same steps would diverge again
+    assert outcome.exit_code == 1
+    assert [node.state for node in outcome.survey.nodes.values()].count(State.FAILED) == 3
+    forgive_diverged(read_orders(tmp_path / "out"))
+    assert run_crew(write_study(), tmp_path / "out", workers=2).exit_code == 0
     assert [row["status"] for row in table(tmp_path / "out")] == ["ok"] * 6
 
 

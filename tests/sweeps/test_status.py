@@ -54,15 +54,15 @@ def test_what_needs_a_failed_node_is_blocked_until_a_later_session(orders: Order
     commit(orders, first)
     attempt = orders.ledger.claim(second, session=orders.session)
     assert attempt is not None
-    attempt.fail("diverged", "loss nan", session=orders.session)
+    attempt.fail("error", "ValueError: no", session=orders.session)
     found = survey(orders)
     states = sorted(node.state for node in found.nodes.values())
     assert states == [State.BLOCKED, State.DONE, State.FAILED, State.WAITING]
     assert sorted(found.runs.values()) == [State.FAILED, State.WAITING]
     assert found.lost_flops == 8 * 10**9 + 4 * 10**9
     document = as_document(orders, found)
-    assert document["failed"] == [{"node": second, "cause": "diverged: loss nan"}]
-    assert "diverged: loss nan" in status_text(document)
+    assert document["failed"] == [{"node": second, "cause": "error: ValueError: no"}]
+    assert "error: ValueError: no" in status_text(document)
     json.dumps(document, allow_nan=False)
     orders.content["session"] = "a later one"
     assert survey(orders).nodes[second].state is State.WAITING
