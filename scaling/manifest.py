@@ -25,6 +25,7 @@ class Manifest:
     `samples` are real samples at 16 kHz, or as told where the corpus is too large to read every header (`believed`).
     `too_long` counts utterances that were left out because no model of the study can hear so much at once. `digest`
     covers text, samples and speaker of every utterance in order, never a path: a moved corpus is the same data.
+    `stands_for_hours` is set where lengths are assumed (`scaling.assumed`): so much speech is meant by the utterances.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Manifest:
     too_long: int
     believed: bool
     digest: str
+    stands_for_hours: float | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -41,7 +43,7 @@ class Manifest:
     @property
     def hours(self) -> float:
         """Hours of audio."""
-        return float(self.samples.sum()) / SAMPLE_RATE / 3600
+        return self.stands_for_hours or float(self.samples.sum()) / SAMPLE_RATE / 3600
 
     @property
     def ids(self) -> Strings:

@@ -95,12 +95,33 @@ class StagesFields(_Fields):
     stages: tuple[StageFields, ...] = Field(min_length=1)
 
 
+class LengthFields(_Fields):
+    """Assumed lengths of a corpus; see `scaling.assumed`."""
+
+    hours: Positive
+    mean_seconds: Positive
+    spread: Positive
+    characters_per_second: Positive
+
+
+class AssumedFields(_Fields):
+    """Speech that is not at hand: enough to plan and price a study, not to run it."""
+
+    assumed: LengthFields
+
+
+Spoken = Annotated[
+    Annotated[AssumedFields, Tag("<mapping>")] | Annotated[StrictStr, Tag("<plain>")], Discriminator(_mapping_or_not)
+]
+"""A manifest's path, or what is assumed in its place."""
+
+
 class ManifestFields(_Fields):
     """Manifests of real speech."""
 
-    train: StrictStr
-    dev: StrictStr
-    test: dict[Name, StrictStr] = Field(min_length=1)
+    train: Spoken
+    dev: Spoken
+    test: dict[Name, Spoken] = Field(min_length=1)
 
 
 class CorpusFields(_Fields):

@@ -12,6 +12,7 @@ from sweeps.launchers.local import trainer, worker_command
 from sweeps.launchers.place import Place, refuse_missing_place, work_at
 from sweeps.orders import Orders, write_orders
 from sweeps.preparation import Prepared
+from sweeps.speech import refuse_assumed
 from sweeps.status import NodeStatus, State, Survey, survey
 from sweeps.track import end_tracker, start_tracker
 
@@ -57,6 +58,7 @@ def train(
     `workers` is at most how many work side by side, None for the place's own default. With `detach` they are started
     and left to themselves. A node that diverged before stays so, unless `retry_diverged`.
     """
+    refuse_assumed(prepared.study.speech)
     refuse_missing_weights(prepared)
     refuse_missing_place(place, detach=detach)
     program = trainer()

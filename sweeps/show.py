@@ -10,6 +10,7 @@ from sweeps.plan import Plan, PlannedRun
 from sweeps.preparation import Prepared
 from sweeps.running import Outcome, duration
 from sweeps.status import State
+from sweeps.study import Study
 
 SHOWN_RUNS = 60
 """Lines of runs a terminal is given; --json has them all."""
@@ -54,6 +55,7 @@ def plan_text(document: dict[str, Any]) -> str:
         "",
         f"training speech: {data['train_hours']:.2f} h, {data['train_utterances']} utterances; dev"
         f" {data['dev_utterances']}, test {sum(data['test_utterances'].values())}",
+        *[f"assumption: {text}" for text in data["assumptions"]],
         f"charged {document['charged_flops']:.3e} FLOPs, spent {document['spent_flops']:.3e}"
         f" ({document['spent_over_charged']:.0%}: shared stages are trained once)",
         price_line(document),
@@ -177,7 +179,19 @@ def _data(prepared: Prepared) -> dict[str, Any]:
         "dev_utterances": len(speech.dev),
         "test_utterances": {name: len(test) for name, test in speech.tests},
         "skipped": dict(speech.train.skipped),
+        "assumptions": _assumptions(prepared.study),
     }
+
+
+def _assumptions(study: Study) -> list[str]:
+    """What the plan takes for granted because it is not at hand."""
+    said = []
+    if study.speech.train.stands_for_hours is not None:
+        said.append(f"lengths of the training speech: {len(study.speech.train)} utterances stand for all")
+    unread = {found.name for model in study.models for found in (model.encoder, model.llm) if found.directory is None}
+    if unread:
+        said.append(f"tokens are counted from characters: no tokenizer of {', '.join(sorted(unread))} here")
+    return said
 
 
 def _run(prepared: Prepared, run: PlannedRun) -> dict[str, Any]:

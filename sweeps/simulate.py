@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from scaling.ledger import SCHEMA, Ledger, write_once
-from scaling.lengths import SAMPLE_RATE
 from scaling.scoring.score import normalised
 from scaling.spec import RunSpec, Scoring, StageNode
 from sweeps.chain import Link
@@ -107,7 +106,7 @@ class _Simulation:
     def result(self, link: Link) -> dict[str, Any]:
         node = link.node
         counts = self._counts(node, node.until_flops)
-        train_seconds = float(self._prepared.study.speech.train.samples.sum()) / SAMPLE_RATE
+        train_seconds = 3600 * self._prepared.study.speech.train.hours
         heard = self._heard_before(node) + counts["audio_seconds"]
         return {
             "status": "ok",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scaling.assumed import assumed_manifest
 from scaling.audio import Clip, clip_digest
 from scaling.cache import cache_dir
 from scaling.corpora.synthetic import RECIPES, Recipe, write_corpus
@@ -19,7 +20,7 @@ from scaling.errors import InputError, nearest
 from scaling.manifest import Manifest, read_manifest
 from scaling.spec import DataSpec
 from scaling.strings import IntArray
-from sweeps.fields import CorpusFields
+from sweeps.fields import AssumedFields, CorpusFields
 from sweeps.study_file import StudyFile
 from sweeps.yaml12 import FieldPath
 
@@ -43,12 +44,13 @@ def find_speech(file: StudyFile) -> Speech:
     fields = file.fields
     if fields.prompt.count("{speech}") != 1:
         raise file.error(("prompt",), fields.prompt, "text with {speech} once, where the speech goes")
-    paths = _corpus(file, fields.data) if isinstance(fields.data, CorpusFields) else _manifests(file)
-    read = {path: file.located(path, partial(read_manifest, paths[path], _cap(file, path))) for path in paths}
+    sources = _corpus(file, fields.data) if isinstance(fields.data, CorpusFields) else _manifests(file)
+    read = {path: file.located(path, partial(_read, file, path, source)) for path, source in sources.items()}
     train, dev = read[("data", "train")], read[("data", "dev")]
     tests = tuple((str(path[-1]), manifest) for path, manifest in read.items() if path[:2] == ("data", "test"))
     for name, test in tests:
-        _refuse_shared(file, train, name, test)
+        if train.stands_for_hours is None and test.stands_for_hours is None:
+            _refuse_shared(file, train, name, test)
     return Speech(
         spec=DataSpec(
             train=train.digest,
@@ -65,27 +67,44 @@ def find_speech(file: StudyFile) -> Speech:
     )
 
 
-Paths = dict[FieldPath, Path]
-"""Path of the field in the study -> manifest."""
+def refuse_assumed(speech: Speech) -> None:
+    """Raise InputError where a manifest of the study is only assumed: it can be planned, not run."""
+    named = [("train", speech.train), ("dev", speech.dev), *((f"test.{name}", test) for name, test in speech.tests)]
+    assumed = [f"data.{field}" for field, manifest in named if manifest.stands_for_hours is not None]
+    if assumed:
+        raise InputError(f"{', '.join(assumed)}: lengths are assumed; expected manifests, --set {assumed[0]}=FILE")
 
 
-def _cap(file: StudyFile, path: FieldPath) -> float | None:
-    return file.fields.hours if path == ("data", "train") else None
+Sources = dict[FieldPath, Path | AssumedFields]
+"""Path of the field in the study -> manifest, or what is assumed in its place."""
 
 
-def _manifests(file: StudyFile) -> Paths:
+def _read(file: StudyFile, path: FieldPath, source: Path | AssumedFields) -> Manifest:
+    cap = file.fields.hours if path == ("data", "train") else None
+    if isinstance(source, Path):
+        return read_manifest(source, cap)
+    lengths = source.assumed.model_dump()
+    return assumed_manifest(**{**lengths, "hours": min(lengths["hours"], cap or lengths["hours"])}, salt=str(path[1:]))
+
+
+def _manifests(file: StudyFile) -> Sources:
     data = file.fields.data
     assert not isinstance(data, CorpusFields)
-    named: dict[FieldPath, str] = {("data", "train"): data.train, ("data", "dev"): data.dev}
-    named |= {("data", "test", name): path for name, path in data.test.items()}
-    paths = {path: file.base / Path(text).expanduser() for path, text in named.items()}
-    for path, manifest in paths.items():
-        if not manifest.is_file():
-            raise file.error(path, named[path], f"a manifest; there is no file {manifest}")
-    return paths
+    named: dict[FieldPath, str | AssumedFields] = {("data", "train"): data.train, ("data", "dev"): data.dev}
+    named |= {("data", "test", name): spoken for name, spoken in data.test.items()}
+    return {path: _found(file, path, spoken) for path, spoken in named.items()}
 
 
-def _corpus(file: StudyFile, data: CorpusFields) -> Paths:
+def _found(file: StudyFile, path: FieldPath, spoken: str | AssumedFields) -> Path | AssumedFields:
+    if isinstance(spoken, AssumedFields):
+        return spoken
+    manifest = file.base / Path(spoken).expanduser()
+    if not manifest.is_file():
+        raise file.error(path, spoken, f"a manifest; there is no file {manifest}")
+    return manifest
+
+
+def _corpus(file: StudyFile, data: CorpusFields) -> Sources:
     if data.corpus not in RECIPES:
         known = nearest(data.corpus, RECIPES)
         raise InputError(f"{file.place(('data', 'corpus'))}: {data.corpus!r} is no corpus{known}")

@@ -87,7 +87,9 @@ def shipped_studies() -> list[str]:
 def portable_text(file: StudyFile) -> str:
     """The study as YAML, overrides applied and paths absolute: it means the same in any folder."""
 
-    def placed(text: str) -> str:
+    def placed(text: Any) -> Any:
+        if not isinstance(text, str):  # assumed lengths
+            return text
         path = (file.base / Path(text).expanduser()).absolute()
         return str(path) if path.exists() else text
 
