@@ -24,6 +24,8 @@ from scaling.errors import InputError
 
 CANDIDATES = 24
 # Small runs are cheap in FLOPs, and many of them save a large one; who pays a price a run asks for fewer.
+MOST_SPENT = 1e6
+# Beyond this many targets, more spending is a slip of the exponent.
 MOST_RUNS = 96
 DRAWS = 24
 # Gain over price to these powers: 0 takes the most informative run whatever it costs, 1 the cheapest information.
@@ -76,6 +78,11 @@ def propose(curve: Curve, target_flops: float, spend_flops: float, most_runs: in
     smallest = curve.domain["C"][0]
     if spend_flops < smallest:
         raise InputError(f"design: {spend_flops:.4g} FLOPs do not pay one run of the smallest budget, {smallest:.4g}")
+    if spend_flops > MOST_SPENT * target_flops:
+        most = MOST_SPENT * target_flops
+        raise InputError(
+            f"design: {spend_flops:.4g} FLOPs to spend; expected at most {most:.4g}, a million such targets"
+        )
     budgets = np.geomspace(smallest, min(spend_flops, target_flops), CANDIDATES)
     information = Information.of(fitted, target_flops, budgets, curve.noise)
     counts = best_counts(information, budgets, spend_flops, most_runs)

@@ -5,7 +5,6 @@ the same kind it is carried by one joint resample of speakers (or utterances) ac
 computed again and both laws refitted.
 """
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from analysis.fitting import Fit
 from analysis.laws import Array
 from analysis.solve import minimise
 from analysis.table import Table
+from scaling.json_text import read_json_lines
 
 UTTERANCES = "utterances"
 # Fewer pairs than this say nothing about a correlation.
@@ -88,8 +88,7 @@ def _counts(files: Mapping[str, Path]) -> tuple[dict[str, Array], Array]:
     for key, file in files.items():
         counted: dict[str, float] = defaultdict(float)
         spoken: dict[str, float] = defaultdict(float)
-        for line in file.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
+        for _, row in read_json_lines(file):
             unit = f"{row['test']}/{row.get('speaker') or row['id']}"
             counted[unit] += row["errors"]
             spoken[unit] += row["ref_chars"]

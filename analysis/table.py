@@ -3,7 +3,6 @@ messages.
 """
 
 import csv
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from typing import Any
 from analysis.wandb_export import is_export, rows_of
 from analysis.wandb_online import is_online, rows_of_project
 from scaling.errors import InputError, nearest
+from scaling.json_text import parse_json, read_json_lines
 
 RUNS_FILE = "runs.jsonl"
 Row = Mapping[str, Any]
@@ -90,22 +90,11 @@ def _table(path: Path, numbered: Sequence[tuple[int, Row]]) -> Table:
 
 
 def _read_jsonl(file: Path) -> Iterator[tuple[int, Row]]:
-    for line, text in enumerate(_text(file).splitlines(), start=1):
-        if text.strip():
-            try:
-                row = json.loads(text)
-            except json.JSONDecodeError as error:
-                raise InputError(f"{file}:{line}: not JSON ({error.msg})") from None
-            if not isinstance(row, dict):
-                raise InputError(f"{file}:{line}: expected an object, found {type(row).__name__}")
-            yield line, row
+    yield from read_json_lines(file)
 
 
 def _read_json(file: Path) -> Iterator[tuple[int, Row]]:
-    try:
-        rows = json.loads(_text(file))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{file}:{error.lineno}: not JSON ({error.msg})") from None
+    rows = parse_json(_text(file), str(file))
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{file}: expected a list of objects")
     yield from enumerate(rows, start=1)
@@ -131,6 +120,8 @@ def _read_parquet(file: Path) -> Iterator[tuple[int, Row]]:
         frame = pd.read_parquet(file)
     except ImportError:
         raise InputError(f"{file}: reading Parquet needs pyarrow: pip install 'asr-scaling[table]'") from None
+    except (OSError, ValueError, TypeError, NotImplementedError) as error:  # what pyarrow's own errors are
+        raise InputError(f"{file}: no readable Parquet ({error})") from None
     yield from enumerate(frame.to_dict("records"), start=1)
 
 
@@ -139,6 +130,8 @@ def _text(file: Path) -> str:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{file}: not UTF-8 text") from None
+    except OSError as error:
+        raise InputError(f"{file}: not readable ({error.strerror})") from None
 
 
 _READERS = {

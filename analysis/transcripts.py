@@ -4,13 +4,13 @@
 any other   Kaldi's `text`: an id, white space, the text
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scaling.errors import InputError
+from scaling.json_text import read_json_lines
 
 HYPOTHESIS = ("hyp", "pred_text", "text", "txt")
 REFERENCE = ("ref", "text", "txt")
@@ -73,13 +73,9 @@ class _Line:
 
 def _by_id(file: Path) -> dict[str, _Line]:
     found: dict[str, _Line] = {}
-    try:
-        text = file.read_text("utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such file; expected JSON lines, or lines of an id and a text") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: no readable text ({error})") from None
-    for line in _lines(file, text):
+    as_json = file.suffix.lower() in (".jsonl", ".json")
+    for number, values in read_json_lines(file) if as_json else _kaldi(file):
+        line = _Line(f"{file}:{number}", values)
         if not line.id:
             raise InputError(f"{line.place}: no id, key or audio_filepath that names the utterance")
         key = "/".join(filter(None, line.key))
@@ -91,27 +87,15 @@ def _by_id(file: Path) -> dict[str, _Line]:
     return found
 
 
-def _lines(file: Path, text: str) -> Iterator[_Line]:
-    as_json = file.suffix.lower() in (".jsonl", ".json")
-    for number, line in enumerate(text.split("\n"), start=1):
-        place = f"{file}, line {number}"
-        if line.strip():
-            yield _Line(place, _json(place, line) if as_json else _kaldi(line))
-
-
-def _kaldi(line: str) -> Mapping[str, str]:
-    identity, *rest = line.split(maxsplit=1)
-    return {"id": identity, "text": rest[0].strip() if rest else ""}
-
-
-def _json(place: str, line: str) -> Mapping[str, Any]:
+def _kaldi(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     try:
-        values = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{place}: not JSON ({error})") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{place}: expected an object, found {type(values).__name__}")
-    return values
+        text = file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: no readable text ({error})") from None
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            identity, *rest = line.split(maxsplit=1)
+            yield number, {"id": identity, "text": rest[0].strip() if rest else ""}
 
 
 def _pair(ref: _Line, hyp: _Line, apart: bool) -> Pair:

@@ -125,9 +125,9 @@ def resampled(samples: int, rate: int) -> int:
 def _opened(clip: Clip) -> Any:
     import soundfile  # slow to import
 
-    if not clip.path.is_file():
-        raise AudioError("missing audio", f"{clip.path}: no such audio file")
     try:
+        if not clip.path.is_file():
+            raise AudioError("missing audio", f"{clip.path}: no such audio file")
         return soundfile.SoundFile(str(clip.path) if clip.size is None else io.BytesIO(_member(clip)))
     except (soundfile.SoundFileError, OSError) as broken:
         raise AudioError("unreadable audio", f"{clip}: not readable as audio ({broken})") from broken

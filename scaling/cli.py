@@ -1,5 +1,6 @@
 """The front door: `asr-scaling`. It mounts the verbs of the other packages and turns input errors into exit code 2."""
 
+import os
 import sys
 
 import typer
@@ -20,9 +21,14 @@ app.registered_commands += sweeps_app.registered_commands + analysis_app.registe
 
 
 def main() -> None:
-    """Run the command line; an `InputError` is one line on stderr and exit code 2."""
+    """Run the command line; an `InputError`, or a file that the machine refuses, is one line on stderr and exit 2."""
     try:
         app()
     except InputError as error:
         log(f"error: {error}")
+        sys.exit(2)
+    except BrokenPipeError:  # whoever read our output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        log(f"error: {InputError(f'{error.filename}: {error.strerror}' if error.filename else str(error))}")
         sys.exit(2)

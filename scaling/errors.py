@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Iterable
 
-
 LONGEST_MESSAGE = 2000
 """Characters of a message that are shown: a value may be a whole file."""
 
@@ -14,10 +13,7 @@ class InputError(ValueError):
     The message says where (file, line or field), which value, and what was expected. Raise it before anything is
     written. The command line prints the message and exits with 2; library callers may catch it as a `ValueError`.
 
-    Whatever the values in it hold, the message is one line of bounded length:
-
-    >>> print(InputError("name: 'a\\nb'"))
-    name: 'a\\nb'
+    Whatever the values in it hold, the message is one line of bounded length.
     """
 
     def __str__(self) -> str:

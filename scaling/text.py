@@ -13,7 +13,7 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from scaling.errors import InputError
-from scaling.ledger import read_json
+from scaling.json_text import read_json
 
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
 """Where a model's tokens are: a fast tokenizer, or (CTC models) a list of letters."""

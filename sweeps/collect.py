@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from scaling.json_text import read_json_lines
 from scaling.ledger import Ledger, write_text_atomically
 from sweeps.orders import Orders
 
@@ -104,7 +105,7 @@ def diverged_row(run: Row, node: str, cause: str) -> Row:
 def read_rows(folder: Path) -> list[Row]:
     """The rows of a study's table as last written; none where there is no table yet."""
     path = folder / RUNS
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    return [row for _, row in read_json_lines(path)] if path.exists() else []
 
 
 def _counted(tests: Collection[Row]) -> list[str]:

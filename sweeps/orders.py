@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from scaling.errors import InputError
-from scaling.ledger import Ledger, read_json, write_atomically, write_text_atomically
+from scaling.json_text import read_json
+from scaling.ledger import Ledger, write_atomically, write_text_atomically
 from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, digest, node_from_json, node_to_json
 from sweeps.plan import Plan, PlannedRun, TrunkPositions
 from sweeps.study import Study, StudyModel

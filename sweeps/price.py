@@ -176,6 +176,8 @@ def _lengths(step: Step, geometry: Geometry) -> Lengths:
     ):
         if value < 0:
             raise InputError(f"{flag} must be 0 or more, not {value}")
+    if not 0 <= step.audio_seconds < float("inf"):
+        raise InputError(f"--audio-seconds must be 0 or more, not {step.audio_seconds}")
     samples = round(step.audio_seconds * SAMPLE_RATE)
     if step.audio_seconds > geometry.encoder.max_audio_seconds:
         longest = geometry.encoder.max_audio_seconds

@@ -6,7 +6,7 @@ from typing import Any
 
 from scaling.encoders import EncoderDims, encoder_dims
 from scaling.errors import InputError, nearest
-from scaling.ledger import read_json
+from scaling.json_text import read_json
 from scaling.models import find_encoder, find_llm
 from scaling.spec import Scoring
 from sweeps.collect import Row, read_rows

@@ -48,8 +48,8 @@ def parse_yaml(text: str, source: str) -> Document:
     >>> parse_yaml("{a: 1e12, b: no, c: 010}", "").value
     {'a': 1000000000000.0, 'b': 'no', 'c': 10}
     """
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         root = loader.get_single_node()
         if root is None:
             return Document(value=None, lines={})
@@ -60,10 +60,10 @@ def parse_yaml(text: str, source: str) -> Document:
         mark = error.problem_mark or error.context_mark
         where = f"{source}:{mark.line + 1}" if mark else source
         raise InputError(f"{where}: not valid YAML: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # control characters, integers of thousands of digits
         raise InputError(f"{source}: not valid YAML: {error}") from None
-    finally:
-        loader.dispose()
+    except RecursionError:
+        raise InputError(f"{source}: not valid YAML: nested too deeply") from None
 
 
 class _Loader(yaml.SafeLoader):

@@ -21,7 +21,8 @@ from typing import Any
 from scaling.asr.worker import Worker
 from scaling.console import log
 from scaling.errors import InputError
-from scaling.ledger import Ledger, read_json
+from scaling.json_text import read_json
+from scaling.ledger import Ledger
 from scaling.lifeline import end_with_parent
 from scaling.pull import Queue
 

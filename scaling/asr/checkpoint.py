@@ -19,7 +19,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from scaling.ledger import read_json, write_atomically
+from scaling.faults import write_point
+from scaling.json_text import read_json
+from scaling.ledger import sync, write_atomically
 from scaling.stream import Position
 
 Weights = dict[str, Tensor]
@@ -70,14 +72,20 @@ class Checkpoint:
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Write `checkpoint`; a kill on the way leaves a folder that `load_latest` ignores."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {name: t.detach().cpu().contiguous() for name, t in checkpoint.weights.items()}, folder / "weights.safetensors"
-    )
+    _save_tensors(checkpoint.weights, folder / "weights.safetensors")
     if checkpoint.optimizer is not None:
-        save_file(checkpoint.optimizer, folder / "optimizer.safetensors")
+        _save_tensors(checkpoint.optimizer, folder / "optimizer.safetensors")
     progress = checkpoint.progress
     marks = {"seen": _marks(progress.seen), "encoded": _marks(progress.encoded)}
     write_atomically(folder / "progress.json", asdict(progress) | marks)
+
+
+def _save_tensors(tensors: Weights, path: Path) -> None:
+    """Write tensors and wait for the disk: what says that they are complete must not outlive them in a power cut."""
+    write_point(f"{path.name}: before it")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+    sync(path)
+    write_point(f"{path.name}: written")
 
 
 def load(folder: Path) -> Checkpoint:
@@ -102,6 +110,7 @@ def save_periodic(attempt: Path, checkpoint: Checkpoint) -> None:
     older = sorted(attempt.glob("checkpoint-*"))
     save(attempt / f"checkpoint-{checkpoint.progress.steps:09d}", checkpoint)
     for folder in older:
+        write_point("an older checkpoint: about to go")
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -15,7 +15,8 @@ from scaling.asr.trained import read_run, write_export
 from scaling.asr.workshop import Sources
 from scaling.console import log
 from scaling.errors import InputError
-from scaling.ledger import Ledger, read_json
+from scaling.json_text import read_json
+from scaling.ledger import Ledger
 
 
 def main() -> int:

@@ -29,7 +29,8 @@ from scaling.asr.projector import Projector
 from scaling.asr.workshop import ADAPTERS, Sources, Workshop
 from scaling.encoders import asr_codec, encoder_dims
 from scaling.errors import InputError
-from scaling.ledger import Ledger, read_json, write_atomically
+from scaling.json_text import read_json
+from scaling.ledger import Ledger, write_atomically
 from scaling.llms import llm_dims
 from scaling.spec import Objective, StageNode, node_from_json
 from scaling.text import llm_codec

@@ -18,7 +18,8 @@ import transformers
 from scaling.asr.trained import Trained, read_export, read_run
 from scaling.console import log
 from scaling.errors import InputError
-from scaling.ledger import Ledger, read_json
+from scaling.json_text import read_json
+from scaling.ledger import Ledger
 
 
 def main() -> int:

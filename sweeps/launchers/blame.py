@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from scaling.ledger import Attempt, read_json
+from scaling.json_text import read_json
+from scaling.ledger import Attempt
 from sweeps.orders import Orders
 
 DEATHS_PER_NODE = 3

@@ -63,7 +63,7 @@ def test_the_verb_prints_rates_and_says_over_what_intervals_are(files, capsys):
     [
         ("u1 a\n", "u1 a\nu2 b\n", "hyp.txt: lacks 1 utterances that the other side has, such as u2"),
         ("u1 a\nu3 c\n", "u1 a\n", "ref.txt: lacks 1 .* such as u3"),
-        ("u1 a\nu1 b\n", "u1 a\n", "line 2: utterance u1 again; it is in .*line 1"),
+        ("u1 a\nu1 b\n", "u1 a\n", "hyp.txt:2: utterance u1 again; it is in .*:1"),
         ("", "u1 a\n", "hyp.txt: holds no utterance"),
         ("u1 a\n", "u1 ,\n", "no reference holds a character"),
         ("u1 a\n", None, "expected text in ref"),

@@ -91,8 +91,8 @@ def test_expressions_are_never_run_as_code(sizes, expression, message):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.jsonl", '{"flops": 1}\nnot json\n', "a.jsonl:2: not JSON"),
-        ("a.jsonl", "[1]\n", "a.jsonl:1: expected an object"),
+        ("a.jsonl", '{"flops": 1}\nnot json\n', "a.jsonl:2: not valid JSON"),
+        ("a.jsonl", "[1]\n", "a.jsonl:1: expected a JSON object"),
         ("a.csv", "flops,cer\n1,2,3\n", "a.csv:2"),
         ("a.csv", "flops,cer\n", "no rows"),
         ("a.xls", "x", "unknown kind of table '.xls'"),

@@ -184,7 +184,7 @@ def test_wrong_names_and_files_are_refused_by_name(no_hub):
     with pytest.raises(InputError, match="an encoder must have an objective of its own"):
         find_encoder("config.json", no_hub)
     (no_hub / "config.json").write_text('{"model_type": "llama", "hidden_size": "wide"}')
-    with pytest.raises(InputError, match="hidden_size must be a whole number above 0, not 'wide'"):
+    with pytest.raises(InputError, match="hidden_size must be a whole number from 1 to 10000000, not 'wide'"):
         find_llm("config.json", no_hub)
     (no_hub / "config.json").write_text("{")
     with pytest.raises(InputError, match="not a readable JSON file"):

@@ -1,0 +1,48 @@
+"""JSON from files that anybody may have written: an object, or objects a line, with errors that say where."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from scaling.errors import InputError
+
+
+def parse_json(text: str | bytes, place: str) -> Any:
+    """The value in `text`. Raises InputError, naming `place`, where it is no JSON or nested beyond reason."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise InputError(f"{place}: not valid JSON (nested too deeply)") from None
+    except ValueError as error:  # bytes that are not UTF-8 and numbers of thousands of digits among them
+        raise InputError(f"{place}: not valid JSON ({error})") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file. Raises InputError naming the file where it is missing, torn or not an object."""
+    return _object(parse_json(_bytes(path), str(path)), str(path))
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The JSON objects in a file, one a line, with the number of their line; blank lines are skipped.
+
+    Raises InputError naming file and line.
+    """
+    for number, line in enumerate(_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        if line.strip():
+            place = f"{path}:{number}"
+            yield number, _object(parse_json(line, place), place)
+
+
+def _object(value: Any, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(f"{place}: expected a JSON object, found {type(value).__name__}")
+    return value
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        missing = "no such file" if isinstance(error, FileNotFoundError) else f"not readable ({error.strerror})"
+        raise InputError(f"{path}: {missing}") from None
