@@ -6,12 +6,13 @@ READY := $(VENV)/.ready
 # The CPU build tested here. On a GPU machine: make venv TORCH='torch' (or the build for your CUDA version).
 TORCH ?= torch==2.13.0
 WORKERS ?= 2
+KILLS ?= 1000
 RUN := $(BIN)/asr-scaling
 DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 1.28e12
 
-.PHONY: venv demo test test-slow test-gpu check bench minis clean
+.PHONY: venv demo test torture test-slow test-gpu check bench minis clean
 
 venv: $(READY)
 
@@ -41,6 +42,9 @@ test-slow: $(READY)  ## with the tests that take minutes each
 
 test-gpu: $(READY)  ## the tests that need an accelerator
 	$(BIN)/python -m pytest --gpu -m gpu
+
+torture: $(READY)  ## a real sweep under KILLS kill -9, to results/benchmarks/torture.json
+	PYTHONPATH=tests/scaling:tests/sweeps OMP_NUM_THREADS=1 $(BIN)/python tests/sweeps/torture.py --kills $(KILLS)
 
 check: $(READY)  ## format, lint, types and import rules
 	$(BIN)/ruff format --check .

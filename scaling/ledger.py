@@ -26,6 +26,7 @@ from typing import Any, BinaryIO, cast
 
 from scaling.errors import InputError
 from scaling.faults import write_point
+from scaling.json_text import parse_json, read_json
 from scaling.lease import gone, killed_for_memory, new_lease, stands_still, young
 
 SCHEMA = "asr-scaling/ledger-1"
@@ -92,6 +93,9 @@ class Ledger:
             return None
         if attempts:
             attempts[-1].bury(session)
+        if self.done(key):  # the one before committed as its last deed, between our two looks
+            attempt.release()
+            return None
         return attempt
 
     def memory_failures(self, key: str) -> int:
@@ -228,21 +232,8 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
         return
     with path.open("rb") as file:
         for line in file:
-            with suppress(ValueError):
-                yield json.loads(line)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file. Raises InputError naming the file where it is missing, torn or not an object."""
-    try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except ValueError as error:
-        raise InputError(f"{path}: not valid JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: expected a JSON object, found {type(value).__name__}")
-    return value
+            with suppress(InputError):
+                yield parse_json(line, str(path))
 
 
 def write_atomically(path: Path, value: dict[str, Any]) -> None:
@@ -255,7 +246,7 @@ def write_text_atomically(path: Path, text: str) -> None:
     temporary = _write_beside(path, text, durable=True)
     temporary.replace(path)
     write_point(f"{path.name}: replaced")
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def write_once(path: Path, value: dict[str, Any], *, durable: bool = True) -> bool:
@@ -269,7 +260,7 @@ def write_once(path: Path, value: dict[str, Any], *, durable: bool = True) -> bo
     finally:
         temporary.unlink()
     if durable:
-        _sync_folder(path.parent)
+        sync(path.parent)
     return True
 
 
@@ -304,8 +295,9 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Wait until the content of a file, or the names in a folder, are on disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
