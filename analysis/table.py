@@ -96,7 +96,7 @@ def _read_jsonl(file: Path) -> Iterator[tuple[int, Row]]:
 def _read_json(file: Path) -> Iterator[tuple[int, Row]]:
     rows = parse_json(_text(file), str(file))
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InputError(f"{file}: expected a list of objects")
+        raise InputError(f"{file}: expected a list of objects, or fits as `fit --out` left them")
     yield from enumerate(rows, start=1)
 
 

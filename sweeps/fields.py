@@ -7,7 +7,10 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, Str
 from scaling.spec import Objective, Part, Precision, Scoring
 
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
-Count = Annotated[StrictInt, Field(ge=1)]
+Flops = Annotated[float, Field(strict=True, gt=0, le=1e32, allow_inf_nan=False)]
+"""Up to what all computers on Earth do in a century (assumption: 1e22 FLOP/s)."""
+Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+"""Beyond a million threads, ranks or frames lies a slip of the keyboard."""
 Share = Annotated[float, Field(strict=True, gt=0, le=1)]
 Rate = Annotated[float, Field(strict=True, gt=0, lt=1)]
 Name = Annotated[StrictStr, Field(min_length=1, max_length=100, pattern=r"^[^\s/\\]+$")]
@@ -85,7 +88,7 @@ class StageFields(_Fields):
     objective: Objective
     trains: Trains
     share: Share | None = None
-    flops: Positive | None = None
+    flops: Flops | None = None
 
 
 class StagesFields(_Fields):
@@ -196,7 +199,7 @@ class StudyFields(_Fields):
     """A study as users write it. A field without a value here has a default that depends on the models."""
 
     name: Name
-    budgets_flops: tuple[Positive, ...] = Field(min_length=1)
+    budgets_flops: tuple[Flops, ...] = Field(min_length=1)
     models: tuple[ModelFields, ...] = Field(min_length=1)
     strategies: tuple[StrategyFields, ...] = Field(min_length=1)
     seeds: tuple[Annotated[StrictInt, Field(ge=0)], ...] = Field(default=(0,), min_length=1)

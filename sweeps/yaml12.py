@@ -17,6 +17,10 @@ FieldPath = tuple[str | int, ...]
 """Keys and list positions from the top of a document to a field."""
 
 
+UNUSABLE = re.compile("[\0\ud800-\udfff]")
+"""What escapes can write and file names, tokenizers and UTF-8 cannot: NUL, and half a surrogate pair."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """What a YAML file holds, and where each field stands in it (lines from 1)."""
@@ -94,6 +98,8 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 def _note_lines(node: yaml.Node, path: FieldPath, lines: dict[FieldPath, int], source: str) -> None:
     lines[path] = node.start_mark.line + 1
+    if isinstance(node, yaml.ScalarNode) and UNUSABLE.search(node.value):
+        raise InputError(f"{source}:{lines[path]}: {node.value!r} holds a character that no text file can hold")
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             child = (*path, str(key.value))
