@@ -53,15 +53,16 @@ class Strings(Sequence[str]):
             return [self[place] for place in places]
         row = places if self.rows is None else int(self.rows[places])
         start = int(self.ends[row - 1]) if row else 0
-        return self.blob[start : int(self.ends[row])].tobytes().decode()
+        return str(self.blob.data[start : int(self.ends[row])], "utf-8")
 
     def __iter__(self) -> Iterator[str]:
+        held = self.blob.data
         for first in range(0, len(self), DECODED_AT_ONCE):
             rows = np.arange(first, min(first + DECODED_AT_ONCE, len(self)))
             rows = rows if self.rows is None else self.rows[rows]
             starts = np.where(rows > 0, self.ends[rows - 1], 0)
             for start, end in zip(starts.tolist(), self.ends[rows].tolist(), strict=True):
-                yield self.blob[start:end].tobytes().decode()
+                yield str(held[start:end], "utf-8")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and len(self) == len(other) and all(map(str.__eq__, self, other))

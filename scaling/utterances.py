@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring  # quotes as json.dumps does
 from pathlib import Path
@@ -122,7 +123,7 @@ def _cached(entry: Path) -> Utterances | None:
 def _opened(folder: Path, meta: dict[str, Any]) -> Utterances:
     columns, kept = Columns.opened(folder), np.load(folder / "kept.npy", mmap_mode="r")
     return Utterances(
-        columns=columns if len(kept) == len(columns) else columns.take(kept),
+        columns=_only(columns, kept),
         samples=np.load(folder / "samples.npy", mmap_mode="r"),
         hashes=np.load(folder / "hashes.npy", mmap_mode="r"),
         faults=Faults(**meta["faults"]),
@@ -163,10 +164,10 @@ def _scratch() -> Path:
 
 
 def _build(path: Path, sources: Sequence[Source], folder: Path) -> None:
-    faults, writer = _FaultCounter(), ColumnWriter(folder)
-    for source in sources:
-        writer.add(faults.usable(source.rows()))
-    writer.close()
+    faults = _FaultCounter()
+    with closing(ColumnWriter(folder)) as writer:
+        for source in sources:
+            writer.add(faults.usable(source.rows()))
     columns = Columns.opened(folder)
     rows = len(columns) + faults.counts.total()
     if not rows:
@@ -179,10 +180,15 @@ def _build(path: Path, sources: Sequence[Source], folder: Path) -> None:
     lies = (claimed[kept] >= 0) & (np.abs(claimed[kept] - samples[kept]) > MAX_LIE_SAMPLES)
     np.save(folder / "kept.npy", kept)
     np.save(folder / "samples.npy", samples[kept])
-    np.save(folder / "hashes.npy", _hashes(columns.take(kept), samples[kept]))
+    np.save(folder / "hashes.npy", _hashes(_only(columns, kept), samples[kept]))
     counted = {"rows": rows, "counts": faults.counts, "first": faults.first, "lies": int(lies.sum())}
     meta = {"believed": believed, "stamp": stamp, "faults": counted}
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+
+
+def _only(columns: Columns, kept: IntArray) -> Columns:
+    """Without a copy where nothing is left out, as in most corpora."""
+    return columns if len(kept) == len(columns) else columns.take(kept)
 
 
 class _FaultCounter:
@@ -300,7 +306,7 @@ def _hashes(columns: Columns, samples: IntArray) -> npt.NDArray[np.uint8]:
     """16 bytes a row, of the JSON list of text, samples and speaker."""
     hashed = bytearray()
     quote, blake2b = encode_basestring, hashlib.blake2b
-    for text, count, speaker in zip(columns.texts, samples.tolist(), columns.speakers, strict=True):
+    for text, count, speaker in zip(columns.texts, map(int, samples), columns.speakers, strict=True):
         content = f"[{quote(text)}, {count}, {quote(speaker)}]"
         hashed += blake2b(content.encode(), digest_size=16).digest()
     return np.frombuffer(hashed, dtype=np.uint8).reshape(-1, 16)

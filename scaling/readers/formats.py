@@ -11,10 +11,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.errors import InputError
-from scaling.readers import json_lines
+from scaling.readers import (
+    aishell,
+    arrow,
+    common_voice,
+    json_lines,
+    kaldi,
+    lhotse,
+    librispeech,
+    tar_shards,
+    wenetspeech,
+)
 from scaling.readers.row import Format, Rows
 
-FORMATS: tuple[Format, ...] = (json_lines.FORMAT,)
+FORMATS: tuple[Format, ...] = (
+    kaldi.FORMAT,
+    aishell.FORMAT,
+    librispeech.FORMAT,
+    lhotse.SHAR,
+    arrow.ARROW,
+    common_voice.FORMAT,
+    wenetspeech.FORMAT,
+    tar_shards.FORMAT,
+    arrow.PARQUET,
+    lhotse.CUTS,
+    lhotse.SUPERVISIONS,
+    json_lines.FORMAT,
+)
 """The first that recognises a path reads it, so those that look at the content come before those that do not."""
 
 
