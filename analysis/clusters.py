@@ -1,7 +1,8 @@
 """Points that share luck: a trunk of training common to several budgets, a stage common to strategies, a seed.
 
 The model: a residual is a cluster's common part (variance lambda s^2) plus its own (s^2). Given lambda, whitening
-each cluster restores independence, so the fit and the profile stay what they are. lambda comes from the restricted
+each cluster restores independence, so the fit and the profile stay what they are. A robust loss is not whitened: its
+intervals are widened by what the sharing adds to the variance of the asked-for value. lambda comes from the restricted
 likelihood of the linearised fit; because its maximum is zero by chance too often with few clusters, which makes
 intervals short, its mean over rho = lambda / (1 + lambda), uniform beforehand, is taken. The F cut's degrees of
 freedom follow Satterthwaite: few where the asked-for value rests on the clusters' common parts, many where it rests
@@ -52,6 +53,19 @@ class SharedNoise:
         part_between = common * (self.ratio + 1.0 / size)
         part_within = total - part_between
         return max(1, int(total**2 / (part_between**2 / between + part_within**2 / within)))
+
+    def inflation(self, jacobian_NM: Array, gradient_M: Array, efficiency: float) -> float:
+        """The variance of an unweighted M-estimate of a quantity over what it would be if no luck were shared.
+
+        Its error is a sum of scores; those of one cluster correlate. `efficiency` is that of the estimate against least
+        squares: shared luck moves both alike, a point's own noise moves them differently.
+        """
+        solved = np.linalg.pinv(jacobian_NM.T @ jacobian_NM) @ gradient_M
+        influence = jacobian_NM @ solved
+        own = float(influence @ influence)
+        common = float((np.bincount(self.index, weights=influence) ** 2).sum())
+        shared = self.ratio / (1.0 + self.ratio)
+        return max(1.0 + shared * efficiency * (common / own - 1.0), 1.0 - shared) if own > 0.0 else 1.0
 
     def _ranks(self, jacobian_NM: Array) -> tuple[int, int]:
         """Parameters that rest on cluster means, and those that rest on differences within clusters."""

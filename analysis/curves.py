@@ -28,6 +28,7 @@ from analysis.remarks import remarks
 from analysis.table import RUNS_FILE, Table, read_table
 from analysis.wandb_online import is_online
 from scaling.errors import InputError, nearest
+from scaling.json_text import read_json
 
 SCHEMA = 3
 FITS_FILE = "fits.json"
@@ -226,7 +227,7 @@ def store(curves: Curves, file: Path) -> None:
             for curve in curves.curves
         ],
     }
-    write_text_atomically(file, json.dumps(document, indent=1) + "\n")
+    write_text_atomically(file, json.dumps({**document, "sha256": _checksum(document)}, indent=1) + "\n")
 
 
 def digest(file: Path) -> str:
@@ -282,7 +283,7 @@ def _fit_curve(table: Table, cells: Sequence[Cell], law: str | None, loss: str) 
             "all budgets are cut from one seed's trunk: its luck moves the whole curve and no interval here has it"
         )
         notes.append(Note("one_trunk", message))
-    if fitted is not None and luck is not None and luck.ratio is not None and fitted.loss.delta is None:
+    if fitted is not None and luck is not None and luck.ratio is not None:
         fitted = with_common_luck(fitted, luck.ratio, luck.trunks)
     return Curve(
         strategy=cells[0].strategy,
@@ -299,10 +300,16 @@ def _fit_curve(table: Table, cells: Sequence[Cell], law: str | None, loss: str) 
 def _stored(file: Path) -> Curves | None:
     """Curves read from a file; None where there is none, or it is damaged or belongs to another version."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        return _load(document) if document["schema"] == SCHEMA else None
-    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+        document = read_json(file)
+    except InputError:
         return None
+    whole = document.pop("sha256", None) == _checksum(document)
+    return _load(document) if whole and document["schema"] == SCHEMA else None
+
+
+def _checksum(document: Mapping[str, Any]) -> str:
+    """A file that is not as `store` left it holds a law that nobody fitted, however plausible its numbers."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def _load(document: Mapping[str, Any]) -> Curves:

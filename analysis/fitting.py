@@ -28,6 +28,8 @@ from scaling.errors import InputError, nearest
 SCHEMA = 1
 # Two starts agree when their objectives differ by less than this share.
 AGREEMENT = 1e-6
+# Standard deviations beyond which one in eighty of normal residuals lies.
+GROSS = 2.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,9 @@ class Fit:
     def problem(self) -> Problem:
         """What was minimised, as one lane."""
         problem = problem_of(self.law, self.loss, self.columns, self.y, self.weights, self.fixed)
-        return problem if self.cluster_ratio is None else replace(problem, whitener=self.shared_noise.whitener)
+        if self.cluster_ratio is None or self.loss.delta is not None:
+            return problem
+        return replace(problem, whitener=self.shared_noise.whitener)
 
     @property
     def shared_noise(self) -> SharedNoise:
@@ -250,7 +254,7 @@ def fit(
     best = int(np.argmin(np.where(np.isfinite(reached.cost), reached.cost, np.inf)))
     kept_clusters = None if clusters is None else tuple(clusters[i] for i in keep)
     ratio = _cluster_ratio(problem, reached.parameters[best], kept_clusters)
-    if ratio is not None:
+    if ratio is not None and loss.delta is None:
         problem = replace(problem, whitener=SharedNoise.of(kept_clusters or (), ratio).whitener)
         reached = minimise(problem, reached.parameters)
         best = int(np.argmin(reached.cost))
@@ -307,12 +311,15 @@ def _check_fixed(law: Law, fixed: Mapping[str, float]) -> None:
 
 
 def _cluster_ratio(problem: Problem, parameters: Array, clusters: Sequence[Hashable] | None) -> float | None:
-    """The variance that clusters share over each point's own; None where no two points share a cluster, or for a robust
-    loss, whose intervals then ignore clusters.
+    """The variance that clusters share over each point's own; None where no two points share a cluster. For a robust
+    loss gross residuals are drawn in to where a normal law has few.
     """
-    if clusters is None or len(set(clusters)) == len(clusters) or problem.loss.delta is not None:
+    if clusters is None or len(set(clusters)) == len(clusters):
         return None
     residual, jacobian = weighted(problem, parameters)
+    if problem.loss.delta is not None:
+        limit = GROSS * max(float(np.median(np.abs(residual))) / 0.6745, 1e-300)
+        residual = np.clip(residual, -limit, limit)
     return shared_ratio(residual, jacobian[:, problem.free(parameters)], clusters)
 
 

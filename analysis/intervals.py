@@ -5,8 +5,8 @@ A value v of a quantity (the curve at x, an exponent) belongs to the interval wh
 zero) put its coverage at 0.87 to 0.95 for a nominal 0.90, where delta-method and reversed-bootstrap intervals fall to
 0.5.
 
-For squares the cut is S (1 + t^2 / dof). For a robust loss it is S + lambda t^2 n / (2 dof), lambda = E[psi^2] /
-E[psi'], the likelihood-ratio test of Schrader and Hettmansperger (1980).
+For squares the cut is S (1 + t^2 / dof). For a robust loss it is S + lambda t^2 / 2, lambda = E[psi^2] / E[psi'], the
+likelihood-ratio test of Schrader and Hettmansperger (1980).
 """
 
 from collections.abc import Callable, Mapping
@@ -119,17 +119,21 @@ def _unit_room(problem: Problem, parameters: Array, dof: int) -> float:
     if problem.loss.delta is None:
         return float(problem.cost(parameters[None, :])[0]) / dof
     residual, _, _ = problem.linear(parameters[None, :])
-    return float(0.5 * _sparsity(residual[0], problem.loss.delta) * residual.shape[1] / dof)
+    squares, slope = _scores(residual[0], problem.loss.delta, dof)
+    return 0.5 * squares / slope
 
 
-def _sparsity(residual: Array, delta: float) -> float:
-    """E[psi^2] / E[psi'] of a Huber loss, with psi' smoothed over a normal-reference bandwidth where delta is tiny."""
-    n = len(residual)
-    scale = max(float(np.median(np.abs(residual))) / 0.6745, 1e-300)
-    width = max(delta, scale * n ** (-1.0 / 5.0))
-    psi_squared = float(np.mean(np.minimum(np.abs(residual), delta) ** 2))
-    slope = max(float(np.mean(np.abs(residual) <= width)), 1.0 / n) * delta / width
-    return float(psi_squared / slope)
+def _scores(residual: Array, delta: float, dof: int) -> tuple[float, float]:
+    """E[psi^2] and E[psi'] of a Huber loss, psi' smoothed over a normal-reference bandwidth where delta is tiny.
+
+    Only the `dof` largest residuals count: a fit by absolute deviations goes through as many points as it has
+    parameters, and their zeros would make the density at zero too high and intervals too short.
+    """
+    size = np.sort(np.abs(residual))[-dof:]
+    scale = max(float(np.median(size)) / 0.6745, 1e-300)
+    width = max(delta, scale * dof ** (-1.0 / 5.0))
+    slope = max(float(np.mean(size <= width)), 1.0 / dof) * delta / width
+    return float(np.mean(np.minimum(size, delta) ** 2)), slope
 
 
 def _profile_ends(fit: "Fit", z: Mapping[str, Array], level: float, run_weight: Array | None) -> Array:
@@ -186,13 +190,28 @@ def _profile_ends(fit: "Fit", z: Mapping[str, Array], level: float, run_weight: 
 
 
 def _t_squared(fit: "Fit", slope_BM: Array, level: float) -> Array:
-    """The squared t of each lane's quantity; with clusters, by Satterthwaite's degrees of freedom of that quantity."""
+    """The squared t of each lane's quantity; with clusters, by Satterthwaite's degrees of freedom of that quantity, and
+    for a robust loss times what the sharing adds to its variance.
+    """
     if fit.cluster_ratio is None:
         return np.full(len(slope_BM), t_quantile(0.5 + level / 2.0, fit.dof) ** 2)
     noise, free = fit.shared_noise, fit.problem.free(fit.parameters)
     jacobian = fit.jacobian[:, free]
     dofs = [min(fit.dof, noise.dof(jacobian, gradient[free])) for gradient in slope_BM]
-    return np.array([t_quantile(0.5 + level / 2.0, dof) ** 2 for dof in dofs])
+    t_squared = np.array([t_quantile(0.5 + level / 2.0, dof) ** 2 for dof in dofs])
+    if fit.loss.delta is None:
+        return t_squared
+    efficiency = _efficiency(fit)
+    widened: Array = t_squared * [noise.inflation(jacobian, gradient[free], efficiency) for gradient in slope_BM]
+    return widened
+
+
+def _efficiency(fit: "Fit") -> float:
+    """Of a robust fit against least squares: sigma^2 E[psi']^2 / E[psi^2], at most 1."""
+    residual, _, weight = fit.problem.linear(fit.parameters[None, :])
+    scaled = residual[0] * np.sqrt(weight[0])
+    squares, slope = _scores(scaled, fit.loss.delta or np.inf, fit.dof)
+    return min(1.0, noise_scale(fit) ** 2 * slope**2 / squares)
 
 
 def _profile_point(

@@ -11,6 +11,7 @@ import pytest
 
 import analysis
 from analysis.bootstrap import refits
+from analysis.clusters import SharedNoise
 from analysis.curves import fit_curves
 from analysis.forecast import calibrate
 from analysis.predict import predict
@@ -131,6 +132,33 @@ def test_rollouts_widen_the_interval_of_a_law_that_is_wrong():
     widened, plain = (wrong.interval({"C": [1e22]}, kind="new_run", method=m) for m in ("rollout", "profile"))
     assert widened[0] < plain[0]
     assert widened[1] > plain[1]
+
+
+def test_the_inflation_of_a_mean_is_that_of_clustered_samples():
+    noise = SharedNoise.of(np.repeat(np.arange(6), 5).tolist(), ratio=2.0)
+    mean, contrast = np.ones((30, 1)), np.tile([-2.0, -1.0, 0.0, 1.0, 2.0], 6)[:, None]
+    assert noise.inflation(mean, np.ones(1), efficiency=1.0) == pytest.approx((1.0 + 2.0 * 5) / (1.0 + 2.0))
+    assert noise.inflation(contrast, np.ones(1), efficiency=1.0) == pytest.approx(1.0 / (1.0 + 2.0))
+
+
+def test_intervals_of_robust_fits_respect_clusters():
+    flops, trunk = np.geomspace(1e18, 1e21, 30), np.repeat(np.arange(6), 5)
+    held, widths = {"clusters": 0, "none": 0}, []
+    for seed in range(20):
+        rng = np.random.default_rng([seed, 8])
+        luck = 0.04 * rng.standard_normal(6)[trunk] + 0.02 * rng.standard_normal(30)
+        ends = {}
+        for name, labels in (("clusters", trunk.tolist()), ("none", None)):
+            fitted = analysis.fit(
+                columns={"C": flops}, y=planted(flops) * np.exp(luck), loss="log_huber", clusters=labels
+            )
+            low, high = fitted.interval({"C": [1e21]})
+            ends[name] = np.log(high[0] / low[0])
+            held[name] += low[0] <= planted(1e21) <= high[0]
+        widths.append(ends["clusters"] / ends["none"])
+    assert held["clusters"] >= 14  # binomial(20, 0.88): below 14 once in 100
+    assert held["clusters"] > held["none"]
+    assert np.median(widths) > 1.4
 
 
 def test_calibrated_intervals_hold_real_forecasts(shared_data):
