@@ -1,0 +1,157 @@
+"""Three currencies of whole runs against an operation counter; what is kept of a frozen encoder changes no bit."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from flop_reference import MINI_ENCODER, MINI_LLM, Trains, geometry
+from test_training import StopAfter, assert_same_weights, final_weights
+from tiny_world import order, timeless, train_study, write_study
+from torch.utils.flop_counter import FlopCounterMode
+
+import scaling.asr.base_models
+import scaling.asr.node
+from scaling.asr.__main__ import work
+from scaling.asr.hearing import Hearing
+from scaling.flops import charged, executed_batches
+from scaling.ledger import Ledger
+from scaling.lengths import Lengths
+from scaling.meter import Meter
+from scaling.spec import Objective, Part
+
+NOTHING = {"memory_gib": 0.0, "disk_gib": 0.0}
+ON_DISK = {"memory_gib": 0.0, "disk_gib": 1.0}
+A_LITTLE = {"memory_gib": 1e-5, "disk_gib": 2e-5}  # 10 and 20 KB: some of the utterances, most given up on the way
+FEW = {"budgets_flops": [3e8], "hours": 0.001}
+"""More than one epoch in the stages of a frozen encoder."""
+
+PROJECTOR = Trains(Objective.LLM, frozenset({Part.PROJECTOR}))
+
+
+@pytest.mark.parametrize("strategy", ["efin", "joint", "frozen_encoder"])
+@pytest.mark.parametrize("kept", [NOTHING, ON_DISK], ids=["nothing kept", "kept"])
+def test_a_run_executes_what_the_counter_sees_with_outputs_kept_and_without(world, tmp_path, counted, strategy, kept):
+    (row,) = train_study(write_study(world, strategies=[strategy], **FEW, kept=kept), tmp_path)
+    assert sum(counted) == row["executed_flops" if kept is NOTHING else "cache_credited_flops"]
+    assert (row["cache_credited_flops"] < row["executed_flops"]) == (strategy != "joint")
+
+
+@pytest.mark.parametrize("strategy", ["efin", "joint"])
+def test_at_batch_1_a_run_is_charged_what_the_counter_sees(world, tmp_path, counted, strategy):
+    study = write_study(world, strategies=[strategy], budgets_flops=[1e8], batch_audio_seconds=0.01, kept=NOTHING)
+    (row,) = train_study(study, tmp_path)
+    assert row["flops"] == row["executed_flops"] == sum(counted)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What torch's counter sees in the training of each node, looks at the dev set left out."""
+    plain, found = scaling.asr.node.train, []
+
+    def counting(*arguments: Any) -> Any:
+        with FlopCounterMode(display=False) as counter:
+            end = plain(*arguments)
+        found.append(counter.get_total_flops())
+        return end
+
+    monkeypatch.setattr(scaling.asr.node, "train", counting)
+    monkeypatch.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: False)
+    monkeypatch.setattr(scaling.asr.base_models, "ATTENTION", "eager")  # torch counts fused attention on CPU as nothing
+    return found
+
+
+@pytest.fixture(scope="module")
+def unkept(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
+    out = tmp_path_factory.mktemp("unkept")
+    study = write_study(world, strategies=["efin", "frozen_encoder"], budgets_flops=[5e8, 1e9], kept=NOTHING)
+    return out, train_study(study, out)
+
+
+@pytest.mark.parametrize("kept", [ON_DISK, A_LITTLE, {}], ids=["on disk", "a little", "by default"])
+def test_what_is_kept_changes_no_bit_and_no_count(world, tmp_path, unkept, kept):
+    plain_folder, plain = unkept
+    study = write_study(world, strategies=["efin", "frozen_encoder"], budgets_flops=[5e8, 1e9], kept=kept)
+    rows = train_study(study, tmp_path)
+    assert [timeless(row) for row in rows] == [timeless(row) for row in plain]
+    for key in {key for row in rows for key in row["nodes"]}:
+        assert_same_weights(final_weights(Ledger(tmp_path), key), final_weights(Ledger(plain_folder), key))
+
+
+def test_workers_that_come_and_go_leave_the_same_bits_and_counts(world, tmp_path, unkept):
+    """Each of these workers begins with nothing kept, in the middle of a node."""
+    plain_folder, _ = unkept
+    study = write_study(world, strategies=["efin"], budgets_flops=[5e8])
+    orders = order(study, tmp_path)
+    while not all(orders.ledger.done(key) for key in orders.nodes):
+        work(orders.ledger, orders.content, StopAfter(30))
+    for key in orders.nodes:
+        assert_same_weights(final_weights(orders.ledger, key), final_weights(Ledger(plain_folder), key))
+        for count in ("flops", "executed_flops", "cache_credited_flops"):
+            assert orders.ledger.result(key)[count] == Ledger(plain_folder).result(key)[count]
+
+
+def test_a_frozen_encoder_hears_each_utterance_once_a_worker(world, tmp_path, monkeypatch):
+    heard: list[int] = []
+    plain = Hearing._encode
+
+    def counting(self: Hearing, mels: Any, device: torch.device) -> Any:
+        heard.append(len(mels))
+        return plain(self, mels, device)
+
+    monkeypatch.setattr(Hearing, "_encode", counting)
+    rows = train_study(write_study(world, strategies=["frozen_encoder"], budgets_flops=[1e9, 2e9]), tmp_path)
+    assert rows[-1]["epochs"] > 1
+    assert set(heard) == {1}
+    assert len(heard) == 60 + 8 + 10  # train, dev and test
+
+
+def test_a_trunk_of_a_version_without_the_third_currency_is_gone_on_from(world, tmp_path):
+    train_study(write_study(world, strategies=["frozen_encoder"], budgets_flops=[5e8]), tmp_path)
+    for progress in tmp_path.glob("stages/*/attempts/*/final/progress.json"):
+        forget(progress, "encoded", "cache_credited_flops", "wait_seconds")
+    for result in tmp_path.glob("stages/*/result.json"):
+        forget(result, "cache_credited_flops", "wait_seconds", "look_seconds")
+    old, new = train_study(write_study(world, strategies=["frozen_encoder"], budgets_flops=[5e8, 1e9]), tmp_path)
+    assert old["cache_credited_flops"] is None
+    assert new["cache_credited_flops"] is None
+    assert new["cer"] is not None
+
+
+def forget(path: Path, *fields: str) -> None:
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in content.items() if name not in fields}))
+
+
+LENGTHS = Lengths(
+    samples=np.array([80_000, 63_333, 16_159, 40_000]),
+    asr_tokens=np.array([20, 9, 11, 12]),
+    llm_tokens=np.array([18, 12, 21, 12]),
+)
+BATCHES = [np.array([0, 1, 2]), np.array([3])]
+NEW = np.zeros(4, dtype=bool)
+
+
+@pytest.mark.parametrize("training", [PROJECTOR, Trains(Objective.ASR, frozenset({Part.ENCODER, Part.ASR_DECODER}))])
+def test_a_meter_of_padded_batches_is_the_padded_step(training):
+    costs = Meter(geometry(MINI_ENCODER, MINI_LLM), training, LENGTHS, encoder_alone=False).costs(BATCHES, NEW)
+    shape = geometry(MINI_ENCODER, MINI_LLM)
+    assert costs.executed.tolist() == executed_batches(shape, training, LENGTHS, BATCHES).tolist()
+    assert costs.cache_credited.tolist() == costs.executed.tolist()
+    assert costs.charged.sum() == charged(shape, training, LENGTHS).sum()
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_credit_is_given_for_what_was_heard_and_for_nothing_else(alone):
+    shape = geometry(MINI_ENCODER, MINI_LLM)
+    meter = Meter(shape, PROJECTOR, LENGTHS, encoder_alone=alone)
+    heard = np.array([True, False, False, True])
+    costs = meter.costs(BATCHES, heard)
+    batches = [np.array([1, 2])] if not alone else [np.array([1]), np.array([2])]
+    lacking = executed_batches(shape, PROJECTOR, LENGTHS, batches, {Part.ENCODER}).sum()
+    rest = executed_batches(shape, PROJECTOR, LENGTHS, BATCHES, set(Part) - {Part.ENCODER})
+    assert costs.cache_credited.tolist() == [rest[0] + lacking, rest[1]]
+    assert costs.executed.tolist() == meter.costs(BATCHES, NEW).cache_credited.tolist()
+    assert costs.executed[1] == charged(shape, PROJECTOR, LENGTHS)[3]
