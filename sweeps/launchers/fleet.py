@@ -17,7 +17,7 @@ from scaling.ledger import Attempt
 from sweeps.launchers.blame import Blame, held_by
 from sweeps.launchers.local import BAD_INPUT, DEATHS_IN_A_ROW, STOP_SECONDS, signals
 from sweeps.orders import Orders
-from sweeps.status import State, Survey
+from sweeps.status import State, Survey, survey
 
 POLL_SECONDS = 0.5
 """How often a signal is looked for; the engine is asked every `look_seconds` of its own."""
@@ -131,12 +131,18 @@ class Fleet:
             return
         self._tell(look)
         self._bury(look.endings, found)
-        missing = min(self.workers, places(self.orders, found)) - look.present
-        surplus = look.present - min(self.workers, len(found.in_state(State.RUNNING) + found.in_state(State.WAITING)))
-        if missing > 0 and not self.given_up and time.monotonic() >= self.not_before:
-            self._start(missing)
-        elif surplus > 0:
+        if look.present < min(self.workers, places(self.orders, found)):
+            self._fill(look.present)
+        elif (surplus := look.present - min(self.workers, len(unfinished(found)))) > 0:
             self.engine.withdraw(surplus)
+
+    def _fill(self, present: int) -> None:
+        """Start what is missing, after a look at the ledger that is newer than the engine's answer."""
+        if self.given_up or time.monotonic() < self.not_before:
+            return
+        missing = min(self.workers, places(self.orders, survey(self.orders))) - present
+        if missing > 0:
+            self._start(missing)
 
     def _tell(self, look: Look) -> None:
         if look.queue != self.queue:
@@ -224,6 +230,11 @@ def places(orders: Orders, found: Survey) -> int:
         if all(need in done or orders.ledger.done(need) for need in orders.work[key]["needs"])
     ]
     return len(found.in_state(State.RUNNING)) + len(ready)
+
+
+def unfinished(found: Survey) -> list[str]:
+    """Nodes that are or will be worked on."""
+    return found.in_state(State.RUNNING) + found.in_state(State.WAITING)
 
 
 def _send_home(engine: Engine, received: Sequence[int]) -> None:

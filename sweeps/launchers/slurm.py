@@ -66,6 +66,11 @@ class Job:
     state: str
     reason: str
 
+    @property
+    def array(self) -> str:
+        """The name that all jobs of one submission share."""
+        return self.name.partition("_")[0]
+
 
 class Slurm:
     """The jobs of one study's folder, in whichever invocation they were submitted."""
@@ -80,17 +85,19 @@ class Slurm:
         self._logs = orders.folder / "logs"
         self._logs.mkdir(exist_ok=True)
         self._mine = [f"--user={os.getuid()}", f"--name={job_name(orders)}"]
-        self._known: set[str] = set()
+        self._known: dict[str, Job] = {}
 
     def look(self) -> Look | None:
         """Our jobs in the queue, and the endings of those that were there before."""
         jobs = self._jobs()
         if jobs is None:
             return None
-        present = {name for name, job in jobs.items() if job.state not in ENDED}
-        endings = [self._ending(name, jobs.get(name)) for name in sorted(self._known - present)]
+        present = {name: job for name, job in jobs.items() if job.state not in ENDED}
+        gone = [before for name, before in self._known.items() if name not in present]
+        arrays = {job.array for job in jobs.values()}
+        endings = [self._ending(before, jobs.get(before.name), before.array in arrays) for before in gone]
         self._known = present
-        return Look(present=len(present), endings=endings, queue=_in_words(jobs[name] for name in present))
+        return Look(present=len(present), endings=endings, queue=_in_words(present.values()))
 
     def start(self, count: int) -> None:
         """Submit an array of `count` jobs."""
@@ -98,7 +105,8 @@ class Slurm:
             number = _slurm(["sbatch", *self._options(count)], given=self._script).partition(";")[0].strip()
         except _Failed as error:
             raise Refused(f"sbatch: {error}") from None
-        self._known |= {f"slurm-{number}_{task}" for task in range(count)}
+        names = [f"slurm-{number}_{task}" for task in range(count)]
+        self._known |= {name: Job(name, "PENDING", "") for name in names}
         log(f"submitted {count} workers to Slurm: job {number}")
 
     def withdraw(self, count: int) -> None:
@@ -107,7 +115,7 @@ class Slurm:
         chosen = sorted(waiting, key=_submission)[-count:]
         if chosen:
             self._scancel("--state=PENDING", *(name.removeprefix("slurm-") for name in chosen))
-            self._known -= set(chosen)
+            self._known = {name: job for name, job in self._known.items() if name not in chosen}
 
     def ask_to_leave(self) -> None:
         """Cancel what waits in the queue; SIGTERM to the workers."""
@@ -126,15 +134,17 @@ class Slurm:
         jobs = (Job(f"slurm-{line[0]}", line[1], line[2]) for text in listing.splitlines() if (line := text.split("|")))
         return {job.name: job for job in jobs}
 
-    def _ending(self, name: str, job: Job | None) -> Ending:
-        state = job.state if job is not None else ""
-        code = self._exit_code(name)
-        if state in ("CANCELLED", "OUT_OF_MEMORY") or code is None:
-            fate, reason = ENDED.get(state, Fate.DIED), state.lower().replace("_", " ") or "it left Slurm's queue"
-            silent = not (self._logs / f"{name}.log").exists() and fate is Fate.DIED
-            return Ending(
-                worker=name, fate=fate, reason=f"{reason}; does its node see {self._logs}?" if silent else reason
-            )
+    def _ending(self, before: Job, job: Job | None, array_is_known: bool) -> Ending:
+        """What became of a job. Slurm drops cancelled jobs that had not begun from the lines of their array."""
+        name, code = before.name, self._exit_code(before.name)
+        began = (self._logs / f"{name}.log").exists()
+        dropped = job is None and array_is_known and before.state == "PENDING" and not began
+        state = "CANCELLED" if dropped else "" if job is None else job.state
+        if code is None or state in ("CANCELLED", "OUT_OF_MEMORY"):
+            fate = ENDED.get(state, Fate.DIED if began else Fate.LOST)
+            reason = state.lower().replace("_", " ") or "it left Slurm's queue"
+            hint = f"; can its node write to {self._logs}?" if fate is Fate.DIED and not began else ""
+            return Ending(worker=name, fate=fate, reason=f"{reason}{hint}")
         fate = FATES.get(code, Fate.DIED)
         said = last_line(self._logs / f"{name}.log")
         return Ending(worker=name, fate=fate, reason=said if fate is Fate.MISTAKE else f"exit code {code}: {said}")

@@ -10,10 +10,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
+
+from test_local import alive, wait_until
 
 NODES = ("n1", "n2")
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "munged", "unshare")
@@ -113,6 +114,16 @@ class SlurmCluster:
         """What squeue lists, a line a job: id, state, node."""
         return self.command("squeue", "--noheader", "--array", "--format=%i %T %N", *options).splitlines()
 
+    def started_at(self) -> list[float]:
+        """When the jobs that run were started, in seconds since the epoch."""
+        times = self.command("squeue", "--noheader", "--states=RUNNING", "--format=%S").split()
+        return [datetime.fromisoformat(text).timestamp() for text in times]
+
+    def saved_at(self) -> float:
+        """When the controller last saved what it knows of jobs."""
+        path = self.root / "state" / "job_state"
+        return path.stat().st_mtime if path.exists() else 0.0
+
     def command(self, *arguments: str) -> str:
         done = subprocess.run(arguments, env=self.environment, capture_output=True, text=True, timeout=30, check=False)
         assert done.returncode == 0, f"{arguments}: {done.stderr}"
@@ -140,7 +151,7 @@ class SlurmCluster:
             pid = int(path.read_text())
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            wait_until(lambda: not Path(f"/proc/{pid}").exists(), 10)
+            wait_until(lambda: not alive(pid), 10)
             path.unlink(missing_ok=True)
 
 
@@ -164,10 +175,3 @@ def processes_of(node: str) -> list[int]:
             if f"SLURMD_NODENAME={node}".encode() in (entry / "environ").read_bytes().split(b"\0"):
                 found.append(int(entry.name))
     return found
-
-
-def wait_until(true: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"still not so after {seconds} s"
-        time.sleep(0.05)

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ pytestmark = [
     pytest.mark.skipif(bool(missing_programs()), reason=f"not installed: {', '.join(missing_programs())}"),
 ]
 
+FAR_CREW = Path(__file__).with_name("far_crew.py")
+
 
 @pytest.fixture(scope="module")
 def started_slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
@@ -48,19 +51,39 @@ def slurm(started_slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> Itera
     wait_until(lambda: not started_slurm.queue() and started_slurm.nodes_in("idle") == len(NODES), 60)
 
 
-def launch(study: Path, folder: Path, workers: int, *options: str, **environment: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("far_crew.py")), str(study), str(folder), str(workers)]
-        + [Place.SLURM, *options],
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@dataclass
+class Crew:
+    """A launcher, what it says in a file; gone when the test is over."""
+
+    process: subprocess.Popen[bytes]
+    said: Path
+
+    def ended(self) -> tuple[int, str]:
+        return self.process.wait(150), self.said.read_text()
 
 
-def ended(crew: "subprocess.Popen[str]") -> tuple[int, str]:
-    _, said = crew.communicate(timeout=150)
-    return crew.returncode, said
+Launcher = Callable[..., Crew]
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Launcher]:
+    crews: list[Crew] = []
+
+    def start(study: Path, folder: Path, workers: int, *options: str, **environment: str) -> Crew:
+        said = tmp_path / f"said-{len(crews)}"
+        with said.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, str(FAR_CREW), str(study), str(folder), str(workers), Place.SLURM, *options],
+                env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+                stderr=output,
+            )
+        crews.append(Crew(process, said))
+        return crews[-1]
+
+    yield start
+    for crew in crews:
+        crew.process.kill()
+        crew.process.wait()
 
 
 def finished(folder: Path) -> int:
@@ -78,11 +101,11 @@ def pid_of(lease: dict[str, Any]) -> int:
 
 
 def test_a_study_in_a_folder_with_any_name_runs_on_both_nodes_and_gives_the_table_of_a_local_one(
-    slurm: SlurmCluster, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(seeds=[0, 1]), tmp_path / "a 'dir' %j \"of\" $many; #words \\ 名前"
     run_crew(study, tmp_path / "local", workers=2)
-    code, said = ended(launch(study, out, 4, STAND_IN_SECONDS="0.5"))
+    code, said = launch(study, out, 4, STAND_IN_SECONDS="0.5").ended()
     assert code == 0, said
     assert table(out) == table(tmp_path / "local")
     assert {lease["host"] for lease in leases(out)} == set(NODES)
@@ -107,7 +130,7 @@ def test_the_real_trainer_under_slurm_gives_what_it_gives_here(slurm: SlurmClust
 
 
 def test_a_killed_worker_is_replaced_and_its_node_is_free_at_once(
-    slurm: SlurmCluster, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(), tmp_path / "out"
     run_crew(study, tmp_path / "local", workers=2)
@@ -115,7 +138,7 @@ def test_a_killed_worker_is_replaced_and_its_node_is_free_at_once(
     wait_until(lambda: len(leases(out)) >= 2, 20)
     os.kill(pid_of(leases(out)[0]), signal.SIGKILL)
     began = time.monotonic()
-    code, said = ended(crew)
+    code, said = crew.ended()
     assert code == 0, said
     assert time.monotonic() - began < 25, "waited for a heartbeat to grow old"
     assert "is gone (exit code 137" in said
@@ -123,12 +146,12 @@ def test_a_killed_worker_is_replaced_and_its_node_is_free_at_once(
 
 
 def test_a_node_that_kills_every_worker_fails_and_the_others_go_on(
-    slurm: SlurmCluster, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     hurts, out = tmp_path / "hurts", tmp_path / "out"
     hurts.touch()
     study = write_study(budgets_flops=[2_000_000_000], strategies=["joint"])
-    code, said = ended(launch(study, out, 1, STAND_IN_HURTS=str(hurts)))
+    code, said = launch(study, out, 1, STAND_IN_HURTS=str(hurts)).ended()
     assert code == 1, said
     found = survey(read_orders(out))
     causes = [node.cause for node in found.nodes.values() if node.state is State.FAILED]
@@ -136,31 +159,34 @@ def test_a_node_that_kills_every_worker_fails_and_the_others_go_on(
     assert str(causes[0]).startswith("error: its worker died 3 times, last: exit code 137")
 
 
-def test_workers_that_cannot_start_are_given_up(slurm: SlurmCluster, write_study: StudyWriter, tmp_path: Path) -> None:
-    code, said = ended(launch(write_study(), tmp_path / "out", 2, STAND_IN_SECONDS="not a number"))
+def test_workers_that_cannot_start_are_given_up(
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+) -> None:
+    code, said = launch(write_study(), tmp_path / "out", 2, STAND_IN_SECONDS="not a number").ended()
     assert code == 1
     assert "could not convert string to float: 'not a number'" in said
     assert "died 6 times in a row without training anything; given up" in said
 
 
 def test_a_controller_that_is_gone_for_a_while_changes_nothing(
-    slurm: SlurmCluster, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
-    study, out = write_study(), tmp_path / "out"
-    crew = launch(study, out, 2, STAND_IN_SECONDS="1")
+    study, out = write_study(seeds=[0, 1]), tmp_path / "out"
+    crew = launch(study, out, 2, STAND_IN_SECONDS="0.6")
     wait_until(lambda: finished(out) >= 2, 20)
+    wait_until(lambda: slurm.saved_at() > max(slurm.started_at()), 20)  # what it has not saved, Slurm forgets
     slurm.kill_controller()
     before = finished(out)
     wait_until(lambda: finished(out) >= before + 2, 20)  # workers need no controller
     slurm.start_controller()
-    code, said = ended(crew)
+    code, said = crew.ended()
     assert code == 0, said
     assert "is gone" not in said
     assert len(submitted(slurm, out)) == 2
 
 
 def test_when_a_machine_dies_its_work_is_done_elsewhere(
-    slurm: SlurmCluster, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(), tmp_path / "out"
     run_crew(study, tmp_path / "local", workers=2)
@@ -168,7 +194,7 @@ def test_when_a_machine_dies_its_work_is_done_elsewhere(
     try:
         wait_until(lambda: {lease["host"] for lease in leases(out)} == set(NODES), 20)
         slurm.kill_node("n2")
-        code, said = ended(crew)
+        code, said = crew.ended()
     finally:
         slurm.start_node("n2")
     assert code == 0, said
@@ -176,7 +202,7 @@ def test_when_a_machine_dies_its_work_is_done_elsewhere(
 
 
 def test_a_worker_that_is_asked_to_leave_or_queued_again_loses_nothing(
-    slurm: SlurmCluster, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(), tmp_path / "out"
     crew = launch(study, out, 2, STAND_IN_SECONDS="1")
@@ -184,28 +210,31 @@ def test_a_worker_that_is_asked_to_leave_or_queued_again_loses_nothing(
     first, second = (lease["worker"].removeprefix("slurm-") for lease in leases(out)[:2])
     slurm.command("scancel", "--batch", "--signal=TERM", first)
     slurm.command("scontrol", "requeue", second)
-    code, said = ended(crew)
+    code, said = crew.ended()
     assert code == 0, said
     assert f"slurm-{first} is gone (exit code 143" in said
     assert len(table(out)) == 6
 
 
-def test_an_urgent_job_may_take_the_machine(slurm: SlurmCluster, write_study: StudyWriter, tmp_path: Path) -> None:
+def test_an_urgent_job_may_take_the_machine(
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+) -> None:
     study, out = write_study(), tmp_path / "out"
     crew = launch(study, out, 4, STAND_IN_SECONDS="1")
     wait_until(lambda: {lease["host"] for lease in leases(out)} == set(NODES), 20)
     slurm.command("srun", "--partition=urgent", "--nodelist=n1", "--exclusive", "sleep", "2")
-    code, said = ended(crew)
+    code, said = crew.ended()
     assert code == 0, said
     assert len(table(out)) == 6
     assert "died" not in said
 
 
 def test_a_time_limit_is_met_with_a_checkpoint_and_another_worker(
-    slurm: SlurmCluster, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
-    study, out = write_study(slurm={"time": "1"}), tmp_path / "out"
-    code, said = ended(launch(study, out, 1, STAND_IN_SECONDS="4"))
+    study = write_study(slurm={"time": "1"}, strategies=["joint"], seeds=[0, 1])
+    out = tmp_path / "out"
+    code, said = launch(study, out, 1, STAND_IN_SECONDS="4").ended()
     assert code == 0, said
     assert "is gone (exit code 143" in said
     assert len({lease["worker"] for lease in leases(out)}) >= 2
@@ -213,65 +242,68 @@ def test_a_time_limit_is_met_with_a_checkpoint_and_another_worker(
 
 
 def test_a_launcher_killed_and_started_again_adopts_its_jobs(
-    slurm: SlurmCluster, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
-    study, out = write_study(seeds=[0, 1]), tmp_path / "out"
+    study, out = write_study(seeds=[0, 1, 2]), tmp_path / "out"
     for _ in range(2):
-        crew = launch(study, out, 6, STAND_IN_SECONDS="1")  # on four cores: two of them wait in the queue
-        wait_until(lambda: out.joinpath("plan.json").exists() and len(submitted(slurm, out)) >= 6, 20)
-        crew.kill()
-        crew.wait()
-    code, said = ended(launch(study, out, 6, STAND_IN_SECONDS="1"))
+        crew = launch(study, out, 6, STAND_IN_SECONDS="0.5")  # on four cores: two of them wait in the queue
+        wait_until(lambda: len(leases(out)) >= 4, 20)
+        crew.process.kill()
+        crew.process.wait()
+    code, said = launch(study, out, 6).ended()
     assert code == 0, said
-    assert len(submitted(slurm, out)) == 6
+    assert "submitted" not in said
+    assert {job.partition("_")[0] for job in submitted(slurm, out) if "_" in job} == {
+        lease["worker"].removeprefix("slurm-").partition("_")[0] for lease in leases(out)
+    }
     assert not slurm.queue(f"--name={job_name(read_orders(out))}")
-    assert len(table(out)) == 12
+    assert len(table(out)) == 18
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_launcher_empties_the_queue_and_leaves_a_resumable_state(
-    number: signal.Signals, slurm: SlurmCluster, write_study: StudyWriter, tmp_path: Path
+    number: signal.Signals, slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(), tmp_path / "out"
     crew = launch(study, out, 6, STAND_IN_SECONDS="1")
     wait_until(lambda: len(leases(out)) >= 2, 20)
-    crew.send_signal(number)
-    code, said = ended(crew)
+    crew.process.send_signal(number)
+    code, said = crew.ended()
     assert code == 128 + number, said
     assert not slurm.queue(f"--name={job_name(read_orders(out))}")
     assert survey(read_orders(out)).in_state(State.RUNNING) == []
-    assert ended(launch(study, out, 4))[0] == 0
+    assert launch(study, out, 4).ended()[0] == 0
 
 
 def test_detached_workers_go_on_alone_and_are_found_again(
-    slurm: SlurmCluster, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(), tmp_path / "out"
-    code, said = ended(launch(study, out, 2, "--detach", STAND_IN_SECONDS="0.5"))
+    code, said = launch(study, out, 2, "--detach", STAND_IN_SECONDS="0.5").ended()
     assert code == 0, said
     assert finished(out) < len(read_orders(out).nodes)
     wait_until(lambda: survey(read_orders(out)).finished, 40)
     assert len(submitted(slurm, out)) == 2
-    assert ended(launch(study, out, 2))[0] == 0
+    assert launch(study, out, 2).ended()[0] == 0
     assert len(table(out)) == 6
     assert len(submitted(slurm, out)) == 2
 
 
 def test_workers_that_somebody_cancels_are_not_forced_back(
-    slurm: SlurmCluster, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
-    study, out = write_study(), tmp_path / "out"
-    crew = launch(study, out, 2, STAND_IN_SECONDS="1")
-    wait_until(lambda: len(leases(out)) >= 2, 20)
+    study, out = write_study(seeds=[0, 1, 2]), tmp_path / "out"
+    crew = launch(study, out, 6, STAND_IN_SECONDS="1")  # two of them have not begun
+    wait_until(lambda: len(leases(out)) >= 4, 20)
     slurm.command("scancel", f"--name={job_name(read_orders(out))}")
-    code, said = ended(crew)
+    code, said = crew.ended()
     assert code == 1, said
-    assert said.count("(cancelled); not replaced") == 2
-    assert ended(launch(study, out, 2))[0] == 0
+    assert said.count("(cancelled); not replaced") == 6
+    assert launch(study, out, 2).ended()[0] == 0
 
 
 def test_what_slurm_refuses_ends_the_command_with_slurm_s_words(
-    slurm: SlurmCluster, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study = write_tiny_study(write_world(tmp_path / "world"), slurm={"partition": "no-such"})
     command = [sys.executable, "-c", "from scaling.cli import main; main()", "run", str(study), "--on", "slurm"]
@@ -281,22 +313,20 @@ def test_what_slurm_refuses_ends_the_command_with_slurm_s_words(
 
 
 def test_workers_killed_at_random_lose_nothing_and_commit_nothing_twice(
-    slurm: SlurmCluster, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(seeds=[0, 1, 2]), tmp_path / "out"
     run_crew(study, tmp_path / "local", workers=2)
     chance, kills = random.Random(0), 0
     crew = launch(study, out, 4, STAND_IN_SECONDS="0.5")
-    while crew.poll() is None:
+    while crew.process.poll() is None:
         time.sleep(chance.uniform(0.2, 0.8))
         victims = [pid for node in NODES for pid in processes_of(node)]
         if victims and kills < 25:
-            with_luck = chance.choice(victims)
-            os.kill(with_luck, signal.SIGKILL)
+            os.kill(chance.choice(victims), signal.SIGKILL)
             kills += 1
-    code, said = ended(crew)
-    while code != 0:
-        code, said = ended(launch(study, out, 4))
+    while crew.process.wait(150) != 0:
+        crew = launch(study, out, 4)
     assert kills >= 10
     assert table(out) == table(tmp_path / "local")
     assert finished(out) == len(read_orders(out).nodes)
