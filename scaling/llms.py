@@ -129,6 +129,7 @@ UNPRICED = {
     "num_experts": "a mixture of experts",
     "num_local_experts": "a mixture of experts",
     "n_routed_experts": "a mixture of experts",
+    "state_size": "state space layers",
     "ssm_state_size": "state space layers",
     "mamba_d_state": "state space layers",
     "linear_num_key_heads": "linear attention",

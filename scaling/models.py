@@ -16,6 +16,7 @@ from scaling.encoders import ENCODERS, EncoderDims, encoder_dims
 from scaling.errors import InputError, nearest
 from scaling.llms import LLMS, LlmDims, llm_dims
 from scaling.spec import digest
+from scaling.text import TOKENIZER_FILES
 
 MINIS = Path(__file__).parent / "minis"
 """The small base models of the project: `encoders/NAME` and `llms/NAME`, ordinary Hugging Face directories."""
@@ -25,9 +26,11 @@ IDENTITY_FILES = (
     "generation_config.json",
     "preprocessor_config.json",
     "processor_config.json",
-    "tokenizer.json",
 )
-"""What, beside the weights, changes the outcome of a run: shapes, start and end tokens, features, text tokens."""
+"""What, beside weights and tokenizer, changes the outcome of a run: shapes, start and end tokens, features."""
+
+HUB_REVISION = re.compile(r"(?P<name>(\w[\w.-]*/)?\w[\w.-]*)@(?P<revision>\w[\w.-]*)")
+"""A shipped row or a hub id at a branch, tag or commit: `Qwen/Qwen2.5-0.5B@060db64`."""
 
 WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
 
@@ -54,6 +57,7 @@ class FoundModel(Generic[Dims]):
 def find_encoder(name_or_path: str, base: Path = Path()) -> FoundModel[EncoderDims]:
     """The encoder of that name: a shipped row, a mini, a hub id, a directory or a config.json.
 
+    A row or hub id may be pinned: `name@revision`.
     Relative paths start at `base`. Raises InputError where nothing is found (naming the nearest name), or where a
     config is of no family of `scaling.encoders`.
     """
@@ -73,16 +77,17 @@ def _find(
     minis: Path,
     read: Callable[[Path], Dims],
 ) -> FoundModel[Dims]:
-    short = name_or_path.rsplit("/", 1)[-1] if name_or_path.count("/") == 1 else name_or_path
+    path = base / Path(name_or_path).expanduser()
+    if (pinned := HUB_REVISION.fullmatch(name_or_path)) and not path.exists():
+        return _found_revision(kind, pinned["name"], pinned["revision"], rows, read)
+    short = _short(name_or_path)
     row = rows.get(short)
     if row is not None and name_or_path in (row.name, _hub_id(row)):
-        snapshot = _hub_snapshot(_hub_id(row))
-        return _found(row, snapshot, _hub_id(row))
+        return _found(row, _hub_snapshot(_hub_id(row)), _hub_id(row))
     if Path(name_or_path).name == name_or_path and (minis / name_or_path / "config.json").is_file():
         return _found(
             replace(read(minis / name_or_path / "config.json"), name=name_or_path), minis / name_or_path, None
         )
-    path = base / Path(name_or_path).expanduser()
     config_file = path if path.is_file() else path / "config.json"
     if config_file.is_file():
         return _found(read(config_file), config_file.parent, None)
@@ -97,6 +102,21 @@ def _find(
         f"{kind} {name_or_path!r} is no shipped row, no file or directory from {base.resolve()},"
         f" and no model in the local Hugging Face cache{fetch}{nearest(short, valid)}"
     )
+
+
+def _found_revision(
+    kind: str, name: str, revision: str, rows: Mapping[str, Dims], read: Callable[[Path], Dims]
+) -> FoundModel[Dims]:
+    """A revision stands for its files: without them in the local cache there is nothing to price."""
+    hub_id = _hub_id(rows[name]) if name in rows else name
+    snapshot = _hub_snapshot(hub_id, revision) if _is_hub_id(hub_id) else None
+    if snapshot is None:
+        raise InputError(
+            f"{kind} '{name}@{revision}': no such revision in the local Hugging Face cache"
+            f" (`hf download {hub_id} --revision {revision}` gets it)"
+        )
+    dims = replace(read(snapshot / "config.json"), name=f"{_short(name)}@{revision}")
+    return _found(dims, snapshot, f"{hub_id}@{revision}")
 
 
 def _found(dims: Dims, directory: Path | None, hub_id: str | None) -> FoundModel[Dims]:
@@ -120,7 +140,8 @@ def _weights(directory: Path) -> list[Path]:
 
 def _content_digest(directory: Path, weights: Iterable[Path]) -> str:
     identity = [directory / name for name in IDENTITY_FILES if (directory / name).is_file()]
-    return digest({path.name: file_digest(path) for path in (*identity, *weights)})
+    tokens = next(([directory / name] for name in TOKENIZER_FILES if (directory / name).is_file()), [])
+    return digest({path.name: file_digest(path) for path in (*identity, *tokens, *weights)})
 
 
 def _pretrain_flops(directory: Path) -> float | None:
@@ -137,12 +158,16 @@ def _hub_id(row: EncoderDims | LlmDims) -> str:
     return row.source.removeprefix("https://huggingface.co/").split("/blob/")[0]
 
 
-def _hub_snapshot(hub_id: str) -> Path | None:
-    """The directory of `hub_id` in the local Hugging Face cache (its main revision), if it holds a config.json."""
+def _short(name: str) -> str:
+    """A hub id without its owner."""
+    return name.rsplit("/", 1)[-1] if name.count("/") == 1 else name
+
+
+def _hub_snapshot(hub_id: str, revision: str = "main") -> Path | None:
+    """The directory of `hub_id` in the local Hugging Face cache at a branch, tag or commit, if it has a config.json."""
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     folder = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{hub_id.replace('/', '--')}"
-    revision = folder / "refs" / "main"
-    if not revision.is_file():
-        return None
-    snapshot = folder / "snapshots" / revision.read_text().strip()
+    reference = folder / "refs" / revision
+    commit = reference.read_text().strip() if reference.is_file() else revision
+    snapshot = folder / "snapshots" / commit
     return snapshot if (snapshot / "config.json").is_file() else None

@@ -80,8 +80,8 @@ def _layout(node: dict[str, Any]) -> str:
     lines = [
         "## Files",
         "",
-        "- `encoder/`: the encoder-decoder, a `WhisperForConditionalGeneration`; it hears speech unpadded, padded"
-        " positions masked",
+        "- `encoder/`: the speech model with its own decoder or CTC head; it hears speech unpadded, padded positions"
+        " masked",
         *(THROUGH_LLM if _through_llm(node) else ()),
         "- `recognizer.json`: how they fit together",
         "",

@@ -87,12 +87,12 @@ def build(
 
 
 def _read(directory: Path, loader: Any, may_lack: tuple[str, ...]) -> PreTrainedModel:
-    """Raises InputError where the weights are not those of the config."""
-    config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-    _leave_nothing_to_chance(config)
+    """Raises InputError where the config is not one that transformers takes, or the weights are not those it asks for."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # weights that a checkpoint may lack are a part of the base: the same for every run
         try:
+            config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+            _leave_nothing_to_chance(config)
             model, found = loader.from_pretrained(
                 directory,
                 config=config,
@@ -102,8 +102,8 @@ def _read(directory: Path, loader: Any, may_lack: tuple[str, ...]) -> PreTrained
                 trust_remote_code=False,
                 output_loading_info=True,
             )
-        except (OSError, RuntimeError, ValueError) as error:
-            raise InputError(f"{directory}: weights that cannot be loaded ({_first_line(error)})") from error
+        except Exception as error:  # of any kind: transformers, safetensors and pickles agree on none
+            raise InputError(f"{directory}: a model that cannot be loaded ({_first_line(error)})") from error
     lacking = sorted(name for name in found["missing_keys"] if not name.startswith(may_lack or ("\0",)))
     if lacking:
         raise InputError(f"{directory}: the weights lack {_some(lacking)}, which its config.json asks for")

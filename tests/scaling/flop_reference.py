@@ -9,6 +9,7 @@ each.
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     HubertConfig,
     HubertForCTC,
@@ -130,7 +132,20 @@ def wav2vec2_config(dims: Wav2Vec2Dims) -> Wav2Vec2Config | HubertConfig:
     )
 
 
+def write_llm_config(model_type: str, folder: Path, **changes: object) -> Path:
+    """The config.json of a small LLM of any family, its embeddings not tied."""
+    values = {
+        "vocab_size": 41, "hidden_size": 32, "intermediate_size": 56, "num_hidden_layers": 3, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "tie_word_embeddings": False, "pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 1,
+    }  # fmt: skip
+    AutoConfig.for_model(model_type, **values | changes).save_pretrained(folder)
+    return folder / "config.json"
+
+
 def llm_config(dims: LlmDims) -> PreTrainedConfig:
+    """The config the dimensions were read from, where they were, else one of the family that fits them."""
+    if Path(dims.source).is_file():
+        return AutoConfig.from_pretrained(Path(dims.source).parent, attn_implementation="eager")
     common = {
         "vocab_size": dims.vocabulary,
         "hidden_size": dims.width,

@@ -20,6 +20,7 @@ from flop_reference import (
     llm_module,
     modules,
     step,
+    write_llm_config,
 )
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -30,7 +31,7 @@ from scaling.errors import InputError
 from scaling.flops import charged, charged_by_part, exact_sum, executed, executed_batches, generation, six_nd
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
-from scaling.llms import LLMS
+from scaling.llms import FAMILIES, LLMS, llm_dims
 from scaling.spec import LoraSpec, Objective, Part
 
 
@@ -102,6 +103,17 @@ def test_adapters_above_frozen_inputs_pay_no_gradient_that_does_not_exist(llm, t
     shape = geometry(MINI_ENCODER, llm, llm_lora=LoraSpec(rank=3, alpha=6.0, targets=targets))
     training = Trains(Objective.LLM, frozenset({Part.LLM_LORA}))
     assert_counted(step(shape, training.objective, training.parts, UNEVEN, "cpu"), shape, training, UNEVEN)
+
+
+@pytest.mark.parametrize("parts", [{Part.PROJECTOR}, {Part.LLM_LORA}, {Part.PROJECTOR, Part.LLM_LORA}, {Part.LLM}])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_of_llms_costs_what_the_counter_sees(family, parts, tmp_path):
+    shape = geometry(MINI_ENCODER, llm_dims(write_llm_config(family, tmp_path)))
+    training = Trains(Objective.LLM, frozenset(parts))
+    assert_counted(step(shape, Objective.LLM, parts, UNEVEN, "cpu"), shape, training, UNEVEN)
+    for target in shape.llm.linears:
+        one = replace(shape, llm_lora=LoraSpec(rank=3, alpha=6.0, targets=(target,)))
+        assert_counted(step(one, Objective.LLM, parts, UNEVEN, "cpu"), one, training, UNEVEN)
 
 
 @pytest.mark.parametrize("encoder", MINI_ENCODERS, ids=lambda dims: dims.name)

@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from flop_reference import asr_module, llm_config, llm_module, wav2vec2_config, whisper_config
-from transformers import LlamaConfig, MistralConfig, Qwen2Config
+from flop_reference import asr_module, llm_config, llm_module, wav2vec2_config, whisper_config, write_llm_config
+from transformers import FalconMambaConfig, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config, Qwen3MoeConfig
 
 from scaling.encoders import ENCODERS, encoder_dims
 from scaling.encoders.whisper import WhisperDims
 from scaling.errors import InputError
-from scaling.llms import LLMS, LlmDims, llm_dims
+from scaling.llms import FAMILIES, LLMS, LlmDims, llm_dims
 from scaling.models import MINIS, find_encoder, find_llm
 
 PUBLISHED = {
@@ -94,6 +94,29 @@ def test_any_config_of_a_supported_type_gives_the_parameters_of_its_module(confi
     assert llm_dims(tmp_path / "config.json").params == sum(p.numel() for p in module.parameters())
 
 
+@pytest.mark.parametrize("changes", [{}, {"head_dim": 12}, {"attention_bias": True, "mlp_bias": True}], ids=str)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_of_llms_has_the_parameters_of_its_module(family, changes, tmp_path):
+    for tied in (True, False):
+        dims = llm_dims(write_llm_config(family, tmp_path, tie_word_embeddings=tied, **changes))
+        assert dims.params == sum(p.numel() for p in llm_module(dims, "meta").parameters())
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (Qwen3MoeConfig(num_experts=4), "qwen3_moe' is not supported, it has a mixture of experts"),
+        (FalconMambaConfig(), "falcon_mamba' is not supported, it has state space layers"),
+        (GPT2Config(), "gpt2' is not supported, its matrix products are not known here"),
+    ],
+    ids=lambda value: getattr(value, "model_type", ""),
+)
+def test_llms_with_other_products_are_refused_with_what_they_have(config, words, tmp_path):
+    config.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=words):
+        llm_dims(tmp_path / "config.json")
+
+
 @pytest.fixture
 def no_hub(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -152,6 +175,28 @@ def test_a_model_in_the_local_hugging_face_cache_is_found_with_its_weights(no_hu
     assert (tuned.name, tuned.hub_id, tuned.dims) == ("tuned", "someone/tuned", MINI_LLM)
 
 
+def test_a_pinned_revision_is_found_by_branch_tag_or_commit_and_is_another_model(no_hub):
+    for hub_id in ("Qwen/Qwen2.5-0.5B", "someone/tuned"):
+        folder = no_hub / "hub" / f"models--{hub_id.replace('/', '--')}"
+        (folder / "refs").mkdir(parents=True)
+        for revision, commit in (("main", "abc"), ("v1", "def")):
+            save(folder / "snapshots" / commit, weights=commit.encode())
+            (folder / "refs" / revision).write_text(commit)
+    for name in ("Qwen2.5-0.5B", "Qwen/Qwen2.5-0.5B", "someone/tuned"):
+        latest, pinned, tagged = find_llm(name), find_llm(f"{name}@def"), find_llm(f"{name}@v1")
+        assert pinned.digest == tagged.digest != latest.digest == find_llm(f"{name}@abc").digest
+        assert pinned.directory == tagged.directory == latest.directory.parent / "def"
+        assert pinned.name == f"{name.rpartition('/')[2]}@def"
+
+
+def test_a_revision_that_is_not_on_this_machine_says_how_to_get_it(no_hub):
+    message = r"'Qwen2.5-0.5B@1a2b': no such revision .*`hf download Qwen/Qwen2.5-0.5B --revision 1a2b` gets it"
+    with pytest.raises(InputError, match=message):
+        find_llm("Qwen2.5-0.5B@1a2b")
+    directory = save(no_hub / "mine@home")
+    assert find_llm("mine@home", no_hub).directory == directory
+
+
 def test_a_hub_model_that_is_not_on_this_machine_says_how_to_get_it(no_hub):
     with pytest.raises(InputError, match=r"`hf download Qwen/Qwen9-1B` gets a hub model"):
         find_llm("Qwen/Qwen9-1B")
@@ -187,5 +232,5 @@ def test_wrong_names_and_files_are_refused_by_name(no_hub):
     with pytest.raises(InputError, match="hidden_size must be a whole number from 1 to 10000000, not 'wide'"):
         find_llm("config.json", no_hub)
     (no_hub / "config.json").write_text("{")
-    with pytest.raises(InputError, match="not a readable JSON file"):
+    with pytest.raises(InputError, match="not valid JSON"):
         find_llm("config.json", no_hub)
