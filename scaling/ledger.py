@@ -63,9 +63,11 @@ class Ledger:
         return read_json(self.folder(key) / "stage.json")
 
     def result(self, key: str) -> dict[str, Any] | None:
-        """What came of node `key`, or None while it is not done."""
-        path = self.folder(key) / "result.json"
-        return read_json(path) if path.exists() else None
+        """What came of node `key`, or None where it was never done. A node trained again has its former result."""
+        for name in ("result.json", "former.json"):
+            if (path := self.folder(key) / name).exists():
+                return read_json(path)
+        return None
 
     def done(self, key: str) -> bool:
         """Whether node `key` has a committed result."""
@@ -214,7 +216,9 @@ class Attempt:
     def commit(self, result: dict[str, Any]) -> None:
         """Make `result` the node's one result. Raises LostLease where this attempt no longer holds the node."""
         self.check_lease()
-        entry = {"schema": SCHEMA, "key": self.key, "attempt": self.number, **result}
+        former = self.ledger.result(self.key)
+        result = result if former is None else {**former, "checkpoint": result["checkpoint"]}
+        entry = {**result, "schema": SCHEMA, "key": self.key, "attempt": self.number}
         if not write_once(self.ledger.folder(self.key) / "result.json", entry):
             raise LostLease(f"node {self.key}: another attempt has committed")
 

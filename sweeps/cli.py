@@ -174,6 +174,23 @@ def status(folder: FolderArgument, as_json: JsonOption = False) -> None:
     emit(document, as_json=as_json, text="" if as_json else status_text(document))
 
 
+@app.command(name="gc")
+def collect_garbage(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study, or the root of a ledger.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be freed.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Free checkpoints that no run needs any more, and what interrupted attempts left; results stay."""
+    from scaling.ledger import Ledger
+    from sweeps.gc import collect_garbage, freed_document
+    from sweeps.orders import read_orders
+    from sweeps.show import freed_text
+
+    ledger = read_orders(folder).ledger if (folder / "plan.json").exists() else Ledger(folder)
+    document = freed_document(collect_garbage(ledger, dry_run=dry_run), dry_run=dry_run)
+    emit(document, as_json=as_json, text="" if as_json else freed_text(document))
+
+
 @app.command()
 def flops(
     encoder: Annotated[str, typer.Option(help="A shipped row, a hub name, a Hugging Face directory or a config.json.")],

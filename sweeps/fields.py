@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, StrictStr, Tag
 
+from scaling.manifest import MAX_BAD_SHARE
 from scaling.spec import Objective, Part, Precision, Scoring
 
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
@@ -120,11 +121,15 @@ Spoken = Annotated[
 
 
 class ManifestFields(_Fields):
-    """Manifests of real speech."""
+    """Corpora of real speech, in any layout of `scaling.readers`; patterns such as `train-*` are read in order."""
 
+    root: StrictStr | None = None
+    """Where relative paths of the corpora start; default: the study's folder."""
     train: Spoken
     dev: Spoken
     test: dict[Name, Spoken] = Field(min_length=1)
+    max_bad_share: Annotated[float, Field(strict=True, ge=0, le=1)] = MAX_BAD_SHARE
+    """The share of rows that may be unusable before a corpus is refused."""
 
 
 class CorpusFields(_Fields):
@@ -240,6 +245,9 @@ class StudyFields(_Fields):
 
     checkpoint_seconds: Positive = 60.0
     """Work lost to a kill is at most this; a mini's checkpoint takes milliseconds."""
+
+    disk_quota_gb: Positive | None = None
+    """The ledger's most 10^9 bytes: over it, what `gc` would free is freed, else the run stops. None: no quota."""
     kept: KeptFields = KeptFields()
 
     slurm: SlurmFields = SlurmFields()

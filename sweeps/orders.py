@@ -2,7 +2,7 @@
 
     DIR/plan.json = {schema, study, session, ledger, threads, checkpoint_seconds, kept, tracker,
                      nodes: [keys, in working order], work: {key: {flops, start_flops, needs}},
-                     sources: {digest: {path, hours}}, runs: [...]}
+                     sources: {digest: {path, hours, max_seconds}}, runs: [...]}
 
 `sources` says where the models and manifests with these digests lie on this machine; `runs` holds what is known about
 each run before it is trained, with the keys of its nodes.
@@ -17,7 +17,9 @@ from typing import Any, cast
 from scaling.errors import InputError
 from scaling.json_text import read_json
 from scaling.ledger import Ledger, write_atomically, write_text_atomically
+from scaling.shelf import checkpoint_of, is_freed, revive
 from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, digest, node_from_json, node_to_json
+from sweeps.chain import Link
 from sweeps.plan import Plan, PlannedRun, TrunkPositions
 from sweeps.study import Study, StudyModel
 
@@ -68,6 +70,8 @@ def write_orders(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> Orde
         folder.mkdir(parents=True, exist_ok=True)
         for key, link in plan.nodes.items():
             ledger.add(key, {"node": node_to_json(link.node)})
+        for key in to_revive(plan, ledger):
+            revive(ledger, key)
     except OSError as error:
         raise InputError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
     passed = _on_the_way(plan, ledger)
@@ -111,12 +115,31 @@ def finished_elsewhere(ledger: Ledger, plan: Plan) -> TrunkPositions:
     found: dict[str, dict[int, str]] = {}
     stages = ledger.root / "stages"
     for folder in stages.iterdir() if stages.is_dir() else ():
-        result = None if folder.name in plan.nodes else ledger.result(folder.name)
-        if result is not None and result["checkpoint"]:
+        here = folder.name not in plan.nodes and ledger.done(folder.name) and not is_freed(ledger, folder.name)
+        if here and checkpoint_of(ledger, folder.name) is not None:
             node = _node(ledger, folder.name)
             if node.cooldown_from_flops is None and (trunk := node.trunk) in trunks:
                 found.setdefault(trunk, {})[node.until_flops] = folder.name
     return found
+
+
+def to_revive(plan: Plan, ledger: Ledger) -> set[str]:
+    """Finished nodes whose checkpoints were freed and that this plan's unfinished nodes set out from after all."""
+    found: set[str] = set()
+    needing = [_as_entered(ledger, link) for key, link in plan.nodes.items() if not ledger.done(key)]
+    while needing:
+        node = needing.pop()
+        for key in (node.parent, node.start):
+            if key is not None and key not in found and is_freed(ledger, key):
+                found.add(key)
+                needing.append(_node(ledger, key))
+    return found
+
+
+def _as_entered(ledger: Ledger, link: Link) -> StageNode:
+    """The node as an earlier plan entered it, if one did: its start may be another."""
+    entered = link.node.start is not None and (ledger.folder(link.key) / "stage.json").exists()
+    return _node(ledger, link.key) if entered else link.node
 
 
 def _path_from(folder: Path, root: Path) -> str:
@@ -163,7 +186,8 @@ def _sources(study: Study) -> dict[str, dict[str, Any]]:
         content: {"path": None if path is None else str(path.resolve()), "hours": None}
         for content, path in {**models, **manifests}.items()
     }
-    sources[speech.train.digest] = {"path": str(speech.train.path.resolve()), "hours": speech.hours}
+    train = {"hours": speech.hours, "max_seconds": speech.max_seconds}
+    sources[speech.train.digest] = {"path": str(speech.train.path.resolve()), **train}
     return sources
 
 

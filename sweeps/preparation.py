@@ -7,7 +7,7 @@ from scaling.ledger import Ledger
 from scaling.spec import RunSpec
 from sweeps.appetite import Appetites, appetites, refuse_small_budgets, refuse_too_long
 from sweeps.grid import enumerate_runs
-from sweeps.orders import finished_elsewhere
+from sweeps.orders import finished_elsewhere, to_revive
 from sweeps.plan import Plan, plan_runs
 from sweeps.study import Study, load_study
 
@@ -41,6 +41,8 @@ def prepare_runs(study: Study, runs: Iterable[RunSpec], ledger: Ledger | None) -
     refuse_small_budgets(specs, eaten)
     plan = plan_runs(specs)
     done = frozenset(key for key in plan.nodes if ledger is not None and ledger.done(key))
-    if ledger is not None and (elsewhere := finished_elsewhere(ledger, plan)):
-        plan = plan_runs(specs, elsewhere)
+    if ledger is not None:
+        if elsewhere := finished_elsewhere(ledger, plan):
+            plan = plan_runs(specs, elsewhere)
+        done -= to_revive(plan, ledger)
     return Prepared(study=study, plan=plan, appetites=eaten, done=done)

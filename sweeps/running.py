@@ -12,6 +12,7 @@ from sweeps.launchers.local import trainer, worker_command
 from sweeps.launchers.place import Place, refuse_missing_place, work_at
 from sweeps.orders import Orders, write_orders
 from sweeps.preparation import Prepared
+from sweeps.quota import Quota
 from sweeps.speech import refuse_assumed
 from sweeps.status import NodeStatus, State, Survey, survey
 from sweeps.track import end_tracker, start_tracker
@@ -71,7 +72,12 @@ def train(
     try:
         stopped_by = None
         if not follower.survey.finished:
-            study, watch = prepared.study, follower.look
+            study, quota = prepared.study, Quota(ledger, prepared.study.disk_quota_gb)
+
+            def watch() -> Survey:
+                quota.look()
+                return follower.look()
+
             stopped_by = work_at(place, study, orders, command, workers=workers, watch=watch, detach=detach)
         return follower.finish(stopped_by, detached=detach)
     finally:

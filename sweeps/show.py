@@ -147,6 +147,16 @@ def status_text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def freed_text(document: dict[str, Any]) -> str:
+    """What `gc` did for people."""
+    verb = "would free" if document["dry_run"] else "freed"
+    return (
+        f"{verb} {len(document['checkpoints'])} checkpoints ({size(document['checkpoint_bytes'])}) and"
+        f" {document['leftovers']} leftovers ({size(document['leftover_bytes'])});"
+        f" {size(document['kept_bytes'])} of checkpoints stay"
+    )
+
+
 def _detail(node: dict[str, Any]) -> str:
     return node["cause"] if "cause" in node else f"{node['flops']:.3e} of {node['total_flops']:.3e} FLOPs"
 

@@ -72,6 +72,7 @@ class Study:
     threads: int
     tracker: str
     checkpoint_seconds: float
+    disk_quota_gb: float | None
     kept: KeptFields
     slurm: SlurmFields
     ray: RayFields
@@ -92,11 +93,12 @@ def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
         budgets_flops=_budgets(file),
         models=models,
         seeds=_distinct(file, "seeds", fields.seeds),
-        speech=find_speech(file),
+        speech=find_speech(file, min(model.encoder.dims.max_audio_seconds for model in models)),
         precision=fields.precision,
         threads=fields.threads,
         tracker=fields.tracker,
         checkpoint_seconds=fields.checkpoint_seconds,
+        disk_quota_gb=fields.disk_quota_gb,
         kept=fields.kept,
         slurm=fields.slurm,
         ray=fields.ray,
