@@ -15,37 +15,45 @@ import numpy as np
 from scaling.assumed import assumed_manifest
 from scaling.audio import Clip, clip_digest
 from scaling.cache import cache_dir
+from scaling.chat import message
 from scaling.corpora.synthetic import RECIPES, Recipe, write_corpus
 from scaling.errors import InputError, nearest
 from scaling.manifest import Manifest, read_manifest
 from scaling.spec import DataSpec
 from scaling.strings import IntArray
-from sweeps.fields import AssumedFields, CorpusFields
+from sweeps.fields import AssumedFields, CorpusFields, ManifestFields
 from sweeps.study_file import StudyFile
 from sweeps.yaml12 import FieldPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speech:
-    """What a study trains on, chooses on and tests on. `hours` caps the training audio."""
+    """What a study trains on, chooses on and tests on.
+
+    `hours` caps the training audio; training utterances over `max_seconds`, what all models of the study can hear at
+    once, are left out and counted. Dev and test sets are never made easier so: there they are refused.
+    """
 
     spec: DataSpec
     hours: float | None
+    max_seconds: float
     train: Manifest
     dev: Manifest
     tests: tuple[tuple[str, Manifest], ...]
 
 
-def find_speech(file: StudyFile) -> Speech:
+def find_speech(file: StudyFile, max_seconds: float) -> Speech:
     """Read the manifests that the study names, or make its corpus.
 
     Raises InputError on missing, empty or broken manifests, on a wrong prompt, and where training and test share audio.
     """
     fields = file.fields
-    if fields.prompt.count("{speech}") != 1:
-        raise file.error(("prompt",), fields.prompt, "text with {speech} once, where the speech goes")
+    if message(fields.prompt).count("{speech}") != 1:
+        raise file.error(("prompt",), fields.prompt, "text with {speech} once, where the speech goes, or `chat`")
     sources = _corpus(file, fields.data) if isinstance(fields.data, CorpusFields) else _manifests(file)
-    read = {path: file.located(path, partial(_read, file, path, source)) for path, source in sources.items()}
+    read = {
+        path: file.located(path, partial(_read, file, path, source, max_seconds)) for path, source in sources.items()
+    }
     train, dev = read[("data", "train")], read[("data", "dev")]
     tests = tuple((str(path[-1]), manifest) for path, manifest in read.items() if path[:2] == ("data", "test"))
     for name, test in tests:
@@ -61,6 +69,7 @@ def find_speech(file: StudyFile) -> Speech:
             scoring=fields.scoring,
         ),
         hours=fields.hours,
+        max_seconds=max_seconds,
         train=train,
         dev=dev,
         tests=tests,
@@ -79,10 +88,12 @@ Sources = dict[FieldPath, Path | AssumedFields]
 """Path of the field in the study -> manifest, or what is assumed in its place."""
 
 
-def _read(file: StudyFile, path: FieldPath, source: Path | AssumedFields) -> Manifest:
-    cap = file.fields.hours if path == ("data", "train") else None
+def _read(file: StudyFile, path: FieldPath, source: Path | AssumedFields, max_seconds: float) -> Manifest:
+    training, data = path == ("data", "train"), file.fields.data
+    cap = file.fields.hours if training else None
     if isinstance(source, Path):
-        return read_manifest(source, cap)
+        bad = data.max_bad_share if isinstance(data, ManifestFields) else 0.0
+        return read_manifest(source, cap, max_seconds=max_seconds if training else None, max_bad_share=bad)
     lengths = source.assumed.model_dump()
     return assumed_manifest(**{**lengths, "hours": min(lengths["hours"], cap or lengths["hours"])}, salt=str(path[1:]))
 
@@ -98,10 +109,9 @@ def _manifests(file: StudyFile) -> Sources:
 def _found(file: StudyFile, path: FieldPath, spoken: str | AssumedFields) -> Path | AssumedFields:
     if isinstance(spoken, AssumedFields):
         return spoken
-    manifest = file.base / Path(spoken).expanduser()
-    if not manifest.is_file():
-        raise file.error(path, spoken, f"a manifest; there is no file {manifest}")
-    return manifest
+    data = file.fields.data
+    root = data.root if isinstance(data, ManifestFields) and data.root else ""
+    return file.base / Path(root).expanduser() / Path(spoken).expanduser()
 
 
 def _corpus(file: StudyFile, data: CorpusFields) -> Sources:

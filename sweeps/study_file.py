@@ -11,10 +11,13 @@ from pydantic import BaseModel, ValidationError
 from scaling.errors import InputError, nearest
 from sweeps.fields import (
     CorpusFields,
+    KeptFields,
     LoraFields,
     ManifestFields,
     ModelFields,
     PresetFields,
+    RayFields,
+    SlurmFields,
     StageFields,
     StudyFields,
 )
@@ -28,6 +31,9 @@ FORMS: dict[str | int, tuple[type[BaseModel], ...]] = {
     "data": (ManifestFields, CorpusFields),
     "llm_lora": (LoraFields,),
     "encoder_lora": (LoraFields,),
+    "kept": (KeptFields,),
+    "slurm": (SlurmFields,),
+    "ray": (RayFields,),
 }
 """The fields inside a field, to name the nearest valid one."""
 
@@ -87,19 +93,24 @@ def shipped_studies() -> list[str]:
 def portable_text(file: StudyFile) -> str:
     """The study as YAML, overrides applied and paths absolute: it means the same in any folder."""
 
-    def placed(text: Any) -> Any:
-        if not isinstance(text, str):  # assumed lengths
-            return text
-        path = (file.base / Path(text).expanduser()).absolute()
-        return str(path) if path.exists() else text
+    def absolute(text: str) -> str:
+        return str((file.base / Path(text).expanduser()).absolute())
+
+    def placed(model: str) -> str:
+        return absolute(model) if Path(absolute(model)).exists() else model
+
+    def spoken(corpus: Any) -> Any:
+        assumed_or_below_root = not isinstance(corpus, str) or "root" in data
+        return corpus if assumed_or_below_root else absolute(corpus)
 
     fields = file.fields.model_dump(mode="json", exclude_unset=True, warnings=False)  # tagged unions warn for nothing
     for model in fields["models"]:
         model |= {"encoder": placed(model["encoder"]), "llm": placed(model["llm"])}
     if "corpus" not in fields["data"]:
         data = fields["data"]
-        data |= {"train": placed(data["train"]), "dev": placed(data["dev"])}
-        data["test"] = {name: placed(path) for name, path in data["test"].items()}
+        data |= {"train": spoken(data["train"]), "dev": spoken(data["dev"])}
+        data["test"] = {name: spoken(path) for name, path in data["test"].items()}
+        data |= {"root": absolute(data["root"])} if "root" in data else {}
     return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
 
 
@@ -147,7 +158,7 @@ def _from_here(path: FieldPath, value: Any) -> Any:
         return {key: _from_here((*path, key), entry) for key, entry in value.items()}
     if isinstance(value, list):
         return [_from_here((*path, position), entry) for position, entry in enumerate(value)]
-    manifest = path[0] == "data" and path[1:2] in (("train",), ("dev",), ("test",))
+    manifest = path[0] == "data" and path[1:2] in (("root",), ("train",), ("dev",), ("test",))
     model = path[0] == "models" and path[-1] in ("encoder", "llm")
     if isinstance(value, str) and (manifest or (model and Path(value).exists())):
         return str(Path(value).expanduser().absolute())

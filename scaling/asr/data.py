@@ -4,23 +4,19 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from scaling.asr.families import family_of
 from scaling.asr.family import Features
-from scaling.asr.features import read_audio
-from scaling.errors import InputError
-from scaling.lengths import IntArray, Lengths, Manifest, index, read_manifest
+from scaling.asr.recorded import Recorded
+from scaling.lengths import IntArray, Lengths, index
+from scaling.manifest import Manifest
 from scaling.text import TextCodec
 
 KEPT_FEATURE_BYTES = 1 << 30
 """Log-mel features kept in memory, per worker and manifest: a miniature corpus whole, or 9 hours of 80 bins at 100
 frames a second; beyond that they are made anew each time (assumption: a worker has a GiB to spare)."""
-
-MAX_HEADER_ERROR_SAMPLES = 160
-"""How far decoded audio may differ from its header, in samples: 10 ms, what a resampler or a codec's padding does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,15 +38,14 @@ class Speech:
     _features_of: Features
     _asr: TextCodec
     _llm: TextCodec
+    _recorded: Recorded
     _features: dict[int, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def read(
-        cls, manifest: Path, hours: float | None, encoder: Path, llm: Path, codecs: tuple[TextCodec, TextCodec]
-    ) -> "Speech":
+    def read(cls, manifest: Manifest, encoder: Path, llm: Path, codecs: tuple[TextCodec, TextCodec]) -> "Speech":
         """The manifest as read by the encoder and the LLM in these directories."""
-        found = read_manifest(manifest, hours)
-        return cls(found, index(found, encoder=encoder, llm=llm), family_of(encoder).features(encoder), *codecs)
+        lengths = index(manifest, encoder=encoder, llm=llm)
+        return cls(manifest, lengths, family_of(encoder).features(encoder), *codecs, Recorded(manifest=manifest))
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -81,16 +76,8 @@ class Speech:
         kept = self._features.get(index)
         if kept is not None:
             return kept
-        mel = self._features_of(self._audio(index))
+        mel = self._features_of(self._recorded.samples(index))
         used = len(self._features) * mel.nbytes  # utterances of one manifest are of one order of length
         if used < KEPT_FEATURE_BYTES:
             self._features[index] = mel
         return mel
-
-    def _audio(self, index: int) -> np.ndarray:
-        """Samples, exactly as many as the header promised and FLOPs are charged for."""
-        path, promised = self.manifest.audio[index], int(self.samples[index])
-        samples = read_audio(path)
-        if abs(len(samples) - promised) > MAX_HEADER_ERROR_SAMPLES:
-            raise InputError(f"{path}: its header promises {promised} samples at 16 kHz, it holds {len(samples)}")
-        return np.pad(samples, (0, max(0, promised - len(samples))))[:promised]

@@ -17,6 +17,7 @@ from scaling.encoders import asr_codec, encoder_dims
 from scaling.errors import InputError
 from scaling.geometry import Geometry
 from scaling.llms import llm_dims
+from scaling.manifest import Manifest, read_manifest
 from scaling.meter import encoder_is_frozen
 from scaling.spec import Objective, Part, Precision, StageNode
 from scaling.text import TextCodec, llm_codec
@@ -27,7 +28,7 @@ ADAPTERS = {Part.ENCODER_LORA: Part.ENCODER, Part.LLM_LORA: Part.LLM}
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the things a node names by digest lie on this machine: digest -> {path, hours}."""
+    """Where the things a node names by digest lie on this machine: digest -> {path, hours, max_seconds}."""
 
     places: dict[str, dict[str, Any]]
 
@@ -37,9 +38,18 @@ class Sources:
             raise InputError(f"model {digest}: no directory with weights; give one in the study or download the model")
         return Path(self.places[digest]["path"])
 
-    def manifest(self, digest: str) -> tuple[Path, float | None]:
-        """A manifest and the cap on its hours."""
-        return Path(self.places[digest]["path"]), self.places[digest].get("hours")
+    def manifest(self, digest: str) -> Manifest:
+        """The utterances of a manifest. Raises InputError where they are no longer those that were planned."""
+        place = self.places[digest]
+        found = read_manifest(
+            Path(place["path"]), place.get("hours"), max_seconds=place.get("max_seconds"), max_bad_share=1.0
+        )
+        if found.digest != digest:
+            raise InputError(
+                f"{place['path']}: has changed since it was planned: {len(found)} utterances of digest {found.digest};"
+                f" expected {digest}. Run the study again"
+            )
+        return found
 
 
 class Workshop:
@@ -80,8 +90,7 @@ class Workshop:
         """The utterances of one manifest, as this node's models read them."""
         key = (digest, node.model.encoder, node.model.llm, node.data.prompt, node.data.language)
         if key not in self._speech:
-            manifest, hours = self.sources.manifest(digest)
-            self._speech[key] = Speech.read(manifest, hours, *self.directories(node), self.codecs(node))
+            self._speech[key] = Speech.read(self.sources.manifest(digest), *self.directories(node), self.codecs(node))
         return self._speech[key]
 
     def hearing(

@@ -67,7 +67,7 @@ def find_sources(path: Path) -> list[Source]:
     pattern = name if part and name else str(whole)
     matched = [Path(found) for found in sorted(glob.glob(pattern))]  # noqa: PTH207
     if not matched:
-        raise InputError(f"{path}: no readable manifest (No such file or directory)")
+        raise InputError(f"{path}: no such file or folder; expected a corpus, or a pattern that matches some")
     return [_source(found, part if name else "") for found in matched]
 
 

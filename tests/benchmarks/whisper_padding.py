@@ -23,6 +23,7 @@ from scaling.asr.features import SAMPLING_RATE, read_audio
 from scaling.asr.hearing import Hearing
 from scaling.asr.model import Recognizer
 from scaling.encoders import asr_codec
+from scaling.manifest import read_manifest
 from scaling.scoring.score import Score, score, total
 from scaling.spec import Objective
 from scaling.text import TextCodec
@@ -47,7 +48,7 @@ def main(
     for directory in checkpoint:
         codec = asr_codec(directory, language)
         for path in manifest:
-            speech = Speech.read(path, None, directory, directory, (codec, codec))
+            speech = Speech.read(read_manifest(path), directory, directory, (codec, codec))
             for name, hear in {"own length": own_length, "30 s": thirty_seconds}.items():
                 began = time.process_time()
                 texts = hear(directory, codec, speech, min(limit, len(speech)))

@@ -158,7 +158,7 @@ def test_bad_rows_are_refused_with_file_and_line(corpus, line, message):
 
 
 def test_missing_empty_and_unsatisfiable_manifests_are_refused(corpus, tmp_path):
-    with pytest.raises(InputError, match=r"absent\.jsonl: no readable manifest \(No such file"):
+    with pytest.raises(InputError, match=r"absent\.jsonl: no such file or folder; expected a corpus"):
         read_manifest(tmp_path / "absent.jsonl")
     with pytest.raises(InputError, match="the manifest is empty"):
         read_manifest(write(tmp_path / "empty.jsonl", []))

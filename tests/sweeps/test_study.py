@@ -139,7 +139,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "missing file": (
         {"data": {"train": "x.jsonl", "dev": "x.jsonl", "test": {"a": "x.jsonl"}}},
-        r"data\.train: 'x\.jsonl'; expected a manifest; there is no file .*x\.jsonl",
+        r"data\.train: .*x\.jsonl: no such file or folder; expected a corpus",
     ),
     "LoRA on no layer": (
         {"models": [{"encoder": "whisper-tiny", "llm": "Qwen2.5-0.5B", "llm_lora": {"ranks": 4}}]},

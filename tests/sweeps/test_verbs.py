@@ -28,7 +28,7 @@ def asr_scaling(*arguments: str | Path, **environment: str) -> subprocess.Comple
         ("strategies=[efni]", "strategies.0: strategy 'efni' is not a preset; did you mean 'efin'?"),
         ("budgets_flops=['1e12']", "budgets_flops.0: '1e12' is text; expected a number, written without quotes"),
         ("budgets_flops=[1000]", "and one step takes"),
-        ("data.dev=missing.jsonl", "expected a manifest; there is no file"),
+        ("data.dev=missing.jsonl", "missing.jsonl: no such file or folder; expected a corpus"),
         ("sedes=[0]", "sedes: unknown field; did you mean 'seeds'?"),
     ],
 )
