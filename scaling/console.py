@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from contextlib import suppress
 from typing import Any
 
 
@@ -15,8 +16,9 @@ def emit(document: Any, *, as_json: bool, text: str) -> None:
 
 
 def log(message: str) -> None:
-    """Print a line for people on stderr."""
-    print(_writable(message), file=sys.stderr, flush=True)
+    """Print a line for people on stderr; where that is a file on a full disk, the line is lost and nothing else."""
+    with suppress(OSError):
+        print(_writable(message), file=sys.stderr, flush=True)
 
 
 def jsonable(value: Any) -> Any:

@@ -1,18 +1,20 @@
 """One invocation of `run`: enter the plan into the ledger, start workers, follow them, and tell what came of it."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger import Ledger
-from sweeps.collect import Collector, Row
+from sweeps.collect import Collector
 from sweeps.launchers.local import trainer, worker_command
 from sweeps.launchers.place import Place, refuse_missing_place, work_at
 from sweeps.orders import Orders, write_orders
 from sweeps.preparation import Prepared
 from sweeps.quota import Quota
+from sweeps.records import Row
 from sweeps.speech import refuse_assumed
 from sweeps.status import NodeStatus, State, Survey, survey
 from sweeps.track import end_tracker, start_tracker
@@ -124,7 +126,8 @@ class Follower:
         done = len(self.survey.in_state(State.DONE))
         self._survey()
         if len(self.survey.in_state(State.DONE)) > done:
-            self._collector.collect()
+            with suppress(OSError):  # a full disk: the table is written again at the end
+                self._collector.collect()
         if now >= self._next_report:
             log(self._progress(now - self._began))
             self._next_report = now + REPORT_SECONDS
@@ -134,7 +137,12 @@ class Follower:
     def finish(self, stopped_by: int | None, *, detached: bool = False) -> Outcome:
         """Write the table a last time, and name what failed and what waits for it."""
         self._survey()
-        rows = self._collector.collect()
+        try:
+            rows = self._collector.collect()
+        except OSError as error:
+            raise InputError(
+                f"{error.filename or self._orders.folder}: cannot be written ({error.strerror})"
+            ) from error
         for key in self.survey.in_state(State.FAILED):
             log(f"failed: {describe(self._orders, key)}: {self.survey.nodes[key].cause}")
         for key in self.survey.in_state(State.BLOCKED):

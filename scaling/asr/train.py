@@ -15,6 +15,7 @@ from scaling.asr.data import Utterances
 from scaling.asr.hearing import Hearing
 from scaling.asr.model import Recognizer
 from scaling.geometry import Geometry
+from scaling.lengths import Lengths
 from scaling.meter import Meter
 from scaling.spec import Objective, Part, Precision, StageNode
 from scaling.stream import Indices, Position, Stream
@@ -22,9 +23,14 @@ from scaling.stream import Indices, Position, Stream
 LOG_SECONDS = 1.0
 """Time between progress events: what a person watching needs, at a cost of microseconds."""
 
+EXPLOSION = 5.0
+"""Times the loss of a model that knows nothing: no step that learns gets there (a projector fresh from its random
+start was seen at 0.75 of it), and what is there does not come back. Judged by one step alone, so that a run that was
+interrupted ends as one that was not (assumption)."""
+
 
 class Diverged(Exception):
-    """The loss is no longer a number; the message says where."""
+    """The loss is no longer a number, or has exploded; the message says where."""
 
 
 class Interrupted(Exception):
@@ -61,7 +67,7 @@ def train(
 
     A start without optimizer state begins the stage with a fresh one. Each step's batch is cut into up to `pieces`,
     whose gradients add up to those of the whole: less memory, the same step to rounding. Raises Diverged when the loss
-    is not finite and Interrupted when asked to stop.
+    is no number or has exploded, and Interrupted when asked to stop.
     """
     stage, progress = node.stage, start.progress
     model, speech = hearing.model, hearing.speech
@@ -76,6 +82,7 @@ def train(
     meter = Meter(geometry, stage, speech.lengths, encoder_alone=device.type == "cpu")
     stream = Stream(speech.samples, node.seed, stage.optimization.batch_audio_seconds)
     rates = [group["lr"] for group in optimizer.param_groups]
+    worst = EXPLOSION * ignorant_loss(geometry, stage.objective, speech.lengths)
     clock = _Clock(hooks)
 
     def state() -> Checkpoint:
@@ -100,9 +107,10 @@ def train(
             waited = steps.waited_seconds
             step = next(steps)
             loss = take_step(hearing, step, node, optimizer, list(names))
-            if not math.isfinite(loss):
+            if not loss <= worst:  # NaN too
                 raise Diverged(
-                    f"loss {loss} at step {progress.steps} after {progress.flops:.3g} FLOPs of {stage.name!r}"
+                    f"loss {loss:.4g} at step {progress.steps} after {progress.flops:.3g} FLOPs of {stage.name!r};"
+                    f" expected at most {worst:.3g}, {EXPLOSION:g} times that of a model that knows nothing"
                 )
             _advance(progress, step, hearing, meter)
             progress.loss = loss
@@ -114,6 +122,17 @@ def train(
                 hooks.on_checkpoint(state())
                 clock.restart()
     return state()
+
+
+def ignorant_loss(geometry: Geometry, objective: Objective, lengths: Lengths) -> float:
+    """Nats a target token of a model that takes every symbol of its vocabulary for equally likely.
+
+    With CTC it must be so at every frame: a bound from above, because many paths spell the same text.
+    """
+    if objective is Objective.LLM:
+        return math.log(geometry.llm.vocabulary)
+    written, wanted = geometry.writing_positions(lengths).sum(), lengths.asr_tokens.sum()
+    return math.log(geometry.encoder.vocabulary) * float(max(1.0, written / wanted))
 
 
 def rate_factor(node: StageNode, progress: Progress) -> float:

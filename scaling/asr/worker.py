@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import traceback
+from contextlib import suppress
 from functools import cached_property
 from itertools import takewhile
 from typing import Any
@@ -57,18 +58,23 @@ class Worker:
 
     def run(self, key: str) -> bool:
         """Claim the node and run it to its result, its failure, or the loss of its lease; False where it is taken."""
-        attempt = self._ledger.claim(key, session=self._session)
+        try:
+            attempt = self._ledger.claim(key, session=self._session)
+        except OSError as error:
+            self._wait_for_space(key, error)
+            return False
         if attempt is None:
             return False
         node = node_from_json(self._ledger.stage(key)["node"])
         pieces = 2 ** self._ledger.memory_failures(key)
         with Heart(attempt) as heart:
             try:
-                attempt.commit(self._trained(node, attempt, pieces, heart))
+                self._finish(node, attempt, pieces, heart)
                 attempt.log({"event": "done"})
             except (LostLease, Interrupted) as reason:
-                attempt.log({"event": "left", "cause": str(reason)})
-                attempt.release()
+                with suppress(OSError):  # a disk that is full or gone: then the end of this process frees the node
+                    attempt.log({"event": "left", "cause": str(reason)})
+                    attempt.release()
             except Diverged as error:
                 attempt.fail("diverged", str(error), session=self._session)
             except OutOfMemory as error:
@@ -84,22 +90,33 @@ class Worker:
         bounds = Bounds(**self._plan["kept"]) if "kept" in self._plan else NOTHING
         return Workshop(Sources(self._plan["sources"]), device, bounds)
 
-    def _trained(self, node: StageNode, attempt: Attempt, pieces: int, heart: Heart) -> dict[str, Any]:
-        """The node's result. While the disk is full the lease is kept; then it goes on from the last checkpoint."""
+    def _finish(self, node: StageNode, attempt: Attempt, pieces: int, heart: Heart) -> None:
+        """Train and commit. While the disk is full the lease is kept; then it goes on from the last checkpoint."""
         seconds = float(self._plan["checkpoint_seconds"])
+
+        def leave() -> bool:
+            return self._stop.asked or heart.lost
+
         while True:
             try:
-                return run_node(
-                    node, attempt, self._workshop, seconds, lambda: self._stop.asked or heart.lost, pieces=pieces
-                )
+                attempt.commit(run_node(node, attempt, self._workshop, seconds, leave, pieces=pieces))
+            except (LostLease, Interrupted, Diverged, OutOfMemory):
+                raise
             except Exception as error:
-                if not any(words in str(error) for words in NO_SPACE):
-                    raise
-                log(f"{attempt.key}: {error}; waiting for space")
-            for _ in range(round(FULL_DISK_SECONDS / 0.1)):
-                if self._stop.asked or heart.lost:
-                    raise Interrupted("stopped while the disk was full")
-                time.sleep(0.1)
+                self._wait_for_space(attempt.key, error)
+                if leave():
+                    raise Interrupted("stopped while the disk was full") from error
+            else:
+                return
+
+    def _wait_for_space(self, key: str, error: Exception) -> None:
+        """Pause before the next try where the disk is full; raise the error where it says anything else."""
+        if not any(words in str(error) for words in NO_SPACE):
+            raise error
+        log(f"{key}: {error}; trying again until there is space")
+        until = time.monotonic() + FULL_DISK_SECONDS
+        while time.monotonic() < until and not self._stop.asked:
+            time.sleep(0.1)
 
     def _run_apart(self, key: str) -> bool:
         """Run the node in a process of its own, for which this one makes room; False where it is taken."""

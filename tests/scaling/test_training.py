@@ -154,6 +154,16 @@ def test_a_loss_that_is_no_number_is_recorded_as_diverged_and_the_others_go_on(w
     assert sum(orders.ledger.done(key) for key in orders.nodes) == 2
 
 
+def test_a_loss_that_explodes_stops_the_run_at_once_with_its_cause(world, tmp_path):
+    rates = {"name": "wild", "stages": [{"name": "all", "objective": "llm", "trains": {"llm": 0.99}, "share": 1.0}]}
+    orders = order(write_study(world, strategies=[rates], budgets_flops=[1e9], clip_norm=1e9), tmp_path)
+    work(orders.ledger, orders.content, NeverStop())
+    (failure,) = (a.failure() for key in orders.nodes for a in orders.ledger.attempts(key))
+    assert failure["kind"] == "diverged"
+    assert "5 times that of a model that knows nothing" in failure["cause"]
+    assert not any(orders.ledger.done(key) for key in orders.nodes)
+
+
 def test_hypotheses_and_errors_of_every_test_utterance_are_kept(world, tmp_path):
     (row,) = train_study(write_study(world, strategies=["joint"]), tmp_path)
     kept = [json.loads(line) for line in (tmp_path / "utterances" / f"{row['key']}.jsonl").read_text().splitlines()]

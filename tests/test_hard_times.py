@@ -1,0 +1,158 @@
+"""The real trainer when the machine is short of something: disk, memory, permission, time."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tiny_world import NeverStop, order, timeless, train_study, write_study, write_world
+
+from scaling.asr import worker
+from scaling.asr.__main__ import work
+from scaling.asr.memory import OutOfMemory
+from scaling.ledger import Ledger, read_events
+from sweeps.collect import Collector, read_rows
+
+COMMAND = [sys.executable, "-c", "from scaling.cli import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own of 8 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("cannot mount a small disk here: needs root")
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def start(study: Path, out: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    arguments = ["run", str(study), "--out", str(out), "--workers", "1"]
+    return subprocess.Popen([*COMMAND, *arguments], env=environment, stdout=subprocess.DEVNULL)
+
+
+def wait_until(reached: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def fill(filler: Path) -> None:
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+
+
+@pytest.mark.slow
+def test_a_full_disk_pauses_a_sweep_whose_heart_goes_on_beating_and_space_lets_it_finish(world, small_disk, tmp_path):
+    study = write_study(world, strategies=["joint"], checkpoint_seconds=0.2)
+    truth = [timeless(row) for row in train_study(study, tmp_path / "plain")]
+    out = small_disk / "out"
+    filler = small_disk / "filler"
+    sweep = start(study, out)
+    wait_until(lambda: any(out.glob("stages/*/attempts/*/events.jsonl")))
+    fill(filler)
+    log = out / "logs" / "worker-0.log"
+    (heart,) = out.glob("stages/*/attempts/*/heartbeat")
+    before = heart.stat().st_mtime
+    wait_until(lambda: heart.stat().st_mtime > before + 1)
+    time.sleep(4.0)
+    assert sweep.poll() is None, log.read_text()
+    assert len(list(out.glob("stages/*/attempts/*"))) <= 2  # no attempt was lost to it but perhaps the next one
+    filler.unlink()
+    assert sweep.wait(200) == 0, log.read_text()
+    assert [timeless(row) for row in read_rows(out)] == truth
+
+
+def test_a_read_only_folder_is_named_before_anything_is_trained(world, small_disk):
+    study = write_study(world, strategies=["joint"])
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    arguments = ["run", str(study), "--out", str(small_disk / "out")]
+    run = subprocess.run([*COMMAND, *arguments], env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert run.stderr.splitlines()[-1].endswith("cannot be written (Read-only file system)")
+
+
+def test_sigterm_saves_a_checkpoint_within_seconds_and_leaves_nothing_running(world, tmp_path):
+    study = write_study(world, strategies=["joint"], budgets_flops=[1e11], checkpoint_seconds=3600.0)
+    out = tmp_path / "out"
+    sweep = start(study, out)
+
+    def training() -> bool:
+        events = [event for path in out.glob("stages/*/attempts/*/events.jsonl") for event in read_events(path)]
+        return any(event["event"] == "progress" for event in events)
+
+    wait_until(training)
+    assert not list(out.glob("stages/*/attempts/*/checkpoint-*"))
+    began = time.monotonic()
+    sweep.send_signal(signal.SIGTERM)
+    assert sweep.wait(30) == 128 + signal.SIGTERM
+    assert time.monotonic() - began < 10
+    assert len(list(out.glob("stages/*/attempts/0001/checkpoint-*/progress.json"))) == 1
+    assert len(list(out.glob("stages/*/attempts/0001/released.json"))) == 1
+
+
+@pytest.fixture
+def first_try_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole batches do not fit into this process's memory."""
+    real = worker.run_node
+
+    def run_node(*arguments, pieces):
+        if pieces == 1:
+            raise OutOfMemory("whole batches")
+        return real(*arguments, pieces=pieces)
+
+    monkeypatch.setattr(worker, "run_node", run_node)
+
+
+def test_a_node_out_of_memory_ends_in_smaller_pieces_in_a_process_of_its_own_as_the_same_experiment(
+    world, tmp_path, first_try_too_large, monkeypatch
+):
+    study = write_study(world, strategies=["projector_only"], budgets_flops=[1e8], cooldown=0.0)
+    out = tmp_path / "out"
+    orders = order(study, out)
+    monkeypatch.setattr(sys, "argv", ["worker", "--ledger", str(out), "--plan", str(orders.path)])
+    assert work(orders.ledger, orders.content, NeverStop()) == 0
+    (key,) = orders.nodes
+    first, second = orders.ledger.attempts(key)
+    assert first.failure()["kind"] == "memory"
+    assert second.lease()["pid"] != os.getpid()
+    (row,) = Collector(orders).collect()
+    monkeypatch.undo()
+    (whole,) = train_study(study, tmp_path / "whole")
+    assert (row["key"], row["flops"]) == (whole["key"], whole["flops"])
+    assert row["stages"][0]["loss"] == pytest.approx(whole["stages"][0]["loss"], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_node_too_large_in_the_smallest_pieces_fails_with_its_cause(
+    world, tmp_path, first_try_too_large, monkeypatch
+):
+    study = write_study(
+        world, strategies=["projector_only"], budgets_flops=[1e8], cooldown=0.0, batch_audio_seconds=0.4
+    )
+    out = tmp_path / "out"
+    orders = order(study, out)
+    monkeypatch.setattr(sys, "argv", ["worker", "--ledger", str(out), "--plan", str(orders.path)])
+    monkeypatch.setenv("ASR_SCALING_DIES_AT_WRITE", "1 events.jsonl")  # every process of its own is killed
+    assert work(orders.ledger, orders.content, NeverStop()) == 0  # and its worker lives
+    attempts = Ledger(out).attempts(orders.nodes[0])
+    kinds = [attempt.failure()["kind"] for attempt in attempts]
+    assert kinds == ["memory"] * (len(kinds) - 1) + ["error"]
+    assert 3 <= len(kinds) <= 5
+    assert attempts[-1].failure()["cause"].startswith("out of memory, even one utterance at a time: killed by SIGKILL")
