@@ -28,6 +28,7 @@ from scaling.errors import InputError
 from scaling.faults import write_point
 from scaling.json_text import parse_json, read_json
 from scaling.lease import gone, killed_for_memory, new_lease, stands_still, young
+from scaling.shape import check_shape, inside, nothing
 
 SCHEMA = "asr-scaling/ledger-1"
 
@@ -63,10 +64,15 @@ class Ledger:
         return read_json(self.folder(key) / "stage.json")
 
     def result(self, key: str) -> dict[str, Any] | None:
-        """What came of node `key`, or None where it was never done. A node trained again has its former result."""
+        """What came of node `key`, or None where it was never done. A node trained again has its former result.
+
+        Raises InputError where its checkpoint is said to lie outside the node's folder.
+        """
         for name in ("result.json", "former.json"):
             if (path := self.folder(key) / name).exists():
-                return read_json(path)
+                result = read_json(path)
+                check_shape({"checkpoint": result.get("checkpoint")}, {"checkpoint": (nothing, inside)}, str(path))
+                return result
         return None
 
     def done(self, key: str) -> bool:

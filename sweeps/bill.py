@@ -12,6 +12,7 @@ from sweeps.launchers.local import default_workers
 from sweeps.plan import Plan, needed
 from sweeps.preparation import Prepared
 from sweeps.price import Purchase
+from sweeps.records import node_result
 
 SAMPLED_NODES = 200
 """Nodes of other studies looked at for a speed: enough for a mean, quick in a ledger of any size."""
@@ -181,7 +182,7 @@ def _rent(threads: int, tariff: Tariff) -> Rent:
 def _speed(prepared: Prepared, ledger: Ledger | None) -> Speed:
     """The mean speed of finished nodes, this plan's if there are any, else from `doctor`, else of a usual CPU core."""
     for keys, whose in ((sorted(prepared.done), "of this study"), (_others(ledger), "of other studies")):
-        results = [ledger.result(key) for key in keys] if ledger is not None else []
+        results = [node_result(ledger, key) for key in keys] if ledger is not None else []
         spent = [result["spent"] for result in results if result is not None]
         seconds = sum(entry["seconds"] for entry in spent)
         if seconds > 0:

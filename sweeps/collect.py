@@ -7,18 +7,16 @@ resumed or shared on the way. Results are immutable, so each is read once.
 import json
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from scaling.json_text import read_json_lines
 from scaling.ledger import Ledger, write_text_atomically
+from sweeps import records
 from sweeps.orders import Orders
+from sweeps.records import Row, node_result
 
 RUNS = "runs.jsonl"
 UTTERANCES = "utterances"
 
 COUNTS = ("errors", "ref_chars", "word_errors", "ref_words", "n_utterances")
-
-Row = dict[str, Any]
 
 
 class Collector:
@@ -51,7 +49,7 @@ class Collector:
                 yield diverged_row(run, *diverged)
 
     def _result(self, key: str) -> Row | None:
-        if key not in self._results and (result := self._orders.ledger.result(key)) is not None:
+        if key not in self._results and (result := node_result(self._orders.ledger, key)) is not None:
             self._results[key] = result
         return self._results.get(key)
 
@@ -105,7 +103,7 @@ def diverged_row(run: Row, node: str, cause: str) -> Row:
 def read_rows(folder: Path) -> list[Row]:
     """The rows of a study's table as last written; none where there is no table yet."""
     path = folder / RUNS
-    return [row for _, row in read_json_lines(path)] if path.exists() else []
+    return records.read_rows(path) if path.exists() else []
 
 
 def _counted(tests: Collection[Row]) -> list[str]:

@@ -10,8 +10,8 @@ from typing import Any
 from scaling.errors import InputError
 from scaling.ledger import Ledger
 from scaling.shelf import checkpoint_of, free, is_freed
-from scaling.spec import node_from_json
 from sweeps.keeping import Use, kept, use_of
+from sweeps.records import node_of
 
 ABANDONED_SECONDS = 3600.0
 """A file written beside its place, to be moved there, that is so old never will be (assumption: writes are shorter)."""
@@ -82,7 +82,7 @@ def _uses(ledger: Ledger) -> dict[str, Use]:
     uses = {}
     for folder in sorted((ledger.root / "stages").iterdir()):
         if (folder / "stage.json").exists():
-            node = node_from_json(ledger.stage(folder.name)["node"])
+            node = node_of(ledger, folder.name)
             uses[folder.name] = use_of(node, node.trunk)
     return uses
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from scaling.ledger import read_events
-from sweeps.collect import Row
 from sweeps.orders import Orders
+from sweeps.records import Row, node_result
 
 POINT_FIELDS = ("loss", "rate_factor", "executed_flops", "audio_seconds")
 
@@ -23,7 +23,7 @@ def history(orders: Orders, run: Row) -> Iterator[dict[str, Any]]:
                 yield _point(event, before, stage["name"])
             if not orders.ledger.done(key):
                 return
-        end = orders.ledger.result(stage["node"]) or {}
+        end = node_result(orders.ledger, stage["node"]) or {}
         before = {field: before[field] + end[field] for field in before}
         if end["test"] is not None:
             errors, ref_chars = (sum(test[field] for test in end["test"].values()) for field in ("errors", "ref_chars"))

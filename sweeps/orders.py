@@ -8,6 +8,7 @@
 each run before it is trained, with the keys of its nodes.
 """
 
+import math
 import os
 import uuid
 from dataclasses import dataclass
@@ -18,9 +19,10 @@ from scaling.errors import InputError
 from scaling.json_text import read_json
 from scaling.ledger import Ledger, write_atomically, write_text_atomically
 from scaling.shelf import checkpoint_of, is_freed, revive
-from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, digest, node_from_json, node_to_json
+from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, digest, node_to_json
 from sweeps.chain import Link
 from sweeps.plan import Plan, PlannedRun, TrunkPositions
+from sweeps.records import check_plan, node_of
 from sweeps.study import Study, StudyModel
 
 SCHEMA = "asr-scaling/plan-1"
@@ -106,6 +108,7 @@ def read_orders(folder: Path) -> Orders:
     content = read_json(path)
     if content.get("schema") != SCHEMA:
         raise InputError(f"{path}: schema {content.get('schema')!r}; expected {SCHEMA!r}")
+    check_plan(content, path)
     return Orders(folder, Ledger(folder / content["ledger"]), content)
 
 
@@ -117,7 +120,7 @@ def finished_elsewhere(ledger: Ledger, plan: Plan) -> TrunkPositions:
     for folder in stages.iterdir() if stages.is_dir() else ():
         here = folder.name not in plan.nodes and ledger.done(folder.name) and not is_freed(ledger, folder.name)
         if here and checkpoint_of(ledger, folder.name) is not None:
-            node = _node(ledger, folder.name)
+            node = node_of(ledger, folder.name)
             if node.cooldown_from_flops is None and (trunk := node.trunk) in trunks:
                 found.setdefault(trunk, {})[node.until_flops] = folder.name
     return found
@@ -132,14 +135,14 @@ def to_revive(plan: Plan, ledger: Ledger) -> set[str]:
         for key in (node.parent, node.start):
             if key is not None and key not in found and is_freed(ledger, key):
                 found.add(key)
-                needing.append(_node(ledger, key))
+                needing.append(node_of(ledger, key))
     return found
 
 
 def _as_entered(ledger: Ledger, link: Link) -> StageNode:
     """The node as an earlier plan entered it, if one did: its start may be another."""
     entered = link.node.start is not None and (ledger.folder(link.key) / "stage.json").exists()
-    return _node(ledger, link.key) if entered else link.node
+    return node_of(ledger, link.key) if entered else link.node
 
 
 def _path_from(folder: Path, root: Path) -> str:
@@ -164,18 +167,11 @@ def _on_the_way(plan: Plan, ledger: Ledger) -> dict[str, StageNode]:
     """
     found: dict[str, StageNode] = {}
     for key, link in plan.nodes.items():
-        start = None if ledger.done(key) or link.node.start is None else _node(ledger, key).start
+        start = None if ledger.done(key) or link.node.start is None else node_of(ledger, key).start
         while start is not None and start not in plan.nodes and start not in found and not ledger.done(start):
-            found[start] = _node(ledger, start)
+            found[start] = node_of(ledger, start)
             start = found[start].start
     return dict(reversed(found.items()))
-
-
-def _node(ledger: Ledger, key: str) -> StageNode:
-    try:
-        return node_from_json(ledger.stage(key)["node"])
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{ledger.folder(key) / 'stage.json'}: not a stage of this version ({error})") from None
 
 
 def _sources(study: Study) -> dict[str, dict[str, Any]]:
@@ -186,7 +182,8 @@ def _sources(study: Study) -> dict[str, dict[str, Any]]:
         content: {"path": None if path is None else str(path.resolve()), "hours": None}
         for content, path in {**models, **manifests}.items()
     }
-    train = {"hours": speech.hours, "max_seconds": speech.max_seconds}
+    longest = speech.max_seconds if math.isfinite(speech.max_seconds) else None  # JSON has no infinity
+    train = {"hours": speech.hours, "max_seconds": longest}
     sources[speech.train.digest] = {"path": str(speech.train.path.resolve()), **train}
     return sources
 

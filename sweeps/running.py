@@ -63,7 +63,7 @@ def train(
     """
     refuse_assumed(prepared.study.speech)
     refuse_missing_weights(prepared)
-    refuse_missing_place(place, detach=detach)
+    refuse_missing_place(place, prepared.study, detach=detach)
     program = trainer()
     orders = write_orders(prepared.study, prepared.plan, folder, ledger)
     if retry_diverged:

@@ -19,9 +19,9 @@ from typing import Any
 
 from scaling.console import log
 from scaling.errors import InputError
-from sweeps.collect import Row
 from sweeps.history import history
 from sweeps.orders import Orders, read_orders
+from sweeps.records import Row
 from sweeps.status import State, survey
 
 FLUSH_SECONDS = 1

@@ -9,8 +9,9 @@ from scaling.errors import InputError, nearest
 from scaling.json_text import read_json
 from scaling.models import find_encoder, find_llm
 from scaling.spec import Scoring
-from sweeps.collect import Row, read_rows
+from sweeps.collect import read_rows
 from sweeps.orders import Orders, read_orders
+from sweeps.records import Row
 
 EXPORTED = "recognizer.json"
 """The file that makes a folder an exported recogniser (`scaling.asr.trained`)."""
