@@ -105,6 +105,8 @@ def run(
     prepared = prepare(study, set_ or [], root)
     costs = bill(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
+    for note in prepared.study.speech.notes():
+        log(f"note: {note}")
     log(reuse_text(prepared))
     log(price_line(costs_document(costs)))
     outcome = (

@@ -56,6 +56,7 @@ def plan_text(document: dict[str, Any]) -> str:
         f"training speech: {data['train_hours']:.2f} h, {data['train_utterances']} utterances; dev"
         f" {data['dev_utterances']}, test {sum(data['test_utterances'].values())}",
         *[f"assumption: {text}" for text in data["assumptions"]],
+        *[f"note: {text}" for text in data["notes"]],
         f"charged {document['charged_flops']:.3e} FLOPs, spent {document['spent_flops']:.3e}"
         f" ({document['spent_over_charged']:.0%}: shared stages are trained once)",
         price_line(document),
@@ -188,7 +189,8 @@ def _data(prepared: Prepared) -> dict[str, Any]:
         "train_utterances": len(speech.train),
         "dev_utterances": len(speech.dev),
         "test_utterances": {name: len(test) for name, test in speech.tests},
-        "skipped": dict(speech.train.skipped),
+        "skipped": {name: manifest.skipped for name, manifest in speech.named},
+        "notes": speech.notes(),
         "assumptions": _assumptions(prepared.study),
     }
 

@@ -15,7 +15,6 @@ import numpy as np
 from scaling.assumed import assumed_manifest
 from scaling.audio import Clip, clip_digest
 from scaling.cache import cache_dir
-from scaling.chat import message
 from scaling.corpora.synthetic import RECIPES, Recipe, write_corpus
 from scaling.errors import InputError, nearest
 from scaling.manifest import Manifest, read_manifest
@@ -41,15 +40,22 @@ class Speech:
     dev: Manifest
     tests: tuple[tuple[str, Manifest], ...]
 
+    @property
+    def named(self) -> list[tuple[str, Manifest]]:
+        """Every manifest under the name of its field below `data`."""
+        return [("train", self.train), ("dev", self.dev), *((f"test.{name}", test) for name, test in self.tests)]
+
+    def notes(self) -> list[str]:
+        """What must not be silent: rows left out, by cause with the first of each, and lengths not as told."""
+        return [f"data.{name}: {note}" for name, manifest in self.named for note in _notes(manifest)]
+
 
 def find_speech(file: StudyFile, max_seconds: float) -> Speech:
     """Read the manifests that the study names, or make its corpus.
 
-    Raises InputError on missing, empty or broken manifests, on a wrong prompt, and where training and test share audio.
+    Raises InputError on missing, empty or broken manifests, and where training and test share audio.
     """
     fields = file.fields
-    if message(fields.prompt).count("{speech}") != 1:
-        raise file.error(("prompt",), fields.prompt, "text with {speech} once, where the speech goes, or `chat`")
     sources = _corpus(file, fields.data) if isinstance(fields.data, CorpusFields) else _manifests(file)
     read = {
         path: file.located(path, partial(_read, file, path, source, max_seconds)) for path, source in sources.items()
@@ -76,10 +82,21 @@ def find_speech(file: StudyFile, max_seconds: float) -> Speech:
     )
 
 
+def _notes(manifest: Manifest) -> Iterator[str]:
+    faults = manifest.faults
+    if faults.total:
+        yield f"{faults.total} of {faults.rows} rows are left out: {faults}"
+    if manifest.too_long:
+        yield f"left out as longer than the models can hear at once: {manifest.too_long}"
+    if faults.lies:
+        yield f"durations wrong by more than 10 ms: {faults.lies}; lengths were counted from headers instead"
+    if manifest.believed and manifest.stands_for_hours is None:
+        yield "durations are believed after a look at 1,000 headers; recordings are heard exactly as long as they say"
+
+
 def refuse_assumed(speech: Speech) -> None:
     """Raise InputError where a manifest of the study is only assumed: it can be planned, not run."""
-    named = [("train", speech.train), ("dev", speech.dev), *((f"test.{name}", test) for name, test in speech.tests)]
-    assumed = [f"data.{field}" for field, manifest in named if manifest.stands_for_hours is not None]
+    assumed = [f"data.{field}" for field, manifest in speech.named if manifest.stands_for_hours is not None]
     if assumed:
         raise InputError(f"{', '.join(assumed)}: lengths are assumed; expected manifests, --set {assumed[0]}=FILE")
 
