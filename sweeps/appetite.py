@@ -10,6 +10,7 @@ from scaling.errors import InputError
 from scaling.flops import charged, exact_sum
 from scaling.geometry import Geometry
 from scaling.lengths import SAMPLE_RATE, Lengths, index
+from scaling.memory import Memory, step_memory
 from scaling.spec import ModelSpec, Objective, Part, RunSpec, Stage
 from scaling.stream import Position, Stream
 from scaling.text import llm_codec
@@ -21,10 +22,11 @@ SAMPLED_BATCHES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appetite:
-    """What one stage of one model consumes, on average over the training speech."""
+    """What one stage of one model consumes, on average over the training speech; `memory` is one step's, unpadded."""
 
     flops_per_audio_second: float
     audio_seconds_per_step: float
+    memory: Memory
 
     @property
     def flops_per_step(self) -> float:
@@ -43,16 +45,19 @@ def appetites(study: Study, runs: Sequence[RunSpec]) -> Appetites:
     for model in study.models:
         lengths = index(study.speech.train, encoder=model.encoder.directory, llm=model.llm.directory)
         geometry = geometry_of(study, model)
-        rates: dict[tuple[Objective, frozenset[Part]], float] = {}
+        known: dict[tuple[Objective, frozenset[Part], float], Appetite] = {}
         for stage in stages[model.spec]:
-            batch, work = stage.optimization.batch_audio_seconds, (stage.objective, stage.parts)
+            batch = stage.optimization.batch_audio_seconds
+            work = (stage.objective, stage.parts, batch)
             if batch not in batch_seconds:
                 batch_seconds[batch] = _mean_batch_seconds(lengths, batch)
-            if work not in rates:
-                rates[work] = _flops_per_audio_second(geometry, stage, lengths)
-            found[model.spec, stage] = Appetite(
-                flops_per_audio_second=rates[work], audio_seconds_per_step=batch_seconds[batch]
-            )
+            if work not in known:
+                known[work] = Appetite(
+                    flops_per_audio_second=_flops_per_audio_second(geometry, stage, lengths),
+                    audio_seconds_per_step=batch_seconds[batch],
+                    memory=step_memory(geometry, stage, study.precision, lengths, batch),
+                )
+            found[model.spec, stage] = known[work]
     return found
 
 

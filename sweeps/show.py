@@ -5,12 +5,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from scaling.memory import sharded
 from sweeps.bill import Bill
 from sweeps.plan import Plan, PlannedRun
 from sweeps.preparation import Prepared
 from sweeps.running import Outcome, duration
 from sweeps.status import State
-from sweeps.study import Study
+from sweeps.study import Study, StudyModel
+
+SHARDED_DEVICES = 8
+"""Of the usual machine: what memory would be if its devices shared one run."""
 
 SHOWN_RUNS = 60
 """Lines of runs a terminal is given; --json has them all."""
@@ -28,6 +32,7 @@ def plan_document(prepared: Prepared, costs: Bill) -> dict[str, Any]:
         "new": {"runs": len(plan.runs) - prepared.reused_runs, "nodes": len(plan.nodes) - len(prepared.done)},
         **costs_document(costs),
         "data": _data(prepared),
+        "memory": [_memory(prepared, model) for model in study.models],
         "runs": [_run(prepared, run) for run in plan.runs],
         "nodes": [_node(plan, key, key in prepared.done) for key in plan.nodes],
     }
@@ -63,6 +68,7 @@ def plan_text(document: dict[str, Any]) -> str:
         f"speed of a worker: {document['speed']['flops_per_second']:.2e} FLOP/s ({document['speed']['source']})",
         f"disk for checkpoints: about {size(document['disk']['peak_bytes'])} at most,"
         f" {size(document['disk']['kept_bytes'])} kept in the end",
+        *map(_memory_line, document["memory"]),
         _reuse(document),
     ]
     return "\n".join(lines)
@@ -193,6 +199,32 @@ def _data(prepared: Prepared) -> dict[str, Any]:
         "notes": speech.notes(),
         "assumptions": _assumptions(prepared.study),
     }
+
+
+def _memory(prepared: Prepared, model: StudyModel) -> dict[str, Any]:
+    """The stage of a model that takes most memory, in bytes, and its share where the stage is sharded."""
+    stages = [(stage, eaten.memory) for (spec, stage), eaten in prepared.appetites.items() if spec == model.spec]
+    stage, most = max(stages, key=lambda entry: entry[1].total)
+    return {
+        "encoder": model.spec.encoder_name,
+        "llm": model.spec.llm_name,
+        "stage": stage.name,
+        **asdict(most),
+        "total": most.total,
+        "sharded_devices": SHARDED_DEVICES,
+        "sharded_total": sharded(most, model.llm.dims, SHARDED_DEVICES).total,
+    }
+
+
+def _memory_line(memory: dict[str, Any]) -> str:
+    heard = "activations not known" if memory["activations"] is None else f"activations {size(memory['activations'])}"
+    casts = f", their casts {size(memory['casts'])}" if memory["casts"] else ""
+    return (
+        f"memory of a worker on {memory['encoder']} + {memory['llm']}: at most about {size(memory['total'])}, in stage"
+        f" {memory['stage']} (weights {size(memory['weights'])}{casts}, gradients and moments"
+        f" {size(memory['gradients'] + memory['moments'])}, {heard}); if {memory['sharded_devices']} devices"
+        f" shared one run, {size(memory['sharded_total'])} each"
+    )
 
 
 def _assumptions(study: Study) -> list[str]:

@@ -7,15 +7,6 @@ from pathlib import Path
 import torch
 
 from scaling.errors import InputError
-from scaling.geometry import Geometry
-from scaling.spec import Objective, Part, Stage
-
-BYTES = 4
-"""A weight, a gradient or a moment in fp32, in which models are kept whatever the precision of their products."""
-
-TRAINED_COPIES = 3
-"""A trained weight's gradient and AdamW's two moments, beside the weight itself."""
-
 
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
 """What torch's allocators say in a RuntimeError; on a CPU there is no type for it."""
@@ -41,18 +32,6 @@ def out_of_memory_named(what: str) -> Iterator[None]:
         raise OutOfMemory(f"{what} ran out of memory: {said}")
 
 
-def loaded_bytes(geometry: Geometry, objective: Objective) -> int:
-    """Bytes of the weights that an objective needs; adapters and activations come on top."""
-    return BYTES * sum(_params(geometry, objective).values())
-
-
-def training_bytes(geometry: Geometry, stage: Stage) -> int:
-    """Bytes of weights, gradients and moments of a stage; adapters and activations come on top."""
-    params = _params(geometry, stage.objective)
-    trained = sum(count for part, count in params.items() if part in stage.parts)
-    return BYTES * (sum(params.values()) + TRAINED_COPIES * trained)
-
-
 def refuse_too_large(what: str, needed_bytes: int, device: torch.device) -> None:
     """Raise InputError where `what` needs more memory than is free on `device`."""
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory_bytes()
@@ -74,13 +53,6 @@ def _out_of_memory(error: MemoryError | RuntimeError) -> str | None:
     said = str(error).partition("\n")[0] or type(error).__name__
     ran_out = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return said if ran_out or any(words in said for words in OUT_OF_MEMORY_WORDS) else None
-
-
-def _params(geometry: Geometry, objective: Objective) -> dict[Part, int]:
-    own = {Part.ENCODER: geometry.encoder.encoder_params, Part.ASR_DECODER: geometry.encoder.asr_decoder_params}
-    if objective is Objective.ASR:
-        return own
-    return own | {Part.PROJECTOR: geometry.projector_params, Part.LLM: geometry.llm.params}
 
 
 def _available() -> int | None:

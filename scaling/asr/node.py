@@ -14,10 +14,11 @@ import transformers
 from scaling.asr.checkpoint import Checkpoint, Progress, Weights, load, load_latest, save, save_periodic
 from scaling.asr.data import Speech
 from scaling.asr.evaluate import Looks, Scored, evaluate
-from scaling.asr.memory import out_of_memory_named, refuse_too_large, training_bytes
+from scaling.asr.memory import out_of_memory_named, refuse_too_large
 from scaling.asr.train import Hooks, train
 from scaling.asr.workshop import Workshop, in_words, load_part, outlived
 from scaling.ledger import Attempt, write_text_atomically
+from scaling.memory import state_memory
 from scaling.meter import encoder_is_frozen
 from scaling.spec import StageNode
 
@@ -56,7 +57,8 @@ def _run(
     resumed = load_latest([other.folder for other in ledger.attempts(node.key)])
     start = resumed or beginning
     base = (beginning.progress.flops, beginning.progress.executed_flops, beginning.progress.seconds)
-    refuse_too_large(f"training {in_words(node)}", training_bytes(workshop.geometry(node), node.stage), workshop.device)
+    least = state_memory(workshop.geometry(node), node.stage, node.precision).total
+    refuse_too_large(f"training {in_words(node)}", least, workshop.device)
     model = workshop.recognizer(node, carried)
     for part in node.stage.parts:
         load_part(model, part, start.weights)

@@ -23,7 +23,7 @@ from scaling.asr.evaluate import grouped, token_limits, transcribe
 from scaling.asr.families import family_of
 from scaling.asr.family import Features
 from scaling.asr.features import read_audio
-from scaling.asr.memory import BYTES, refuse_too_large
+from scaling.asr.memory import refuse_too_large
 from scaling.asr.model import Batch, Recognizer
 from scaling.asr.projector import Projector
 from scaling.asr.workshop import ADAPTERS, Sources, Workshop
@@ -32,6 +32,7 @@ from scaling.errors import InputError
 from scaling.json_text import read_json
 from scaling.ledger import Ledger, write_atomically
 from scaling.llms import llm_dims
+from scaling.memory import BYTES
 from scaling.spec import Objective, StageNode, node_from_json
 from scaling.text import llm_codec
 

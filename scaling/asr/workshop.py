@@ -11,13 +11,14 @@ from scaling.asr.checkpoint import Weights
 from scaling.asr.data import Speech
 from scaling.asr.hearing import Hearing
 from scaling.asr.kept import NOTHING, Bounds, Kept
-from scaling.asr.memory import loaded_bytes, refuse_too_large
+from scaling.asr.memory import refuse_too_large
 from scaling.asr.model import Recognizer
 from scaling.encoders import asr_codec, encoder_dims
 from scaling.errors import InputError
 from scaling.geometry import Geometry
 from scaling.llms import llm_dims
 from scaling.manifest import Manifest, read_manifest
+from scaling.memory import BYTES, loaded_weights
 from scaling.meter import encoder_is_frozen
 from scaling.spec import Objective, Part, Precision, StageNode
 from scaling.text import TextCodec, llm_codec
@@ -106,7 +107,7 @@ class Workshop:
     def recognizer(self, node: StageNode, carried: Weights) -> Recognizer:
         """The model at the beginning of the node's stage: base weights, then all that earlier stages trained."""
         directories, codecs = self.directories(node), self.codecs(node)
-        loaded = loaded_bytes(self.geometry(node), node.stage.objective)
+        loaded = BYTES * sum(loaded_weights(self.geometry(node), node.stage.objective).values())
         for device in {torch.device("cpu"), self.device}:  # weights are read into memory first
             refuse_too_large(f"loading {in_words(node)}", loaded, device)
         model = build(node.model, node.stage.objective, self.bases, *directories, codecs, node.seed)

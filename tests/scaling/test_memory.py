@@ -1,0 +1,157 @@
+"""The estimate of memory against Hugging Face's modules on the meta device, where a 7B model takes no room."""
+
+from collections.abc import Collection
+
+import flop_reference
+import numpy as np
+import pytest
+import torch
+from flop_reference import MINI_ENCODER, MINI_LLM, MINI_WAV2VEC2, Modules, geometry, modules
+from torch import Tensor
+
+from scaling.geometry import Geometry
+from scaling.lengths import Lengths
+from scaling.memory import BYTES, CAST_BYTES, LOGIT_COPIES, sharded, state_memory, step_memory
+from scaling.models import find_encoder, find_llm
+from scaling.spec import Objective, Part, Precision
+
+ASR = (Objective.ASR, frozenset({Part.ENCODER, Part.ASR_DECODER}))
+PROJECTOR = (Objective.LLM, frozenset({Part.PROJECTOR}))
+LORA = (Objective.LLM, frozenset({Part.PROJECTOR, Part.LLM_LORA}))
+JOINT = (Objective.LLM, frozenset({Part.ENCODER, Part.PROJECTOR, Part.LLM_LORA}))
+
+
+def lengths() -> Lengths:
+    """40 seconds."""
+    tokens = np.full(8, 20)
+    return Lengths(samples=np.full(8, 80_000), asr_tokens=tokens, llm_tokens=tokens)
+
+
+def built(shape: Geometry, parts: Collection[Part], device: str = "meta") -> Modules:
+    """The modules with the trainer's attention, their trained parts, and gradients nowhere else."""
+    found = modules(shape, device)
+    found.asr.set_attn_implementation("sdpa")
+    found.llm.set_attn_implementation("sdpa")
+    found.train(shape, parts)
+    return found
+
+
+def kept(shape: Geometry, objective: Objective, found: Modules, device: str = "meta") -> dict[int, Tensor]:
+    """What autograd keeps of a forward pass, one tensor a storage, without weights."""
+    weights = {
+        parameter.untyped_storage()._cdata
+        for module in (found.asr, found.projector, found.llm)
+        for parameter in module.parameters()
+    }
+    storages: dict[int, Tensor] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        if tensor.untyped_storage()._cdata not in weights:
+            storages.setdefault(tensor.untyped_storage()._cdata, tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        batch = lengths()
+        speech = flop_reference._encode_log_mel(shape, found.asr, batch, device)
+        run = flop_reference._asr_loss if objective is Objective.ASR else flop_reference._llm_loss
+        run(shape, found, speech, batch, device)
+    return storages
+
+
+@pytest.mark.parametrize("training", [ASR, PROJECTOR, LORA, JOINT], ids=["asr", "projector", "lora", "joint"])
+@pytest.mark.parametrize("pair", ["whisper-small + Qwen2.5-0.5B", "whisper-large-v3 + Qwen2.5-7B"])
+def test_activations_are_what_autograd_keeps(pair: str, training: tuple[Objective, frozenset[Part]]) -> None:
+    encoder, llm = (find(name).dims for find, name in zip((find_encoder, find_llm), pair.split(" + "), strict=True))
+    shape = geometry(encoder, llm, llm_prompt_tokens=0, asr_prompt_extra=3)
+    storages = kept(shape, training[0], built(shape, training[1])).values()
+    # Without a device's kernel, attention is computed by its formula: it keeps the scores, where a fused one keeps its
+    # output instead. Logits are not kept before the loss takes their softmax.
+    scores = sum(tensor.nbytes for tensor in storages if tensor.dim() == 4 and tensor.shape[2] in (tensor.shape[3], 23))
+    outputs = _fused_outputs(shape, training[1])
+    found = sum(tensor.untyped_storage().nbytes() for tensor in storages) - scores + outputs
+    vocabulary = encoder.vocabulary if training[0] is Objective.ASR else llm.vocabulary
+    logits = BYTES * LOGIT_COPIES * int(lengths().llm_tokens.sum()) * vocabulary
+    estimate = step_memory(shape, _Training(*training), Precision.FP32, lengths(), 40.0).activations
+    assert estimate is not None
+    assert estimate - logits == pytest.approx(found, rel=0.05)
+
+
+def test_weights_gradients_and_moments_are_those_of_the_modules_of_a_7b_run() -> None:
+    shape = geometry(find_encoder("whisper-large-v3").dims, find_llm("Qwen2.5-7B").dims)
+    for objective, parts in (ASR, PROJECTOR, LORA, JOINT):
+        found = built(shape, parts)
+        loaded = (found.asr,) if objective is Objective.ASR else (found.asr, found.projector, found.llm)
+        weights = [parameter for module in loaded for parameter in {*module.parameters()}]
+        total = sum(weight.nbytes for weight in weights)
+        trained = sum(weight.nbytes for weight in weights if weight.requires_grad)
+        memory = state_memory(shape, _Training(objective, parts), Precision.FP32)
+        assert (memory.weights, memory.casts) == (total, 0)
+        positions = BYTES * shape.encoder.max_positions * shape.encoder.width * (Part.ENCODER in parts)
+        assert memory.gradients == trained + positions  # the encoder's positions never train
+        assert memory.moments == 2 * memory.gradients
+
+
+def test_in_bf16_the_weights_that_a_gradient_passes_are_kept_once_more() -> None:
+    shape = geometry(MINI_ENCODER, MINI_LLM, stack=2, llm_prompt_tokens=0)
+    found = built(shape, LORA[1], "cpu")
+    with torch.autocast("cpu", torch.bfloat16):
+        storages = kept(shape, Objective.LLM, found, "cpu")
+    sizes = {
+        frozenset(weight.shape)
+        for name, weight in found.llm.named_parameters()
+        if "norm" not in name and "bias" not in name
+    }
+    casts = sum(
+        tensor.nbytes
+        for tensor in storages.values()
+        if tensor.dtype is torch.bfloat16 and tensor.dim() == 2 and frozenset(tensor.shape) in sizes
+    )
+    estimate = state_memory(shape, _Training(*LORA), Precision.BF16)
+    assert estimate.casts == pytest.approx(casts, rel=0.1)
+    assert estimate.casts > CAST_BYTES * 0.8 * (MINI_LLM.params - MINI_LLM.vocabulary * MINI_LLM.width)
+
+
+def test_a_share_of_a_7b_run_fits_where_the_whole_does_not() -> None:
+    shape = geometry(find_encoder("whisper-large-v3").dims, find_llm("Qwen2.5-7B").dims)
+    whole = step_memory(shape, _Training(*JOINT), Precision.BF16, lengths(), 160.0)
+    parts = sharded(whole, shape.llm, 8)
+    assert whole.total > 48e9
+    assert parts.total < whole.total / 4
+    assert parts.weights > whole.weights / 8
+    assert (parts.gradients, parts.moments) == (whole.gradients // 8, whole.moments // 8)
+
+
+def test_activations_grow_with_the_audio_of_a_step_and_nothing_else_does() -> None:
+    shape = geometry(find_encoder("whisper-small").dims, find_llm("Qwen2.5-0.5B").dims)
+    short, long = (
+        step_memory(shape, _Training(*JOINT), Precision.BF16, lengths(), seconds) for seconds in (40.0, 160.0)
+    )
+    assert (long.activations, short.activations) == (
+        pytest.approx(4 * (short.activations or 0), rel=1e-6),
+        short.activations,
+    )
+    assert long.total - short.total == (long.activations or 0) - (short.activations or 0)
+
+
+def test_activations_of_an_encoder_that_is_not_known_are_not_guessed() -> None:
+    memory = step_memory(geometry(MINI_WAV2VEC2, MINI_LLM), _Training(*JOINT), Precision.FP32, lengths(), 40.0)
+    assert memory.activations is None
+    assert memory.total == memory.weights + memory.gradients + memory.moments
+
+
+def _fused_outputs(shape: Geometry, parts: frozenset[Part]) -> int:
+    batch = lengths()
+    frames, encoder = int(shape.encoder_frames(batch).sum()), shape.encoder
+    outputs = frames * encoder.layers * encoder.width * (Part.ENCODER in parts)
+    if Part.ASR_DECODER in parts:
+        return BYTES * (
+            outputs + int(shape.writing_positions(batch).sum()) * 2 * encoder.decoder_layers * encoder.width
+        )
+    return BYTES * (
+        outputs + int(shape.llm_positions(batch).sum()) * shape.llm.layers * shape.llm.heads * shape.llm.head_dim
+    )
+
+
+class _Training:
+    def __init__(self, objective: Objective, parts: frozenset[Part]) -> None:
+        self.objective, self.parts = objective, parts
