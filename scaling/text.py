@@ -63,6 +63,8 @@ def llm_codec(directory: Path, prompt: str) -> TextCodec:
         return tuple(tokenizer.encode(text, add_special_tokens=False).ids)
 
     before, _, after = prompt.partition("{speech}")
+    if "{text}" in before or after.count("{text}") > 1:
+        raise InputError(f"prompt {prompt!r}: expected {{text}}, if at all, once and behind {{speech}}")
     if "{text}" in after:
         between, _, ending = after.partition("{text}")
         if len(ids(ending)) != 1:

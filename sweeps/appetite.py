@@ -96,9 +96,8 @@ def refuse_too_long(study: Study) -> None:
 
 def geometry_of(study: Study, model: StudyModel) -> Geometry:
     """The shape that the study's runs of `model` are charged by; without a tokenizer, the prompt counts as empty."""
-    prompt, language = study.speech.spec.prompt, study.speech.spec.language
-    asr = asr_codec(model.encoder.directory, language) if model.encoder.directory else None
-    llm = llm_codec(model.llm.directory, prompt) if model.llm.directory else None
+    asr = asr_codec(model.encoder.directory, study.speech.spec.language) if model.encoder.directory else None
+    llm = llm_codec(model.llm.directory, model.prompt) if model.llm.directory else None
     return Geometry(
         encoder=model.encoder.dims,
         llm=model.llm.dims,

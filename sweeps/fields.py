@@ -213,7 +213,9 @@ class StudyFields(_Fields):
     """Training audio is cut to the first so many hours of the manifest."""
 
     prompt: StrictStr = "{speech}"
-    """Text around the speech; nothing by default, because the minis and the projector need none."""
+    """Text around `{speech}`; nothing by default, because the minis and the projector need none.
+
+    `chat`, or `chat: text with {speech}`, says it in the LLM's own chat template."""
     language: StrictStr = "zh"
     """Language token of encoder-decoders that have such tokens."""
 

@@ -9,6 +9,7 @@ from sweeps.study import Study
 def enumerate_runs(study: Study) -> Iterator[RunSpec]:
     """The runs of a study, by model, strategy, budget and seed."""
     for model in study.models:
+        data = model.data(study.speech.spec)
         for strategy in model.strategies:
             for budget_flops in study.budgets_flops:
                 tuned = model.strategy_at(strategy, budget_flops)
@@ -17,7 +18,7 @@ def enumerate_runs(study: Study) -> Iterator[RunSpec]:
                         model=model.spec,
                         strategy=tuned,
                         budget_flops=budget_flops,
-                        data=study.speech.spec,
+                        data=data,
                         seed=seed,
                         precision=study.precision,
                     )

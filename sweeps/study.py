@@ -4,13 +4,15 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
+from scaling.chat import conversation, is_chat, message
 from scaling.defaults import default_hidden, default_lora, default_stack
 from scaling.encoders import EncoderDims
 from scaling.errors import InputError, nearest
 from scaling.llms import LlmDims
 from scaling.models import FoundModel, find_encoder, find_llm
-from scaling.spec import PARTS_OF, LoraSpec, ModelSpec, Optimization, Part, Precision, Stage, Strategy
+from scaling.spec import PARTS_OF, DataSpec, LoraSpec, ModelSpec, Optimization, Part, Precision, Stage, Strategy
 from scaling.strategies import default_rates, preset, resolve
 from sweeps.fields import (
     KeptFields,
@@ -47,7 +49,12 @@ class StudyModel:
     encoder: FoundModel[EncoderDims]
     llm: FoundModel[LlmDims]
     strategies: tuple[Strategy, ...]
+    prompt: str
     tuned: Mapping[str, Tuned]
+
+    def data(self, speech: DataSpec) -> DataSpec:
+        """The speech as this model's runs name it: with the prompt as the LLM reads it."""
+        return dataclasses.replace(speech, prompt=self.prompt)
 
     def strategy_at(self, strategy: Strategy, budget_flops: int) -> Strategy:
         """A strategy of the study with its rates for that budget."""
@@ -138,8 +145,20 @@ def _model(file: StudyFile, position: int) -> StudyModel:
         encoder=encoder,
         llm=llm,
         strategies=strategies,
+        prompt=_prompt(file, llm.directory),
         tuned={name: _tuned(file, (*path, "tuned", name), fields.tuned[name], strategies) for name in fields.tuned},
     )
+
+
+def _prompt(file: StudyFile, llm: Path | None) -> str:
+    """A chat is rendered by the LLM's own template; without the LLM it can be priced as what is said alone."""
+    asked = file.fields.prompt
+    said = message(asked)
+    if said.count("{speech}") != 1:
+        raise file.error(("prompt",), asked, "text with {speech} once, where the speech goes, or `chat`")
+    if not is_chat(asked) or llm is None:
+        return said
+    return file.located(("prompt",), lambda: conversation(llm, said))
 
 
 def _tuned(file: StudyFile, path: FieldPath, fields: TunedFields, strategies: Sequence[Strategy]) -> Tuned:

@@ -4,10 +4,15 @@ import copy
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    GenerationConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 from scaling.asr.families import family_of
 from scaling.asr.model import Recognizer, part_seed
@@ -19,7 +24,8 @@ from scaling.spec import ModelSpec, Objective, Part
 from scaling.text import TextCodec
 
 ATTENTION = "sdpa"
-"""The attention kernel of every base model: fused where the machine has it, the same function everywhere."""
+"""The attention kernel of every base model that can use it: fused where the machine has it, the same function
+everywhere. Models that cap attention scores (Gemma 2) have no fused kernel."""
 
 KEEP_IN_MEMORY_PARAMETERS = 100_000_000
 """Base models up to this size are kept and copied for each node, larger ones read again: a copy of a mini takes
@@ -46,14 +52,14 @@ class BaseModels:
 
         Without its generation settings: a chat model's penalties and temperature would change greedy decoding.
         """
-        model = self._fresh(directory, AutoModelForCausalLM, ())
+        model = self._fresh(directory, None, ())
         model.generation_config = GenerationConfig()
         return model
 
-    def _fresh(self, directory: Path, loader: Any, may_lack: tuple[str, ...]) -> PreTrainedModel:
+    def _fresh(self, directory: Path, kind: type[PreTrainedModel] | None, may_lack: tuple[str, ...]) -> PreTrainedModel:
         if directory in self.kept:
             return copy.deepcopy(self.kept[directory])
-        model = _read(directory, loader, may_lack)
+        model = _read(directory, kind, may_lack)
         if sum(p.numel() for p in model.parameters()) <= KEEP_IN_MEMORY_PARAMETERS:
             self.kept[directory] = model
             return copy.deepcopy(model)
@@ -86,18 +92,19 @@ def build(
     return Recognizer(asr, projector, bases.llm(llm), *codecs)
 
 
-def _read(directory: Path, loader: Any, may_lack: tuple[str, ...]) -> PreTrainedModel:
-    """Raises InputError where the config is not one that transformers takes, or the weights are not those it asks for."""
+def _read(directory: Path, kind: type[PreTrainedModel] | None, may_lack: tuple[str, ...]) -> PreTrainedModel:
+    """Raises InputError where transformers does not take the config, or the weights are not those it asks for."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # weights that a checkpoint may lack are a part of the base: the same for every run
         try:
             config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
             _leave_nothing_to_chance(config)
+            loader = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)] if kind is None else kind
             model, found = loader.from_pretrained(
                 directory,
                 config=config,
                 dtype=torch.float32,
-                attn_implementation=ATTENTION,
+                attn_implementation=ATTENTION if loader._supports_sdpa else "eager",
                 local_files_only=True,
                 trust_remote_code=False,
                 output_loading_info=True,

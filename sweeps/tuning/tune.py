@@ -15,8 +15,8 @@ from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger import Ledger
 from scaling.spec import Part, RunSpec, Stage, Strategy
-from sweeps.collect import Row
 from sweeps.preparation import Prepared, prepare_runs
+from sweeps.records import Row
 from sweeps.running import Outcome
 from sweeps.study import Study, StudyModel
 from sweeps.tuned import Tuned
@@ -171,7 +171,7 @@ def _runs(study: Study, walk: Walk, points: Sequence[Point]) -> dict[Point, list
                 model=walk.model.spec,
                 strategy=strategy,
                 budget_flops=walk.budget_flops,
-                data=study.speech.spec,
+                data=walk.model.data(study.speech.spec),
                 seed=seed,
                 precision=study.precision,
             )
