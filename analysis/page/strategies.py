@@ -56,6 +56,7 @@ def spending(findings: Findings) -> Html:
         title,
         tag("p", "Charged FLOPs by stage and the parts it trains, in each strategy's largest run."),
         tag("div", *bars, class_="stages"),
+        _best_division(findings),
     )
 
 
@@ -77,6 +78,27 @@ def views(findings: Findings, drawings: Mapping[str, Html]) -> Html:
         if hours
         else None,
     )
+
+
+def _best_division(findings: Findings) -> Html | None:
+    """Best sizes, hours and shares for the largest budget; None where the runs do not identify them."""
+    advice, lines = findings.recommendation, []
+    if (sizes := advice.sizes) is not None:
+        for name, value, ends in (
+            ("encoder parameters", sizes.encoder_params, sizes.encoder_params_interval),
+            ("LLM parameters", sizes.llm_params, sizes.llm_params_interval),
+            ("hours of audio", sizes.audio_hours, sizes.audio_hours_interval),
+            ("CER", sizes.cer, sizes.cer_interval),
+        ):
+            lines.append(f"{name}: {number(value)} [{between(ends) if ends else 'the same in all runs'}]")
+        lines += [note.message for note in sizes.warnings]
+    if (shares := advice.shares) is not None:
+        for name, share in shares.shares.items():
+            lines.append(f"share of stage {name}: {percent(share)} [{percent_between(shares.intervals[name])}]")
+        lines += [note.message for note in shares.warnings]
+    if not lines:
+        return None
+    return join(tag("h3", f"Best division of {number(findings.largest_flops)} FLOPs"), bullets(lines))
 
 
 def _compared(findings: Findings, one: Comparison, *, detail: bool = False) -> Html:

@@ -11,6 +11,7 @@ from analysis.cli import app
 from analysis.curves import curves_of
 from analysis.recognition import flops_an_hour
 from analysis.recommend import recommend_for_cer, recommend_for_flops
+from analysis.report import write_report
 from analysis.shares import best_shares
 from analysis.sizes import best_sizes
 from analysis.table import read_table
@@ -178,6 +179,12 @@ def test_the_verb_prints_sizes_and_lifetime(tmp_path):
     refused = json.loads(CliRunner().invoke(app, [*asked[:4], "--lifetime-hours", "1e9", "--json"]).stdout)
     assert refused["flops"] is None
     assert refused["warnings"][0].startswith("lifetime_over_budget")
+
+
+def test_the_report_tells_the_best_division(tmp_path):
+    page = write_report(sized_study(tmp_path, noise=0.01)).path.read_text()
+    assert "Best division of 1e20 FLOPs" in page
+    assert "LLM parameters: " in page
 
 
 BEST = {"encoder": 0.35, "projector": 0.15, "together": 0.5}
