@@ -17,6 +17,7 @@ from scaling.console import log
 from scaling.errors import InputError
 from scaling.lifeline import end_with_parent
 from sweeps.launchers.blame import Blame, held_by
+from sweeps.launchers.gpus import gpu_of, gpus
 from sweeps.orders import Orders
 
 POLL_SECONDS = 0.2
@@ -46,7 +47,9 @@ Command = Sequence[str]
 
 
 def default_workers(threads: int) -> int:
-    """As many workers as this machine has cores for, at `threads` each."""
+    """One worker for each GPU of this machine; without any, as many as it has cores for, at `threads` each."""
+    if found := gpus():
+        return len(found)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // threads)
 
@@ -134,7 +137,7 @@ class Crew:
         log(f"worker {worker.number} died ({_reason(code)}); starting it again in {pause:g} s")
 
 
-def run_workers(orders: Orders, command: Command, *, workers: int, watch: Callable[[], None]) -> int | None:
+def run_workers(orders: Orders, command: Command, *, workers: int, watch: Callable[[], object]) -> int | None:
     """Work through the orders with `workers` processes; the signal that stopped them, or None when nothing was left.
 
     `watch` is called between looks at the workers. A second signal kills what has not stopped yet.
@@ -192,7 +195,7 @@ def _spawn(orders: Orders, command: Command, number: int) -> subprocess.Popen[by
     with path.open("ab") as output:
         return subprocess.Popen(
             command,
-            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, threads)},
+            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, threads), **gpu_of(number)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
