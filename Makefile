@@ -8,11 +8,12 @@ TORCH ?= torch==2.13.0
 WORKERS ?= 2
 KILLS ?= 1000
 RUN := $(BIN)/asr-scaling
+SLURM_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge
 DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 1.28e12
 
-.PHONY: venv demo test torture test-slow test-gpu check bench minis clean
+.PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray check bench minis clean
 
 venv: $(READY)
 
@@ -42,6 +43,17 @@ test-slow: $(READY)  ## with the tests that take minutes each
 
 test-gpu: $(READY)  ## the tests that need an accelerator
 	$(BIN)/python -m pytest --gpu -m gpu
+
+test-slurm: $(READY)  ## on a real Slurm of two nodes of its own: as root; Debian's packages are installed if need be
+	@test "$$(id -u)" = 0 || { echo "make test-slurm needs root: it starts a Slurm of its own" >&2; exit 1; }
+	@{ command -v slurmctld && command -v munged; } >/dev/null || { apt-get update -qq && $(SLURM_INSTALL); } || \
+		{ echo "make test-slurm needs slurm-wlm and munge, and apt-get could not install them" >&2; exit 1; }
+	$(BIN)/python -m pytest --slurm -m slurm
+
+test-ray: $(READY)  ## on a real Ray cluster of two nodes, in a network of its own: as root
+	@test "$$(id -u)" = 0 || { echo "make test-ray needs root: its cluster has a network of its own" >&2; exit 1; }
+	$(BIN)/python -c 'import ray' 2>/dev/null || $(BIN)/python -m pip install -q -e '.[ray]'
+	$(BIN)/python -m pytest --ray -m ray
 
 torture: $(READY)  ## a real sweep under KILLS kill -9, to results/benchmarks/torture.json
 	PYTHONPATH=tests/scaling:tests/sweeps OMP_NUM_THREADS=1 $(BIN)/python tests/sweeps/torture.py --kills $(KILLS)

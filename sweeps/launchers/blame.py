@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from scaling.json_text import read_json
 from scaling.ledger import Attempt
 from sweeps.orders import Orders
 
@@ -37,9 +36,7 @@ def held_by(orders: Orders, **worker: Any) -> Attempt | None:
     """The unfinished attempt whose lease has these values (such as `pid`), if any."""
     for key in orders.nodes:
         attempts = [] if orders.ledger.done(key) else orders.ledger.attempts(key)
-        lease = attempts[-1].folder / "lease.json" if attempts else None
-        if lease is None or not lease.exists() or attempts[-1].failure() is not None:
-            continue
-        if worker.items() <= read_json(lease).items():
+        lease = None if not attempts or attempts[-1].ended() else attempts[-1].lease()
+        if lease is not None and worker.items() <= lease.items():
             return attempts[-1]
     return None

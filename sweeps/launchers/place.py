@@ -22,7 +22,7 @@ class Place(StrEnum):
     RAY = "ray"
 
 
-def refuse_missing_place(place: Place, *, detach: bool) -> None:
+def refuse_missing_place(place: Place, study: "Study", *, detach: bool) -> None:
     """Raise InputError where workers cannot be started there, or not be left to themselves there."""
     from sweeps.launchers.ray_cluster import refuse_missing_ray
     from sweeps.launchers.slurm import refuse_missing_slurm
@@ -32,7 +32,7 @@ def refuse_missing_place(place: Place, *, detach: bool) -> None:
     if place is Place.SLURM:
         refuse_missing_slurm()
     if place is Place.RAY:
-        refuse_missing_ray()
+        refuse_missing_ray(study.ray)
 
 
 def work_at(

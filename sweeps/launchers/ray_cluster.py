@@ -7,6 +7,7 @@ import importlib.util
 import logging
 import os
 import signal
+import socket
 import subprocess
 import time
 import uuid
@@ -25,6 +26,9 @@ from sweeps.orders import Orders
 POLL_SECONDS = 0.2
 """How often a task looks at its worker."""
 
+ANSWER_SECONDS = 5.0
+"""A cluster's head takes a connection within milliseconds."""
+
 PASSED_ON = ("ASR_SCALING_", "HF_")
 """Variables of the launcher that workers get, by the beginnings of their names; the rest is their node's own."""
 
@@ -41,7 +45,7 @@ class RayCluster:
         try:
             ray.init(address=fields.address, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise InputError(f"Ray at {fields.address or 'the default address'} does not answer: {error}") from None
+            raise InputError(f"Ray cannot be started or joined: {error}") from None
         self._ray = ray
         self._command = list(command)
         self._threads = str(orders.content["threads"])
@@ -108,10 +112,17 @@ class RayCluster:
         return self._logs / f"{name}.log"
 
 
-def refuse_missing_ray() -> None:
-    """Raise InputError where Ray is not installed."""
+def refuse_missing_ray(fields: RayFields) -> None:
+    """Raise InputError where Ray is not installed, or nobody listens at the address of the cluster."""
     if importlib.util.find_spec("ray") is None:
         raise InputError("--on ray needs ray: pip install 'asr-scaling[ray]'")
+    address = fields.address or os.environ.get("RAY_ADDRESS", "")
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():  # Ray itself would try for minutes
+        try:
+            socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise InputError(f"Ray at {address} does not answer ({error}); expected the address of a cluster") from None
 
 
 def run_worker(command: list[str], variables: dict[str, str], log_file: str) -> int:

@@ -12,11 +12,13 @@ from crew import STAND_IN
 from scaling import console
 from scaling.ledger import Ledger
 from sweeps import running
-from sweeps.launchers import fleet, slurm
+from sweeps.launchers import fleet, ray_cluster, slurm
 from sweeps.launchers.place import Place
 from sweeps.preparation import prepare
 
 slurm.Slurm.look_seconds = 0.3
+ray_cluster.RayCluster.look_seconds = 0.3
+ray_cluster.PASSED_ON += ("STAND_IN_",)
 slurm.STOP_SECONDS = 50.0  # of a time limit of one minute, the shortest that Slurm knows
 fleet.BACK_OFF_SECONDS = (0.1, 0.5)
 fleet.REFUSED_SECONDS = 1.0
