@@ -169,7 +169,7 @@ class Attempt:
     def bury(self, session: str) -> None:
         """Record that this attempt's worker was killed for memory, where it was, so that the next one asks for less."""
         lease = self.lease()
-        if not self._ended() and lease is not None and killed_for_memory(lease):
+        if not self.ended() and lease is not None and killed_for_memory(lease):
             self.fail("memory", "its process was killed by the kernel: out of memory", session=session)
 
     def lease(self) -> dict[str, Any] | None:
@@ -201,6 +201,10 @@ class Attempt:
         """Let a diverged node be tried again, though nothing but the software can make it end otherwise."""
         write_atomically(self.folder / "forgiven.json", {"time": time.time()})
 
+    def ended(self) -> bool:
+        """Whether its worker, or who judged it, has said that this attempt is over without a result."""
+        return self.failure() is not None or (self.folder / "released.json").exists()
+
     def release(self) -> None:
         """Give the node up without a result or a failure: anyone may go on from its checkpoint at once."""
         write_atomically(self.folder / "released.json", {"time": time.time()})
@@ -230,10 +234,7 @@ class Attempt:
 
     def _abandoned(self) -> bool:
         lease = self.lease()
-        return self._ended() or (lease is not None and gone(lease))
-
-    def _ended(self) -> bool:
-        return self.failure() is not None or (self.folder / "released.json").exists()
+        return self.ended() or (lease is not None and gone(lease))
 
 
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
