@@ -85,6 +85,9 @@ def run(
     retry_diverged: Annotated[
         bool, typer.Option("--retry-diverged", help="Train diverged stages again: worth it with another software only.")
     ] = False,
+    worker: Annotated[
+        str | None, typer.Option("--worker", metavar="COMMAND", help="Another trainer; see docs/external-trainer.md.")
+    ] = None,
     hardware: HardwareOption = None,
     mfu: MfuOption = None,
     usd_per_hour: UsdOption = None,
@@ -112,7 +115,7 @@ def run(
     outcome = (
         answer(prepared, out, root)
         if simulate
-        else train(prepared, out, root, workers, on, detach=detach, retry_diverged=retry_diverged)
+        else train(prepared, out, root, workers, on, detach=detach, retry_diverged=retry_diverged, worker=worker)
     )
     document = outcome_document(outcome, out)
     emit(document, as_json=as_json, text="" if as_json else outcome_text(document))

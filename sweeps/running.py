@@ -9,7 +9,7 @@ from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger import Ledger
 from sweeps.collect import Collector
-from sweeps.launchers.local import trainer, worker_command
+from sweeps.launchers.local import other_trainer, trainer, worker_command
 from sweeps.launchers.place import Place, refuse_missing_place, work_at
 from sweeps.orders import Orders, write_orders
 from sweeps.preparation import Prepared
@@ -55,16 +55,19 @@ def train(
     *,
     detach: bool = False,
     retry_diverged: bool = False,
+    worker: str | None = None,
 ) -> Outcome:
     """Train what is missing. Raises InputError, before anything is written, where it cannot begin.
 
     `workers` is at most how many work side by side, None for the place's own default. With `detach` they are started
-    and left to themselves. A node that diverged before stays so, unless `retry_diverged`.
+    and left to themselves. A node that diverged before stays so, unless `retry_diverged`. `worker` is the command of
+    another trainer than ours: what weights it needs is its own affair.
     """
     refuse_assumed(prepared.study.speech)
-    refuse_missing_weights(prepared)
     refuse_missing_place(place, prepared.study, detach=detach)
-    program = trainer()
+    if worker is None:
+        refuse_missing_weights(prepared)
+    program = trainer() if worker is None else other_trainer(worker)
     orders = write_orders(prepared.study, prepared.plan, folder, ledger)
     if retry_diverged:
         forgive_diverged(orders)

@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -60,6 +62,14 @@ def trainer() -> Command:
     if missing:
         raise InputError(f"training needs {', '.join(missing)}: pip install 'asr-scaling[train]'")
     return [sys.executable, "-m", "scaling.asr"]
+
+
+def other_trainer(command: str) -> Command:
+    """The worker that a user names: a command line. Raises InputError where it cannot be started."""
+    program = shlex.split(command)
+    if not program or shutil.which(program[0]) is None:
+        raise InputError(f"--worker {command!r}: no such program; expected a command such as 'python my_trainer.py'")
+    return program
 
 
 def worker_command(program: Command, orders: Orders) -> Command:
