@@ -66,13 +66,13 @@ def cells_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Cel
     for source in (*sources.values(), ERROR):
         table.require(source)
     usable, notes = _usable_rows(table, tuple(sources.values()))
-    in_compute = columns == ("C",)
+    in_compute, seeded = columns == ("C",), "seed" in table.names
     groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for i in usable:
         values = tuple(table.number(i, source) for source in sources.values())
         budget = table.number(i, "budget_flops")
         point: object = budget if in_compute and not math.isnan(budget) else values
-        if not in_compute and "seed" not in table.names:
+        if not in_compute and not seeded:
             point = i
         groups[(*_owner(table, i, in_compute), point)].append(i)
     cells = []
