@@ -134,8 +134,10 @@ def tune(
     ] = None,
     ledger: LedgerOption = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, metavar="N", help="Processes; default: cores / threads.")
+        int | None,
+        typer.Option("--workers", min=1, metavar="N", help="At most; default: cores / threads here, 4 elsewhere."),
     ] = None,
+    on: Annotated[Place, typer.Option("--on", help="Where workers run.")] = Place.LOCAL,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -143,11 +145,15 @@ def tune(
     from scaling.ledger import Ledger
     from sweeps.running import train
     from sweeps.study import load_study
-    from sweeps.tuning.show import tuning_document, tuning_text, write_document, write_tuned_study
+    from sweeps.tuning.show import refuse_no_folder, tuning_document, tuning_text, write_document, write_tuned_study
     from sweeps.tuning.tune import Tuning, tune, tuning_budgets
 
+    if write is not None:
+        refuse_no_folder(write)
     loaded, root = load_study(study, set_ or []), Ledger(ledger or out)
-    found = tune(loaded, tuning_budgets(loaded, budgets), root, lambda prepared: train(prepared, out, root, workers))
+    found = tune(
+        loaded, tuning_budgets(loaded, budgets), root, lambda prepared: train(prepared, out, root, workers, on)
+    )
     if not isinstance(found, Tuning):
         log("tuning is not finished; the same command goes on from here")
         sys.exit(found.exit_code or 1)

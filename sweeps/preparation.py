@@ -30,12 +30,12 @@ class Prepared:
 def prepare(argument: str, overrides: Sequence[str], ledger: Ledger | None) -> Prepared:
     """Load, check and plan a study against what `ledger` holds. Raises InputError; writes nothing but caches."""
     study = load_study(argument, overrides)
-    refuse_too_long(study)
     return prepare_runs(study, enumerate_runs(study), ledger)
 
 
 def prepare_runs(study: Study, runs: Iterable[RunSpec], ledger: Ledger | None) -> Prepared:
     """A plan of these runs, which are of the study's models and data. Raises InputError as `prepare` does."""
+    refuse_too_long(study)
     specs = tuple(runs)
     eaten = appetites(study, specs)
     refuse_small_budgets(specs, eaten)

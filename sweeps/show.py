@@ -68,7 +68,7 @@ def plan_text(document: dict[str, Any]) -> str:
         f"speed of a worker: {document['speed']['flops_per_second']:.2e} FLOP/s ({document['speed']['source']})",
         f"disk for checkpoints: about {size(document['disk']['peak_bytes'])} at most,"
         f" {size(document['disk']['kept_bytes'])} kept in the end",
-        *map(_memory_line, document["memory"]),
+        _memory_line(max(document["memory"], key=lambda memory: memory["total"])),
         _reuse(document),
     ]
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from scaling.errors import InputError
 from scaling.ledger import write_text_atomically
 from sweeps.tuned import Tuned
 from sweeps.tuning.optimum import FALSE_DRIFT, LEVEL, Optimum
@@ -69,6 +70,12 @@ def write_tuned_study(tuning: Tuning, path: Path) -> None:
         f" seeds {', '.join(map(str, tuning.study.seeds))}.\n"
     )
     write_text_atomically(path, said + yaml.safe_dump(study, sort_keys=False, allow_unicode=True))
+
+
+def refuse_no_folder(path: Path) -> None:
+    """Raise InputError where a study could not be written to `path`: better before the search than after it."""
+    if not path.parent.is_dir():
+        raise InputError(f"--write {path}: there is no folder {path.parent}")
 
 
 def write_document(document: dict[str, Any], path: Path) -> None:

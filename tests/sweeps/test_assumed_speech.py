@@ -31,6 +31,16 @@ def test_the_paper_s_study_is_planned_and_priced_without_audio_or_weights() -> N
     assert "assumption: tokens are counted from characters: no tokenizer of Qwen2.5-0.5B" in text
 
 
+def test_the_7b_study_says_what_takes_the_memory() -> None:
+    prepared = prepare("efin_paper_7b", [], None)
+    document = plan_document(prepared, bill(prepared, None, tariff_of("h200", None, None), 16))
+    (memory,) = document["memory"]
+    assert memory["stage"] == "joint"
+    assert memory["weights"] > 4 * 8.2e9
+    assert memory["sharded_total"] < memory["total"] / 4
+    assert "memory of a worker on whisper-large-v3 + Qwen2.5-7B" in plan_text(document)
+
+
 def test_assumed_speech_is_never_trained_on(write_study: StudyWriter, surroundings: Path, tmp_path: Path) -> None:
     data = {"train": ASSUMED, "dev": str(surroundings / "dev.jsonl"), "test": {"clean": ASSUMED}}
     ledger = Ledger(tmp_path / "out")

@@ -12,6 +12,7 @@ from scaling.errors import InputError
 from scaling.ledger import Ledger
 from scaling.spec import Part, RunSpec
 from sweeps import simulate
+from sweeps.cli import app
 from sweeps.grid import enumerate_runs
 from sweeps.preparation import Prepared, prepare_runs
 from sweeps.running import Outcome
@@ -234,6 +235,15 @@ def test_the_written_study_trains_with_the_rates_found(write_study: StudyWriter,
         assert rates == one.tuned.rates
     orders = prepare_runs(tuned, enumerate_runs(tuned), Ledger(tmp_path / "new"))
     assert orders.plan.runs[0].spec.budget_flops == study.budgets_flops[0]
+
+
+def test_a_file_that_could_not_be_written_is_refused_before_the_search(
+    write_study: StudyWriter, tmp_path: Path
+) -> None:
+    arguments = ["tune", str(write_study()), "--out", str(tmp_path / "out"), "--write", str(tmp_path / "no" / "x.yaml")]
+    with pytest.raises(InputError, match=r"--write .*x\.yaml: there is no folder"):
+        app(arguments, standalone_mode=False)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("given", ["", "1e9,1e9", "1e9,x", "-1,1e9", "nan", "inf"])
