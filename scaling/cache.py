@@ -3,10 +3,13 @@
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
+
+DIGEST = re.compile(b"[0-9a-f]{64}")
 
 
 def cache_dir() -> Path:
@@ -19,8 +22,8 @@ def file_digest(path: Path) -> str:
     stat = path.stat()
     identity = json.dumps([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
     entry = cache_dir() / "digests" / hashlib.sha256(identity.encode()).hexdigest()
-    if entry.exists():
-        return entry.read_text()
+    if entry.exists() and DIGEST.fullmatch(known := entry.read_bytes()):
+        return known.decode()
     with path.open("rb") as stream:
         value = hashlib.file_digest(stream, "sha256").hexdigest()
     write_whole(entry, lambda out: out.write(value.encode()))

@@ -1,6 +1,7 @@
 """Lengths of utterances: what each will cost."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -65,7 +66,7 @@ def _target_tokens(manifest: Manifest, model: Path | None) -> IntArray:
         return np.array([_estimated_tokens(text) + 1 for text in manifest.texts], dtype=np.int64)
     path = tokenizer_file(model)
     key = digest({"manifest": manifest.digest, "tokenizer": file_digest(path)})
-    return _cached(cache_dir() / "tokens" / f"{key}.npy", lambda: _count_tokens(manifest.texts, path))
+    return _cached(cache_dir() / "tokens" / f"{key}.npy", len(manifest), lambda: _count_tokens(manifest.texts, path))
 
 
 def _count_tokens(texts: Sequence[str], path: Path) -> list[int]:
@@ -81,9 +82,12 @@ def _estimated_tokens(text: str) -> int:
     return ideographs - (ideographs - len(text)) // 4
 
 
-def _cached(entry: Path, compute: Callable[[], Sequence[int]]) -> IntArray:
+def _cached(entry: Path, count: int, compute: Callable[[], Sequence[int]]) -> IntArray:
     if entry.exists():
-        return np.asarray(np.load(entry), dtype=np.int64)
+        with suppress(Exception):  # whatever ails what lies in a cache, it is made again
+            kept = np.asarray(np.load(entry), dtype=np.int64)
+            if kept.shape == (count,):
+                return kept
     values = np.array(compute(), dtype=np.int64)
     write_whole(entry, lambda out: np.save(out, values))
     return values

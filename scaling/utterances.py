@@ -113,11 +113,18 @@ def _cached(entry: Path) -> Utterances | None:
     """What lies in the cache, unless some audio has changed since."""
     try:
         meta = json.loads((entry / "meta.json").read_text("utf-8"))
+        if meta["sizes"] != _sizes(entry):
+            return None
         found = _opened(entry, meta)
         fresh = meta["believed"] or meta["stamp"] == _stamp(Columns.opened(entry))
-    except (OSError, ValueError, KeyError):
+    except Exception:  # whatever ails what lies in a cache, it is made again
         return None
     return found if fresh else None
+
+
+def _sizes(entry: Path) -> dict[str, int]:
+    """Bytes of the columns: what a full disk or a power cut has shortened is told by them."""
+    return {file.name: file.stat().st_size for file in sorted(entry.iterdir()) if file.name != "meta.json"}
 
 
 def _opened(folder: Path, meta: dict[str, Any]) -> Utterances:
@@ -182,7 +189,7 @@ def _build(path: Path, sources: Sequence[Source], folder: Path) -> None:
     np.save(folder / "samples.npy", samples[kept])
     np.save(folder / "hashes.npy", _hashes(_only(columns, kept), samples[kept]))
     counted = {"rows": rows, "counts": faults.counts, "first": faults.first, "lies": int(lies.sum())}
-    meta = {"believed": believed, "stamp": stamp, "faults": counted}
+    meta = {"believed": believed, "stamp": stamp, "faults": counted, "sizes": _sizes(folder)}
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 
 

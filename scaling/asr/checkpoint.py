@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from scaling.errors import InputError
 from scaling.faults import write_point
 from scaling.json_text import read_json
 from scaling.ledger import sync, write_atomically
@@ -89,7 +91,16 @@ def _save_tensors(tensors: Weights, path: Path) -> None:
 
 
 def load(folder: Path) -> Checkpoint:
-    """Read what `save` wrote. Raises InputError or SafetensorError where a file is missing or broken."""
+    """Read what `save` wrote. Raises InputError where a file is missing or broken."""
+    try:
+        return _loaded(folder)
+    except InputError:
+        raise
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{folder}: not a readable checkpoint ({type(error).__name__}: {error})") from error
+
+
+def _loaded(folder: Path) -> Checkpoint:
     progress = read_json(folder / "progress.json")
     seen = _marked(progress["seen"])
     if "encoded" not in progress:  # written before cache-credited FLOPs were counted

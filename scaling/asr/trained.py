@@ -83,11 +83,7 @@ def read_run(ledger: Ledger, sources: dict[str, Any], key: str) -> tuple[Trained
     Raises InputError where its checkpoint is broken or too large for this machine.
     """
     node = node_from_json(ledger.stage(key)["node"])
-    checkpoint = ledger.folder(key) / (ledger.result(key) or {})["checkpoint"]
-    try:
-        weights = load(checkpoint).weights
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{checkpoint}: not a readable checkpoint ({error})") from error
+    weights = load(ledger.folder(key) / (ledger.result(key) or {})["checkpoint"]).weights
     workshop = Workshop(Sources(sources), best_device())
     model = workshop.recognizer(node, weights).eval()
     return Trained(model, node.stage.objective, _features(workshop.directories(node)[0])), node
