@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import isfinite
 
 from scaling.encoders import asr_codec
 from scaling.errors import InputError
@@ -88,10 +89,14 @@ def refuse_too_long(study: Study) -> None:
                 raise InputError(
                     f"{manifest.path}: {len(rows)} of {len(manifest)} utterances are too long for {model.encoder.name},"
                     f" the first is {manifest.ids[first]!r} ({lengths.samples[first] / SAMPLE_RATE:.4g} s,"
-                    f" {lengths.asr_tokens[first]} text tokens); expected at most"
-                    f" {model.encoder.dims.max_audio_seconds:g} s and"
+                    f" {lengths.asr_tokens[first]} text tokens); expected at most{_window(model)}"
                     f" {geometry.most_text_tokens(lengths)[first]} text tokens"
                 )
+
+
+def _window(model: StudyModel) -> str:
+    longest = model.encoder.dims.max_audio_seconds
+    return f" {longest:g} s and" if isfinite(longest) else ""
 
 
 def geometry_of(study: Study, model: StudyModel) -> Geometry:

@@ -23,15 +23,20 @@ CONVENTIONS = (
     "FLOPs are 2 per multiply-add of linear layers, convolutions and attention products; no biases, norms, softmax,"
     " activations, embeddings, rotary tables, loss or optimizer",
     "all utterances of the step have the same length, so charged (real lengths) equals executed (padded) FLOPs",
-    "mel_frames = samples // hop_length; encoder_frames = (mel_frames + 1) // 2 (second convolution, stride 2, kernels"
-    " of 3); speech_tokens = ceil(encoder_frames / stack), zero-padded; projector = linear, GELU, linear",
+    "log-mel encoders (Whisper): mel_frames = samples // hop_length; encoder_frames = (mel_frames + 1) // 2 (second"
+    " convolution, stride 2, kernels of 3)",
+    "waveform encoders (wav2vec 2.0, HuBERT): a layer of the front end gives (length - kernel) // stride + 1 frames,"
+    " the last encoder_frames; front_end = its multiply-adds, forward only: it never trains; the positional convolution"
+    " has kernels of position_kernel x width / position_groups",
+    "speech_tokens = ceil(encoder_frames / stack), zero-padded; projector = linear, GELU, linear",
     "llm_positions = prompt_tokens + speech_tokens + text_tokens; decoder_positions = text_tokens +"
-    " decoder_prompt_tokens; text_tokens counts the end token as a target, and the start token as an input",
+    " decoder_prompt_tokens, or encoder_frames for CTC; text_tokens counts the end token as a target, and the start"
+    " token as an input",
     "logits at the text_tokens target positions only; cross attention keys and values run on encoder_frames",
     "attention over all query-key pairs (not halved for being causal), keys and values repeated to all query heads",
     "input_grad and weight_grad are counted where autograd computes them: never below the lowest trained weight",
-    "objective asr trains encoder and decoder; objective llm runs encoder, projector and LLM; LoRA (dropout 0, no bias)"
-    " adds rank x (in + out) per target layer, and only in stages where it trains; no activation checkpointing",
+    "objective asr trains encoder and decoder (CTC: its head on all encoder_frames); objective llm runs encoder,"
+    " projector and LLM; LoRA (dropout 0, no bias) adds rank x (in + out) per target layer, and only in stages where it trains; no activation checkpointing",
 )
 """What an outsider needs to count the step again, in words; the numbers are in the document."""
 

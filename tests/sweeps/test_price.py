@@ -162,7 +162,7 @@ def test_flags_reach_the_geometry():
         (("--llm", "Qwen2.5-05B"), "did you mean 'Qwen2.5-0.5B'"),
         (("--strategy", "efni"), "did you mean 'efin'"),
         (("--audio-seconds", "31"), "whisper-small hears at most 30 s"),
-        (("--audio-seconds", "0"), "less than one mel frame"),
+        (("--audio-seconds", "0"), "less than one frame"),
         (("--text-tokens", "0"), "--text-tokens must be 1 or more"),
         (("--text-tokens", "500"), "whisper-small writes at most 448"),
         (("--batch", "0"), "--batch must be 1 or more"),
