@@ -50,11 +50,15 @@ def plan(
     max_flops: MaxFlopsOption = None,
     max_hours: MaxHoursOption = None,
     max_usd: MaxUsdOption = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Walk the streams: FLOPs, steps and audio as results will say.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show every run of STUDY, what they share and what they cost, before anything is spent."""
     from scaling.ledger import Ledger
     from sweeps.bill import Limits, bill, tariff_of
+    from sweeps.exact import exact_costs
     from sweeps.preparation import prepare
     from sweeps.show import plan_document, plan_text
 
@@ -63,7 +67,7 @@ def plan(
     prepared = prepare(study, set_ or [], found)
     costs = bill(prepared, found, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
-    document = plan_document(prepared, costs)
+    document = plan_document(prepared, costs, exact_costs(prepared) if exact else None)
     emit(document, as_json=as_json, text="" if as_json else plan_text(document))
 
 
@@ -174,12 +178,20 @@ def track(folder: FolderArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def status(folder: FolderArgument, as_json: JsonOption = False) -> None:
+def status(
+    folder: FolderArgument,
+    watch: Annotated[bool, typer.Option("--watch", help="Again and again, in place, until nothing is left.")] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Say what is done, running, waiting, blocked and failed in DIR."""
     from sweeps.orders import read_orders
     from sweeps.show import status_text
     from sweeps.status import as_document, survey
+    from sweeps.watch import watch as watch_study
 
+    if watch:
+        watch_study(folder, as_json=as_json)
+        return
     orders = read_orders(folder)
     document = as_document(orders, survey(orders))
     emit(document, as_json=as_json, text="" if as_json else status_text(document))

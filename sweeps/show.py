@@ -1,12 +1,15 @@
 """Plans, outcomes and states as documents and as text for people."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from scaling.memory import sharded
+from scaling.spec import RunSpec
 from sweeps.bill import Bill
+from sweeps.exact import StageCost
 from sweeps.plan import Plan, PlannedRun
 from sweeps.preparation import Prepared
 from sweeps.running import Outcome, duration
@@ -20,9 +23,13 @@ SHOWN_RUNS = 60
 """Lines of runs a terminal is given; --json has them all."""
 
 
-def plan_document(prepared: Prepared, costs: Bill) -> dict[str, Any]:
-    """What `plan --json` prints."""
+def plan_document(
+    prepared: Prepared, costs: Bill, exact: Mapping[str, Sequence[StageCost]] | None = None
+) -> dict[str, Any]:
+    """What `plan --json` prints. With `exact`, audio, steps and FLOPs of runs are those that their results will say."""
     plan, study = prepared.plan, prepared.study
+    runs = [_run(prepared, run, None if exact is None else exact[run.key]) for run in plan.runs]
+    counted = {} if exact is None else _counted(runs)
     return {
         "schema": "asr-scaling/plan-report-1",
         "study": study.name,
@@ -31,9 +38,11 @@ def plan_document(prepared: Prepared, costs: Bill) -> dict[str, Any]:
         "reused": {"runs": prepared.reused_runs, "nodes": len(prepared.done)},
         "new": {"runs": len(plan.runs) - prepared.reused_runs, "nodes": len(plan.nodes) - len(prepared.done)},
         **costs_document(costs),
+        **counted,
+        "exact": exact is not None,
         "data": _data(prepared),
         "memory": [_memory(prepared, model) for model in study.models],
-        "runs": [_run(prepared, run) for run in plan.runs],
+        "runs": runs,
         "nodes": [_node(plan, key, key in prepared.done) for key in plan.nodes],
     }
 
@@ -64,6 +73,7 @@ def plan_text(document: dict[str, Any]) -> str:
         *[f"note: {text}" for text in data["notes"]],
         f"charged {document['charged_flops']:.3e} FLOPs, spent {document['spent_flops']:.3e}"
         f" ({document['spent_over_charged']:.0%}: shared stages are trained once)",
+        *_exact_lines(document),
         price_line(document),
         f"speed of a worker: {document['speed']['flops_per_second']:.2e} FLOP/s ({document['speed']['source']})",
         f"disk for checkpoints: about {size(document['disk']['peak_bytes'])} at most,"
@@ -165,7 +175,13 @@ def freed_text(document: dict[str, Any]) -> str:
 
 
 def _detail(node: dict[str, Any]) -> str:
-    return node["cause"] if "cause" in node else f"{node['flops']:.3e} of {node['total_flops']:.3e} FLOPs"
+    if "cause" in node:
+        return str(node["cause"])
+    eta = "" if node["eta_seconds"] is None else f", ETA {duration(node['eta_seconds'])}"
+    return (
+        f"{node['flops'] / node['total_flops']:4.0%} of {node['total_flops']:.2e} FLOPs{eta}  stage {node['stage']!r}"
+        f" of {node['strategy']}, {node['encoder']} + {node['llm']}, seed {node['seed']}"
+    )
 
 
 def costs_document(costs: Bill) -> dict[str, Any]:
@@ -238,15 +254,9 @@ def _assumptions(study: Study) -> list[str]:
     return said
 
 
-def _run(prepared: Prepared, run: PlannedRun) -> dict[str, Any]:
+def _run(prepared: Prepared, run: PlannedRun, exact: Sequence[StageCost] | None) -> dict[str, Any]:
     spec = run.spec
-    stages: list[dict[str, Any]] = []
-    for stage in spec.strategy.stages:
-        appetite = prepared.appetites[spec.model, stage]
-        flops = stage.budget(spec.budget_flops)
-        seconds = flops / appetite.flops_per_audio_second
-        steps = seconds / appetite.audio_seconds_per_step
-        stages.append({"name": stage.name, "flops": flops, "audio_hours": seconds / 3600, "steps": steps})
+    stages = _estimated(prepared, spec) if exact is None else _exact(spec, exact)
     hours = sum(stage["audio_hours"] for stage in stages)
     return {
         "key": run.key,
@@ -261,6 +271,42 @@ def _run(prepared: Prepared, run: PlannedRun) -> dict[str, Any]:
         "nodes": list(run.nodes),
         "done": run.nodes[-1] in prepared.done,
     }
+
+
+def _estimated(prepared: Prepared, spec: RunSpec) -> list[dict[str, Any]]:
+    """What each stage's budget buys of average speech."""
+    stages: list[dict[str, Any]] = []
+    for stage in spec.strategy.stages:
+        appetite = prepared.appetites[spec.model, stage]
+        flops = stage.budget(spec.budget_flops)
+        seconds = flops / appetite.flops_per_audio_second
+        steps = seconds / appetite.audio_seconds_per_step
+        stages.append({"name": stage.name, "flops": flops, "audio_hours": seconds / 3600, "steps": steps})
+    return stages
+
+
+def _exact(spec: RunSpec, costs: Sequence[StageCost]) -> list[dict[str, Any]]:
+    return [
+        {"name": stage.name, **asdict(cost), "audio_hours": cost.audio_seconds / 3600}
+        for stage, cost in zip(spec.strategy.stages, costs, strict=True)
+    ]
+
+
+def _counted(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Sums over all runs, as if each were trained alone, of what was counted and not estimated."""
+    fields = ("executed_flops", "cache_credited_flops", "steps", "audio_hours")
+    sums = {field: sum(stage[field] for run in runs for stage in run["stages"]) for field in fields}
+    return {"counted_flops": sum(stage["flops"] for run in runs for stage in run["stages"]), **sums}
+
+
+def _exact_lines(document: dict[str, Any]) -> list[str]:
+    if not document["exact"]:
+        return []
+    charged, executed, credited = (document[f"{kind}_flops"] for kind in ("counted", "executed", "cache_credited"))
+    return [
+        f"exactly: {charged:.6e} FLOPs charged in {document['steps']} steps (a stage ends with the step that reaches"
+        f" its budget), {executed:.6e} executed on CPUs, {credited:.6e} with a frozen encoder's outputs counted once"
+    ]
 
 
 def _node(plan: Plan, key: str, done: bool) -> dict[str, Any]:

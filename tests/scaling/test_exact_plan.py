@@ -1,0 +1,46 @@
+"""What `plan --exact` says before anything is trained, and what the ledger says afterwards: the same integers."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from tiny_world import train_study, write_study
+
+from scaling.ledger import Ledger
+from sweeps.exact import exact_costs
+from sweeps.preparation import prepare
+
+FIELDS = ("flops", "executed_flops", "cache_credited_flops", "steps", "audio_seconds")
+STRATEGIES = ["efin", "joint", "frozen_encoder", "staged_joint"]
+
+
+def test_the_ledger_agrees_with_the_exact_plan_in_every_stage_of_every_run(world, tmp_path):
+    """Shared trunks and more than one epoch among them."""
+    fields = {"budgets_flops": [1e8, 2e8], "seeds": [0, 1], "hours": 0.002, "strategies": STRATEGIES}
+    study = write_study(world, **fields)
+    costs = exact_costs(prepare(str(study), [], Ledger(tmp_path)))
+    rows = train_study(study, tmp_path)
+    assert len(rows) == 2 * 2 * len(STRATEGIES)
+    assert max(row["epochs"] for row in rows) > 1
+    for row in rows:
+        for cost, stage in zip(costs[row["key"]], row["stages"], strict=True):
+            assert {field: getattr(cost, field) for field in FIELDS} == {field: stage[field] for field in FIELDS}
+
+
+def test_without_it_a_plan_estimates_steps_and_audio_and_knows_the_budget(world, tmp_path):
+    study = write_study(world, budgets_flops=[4e8])
+    exact, estimated = (plan(study, *flags) for flags in (["--exact"], []))
+    assert (exact["exact"], estimated["exact"]) == (True, False)
+    assert "executed_flops" not in estimated
+    for one, other in zip(exact["runs"], estimated["runs"], strict=True):
+        assert one["audio_hours"] == pytest.approx(other["audio_hours"], rel=0.1)
+        for counted, guessed in zip(one["stages"], other["stages"], strict=True):
+            assert guessed["flops"] <= counted["flops"] < 1.2 * guessed["flops"]
+            assert counted["steps"] == pytest.approx(guessed["steps"], rel=0.15)
+    assert exact["executed_flops"] == sum(stage["executed_flops"] for run in exact["runs"] for stage in run["stages"])
+
+
+def plan(study, *flags: str) -> dict:
+    program = [sys.executable, "-c", "from scaling.cli import main; main()", "plan", str(study), "--json", *flags]
+    return json.loads(subprocess.run(program, capture_output=True, text=True, check=True).stdout)
