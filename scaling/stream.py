@@ -7,6 +7,7 @@ stage stopped in, so stages read different speech until an epoch is through.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +57,7 @@ class Stream:
 
     def _pool(self, pool: int) -> list[Indices]:
         epoch, within = divmod(pool, self.pools_per_epoch)
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.samples))
+        order = _order(self.seed, epoch, len(self.samples))
         chosen = order[within * POOL_UTTERANCES : (within + 1) * POOL_UTTERANCES]
         batches = self._cut(chosen[np.argsort(self.samples[chosen], kind="stable")])
         shuffled = np.random.default_rng([self.seed, epoch, within]).permutation(len(batches))
@@ -72,3 +73,9 @@ class Stream:
                 batches.append(by_length[first:end])
                 first = end
         return batches
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, utterances: int) -> Indices:
+    """An epoch's order. Remembered: with five million utterances it takes as long as reading a pool of them."""
+    return np.random.default_rng([seed, epoch]).permutation(utterances)
