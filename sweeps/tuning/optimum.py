@@ -6,8 +6,10 @@ with one curvature for both budgets, and with a lowest point that moves with t, 
     log CER = a[budget] + sum over knobs k of  c[k] x[k]^2 + b[k] x[k] + g[k] x[k] t
 
 x are powers of `STEP`. The lowest point of a knob is -(b + g t) / 2c, its drift -g / 2c a unit of t. This is linear
-least squares; a drift is kept only where g is not zero at `FALSE_DRIFT`, shared by all knobs that are asked, and a
-lowest point is believed only where c is above zero. Intervals of the ratios are Fieller's (1954).
+least squares; a drift is kept only where g is not zero at `FALSE_DRIFT`, shared by all knobs that are asked, both in
+`WINDOW` and in `NARROW_WINDOW`; a lowest point is believed only where c is above zero. Intervals of the ratios are
+Fieller's (1954). They hold for a parabola: where one side of the valley is steeper, the lowest point found lies off the
+true one by more than its interval says, though the error there is within a few percent of the lowest (see the tests).
 """
 
 import math
@@ -24,6 +26,9 @@ from sweeps.tuning.search import STEP, Point, Scores, best_point
 WINDOW = 2.0
 """Trials with more than this times the lowest error of their budget are no part of a valley (assumption): there the
 error climbs to that of chance, and a parabola through such cliffs would move the lowest point away from them."""
+
+NARROW_WINDOW = 1.5
+"""A drift that only shows where the error has risen by half is a cliff that moved, not the valley (assumption)."""
 
 FALSE_DRIFT = 0.05
 """Chance that any drift is claimed for a strategy that has none."""
@@ -54,11 +59,12 @@ class Optimum:
 def optima(trials: Mapping[int, Scores]) -> tuple[Optimum, ...]:
     """The best multiplier of each knob, from the error rates tried at each budget (FLOPs -> scores)."""
     knobs = len(next(iter(next(iter(trials.values())))))
-    valley = _Valley.around(trials)
-    full = valley.fit(tuple(range(knobs)))
+    everything = tuple(range(knobs))
+    valley, narrow = (_Valley.around(trials, window) for window in (WINDOW, NARROW_WINDOW))
+    full, again = (of.fit(everything) for of in (valley, narrow))
     certain = 1 - FALSE_DRIFT / (2 * knobs)
-    drifting = () if full is None else tuple(k for k in range(knobs) if full.differs_from_zero(("g", k), certain))
-    fitted = full if full is not None and len(drifting) == knobs else valley.fit(drifting)
+    drifting = [k for k in everything if all(fit and fit.differs_from_zero(("g", k), certain) for fit in (full, again))]
+    fitted = valley.fit(drifting)
     best = best_point(trials[max(trials)])
     return tuple(_optimum(k, best[k], valley, fitted, full) for k in range(knobs))
 
@@ -98,12 +104,12 @@ class _Valley:
     log_error: Array
 
     @staticmethod
-    def around(trials: Mapping[int, Scores]) -> "_Valley":
+    def around(trials: Mapping[int, Scores], window: float) -> "_Valley":
         middle = sum(map(math.log, trials)) / len(trials)
         rows: list[tuple[Point, float, int, float]] = []
         for position, flops in enumerate(sorted(trials)):
             scores = trials[flops]
-            limit = WINDOW * min(scores.values())
+            limit = window * min(scores.values())
             near = [(point, score) for point, score in scores.items() if 0 < score <= limit and math.isfinite(score)]
             rows += [(point, math.log(flops) - middle, position, math.log(score)) for point, score in near]
         points, t, budget, log_error = zip(*rows, strict=True) if rows else ((), (), (), ())

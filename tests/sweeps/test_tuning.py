@@ -102,6 +102,32 @@ def test_intervals_hold_the_truth_and_no_drift_is_claimed_where_there_is_none(kn
     assert false / sets < FALSE_DRIFT + 3 * math.sqrt(FALSE_DRIFT * (1 - FALSE_DRIFT) / sets)
 
 
+def test_in_a_valley_that_is_steeper_on_one_side_the_error_found_is_near_the_lowest() -> None:
+    rng, regrets, false = np.random.default_rng(0), [], 0
+    for _ in range(100):
+        lowest, curvature = rng.uniform(-1.5, 1.5), rng.uniform(0.05, 0.2)
+
+        def log_error(power: float, lowest: float = lowest, curvature: float = curvature) -> float:
+            away = power - lowest
+            return curvature * away**2 * (2.0 if away > 0 else 1.0) + 0.5 * max(0.0, away - 1.5)
+
+        def error(point: tuple[int, ...], log_error: Any = log_error) -> float:
+            return min(0.95, 0.2 * math.exp(log_error(point[0]) + 0.06 * rng.standard_normal()))
+
+        (best,) = optima({flops: walked(error, 1) for flops in (SMALL, LARGE)})
+        regrets.append(log_error(math.log(best.multiplier, STEP)))
+        false += best.drift != 0.0
+    assert np.mean(regrets) < 0.02
+    assert false <= 8
+
+
+def test_a_drift_that_only_a_moving_cliff_shows_is_not_claimed() -> None:
+    flat = {(power,): 0.2 * math.exp(0.02 * power**2) for power in range(-3, 4)}
+    low, high = {**flat, (2,): 0.21, (3,): 0.22}, {**flat, (2,): 0.35, (3,): 0.39}
+    (best,) = optima({SMALL: low, LARGE: high})
+    assert best.drift == 0.0
+
+
 def test_settings_that_diverged_or_learnt_nothing_are_no_part_of_the_valley() -> None:
     rng = np.random.default_rng(0)
     scores = walked(valley((0.0,), 0.1, 0.0, rng), 1)
