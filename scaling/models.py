@@ -16,7 +16,7 @@ from scaling.encoders import ENCODERS, EncoderDims, encoder_dims
 from scaling.errors import InputError, nearest
 from scaling.llms import LLMS, LlmDims, llm_dims
 from scaling.spec import digest
-from scaling.text import TOKENIZER_FILES
+from scaling.text import find_tokenizer
 
 MINIS = Path(__file__).parent / "minis"
 """The small base models of the project: `encoders/NAME` and `llms/NAME`, ordinary Hugging Face directories."""
@@ -140,8 +140,9 @@ def _weights(directory: Path) -> list[Path]:
 
 def _content_digest(directory: Path, weights: Iterable[Path]) -> str:
     identity = [directory / name for name in IDENTITY_FILES if (directory / name).is_file()]
-    tokens = next(([directory / name] for name in TOKENIZER_FILES if (directory / name).is_file()), [])
-    return digest({path.name: file_digest(path) for path in (*identity, *tokens, *weights)})
+    tokenizer = find_tokenizer(directory)
+    files = [*identity, *weights] if tokenizer is None else [*identity, tokenizer, *weights]
+    return digest({path.name: file_digest(path) for path in files})
 
 
 def _pretrain_flops(directory: Path) -> float | None:

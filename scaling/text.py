@@ -15,8 +15,8 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers
 from scaling.errors import InputError
 from scaling.json_text import read_json
 
-TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
-"""Where a model's tokens are: a fast tokenizer, or (CTC models) a list of letters."""
+UNKNOWN = ("<unk>", "[UNK]")
+"""What stands for a character that a list of letters lacks."""
 
 WORD_DELIMITER = "|"
 """What stands between words in a list of letters (wav2vec 2.0's convention)."""
@@ -74,12 +74,20 @@ def llm_codec(directory: Path, prompt: str) -> TextCodec:
     return TextCodec(tokenizer, ids(before), (*ids(after), start if isinstance(start, int) else end), end)
 
 
+def find_tokenizer(directory: Path) -> Path | None:
+    """The file that holds a model's tokens: a fast tokenizer, or (CTC models) a list of letters. None without one."""
+    if (directory / "tokenizer.json").is_file():
+        return directory / "tokenizer.json"
+    letters = directory / "vocab.json"  # with merges beside it, it is half of a tokenizer, and no list of letters
+    return letters if letters.is_file() and not (directory / "merges.txt").is_file() else None
+
+
 def tokenizer_file(directory: Path) -> Path:
     """The file that holds a model's tokens. Raises InputError where there is none."""
-    for name in TOKENIZER_FILES:
-        if (directory / name).is_file():
-            return directory / name
-    raise InputError(f"{directory}: no tokenizer.json; save the model's fast tokenizer beside its weights")
+    path = find_tokenizer(directory)
+    if path is None:
+        raise InputError(f"{directory}: no tokenizer.json; save the model's fast tokenizer beside its weights")
+    return path
 
 
 def load_tokenizer(path: Path, vocabulary: int | None = None) -> tokenizers.Tokenizer:
@@ -111,10 +119,16 @@ def token_id(settings: dict[str, Any], directory: Path, name: str) -> int:
 
 
 def _letters(path: Path) -> tokenizers.Tokenizer:
-    """A tokenizer of single characters. A letter that the list has in one case only stands for both."""
+    """A tokenizer of single characters; one that the list lacks is the unknown token.
+
+    A letter that the list has in one case only stands for both.
+    """
     vocabulary = read_json(path)
-    if not all(isinstance(number, int) for number in vocabulary.values()):
-        raise InputError(f"{path}: expected token ids by token")
+    if sorted(map(str, vocabulary.values())) != sorted(map(str, range(len(vocabulary)))):
+        raise InputError(f"{path}: expected tokens with ids from 0 on, each once")
+    unknown = next((token for token in UNKNOWN if token in vocabulary), None)
+    if unknown is None:
+        raise InputError(f"{path}: expected a token for unknown characters, one of {', '.join(UNKNOWN)}")
     letters = [token for token in vocabulary if len(token) == 1]
     other_case = [
         normalizers.Replace(other, letter)
@@ -123,7 +137,7 @@ def _letters(path: Path) -> tokenizers.Tokenizer:
         if len(other) == 1
     ]
     spaces = [normalizers.Replace(" ", WORD_DELIMITER)] if WORD_DELIMITER in vocabulary else []
-    tokenizer = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token=unknown))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Strip(), *spaces, *other_case])
     tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     tokenizer.add_special_tokens([token for token in vocabulary if len(token) > 1])

@@ -36,7 +36,8 @@ CONVENTIONS = (
     "attention over all query-key pairs (not halved for being causal), keys and values repeated to all query heads",
     "input_grad and weight_grad are counted where autograd computes them: never below the lowest trained weight",
     "objective asr trains encoder and decoder (CTC: its head on all encoder_frames); objective llm runs encoder,"
-    " projector and LLM; LoRA (dropout 0, no bias) adds rank x (in + out) per target layer, and only in stages where it trains; no activation checkpointing",
+    " projector and LLM; LoRA (dropout 0, no bias) adds rank x (in + out) per target layer, and only in stages where it"
+    " trains; no activation checkpointing",
 )
 """What an outsider needs to count the step again, in words; the numbers are in the document."""
 

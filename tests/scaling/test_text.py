@@ -82,6 +82,30 @@ def test_the_tokenizer_of_a_larger_model_is_refused(tmp_path):
         llm_codec(directory, "{speech}")
 
 
+@pytest.mark.parametrize(
+    ("letters", "reason"),
+    [
+        ({"<unk>": 0, "a": 2}, "expected tokens with ids from 0 on"),
+        ({"<unk>": 0, "a": "1b"}, "expected tokens with ids from 0 on"),
+        ({"<pad>": 0, "a": 1}, "expected a token for unknown characters, one of <unk>"),
+        ({"<unk>": 0, "a": 1, "b": 2}, "3 tokens, more than the model's vocab_size 2"),
+    ],
+)
+def test_a_list_of_letters_that_cannot_serve_is_refused(tmp_path, letters, reason):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "wav2vec2", "vocab_size": 2}))
+    (tmp_path / "vocab.json").write_text(json.dumps(letters))
+    with pytest.raises(InputError, match=reason):
+        asr_codec(tmp_path, "en")
+
+
+def test_half_of_a_tokenizer_is_no_list_of_letters(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2", "eos_token_id": 0}))
+    (tmp_path / "vocab.json").write_text('{"a": 0}')
+    (tmp_path / "merges.txt").write_text("")
+    with pytest.raises(InputError, match=r"no tokenizer\.json"):
+        llm_codec(tmp_path, "{speech}")
+
+
 def test_a_broken_tokenizer_is_refused(tmp_path):
     directory = write_model(tmp_path, ["<s>", "</s>"], {"vocab_size": 8, "bos_token_id": 0, "eos_token_id": 1})
     (directory / "tokenizer.json").write_text("{")
