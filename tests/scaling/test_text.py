@@ -1,6 +1,7 @@
 """Start, end and task tokens of each model family, from files as the families publish them (in miniature)."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,20 @@ def test_a_broken_tokenizer_is_refused(tmp_path):
     (directory / "tokenizer.json").write_text("{")
     with pytest.raises(InputError, match=r"tokenizer\.json: not a tokenizer"):
         llm_codec(directory, "{speech}")
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [
+        ("whisper-base", ["<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>"]),
+        ("whisper-tiny.en", ["<|startoftranscript|>", "<|notimestamps|>"]),
+    ],
+)
+def test_published_whispers_are_started_as_their_authors_start_them(name, prefix):
+    directory = Path(os.environ.get("ASR_SCALING_CHECKPOINTS", "")) / name
+    if not directory.is_dir():
+        pytest.skip(f"ASR_SCALING_CHECKPOINTS names no folder with {name}")
+    codec = asr_codec(directory, "en")
+    assert [codec.tokenizer.id_to_token(token) for token in codec.prefix] == prefix
+    assert codec.tokenizer.id_to_token(codec.end) == "<|endoftext|>"
+    assert codec.decode(codec.targets(" Printing, in the only sense")) == " Printing, in the only sense"
