@@ -13,7 +13,7 @@ import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from scaling.errors import InputError
 from scaling.json_text import read_json
@@ -23,7 +23,9 @@ from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode,
 from sweeps.chain import Link
 from sweeps.plan import Plan, PlannedRun, TrunkPositions
 from sweeps.records import check_plan, node_of
-from sweeps.study import Study, StudyModel
+
+if TYPE_CHECKING:  # `status` reads orders, and should not wait for all that a study needs
+    from sweeps.study import Study, StudyModel
 
 SCHEMA = "asr-scaling/plan-1"
 RUN_SCHEMA = "asr-scaling/run-1"
@@ -63,7 +65,7 @@ class Orders:
         return cast(list[dict[str, Any]], self.content["runs"])
 
 
-def write_orders(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> Orders:
+def write_orders(study: "Study", plan: Plan, folder: Path, ledger: Ledger) -> Orders:
     """Enter the plan's nodes into the ledger and write `folder`/plan.json.
 
     Raises InputError where `folder` or the ledger cannot be written.
@@ -174,7 +176,7 @@ def _on_the_way(plan: Plan, ledger: Ledger) -> dict[str, StageNode]:
     return dict(reversed(found.items()))
 
 
-def _sources(study: Study) -> dict[str, dict[str, Any]]:
+def _sources(study: "Study") -> dict[str, dict[str, Any]]:
     speech = study.speech
     models = {found.digest: found.directory for model in study.models for found in (model.encoder, model.llm)}
     manifests = {manifest.digest: manifest.path for manifest in (speech.dev, *(test for _, test in speech.tests))}
@@ -188,7 +190,7 @@ def _sources(study: Study) -> dict[str, dict[str, Any]]:
     return sources
 
 
-def _runs(study: Study, plan: Plan) -> list[dict[str, Any]]:
+def _runs(study: "Study", plan: Plan) -> list[dict[str, Any]]:
     """The fields of each run that are known before it is trained."""
     speech = {
         "train_hours": study.speech.train.hours,
@@ -210,7 +212,7 @@ def _test_digest(data: DataSpec) -> str:
     return digest(data.test if data.scoring is Scoring.PLAIN else (data.test, data.scoring))
 
 
-def _model(model: StudyModel) -> dict[str, Any]:
+def _model(model: "StudyModel") -> dict[str, Any]:
     known = [model.encoder.pretrain_flops, model.llm.pretrain_flops]
     return {
         "encoder": model.spec.encoder_name,
@@ -222,7 +224,7 @@ def _model(model: StudyModel) -> dict[str, Any]:
     }
 
 
-def _run(study: Study, plan: Plan, run: PlannedRun, shared: dict[str, Any]) -> dict[str, Any]:
+def _run(study: "Study", plan: Plan, run: PlannedRun, shared: dict[str, Any]) -> dict[str, Any]:
     return {
         "schema": RUN_SCHEMA,
         "key": run.key,

@@ -18,6 +18,7 @@ from sweeps.records import Row
 from sweeps.speech import refuse_assumed
 from sweeps.status import NodeStatus, State, Survey, survey
 from sweeps.track import end_tracker, start_tracker
+from sweeps.words import duration
 
 LOOK_SECONDS = 1.0
 """Between looks at the ledger, and at least ten times as long as a look takes: watching must not cost training."""
@@ -176,15 +177,3 @@ def describe(orders: Orders, key: str) -> str:
     users = [run for run in orders.runs if key in run["nodes"]][:1]
     where = "".join(f" of {run['strategy']} on {run['encoder']} + {run['llm']}, seed {run['seed']}" for run in users)
     return f"{key} (stage {node['stage']['name']!r} to {node['until_flops']:.3g} FLOPs{where})"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words.
-
-    >>> duration(42), duration(150), duration(9000), duration(1e6)
-    ('42 s', '2.5 min', '2.5 h', '11.6 d')
-    """
-    for unit, length, largest in (("s", 1, 100), ("min", 60, 100 * 60), ("h", 3600, 48 * 3600)):
-        if seconds < largest:
-            return f"{seconds / length:.0f} s" if unit == "s" else f"{seconds / length:.1f} {unit}"
-    return f"{seconds / 86400:.1f} d"

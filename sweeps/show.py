@@ -12,9 +12,10 @@ from sweeps.bill import Bill
 from sweeps.exact import StageCost
 from sweeps.plan import Plan, PlannedRun
 from sweeps.preparation import Prepared
-from sweeps.running import Outcome, duration
+from sweeps.running import Outcome
 from sweeps.status import State
 from sweeps.study import Study, StudyModel
+from sweeps.words import duration, size
 
 SHARDED_DEVICES = 8
 """Of the usual machine: what memory would be if its devices shared one run."""
@@ -95,18 +96,6 @@ def price_line(document: dict[str, Any]) -> str:
     )
 
 
-def size(count: float) -> str:
-    """Bytes in words.
-
-    >>> size(512), size(25_300_000), size(4.2e12)
-    ('512 B', '25.3 MB', '4.2 TB')
-    """
-    for unit, length in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= length:
-            return f"{count / length:.3g} {unit}"
-    return f"{count:.0f} B"
-
-
 def reuse_text(prepared: Prepared) -> str:
     """One line on what exists already."""
     runs, nodes, done = len(prepared.plan.runs), len(prepared.plan.nodes), len(prepared.done)
@@ -146,24 +135,6 @@ def outcome_text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def status_text(document: dict[str, Any]) -> str:
-    """The state of a study for people."""
-
-    def counted(kind: str) -> str:
-        return ", ".join(f"{count} {state}" for state, count in document[kind].items() if count) or "none"
-
-    total = document["total_flops"]
-    eta = document["eta_seconds"]
-    lines = [
-        f"study {document['study']}: runs: {counted('runs')}; stage nodes: {counted('nodes')}",
-        f"{document['done_flops']:.3e} of {total:.3e} FLOPs ({document['done_flops'] / total:.0%}),"
-        f" {document['remaining_flops']:.3e} to go" + ("" if eta is None else f", ETA {duration(eta)}"),
-    ]
-    for kind in ("running", "failed", "blocked"):
-        lines += [f"{kind:<9}{node['node']}  {_detail(node)}" for node in document[kind]]
-    return "\n".join(lines)
-
-
 def freed_text(document: dict[str, Any]) -> str:
     """What `gc` did for people."""
     verb = "would free" if document["dry_run"] else "freed"
@@ -171,16 +142,6 @@ def freed_text(document: dict[str, Any]) -> str:
         f"{verb} {len(document['checkpoints'])} checkpoints ({size(document['checkpoint_bytes'])}) and"
         f" {document['leftovers']} leftovers ({size(document['leftover_bytes'])});"
         f" {size(document['kept_bytes'])} of checkpoints stay"
-    )
-
-
-def _detail(node: dict[str, Any]) -> str:
-    if "cause" in node:
-        return str(node["cause"])
-    eta = "" if node["eta_seconds"] is None else f", ETA {duration(node['eta_seconds'])}"
-    return (
-        f"{node['flops'] / node['total_flops']:4.0%} of {node['total_flops']:.2e} FLOPs{eta}  stage {node['stage']!r}"
-        f" of {node['strategy']}, {node['encoder']} + {node['llm']}, seed {node['seed']}"
     )
 
 

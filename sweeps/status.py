@@ -12,6 +12,7 @@ from typing import Any
 
 from scaling.ledger import Attempt
 from sweeps.orders import Orders
+from sweeps.words import duration
 
 TAIL_BYTES = 8192
 """Of an events file: holds the newest progress event, whatever else was logged after it."""
@@ -163,15 +164,55 @@ def as_document(orders: Orders, found: Survey) -> dict[str, Any]:
         "remaining_flops": found.remaining_flops,
         "total_flops": found.total_flops,
         "eta_seconds": found.eta_seconds,
-        "running": [
-            {"node": key, "flops": found.nodes[key].flops, "total_flops": found.nodes[key].total_flops}
-            for key in found.in_state(State.RUNNING)
-        ],
+        "running": [_running(orders, key, found.nodes[key]) for key in found.in_state(State.RUNNING)],
         "failed": [{"node": key, "cause": found.nodes[key].cause} for key in found.in_state(State.FAILED)],
         "blocked": [{"node": key, "cause": found.nodes[key].cause} for key in found.in_state(State.BLOCKED)],
+    }
+
+
+def status_text(document: dict[str, Any]) -> str:
+    """The state of a study for people."""
+
+    def counted(kind: str) -> str:
+        return ", ".join(f"{count} {state}" for state, count in document[kind].items() if count) or "none"
+
+    total = document["total_flops"]
+    eta = document["eta_seconds"]
+    lines = [
+        f"study {document['study']}: runs: {counted('runs')}; stage nodes: {counted('nodes')}",
+        f"{document['done_flops']:.3e} of {total:.3e} FLOPs ({document['done_flops'] / total:.0%}),"
+        f" {document['remaining_flops']:.3e} to go" + ("" if eta is None else f", ETA {duration(eta)}"),
+    ]
+    for kind in ("running", "failed", "blocked"):
+        lines += [f"{kind:<9}{node['node']}  {_detail(node)}" for node in document[kind]]
+    return "\n".join(lines)
+
+
+def _running(orders: Orders, key: str, node: NodeStatus) -> dict[str, Any]:
+    """A node at work, with a run that needs it and its own time to go at its own speed; null where unknown."""
+    run = next((run for run in orders.runs if key in run["nodes"]), {})
+    left = (node.total_flops - node.flops) * node.seconds / node.flops if node.flops else None
+    return {
+        "node": key,
+        "stage": orders.ledger.stage(key)["node"]["stage"]["name"],
+        **{field: run.get(field) for field in ("strategy", "encoder", "llm", "seed")},
+        "flops": node.flops,
+        "total_flops": node.total_flops,
+        "seconds": node.seconds,
+        "eta_seconds": left,
     }
 
 
 def _counted(states: Any) -> dict[State, int]:
     counts = Counter(states)
     return {state: counts[state] for state in State}
+
+
+def _detail(node: dict[str, Any]) -> str:
+    if "cause" in node:
+        return str(node["cause"])
+    eta = "" if node["eta_seconds"] is None else f", ETA {duration(node['eta_seconds'])}"
+    return (
+        f"{node['flops'] / node['total_flops']:4.0%} of {node['total_flops']:.2e} FLOPs{eta}  stage {node['stage']!r}"
+        f" of {node['strategy']}, {node['encoder']} + {node['llm']}, seed {node['seed']}"
+    )

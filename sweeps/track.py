@@ -68,8 +68,20 @@ def start_tracker(folder: Path) -> subprocess.Popen[bytes] | None:
             stdin=subprocess.PIPE,  # its end, by our will or our death, asks for the last look
             stdout=output,
             stderr=output,
-            start_new_session=True,
+            process_group=0,  # out of Ctrl-C's reach
+            preexec_fn=_run_when_idle,
         )
+
+
+def _run_when_idle() -> None:
+    """In a fresh child: take only time that no worker wants, so that a tracker that spins costs training nothing.
+
+    It and the workers stay in the launcher's session: Linux gives sessions equal shares, whatever runs in them.
+    """
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(19)
 
 
 def end_tracker(process: subprocess.Popen[bytes] | None, patience: float = 2 * FINISH_SECONDS) -> None:

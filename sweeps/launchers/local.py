@@ -67,14 +67,15 @@ def trainer() -> Command:
 def other_trainer(command: str) -> Command:
     """The worker that a user names: a command line. Raises InputError where it cannot be started."""
     program = shlex.split(command)
-    if not program or shutil.which(program[0]) is None:
+    found = shutil.which(program[0]) if program else None
+    if found is None:
         raise InputError(f"--worker {command!r}: no such program; expected a command such as 'python my_trainer.py'")
-    return program
+    return [str(Path(found).absolute()), *program[1:]]
 
 
 def worker_command(program: Command, orders: Orders) -> Command:
     """The command line of any worker: a program that takes --ledger and --plan."""
-    return [*program, "--ledger", str(orders.ledger.root), "--plan", str(orders.path)]
+    return [*program, "--ledger", str(orders.ledger.root.absolute()), "--plan", str(orders.path.absolute())]
 
 
 @dataclass(slots=True)
@@ -209,7 +210,7 @@ def _spawn(orders: Orders, command: Command, number: int) -> subprocess.Popen[by
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # a process group of its own: Ctrl-C reaches the launcher alone, which passes it on
+            process_group=0,  # of its own: Ctrl-C reaches the launcher alone, which passes it on
             preexec_fn=end_with_parent,
         )
 

@@ -1,4 +1,4 @@
-"""Ten thousand runs (34,800 nodes): planned from a warm index, then simulated, collected and fitted.
+"""Ten thousand runs (34,800 nodes): planned from a warm index, then simulated, collected, surveyed and fitted.
 
 Processor and wall seconds of one process a step; peak memory of planning. Uses the shipped minis and their corpus.
 """
@@ -39,6 +39,8 @@ def main() -> None:
         settings = [part for field in FIELDS for part in ("--set", field)]
         steps = {
             "simulate_and_collect": ["run", "simulated", "--simulate", "--out", out, *settings],
+            "status_cold": ["status", out],
+            "status": ["status", out],
             "fit": ["fit", out],
             "predict": ["predict", out, "--flops", "1e13"],
             "recommend": ["recommend", out, "--flops", "1e13"],

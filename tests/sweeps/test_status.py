@@ -8,8 +8,8 @@ from scaling.errors import InputError
 from scaling.ledger import Ledger
 from sweeps.orders import Orders, read_orders, write_orders
 from sweeps.preparation import prepare
-from sweeps.show import status_text
-from sweeps.status import State, as_document, survey
+from sweeps.status import State, as_document, status_text, survey
+from sweeps.watch import watch
 
 
 @pytest.fixture
@@ -47,6 +47,10 @@ def test_a_running_node_shows_the_flops_it_has_trained_from_its_own_start(orders
     assert found.nodes[second].flops == 2 * 10**9
     assert found.done_flops == 8 * 10**9 + 2 * 10**9
     assert found.eta_seconds is not None
+    (running,) = as_document(orders, found)["running"]
+    assert (running["stage"], running["strategy"], running["seed"]) == ("joint", "joint", 0)
+    assert running["eta_seconds"] == pytest.approx(3 * running["seconds"])
+    assert " 25% of 8.00e+09 FLOPs, ETA" in status_text(as_document(orders, found))
 
 
 def test_what_needs_a_failed_node_is_blocked_until_a_later_session(orders: Orders, tmp_path: Path) -> None:
@@ -66,6 +70,16 @@ def test_what_needs_a_failed_node_is_blocked_until_a_later_session(orders: Order
     json.dumps(document, allow_nan=False)
     orders.content["session"] = "a later one"
     assert survey(orders).nodes[second].state is State.WAITING
+
+
+def test_watching_shows_every_change_until_nothing_is_left(
+    orders: Orders, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = iter(orders.nodes)
+    monkeypatch.setattr("time.sleep", lambda seconds: commit(orders, next(keys)))
+    watch(orders.folder, as_json=True)
+    looks = [json.loads(line)["nodes"]["done"] for line in capsys.readouterr().out.splitlines()]
+    assert looks == [0, 1, 2, 3, 4]
 
 
 def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
