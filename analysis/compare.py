@@ -11,6 +11,7 @@ from typing import Any
 from analysis.cells import FLOPS, cells_of
 from analysis.currencies import Gain, converted, disagreement
 from analysis.curves import Curve, Curves, extrapolation_notes, lowest
+from analysis.fairness import unequal_tuning
 from analysis.fitting import Fit
 from analysis.hours import AtHours, at_equal_hours, hours_of_all
 from analysis.intervals import LEVEL
@@ -170,11 +171,12 @@ def _strategies(
     overall = compare(first, second, at, correlation=together)
     gains = _gains(curves, overall, table, together)
     depth = _depth(overall, gains, table, together, compared)
+    unfair = [] if table is None else unequal_tuning(table, first, second)
     return replace(
         overall,
         by_model=by_model if len(ours) > 1 or len(theirs) > 1 else (),
         depth=depth,
-        warnings=(*overall.warnings, *disagreement(gains)),
+        warnings=(*overall.warnings, *disagreement(gains), *unfair),
     )
 
 
