@@ -13,9 +13,9 @@ from scaling.lengths import IntArray
 from scaling.scoring.score import Score, score, total
 from scaling.spec import Objective, Scoring
 
-BATCH_AUDIO_SECONDS = 60.0
-"""Padded audio decoded together: greedy decoding is bound by memory traffic and gains up to 14x from batching
-(measured at 64 utterances); a minute also fits Whisper-large with a 7B LLM on 80 GB (assumption)."""
+BATCH_AUDIO_SECONDS = 240.0
+"""Padded audio decoded together, about 64 utterances: greedy decoding is bound by memory traffic and gains most of what
+batching gives by then (measured). Keys and values of a 7B LLM take 3 GB (assumption: that is to spare beside it)."""
 
 MAX_TOKENS_PER_SECOND = 15.0
 MAX_TOKENS_BASE = 10
@@ -116,7 +116,7 @@ class Looks:
 
     def __init__(self) -> None:
         self.seconds = 0.0  # spent looking
-        self._next = 20.0  # seconds of training before the first look, whose cost is not known yet (assumption)
+        self._next = 60.0  # seconds of training before the first look, whose cost is not known yet (assumption)
 
     def due(self, trained_seconds: float) -> bool:
         """Whether enough was trained since the last look."""
@@ -125,4 +125,4 @@ class Looks:
     def took(self, seconds: float, trained_seconds: float) -> None:
         """Record a look, and put the next one off accordingly."""
         self.seconds += seconds
-        self._next = max(trained_seconds + 10 * seconds, 10 * self.seconds)
+        self._next = max(trained_seconds, 9 * (self.seconds + seconds))  # the next one costs as much, and is paid for

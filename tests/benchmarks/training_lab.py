@@ -1,0 +1,264 @@
+"""The models, the speech and the two sides that `bench_training.py` compares.
+
+Geometry: a Whisper-shaped encoder-decoder of width 192, 4 layers each, a Qwen2-shaped LLM of width 192 and 4 layers,
+vocabulary 4096, random weights; speech of log-normal length between 1 and 8 s, 3 s in the mean, four characters a
+second. *Ours* is the trainer itself. *Common* is the loop that public recipes run: Hugging Face modules on windows of
+30 s from WhisperFeatureExtractor's defaults, utterances in random order, labels padded, the same AdamW.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+from transformers import (
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+)
+
+from scaling.asr.checkpoint import Checkpoint, Progress
+from scaling.asr.features import read_audio
+from scaling.asr.hearing import Hearing
+from scaling.asr.kept import Bounds
+from scaling.asr.minis import new_tokenizer
+from scaling.asr.train import Hooks, train
+from scaling.asr.workshop import Sources, Workshop
+from scaling.flops import charged
+from scaling.manifest import read_manifest
+from scaling.spec import DataSpec, LoraSpec, ModelSpec, Optimization, Precision, StageNode
+from scaling.strategies import preset, resolve
+
+WIDTH, LAYERS, HEADS, VOCABULARY = 192, 4, 4, 4096
+STACK = 4
+BATCH = 16
+BATCH_AUDIO_SECONDS = 48.0  # 16 utterances of 3 s
+OPTIMIZATION = Optimization(
+    batch_audio_seconds=BATCH_AUDIO_SECONDS,
+    warmup_steps=0,
+    cooldown=0.0,
+    beta1=0.9,
+    beta2=0.98,
+    weight_decay=0.01,
+    clip_norm=1.0,
+)
+STAGES = {
+    stage.name: stage
+    for stage in resolve(preset("efin"), optimization=OPTIMIZATION, encoder_width=WIDTH, llm_width=WIDTH).stages
+}
+RATE = 1e-3
+SPEECH = "speech.jsonl"
+LLM_LORA = LoraSpec(
+    rank=8, alpha=16.0, targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+)
+ENCODER_LORA = LoraSpec(rank=8, alpha=16.0, targets=("q_proj", "v_proj"))
+
+
+class Lab:
+    """Models and speech in a folder, and both sides on them. `utterances` is the size of an epoch."""
+
+    def __init__(self, folder: Path, utterances: int) -> None:
+        self.folder = folder
+        _write_models(folder)
+        self.texts, self.audio = _write_speech(folder, utterances)
+        self.speech = read_manifest(folder / SPEECH).digest
+
+    def workshop(self, gib: float) -> Workshop:
+        """A worker that keeps up to so much of frozen encoders' outputs."""
+        found = {"encoder": self.folder / "encoder", "llm": self.folder / "llm", self.speech: self.folder / SPEECH}
+        places = {name: {"path": str(path), "hours": None} for name, path in found.items()}
+        return Workshop(Sources(places), torch.device("cpu"), Bounds(memory_gib=gib, disk_gib=0.0))
+
+    def node(self, stage: str, precision: Precision, until_flops: int) -> StageNode:
+        """The node that trains one stage so far."""
+        return StageNode(
+            parent=None,
+            start=None,
+            start_flops=0,
+            model=ModelSpec(
+                encoder_name="encoder",
+                llm_name="llm",
+                encoder="encoder",
+                llm="llm",
+                stack=STACK,
+                hidden=WIDTH,
+                encoder_lora=ENCODER_LORA,
+                llm_lora=LLM_LORA,
+            ),
+            stage=STAGES[stage],
+            data=DataSpec(train=self.speech, dev=self.speech, test=(), prompt="{speech}", language="zh"),
+            seed=0,
+            precision=precision,
+            until_flops=until_flops,
+            cooldown_from_flops=None,
+            final=False,
+        )
+
+
+class Ours:
+    """The trainer, an epoch at a time: the first hears with the encoder, later ones what was kept of it."""
+
+    def __init__(self, lab: Lab, stage: str, precision: Precision) -> None:
+        self._workshop = lab.workshop(gib=4.0)
+        node = lab.node(stage, precision, until_flops=1)
+        model = self._workshop.recognizer(node, {})
+        self.geometry = self._workshop.geometry(node)
+        self.hearing: Hearing = self._workshop.hearing(node, model, lab.speech, precision)
+        lengths = self.hearing.speech.lengths
+        self.epoch_flops = int(charged(self.geometry, node.stage, lengths).sum())
+        self.audio_seconds = float(lengths.samples.sum()) / 16_000
+        self.state = Checkpoint({}, None, Progress.beginning(len(lengths)))
+        self._node, self._epochs = node, 0
+
+    def epoch(self) -> float:
+        """Train for one epoch more; its processor seconds."""
+        self._epochs += 1
+        node = replace(self._node, until_flops=self._epochs * self.epoch_flops)
+        began = time.process_time()
+        self.state = train(node, self.hearing, self.geometry, self.state, QUIET)
+        return time.process_time() - began
+
+
+QUIET = Hooks(
+    on_progress=lambda *_: None,
+    on_checkpoint=lambda _: None,
+    on_look=lambda _: False,
+    should_stop=lambda: False,
+    checkpoint_seconds=math.inf,
+)
+
+
+class Common:
+    """What public recipes run, a few steps at a time."""
+
+    def __init__(self, lab: Lab, stage: str, precision: Precision) -> None:
+        self._lab, self._stage, self._bf16 = lab, stage, precision is Precision.BF16
+        self._extractor = WhisperFeatureExtractor.from_pretrained(lab.folder / "encoder")
+        self._tokenizer = new_tokenizer()
+        self._whisper = WhisperForConditionalGeneration.from_pretrained(lab.folder / "encoder", dtype=torch.float32)
+        self._llm = Qwen2ForCausalLM.from_pretrained(lab.folder / "llm", dtype=torch.float32)
+        self._projector = nn.Sequential(nn.Linear(STACK * WIDTH, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH))
+        self._trained = list(self._choose())
+        self._optimizer = torch.optim.AdamW(self._trained, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+        self._order = np.random.default_rng(0).permutation(len(lab.texts))
+        self._next = 0
+
+    def steps(self, count: int) -> tuple[float, float]:
+        """Audio seconds trained on, and processor seconds."""
+        heard, began = 0.0, time.process_time()
+        for _ in range(count):
+            chosen = self._order[self._next : self._next + BATCH]
+            self._next = (self._next + BATCH) % (len(self._order) - BATCH)
+            waves = [read_audio(self._lab.audio[index]) for index in chosen]
+            heard += sum(map(len, waves)) / 16_000
+            features = self._extractor(waves, sampling_rate=16_000, return_tensors="pt").input_features
+            targets = [torch.tensor([*self._tokenizer.encode(self._lab.texts[index]), 2]) for index in chosen]
+            with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
+                loss = (
+                    self._asr_loss(features, targets) if self._stage == "encoder" else self._llm_loss(features, targets)
+                )
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self._trained, 1.0)
+            self._optimizer.step()
+            float(loss.detach())
+        return heard, time.process_time() - began
+
+    def _choose(self) -> Iterator[nn.Parameter]:
+        for module in (self._whisper, self._llm, self._projector):
+            module.requires_grad_(False)
+        if self._stage == "encoder":
+            yield from self._whisper.requires_grad_(True).parameters()
+            return
+        yield from self._projector.requires_grad_(True).parameters()
+        if self._stage == "projector_lora":
+            config = LoraConfig(
+                r=LLM_LORA.rank, lora_alpha=LLM_LORA.alpha, target_modules=list(LLM_LORA.targets), lora_dropout=0.0
+            )
+            inject_adapter_in_model(config, self._llm)
+            yield from (p.requires_grad_(True) for name, p in self._llm.named_parameters() if "lora_" in name)
+
+    def _loss(self, features: Tensor, targets: list[Tensor]) -> Tensor:
+        return self._asr_loss(features, targets) if self._stage == "encoder" else self._llm_loss(features, targets)
+
+    def _asr_loss(self, features: Tensor, targets: list[Tensor]) -> Tensor:
+        labels = pad_sequence(targets, batch_first=True, padding_value=-100)
+        return self._whisper(input_features=features, labels=labels).loss
+
+    def _llm_loss(self, features: Tensor, targets: list[Tensor]) -> Tensor:
+        with torch.no_grad():
+            frames = self._whisper.model.encoder(features).last_hidden_state
+        speech = self._projector(frames.reshape(len(targets), -1, STACK * WIDTH))
+        labels = pad_sequence(targets, batch_first=True, padding_value=-100)
+        text = self._llm.get_input_embeddings()(labels.clamp_min(0)).to(speech.dtype)
+        silent = torch.full(speech.shape[:2], -100)
+        inputs = torch.cat([speech, text], dim=1)
+        mask = torch.cat([torch.ones_like(silent), (labels != -100).long()], dim=1)
+        return self._llm(inputs_embeds=inputs, attention_mask=mask, labels=torch.cat([silent, labels], dim=1)).loss
+
+
+def _write_models(folder: Path) -> None:
+    torch.manual_seed(0)
+    tokenizer = new_tokenizer()
+    encoder = WhisperForConditionalGeneration(
+        WhisperConfig(
+            vocab_size=VOCABULARY,
+            d_model=WIDTH,
+            encoder_layers=LAYERS,
+            decoder_layers=LAYERS,
+            encoder_attention_heads=HEADS,
+            decoder_attention_heads=HEADS,
+            encoder_ffn_dim=4 * WIDTH,
+            decoder_ffn_dim=4 * WIDTH,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+            decoder_start_token_id=1,
+            begin_suppress_tokens=None,
+            suppress_tokens=None,
+        )
+    )
+    llm = Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=VOCABULARY,
+            hidden_size=WIDTH,
+            intermediate_size=4 * WIDTH,
+            num_hidden_layers=LAYERS,
+            num_attention_heads=HEADS,
+            num_key_value_heads=HEADS,
+            tie_word_embeddings=True,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+        )
+    )
+    for model, name in ((encoder, "encoder"), (llm, "llm")):
+        model.save_pretrained(folder / name)
+        tokenizer.save_pretrained(folder / name)
+    WhisperFeatureExtractor().save_pretrained(folder / "encoder")
+
+
+def _write_speech(folder: Path, utterances: int) -> tuple[list[str], list[Path]]:
+    draw = np.random.default_rng(0)
+    seconds = np.clip(draw.lognormal(math.log(2.7), 0.5, utterances), 1.0, 8.0)
+    texts = ["".join(map(str, draw.integers(0, 10, round(4 * length)))) for length in seconds]
+    audio = [folder / f"{index}.wav" for index in range(utterances)]
+    for path, length in zip(audio, seconds, strict=True):
+        soundfile.write(path, 0.1 * draw.standard_normal(round(16_000 * length)), 16_000, subtype="PCM_16")
+    rows = [{"audio_filepath": path.name, "text": text} for path, text in zip(audio, texts, strict=True)]
+    (folder / SPEECH).write_text("".join(f"{_json(row)}\n" for row in rows))
+    return texts, audio
+
+
+def _json(row: dict[str, str]) -> str:
+    return json.dumps(row)
