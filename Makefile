@@ -6,6 +6,7 @@ READY := $(VENV)/.ready
 # The CPU build tested here. On a GPU machine: make venv TORCH='torch' (or the build for your CUDA version).
 TORCH ?= torch==2.13.0
 WORKERS ?= 2
+MINUTES ?= 10
 KILLS ?= 1000
 RUN := $(BIN)/asr-scaling
 SLURM_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge
@@ -48,12 +49,12 @@ test-slurm: $(READY)  ## on a real Slurm of two nodes of its own: as root; Debia
 	@test "$$(id -u)" = 0 || { echo "make test-slurm needs root: it starts a Slurm of its own" >&2; exit 1; }
 	@{ command -v slurmctld && command -v munged; } >/dev/null || { apt-get update -qq && $(SLURM_INSTALL); } || \
 		{ echo "make test-slurm needs slurm-wlm and munge, and apt-get could not install them" >&2; exit 1; }
-	$(BIN)/python -m pytest --slurm -m slurm
+	$(BIN)/python -m pytest --slurm tests/sweeps/test_slurm.py
 
 test-ray: $(READY)  ## on a real Ray cluster of two nodes, in a network of its own: as root
 	@test "$$(id -u)" = 0 || { echo "make test-ray needs root: its cluster has a network of its own" >&2; exit 1; }
 	$(BIN)/python -c 'import ray' 2>/dev/null || $(BIN)/python -m pip install -q -e '.[ray]'
-	$(BIN)/python -m pytest --ray -m ray
+	$(BIN)/python -m pytest --ray tests/sweeps/test_ray.py
 
 torture: $(READY)  ## a real sweep under KILLS kill -9, to results/benchmarks/torture.json
 	PYTHONPATH=tests/scaling:tests/sweeps OMP_NUM_THREADS=1 $(BIN)/python tests/sweeps/torture.py --kills $(KILLS)
@@ -66,6 +67,9 @@ check: $(READY)  ## format, lint, types and import rules
 
 bench: $(READY)  ## ratios against named baselines, in one run, to results/benchmarks/
 	for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+fuzz: $(READY)  ## damaged input for every reader; MINUTES for all together
+	$(BIN)/python tests/fuzz/fuzz.py --minutes $(MINUTES)
 
 minis: $(READY)  ## make the small base models again, from their seeds (about half an hour on two cores)
 	$(BIN)/python -m scaling.asr.pretrain all

@@ -70,8 +70,8 @@ class RayCluster:
             name = f"ray-{uuid.uuid4().hex[:8]}"
             passed = {key: value for key, value in os.environ.items() if key.startswith(PASSED_ON)}
             variables = {**passed, **dict.fromkeys(THREAD_VARIABLES, self._threads), WORKER_NAME: name}
-            self._workers[name] = self._task.remote(self._command, variables, str(self._log(name)))
-        log(f"submitted {count} workers to Ray")
+            self._workers[name] = self._task.remote(self._command, str(Path.cwd()), variables, str(self._log(name)))
+        log(f"submitted to Ray: {count} workers")
 
     def withdraw(self, count: int) -> None:
         """Cancel up to `count` tasks that no node has begun."""
@@ -125,14 +125,15 @@ def refuse_missing_ray(fields: RayFields) -> None:
             raise InputError(f"Ray at {address} does not answer ({error}); expected the address of a cluster") from None
 
 
-def run_worker(command: list[str], variables: dict[str, str], log_file: str) -> int:
-    """On a node: run one worker to its end; its exit code, as a shell has it.
+def run_worker(command: list[str], folder: str, variables: dict[str, str], log_file: str) -> int:
+    """On a node: run one worker in `folder` to its end; its exit code, as a shell has it.
 
     Where the task is cancelled, the worker gets SIGTERM and the time it needs for a checkpoint.
     """
     with Path(log_file).open("ab") as output:
         worker = subprocess.Popen(
             command,
+            cwd=folder,
             env={**os.environ, **variables},
             stdin=subprocess.DEVNULL,
             stdout=output,

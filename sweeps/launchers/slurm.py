@@ -43,16 +43,16 @@ SCRIPT = """\
 #!/bin/bash
 # One worker of a study. Slurm may start this again after a requeue: an exit code of before is not ours.
 name="slurm-${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
-cd {logs} || exit
-rm -f "$name.exit"
-exec >>"$name.log" 2>&1
+base={logs}/"$name"
+rm -f "$base.exit"
+exec >>"$base.log" 2>&1 || exit
 echo "== $name on $(hostname), start $((${{SLURM_RESTART_COUNT:-0}} + 1))"
 export {worker_name}="$name" {threads}
 {command} &
 worker=$!
 trap 'kill -TERM $worker' TERM INT
-while wait $worker; code=$?; kill -0 $worker 2>/dev/null; do :; done
-echo $code >"$name.exit.new" && mv "$name.exit.new" "$name.exit"
+while wait $worker 2>/dev/null; code=$?; kill -0 $worker 2>/dev/null; do :; done
+echo $code >"$base.exit.new" && mv "$base.exit.new" "$base.exit"
 exit $code
 """
 """A signal ends bash's wait before the worker has ended: then it waits again."""
@@ -107,7 +107,7 @@ class Slurm:
             raise Refused(f"sbatch: {error}") from None
         names = [f"slurm-{number}_{task}" for task in range(count)]
         self._known |= {name: Job(name, "PENDING", "") for name in names}
-        log(f"submitted {count} workers to Slurm: job {number}")
+        log(f"submitted to Slurm: {count} workers, job {number}")
 
     def withdraw(self, count: int) -> None:
         """Cancel the youngest jobs that wait in the queue."""

@@ -91,8 +91,8 @@ class TestOnACluster:
         command = [*CLI, "run", str(study), "--workers", "2", "--out"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_ADDRESS": ADDRESS}
         for place in ("local", "ray"):
-            here = [*command, str(tmp_path / place), "--on", place]
-            done = subprocess.run(nodes.inside(here), env=environment, capture_output=True, timeout=200)
+            here = nodes.inside([*command, place, "--on", place])
+            done = subprocess.run(here, cwd=tmp_path, env=environment, capture_output=True, timeout=200)
             assert done.returncode == 0, done.stderr.decode()
         rows = {place: [timeless(row) for row in read_rows(tmp_path / place)] for place in ("local", "ray")}
         assert len(rows["ray"]) == 2

@@ -116,16 +116,16 @@ def test_a_study_in_a_folder_with_any_name_runs_on_both_nodes_and_gives_the_tabl
 
 
 def test_the_real_trainer_under_slurm_gives_what_it_gives_here(slurm: SlurmCluster, tmp_path: Path) -> None:
-    study = write_tiny_study(write_world(tmp_path / "world"), budgets_flops=[2e8, 4e8], slurm={"gpus": 1})
+    study = write_tiny_study(write_world(tmp_path / "world"), budgets_flops=[2e8], slurm={"gpus": 1})
     command = [sys.executable, "-c", "from scaling.cli import main; main()", "run", str(study), "--workers", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     for place, options in {"local": [], "slurm": ["--on", "slurm"]}.items():
         done = subprocess.run(
-            [*command, "--out", str(tmp_path / place), *options], env=environment, capture_output=True, timeout=200
+            [*command, "--out", place, *options], cwd=tmp_path, env=environment, capture_output=True, timeout=200
         )
         assert done.returncode == 0, done.stderr.decode()
     rows = {place: [timeless(row) for row in read_rows(tmp_path / place)] for place in ("local", "slurm")}
-    assert len(rows["slurm"]) == 4
+    assert len(rows["slurm"]) == 2
     assert rows["slurm"] == rows["local"]
 
 
@@ -238,7 +238,7 @@ def test_a_time_limit_is_met_with_a_checkpoint_and_another_worker(
     assert code == 0, said
     assert "is gone (exit code 143" in said
     assert len({lease["worker"] for lease in leases(out)}) >= 2
-    assert not list(out.glob("stages/*/attempts/0002"))  # the stand-in ends its node first
+    assert len(table(out)) == 6
 
 
 def test_a_launcher_killed_and_started_again_adopts_its_jobs(
