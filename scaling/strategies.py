@@ -88,12 +88,19 @@ PRESETS = {
 
 
 def default_rates(objective: Objective, encoder_width: int, llm_width: int) -> dict[Part, float]:
-    """Peak learning rates for AdamW by part, from the widths of the models.
+    """Peak learning rates for AdamW by part, from the widths of the models: where a search begins, not where it ends.
 
-    Anchored on our minis, where every preset was given the same grid of four rates at two budgets, chosen on dev
-    (LOG.md). Parts trained through the LLM fall with 1/width (Adam under mu-parametrisation). The encoder falls with
-    1/width^2, an assumption: it joins our minis to the rates Whisper's authors recommend for fine-tuning, which fall by
-    8 from width 384 to 1280.
+    * Level: our minis, where `efin`, `joint` and `frozen_encoder` were given the same search at two budgets, chosen on
+      dev (results/tuning). Every best lies within a factor of sqrt(3) of the rule; adapters of the LLM liked 0.6 to
+      0.75 of it, and at four times the FLOPs rates found and rates of the rule did equally well.
+    * Stage: an encoder that learns through the LLM takes half of its own stage's rate. Joint training bears less: with
+      all rates at 1.7 times the rule its error is twice its best, that of `efin` a third above (results/tuning).
+    * Width of the LLM: 1/width for what trains through it (Adam under mu-parametrisation, Yang et al. 2022), tried on
+      widths 96 and 160 (LOG.md).
+    * Width of the encoder: 1/width^2, an assumption; it joins our minis to the rates that Whisper's authors recommend
+      for fine-tuning, which fall by 8 from width 384 to 1280.
+    * Length: no drift of a best rate was resolved between 3e10 and 1.2e11 FLOPs. Batch: rates are not scaled with it,
+      an assumption. `asr-scaling tune` measures both levels and drifts on your models.
     """
     encoder, llm = (96 / encoder_width) ** 2, 96 / llm_width
     if objective is Objective.ASR:
