@@ -14,7 +14,7 @@ DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 1.28e12
 
-.PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray check bench minis clean
+.PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray check bench fuzz minis clean
 
 venv: $(READY)
 

@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -22,8 +23,9 @@ def file_digest(path: Path) -> str:
     stat = path.stat()
     identity = json.dumps([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
     entry = cache_dir() / "digests" / hashlib.sha256(identity.encode()).hexdigest()
-    if entry.exists() and DIGEST.fullmatch(known := entry.read_bytes()):
-        return known.decode()
+    with suppress(OSError):
+        if DIGEST.fullmatch(known := entry.read_bytes()):
+            return known.decode()
     with path.open("rb") as stream:
         value = hashlib.file_digest(stream, "sha256").hexdigest()
     write_whole(entry, lambda out: out.write(value.encode()))
@@ -36,6 +38,9 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as out:
             write(out)
-        Path(out.name).replace(path)
     except OSError:
         return
+    try:
+        Path(out.name).replace(path)
+    except OSError:
+        Path(out.name).unlink(missing_ok=True)

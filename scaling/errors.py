@@ -19,7 +19,8 @@ class InputError(ValueError):
     def __str__(self) -> str:
         """The message, control characters escaped."""
         text = super().__str__()
-        cut = text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}..."
+        half = LONGEST_MESSAGE // 2
+        cut = text if len(text) <= LONGEST_MESSAGE else f"{text[:half]} ... {text[-half:]}"
         return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from scaling import shape
 from scaling.audio import SAMPLE_RATE, AudioError, clip_samples, read_header
 from scaling.cache import cache_dir
 from scaling.columns import Columns, ColumnWriter
@@ -74,6 +75,15 @@ class Faults:
         return "; ".join(f"{self.counts[kind]} x {kind}, the first {self.first[kind]}" for kind in kinds)
 
 
+FAULTS = {
+    "rows": shape.count,
+    "counts": {shape.ANY: shape.count},
+    "first": {shape.ANY: shape.text},
+    "lies": shape.count,
+}
+"""How the cache holds them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Utterances:
     """Usable rows in the corpus's order.
@@ -113,6 +123,7 @@ def _cached(entry: Path) -> Utterances | None:
     """What lies in the cache, unless some audio has changed since."""
     try:
         meta = json.loads((entry / "meta.json").read_text("utf-8"))
+        shape.check_shape(meta["faults"], FAULTS, str(entry))
         if meta["sizes"] != _sizes(entry):
             return None
         found = _opened(entry, meta)
