@@ -248,6 +248,16 @@ def test_divisions_along_one_line_need_only_three(tmp_path):
     assert shares_of(divided_study(tmp_path / "few", few), "a").code == "shares_not_identified"
 
 
+def test_strategies_that_train_other_parts_are_another_family(tmp_path):
+    rows = [json.loads(line) for line in (divided_study(tmp_path) / "runs.jsonl").read_text().splitlines()]
+    for row in rows[:10]:
+        other = {**row, "strategy": "other", "cer": 0.5 * row["cer"]}
+        rows.append({**other, "stages": [{**stage, "trains": {"all": 1e-3}} for stage in row["stages"]]})
+    found = shares_of(write(tmp_path, rows))
+    assert found.divisions == 7
+    assert found.shares["encoder"] == pytest.approx(BEST["encoder"], abs=0.01)
+
+
 def test_a_single_division_is_no_question(tmp_path):
     assert shares_of(divided_study(tmp_path, {"efin": DIVISIONS["efin"]})) is None
 

@@ -1,7 +1,8 @@
 """The published Chinchilla points (240): objective and time of a fit and a thousand refits, beside public packages.
 
 The packages `chinchilla` 0.2.0 and `simple-scaling-laws` 0.2.0 (Python 3.12 or later) run in an environment of their
-own: pass its interpreter with --others, or they are left out. Needs the published points (ASR_SCALING_SHARED, or
+own, made in .venv/others on first use (or pass an interpreter that has them with --others); without such a Python they
+are left out. Needs the published points (ASR_SCALING_SHARED, or
 ../shared). Times are processor seconds of one thread, the best of several fits, so that a busy machine does not
 decide.
 """
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shutil import which
 
 import numpy as np
 from record import machine, write
@@ -24,6 +26,7 @@ from analysis.laws import CHINCHILLA
 
 SHARED = Path(os.environ.get("ASR_SCALING_SHARED") or Path(__file__).parents[3] / "shared")
 TABLE = SHARED / "data" / "epoch_chinchilla.csv"
+PACKAGES = ("chinchilla==0.2.0", "simple-scaling-laws==0.2.0")
 BEST_KNOWN = {"raw_ls": 0.0832038, "log_huber": 1.018275e-3}
 
 OTHERS = """
@@ -68,7 +71,8 @@ def main() -> None:
         raise SystemExit(f"skipped: {TABLE} is not there")
     points = read()
     report = {"machine": machine(), "points": len(points["loss"]), "ours": [ours(points, loss) for loss in
-              ("raw_ls", "log_ls", "log_huber")], "others": others(points, options.others)}  # fmt: skip
+              ("raw_ls", "log_ls", "log_huber")],
+              "others": others(points, options.others or own_environment())}  # fmt: skip
     write("fitting_speed", report)
 
 
@@ -101,6 +105,24 @@ def ours(points: dict[str, list[float]], loss: str) -> dict:
     }
     print(result, flush=True)  # noqa: T201
     return result
+
+
+def own_environment() -> str | None:
+    """The interpreter of an environment with the public packages; None where no Python here can hold them."""
+    folder = Path(sys.prefix) / "others"
+    interpreter = str(folder / "bin" / "python")
+    if (folder / "ready").exists():
+        return interpreter
+    for name in ("python3.12", "python3.13", "python3.14"):
+        made = (
+            subprocess.run([name, "-m", "venv", "--clear", str(folder)], capture_output=True) if which(name) else None
+        )
+        if made is not None and made.returncode == 0:
+            subprocess.run([interpreter, "-m", "pip", "install", "-q", *PACKAGES], check=True)
+            (folder / "ready").touch()
+            return interpreter
+    sys.stderr.write("no Python 3.12 or later: the public packages are left out\n")
+    return None
 
 
 def others(points: dict[str, list[float]], interpreter: str | None) -> list[dict]:
