@@ -70,7 +70,7 @@ class Look:
 
     present: int
     endings: Sequence[Ending]
-    queue: str = ""
+    queue: str
 
 
 class Refused(Exception):
@@ -80,6 +80,7 @@ class Refused(Exception):
 class Engine(Protocol):
     """Starts workers that record their names in their leases, and says what becomes of them."""
 
+    name: str
     look_seconds: float
 
     def look(self) -> Look | None:
@@ -128,8 +129,9 @@ class Fleet:
         look = self.engine.look()
         self.next_look = time.monotonic() + self.engine.look_seconds
         if look is None:
+            self._tell(f"{self.engine.name} does not answer; workers go on without it")
             return
-        self._tell(look)
+        self._tell(f"{self.engine.name}: {look.queue}")
         self._bury(look.endings, found)
         if look.present < min(self.workers, places(self.orders, found)):
             self._fill(look.present)
@@ -144,10 +146,11 @@ class Fleet:
         if missing > 0:
             self._start(missing)
 
-    def _tell(self, look: Look) -> None:
-        if look.queue != self.queue:
-            log(look.queue)
-            self.queue = look.queue
+    def _tell(self, queue: str) -> None:
+        """Say how the queue is, where that is new."""
+        if queue != self.queue:
+            log(queue)
+            self.queue = queue
 
     def _bury(self, endings: Sequence[Ending], found: Survey) -> None:
         for ending in endings:
@@ -182,7 +185,8 @@ class Fleet:
         self.not_before = time.monotonic() + BACK_OFF_SECONDS[min(self.row, len(BACK_OFF_SECONDS) - 1)]
         self.row += 1
         if self.given_up:
-            log(f"workers died {self.row} times in a row without training anything; given up (see DIR/logs)")
+            logs = self.orders.folder / "logs"
+            log(f"workers died {self.row} times in a row without training anything; given up (see {logs})")
 
     def _start(self, count: int) -> None:
         try:
@@ -217,7 +221,9 @@ def run_fleet(engine: Engine, orders: Orders, *, workers: int, watch: Callable[[
 
 
 def leave_running(engine: Engine, orders: Orders, *, workers: int, found: Survey) -> None:
-    """Start what is missing and leave it to itself."""
+    """Start what is missing and leave it to itself. Raises InputError where the engine does not do that now."""
+    if engine.look() is None:
+        raise InputError(f"{engine.name} does not answer; no workers were started")
     Fleet(engine, orders, workers).tend(found)
 
 

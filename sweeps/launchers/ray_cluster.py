@@ -36,6 +36,7 @@ PASSED_ON = ("ASR_SCALING_", "HF_")
 class RayCluster:
     """The workers of one invocation. They leave when their launcher dies, so that none is there twice."""
 
+    name = "Ray"
     look_seconds = 1.0
 
     def __init__(self, orders: Orders, command: Command, fields: RayFields) -> None:
@@ -61,7 +62,7 @@ class RayCluster:
         over = self._over()
         endings = [self._ending(name, self._workers.pop(name)) for name in over]
         running = sum(self._log(name).exists() for name in self._workers)
-        queue = f"Ray: {running} running, {len(self._workers) - running} waiting for a node"
+        queue = f"{running} running, {len(self._workers) - running} waiting for a node"
         return Look(present=len(self._workers), endings=endings, queue=queue)
 
     def start(self, count: int) -> None:

@@ -75,6 +75,7 @@ class Job:
 class Slurm:
     """The jobs of one study's folder, in whichever invocation they were submitted."""
 
+    name = "Slurm"
     look_seconds = 10.0
     """Every squeue is a message to a controller that serves everybody."""
 
@@ -231,7 +232,7 @@ def _in_words(jobs: Iterable[Job]) -> str:
     """Our part of the queue.
 
     >>> _in_words([Job("a", "RUNNING", "None"), Job("b", "PENDING", "Priority"), Job("c", "PENDING", "Priority")])
-    'Slurm: 2 pending (Priority), 1 running'
+    '2 pending (Priority), 1 running'
     """
     counts = Counter(f"{job.state.lower()}{f' ({job.reason})' * (job.state == 'PENDING')}" for job in jobs)
-    return f"Slurm: {', '.join(f'{count} {what}' for what, count in sorted(counts.items())) or 'no workers'}"
+    return ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "no workers"
