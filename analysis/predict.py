@@ -13,6 +13,10 @@ from analysis.notes import Note, Status, as_text
 
 Interval = tuple[float, float] | None
 
+# An interval is denied its level where forecasts inside the data fall this much short of it; fewer forecasts than this
+# deny nothing.
+SHORT, FEWEST_FORECASTS = 0.15, 6
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
@@ -109,10 +113,22 @@ def predict_rows(curve: Curve, columns: Mapping[str, Sequence[float]], level: fl
                 curve_interval=curve_ends[i],
                 calibrated_interval=calibrated_ends[i],
                 level=level,
-                warnings=(*curve.warnings, *extrapolation_notes(curve, at)),
+                warnings=(*curve.warnings, *_too_short(curve, level), *extrapolation_notes(curve, at)),
             )
         )
     return predictions
+
+
+def _too_short(curve: Curve, level: float) -> list[Note]:
+    """What to say where the law's own forecasts inside the data deny the interval its level."""
+    rollouts = curve.calibration
+    if rollouts is None or rollouts.forecasts < FEWEST_FORECASTS or rollouts.held >= level - SHORT:
+        return []
+    message = (
+        f"forecasts inside the data: the {level:.0%} interval of one run held {rollouts.held:.0%} of "
+        f"{rollouts.forecasts}, the calibrated one {rollouts.held_calibrated:.0%}: take that"
+    )
+    return [Note("interval_too_short", message)]
 
 
 def _pairs(ends: tuple[Any, Any]) -> list[Interval]:

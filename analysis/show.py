@@ -65,8 +65,17 @@ def prediction_text(prediction: Prediction) -> str:
         f"{curve.label} at {prediction.flops:.4g} FLOPs: CER {number(prediction.cer)}, "
         f"{prediction.level:.0%} interval of one new run {between(prediction.interval)}, "
         f"of the curve {between(prediction.curve_interval)}\n"
-        f"  {number(extrapolation, 3)} times the largest fitted run; status {prediction.status}"
+        + _calibrated_line(prediction)
+        + f"  {number(extrapolation, 3)} times the largest fitted run; status {prediction.status}"
     ) + bullets(as_text(prediction.warnings))
+
+
+def _calibrated_line(prediction: Prediction) -> str:
+    rollouts = prediction.curve.calibration
+    if rollouts is None or prediction.calibrated_interval is None:
+        return ""
+    held = f"held {rollouts.held_calibrated:.0%} of {rollouts.forecasts} forecasts inside the data"
+    return f"  calibrated {between(prediction.calibrated_interval)}: {held}, the plain one {rollouts.held:.0%}\n"
 
 
 def rows_text(predictions: Sequence[Prediction]) -> str:

@@ -12,7 +12,7 @@ import pytest
 import analysis
 from analysis.bootstrap import refits
 from analysis.clusters import SharedNoise
-from analysis.curves import fit_curves
+from analysis.curves import Curve, fit_curves
 from analysis.forecast import calibrate
 from analysis.predict import predict
 from analysis.student import t_quantile
@@ -132,6 +132,19 @@ def test_rollouts_widen_the_interval_of_a_law_that_is_wrong():
     widened, plain = (wrong.interval({"C": [1e22]}, kind="new_run", method=m) for m in ("rollout", "profile"))
     assert widened[0] < plain[0]
     assert widened[1] > plain[1]
+
+
+def test_an_interval_that_its_own_forecasts_deny_is_said_to_be_too_short():
+    flops = np.geomspace(1e18, 1e21, 14)
+    bend = np.exp(0.005 * np.log(flops / 1e18) ** 2 + 0.003 * np.random.default_rng(0).standard_normal(14))
+    codes = {}
+    for name, law, y in (("wrong", "power", planted(flops) * bend), ("right", "power_floor", noisy(1, flops, 0.02))):
+        fitted = analysis.fit(law, {"C": flops}, y)
+        curve = Curve(strategy="s", encoder=None, llm=None, fit=fitted, calibration=calibrate(fitted),
+                      domain={"C": (1e18, 1e21)}, notes=())  # fmt: skip
+        codes[name] = {note.code for note in predict(curve, 1e22).warnings}
+    assert "interval_too_short" in codes["wrong"]
+    assert "interval_too_short" not in codes["right"]
 
 
 def test_the_inflation_of_a_mean_is_that_of_clustered_samples():
