@@ -20,6 +20,7 @@ from analysis.design import propose
 
 SMALLEST, LARGEST, TARGET = 1e18, 1e21, 1e22
 BUDGETS, SEEDS, NOISE, REDUCTION = np.geomspace(SMALLEST, LARGEST, 11), 2, 0.05, 0.10
+PLANTED = (0.04, 0.36, 0.32)
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def law(floor, amplitude, exponent):
 
 
 def planted_pair(crossing: bool):
-    better = law(0.04, 0.36, 0.32)
+    better = law(*PLANTED)
     if not crossing:
         return better, lambda flops: better(flops) / (1 - REDUCTION)
     middle, wanted = math.sqrt(SMALLEST * LARGEST), float(better(TARGET)) / (1 - REDUCTION)
@@ -88,32 +89,68 @@ def oracle(flops, y) -> float:
 
 
 def designs(sets: int) -> dict:
-    """A pilot of five budgets; then an even grid (8 budgets, 2 seeds), or the proposal for 60 % of the grid's FLOPs."""
-    truth, pilot = law(0.04, 0.36, 0.32), np.geomspace(SMALLEST, LARGEST / 10, 5)
+    """A pilot of five budgets; then an even grid (8 budgets, 2 seeds), or the proposal for 60 % of the grid's FLOPs.
+
+    With 96 runs, with 24, and with 24 in two rounds (30 % of the FLOPs first, the rest proposed again after them). The
+    error that a design leaves is that of the law linearised at the truth, which no luck of one data set blurs.
+    """
+    pilot = np.geomspace(SMALLEST, LARGEST / 10, 5)
     grid = np.repeat(np.geomspace(SMALLEST, LARGEST, 8), 2)
     spend = 0.6 * float(grid.sum())
-    widths = {"pilot": [], "even grid": [], "proposal": []}
+    widths, errors = {"even grid": [], "96 runs": []}, {"96 runs": [], "24 runs": [], "24 runs, two rounds": []}
     for index in range(sets):
         rng = np.random.default_rng([13, index])
-        first = truth(pilot) * np.exp(NOISE * rng.standard_normal(len(pilot)))
-        fitted = analysis.fit(columns={"C": pilot}, y=first)
-        curve = Curve(strategy="planted", encoder=None, llm=None, fit=fitted, calibration=None,
-                      domain={"C": (SMALLEST, float(pilot[-1]))}, notes=())  # fmt: skip
-        proposal = propose(curve, TARGET, spend)
-        proposed = np.repeat(list(proposal.runs), list(proposal.runs.values()))
-        for name, more in (("pilot", np.array([])), ("even grid", grid), ("proposal", proposed)):
-            flops = np.concatenate([pilot, more])
-            y = np.concatenate([first, truth(more) * np.exp(NOISE * rng.standard_normal(len(more)))])
-            low, high = analysis.fit(columns={"C": flops}, y=y).interval({"C": [TARGET]})
+        first = measured(pilot, rng)
+        curve = curve_of(pilot, first)
+        proposed = {"96 runs": runs_of(curve, spend, 96), "24 runs": runs_of(curve, spend, 24)}
+        early = runs_of(curve, 0.3 * spend, 12)
+        known = np.concatenate([pilot, early])
+        again = curve_of(known, np.concatenate([first, measured(early, rng)]))
+        late = runs_of(again, spend - float(early.sum()), 24 - len(early))
+        proposed["24 runs, two rounds"] = np.concatenate([early, late])
+        for name, runs in proposed.items():
+            errors[name].append(error_left(pilot, runs) / error_left(pilot, grid))
+        for name, runs in (("even grid", grid), ("96 runs", proposed["96 runs"])):
+            y = np.concatenate([first, measured(runs, rng)])
+            low, high = analysis.fit(columns={"C": np.concatenate([pilot, runs])}, y=y).interval({"C": [TARGET]})
             widths[name].append(float(np.log(high[0] / low[0])))
     result = {
         "flops_share": 0.6,
         "median_log_width": {name: float(np.median(values)) for name, values in widths.items()},
-        "last_proposal": proposal.as_dict()["runs"],
+        "error_over_even_grid": {name: float(np.median(values)) for name, values in errors.items()},
     }
-    result["width_ratio"] = result["median_log_width"]["proposal"] / result["median_log_width"]["even grid"]
+    result["width_ratio"] = result["median_log_width"]["96 runs"] / result["median_log_width"]["even grid"]
     print(result, flush=True)  # noqa: T201
     return result
+
+
+def measured(flops, rng):
+    return law(*PLANTED)(flops) * np.exp(NOISE * rng.standard_normal(len(flops)))
+
+
+def curve_of(flops, y) -> Curve:
+    fitted = analysis.fit(columns={"C": flops}, y=y)
+    return Curve(strategy="planted", encoder=None, llm=None, fit=fitted, calibration=None,
+                 domain={"C": (SMALLEST, float(flops.max()))}, notes=())  # fmt: skip
+
+
+def runs_of(curve: Curve, spend: float, most_runs: int):
+    proposal = propose(curve, TARGET, spend, most_runs)
+    return np.repeat(list(proposal.runs), list(proposal.runs.values()))
+
+
+def error_left(*runs) -> float:
+    """The standard error of the log error at the target, in units of a run's noise."""
+
+    def gradients(flops):
+        floor, amplitude, exponent = PLANTED
+        logs = np.log(np.asarray(flops) / SMALLEST)
+        decay = np.exp(-exponent * logs)
+        shapes = np.stack([np.ones_like(decay), decay, -amplitude * logs * decay], axis=-1)
+        return shapes / (floor + amplitude * decay)[..., None]
+
+    known, target = gradients(np.concatenate(runs)), gradients(TARGET)
+    return float(np.sqrt(target @ np.linalg.solve(known.T @ known, target)))
 
 
 if __name__ == "__main__":
