@@ -5,6 +5,10 @@ of the log error at C; the variance of the answer at the target follows. It is a
 runs so far, because a design that is best for one guess of the floor can be worthless for another. Runs are added one
 by one, each time the one with the best gain for its price, at several exchange rates of price; then single runs are
 exchanged while that helps. The rate that ends with the shortest interval wins.
+
+What a limit on runs costs, measured for 60 % of an even grid's FLOPs (16 runs; median error left over the grid's): 96
+runs 0.96, 24 runs 1.13, 24 runs in two rounds, the second proposed after the first, 1.08. With the truth known and
+fractions of runs allowed, no design does better than 0.93 and 1.01: few runs cannot replace a grid's FLOPs.
 """
 
 import math
