@@ -43,7 +43,7 @@ def directory(request, models, tmp_path) -> Path:
         "gemma2": {"final_logit_softcapping": 2.0},
     }
     changes = {"vocab_size": vocabulary, "bos_token_id": 1, "eos_token_id": 2, **unusual.get(request.param, {})}
-    write_llm_config(request.param, tmp_path, **changes)
+    write_llm_config(request.param, tmp_path, attention_dropout=0.5, **changes)
     llm = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(tmp_path))
     for parameter in llm.parameters():
         if parameter.ndim > 1:
@@ -78,6 +78,13 @@ def test_the_loss_is_that_of_its_own_forward_on_each_utterance(model):
         alone += float(functional.cross_entropy(logits[len(prompt) - 1 :], target, reduction="sum"))
     assert tokens == sum(map(len, TEXTS)) + 3
     assert float(together) == pytest.approx(alone, rel=1e-4)
+
+
+@torch.no_grad()
+def test_a_model_in_training_draws_nothing_whatever_its_config_asks_for(model):
+    before, _ = model.loss(batch_of(model, [0, 1]), Objective.LLM)
+    after, _ = model.train().loss(batch_of(model, [0, 1]), Objective.LLM)
+    assert torch.equal(before, after)
 
 
 def test_batched_decoding_writes_what_decoding_alone_writes(model):

@@ -96,6 +96,16 @@ def test_the_loss_is_ctc_summed_over_utterances(model):
     assert float(together) == pytest.approx(alone, rel=1e-5)
 
 
+@torch.no_grad()
+def test_a_model_in_training_draws_nothing_whatever_its_config_asks_for(model, directory):
+    config = json.loads((directory / "config.json").read_text())
+    assert config["hidden_dropout"] > 0
+    assert config["layerdrop"] > 0
+    before, _ = model.loss(batch_of(model, EVERYONE), Objective.ASR)
+    after, _ = model.train().loss(batch_of(model, EVERYONE), Objective.ASR)
+    assert torch.equal(before, after)
+
+
 def test_greedy_text_joins_repetitions_and_leaves_out_blanks_and_padding(model):
     path = torch.tensor([[0, 6, 6, 0, 6, 7, 7], [7, 7, 8, 0, 0, 9, 9]])
     hidden = nn.functional.one_hot(path, 37).float()
