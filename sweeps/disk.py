@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from scaling.spec import ModelSpec, Part
 from sweeps.appetite import geometry_of
 from sweeps.keeping import kept, use_of
-from sweeps.plan import Plan, needed
+from sweeps.plan import Plan
 from sweeps.study import Study
 
 BYTES = 4
@@ -31,31 +32,34 @@ class Disk:
 def disk(study: Study, plan: Plan) -> Disk:
     """What the whole plan writes and keeps, whatever of it is finished already."""
     sizes = _sizes(study, plan)
-    ends = kept({key: use_of(link.node, link.trunk) for key, link in plan.nodes.items()}, plan.nodes)
-    users = Counter(need for link in plan.nodes.values() for need in needed(link))
+    uses = {key: use_of(link.node, link.trunk) for key, link in plan.nodes.items()}
+    ends = kept(uses, uses)
+    users = Counter(need for use in uses.values() for need in use.needs)
     present = peak = 0
-    for key, link in plan.nodes.items():
+    for key, use in uses.items():
         present += sizes[key]
         peak = max(peak, present)
-        for need in needed(link) & plan.nodes.keys():
+        for need in use.needs:
             users[need] -= 1
             if users[need] == 0 and need not in ends:
-                present -= sizes[need]
+                present -= sizes.get(need, 0)  # a node of another study is none of this one's
     return Disk(peak_bytes=peak, kept_bytes=sum(sizes[key] for key in ends))
 
 
 def _sizes(study: Study, plan: Plan) -> dict[str, int]:
     params = {model.spec: _params(model.spec, study) for model in study.models}
-    trained: dict[str, frozenset[Part]] = {}
+    trained: dict[str | None, frozenset[Part]] = {None: frozenset()}
     sizes: dict[str, int] = {}
+
+    @cache
+    def size(model: ModelSpec, weights: frozenset[Part], moving: frozenset[Part]) -> int:
+        counts = params[model]
+        return BYTES * (sum(counts[part] for part in weights) + MOMENTS * sum(counts[part] for part in moving))
+
     for key, link in plan.nodes.items():
-        node = link.node
-        before = trained.get(node.parent, frozenset()) if node.parent is not None else frozenset()
-        trained[key] = before | node.stage.parts
-        counts = params[node.model]
-        moved = node.stage.parts if node.cooldown_from_flops is None else ()
-        weights, moments = (sum(counts[part] for part in parts) for parts in (trained[key], moved))
-        sizes[key] = BYTES * (weights + MOMENTS * moments)
+        node, parts = link.node, link.node.stage.parts
+        trained[key] = trained[node.parent] | parts
+        sizes[key] = size(node.model, trained[key], parts if node.cooldown_from_flops is None else frozenset())
     return sizes
 
 

@@ -1,4 +1,4 @@
-"""Ten thousand runs (34,800 nodes): planned from a warm index, then simulated, collected, surveyed and fitted.
+"""Ten thousand runs (34,800 nodes): planned and priced from a warm index, simulated, collected, surveyed and fitted.
 
 Processor and wall seconds of one process a step; peak memory of planning. Uses the shipped minis and their corpus.
 """
@@ -21,10 +21,13 @@ FIELDS = [
 ]
 PLAN = """
 import json, resource, sys, time
+from sweeps.bill import bill
 from sweeps.preparation import prepare
+from sweeps.show import plan_document
 prepare("simulated", [*json.loads(sys.argv[1]), "seeds=[0]"], None)
 began = time.process_time()
-runs = len(prepare("simulated", json.loads(sys.argv[1]), None).plan.runs)
+prepared = prepare("simulated", json.loads(sys.argv[1]), None)
+runs = len(plan_document(prepared, bill(prepared, None))["runs"])
 seconds = time.process_time() - began
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps({"runs": runs, "processor_seconds": seconds, "peak_megabytes": peak / 1000}))

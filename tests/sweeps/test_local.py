@@ -168,7 +168,7 @@ def test_a_signal_to_the_launcher_reaches_the_workers(
 ) -> None:
     study, out = write_study(), tmp_path / "out"
     crew = launch(study, out, STAND_IN_SECONDS="1")
-    wait_until(lambda: len(leases(out)) >= 1, 20)
+    wait_until(lambda: len(leases(out)) >= 1, 60)
     crew.send_signal(number)
     assert crew.wait(20) == 128 + number
     assert not any(alive(lease["pid"]) for lease in leases(out))
@@ -183,8 +183,8 @@ def test_kill_9_at_any_moment_and_the_same_command_give_the_undisturbed_table(
     run_crew(study, tmp_path / "undisturbed", workers=2)
     for finished in (0, 3, 7):
         crew = launch(study, out, STAND_IN_SECONDS="0.1")
-        wait_until(lambda finished=finished: len(list(out.glob("stages/*/result.json"))) >= finished, 20)
-        wait_until(lambda: any(alive(lease["pid"]) for lease in leases(out)), 20)
+        wait_until(lambda finished=finished: len(list(out.glob("stages/*/result.json"))) >= finished, 60)
+        wait_until(lambda: any(alive(lease["pid"]) for lease in leases(out)), 60)
         crew.kill()
         crew.wait()
         wait_until(lambda: not any(alive(lease["pid"]) for lease in leases(out)), 5)  # no worker outlives it

@@ -59,6 +59,9 @@ WORKERS_WRITE = (
 LAUNCHERS_WRITE = ("stage.json", "study.yaml", "plan.json", "runs.jsonl")
 """What is written, one after another torn at its first, second, third and fourth write point."""
 
+KILLS_A_SWEEP = 50
+"""At random moments: about three a node, most of them while something is at work."""
+
 LAUNCHERS_TO_DIE = 6
 """In one sweep at write points."""
 
@@ -142,6 +145,7 @@ def torture(folder: Path, kills: int, seconds: float, seed: int = 0, **fields: A
         verify(out, truth, plain)
         toll.sweeps += 1
         shutil.rmtree(out)
+        print(f"{toll.total} kills in {toll.sweeps} sweeps", file=sys.stderr, flush=True)  # noqa: T201
     return {
         "kills": toll.total,
         "by": dict(toll.kills),
@@ -206,14 +210,14 @@ def sweep_at_write_points(
 
 
 def sweep_at_random(study: Path, out: Path, toll: Toll, rng: random.Random) -> None:
-    """One sweep under kills at random moments, until they last too long."""
-    deadline = time.monotonic() + MOST_SECONDS_A_SWEEP / 2
+    """One sweep under kills at random moments, some dozens at most: then it may come to its end."""
+    enough = toll.total + KILLS_A_SWEEP
     launcher = start(study, out, itertools.repeat(""))
     while (code := launcher.poll()) != 0:
         if code is not None:
             launcher = start(study, out, itertools.repeat(""))
         time.sleep(rng.uniform(*PAUSE_SECONDS))
-        if launcher.poll() is None and time.monotonic() < deadline:
+        if launcher.poll() is None and toll.total < enough:
             kill_at_random(launcher, toll, rng)
 
 
