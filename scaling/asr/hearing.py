@@ -28,9 +28,9 @@ class Hearing:
     kept: KeptState | None = None
     precision: Precision = Precision.FP32
 
-    def read(self, indices: Sequence[int] | IntArray) -> Utterances:
+    def read(self, indices: Sequence[int] | IntArray, epoch: int = 0) -> Utterances:
         """Features and targets of some utterances, without features whose encoder output is kept. For any thread."""
-        return self.speech.utterances(indices, self.kept or ())
+        return self.speech.utterances(indices, self.kept or (), epoch)
 
     def batch(self, utterances: Utterances) -> Batch:
         """What the model reads of them, on its device."""
@@ -46,19 +46,20 @@ class Hearing:
 
     def _outputs(self, utterances: Utterances, kept: KeptState, device: torch.device) -> list[Tensor]:
         """The encoder's output (S, E) of each utterance, on `device`."""
-        found = {index: kept.get(index) for index in utterances.indices}
-        lacking = [place for place, index in enumerate(utterances.indices) if found[index] is None]
+        outputs = [kept.get(index) for index in utterances.indices]
+        lacking = [place for place, output in enumerate(outputs) if output is None]
         groups = [[place] for place in lacking] if device.type == "cpu" else [lacking] if lacking else []
         for group in groups:
-            mels = [utterances.mels[place] for place in group]
-            heard = [
-                self.speech.mel(utterances.indices[place]) if mel is None else mel
-                for place, mel in zip(group, mels, strict=True)  # it was kept when this was read, and gave way since
-            ]
-            for place, output in zip(group, self._encode(heard, device), strict=True):
-                found[utterances.indices[place]] = output
+            heard = self._encode([self._features(utterances, place) for place in group], device)
+            for place, output in zip(group, heard, strict=True):
+                outputs[place] = output
                 kept.put(utterances.indices[place], output.cpu())
-        return [output.to(device) for index in utterances.indices if (output := found[index]) is not None]
+        return [output.to(device) for output in outputs if output is not None]
+
+    def _features(self, utterances: Utterances, place: int) -> Tensor:
+        mel = utterances.mels[place]
+        # The output was kept when the utterance was read, so its features were left out; it has given way since.
+        return self.speech.mel(utterances.indices[place]) if mel is None else mel
 
     @torch.no_grad()
     def _encode(self, mels: Sequence[Tensor], device: torch.device) -> list[Tensor]:

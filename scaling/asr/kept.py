@@ -63,7 +63,7 @@ class KeptState:
     _places: dict[int, tuple[int, torch.Size, torch.dtype]] = field(default_factory=dict)
     _file: "_NamelessFile | None" = None
 
-    def __contains__(self, index: int) -> bool:
+    def __contains__(self, index: object) -> bool:
         return index in self._memory or index in self._places
 
     def get(self, index: int) -> Tensor | None:
@@ -93,7 +93,7 @@ class KeptState:
         self._file, self.memory_bytes, self.disk_bytes = None, 0, 0
 
     def _write(self, index: int, tensor: Tensor) -> None:
-        content = memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+        content = tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
         try:
             self._file = self._file or _NamelessFile()
             written = os.pwrite(self._file.descriptor, content, self.disk_bytes)
