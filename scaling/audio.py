@@ -36,7 +36,8 @@ class AudioError(InputError):
 class Clip:
     """Audio of one utterance: a file, a member of a file (`size` bytes from `offset`), or a stretch of either.
 
-    `start` is in seconds, and None for the whole recording; `seconds` is how long the stretch is.
+    `start` is in seconds, and None for the whole recording; `seconds` is how long the stretch is. It is heard `speed`
+    times as fast, higher accordingly.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Clip:
     size: int | None = None
     start: float | None = None
     seconds: float | None = None
+    speed: float = 1.0
 
     def __str__(self) -> str:
         member = "" if self.size is None else f", {self.size} bytes at {self.offset}"
@@ -99,7 +101,7 @@ def read_clip(clip: Clip) -> np.ndarray:
             samples_TC = sound.read(frames, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, RuntimeError) as broken:
             raise AudioError("unreadable audio", f"{clip}: not readable as audio ({broken})") from broken
-        rate = int(sound.samplerate)
+        rate = round(sound.samplerate * clip.speed)
     if not len(samples_TC):
         raise AudioError("unreadable audio", f"{clip}: holds no audio samples")
     samples_T: np.ndarray = samples_TC.mean(axis=1, dtype=np.float32)

@@ -1,5 +1,6 @@
 """What a study reads of a corpus: usable utterances, perhaps fewer hours of them, under a digest of their content."""
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
+import numpy.typing as npt
 
 from scaling.audio import SAMPLE_RATE, Clip
 from scaling.columns import Columns
@@ -25,6 +27,7 @@ class Manifest:
     `samples` are real samples at 16 kHz, or as told where the corpus is too large to read every header (`believed`).
     `too_long` counts utterances that were left out because no model of the study can hear so much at once. `digest`
     covers text, samples and speaker of every utterance in order, never a path: a moved corpus is the same data.
+    `speeds` says how many times as fast each is heard, None for none (`scaling.augmentation`).
     `stands_for_hours` is set where lengths are assumed (`scaling.assumed`): so much speech is meant by the utterances.
     """
 
@@ -35,6 +38,7 @@ class Manifest:
     too_long: int
     believed: bool
     digest: str
+    speeds: npt.NDArray[np.float64] | None = None
     stands_for_hours: float | None = None
 
     def __len__(self) -> int:
@@ -63,7 +67,7 @@ class Manifest:
     @property
     def audio(self) -> Sequence[Clip]:
         """Where the audio lies."""
-        return _Clips(self.columns)
+        return _Clips(self.columns, self.speeds)
 
     @property
     def skipped(self) -> dict[str, int]:
@@ -74,6 +78,7 @@ class Manifest:
 @dataclass(frozen=True, slots=True)
 class _Clips(Sequence[Clip]):
     columns: Columns
+    speeds: npt.NDArray[np.float64] | None
 
     def __len__(self) -> int:
         return len(self.columns)
@@ -84,10 +89,14 @@ class _Clips(Sequence[Clip]):
     def __getitem__(self, index: slice) -> list[Clip]: ...
     def __getitem__(self, index: int | slice) -> Clip | list[Clip]:
         rows = range(len(self))[index]
-        return self.columns.clip(rows) if isinstance(rows, int) else [self.columns.clip(row) for row in rows]
+        return self._clip(rows) if isinstance(rows, int) else list(map(self._clip, rows))
 
     def __iter__(self) -> Iterator[Clip]:
-        return map(self.columns.clip, range(len(self)))
+        return map(self._clip, range(len(self)))
+
+    def _clip(self, row: int) -> Clip:
+        clip = self.columns.clip(row)
+        return clip if self.speeds is None else dataclasses.replace(clip, speed=float(self.speeds[row]))
 
 
 def read_manifest(
@@ -118,7 +127,8 @@ def read_manifest(
     if hours is not None:
         rows = _within(hours, found, rows, path)
     if not len(rows):
-        raise InputError(f"{path}: no utterance is left: {too_long} are longer than {max_seconds:g} s")
+        why = f"{too_long} are longer than {max_seconds:g} s" if max_seconds is not None else f"{found.faults}"
+        raise InputError(f"{path}: no utterance is left: {why}")
     everything = len(rows) == len(found.samples)
     return Manifest(
         path=path,

@@ -168,6 +168,27 @@ class ModelSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """How training speech is varied; nothing by default.
+
+    `speeds` are copies of the corpus, so many times as fast; `noise_snr_db` the ends between which a signal-to-noise
+    ratio is drawn; `masks` how many bands and how many stretches SpecAugment hides.
+    """
+
+    speeds: tuple[float, ...] = (1.0,)
+    noise_snr_db: tuple[float, float] | None = None
+    masks: int = 0
+
+    @property
+    def varies(self) -> bool:
+        """Whether an utterance sounds different each time."""
+        return self.noise_snr_db is not None or self.masks > 0
+
+
+NO_AUGMENTATION = Augmentation()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataSpec:
     """Digests of manifest content (text, real samples, speaker; never paths). `test` holds (name, digest)."""
 
@@ -177,6 +198,7 @@ class DataSpec:
     prompt: str
     language: str
     scoring: Scoring = field(default=Scoring.PLAIN, metadata=SILENT)
+    augmentation: Augmentation = field(default=NO_AUGMENTATION, metadata=SILENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +249,7 @@ class StageNode:
         """What all positions of one constant-rate trunk have in common."""
         stage = {name: value for name, value in _plain(self.stage).items() if name not in ("share", "flops")}
         model = _plain(self.model)
+        varied = self.data.augmentation != NO_AUGMENTATION
         return _hash(
             {
                 "recipe": RECIPE_VERSION,
@@ -237,6 +260,7 @@ class StageNode:
                 else model,
                 "stage": stage,
                 "train": self.data.train,
+                **({"augmentation": _plain(self.data.augmentation)} if varied else {}),
                 "prompt": self.data.prompt,
                 "language": self.data.language,
                 "seed": self.seed,
@@ -293,11 +317,17 @@ def node_from_json(value: dict[str, Any]) -> StageNode:
                     **data,
                     "test": tuple((name, content) for name, content in data["test"]),
                     "scoring": Scoring(data.get("scoring", Scoring.PLAIN)),
+                    "augmentation": _augmentation(data.get("augmentation", {})),
                 }
             ),
             "precision": Precision(value["precision"]),
         }
     )
+
+
+def _augmentation(value: dict[str, Any]) -> Augmentation:
+    tuples: dict[str, Any] = {name: tuple(entry) for name, entry in value.items() if isinstance(entry, list)}
+    return Augmentation(**{**value, **tuples})
 
 
 def digest(value: Any) -> str:

@@ -55,6 +55,10 @@ class Stream:
                 yield batches[number], Position(pool + 1, 0) if last else Position(pool, number + 1)
             pool, skip = pool + 1, 0
 
+    def epoch(self, after: Position) -> int:
+        """The epoch of the batch that ends at `after`."""
+        return (after.pool if after.batch else after.pool - 1) // self.pools_per_epoch
+
     def _pool(self, pool: int) -> list[Indices]:
         epoch, within = divmod(pool, self.pools_per_epoch)
         order = _order(self.seed, epoch, len(self.samples))

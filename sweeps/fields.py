@@ -140,6 +140,17 @@ class CorpusFields(_Fields):
     seed: Annotated[StrictInt, Field(ge=0)] = 0
 
 
+class AugmentationFields(_Fields):
+    """How training speech is varied; see `scaling.spec.Augmentation`."""
+
+    speeds: tuple[Annotated[float, Field(strict=True, ge=0.5, le=2)], ...] = Field(default=(1.0,), min_length=1)
+    """Copies of the corpus, so many times as fast: [0.9, 1.0, 1.1] is the usual choice."""
+    noise_snr_db: tuple[Annotated[float, Field(ge=-10, le=80)], Annotated[float, Field(ge=-10, le=80)]] | None = None
+    """White noise at a ratio drawn between these two."""
+    masks: Annotated[StrictInt, Field(ge=0, le=10)] = 0
+    """Bands and stretches that SpecAugment hides, of each so many; 2 is its own choice."""
+
+
 class SlurmFields(_Fields):
     """What each worker asks of Slurm with `--on slurm`, in sbatch's own words; none of it enters a key."""
 
@@ -218,6 +229,8 @@ class StudyFields(_Fields):
     `chat`, or `chat: text with {speech}`, says it in the LLM's own chat template."""
     language: StrictStr = "zh"
     """Language token of encoder-decoders that have such tokens."""
+
+    augmentation: AugmentationFields = AugmentationFields()
 
     scoring: Scoring = Scoring.PLAIN
     """How texts are compared: plain, whisper-english, whisper-basic, mandarin or wenet (`scaling.scoring`)."""

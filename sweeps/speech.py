@@ -18,7 +18,7 @@ from scaling.cache import cache_dir
 from scaling.corpora.synthetic import RECIPES, Recipe, write_corpus
 from scaling.errors import InputError, nearest
 from scaling.manifest import Manifest, read_manifest
-from scaling.spec import DataSpec
+from scaling.spec import Augmentation, DataSpec
 from scaling.strings import IntArray
 from sweeps.fields import AssumedFields, CorpusFields, ManifestFields
 from sweeps.study_file import StudyFile
@@ -57,9 +57,8 @@ def find_speech(file: StudyFile, max_seconds: float) -> Speech:
     """
     fields = file.fields
     sources = _corpus(file, fields.data) if isinstance(fields.data, CorpusFields) else _manifests(file)
-    read = {
-        path: file.located(path, partial(_read, file, path, source, max_seconds)) for path, source in sources.items()
-    }
+    longest = max_seconds * min(1.0, *fields.augmentation.speeds)  # slower is longer
+    read = {path: file.located(path, partial(_read, file, path, source, longest)) for path, source in sources.items()}
     train, dev = read[("data", "train")], read[("data", "dev")]
     tests = tuple((str(path[-1]), manifest) for path, manifest in read.items() if path[:2] == ("data", "test"))
     for name, test in tests:
@@ -73,9 +72,10 @@ def find_speech(file: StudyFile, max_seconds: float) -> Speech:
             prompt=fields.prompt,
             language=fields.language,
             scoring=fields.scoring,
+            augmentation=_augmentation(file),
         ),
         hours=fields.hours,
-        max_seconds=max_seconds,
+        max_seconds=longest,
         train=train,
         dev=dev,
         tests=tests,
@@ -99,6 +99,15 @@ def refuse_assumed(speech: Speech) -> None:
     assumed = [f"data.{field}" for field, manifest in speech.named if manifest.stands_for_hours is not None]
     if assumed:
         raise InputError(f"{', '.join(assumed)}: lengths are assumed; expected manifests, --set {assumed[0]}=FILE")
+
+
+def _augmentation(file: StudyFile) -> Augmentation:
+    fields = file.fields.augmentation
+    if len(set(fields.speeds)) < len(fields.speeds):
+        raise file.error(("augmentation", "speeds"), list(fields.speeds), "each speed once")
+    if fields.noise_snr_db is not None and fields.noise_snr_db[0] > fields.noise_snr_db[1]:
+        raise file.error(("augmentation", "noise_snr_db"), list(fields.noise_snr_db), "the lower end first")
+    return Augmentation(**fields.model_dump())
 
 
 Sources = dict[FieldPath, Path | AssumedFields]

@@ -1,15 +1,21 @@
 """Utterances as the models read them: features and token ids, made when first asked for and kept within bounds."""
 
+import dataclasses
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from scaling.asr.augment import Harder
 from scaling.asr.families import family_of
 from scaling.asr.family import Features
 from scaling.asr.recorded import Recorded
+from scaling.audio import SAMPLE_RATE
+from scaling.augmentation import at_speeds
 from scaling.lengths import IntArray, Lengths, index
 from scaling.manifest import Manifest
 from scaling.text import TextCodec
@@ -39,13 +45,26 @@ class Speech:
     _asr: TextCodec
     _llm: TextCodec
     _recorded: Recorded
+    _harder: Harder | None
     _features: dict[int, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, manifest: Manifest, encoder: Path, llm: Path, codecs: tuple[TextCodec, TextCodec]) -> "Speech":
-        """The manifest as read by the encoder and the LLM in these directories."""
+    def read(
+        cls,
+        manifest: Manifest,
+        encoder: Path,
+        llm: Path,
+        codecs: tuple[TextCodec, TextCodec],
+        harder: Harder | None = None,
+    ) -> "Speech":
+        """The manifest as read by the encoder and the LLM in these directories, made harder where asked for."""
         lengths = index(manifest, encoder=encoder, llm=llm)
-        return cls(manifest, lengths, family_of(encoder).features(encoder), *codecs, Recorded(manifest=manifest))
+        if harder is not None:
+            rows = np.tile(np.arange(len(manifest)), len(harder.augmentation.speeds))
+            manifest = at_speeds(manifest, harder.augmentation.speeds)
+            lengths = dataclasses.replace(lengths[rows], samples=manifest.samples)
+        features = family_of(encoder).features(encoder)
+        return cls(manifest, lengths, features, *codecs, Recorded(manifest=manifest), harder)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -55,13 +74,24 @@ class Speech:
         """Real 16 kHz samples of each utterance (N,)."""
         return self.lengths.samples
 
-    def utterances(self, indices: Sequence[int] | IntArray, known: Container[int] = ()) -> Utterances:
-        """The chosen utterances, without features of those that are `known`."""
+    @property
+    def varies(self) -> bool:
+        """Whether an utterance sounds different in each epoch."""
+        return self._harder is not None and self._harder.augmentation.varies
+
+    def recorded_seconds(self, heard: npt.NDArray[np.bool_]) -> float:
+        """Audio of the recordings, each counted once, that `heard` (N,) has at whatever speed."""
+        speeds = (1.0,) if self._harder is None else self._harder.augmentation.speeds
+        once = np.asarray(heard.reshape(len(speeds), -1).any(axis=0))
+        return float(self.samples[: len(once)][once].sum()) * speeds[0] / SAMPLE_RATE
+
+    def utterances(self, indices: Sequence[int] | IntArray, known: Container[int] = (), epoch: int = 0) -> Utterances:
+        """The chosen utterances as they sound in this epoch, without features of those that are `known`."""
         chosen = [int(index) for index in indices]
         texts = [self.manifest.texts[index] for index in chosen]
         return Utterances(
             indices=chosen,
-            mels=[None if index in known else self.mel(index) for index in chosen],
+            mels=[None if index in known else self.mel(index, epoch) for index in chosen],
             asr_targets=[torch.tensor(self._asr.targets(text)) for text in texts],
             llm_targets=[torch.tensor(self._llm.targets(text)) for text in texts],
         )
@@ -71,8 +101,16 @@ class Speech:
         manifest = self.manifest
         return {"id": manifest.ids[index], "speaker": manifest.speakers[index], "ref": manifest.texts[index]}
 
-    def mel(self, index: int) -> Tensor:
-        """Features (M, T) of one utterance."""
+    def mel(self, index: int, epoch: int = 0) -> Tensor:
+        """Features (M, T) of one utterance as it sounds in this epoch."""
+        if self._harder is None or not self.varies:
+            return self._plain(index)
+        if self._harder.augmentation.noise_snr_db is None:
+            return self._harder.features(self._plain(index), epoch, index)
+        noisy = self._harder.audio(self._recorded.samples(index), epoch, index)
+        return self._harder.features(self._features_of(noisy), epoch, index)
+
+    def _plain(self, index: int) -> Tensor:
         kept = self._features.get(index)
         if kept is not None:
             return kept

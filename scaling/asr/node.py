@@ -138,7 +138,7 @@ def _final_checkpoint(folder: Path) -> Checkpoint:
 def _result(
     node: StageNode, progress: Progress, base: tuple[int, int, float], speech: Speech, attempt: Attempt
 ) -> dict[str, Any]:
-    seen = float(speech.samples[progress.seen].sum()) / 16_000
+    seen = speech.recorded_seconds(progress.seen)
     return {
         "status": "ok",
         "flops": progress.flops,

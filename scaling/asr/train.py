@@ -91,7 +91,7 @@ def train(
     def read(found: tuple[Indices, Position]) -> Step:
         indices, after = found
         cut = np.array_split(indices, min(pieces, len(indices)))
-        return Step([hearing.read(piece) for piece in cut], after)
+        return Step([hearing.read(piece, stream.epoch(after)) for piece in cut], after)
 
     with Ahead(read, stream.batches(progress.position)) as steps:
         while progress.flops < node.until_flops:
@@ -179,7 +179,7 @@ def _advance(progress: Progress, step: Step, hearing: Hearing, meter: Meter) -> 
     indices = np.concatenate(pieces)
     progress.audio_samples += int(hearing.speech.samples[indices].sum())
     progress.seen[indices] = True
-    progress.encoded[indices] = meter.encoder_frozen
+    progress.encoded[indices] = meter.encoder_frozen and not hearing.speech.varies
     progress.position = step.after
 
 

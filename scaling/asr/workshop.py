@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from scaling.asr.augment import Harder
 from scaling.asr.base_models import BaseModels, build
 from scaling.asr.checkpoint import Weights
 from scaling.asr.data import Speech
@@ -20,7 +21,7 @@ from scaling.llms import llm_dims
 from scaling.manifest import Manifest, read_manifest
 from scaling.memory import BYTES, loaded_weights
 from scaling.meter import encoder_is_frozen
-from scaling.spec import Objective, Part, Precision, StageNode
+from scaling.spec import NO_AUGMENTATION, Objective, Part, Precision, StageNode
 from scaling.text import TextCodec, llm_codec
 
 ADAPTERS = {Part.ENCODER_LORA: Part.ENCODER, Part.LLM_LORA: Part.LLM}
@@ -61,7 +62,7 @@ class Workshop:
         self.device = device
         self.bases = BaseModels({})
         self._kept = Kept(bounds)
-        self._speech: dict[tuple[str, str, str, str, str], Speech] = {}
+        self._speech: dict[tuple[str, str, str, str, str, Harder | None], Speech] = {}
 
     def directories(self, node: StageNode) -> tuple[Path, Path]:
         """Directories of the encoder and the LLM."""
@@ -89,9 +90,12 @@ class Workshop:
 
     def speech(self, node: StageNode, digest: str) -> Speech:
         """The utterances of one manifest, as this node's models read them."""
-        key = (digest, node.model.encoder, node.model.llm, node.data.prompt, node.data.language)
+        augmented = digest == node.data.train and node.data.augmentation != NO_AUGMENTATION
+        harder = Harder(node.data.augmentation, node.seed) if augmented else None
+        key = (digest, node.model.encoder, node.model.llm, node.data.prompt, node.data.language, harder)
         if key not in self._speech:
-            self._speech[key] = Speech.read(self.sources.manifest(digest), *self.directories(node), self.codecs(node))
+            manifest, codecs = self.sources.manifest(digest), self.codecs(node)
+            self._speech[key] = Speech.read(manifest, *self.directories(node), codecs, harder)
         return self._speech[key]
 
     def hearing(
@@ -101,6 +105,8 @@ class Workshop:
         speech = self.speech(node, digest)
         if not encoder_is_frozen(node.stage.parts):
             return Hearing(model, speech)
+        if speech.varies:
+            return Hearing(model, speech, Kept(NOTHING).state(""), precision)
         state = "/".join((node.model.encoder, model.encoder_digest(), precision, digest))
         return Hearing(model, speech, self._kept.state(state), precision)
 

@@ -11,6 +11,8 @@ from tiny_world import NeverStop, order, timeless, train_study, write_study
 
 import scaling.asr.base_models
 import scaling.asr.model
+import scaling.asr.node
+import scaling.asr.train
 from scaling.asr.__main__ import work
 from scaling.asr.checkpoint import Progress
 from scaling.asr.train import rate_factor
@@ -53,9 +55,12 @@ def test_a_budget_between_two_old_ones_retrains_nothing_that_exists(world, tmp_p
         assert len(ledger.attempts(key)) == 1
 
 
-@pytest.mark.parametrize("strategy", ["efin", "joint"])
-def test_a_node_interrupted_at_every_step_ends_as_the_uninterrupted_one(world, tmp_path, strategy):
-    study = write_study(world, strategies=[strategy], budgets_flops=[2e8])
+EVERYTHING = {"speeds": [0.9, 1.0, 1.1], "noise_snr_db": [5, 20], "masks": 2}
+
+
+@pytest.mark.parametrize(("strategy", "augmentation"), [("efin", {}), ("joint", {}), ("efin", EVERYTHING)])
+def test_a_node_interrupted_at_every_step_ends_as_the_uninterrupted_one(world, tmp_path, strategy, augmentation):
+    study = write_study(world, strategies=[strategy], budgets_flops=[2e8], augmentation=augmentation)
     plain = train_study(study, tmp_path / "plain")
     orders = order(study, tmp_path / "broken")
     stops = 0
@@ -104,6 +109,16 @@ def test_unique_audio_is_what_was_heard_at_least_once(world, tmp_path):
     assert many["unique_audio_seconds"] == pytest.approx(everything)
     assert many["epochs"] == pytest.approx(many["audio_seconds"] / everything)
     assert many["epochs"] > 1
+
+
+def test_augmented_speech_is_another_run_that_nothing_is_kept_of(world, tmp_path):
+    plain = train_study(write_study(world, strategies=["efin"], budgets_flops=[2e9]), tmp_path / "plain")[0]
+    varied = write_study(world, strategies=["efin"], budgets_flops=[2e9], augmentation=EVERYTHING)
+    row = train_study(varied, tmp_path / "varied")[0]
+    assert row["key"] != plain["key"]
+    assert row["unique_audio_seconds"] <= plain["unique_audio_seconds"] + 1e-6
+    frozen = [Ledger(tmp_path / "varied").result(node) for node in row["nodes"]][1:]
+    assert all(result["cache_credited_flops"] == result["executed_flops"] for result in frozen)
 
 
 def test_only_the_parts_of_a_stage_learn(world, tmp_path):
@@ -179,3 +194,21 @@ def test_events_tell_where_a_node_began_and_that_it_is_done(world, tmp_path):
     (attempt,) = Ledger(tmp_path).attempts(row["nodes"][-1])
     events = [event["event"] for event in read_events(attempt.events)]
     assert (events[0], events[-1]) == ("start", "done")
+
+
+def test_frozen_parts_stay_in_eval_mode_at_every_step_also_after_a_look_at_dev(world, tmp_path, monkeypatch):
+    modes: list[tuple[bool, bool, bool]] = []
+    taken = scaling.asr.train.take_step
+
+    def watching(hearing, *others):
+        model = hearing.model
+        modes.append((model.family.encoder(model.asr).training, model.projector.training, model.llm.training))
+        return taken(hearing, *others)
+
+    monkeypatch.setattr(scaling.asr.train, "take_step", watching)
+    monkeypatch.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: len(modes) in (2, 4))
+    (row,) = train_study(write_study(world, strategies=["projector_only"], budgets_flops=[6e7]), tmp_path)
+    assert len(modes) == row["stages"][0]["steps"] > 4
+    assert set(modes) == {(False, True, False)}
+    events = [event["event"] for event in read_events(Ledger(tmp_path).attempts(row["nodes"][0])[-1].events)]
+    assert "dev" in events
