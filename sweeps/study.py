@@ -9,6 +9,7 @@ from pathlib import Path
 from scaling.chat import conversation, is_chat, message
 from scaling.defaults import default_hidden, default_lora, default_stack
 from scaling.encoders import EncoderDims
+from scaling.encoders.whisper import WhisperDims
 from scaling.errors import InputError, nearest
 from scaling.llms import LlmDims
 from scaling.models import FoundModel, find_encoder, find_llm
@@ -96,6 +97,7 @@ def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
     fields = file.fields
     models = tuple(_model(file, position) for position in range(len(fields.models)))
     _refuse_twins(file, models)
+    _refuse_masks_on_waves(file, models)
     return Study(
         name=fields.name,
         budgets_flops=_budgets(file),
@@ -258,6 +260,14 @@ class _Strategies:
 
     def scaled(self, stage: Stage) -> Stage:
         return dataclasses.replace(stage, trains=tuple((part, rate * self.lr_scale) for part, rate in stage.trains))
+
+
+def _refuse_masks_on_waves(file: StudyFile, models: Sequence[StudyModel]) -> None:
+    """SpecAugment hides bands of log-mel features; an encoder that reads the wave has none."""
+    masks = file.fields.augmentation.masks
+    waves = [model.encoder.name for model in models if not isinstance(model.encoder.dims, WhisperDims)]
+    if masks and waves:
+        raise file.error(("augmentation", "masks"), masks, f"0 with {', '.join(waves)}, which reads the wave itself")
 
 
 def _refuse_twins(file: StudyFile, models: Sequence[StudyModel]) -> None:

@@ -132,6 +132,14 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "wrong precision": ({"precision": "fp16"}, r"precision: 'fp16' is not one of them"),
     "prompt without speech": ({"prompt": "Write:"}, r"prompt: 'Write:'; expected text with \{speech\} once"),
     "wrong corpus": ({"data": {"corpus": "synthetic-cn", "hours": 1}}, r"data\.corpus: 'synthetic-cn' is no corpus"),
+    "a speed twice": (
+        {"augmentation": {"speeds": [1.0, 0.9, 0.9]}},
+        r"augmentation\.speeds: \[1\.0, 0\.9, 0\.9\]; expected each speed once",
+    ),
+    "noise from the wrong end": (
+        {"augmentation": {"noise_snr_db": [20, 5]}},
+        r"augmentation\.noise_snr_db: \[20.*, 5.*\]; expected the lower end first",
+    ),
     "corpus without hours": ({"data": {"corpus": "synthetic-zh"}}, r"data\.hours: this field is required"),
     "missing manifests": (
         {"data": {"train": "x.jsonl"}},
