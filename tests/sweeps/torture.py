@@ -32,7 +32,9 @@ import scaling.asr.__main__ as trainer
 from scaling import faults
 from scaling.ledger import Ledger, read_json
 from scaling.lifeline import end_with_parent
+from scaling.shelf import is_freed
 from sweeps.collect import read_rows
+from sweeps.gc import collect_garbage
 from sweeps.launchers import local
 from sweeps.orders import read_orders
 from sweeps.preparation import prepare
@@ -45,6 +47,9 @@ PAUSE_SECONDS = (0.02, 0.3)
 LAUNCHER_SHARE = 0.2
 POWER_CUT_SHARE = 0.1
 """Of the kills at random moments: the launcher alone, and the launcher with its workers."""
+
+GC_SHARE = 0.2
+"""How often, after such a kill, what no run needs is freed, whatever works at the time."""
 
 WORKERS_WRITE = (
     "claim",
@@ -116,6 +121,7 @@ class Toll:
     kills: Counter[str] = field(default_factory=Counter)
     places: Counter[str] = field(default_factory=Counter)
     sweeps: int = 0
+    freed: int = 0
 
     @property
     def total(self) -> int:
@@ -152,6 +158,7 @@ def torture(folder: Path, kills: int, seconds: float, seed: int = 0, **fields: A
         "write_points": len(toll.places),
         "kills_by_write_point": dict(toll.places.most_common()),
         "sweeps": toll.sweeps,
+        "checkpoints_freed_on_the_way": toll.freed,
         "nodes_a_sweep": len(read_orders(plain).nodes),
         "lost": 0,
         "committed_twice": 0,
@@ -219,6 +226,8 @@ def sweep_at_random(study: Path, out: Path, toll: Toll, rng: random.Random) -> N
         time.sleep(rng.uniform(*PAUSE_SECONDS))
         if launcher.poll() is None and toll.total < enough:
             kill_at_random(launcher, toll, rng)
+        if (out / "stages").is_dir() and rng.random() < GC_SHARE:
+            toll.freed += len(collect_garbage(Ledger(out)).nodes)
 
 
 def kill_at_random(launcher: Forked, toll: Toll, rng: random.Random) -> None:
@@ -279,8 +288,9 @@ def verify(out: Path, truth: list[dict[str, Any]], plain: Path) -> None:
         attempts = orders.ledger.attempts(key)
         done = [a.number for a in attempts if a.events.exists() and b'"event": "done"' in a.events.read_bytes()]
         assert done in ([], [result["attempt"]]), f"{key}: {done}"
-        load_file(folder / result["checkpoint"] / "weights.safetensors")
-        read_json(folder / result["checkpoint"] / "progress.json")
+        if not is_freed(orders.ledger, key):
+            load_file(folder / result["checkpoint"] / "weights.safetensors")
+            read_json(folder / result["checkpoint"] / "progress.json")
     for path in out.rglob("*.json"):
         if not any(part.startswith(".") for part in path.relative_to(out).parts):  # never moved to its place: no record
             read_json(path)
