@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from pathlib import Path
 from typing import Protocol
 
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger import Attempt
 from sweeps.launchers.blame import Blame, held_by
-from sweeps.launchers.local import BAD_INPUT, DEATHS_IN_A_ROW, STOP_SECONDS, signals
+from sweeps.launchers.local import BAD_INPUT, DEATHS_IN_A_ROW, STOP_SECONDS, last_line, signals
 from sweeps.orders import Orders
 from sweeps.status import State, Survey, survey
 
@@ -62,6 +63,17 @@ class Ending:
     worker: str
     fate: Fate
     reason: str
+
+
+def ending(worker: str, code: int, log_file: Path) -> Ending:
+    """How a worker ended that has an exit code, as shells have it, and a log."""
+    fate = FATES.get(code, Fate.DIED)
+    if fate is Fate.LEFT:
+        return Ending(worker=worker, fate=fate, reason="asked to leave")
+    if code - 128 in set(signal.Signals):
+        return Ending(worker=worker, fate=fate, reason=f"killed by {signal.Signals(code - 128).name}")
+    said = last_line(log_file)
+    return Ending(worker=worker, fate=fate, reason=said if fate is Fate.MISTAKE else f"exit code {code}: {said}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

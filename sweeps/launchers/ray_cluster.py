@@ -19,8 +19,8 @@ from scaling.errors import InputError
 from scaling.lease import WORKER_NAME
 from scaling.lifeline import end_with_parent
 from sweeps.fields import RayFields
-from sweeps.launchers.fleet import FATES, Ending, Fate, Look
-from sweeps.launchers.local import THREAD_VARIABLES, Command, last_line
+from sweeps.launchers.fleet import Ending, Fate, Look, ending
+from sweeps.launchers.local import THREAD_VARIABLES, Command
 from sweeps.orders import Orders
 
 POLL_SECONDS = 0.2
@@ -105,9 +105,7 @@ class RayCluster:
         except RayError as error:
             fate = next((fate for kind, fate in fates.items() if isinstance(error, kind)), Fate.DIED)
             return Ending(worker=name, fate=fate, reason=f"{type(error).__name__}: {str(error).splitlines()[0]}")
-        fate = FATES.get(code, Fate.DIED)
-        said = last_line(self._log(name))
-        return Ending(worker=name, fate=fate, reason=said if fate is Fate.MISTAKE else f"exit code {code}: {said}")
+        return ending(name, code, self._log(name))
 
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"

@@ -18,8 +18,8 @@ from scaling.console import log
 from scaling.errors import InputError
 from scaling.lease import WORKER_NAME
 from sweeps.fields import SlurmFields
-from sweeps.launchers.fleet import FATES, Ending, Fate, Look, Refused
-from sweeps.launchers.local import STOP_SECONDS, THREAD_VARIABLES, Command, last_line
+from sweeps.launchers.fleet import Ending, Fate, Look, Refused, ending
+from sweeps.launchers.local import STOP_SECONDS, THREAD_VARIABLES, Command
 from sweeps.orders import Orders
 
 ANSWER_SECONDS = 30.0
@@ -137,18 +137,15 @@ class Slurm:
 
     def _ending(self, before: Job, job: Job | None, array_is_known: bool) -> Ending:
         """What became of a job. Slurm drops cancelled jobs that had not begun from the lines of their array."""
-        name, code = before.name, self._exit_code(before.name)
-        began = (self._logs / f"{name}.log").exists()
-        dropped = job is None and array_is_known and before.state == "PENDING" and not began
+        name, code, log_file = before.name, self._exit_code(before.name), self._logs / f"{before.name}.log"
+        dropped = job is None and array_is_known and before.state == "PENDING" and not log_file.exists()
         state = "CANCELLED" if dropped else "" if job is None else job.state
-        if code is None or state in ("CANCELLED", "OUT_OF_MEMORY"):
-            fate = ENDED.get(state, Fate.DIED if began else Fate.LOST)
-            reason = state.lower().replace("_", " ") or "it left Slurm's queue"
-            hint = f"; can its node write to {self._logs}?" if fate is Fate.DIED and not began else ""
-            return Ending(worker=name, fate=fate, reason=f"{reason}{hint}")
-        fate = FATES.get(code, Fate.DIED)
-        said = last_line(self._logs / f"{name}.log")
-        return Ending(worker=name, fate=fate, reason=said if fate is Fate.MISTAKE else f"exit code {code}: {said}")
+        if code is not None and state not in ("CANCELLED", "OUT_OF_MEMORY"):
+            return ending(name, code, log_file)
+        fate = ENDED.get(state, Fate.DIED if log_file.exists() else Fate.LOST)
+        reason = state.lower().replace("_", " ") or "it left Slurm's queue"
+        hint = f"; can its node write to {self._logs}?" if fate is Fate.DIED and not log_file.exists() else ""
+        return Ending(worker=name, fate=fate, reason=f"{reason}{hint}")
 
     def _exit_code(self, name: str) -> int | None:
         path = self._logs / f"{name}.exit"

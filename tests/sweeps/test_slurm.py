@@ -141,7 +141,7 @@ def test_a_killed_worker_is_replaced_and_its_node_is_free_at_once(
     code, said = crew.ended()
     assert code == 0, said
     assert time.monotonic() - began < 25, "waited for a heartbeat to grow old"
-    assert "is gone (exit code 137" in said
+    assert "is gone (killed by SIGKILL" in said
     assert table(out) == table(tmp_path / "local")
 
 
@@ -156,7 +156,7 @@ def test_a_node_that_kills_every_worker_fails_and_the_others_go_on(
     found = survey(read_orders(out))
     causes = [node.cause for node in found.nodes.values() if node.state is State.FAILED]
     assert len(causes) == 1
-    assert str(causes[0]).startswith("error: its worker died 3 times, last: exit code 137")
+    assert str(causes[0]).startswith("error: its worker died 3 times, last: killed by SIGKILL")
 
 
 def test_workers_that_cannot_start_are_given_up(
@@ -212,7 +212,7 @@ def test_a_worker_that_is_asked_to_leave_or_queued_again_loses_nothing(
     slurm.command("scontrol", "requeue", second)
     code, said = crew.ended()
     assert code == 0, said
-    assert f"slurm-{first} is gone (exit code 143" in said
+    assert f"slurm-{first} is gone (asked to leave" in said
     assert len(table(out)) == 6
 
 
@@ -236,7 +236,7 @@ def test_a_time_limit_is_met_with_a_checkpoint_and_another_worker(
     out = tmp_path / "out"
     code, said = launch(study, out, 1, STAND_IN_SECONDS="4").ended()
     assert code == 0, said
-    assert "is gone (exit code 143" in said
+    assert "is gone (asked to leave" in said
     assert len({lease["worker"] for lease in leases(out)}) >= 2
     assert len(table(out)) == 6
 
