@@ -19,6 +19,7 @@ from analysis.invert import crossing
 from analysis.notes import Note, Status, as_text
 from analysis.paired import correlation, sampling_error
 from analysis.ratio import Ranges, Ratio, ranges, saved, with_one_floor
+from analysis.remarks import shared_scale
 from analysis.table import Table
 from analysis.traces import traces_of
 from scaling.errors import InputError
@@ -171,13 +172,19 @@ def _strategies(
     overall = compare(first, second, at, correlation=together)
     gains = _gains(curves, overall, table, together)
     depth = _depth(overall, gains, table, together, compared)
-    unfair = [] if table is None else unequal_tuning(table, first, second)
+    unfair = [] if table is None else [*_scale(first, second, table), *unequal_tuning(table, first, second)]
     return replace(
         overall,
         by_model=by_model if len(ours) > 1 or len(theirs) > 1 else (),
         depth=depth,
         warnings=(*overall.warnings, *disagreement(gains), *unfair),
     )
+
+
+def _scale(first: Curve, second: Curve, table: Table) -> list[Note]:
+    """Remarks where the errors of both sides share no scale. Raises InputError where their FLOPs share none."""
+    both = (first.identity, second.identity)
+    return shared_scale(table, [cell for cell in cells_of(table)[0] if cell.curve in both])
 
 
 def _gains(curves: Curves, overall: Comparison, table: Table | None, together: float) -> tuple[Gain, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.cells import FLOPS, SECONDS_AN_HOUR
+from analysis.cells import FLOPS, SECONDS_AN_HOUR, cells_of
 from analysis.choice import Choice, choice_of
 from analysis.curves import Curve, Curves, rank
 from analysis.intervals import LEVEL
@@ -16,7 +16,7 @@ from analysis.money import Cost
 from analysis.notes import Note, Status, as_text
 from analysis.predict import Prediction, predict
 from analysis.recognition import flops_an_hour
-from analysis.remarks import MANY_EPOCHS
+from analysis.remarks import MANY_EPOCHS, shared_scale
 from analysis.shares import BestShares, best_shares
 from analysis.sizes import BestSizes, best_sizes
 from analysis.table import Table
@@ -175,6 +175,7 @@ def _recommendation(
             *notes,
             *([] if choice is None else choice.notes),
             *prediction.warnings,
+            *shared_scale(table, cells_of(table)[0]),
             *_passes(curve, table, hours),
             *refusals,
             *([] if cost is None else [cost.note]),

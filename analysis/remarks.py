@@ -23,11 +23,28 @@ def remarks(table: Table, cells: Sequence[Cell]) -> list[Note]:
         *_range(cells),
         *_scale(table, cells),
         *_chance(cells),
-        *_conventions(table, cells),
-        *_tests(table, cells),
+        *shared_scale(table, cells),
         *_tuning(table, cells),
         *_repetition(table, cells),
     ]
+
+
+def shared_scale(table: Table, cells: Sequence[Cell]) -> list[Note]:
+    """Notes where errors of these cells, of one curve or of several compared, share no scale.
+
+    Raises InputError where their FLOPs share none.
+    """
+    conventions = _values(table, cells, "flop_convention")
+    if len(conventions) > 1:
+        raise InputError(f"{table.path}: runs count FLOPs differently ({', '.join(conventions)}); they share no axis")
+    notes = []
+    if (tests := len(_values(table, cells, "test_digest"))) > 1:
+        notes.append(Note("unequal_tests", f"runs were scored on {tests} test sets: their errors share no scale"))
+    if len(scorings := _values(table, cells, "scoring")) > 1:
+        notes.append(
+            Note("unequal_scoring", f"runs were scored as {' and as '.join(scorings)}: their errors share no scale")
+        )
+    return notes
 
 
 def _range(cells: Sequence[Cell]) -> Iterator[Note]:
@@ -53,19 +70,6 @@ def _chance(cells: Sequence[Cell]) -> Iterator[Note]:
         yield Note("all_at_chance", "no run has learnt: every error is near that of a model that knows nothing")
     else:
         yield Note("some_at_chance", f"{lost} of {len(cells)} budgets are near chance, where a power law does not hold")
-
-
-def _conventions(table: Table, cells: Sequence[Cell]) -> Iterator[Note]:
-    conventions = _values(table, cells, "flop_convention")
-    if len(conventions) > 1:
-        raise InputError(f"{table.path}: runs count FLOPs differently ({', '.join(conventions)}); they share no axis")
-    yield from ()
-
-
-def _tests(table: Table, cells: Sequence[Cell]) -> Iterator[Note]:
-    tests = _values(table, cells, "test_digest")
-    if len(tests) > 1:
-        yield Note("unequal_tests", f"runs were scored on {len(tests)} test sets: their errors share no scale")
 
 
 def _tuning(table: Table, cells: Sequence[Cell]) -> Iterator[Note]:

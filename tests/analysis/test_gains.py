@@ -11,7 +11,9 @@ from analysis.compare import compare_all
 from analysis.curves import curves_of, fit_curves
 from analysis.paired import correlation, sampling_error
 from analysis.ratio import Ratio, ranges, with_one_floor
+from analysis.recommend import recommend_for_flops
 from analysis.table import read_table
+from scaling.errors import InputError
 
 FLOPS = np.geomspace(1e18, 1e21, 12)
 
@@ -103,3 +105,21 @@ def test_another_test_of_the_same_kind_moves_a_comparison_by_its_sampling(write_
     assert 0.005 < apart < 0.2
     (comparison,) = compare_all(curves, "joint", table=table)
     assert comparison.depth.test_sampling > 0
+
+
+@pytest.mark.parametrize(
+    ("column", "code"), [("test_digest", "unequal_tests"), ("scoring", "unequal_scoring"), ("flop_convention", None)]
+)
+def test_sides_that_share_no_scale_are_not_compared_in_silence(write_study, column, code):
+    folder = write_study(strategies=("efin", "joint"), change=lambda row: {**row, column: f"as {row['strategy']}"})
+    curves, table = curves_of(folder), read_table(folder)
+    if code is None:
+        with pytest.raises(InputError, match="count FLOPs differently"):
+            compare_all(curves, "joint", table=table)
+        with pytest.raises(InputError, match="count FLOPs differently"):
+            recommend_for_flops(curves, table, 1e13)
+    else:
+        (comparison,) = compare_all(curves, "joint", table=table)
+        assert code in {note.code for note in comparison.warnings}
+        assert code in {note.code for note in recommend_for_flops(curves, table, 1e13).warnings}
+        assert code not in {note.code for curve in curves.curves for note in curve.notes}
