@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Source = Annotated[Path, typer.Argument(help="A study's folder, a table (CSV, JSON lines, Parquet), or wandb:ENTITY/PROJECT.")]
+Source = Annotated[
+    Path, typer.Argument(help="A study's folder, a table (CSV, JSON lines, Parquet), or wandb:ENTITY/PROJECT.")
+]
 Columns = Annotated[
     str | None, typer.Option(help="Where the law's columns are in the table: N=params,D=tokens,y=loss.")
 ]
