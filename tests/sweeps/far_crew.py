@@ -16,16 +16,16 @@ from sweeps.launchers import fleet, ray_cluster, slurm
 from sweeps.launchers.place import Place
 from sweeps.preparation import prepare
 
-slurm.Slurm.look_seconds = 0.3
-ray_cluster.RayCluster.look_seconds = 0.3
-ray_cluster.PASSED_ON += ("STAND_IN_",)
-slurm.STOP_SECONDS = 50.0  # of a time limit of one minute, the shortest that Slurm knows
-fleet.BACK_OFF_SECONDS = (0.1, 0.5)
-fleet.REFUSED_SECONDS = 1.0
-fleet.POLL_SECONDS = 0.1
-running.trainer = lambda: STAND_IN
-
 if __name__ == "__main__":
+    slurm.Slurm.look_seconds = 0.3
+    ray_cluster.RayCluster.look_seconds = 0.3
+    ray_cluster.PASSED_ON += ("STAND_IN_",)
+    slurm.STOP_SECONDS = 50.0  # of a time limit of one minute, the shortest that Slurm knows
+    fleet.BACK_OFF_SECONDS = (0.1, 0.5)
+    fleet.REFUSED_SECONDS = 1.0
+    fleet.POLL_SECONDS = 0.1
+    running.trainer = lambda: STAND_IN
+
     signal.alarm(150)  # a test that hangs leaves nothing behind
     study, folder, workers, place, *options = sys.argv[1:]
     out = Path(folder)

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from crew import run_crew
-from far_crew import Place
 from slurm_cluster import NODES, SlurmCluster, missing_programs, processes_of
 from small_study import StudyWriter
 from test_local import leases, table, wait_until
@@ -23,6 +22,7 @@ from tiny_world import write_study as write_tiny_study
 from scaling.ledger import Ledger
 from sweeps.collect import read_rows
 from sweeps.launchers import slurm as launcher
+from sweeps.launchers.place import Place
 from sweeps.launchers.slurm import job_name
 from sweeps.orders import read_orders
 from sweeps.status import State, survey
