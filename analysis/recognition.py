@@ -5,6 +5,7 @@ beam, adapters merged. The utterance is an assumption: ten seconds with three te
 words or 180 Mandarin characters a minute).
 """
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -24,12 +25,20 @@ UTTERANCE_SECONDS = 10.0
 TOKENS_A_SECOND = 3.0
 
 
+STUDY_FILE = "study.yaml"
+
+
 @cache
-def flops_an_hour(encoder: str | None, llm: str | None, base: Path = Path()) -> float:
-    """FLOPs to recognise one hour of audio. Raises InputError where a model is not known; paths start at `base`."""
+def flops_an_hour(encoder: str | None, llm: str | None, folder: Path = Path()) -> float:
+    """FLOPs to recognise one hour of audio. Models that are no shipped rows are looked up in `folder`/study.yaml.
+
+    Raises InputError where a model is not known.
+    """
     if encoder is None or llm is None:
         raise InputError("recognition: the runs do not name their encoder and LLM, so its FLOPs cannot be counted")
-    heard, written = find_encoder(encoder, base).dims, find_llm(llm, base).dims
+    places = _places(folder / STUDY_FILE)
+    heard = find_encoder(places.get(encoder, encoder), folder).dims
+    written = find_llm(places.get(llm, llm), folder).dims
     geometry = Geometry(
         encoder=heard,
         llm=written,
@@ -44,3 +53,13 @@ def flops_an_hour(encoder: str | None, llm: str | None, base: Path = Path()) -> 
     lengths = Lengths(samples=np.array([int(seconds * SAMPLE_RATE)], dtype=np.int64), asr_tokens=one, llm_tokens=one)
     flops = sum(generation(geometry, Objective.LLM, lengths, new_tokens=tokens).values())
     return flops * SECONDS_AN_HOUR / seconds
+
+
+def _places(study: Path) -> Mapping[str, str]:
+    """Where a study's models lie, by the names that its runs give them; empty without a study."""
+    if not study.is_file():
+        return {}
+    import yaml
+
+    models = yaml.safe_load(study.read_text("utf-8"))["models"]
+    return {Path(entry[part]).name: entry[part] for entry in models for part in ("encoder", "llm")}

@@ -82,7 +82,7 @@ def recommend_for_flops(
     """The strategy and models with the lowest predicted CER for `flops`, of which `lifetime_hours` of recognition take
     their part first: smaller models then leave more for training.
     """
-    candidates = [(curve, flops - _inference(curve, lifetime_hours)) for curve in curves.curves]
+    candidates = [(curve, flops - _inference(curve, table, lifetime_hours)) for curve in curves.curves]
     candidates = [(curve, left) for curve, left in candidates if left > 0.0]
     if not candidates:
         message = f"{lifetime_hours:.4g} hours of recognition cost any of the models more than {flops:.4g} FLOPs"
@@ -109,7 +109,7 @@ def recommend_for_cer(
 
     def order(i: int) -> tuple[bool, float]:
         curve = curves.curves[i]
-        return curve.status == "too_few_points", reached[i] + _inference(curve, lifetime_hours)
+        return curve.status == "too_few_points", reached[i] + _inference(curve, table, lifetime_hours)
 
     i = min(reached, key=order)
     curve, flops = curves.curves[i], reached[i]
@@ -153,7 +153,7 @@ def _recommendation(
     stages = stage_flops(curve, table, flops)
     cost = None if hardware is None else Cost(flops=flops, hardware=hardware)
     hours = _audio_hours(curve, table, flops, stages)
-    inference = _inference(curve, lifetime_hours)
+    inference = _inference(curve, table, lifetime_hours)
     choice = choice_of(curve, candidates)
     sizes = best_sizes(table, curve.strategy, flops + inference, lifetime_hours)
     shares = best_shares(table, curve, flops)
@@ -183,9 +183,9 @@ def _recommendation(
     )
 
 
-def _inference(curve: Curve, lifetime_hours: float) -> float:
+def _inference(curve: Curve, table: Table, lifetime_hours: float) -> float:
     """FLOPs to recognise `lifetime_hours` of audio with a curve's models."""
-    return lifetime_hours * flops_an_hour(curve.encoder, curve.llm) if lifetime_hours > 0.0 else 0.0
+    return lifetime_hours * flops_an_hour(curve.encoder, curve.llm, table.path.parent) if lifetime_hours > 0.0 else 0.0
 
 
 def _unreached(curves: Curves, cer: float) -> Recommendation:

@@ -147,7 +147,10 @@ class _Runs:
             lifetime=None
             if lifetime_hours <= 0.0
             else _Price.through(
-                sizes, np.array([lifetime_hours * flops_an_hour(row["encoder"], row["llm"]) for row in used])
+                sizes,
+                np.array(
+                    [lifetime_hours * flops_an_hour(row["encoder"], row["llm"], table.path.parent) for row in used]
+                ),
             ),
             box=np.log([sizes.min(0), sizes.max(0)]),
             most_hours=MANY_EPOCHS * max(known) if known else math.inf,

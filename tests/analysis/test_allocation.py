@@ -2,11 +2,15 @@
 
 import json
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from typer.testing import CliRunner
 
+import scaling
 from analysis.cli import app
 from analysis.curves import curves_of
 from analysis.recognition import flops_an_hour
@@ -164,6 +168,18 @@ def test_recommend_counts_a_lifetime_of_recognition(tmp_path):
     cheap, long = (recommend_for_cer(curves, table, 0.15, lifetime_hours=hours) for hours in (0.0, 1e7))
     assert long.flops > cheap.flops
     assert long.inference_flops < 1e7 * flops_an_hour(cheap.prediction.curve.encoder, cheap.prediction.curve.llm)
+
+
+def test_models_in_directories_are_priced_through_the_study(tmp_path):
+    minis = Path(scaling.__file__).parent / "minis"
+    for kind, name in (("encoders", "my-encoder"), ("llms", "my-llm")):
+        shutil.copytree(minis / kind / "mini-s", tmp_path / name)
+    with pytest.raises(InputError, match="my-encoder"):
+        flops_an_hour("my-encoder", "my-llm", tmp_path / "elsewhere")
+    models = [{"encoder": str(tmp_path / "my-encoder"), "llm": str(tmp_path / "my-llm")}]
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "study.yaml").write_text(yaml.safe_dump({"models": models}))
+    assert flops_an_hour("my-encoder", "my-llm", tmp_path / "study") == flops_an_hour("mini-s", "mini-s")
 
 
 def test_the_verb_prints_sizes_and_lifetime(tmp_path):
