@@ -10,6 +10,7 @@ import numpy as np
 
 from scaling.audio import SAMPLE_RATE as SAMPLE_RATE
 from scaling.cache import cache_dir, file_digest, write_whole
+from scaling.errors import InputError
 from scaling.manifest import Manifest as Manifest
 from scaling.manifest import read_manifest as read_manifest
 from scaling.spec import digest
@@ -66,14 +67,18 @@ def _target_tokens(manifest: Manifest, model: Path | None) -> IntArray:
         return np.array([_estimated_tokens(text) + 1 for text in manifest.texts], dtype=np.int64)
     path = tokenizer_file(model)
     key = digest({"manifest": manifest.digest, "tokenizer": file_digest(path)})
-    return _cached(cache_dir() / "tokens" / f"{key}.npy", len(manifest), lambda: _count_tokens(manifest.texts, path))
+    return _cached(cache_dir() / "tokens" / f"{key}.npz", len(manifest), lambda: _count_tokens(manifest.texts, path))
 
 
 def _count_tokens(texts: Sequence[str], path: Path) -> list[int]:
     tokenizer = load_tokenizer(path)
     remaining, counts = iter(texts), list[int]()  # the fast way leaves out where each token stood
     while chunk := list(islice(remaining, ENCODE_CHUNK)):
-        counts += [len(encoded) + 1 for encoded in tokenizer.encode_batch_fast(chunk, add_special_tokens=False)]
+        try:
+            written = tokenizer.encode_batch_fast(chunk, add_special_tokens=False)
+        except Exception as error:  # the library raises nothing more specific
+            raise InputError(f"{path}: cannot write the texts of the manifest ({error})") from error
+        counts += [len(encoded) + 1 for encoded in written]
     return counts
 
 
@@ -85,9 +90,9 @@ def _estimated_tokens(text: str) -> int:
 def _cached(entry: Path, count: int, compute: Callable[[], Sequence[int]]) -> IntArray:
     if entry.exists():
         with suppress(Exception):  # whatever ails what lies in a cache, it is made again
-            kept = np.asarray(np.load(entry), dtype=np.int64)
+            kept = np.asarray(np.load(entry)["values"], dtype=np.int64)  # zipped, for the check sum
             if kept.shape == (count,):
                 return kept
     values = np.array(compute(), dtype=np.int64)
-    write_whole(entry, lambda out: np.save(out, values))
+    write_whole(entry, lambda out: np.savez(out, values=values))
     return values

@@ -1,12 +1,12 @@
 """Audio that a user names: files, folders and manifests, found and checked before any model is loaded."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaling.audio import SAMPLE_RATE, resampled
+from scaling.audio import SAMPLE_RATE, Clip, read_header, resampled
 from scaling.errors import InputError
+from scaling.json_text import read_json_lines
 from scaling.utterances import MIN_SAMPLES
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".au", ".w64", ".caf")
@@ -58,36 +58,19 @@ def _entries(argument: Path) -> list[Entry]:
 
 
 def _manifest(path: Path) -> Iterator[Entry]:
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: no readable manifest ({error})") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{path}, line {number}: not JSON ({error})") from error
-        audio = values.get("audio_filepath", values.get("wav")) if isinstance(values, dict) else None
+    for number, values in read_json_lines(path):
+        audio = values.get("audio_filepath", values.get("wav"))
         if not isinstance(audio, str):
-            raise InputError(f"{path}, line {number}: no audio_filepath (or wav) that is a string")
+            raise InputError(f"{path}:{number}: no audio_filepath (or wav) that is a string")
         text = values.get("text", values.get("txt"))
         identity = values.get("id", values.get("key", Path(audio).stem))
         yield str(identity), path.parent / audio, text if isinstance(text, str) else None
 
 
 def _checked(entry: Entry, max_seconds: float) -> Recording:
-    import soundfile  # slow to import
-
     identity, audio, text = entry
-    if not audio.is_file():
-        raise InputError(f"{audio}: no such audio file")
-    try:
-        info = soundfile.info(str(audio))
-    except soundfile.SoundFileError as error:
-        raise InputError(f"{audio}: not readable as audio ({error})") from error
-    samples = resampled(info.frames, info.samplerate)
+    header = read_header(Clip(path=audio))
+    samples = resampled(header.frames, header.rate)
     if not MIN_SAMPLES <= samples <= max_seconds * SAMPLE_RATE:
         raise InputError(
             f"{audio}: {samples / SAMPLE_RATE:.4g} s; expected {MIN_SAMPLES / SAMPLE_RATE:g} to {max_seconds:g} s,"

@@ -48,6 +48,7 @@ CONFIG_FIELDS = (
     "llm_params",
     "train_hours",
     "test_digest",
+    "scoring",
     "flop_convention",
 )
 """What of a run goes out beside its curve: names, numbers and digests."""

@@ -1,6 +1,7 @@
 """What fuzzing found (`make fuzz`), each as it was met: one line that says where and what, exit code 2."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -165,6 +166,17 @@ def test_a_recording_whose_name_no_disk_takes_is_a_bad_row(speech, tmp_path):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert read_manifest(path, max_bad_share=0.1).faults.total == 1
     path.unlink()
+
+
+def test_a_tokenizer_that_cannot_write_a_text_is_named(speech, tmp_path, cli):
+    shutil.copytree(speech / "llm", tmp_path / "llm")
+    file = tmp_path / "llm" / "tokenizer.json"
+    tokenizer = json.loads(file.read_text())
+    del tokenizer["model"]["vocab"]["<unk>"], tokenizer["model"]["vocab"]["a"]
+    file.write_text(json.dumps(tokenizer))
+    code, err = cli("plan", speech / "study.yaml", "--set", f"models.0.llm={tmp_path / 'llm'}")
+    assert code == 2
+    assert f"{file}: cannot write the texts of the manifest" in err
 
 
 def test_a_torn_cache_costs_time_and_no_answer(speech, tmp_path, cli, monkeypatch):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import soundfile
@@ -203,6 +204,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
+Argument = TypeVar("Argument")
 Read = Callable[[Path, random.Random], None]
 
 
@@ -261,6 +263,12 @@ def _recordings(folder: Path, rng: random.Random) -> None:
 
     for recording in find_recordings([folder], 30.0):
         read_clip(Clip(path=recording.audio))
+
+
+def _named_recordings(folder: Path, rng: random.Random) -> None:
+    from scaling.recordings import find_recordings
+
+    find_recordings([folder / "test.jsonl", *_sometimes(rng, folder / "test")], 30.0)
 
 
 def _read_corpus(folder: Path, rng: random.Random) -> None:
@@ -370,7 +378,7 @@ def _score(folder: Path, rng: random.Random) -> None:
     )
 
 
-def _sometimes(rng: random.Random, option: str) -> list[str]:
+def _sometimes(rng: random.Random, option: Argument) -> list[Argument]:
     return [option] if rng.random() < 0.5 else []
 
 
@@ -383,6 +391,7 @@ TARGETS = {
     "manifest": Target(source=lambda world: world.speech, damaged=("*.jsonl", "test/*.wav"), read=_plan),
     "model": Target(source=lambda world: world.speech, damaged=("encoder/*", "llm/*"), read=_use_model),
     "audio": Target(source=lambda world: world.audio, damaged=("*",), read=_recordings),
+    "recordings": Target(source=lambda world: world.speech, damaged=("test.jsonl", "test/*"), read=_named_recordings),
     "corpora": Target(
         source=lambda world: world.corpora,
         damaged=("**/*.*", "**/text", "**/utt2*", "**/segments"),

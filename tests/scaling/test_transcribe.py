@@ -98,8 +98,8 @@ def test_audio_that_cannot_be_heard_is_refused_by_name(folder, tmp_path):
         tmp_path / "empty": r"empty: holds no recording",
         noise(tmp_path / "long.wav", 31.0): r"long\.wav: 31 s; expected 0\.025 to 30 s",
         noise(tmp_path / "short.wav", 0.02): r"short\.wav: 0\.02 s; expected",
-        row: r"row\.jsonl, line 1: no audio_filepath",
-        torn: r"torn\.jsonl, line 1: not JSON",
+        row: r"row\.jsonl:1: no audio_filepath",
+        torn: r"torn\.jsonl:1: not valid JSON",
     }.items():
         with pytest.raises(InputError, match=message):
             transcribe(folder, [audio], None, None)
