@@ -89,8 +89,9 @@ def _estimated_tokens(text: str) -> int:
 
 def _cached(entry: Path, count: int, compute: Callable[[], Sequence[int]]) -> IntArray:
     if entry.exists():
-        with suppress(Exception):  # whatever ails what lies in a cache, it is made again
-            kept = np.asarray(np.load(entry)["values"], dtype=np.int64)  # zipped, for the check sum
+        # Whatever ails what lies in a cache, it is made again; it is zipped for the sake of the check sum.
+        with suppress(Exception), entry.open("rb") as file, np.load(file) as held:
+            kept = np.asarray(held["values"], dtype=np.int64)
             if kept.shape == (count,):
                 return kept
     values = np.array(compute(), dtype=np.int64)
