@@ -5,10 +5,11 @@ batches, and executes more.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from scaling.augmentation import at_speeds
 from scaling.lengths import SAMPLE_RATE, Lengths, index
 from scaling.meter import BoolArray, Meter, encoder_is_frozen
 from scaling.spec import ModelSpec, RunSpec, Stage
@@ -50,7 +51,12 @@ class _Walker:
     def __init__(self, prepared: Prepared, spec: ModelSpec) -> None:
         study = prepared.study
         model = next(model for model in study.models if model.spec == spec)
-        self._lengths: Lengths = index(study.speech.train, encoder=model.encoder.directory, llm=model.llm.directory)
+        augmentation = study.speech.spec.augmentation
+        heard = at_speeds(study.speech.train, augmentation.speeds)
+        recorded = index(study.speech.train, encoder=model.encoder.directory, llm=model.llm.directory)
+        copies = recorded[np.tile(np.arange(len(recorded)), len(augmentation.speeds))]
+        self._lengths: Lengths = replace(copies, samples=heard.samples)
+        self._varies = augmentation.varies
         self._geometry = geometry_of(study, model)
         self._ends: dict[str, _End] = {}
 
@@ -81,7 +87,7 @@ class _Walker:
             steps += len(taken)
             read = np.concatenate([batch for batch, _ in taken])
             samples += int(self._lengths.samples[read].sum())
-            encoded[read] = meter.encoder_frozen
+            encoded[read] = meter.encoder_frozen and not self._varies
             position = taken[-1][1]
             if flops >= until_flops:
                 break

@@ -107,7 +107,8 @@ class Workshop:
             return Hearing(model, speech)
         if speech.varies:
             return Hearing(model, speech, Kept(NOTHING).state(""), precision)
-        state = "/".join((node.model.encoder, model.encoder_digest(), precision, digest))
+        speeds = str(node.data.augmentation.speeds)
+        state = "/".join((node.model.encoder, model.encoder_digest(), precision, digest, speeds))
         return Hearing(model, speech, self._kept.state(state), precision)
 
     def recognizer(self, node: StageNode, carried: Weights) -> Recognizer:

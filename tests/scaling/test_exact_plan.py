@@ -15,13 +15,17 @@ FIELDS = ("flops", "executed_flops", "cache_credited_flops", "steps", "audio_sec
 STRATEGIES = ["efin", "joint", "frozen_encoder", "staged_joint"]
 
 
-def test_the_ledger_agrees_with_the_exact_plan_in_every_stage_of_every_run(world, tmp_path):
+@pytest.mark.parametrize(
+    "augmentation", [{}, {"speeds": [0.9, 1.0, 1.1]}, {"masks": 2}], ids=["plain", "speeds", "masks"]
+)
+def test_the_ledger_agrees_with_the_exact_plan_in_every_stage_of_every_run(world, tmp_path, augmentation):
     """Shared trunks and more than one epoch among them."""
-    fields = {"budgets_flops": [1e8, 2e8], "seeds": [0, 1], "hours": 0.002, "strategies": STRATEGIES}
-    study = write_study(world, **fields)
+    strategies, seeds = (["efin"], [0]) if augmentation else (STRATEGIES, [0, 1])
+    fields = {"budgets_flops": [1e8, 2e8], "hours": 0.001, "augmentation": augmentation}
+    study = write_study(world, **fields, strategies=strategies, seeds=seeds)
     costs = exact_costs(prepare(str(study), [], Ledger(tmp_path)))
     rows = train_study(study, tmp_path)
-    assert len(rows) == 2 * 2 * len(STRATEGIES)
+    assert len(rows) == 2 * len(seeds) * len(strategies)
     assert max(row["epochs"] for row in rows) > 1
     for row in rows:
         for cost, stage in zip(costs[row["key"]], row["stages"], strict=True):
