@@ -80,7 +80,7 @@ def test_padded_batches_of_published_widths_cost_what_the_counter_sees(encoder, 
 
 
 @pytest.mark.parametrize("training", PRESET_STAGES, ids=lambda training: "+".join(sorted(training.parts)))
-@pytest.mark.parametrize("encoder", ["whisper-small", "wav2vec2-base"])
+@pytest.mark.parametrize("encoder", ["whisper-small", pytest.param("wav2vec2-base", marks=pytest.mark.slow)])
 def test_a_published_pair_at_full_depth_costs_what_the_counter_sees(encoder, training):
     shape = geometry(ENCODERS[encoder], LLMS["Qwen2.5-0.5B"])
     assert_counted(step(shape, training.objective, training.parts, UNEVEN), shape, training, UNEVEN)
@@ -111,7 +111,7 @@ def test_every_family_of_llms_costs_what_the_counter_sees(family, parts, tmp_pat
     shape = geometry(MINI_ENCODER, llm_dims(write_llm_config(family, tmp_path)))
     training = Trains(Objective.LLM, frozenset(parts))
     assert_counted(step(shape, Objective.LLM, parts, UNEVEN, "cpu"), shape, training, UNEVEN)
-    for target in shape.llm.linears:
+    for target in shape.llm.linears if shape.llm.fused else ():  # those of the others are the same, and tested above
         one = replace(shape, llm_lora=LoraSpec(rank=3, alpha=6.0, targets=(target,)))
         assert_counted(step(one, Objective.LLM, parts, UNEVEN, "cpu"), one, training, UNEVEN)
 
