@@ -9,6 +9,7 @@ punctuation and symbols go; letters spelled one by one become one word (`N B D` 
 import functools
 import re
 import unicodedata
+from typing import Any
 
 from scaling.scoring.numerals import read_out
 from scaling.scoring.plain import unmarked
@@ -30,7 +31,7 @@ def mandarin(text: str) -> list[str]:
 
 
 @functools.cache
-def _simplifier():  # type: ignore[no-untyped-def]
+def _simplifier() -> Any:
     import opencc  # only where it is asked for: it reads dictionaries
 
     return opencc.OpenCC("t2s")
