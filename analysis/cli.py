@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+LARGEST = 1e40
+"""Of the numbers that can be asked about: beyond any FLOPs, parameters or tokens, and far from a float's end."""
+
 Source = Annotated[
     Path, typer.Argument(help="A study's folder, a table (CSV, JSON lines, Parquet), or wandb:ENTITY/PROJECT.")
 ]
@@ -292,12 +295,10 @@ def score(
 
 
 def _positive(option: str, value: float) -> float:
-    from math import isfinite
-
     from scaling.errors import InputError
 
-    if not (isfinite(value) and value > 0.0):
-        raise InputError(f"{option}: {value}, expected a positive number")
+    if not 0.0 < value < LARGEST:
+        raise InputError(f"{option}: {value}, expected a positive number below {LARGEST:g}")
     return value
 
 

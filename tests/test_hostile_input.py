@@ -120,6 +120,7 @@ def test_stored_fits_that_somebody_changed_are_not_believed(tmp_path, cli):
         ("flops", "--encoder", "whisper-tiny", "--llm", "Qwen2.5-0.5B", "--audio-seconds", "nan"),
         ("design", "runs.jsonl", "--flops", "1e17", "--spend", "1e300"),
         ("fit", "runs.jsonl", "--where", "\n" + "x" * 20_000 + " > 1"),
+        ("predict", "runs.jsonl", "--flops", "1e300"),
     ],
     ids=lambda question: question[0],
 )
