@@ -94,6 +94,7 @@ _COLUMNS: tuple[tuple[str, str, bool], ...] = (
     ("charged", "flops", True),
     ("executed", "executed_flops", True),
     ("CER", "cer", True),
+    ("WER", "wer", True),
     ("dev CER", "dev_cer", True),
     ("errors", "errors", True),
     ("characters", "ref_chars", True),
@@ -172,6 +173,7 @@ def _train_hours(row: Row) -> str:
 def _test(row: Row) -> str:
     parts = [f"{row['n_utterances']} utterances" if row.get("n_utterances") else ""]
     parts += [f"{row['ref_chars']} characters" if row.get("ref_chars") else ""]
+    parts += [f"scored as {row['scoring']}" if row.get("scoring") else ""]
     parts += [f"digest {row['test_digest']}" if row.get("test_digest") else ""]
     return ", ".join(part for part in parts if part)
 
