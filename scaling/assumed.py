@@ -37,7 +37,7 @@ def assumed_manifest(
     seconds = np.exp(math.log(mean_seconds) - spread**2 / 2 + spread * normal)
     samples = np.rint(SAMPLE_RATE * seconds.clip(SHORTEST_SECONDS, LONGEST_SECONDS)).astype(np.int64)
     characters = np.maximum(np.rint(characters_per_second * samples / SAMPLE_RATE), 1).astype(int)
-    unknown = Strings.of([""] * count)
+    unknown, spotless = Strings.of([""] * count), Faults(rows=count, counts={}, first={}, lies=0)
     return Manifest(
         path=Path("assumed"),
         columns=Columns(
@@ -50,8 +50,8 @@ def assumed_manifest(
             id_hashes=np.zeros(count, dtype=np.int64),
         ),
         samples=samples,
-        faults=Faults(rows=count, counts={}, first={}, lies=0),
-        too_long=0,
+        faults=spotless,
+        too_long=spotless,
         believed=True,
         digest=digest({"assumed": figures, "salt": salt}),
         stands_for_hours=hours,

@@ -61,9 +61,12 @@ class Geometry:
         return self.encoder.writing_positions(self.encoder_frames(lengths), tokens)
 
     def too_long(self, lengths: Lengths) -> npt.NDArray[np.bool_]:
-        """Utterances the encoder has no positions for: audio over its window, or text over what it can write."""
+        """Utterances that there are no positions for: audio over the encoder's window, text over what its own objective
+        can write, or both together over the LLM's context.
+        """
         audio = self.encoder_frames(lengths) > self.encoder.max_frames
-        return np.asarray(audio | (lengths.asr_tokens > self.most_text_tokens(lengths)))
+        text = lengths.asr_tokens > self.most_text_tokens(lengths)
+        return np.asarray(audio | text | (self.llm_positions(lengths) > self.llm.context))
 
     def most_text_tokens(self, lengths: Lengths) -> IntArray:
         """The most target tokens that the encoder's own objective can write about each utterance."""

@@ -56,21 +56,34 @@ def index(manifest: Manifest, *, encoder: Path | None, llm: Path | None) -> Leng
     """
     return Lengths(
         samples=manifest.samples,
-        asr_tokens=_target_tokens(manifest, encoder),
-        llm_tokens=_target_tokens(manifest, llm),
+        asr_tokens=_kept_tokens(manifest, encoder),
+        llm_tokens=_kept_tokens(manifest, llm),
         assumed=encoder is None or llm is None,
     )
 
 
-def _target_tokens(manifest: Manifest, model: Path | None) -> IntArray:
+def count(samples: IntArray, texts: Sequence[str], *, encoder: Path | None, llm: Path | None) -> Lengths:
+    """As `index`, of utterances that are no whole manifest: counted each time."""
+    return Lengths(
+        samples=samples,
+        asr_tokens=_target_tokens(texts, encoder),
+        llm_tokens=_target_tokens(texts, llm),
+        assumed=encoder is None or llm is None,
+    )
+
+
+def _kept_tokens(manifest: Manifest, model: Path | None) -> IntArray:
     if model is None:
-        return np.array([_estimated_tokens(text) + 1 for text in manifest.texts], dtype=np.int64)
+        return _target_tokens(manifest.texts, None)
+    key = digest({"manifest": manifest.digest, "tokenizer": file_digest(tokenizer_file(model))})
+    entry = cache_dir() / "tokens" / f"{key}.npz"
+    return _cached(entry, len(manifest), lambda: _target_tokens(manifest.texts, model))
+
+
+def _target_tokens(texts: Sequence[str], model: Path | None) -> IntArray:
+    if model is None:
+        return np.array([_estimated_tokens(text) + 1 for text in texts], dtype=np.int64)
     path = tokenizer_file(model)
-    key = digest({"manifest": manifest.digest, "tokenizer": file_digest(path)})
-    return _cached(cache_dir() / "tokens" / f"{key}.npz", len(manifest), lambda: _count_tokens(manifest.texts, path))
-
-
-def _count_tokens(texts: Sequence[str], path: Path) -> list[int]:
     tokenizer = load_tokenizer(path)
     remaining, counts = iter(texts), list[int]()  # the fast way leaves out where each token stood
     while chunk := list(islice(remaining, ENCODE_CHUNK)):
@@ -79,7 +92,7 @@ def _count_tokens(texts: Sequence[str], path: Path) -> list[int]:
         except Exception as error:  # the library raises nothing more specific
             raise InputError(f"{path}: cannot write the texts of the manifest ({error})") from error
         counts += [len(encoded) + 1 for encoded in written]
-    return counts
+    return np.array(counts, dtype=np.int64)
 
 
 def _estimated_tokens(text: str) -> int:
@@ -87,13 +100,13 @@ def _estimated_tokens(text: str) -> int:
     return ideographs - (ideographs - len(text)) // 4
 
 
-def _cached(entry: Path, count: int, compute: Callable[[], Sequence[int]]) -> IntArray:
+def _cached(entry: Path, rows: int, compute: Callable[[], IntArray]) -> IntArray:
     if entry.exists():
         # Whatever ails what lies in a cache, it is made again; it is zipped for the sake of the check sum.
         with suppress(Exception), entry.open("rb") as file, np.load(file) as held:
             kept = np.asarray(held["values"], dtype=np.int64)
-            if kept.shape == (count,):
+            if kept.shape == (rows,):
                 return kept
-    values = np.array(compute(), dtype=np.int64)
+    values = compute()
     write_whole(entry, lambda out: np.savez(out, values=values))
     return values

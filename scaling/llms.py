@@ -8,7 +8,7 @@ state space layer or a plain feed-forward has other products and is refused.
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from scaling.config_file import ConfigFile
+from scaling.config_file import LARGEST, ConfigFile
 from scaling.errors import InputError, nearest
 from scaling.spec import SILENT, LoraSpec, Part
 from scaling.tape import Flow, Tape, Weights, Work, attention
@@ -19,7 +19,8 @@ class LlmDims:
     """A dense decoder-only LLM: grouped-query attention, gated feed-forward, RMS norms.
 
     `norms` are those of model width in a layer. Norms of queries and keys are over one head (`qk_norm`), or over all
-    heads together (`wide_qk_norm`). `fused`: q, k and v are one linear layer, gate and up another.
+    heads together (`wide_qk_norm`). `fused`: q, k and v are one linear layer, gate and up another. `context`: the most
+    positions that it was made for, where its config tells.
     """
 
     name: str = field(compare=False)
@@ -36,6 +37,7 @@ class LlmDims:
     qkv_bias: bool = False
     output_bias: bool = False
     mlp_bias: bool = False
+    context: int = field(default=LARGEST, compare=False)
     norms: int = field(default=2, metadata=SILENT)
     wide_qk_norm: bool = field(default=False, metadata=SILENT)
     fused: bool = field(default=False, metadata=SILENT)
@@ -165,6 +167,7 @@ def llm_dims(config_file: Path) -> LlmDims:
         qkv_bias=family.qkv_bias or own_bias,
         output_bias=own_bias,
         mlp_bias=family.may_bias_mlp and bool(config.values.get("mlp_bias", False)),
+        context=config.integer("max_position_embeddings", default=LARGEST),
         norms=family.norms,
         fused=family.fused,
     )

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
@@ -14,7 +14,7 @@ from scaling.audio import SAMPLE_RATE, Clip
 from scaling.columns import Columns
 from scaling.errors import InputError
 from scaling.strings import IntArray, Strings
-from scaling.utterances import Faults, Utterances, read_utterances
+from scaling.utterances import Faults, Utterances, located, read_utterances
 
 MAX_BAD_SHARE = 0.01
 """The share of rows that may be unusable before a corpus is refused: published corpora have far fewer (assumption)."""
@@ -25,8 +25,9 @@ class Manifest:
     """Utterances in the corpus's order, as columns of equal length.
 
     `samples` are real samples at 16 kHz, or as told where the corpus is too large to read every header (`believed`).
-    `too_long` counts utterances that were left out because no model of the study can hear so much at once. `digest`
-    covers text, samples and speaker of every utterance in order, never a path: a moved corpus is the same data.
+    `too_long` counts utterances that were left out because a model of the study has no positions for them; `unwritable`
+    are the places of those whose text was too long. `digest` covers text, samples and speaker of every utterance in
+    order, never a path: a moved corpus is the same data.
     `speeds` says how many times as fast each is heard, None for none (`scaling.augmentation`).
     `stands_for_hours` is set where lengths are assumed (`scaling.assumed`): so much speech is meant by the utterances.
     """
@@ -35,9 +36,10 @@ class Manifest:
     columns: Columns = field(repr=False)
     samples: IntArray = field(repr=False)
     faults: Faults
-    too_long: int
+    too_long: Faults
     believed: bool
     digest: str
+    unwritable: IntArray = field(repr=False, default_factory=lambda: np.empty(0, np.int64))
     speeds: npt.NDArray[np.float64] | None = None
     stands_for_hours: float | None = None
 
@@ -72,7 +74,7 @@ class Manifest:
     @property
     def skipped(self) -> dict[str, int]:
         """Rows of the corpus that are not among the utterances, by cause; not those beyond a cap on hours."""
-        return {**self.faults.counts, **({"too long": self.too_long} if self.too_long else {})}
+        return {**self.faults.counts, **self.too_long.counts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +101,23 @@ class _Clips(Sequence[Clip]):
         return clip if self.speeds is None else dataclasses.replace(clip, speed=float(self.speeds[row]))
 
 
+Unwritable = Callable[[Strings, IntArray], IntArray]
+"""From texts and samples, both (N,), to the places of those whose text is too long."""
+
+
 def read_manifest(
     path: Path,
     hours: float | None = None,
     *,
     max_seconds: float | None = None,
+    unwritable: Unwritable | None = None,
     max_bad_share: float = MAX_BAD_SHARE,
 ) -> Manifest:
     """Read a corpus, and the header of every recording it names.
 
-    `max_seconds` leaves out longer utterances. `hours` keeps at most that much audio: utterances are ranked by a hash
-    of their content and taken until the next would exceed it, so that fewer hours are always a subset of more, whatever
-    the order of the rows.
+    `max_seconds` leaves out longer utterances, and `unwritable` those that it chooses among the rest. `hours` keeps at
+    most that much audio: utterances are ranked by a hash of their content and taken until the next would exceed it, so
+    that fewer hours are always a subset of more, whatever the order of the rows.
     Raises InputError where nothing can be read as a corpus, where more than `max_bad_share` of the rows are unusable,
     and where no utterance is left.
     """
@@ -120,15 +127,20 @@ def read_manifest(
             f"{path}: {found.faults.total} of {found.faults.rows} rows cannot be used ({found.faults}); expected at"
             f" most {max_bad_share:.3g} of the rows"
         )
-    rows = np.arange(len(found.samples))
+    rows, long = np.arange(len(found.samples)), dict[str, IntArray]()
     if max_seconds is not None:
-        rows = rows[found.samples <= max_seconds * SAMPLE_RATE]
-    too_long = len(found.samples) - len(rows)
+        heard = found.samples <= max_seconds * SAMPLE_RATE
+        rows, long[f"audio over {max_seconds:g} s"] = rows[heard], rows[~heard]
+    places = np.empty(0, np.int64)
+    if unwritable is not None:
+        places = unwritable(found.columns.texts.take(rows), found.samples[rows])
+        written = ~np.isin(np.arange(len(rows)), places)
+        rows, long["text too long for the models"] = rows[written], rows[~written]
+    too_long = _too_long(found, long)
     if hours is not None:
         rows = _within(hours, found, rows, path)
     if not len(rows):
-        why = f"{too_long} are longer than {max_seconds:g} s" if max_seconds is not None else f"{found.faults}"
-        raise InputError(f"{path}: no utterance is left: {why}")
+        raise InputError(f"{path}: no utterance is left: {too_long if too_long.total else found.faults}")
     everything = len(rows) == len(found.samples)
     return Manifest(
         path=path,
@@ -138,6 +150,17 @@ def read_manifest(
         too_long=too_long,
         believed=found.believed,
         digest=hashlib.sha256(found.hashes[rows].tobytes()).hexdigest()[:20],
+        unwritable=places,
+    )
+
+
+def _too_long(found: Utterances, long: dict[str, IntArray]) -> Faults:
+    met = {kind: rows for kind, rows in long.items() if len(rows)}
+    return Faults(
+        rows=len(found.samples),
+        counts={kind: len(rows) for kind, rows in met.items()},
+        first={kind: located(found.columns, int(rows[0])) for kind, rows in met.items()},
+        lies=0,
     )
 
 

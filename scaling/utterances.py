@@ -261,7 +261,7 @@ def _from_headers(columns: Columns, faults: _FaultCounter) -> IntArray:
         found = list(pool.map(lambda task: _read_headers(columns, task), tasks))
     for _, broken in found:
         for error, row in broken:
-            faults.add(error.kind, _where(columns, row, error))
+            faults.add(error.kind, located(columns, row, error))
     return np.concatenate([np.empty(0, np.int64), *(samples for samples, _ in found)])
 
 
@@ -287,7 +287,7 @@ def _spot_checked(columns: Columns, claimed: IntArray, faults: _FaultCounter) ->
     lying = (found >= 0) & (np.abs(found - claimed[rows]) > MAX_LIE_SAMPLES)
     for row, real in zip(rows[lying].tolist(), found[lying].tolist(), strict=True):
         told = f"the duration says {claimed[row]} samples at 16 kHz, the header {real}"
-        faults.add("lying duration", f"{_where(columns, row)}: {told}")
+        faults.add("lying duration", f"{located(columns, row)}: {told}")
     samples = claimed.copy()
     samples[rows[lying | (found < 0)]] = -1
     return samples
@@ -303,7 +303,7 @@ def _usable(columns: Columns, samples: IntArray, faults: _FaultCounter) -> IntAr
     ):
         rows = np.flatnonzero(usable & ~fine)
         if len(rows):
-            faults.add(kind, _where(columns, int(rows[0])), len(rows))
+            faults.add(kind, located(columns, int(rows[0])), len(rows))
         usable &= fine
     return np.flatnonzero(usable)
 
@@ -314,7 +314,8 @@ def _first_of_their_id(id_hashes: IntArray) -> npt.NDArray[np.bool_]:
     return first
 
 
-def _where(columns: Columns, row: int, error: AudioError | None = None) -> str:
+def located(columns: Columns, row: int, error: AudioError | None = None) -> str:
+    """Where a row stands in its corpus, what it is called, and what is wrong with it or where its audio lies."""
     number = int(columns.place[row]["line"])
     line = f"line {number}, " if number else ""
     return f"{line}{columns.ids[row]!r}: {error or columns.clip(row)}"

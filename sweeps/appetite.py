@@ -4,18 +4,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from math import isfinite
 
-from scaling.encoders import asr_codec
+from scaling.audio import SAMPLE_RATE
 from scaling.errors import InputError
 from scaling.flops import charged, exact_sum
 from scaling.geometry import Geometry
-from scaling.lengths import SAMPLE_RATE, Lengths, index
+from scaling.lengths import Lengths, index
 from scaling.memory import Memory, step_memory
 from scaling.spec import ModelSpec, Objective, Part, RunSpec, Stage
 from scaling.stream import Position, Stream
-from scaling.text import llm_codec
-from sweeps.study import Study, StudyModel
+from sweeps.study import Study
 
 SAMPLED_BATCHES = 1000
 """Batches looked at for their mean size: enough for a percent, whatever the size of the corpus."""
@@ -45,7 +43,7 @@ def appetites(study: Study, runs: Sequence[RunSpec]) -> Appetites:
     stages = _stages(runs)
     for model in study.models:
         lengths = index(study.speech.train, encoder=model.encoder.directory, llm=model.llm.directory)
-        geometry = geometry_of(study, model)
+        geometry = model.geometry(study.speech.spec.language)
         known: dict[tuple[Objective, frozenset[Part], float], Appetite] = {}
         for stage in stages[model.spec]:
             batch = stage.optimization.batch_audio_seconds
@@ -74,45 +72,6 @@ def refuse_small_budgets(runs: Sequence[RunSpec], found: Appetites) -> None:
                     f" {run.strategy.name} on {run.model.encoder_name} + {run.model.llm_name}, and one step takes"
                     f" {step:.3g}; expected {remedy}"
                 )
-
-
-def refuse_too_long(study: Study) -> None:
-    """Raise InputError, naming the first, where utterances are longer than a model of the study has positions for."""
-    speech = study.speech
-    for model in study.models:
-        geometry = geometry_of(study, model)
-        for manifest in (speech.train, speech.dev, *(test for _, test in speech.tests)):
-            lengths = index(manifest, encoder=model.encoder.directory, llm=model.llm.directory)
-            rows = geometry.too_long(lengths).nonzero()[0]
-            if len(rows):
-                first = int(rows[0])
-                raise InputError(
-                    f"{manifest.path}: {len(rows)} of {len(manifest)} utterances are too long for {model.encoder.name},"
-                    f" the first is {manifest.ids[first]!r} ({lengths.samples[first] / SAMPLE_RATE:.4g} s,"
-                    f" {lengths.asr_tokens[first]} text tokens); expected at most{_window(model)}"
-                    f" {geometry.most_text_tokens(lengths)[first]} text tokens"
-                )
-
-
-def _window(model: StudyModel) -> str:
-    longest = model.encoder.dims.max_audio_seconds
-    return f" {longest:g} s and" if isfinite(longest) else ""
-
-
-def geometry_of(study: Study, model: StudyModel) -> Geometry:
-    """The shape that the study's runs of `model` are charged by; without a tokenizer, the prompt counts as empty."""
-    asr = asr_codec(model.encoder.directory, study.speech.spec.language) if model.encoder.directory else None
-    llm = llm_codec(model.llm.directory, model.prompt) if model.llm.directory else None
-    return Geometry(
-        encoder=model.encoder.dims,
-        llm=model.llm.dims,
-        stack=model.spec.stack,
-        hidden=model.spec.hidden,
-        encoder_lora=model.spec.encoder_lora,
-        llm_lora=model.spec.llm_lora,
-        llm_prompt_tokens=len(llm.before) + len(llm.prefix) - 1 if llm else 0,
-        asr_prompt_extra=len(asr.prefix) - 1 if asr else 0,
-    )
 
 
 def _stages(runs: Sequence[RunSpec]) -> Mapping[ModelSpec, set[Stage]]:

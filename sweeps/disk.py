@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cache
 
 from scaling.spec import ModelSpec, Part
-from sweeps.appetite import geometry_of
 from sweeps.keeping import kept, use_of
 from sweeps.plan import Plan
 from sweeps.study import Study
@@ -66,7 +65,7 @@ def _sizes(study: Study, plan: Plan) -> dict[str, int]:
 def _params(spec: ModelSpec, study: Study) -> Mapping[Part, int]:
     """Parameters of each part. An adapter of a layer of `n` weights has about 2 rank n / width."""
     model = next(model for model in study.models if model.spec == spec)
-    geometry = geometry_of(study, model)
+    geometry = model.geometry(study.speech.spec.language)
     encoder, llm = geometry.encoder, geometry.llm
     return {
         Part.ENCODER: encoder.encoder_params,

@@ -14,7 +14,6 @@ from scaling.lengths import SAMPLE_RATE, Lengths, index
 from scaling.meter import BoolArray, Meter, encoder_is_frozen
 from scaling.spec import ModelSpec, RunSpec, Stage
 from scaling.stream import Indices, Position, Stream
-from sweeps.appetite import geometry_of
 from sweeps.preparation import Prepared
 
 
@@ -57,7 +56,7 @@ class _Walker:
         copies = recorded[np.tile(np.arange(len(recorded)), len(augmentation.speeds))]
         self._lengths: Lengths = replace(copies, samples=heard.samples)
         self._varies = augmentation.varies
-        self._geometry = geometry_of(study, model)
+        self._geometry = model.geometry(study.speech.spec.language)
         self._ends: dict[str, _End] = {}
 
     def run(self, spec: RunSpec, ends: Sequence[str]) -> list[StageCost]:

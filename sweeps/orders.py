@@ -2,7 +2,7 @@
 
     DIR/plan.json = {schema, study, session, ledger, threads, checkpoint_seconds, kept, tracker,
                      nodes: [keys, in working order], work: {key: {flops, start_flops, needs}},
-                     sources: {digest: {path, hours, max_seconds}}, runs: [...]}
+                     sources: {digest: {path, hours, max_seconds, unwritable}}, runs: [...]}
 
 `sources` says where the models and manifests with these digests lie on this machine; `runs` holds what is known about
 each run before it is trained, with the keys of its nodes.
@@ -185,7 +185,7 @@ def _sources(study: "Study") -> dict[str, dict[str, Any]]:
         for content, path in {**models, **manifests}.items()
     }
     longest = speech.max_seconds if math.isfinite(speech.max_seconds) else None  # JSON has no infinity
-    train = {"hours": speech.hours, "max_seconds": longest}
+    train = {"hours": speech.hours, "max_seconds": longest, "unwritable": speech.train.unwritable.tolist()}
     sources[speech.train.digest] = {"path": str(speech.train.path.resolve()), **train}
     return sources
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from scaling.ledger import Ledger
 from scaling.spec import RunSpec
-from sweeps.appetite import Appetites, appetites, refuse_small_budgets, refuse_too_long
+from sweeps.appetite import Appetites, appetites, refuse_small_budgets
 from sweeps.grid import enumerate_runs
 from sweeps.orders import finished_elsewhere, to_revive
 from sweeps.plan import Plan, plan_runs
 from sweeps.study import Study, load_study
+from sweeps.too_long import refuse_too_long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

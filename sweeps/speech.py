@@ -17,7 +17,7 @@ from scaling.audio import Clip, clip_digest
 from scaling.cache import cache_dir
 from scaling.corpora.synthetic import RECIPES, Recipe, write_corpus
 from scaling.errors import InputError, nearest
-from scaling.manifest import Manifest, read_manifest
+from scaling.manifest import Manifest, Unwritable, read_manifest
 from scaling.spec import Augmentation, DataSpec
 from scaling.strings import IntArray
 from sweeps.fields import AssumedFields, CorpusFields, ManifestFields
@@ -30,7 +30,8 @@ class Speech:
     """What a study trains on, chooses on and tests on.
 
     `hours` caps the training audio; training utterances over `max_seconds`, what all models of the study can hear at
-    once, are left out and counted. Dev and test sets are never made easier so: there they are refused.
+    once, or with more text than all can write, are left out and counted. Dev and test sets are never made easier so:
+    there they are refused.
     """
 
     spec: DataSpec
@@ -50,15 +51,16 @@ class Speech:
         return [f"data.{name}: {note}" for name, manifest in self.named for note in _notes(manifest)]
 
 
-def find_speech(file: StudyFile, max_seconds: float) -> Speech:
-    """Read the manifests that the study names, or make its corpus.
+def find_speech(file: StudyFile, max_seconds: float, unwritable: Unwritable) -> Speech:
+    """Read the manifests that the study names, or make its corpus; `unwritable` finds texts too long to train on.
 
     Raises InputError on missing, empty or broken manifests, and where training and test share audio.
     """
     fields = file.fields
     sources = _corpus(file, fields.data) if isinstance(fields.data, CorpusFields) else _manifests(file)
     longest = max_seconds * min(1.0, *fields.augmentation.speeds)  # slower is longer
-    read = {path: file.located(path, partial(_read, file, path, source, longest)) for path, source in sources.items()}
+    reader = partial(_read, file, longest, unwritable)
+    read = {path: file.located(path, partial(reader, path, source)) for path, source in sources.items()}
     train, dev = read[("data", "train")], read[("data", "dev")]
     tests = tuple((str(path[-1]), manifest) for path, manifest in read.items() if path[:2] == ("data", "test"))
     for name, test in tests:
@@ -86,8 +88,8 @@ def _notes(manifest: Manifest) -> Iterator[str]:
     faults = manifest.faults
     if faults.total:
         yield f"{faults.total} of {faults.rows} rows are left out: {faults}"
-    if manifest.too_long:
-        yield f"left out as longer than the models can hear at once: {manifest.too_long}"
+    if manifest.too_long.total:
+        yield f"left out of training: {manifest.too_long}"
     if faults.lies:
         yield f"durations wrong by more than 10 ms: {faults.lies}; lengths were counted from headers instead"
     if manifest.believed and manifest.stands_for_hours is None:
@@ -114,12 +116,16 @@ Sources = dict[FieldPath, Path | AssumedFields]
 """Path of the field in the study -> manifest, or what is assumed in its place."""
 
 
-def _read(file: StudyFile, path: FieldPath, source: Path | AssumedFields, max_seconds: float) -> Manifest:
+def _read(
+    file: StudyFile, max_seconds: float, unwritable: Unwritable, path: FieldPath, source: Path | AssumedFields
+) -> Manifest:
     training, data = path == ("data", "train"), file.fields.data
     cap = file.fields.hours if training else None
     if isinstance(source, Path):
         bad = data.max_bad_share if isinstance(data, ManifestFields) else 0.0
-        return read_manifest(source, cap, max_seconds=max_seconds if training else None, max_bad_share=bad)
+        if not training:
+            return read_manifest(source, max_bad_share=bad)
+        return read_manifest(source, cap, max_seconds=max_seconds, unwritable=unwritable, max_bad_share=bad)
     lengths = source.assumed.model_dump()
     return assumed_manifest(**{**lengths, "hours": min(lengths["hours"], cap or lengths["hours"])}, salt=str(path[1:]))
 

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from scaling.chat import conversation, is_chat, message
 from scaling.defaults import default_hidden, default_lora, default_stack
-from scaling.encoders import EncoderDims
+from scaling.encoders import EncoderDims, asr_codec
 from scaling.encoders.whisper import WhisperDims
 from scaling.errors import InputError, nearest
+from scaling.geometry import Geometry
 from scaling.llms import LlmDims
 from scaling.models import FoundModel, find_encoder, find_llm
 from scaling.spec import PARTS_OF, DataSpec, LoraSpec, ModelSpec, Optimization, Part, Precision, Stage, Strategy
 from scaling.strategies import default_rates, preset, resolve
+from scaling.text import llm_codec
 from sweeps.fields import (
     KeptFields,
     LoraFields,
@@ -29,6 +31,7 @@ from sweeps.fields import (
 )
 from sweeps.speech import Speech, find_speech
 from sweeps.study_file import StudyFile, portable_text, read_study_file
+from sweeps.too_long import unwritable
 from sweeps.tuned import Tuned
 from sweeps.yaml12 import FieldPath
 
@@ -53,6 +56,21 @@ class StudyModel:
     strategies: tuple[Strategy, ...]
     prompt: str
     tuned: Mapping[str, Tuned]
+
+    def geometry(self, language: str) -> Geometry:
+        """The shape that its runs are charged by; without a tokenizer, the prompt counts as empty."""
+        asr = asr_codec(self.encoder.directory, language) if self.encoder.directory else None
+        llm = llm_codec(self.llm.directory, self.prompt) if self.llm.directory else None
+        return Geometry(
+            encoder=self.encoder.dims,
+            llm=self.llm.dims,
+            stack=self.spec.stack,
+            hidden=self.spec.hidden,
+            encoder_lora=self.spec.encoder_lora,
+            llm_lora=self.spec.llm_lora,
+            llm_prompt_tokens=len(llm.before) + len(llm.prefix) - 1 if llm else 0,
+            asr_prompt_extra=len(asr.prefix) - 1 if asr else 0,
+        )
 
     def data(self, speech: DataSpec) -> DataSpec:
         """The speech as this model's runs name it: with the prompt as the LLM reads it."""
@@ -103,7 +121,11 @@ def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
         budgets_flops=_budgets(file),
         models=models,
         seeds=_distinct(file, "seeds", fields.seeds),
-        speech=find_speech(file, min(model.encoder.dims.max_audio_seconds for model in models)),
+        speech=find_speech(
+            file,
+            min(model.encoder.dims.max_audio_seconds for model in models),
+            partial(unwritable, models, fields.language, fields.augmentation.speeds),
+        ),
         precision=fields.precision,
         threads=fields.threads,
         tracker=fields.tracker,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from scaling.asr.augment import Harder
@@ -30,7 +31,7 @@ ADAPTERS = {Part.ENCODER_LORA: Part.ENCODER, Part.LLM_LORA: Part.LLM}
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the things a node names by digest lie on this machine: digest -> {path, hours, max_seconds}."""
+    """Where the things a node names by digest lie on this machine: digest -> {path, hours, ...}."""
 
     places: dict[str, dict[str, Any]]
 
@@ -44,7 +45,11 @@ class Sources:
         """The utterances of a manifest. Raises InputError where they are no longer those that were planned."""
         place = self.places[digest]
         found = read_manifest(
-            Path(place["path"]), place.get("hours"), max_seconds=place.get("max_seconds"), max_bad_share=1.0
+            Path(place["path"]),
+            place.get("hours"),
+            max_seconds=place.get("max_seconds"),
+            unwritable=lambda *_: np.array(place.get("unwritable", ()), dtype=np.int64),
+            max_bad_share=1.0,
         )
         if found.digest != digest:
             raise InputError(

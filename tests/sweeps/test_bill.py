@@ -12,7 +12,6 @@ from scaling.errors import InputError
 from scaling.ledger import Ledger
 from scaling.spec import Part
 from scaling.throughput import Throughput
-from sweeps.appetite import geometry_of
 from sweeps.bill import Bill, Limits, bill, tariff_of
 from sweeps.keeping import Use, kept
 from sweeps.plan import needed
@@ -143,7 +142,7 @@ def test_studies_on_one_ledger_share_what_they_have_in_common(write_study: Study
 def test_disk_holds_what_the_rule_keeps(prepared: Prepared) -> None:
     costs: Bill = bill(prepared, None)
     (model,) = prepared.study.models
-    geometry = geometry_of(prepared.study, model)
+    geometry = model.geometry(prepared.study.speech.spec.language)
     joint_end = 4 * (
         geometry.encoder.encoder_params + geometry.projector_params + 2 * 8 * geometry.llm.params // geometry.llm.width
     )
