@@ -14,7 +14,7 @@ DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 1.28e12
 
-.PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray check bench fuzz minis clean
+.PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready check bench fuzz minis clean
 
 venv: $(READY)
 
@@ -45,16 +45,20 @@ test-slow: $(READY)  ## with the tests that take minutes each
 test-gpu: $(READY)  ## the tests that need an accelerator
 	$(BIN)/python -m pytest --gpu -m gpu
 
-test-slurm: $(READY)  ## on a real Slurm of two nodes of its own: as root; Debian's packages are installed if need be
-	@test "$$(id -u)" = 0 || { echo "make test-slurm needs root: it starts a Slurm of its own" >&2; exit 1; }
-	@{ command -v slurmctld && command -v munged; } >/dev/null || { apt-get update -qq && $(SLURM_INSTALL); } || \
-		{ echo "make test-slurm needs slurm-wlm and munge, and apt-get could not install them" >&2; exit 1; }
+test-slurm: slurm-ready  ## on a real Slurm of two nodes of its own
 	$(BIN)/python -m pytest --slurm tests/sweeps/test_slurm.py
 
-test-ray: $(READY)  ## on a real Ray cluster of two nodes, in a network of its own: as root
-	@test "$$(id -u)" = 0 || { echo "make test-ray needs root: its cluster has a network of its own" >&2; exit 1; }
-	$(BIN)/python -c 'import ray' 2>/dev/null || $(BIN)/python -m pip install -q -e '.[ray]'
+test-ray: ray-ready  ## on a real Ray cluster of two nodes, in a network of its own
 	$(BIN)/python -m pytest --ray tests/sweeps/test_ray.py
+
+slurm-ready: $(READY)  ## what test-slurm needs: root, host names of its own, Debian's packages (installed if need be)
+	@unshare --uts true || { echo "a Slurm of its own needs root" >&2; exit 1; }
+	@{ command -v slurmctld && command -v munged; } >/dev/null || { apt-get update -qq && $(SLURM_INSTALL); } || \
+		{ echo "a Slurm of its own needs slurm-wlm and munge, and apt-get could not install them" >&2; exit 1; }
+
+ray-ready: $(READY)  ## what test-ray needs: root, a network of its own, the package (installed if need be)
+	@unshare --net true || { echo "a Ray cluster with a network of its own needs root" >&2; exit 1; }
+	@$(BIN)/python -c 'import ray' 2>/dev/null || $(BIN)/python -m pip install -q -e '.[ray]'
 
 torture: $(READY)  ## a real sweep under KILLS kill -9, to results/benchmarks/torture.json
 	PYTHONPATH=tests/scaling:tests/sweeps OMP_NUM_THREADS=1 $(BIN)/python tests/sweeps/torture.py --kills $(KILLS)

@@ -7,7 +7,6 @@ import math
 from pathlib import Path
 
 import numpy as np
-from scipy.special import ndtri
 
 from scaling.audio import SAMPLE_RATE
 from scaling.columns import PLACE, Columns
@@ -31,6 +30,8 @@ def assumed_manifest(
     `spread` is the standard deviation of log seconds, before the ends are cut. Texts are of one Chinese character,
     which a missing tokenizer counts as a token each. `salt` tells corpora with the same figures apart.
     """
+    from scipy.special import ndtri  # half a second: only where speech is assumed
+
     figures = [hours, mean_seconds, spread, characters_per_second]
     count = max(1, min(SAMPLED, round(3600 * hours / mean_seconds)))
     normal = ndtri((np.arange(count) + 0.5) / count)
