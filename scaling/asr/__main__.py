@@ -6,6 +6,10 @@ The plan lists the nodes to work on, in order, and where models and manifests li
 this worker could do (nodes that failed, and what waits for them, are recorded in the ledger). 143: stopped by a signal
 after a checkpoint.
 
+Several processes of one worker train each node together, an accelerator each:
+
+    torchrun --nproc-per-node 4 -m scaling.asr --ledger ROOT --plan DIR/plan.json
+
 A node that ran out of memory is tried again with each batch in twice as many pieces, by a process of its own
 (`--node KEY`): if that one is killed too, its worker lives.
 """
@@ -18,7 +22,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from scaling.asr.worker import Worker
+from scaling.asr.ranks import ALONE, Ranks, join
+from scaling.asr.worker import IDLE, LEAVE, Worker
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.json_text import read_json
@@ -53,7 +58,7 @@ def main() -> int:
     try:
         ledger, plan = Ledger(arguments.ledger), read_json(arguments.plan)
         if arguments.node is None:
-            return work(ledger, plan, stop)
+            return work(ledger, plan, stop, join())
         end_with_parent()
         Worker(ledger, plan, stop).run(arguments.node)
     except InputError as error:
@@ -62,16 +67,25 @@ def main() -> int:
     return 0
 
 
-def work(ledger: Ledger, plan: dict[str, Any], stop: Any) -> int:
+def work(ledger: Ledger, plan: dict[str, Any], stop: Any, ranks: Ranks = ALONE) -> int:
     """Claim and run nodes until none is left for this worker; the exit code."""
-    worker, queue = Worker(ledger, plan, stop), Queue(ledger, plan)
+    worker = Worker(ledger, plan, stop, ranks)
+    if ranks.first:
+        _lead(worker, Queue(ledger, plan), stop)
+        worker.tell(LEAVE)
+    else:
+        worker.follow()
+    return 128 + signal.SIGTERM if stop.asked else 0
+
+
+def _lead(worker: Worker, queue: Queue, stop: Any) -> None:
     while not stop.asked:
         if any(worker.take(key) for key in queue.ready()):
             continue
         if not queue.waiting:
-            return 0
+            return
+        worker.tell(IDLE)
         time.sleep(WAIT_SECONDS)
-    return 128 + signal.SIGTERM
 
 
 if __name__ == "__main__":

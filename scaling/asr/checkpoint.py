@@ -72,7 +72,7 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write `checkpoint`; a kill on the way leaves a folder that `load_latest` ignores."""
+    """Write `checkpoint`; a kill on the way leaves a folder that `latest` ignores."""
     folder.mkdir(parents=True, exist_ok=True)
     _save_tensors(checkpoint.weights, folder / "weights.safetensors")
     if checkpoint.optimizer is not None:
@@ -125,10 +125,10 @@ def save_periodic(attempt: Path, checkpoint: Checkpoint) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def load_latest(attempts: list[Path]) -> Checkpoint | None:
+def latest(attempts: list[Path]) -> Path | None:
     """The complete periodic checkpoint with the most steps among a node's attempts."""
     complete = [path.parent for attempt in attempts for path in attempt.glob("checkpoint-*/progress.json")]
-    return load(max(complete, key=lambda folder: folder.name)) if complete else None
+    return max(complete, key=lambda folder: folder.name, default=None)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[torch.nn.Parameter, str]) -> Weights:

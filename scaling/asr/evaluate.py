@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from scaling.asr.hearing import Hearing
 from scaling.asr.model import Batch, Recognizer
+from scaling.asr.ranks import ALONE, Ranks
 from scaling.lengths import IntArray
 from scaling.scoring.score import Score, score, total
 from scaling.spec import Objective, Scoring
@@ -43,19 +44,22 @@ def evaluate(
     scoring: Scoring = Scoring.PLAIN,
     limit: int | None = None,
     pieces: int = 1,
+    ranks: Ranks = ALONE,
 ) -> Scored:
     """Greedy transcripts of the speech heard, the test set `name`, and their scores, in the order of the manifest.
 
     `limit` scores only the first utterances, for a look during training. `pieces` times less than usual is decoded
-    together, where memory is scarce. Leaves every module in eval mode.
+    together, where memory is scarce. Each of `ranks` writes its share, and all know the whole. Leaves every module in
+    eval mode.
     """
     model, speech = hearing.model.eval(), hearing.speech
     chosen = sorted(range(len(speech) if limit is None else min(limit, len(speech))), key=speech.samples.__getitem__)
     written: dict[int, str] = {}
-    for indices in grouped(chosen, speech.samples, BATCH_AUDIO_SECONDS / pieces):
+    for indices in ranks.share(list(grouped(chosen, speech.samples, BATCH_AUDIO_SECONDS / pieces))):
         batch = hearing.batch(hearing.read(indices))
         limits = token_limits(speech.samples[indices])
         written |= dict(zip(indices, transcribe(model, batch, objective, limits), strict=True))
+    written = {index: text for share in ranks.gathered(written) for index, text in share.items()}
     scores, rows = [], []
     for index in sorted(written):
         utterance = speech.utterance(index)

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 import transformers
 
-from scaling.asr.checkpoint import Checkpoint, Progress, Weights, load, load_latest, save, save_periodic
+from scaling.asr.checkpoint import Checkpoint, Progress, Weights, latest, load, save, save_periodic
 from scaling.asr.data import Speech
 from scaling.asr.evaluate import Looks, Scored, evaluate
 from scaling.asr.memory import out_of_memory_named, refuse_too_large
+from scaling.asr.ranks import Ranks
 from scaling.asr.train import Hooks, train
 from scaling.asr.workshop import Workshop, in_words, load_part, outlived
 from scaling.ledger import Attempt, write_text_atomically
@@ -37,8 +38,8 @@ def run_node(
     """Train `node` in `attempt` and return its result, ready to commit.
 
     Goes on from the newest checkpoint of any attempt at this node, else from its start or its parent. `pieces` cuts
-    batches for a machine with little memory: how a node is executed, never what it is. Raises OutOfMemory where memory
-    runs out all the same.
+    batches for a machine with little memory, and the workshop's ranks share them: how a node is executed, never what it
+    is. Every rank calls this; the first alone writes. Raises OutOfMemory where memory runs out all the same.
     """
     with out_of_memory_named(f"training {in_words(node)}"):
         return _run(node, attempt, workshop, checkpoint_seconds, should_stop, pieces)
@@ -52,9 +53,10 @@ def _run(
     should_stop: Callable[[], bool],
     pieces: int,
 ) -> dict[str, Any]:
-    ledger = attempt.ledger
+    ledger, ranks = attempt.ledger, workshop.ranks
     beginning, carried = _beginning(node, workshop, ledger.folder)
-    resumed = load_latest([other.folder for other in ledger.attempts(node.key)])
+    newest = ranks.agree(latest([other.folder for other in ledger.attempts(node.key)]))
+    resumed = None if newest is None else load(newest)
     start = resumed or beginning
     base = (beginning.progress.flops, beginning.progress.executed_flops, beginning.progress.seconds)
     least = state_memory(workshop.geometry(node), node.stage, node.precision).total
@@ -63,34 +65,37 @@ def _run(
     for part in node.stage.parts:
         load_part(model, part, start.weights)
     hearing = workshop.hearing(node, model, node.data.train, node.precision)
-    scored = partial(evaluate, objective=node.stage.objective, scoring=node.data.scoring, pieces=pieces)
+    scored = partial(evaluate, objective=node.stage.objective, scoring=node.data.scoring, pieces=pieces, ranks=ranks)
     dev = partial(scored, workshop.hearing(node, model, node.data.dev), name="dev")
-    looking = _Looking(partial(dev, limit=LOOK_UTTERANCES), attempt, start.progress.seconds)
-    attempt.log({"event": "start", "stage": node.stage.name, "flops": start.progress.flops, "resumed": bool(resumed)})
+    looking = _Looking(partial(dev, limit=LOOK_UTTERANCES), attempt, start.progress.seconds, ranks)
+    ranks.once(attempt.log)(
+        {"event": "start", "stage": node.stage.name, "flops": start.progress.flops, "resumed": bool(resumed)}
+    )
     hooks = Hooks(
-        on_progress=partial(_log_progress, attempt),
-        on_checkpoint=partial(save_periodic, attempt.folder),
+        on_progress=ranks.once(partial(_log_progress, attempt)),
+        on_checkpoint=ranks.once(partial(save_periodic, attempt.folder)),
         on_look=looking,
         should_stop=should_stop,
         checkpoint_seconds=checkpoint_seconds,
     )
-    end = train(node, hearing, workshop.geometry(node), start, hooks, pieces)
+    end = train(node, hearing, workshop.geometry(node), start, hooks, pieces, ranks)
     optimizer = end.optimizer if node.cooldown_from_flops is None else None
     final = Checkpoint(outlived(carried, node.stage.parts) | end.weights, optimizer, end.progress)
-    save(attempt.folder / "final", final)
+    ranks.once(save)(attempt.folder / "final", final)
     result = _result(node, final.progress, base, hearing.speech, attempt) | {"look_seconds": looking.seconds}
+    result["provenance"]["processes"] = ranks.size
     if not node.final:
         return result | {"dev": None, "test": None}
     tests = {name: scored(workshop.hearing(node, model, content), name=name) for name, content in node.data.test}
-    _write_utterances(attempt, tests.values())
+    ranks.once(_write_utterances)(attempt, tests.values())
     return result | {"dev": dev().summary(), "test": {name: test.summary() for name, test in tests.items()}}
 
 
 class _Looking:
     """Looks at the dev set during training when it is time to; True where it did, and left the model in eval mode."""
 
-    def __init__(self, dev: Callable[[], Scored], attempt: Attempt, start_seconds: float) -> None:
-        self._dev, self._attempt = dev, attempt
+    def __init__(self, dev: Callable[[], Scored], attempt: Attempt, start_seconds: float, ranks: Ranks) -> None:
+        self._dev, self._attempt, self._ranks = dev, attempt, ranks
         self._start_seconds = start_seconds
         self._looks = Looks()
 
@@ -101,12 +106,13 @@ class _Looking:
 
     def __call__(self, progress: Progress) -> bool:
         trained_seconds = progress.seconds - self._start_seconds
-        if not self._looks.due(trained_seconds):
+        if not self._ranks.agree(self._looks.due(trained_seconds)):
             return False
         began = time.perf_counter()
         scored = self._dev()
         self._looks.took(time.perf_counter() - began, trained_seconds)
-        self._attempt.log({"event": "dev", "flops": progress.flops, "cer": scored.summary()["cer"]})
+        event = {"event": "dev", "flops": progress.flops, "cer": scored.summary()["cer"]}
+        self._ranks.once(self._attempt.log)(event)
         return True
 
 

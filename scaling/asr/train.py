@@ -14,8 +14,9 @@ from scaling.asr.checkpoint import Checkpoint, Progress, Weights, optimizer_tens
 from scaling.asr.data import Utterances
 from scaling.asr.hearing import Hearing
 from scaling.asr.model import Recognizer
+from scaling.asr.ranks import ALONE, Ranks
 from scaling.geometry import Geometry
-from scaling.lengths import Lengths
+from scaling.lengths import IntArray, Lengths
 from scaling.meter import Meter
 from scaling.spec import Objective, Part, Precision, StageNode
 from scaling.stream import Indices, Position, Stream
@@ -54,20 +55,33 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """What one step reads: utterances in one piece or more, neighbours in length, and the position after it."""
+    """What one step reads: this rank's pieces of the batch, all ranks' pieces of indices, and the position after it.
+
+    `idle` counts the last of all pieces that are there only so that every rank runs as many: they repeat the batch's
+    first utterance, and count nothing. `mine_idle` says that this rank's last piece is such a one.
+    """
 
     pieces: Sequence[Utterances]
+    cut: Sequence[IntArray]
     after: Position
+    idle: int = 0
+    mine_idle: bool = False
 
 
 def train(
-    node: StageNode, hearing: Hearing, geometry: Geometry, start: Checkpoint, hooks: Hooks, pieces: int = 1
+    node: StageNode,
+    hearing: Hearing,
+    geometry: Geometry,
+    start: Checkpoint,
+    hooks: Hooks,
+    pieces: int = 1,
+    ranks: Ranks = ALONE,
 ) -> Checkpoint:
     """Train from `start` until `node.until_flops` are charged, never more than one step past; the state then.
 
-    A start without optimizer state begins the stage with a fresh one. Each step's batch is cut into up to `pieces`,
-    whose gradients add up to those of the whole: less memory, the same step to rounding. Raises Diverged when the loss
-    is no number or has exploded, and Interrupted when asked to stop.
+    A start without optimizer state begins the stage with a fresh one. Each step's batch is cut into up to `pieces` for
+    each of `ranks`, whose gradients add up to those of the whole: less memory, less time, the same step to rounding.
+    Raises Diverged when the loss is no number or has exploded, and Interrupted when asked to stop, on every rank.
     """
     stage, progress = node.stage, start.progress
     model, speech = hearing.model, hearing.speech
@@ -90,15 +104,14 @@ def train(
 
     def read(found: tuple[Indices, Position]) -> Step:
         indices, after = found
-        cut = np.array_split(indices, min(pieces, len(indices)))
-        return Step([hearing.read(piece, stream.epoch(after)) for piece in cut], after)
+        return read_step(hearing, indices, after, stream.epoch(after), pieces, ranks)
 
     with Ahead(read, stream.batches(progress.position)) as steps:
         while progress.flops < node.until_flops:
             if hooks.on_look(progress):
                 model.set_trainable(stage.parts)
                 clock.restart()
-            if hooks.should_stop():
+            if ranks.total(hooks.should_stop()):
                 hooks.on_checkpoint(state())
                 raise Interrupted(f"stopped at {progress.flops:.3g} of {node.until_flops:.3g} FLOPs")
             factor = rate_factor(node, progress)
@@ -106,7 +119,7 @@ def train(
                 group["lr"] = rate * factor
             waited = steps.waited_seconds
             step = next(steps)
-            loss = take_step(hearing, step, node, optimizer, list(names))
+            loss = take_step(hearing, step, node, optimizer, list(names), ranks)
             if not loss <= worst:  # NaN too
                 raise Diverged(
                     f"loss {loss:.4g} at step {progress.steps} after {progress.flops:.3g} FLOPs of {stage.name!r};"
@@ -118,7 +131,7 @@ def train(
             progress.seconds += clock.lap()
             if clock.time_to_log():
                 hooks.on_progress(progress, loss, factor)
-            if clock.time_to_save():
+            if ranks.agree(clock.time_to_save()):
                 hooks.on_checkpoint(state())
                 clock.restart()
     return state()
@@ -144,24 +157,47 @@ def rate_factor(node: StageNode, progress: Progress) -> float:
     return warmup * (1.0 - math.sqrt(min(1.0, done)))
 
 
+def read_step(
+    hearing: Hearing, indices: IntArray, after: Position, epoch: int, pieces: int, ranks: Ranks = ALONE
+) -> Step:
+    """A batch as this rank reads it, in up to `pieces` pieces."""
+    shares = ranks.cut(indices, pieces)
+    cut = [share if len(share) else indices[:1] for share in shares]
+    mine = slice(ranks.rank, None, ranks.size)
+    return Step(
+        pieces=[hearing.read(piece, epoch) for piece in cut[mine]],
+        cut=cut,
+        after=after,
+        idle=sum(not len(share) for share in shares),
+        mine_idle=not len(shares[mine][-1]),
+    )
+
+
 def take_step(
-    hearing: Hearing, step: Step, node: StageNode, optimizer: torch.optim.Optimizer, trained: list[nn.Parameter]
+    hearing: Hearing,
+    step: Step,
+    node: StageNode,
+    optimizer: torch.optim.Optimizer,
+    trained: list[nn.Parameter],
+    ranks: Ranks = ALONE,
 ) -> float:
-    """One optimizer step; the mean loss over the target tokens of the whole step, whatever its pieces."""
+    """One optimizer step; the mean loss over the target tokens of the whole step, whatever its pieces and ranks."""
     device, objective = trained[0].device, node.stage.objective
-    tokens = sum(len(target) for piece in step.pieces for target in _targets(piece, objective))
+    counted = step.pieces[:-1] if step.mine_idle else step.pieces
+    tokens = ranks.total(sum(len(target) for piece in counted for target in _targets(piece, objective)))
     losses = []
     optimizer.zero_grad(set_to_none=True)
-    for piece in step.pieces:
+    for number, piece in enumerate(step.pieces):
         batch = hearing.batch(piece)
         with torch.autocast(device.type, torch.bfloat16, enabled=node.precision is Precision.BF16):
             loss_sum, _ = hearing.model.loss(batch, objective)
-        loss = loss_sum / tokens
+        loss = loss_sum / tokens if number < len(counted) else 0.0 * loss_sum
         torch.autograd.backward(loss)
         losses.append(loss.detach())
+    ranks.add_up(gradient for p in trained if (gradient := p.grad) is not None)
     nn.utils.clip_grad_norm_(trained, node.stage.optimization.clip_norm)
     optimizer.step()
-    return float(torch.stack(losses).sum())
+    return ranks.total(float(torch.stack(losses).sum()))
 
 
 def _targets(piece: Utterances, objective: Objective) -> Sequence[Tensor]:
@@ -169,14 +205,14 @@ def _targets(piece: Utterances, objective: Objective) -> Sequence[Tensor]:
 
 
 def _advance(progress: Progress, step: Step, hearing: Hearing, meter: Meter) -> None:
-    pieces = [np.array(piece.indices) for piece in step.pieces]
-    costs = meter.costs(pieces, progress.encoded)
-    progress.flops += int(costs.charged.sum())
+    costs = meter.costs(step.cut, progress.encoded)
+    counted = len(step.cut) - step.idle
+    progress.flops += int(costs.charged[:counted].sum())
     progress.executed_flops += int(costs.executed.sum())
     if progress.cache_credited_flops is not None:
         progress.cache_credited_flops += int(costs.cache_credited.sum())
     progress.steps += 1
-    indices = np.concatenate(pieces)
+    indices = np.concatenate(step.cut[:counted])
     progress.audio_samples += int(hearing.speech.samples[indices].sum())
     progress.seen[indices] = True
     progress.encoded[indices] = meter.encoder_frozen and not hearing.speech.varies

@@ -16,6 +16,7 @@ import transformers
 from scaling.asr.kept import NOTHING, Bounds
 from scaling.asr.memory import OutOfMemory
 from scaling.asr.node import run_node
+from scaling.asr.ranks import ALONE, Ranks, is_broken
 from scaling.asr.train import Diverged, Interrupted
 from scaling.asr.workshop import Sources, Workshop
 from scaling.console import log
@@ -31,6 +32,9 @@ FULL_DISK_SECONDS = 5.0
 NO_SPACE = ("No space left on device", "Disk quota exceeded")
 """How a full disk reads in errors, those of libraries included that hide the system's error number."""
 
+IDLE, LEAVE = ("", 0), ("", 1)
+"""What the first rank tells the others where it has claimed nothing: to wait, and to leave. No node has such a key."""
+
 KILLED = (-9, 137)
 """How a process ends by SIGKILL: as its parent sees it, and as a shell in between tells it."""
 
@@ -38,14 +42,17 @@ KILLED = (-9, 137)
 class Worker:
     """Runs nodes of one plan, one after another; base models and speech stay in memory between them.
 
-    `stop.asked` turns true when the worker should checkpoint and leave.
+    `stop.asked` turns true when the worker should checkpoint and leave. Of several `ranks` the first claims and
+    commits, the others `follow`. After an error that one of them alone may have met they are out of step, and end with
+    exit code 1: the launcher starts others, who go on from the last checkpoint.
     """
 
-    def __init__(self, ledger: Ledger, plan: dict[str, Any], stop: Any) -> None:
+    def __init__(self, ledger: Ledger, plan: dict[str, Any], stop: Any, ranks: Ranks = ALONE) -> None:
         self._ledger = ledger
         self._plan = plan
         self._session = str(plan["session"])
         self._stop = stop
+        self._ranks = ranks
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         transformers.logging.set_verbosity_error()
@@ -54,7 +61,8 @@ class Worker:
 
     def take(self, key: str) -> bool:
         """Work on the node, here or, where it ran out of memory before, in a process of its own; False where taken."""
-        return self._run_apart(key) if self._ledger.memory_failures(key) else self.run(key)
+        apart = self._ledger.memory_failures(key) and self._ranks.size == 1  # several end together, whoever is killed
+        return self._run_apart(key) if apart else self.run(key)
 
     def run(self, key: str) -> bool:
         """Claim the node and run it to its result, its failure, or the loss of its lease; False where it is taken."""
@@ -65,8 +73,8 @@ class Worker:
             return False
         if attempt is None:
             return False
-        node = node_from_json(self._ledger.stage(key)["node"])
-        pieces = 2 ** self._ledger.memory_failures(key)
+        self.tell((key, attempt.number))
+        node, pieces = self._order(key)
         with Heart(attempt) as heart:
             try:
                 self._finish(node, attempt, pieces, heart)
@@ -77,18 +85,47 @@ class Worker:
                     attempt.release()
             except Diverged as error:
                 attempt.fail("diverged", str(error), session=self._session)
-            except OutOfMemory as error:
-                self._fail_for_memory(attempt, node, str(error))
             except Exception as error:  # one failing node must not take the others down; its cause is kept
-                attempt.log({"event": "traceback", "text": traceback.format_exc()})
-                attempt.fail("error", f"{type(error).__name__}: {error}", session=self._session)
+                self._failed(attempt, node, error)
         return True
+
+    def follow(self) -> None:
+        """Work at what the first rank claims, until it leaves."""
+        while (claimed := self._ranks.agree(IDLE)) != LEAVE:
+            if claimed == IDLE:
+                continue
+            attempt = Attempt(self._ledger, *claimed)
+            node, pieces = self._order(attempt.key)
+            try:
+                run_node(node, attempt, self._workshop, 0.0, lambda: self._stop.asked, pieces=pieces)
+            except (Interrupted, Diverged):
+                continue
+            except Exception as error:
+                self._failed(attempt, node, error)
+
+    def tell(self, claimed: tuple[str, int]) -> None:
+        """Let the other ranks know what the first one has claimed, or that it is `IDLE`, or is to `LEAVE`."""
+        self._ranks.agree(claimed)
+
+    def _order(self, key: str) -> tuple[StageNode, int]:
+        """The node, and in how many pieces each of its batches is cut."""
+        return node_from_json(self._ledger.stage(key)["node"]), 2 ** self._ledger.memory_failures(key)
+
+    def _failed(self, attempt: Attempt, node: StageNode, error: Exception) -> None:
+        """Record why an attempt ended. Of several ranks the first to fail does, and all end."""
+        if isinstance(error, OutOfMemory):
+            self._fail_for_memory(attempt, node, str(error))
+        elif self._ranks.size == 1 or not is_broken(error):
+            attempt.log({"event": "traceback", "text": "".join(traceback.format_exception(error))})
+            attempt.fail("error", f"{type(error).__name__}: {error}", session=self._session)
+        if self._ranks.size > 1:
+            raise SystemExit(f"rank {self._ranks.rank}: {type(error).__name__}: {error}") from error
 
     @cached_property
     def _workshop(self) -> Workshop:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # of a rank: its own, see `ranks.join`
         bounds = Bounds(**self._plan["kept"]) if "kept" in self._plan else NOTHING
-        return Workshop(Sources(self._plan["sources"]), device, bounds)
+        return Workshop(Sources(self._plan["sources"]), device, bounds, self._ranks)
 
     def _finish(self, node: StageNode, attempt: Attempt, pieces: int, heart: Heart) -> None:
         """Train and commit. While the disk is full the lease is kept; then it goes on from the last checkpoint."""
@@ -104,6 +141,8 @@ class Worker:
                 raise
             except Exception as error:
                 self._wait_for_space(attempt.key, error)
+                if self._ranks.size > 1:
+                    raise SystemExit("the disk was full: the ranks begin again together") from error
                 if leave():
                     raise Interrupted("stopped while the disk was full") from error
             else:

@@ -15,6 +15,7 @@ from scaling.asr.hearing import Hearing
 from scaling.asr.kept import NOTHING, Bounds, Kept
 from scaling.asr.memory import refuse_too_large
 from scaling.asr.model import Recognizer
+from scaling.asr.ranks import ALONE, Ranks
 from scaling.encoders import asr_codec, encoder_dims
 from scaling.errors import InputError
 from scaling.geometry import Geometry
@@ -62,9 +63,10 @@ class Sources:
 class Workshop:
     """What a worker keeps between nodes: base models and the speech it has read."""
 
-    def __init__(self, sources: Sources, device: torch.device, bounds: Bounds = NOTHING) -> None:
+    def __init__(self, sources: Sources, device: torch.device, bounds: Bounds = NOTHING, ranks: Ranks = ALONE) -> None:
         self.sources = sources
         self.device = device
+        self.ranks = ranks
         self.bases = BaseModels({})
         self._kept = Kept(bounds)
         self._speech: dict[tuple[str, str, str, str, str, Harder | None], Speech] = {}

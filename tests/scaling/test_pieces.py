@@ -14,7 +14,7 @@ import scaling.asr.node
 from scaling.asr.hearing import Hearing
 from scaling.asr.memory import OutOfMemory, out_of_memory_named
 from scaling.asr.node import run_node
-from scaling.asr.train import Step, take_step
+from scaling.asr.train import Step, read_step, take_step
 from scaling.asr.workshop import Sources, Workshop
 from scaling.ledger import Ledger
 from scaling.spec import StageNode, node_from_json
@@ -48,7 +48,7 @@ def prepared(workshop: Workshop, node: StageNode) -> tuple[Hearing, list[torch.n
 def cut(hearing: Hearing, pieces: int) -> Step:
     """Thirteen utterances of one to five digits, short to long, in pieces."""
     indices = np.argsort(hearing.speech.samples[:13], kind="stable")
-    return Step([hearing.read(piece) for piece in np.array_split(indices, pieces)], Position(0, 1))
+    return read_step(hearing, indices, Position(0, 1), 0, pieces)
 
 
 def stepped(workshop: Workshop, node: StageNode, pieces: int) -> tuple[Gradients, float]:

@@ -1,0 +1,39 @@
+"""The worker as `torchrun` starts it in tests: it tells the loss of every step, and may leave or die after some."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import scaling.asr.train
+from scaling.asr.__main__ import work
+from scaling.asr.ranks import join
+from scaling.json_text import read_json
+from scaling.ledger import Ledger
+
+
+class Fate:
+    """Asked to leave, or dead, once looked at so many times: at every step, and between nodes."""
+
+    def __init__(self, leave_after: int | None, die_after: int | None) -> None:
+        self._looks, self._leave_after, self._die_after = 0, leave_after, die_after
+
+    @property
+    def asked(self) -> bool:
+        self._looks += 1
+        if self._looks == self._die_after:
+            os.kill(os.getpid(), 9)
+        return self._leave_after is not None and self._looks > self._leave_after
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ledger", type=Path, required=True)
+    parser.add_argument("--plan", type=Path, required=True)
+    parser.add_argument("--leave-after", type=int)
+    parser.add_argument("--last-rank-dies-after", type=int)
+    given = parser.parse_args()
+    scaling.asr.train.LOG_SECONDS = 0.0
+    ranks = join()
+    fate = Fate(given.leave_after, given.last_rank_dies_after if ranks.rank == ranks.size - 1 else None)
+    sys.exit(work(Ledger(given.ledger), read_json(given.plan), fate, ranks))

@@ -1,0 +1,149 @@
+"""Several processes that train together, started by the real torchrun, against one process with the same batches."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from flop_reference import counter
+from tiny_world import order, write_study
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from scaling.asr.hearing import Hearing
+from scaling.asr.ranks import Ranks
+from scaling.asr.train import read_step
+from scaling.asr.workshop import Sources, Workshop
+from scaling.flops import executed_batches
+from scaling.ledger import read_events
+from scaling.spec import node_from_json
+from scaling.stream import Position
+from sweeps.orders import Orders
+
+WORKER = Path(__file__).with_name("curve_worker.py")
+STUDY: dict[str, Any] = {"budgets_flops": [2e8], "batch_audio_seconds": 2.0}
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone"]
+PATIENCE_SECONDS = 300
+
+Curve = list[tuple[int, int, float]]
+"""Step, FLOPs charged, loss."""
+
+
+def together(orders: Orders, processes: int, *options: str) -> int:
+    """Work through the orders with so many processes; the exit code."""
+    start = [*TORCHRUN, f"--nproc-per-node={processes}"] if processes > 1 else []
+    where = ["--ledger", str(orders.ledger.root), "--plan", str(orders.path)]
+    return subprocess.run(
+        [sys.executable, *start, str(WORKER), *where, *options],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    ).returncode
+
+
+def trained(study: Path, out: Path, processes: int) -> Orders:
+    orders = order(study, out)
+    assert together(orders, processes) == 0
+    return orders
+
+
+def curve(orders: Orders, key: str) -> Curve:
+    """Every step's, whichever attempt took it; what a later attempt took again counts."""
+    events = (event for attempt in orders.ledger.attempts(key) for event in read_events(attempt.events))
+    steps = {e["steps"]: (e["steps"], e["flops"], e["loss"]) for e in events if e["event"] == "progress"}
+    return [steps[number] for number in sorted(steps)]
+
+
+def assert_same_curves(one: Orders, other: Orders) -> None:
+    """Every step's FLOPs exactly, its loss to rounding, and scores as they are."""
+    for key in one.nodes:
+        expected, found = curve(one, key), curve(other, key)
+        assert [row[:2] for row in found] == [row[:2] for row in expected]
+        assert [row[2] for row in found] == pytest.approx([row[2] for row in expected], rel=1e-5)
+        results = one.ledger.result(key), other.ledger.result(key)
+        for field in ("flops", "steps", "audio_seconds", "unique_audio_seconds", "test"):
+            assert results[0][field] == results[1][field]
+
+
+@pytest.fixture(scope="module")
+def alone(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Orders]:
+    """The study, and what one process makes of it."""
+    study = write_study(world, **STUDY)
+    return study, trained(study, tmp_path_factory.mktemp("alone"), 1)
+
+
+@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_several_processes_have_the_loss_curve_of_one(alone, tmp_path, processes):
+    study, plain = alone
+    orders = trained(study, tmp_path, processes)
+    assert sum(len(curve(orders, key)) for key in orders.nodes) > 40
+    assert_same_curves(plain, orders)
+    assert {orders.ledger.result(key)["provenance"]["processes"] for key in orders.nodes} == {processes}
+
+
+def test_a_node_goes_on_with_another_number_of_processes(alone, tmp_path):
+    """2, then 4, then 1: each leaves after a few steps, with a checkpoint."""
+    study, plain = alone
+    orders = order(study, tmp_path)
+    for processes in (2, 4):
+        together(orders, processes, "--leave-after", "9")
+        assert not all(orders.ledger.done(key) for key in orders.nodes)
+    assert together(orders, 1) == 0
+    assert any(len(orders.ledger.attempts(key)) > 1 for key in orders.nodes)
+    assert_same_curves(plain, orders)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_ends_the_others_and_costs_nothing_but_time(alone, tmp_path):
+    study, plain = alone
+    orders = order(study, tmp_path)
+    assert together(orders, 2, "--last-rank-dies-after", "7") not in (0, None)
+    unfinished = [key for key in orders.nodes if orders.ledger.attempts(key) and not orders.ledger.done(key)]
+    assert len(unfinished) == 1
+    (attempt,) = orders.ledger.attempts(unfinished[0])
+    assert attempt.over()  # nobody is left that holds it
+    assert attempt.failure() is None  # and its launcher, which saw the death, is the one to judge it
+    assert together(orders, 2) == 0
+    assert_same_curves(plain, orders)
+
+
+@pytest.mark.parametrize(("utterances", "size", "pieces"), [(13, 2, 2), (13, 4, 1), (5, 4, 3), (1, 3, 1)])
+def test_what_all_ranks_execute_is_what_is_counted(alone, utterances, size, pieces):
+    """Each rank's passes, watched by torch's counter; some ranks repeat an utterance for nothing."""
+    orders = alone[1]
+    nodes = [node_from_json(orders.ledger.stage(key)["node"]) for key in orders.nodes]
+    node = next(node for node in nodes if node.stage.name == "joint")
+    workshop = Workshop(Sources(orders.content["sources"]), torch.device("cpu"))
+    hearing = Hearing(workshop.recognizer(node, {}), workshop.speech(node, node.data.train))
+    hearing.model.set_trainable(node.stage.parts)
+    indices = np.argsort(hearing.speech.samples[:utterances], kind="stable")
+    steps = [read_step(hearing, indices, Position(0, 1), 0, pieces, Ranks(rank, size)) for rank in range(size)]
+    watched = 0
+    for piece in (piece for step in steps for piece in step.pieces):
+        with sdpa_kernel(SDPBackend.MATH), counter() as watch:  # the counter misses fused attention
+            loss, _ = hearing.model.loss(hearing.batch(piece), node.stage.objective)
+            loss.backward()
+        watched += watch.get_total_flops()
+    whole = steps[0]
+    counted = executed_batches(workshop.geometry(node), node.stage, hearing.speech.lengths, whole.cut)
+    assert watched == counted.sum()
+    assert len({len(step.pieces) for step in steps}) == 1
+    real = whole.cut[: len(whole.cut) - whole.idle]
+    assert sorted(np.concatenate(real)) == sorted(indices)
+    assert sum(step.mine_idle for step in steps) == whole.idle
+
+
+def test_ranks_share_every_piece_and_do_as_much_each() -> None:
+    ranks = [Ranks(rank, 3) for rank in range(3)]
+    shares = [rank.share(range(7)) for rank in ranks]
+    assert {len(share) for share in shares} == {3}
+    assert sorted(set(_flat(shares))) == list(range(7))
+
+
+def _flat(shares: list[list[int]]) -> Iterator[int]:
+    return (value for share in shares for value in share)
