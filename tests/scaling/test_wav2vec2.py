@@ -20,6 +20,7 @@ from scaling.asr.families import family_of
 from scaling.asr.model import Batch, Recognizer
 from scaling.asr.trained import read_export, read_run, write_export
 from scaling.asr.wav2vec2 import WAV2VEC2, Waveform
+from scaling.audio import Clip
 from scaling.encoders import asr_codec, encoder_dims
 from scaling.errors import InputError
 from scaling.ledger import Ledger
@@ -237,12 +238,11 @@ def test_adapters_of_its_encoder_train_merge_and_are_exported(ctc_world, tmp_pat
     orders = order(study, tmp_path / "run")
     trained, node = read_run(orders.ledger, orders.content["sources"], row["nodes"][-1])
     assert trained.model.part_parameters(Part.ENCODER_LORA)
-    audio = [ctc_world / "test" / f"{number}.wav" for number in range(4)]
-    samples = [6_000] * 4
-    before = dict(trained.transcripts(audio, samples))
+    clips = [Clip(ctc_world / "test" / f"{number}.wav") for number in range(4)]
+    before = dict(trained.transcripts(clips))
     (tmp_path / "out").mkdir()
     write_export(trained, node, (ctc_world / "ctc", ctc_world / "llm"), tmp_path / "out")
-    assert dict(read_export(tmp_path / "out").transcripts(audio, samples)) == before
+    assert dict(read_export(tmp_path / "out").transcripts(clips)) == before
 
 
 def test_stage_encoder_alone_is_scored_by_ctc(ctc_world, tmp_path):
