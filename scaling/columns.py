@@ -1,6 +1,5 @@
 """Rows of a corpus as columns on disk: written a chunk at a time, then mapped into memory."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -64,15 +63,8 @@ class Columns:
 
     def clip(self, row: int) -> Clip:
         """Where the audio of a row lies."""
-        place = self.place[row]
-        whole, size = math.isnan(place["start"]), int(place["size"])
-        return Clip(
-            path=Path(self.files[int(self.file[row])]),
-            offset=int(place["offset"]),
-            size=None if size < 0 else size,
-            start=None if whole else float(place["start"]),
-            seconds=None if whole else float(place["duration"]),
-        )
+        offset, size, start, duration, line = self.place[row].item()
+        return Row(self.files[int(self.file[row])], None, "", "", duration, start, offset, size, line).clip
 
 
 class ColumnWriter:
@@ -87,7 +79,7 @@ class ColumnWriter:
         """Write these rows after those before."""
         while chunk := list(islice(rows, CHUNK)):
             audio, texts, ids, speakers, durations, starts, offsets, sizes, lines = zip(*chunk, strict=True)
-            self._write_texts("ids", [name or _stem(path) for name, path in zip(ids, audio, strict=True)])
+            self._write_texts("ids", [row.name for row in chunk])
             self._write_texts("texts", ["" if text is None or not text.strip() else text for text in texts])
             self._write_texts("speakers", speakers)
             self._write_files(audio)
@@ -117,11 +109,6 @@ class ColumnWriter:
 
     def _write(self, name: str, values: Sequence[Any]) -> None:
         self._out[name].write(np.array(values, dtype=NUMBERS[name]).tobytes())
-
-
-def _stem(path: str) -> str:
-    name = path.rpartition("/")[2]
-    return name.rpartition(".")[0] or name
 
 
 def _ends_of(name: str) -> str:

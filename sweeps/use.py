@@ -5,15 +5,18 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from scaling.audio import SAMPLE_RATE
 from scaling.errors import InputError
 from scaling.ledger import write_text_atomically
 from scaling.recordings import Recording, find_recordings
 from scaling.scoring.score import Score, score, total
+from scaling.segments import joined
 from scaling.spec import Scoring
 from sweeps.card import card
 from sweeps.launchers.local import BAD_INPUT, TRAINER_NEEDS
@@ -22,11 +25,19 @@ from sweeps.trained import TrainedRun, exported_encoder, exported_scoring, find_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """What a recogniser wrote, and its score against the text of a manifest, where it has one."""
+    """What a recogniser wrote about a recording, one of `texts` for each of its segments.
+
+    `score` is against the text of a corpus, where it has one.
+    """
 
     recording: Recording
-    text: str
+    texts: tuple[str, ...]
     score: Score | None
+
+    @property
+    def text(self) -> str:
+        """The texts of all segments."""
+        return joined(self.texts)
 
 
 def transcribe(folder: Path, audio: Sequence[Path], key: str | None, strategy: str | None) -> list[Transcript]:
@@ -42,10 +53,11 @@ def transcribe(folder: Path, audio: Sequence[Path], key: str | None, strategy: s
         if key is not None or strategy is not None:
             raise InputError(f"{folder}: an exported recogniser is one run; --run and --strategy choose from a study")
     recordings = find_recordings(audio, encoder.max_audio_seconds)
-    lines = [json.dumps({"audio": str(found.audio), "samples": found.samples}) + "\n" for found in recordings]
+    lines = [json.dumps(asdict(clip), default=str) + "\n" for found in recordings for clip in found.segments]
     written = _run("scaling.asr.transcribe", model, "".join(lines))
-    texts = {entry["place"]: entry["text"] for entry in map(json.loads, written.splitlines())}
-    return [_scored(recording, texts[place], scoring) for place, recording in enumerate(recordings)]
+    entries = sorted(map(json.loads, written.splitlines()), key=lambda entry: int(entry["place"]))
+    texts = iter([str(entry["text"]) for entry in entries])
+    return [_scored(found, tuple(islice(texts, len(found.segments))), scoring) for found in recordings]
 
 
 def transcripts_document(transcripts: Sequence[Transcript]) -> dict[str, Any]:
@@ -57,9 +69,10 @@ def transcripts_document(transcripts: Sequence[Transcript]) -> dict[str, Any]:
         "transcripts": [
             {
                 "id": transcript.recording.id,
-                "audio": str(transcript.recording.audio),
-                "audio_seconds": transcript.recording.samples / 16_000,
+                "audio": str(transcript.recording.clip.path),
+                "audio_seconds": transcript.recording.samples / SAMPLE_RATE,
                 "text": transcript.text,
+                "segments": list(_segments(transcript)),
                 **({} if transcript.score is None else {"ref": transcript.recording.text, **transcript.score.counts()}),
             }
             for transcript in transcripts
@@ -109,6 +122,16 @@ def _run(module: str, arguments: Sequence[str], lines: str) -> str:
     return done.stdout
 
 
-def _scored(recording: Recording, text: str, scoring: Scoring) -> Transcript:
-    scored = None if recording.text is None else score(recording.text, text, scoring)
-    return Transcript(recording=recording, text=text, score=scored)
+def _scored(recording: Recording, texts: tuple[str, ...], scoring: Scoring) -> Transcript:
+    scored = None if recording.text is None else score(recording.text, joined(texts), scoring)
+    return Transcript(recording=recording, texts=texts, score=scored)
+
+
+def _segments(transcript: Transcript) -> Iterator[dict[str, Any]]:
+    """What was heard at a time, with its start and end in seconds of the recording."""
+    recording = transcript.recording
+    begin, seconds = recording.clip.start or 0.0, recording.samples / SAMPLE_RATE
+    for clip, text in zip(recording.segments, transcript.texts, strict=True):
+        start = 0.0 if clip.start is None else clip.start - begin
+        end = seconds if clip.seconds is None else start + clip.seconds
+        yield {"start": round(start, 3), "end": round(end, 3), "text": text}

@@ -22,11 +22,11 @@ from scaling.asr.checkpoint import load
 from scaling.asr.evaluate import grouped, token_limits, transcribe
 from scaling.asr.families import family_of
 from scaling.asr.family import Features
-from scaling.asr.features import read_audio
 from scaling.asr.memory import refuse_too_large
 from scaling.asr.model import Batch, Recognizer
 from scaling.asr.projector import Projector
 from scaling.asr.workshop import ADAPTERS, Sources, Workshop
+from scaling.audio import Clip, clip_samples, read_clip, read_header
 from scaling.encoders import asr_codec, encoder_dims
 from scaling.errors import InputError
 from scaling.json_text import read_json
@@ -66,12 +66,12 @@ class Trained:
     objective: Objective
     features: Features
 
-    def transcripts(self, audio: Sequence[Path], samples: Sequence[int]) -> Iterator[tuple[int, str]]:
-        """(place in `audio`, text), batch by batch from short to long. `samples` are real ones at 16 kHz."""
-        lengths = np.array(samples, dtype=np.int64)
+    def transcripts(self, clips: Sequence[Clip]) -> Iterator[tuple[int, str]]:
+        """(place in `clips`, text), batch by batch from short to long. Raises AudioError on what is no audio."""
+        lengths = np.array([clip_samples(clip, read_header(clip)) for clip in clips], dtype=np.int64)
         device = next(self.model.parameters()).device
         for indices in grouped(np.argsort(lengths, kind="stable").tolist(), lengths):
-            features = [self.features(read_audio(audio[index])) for index in indices]
+            features = [self.features(read_clip(clips[index])) for index in indices]
             batch = Batch.padded(features, device)
             texts = transcribe(self.model, batch, self.objective, token_limits(lengths[indices]))
             yield from zip(indices, texts, strict=True)

@@ -3,8 +3,8 @@
     ... --ledger ROOT --plan DIR/plan.json --node KEY    the run that ends in this node of the ledger
     ... --model FOLDER                     an exported recogniser
 
-Reads recordings from stdin, one JSON object a line: {"audio": path, "samples": real samples at 16 kHz}. Writes one a
-recording, as they come: {"place": line number from 0, "text"}.
+Reads clips from stdin, one JSON object a line: the fields of `scaling.audio.Clip`. Writes one for each, as they come:
+{"place": line number from 0, "text"}.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import torch
 import transformers
 
 from scaling.asr.trained import Trained, read_export, read_run
+from scaling.audio import Clip
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.json_text import read_json
@@ -30,15 +31,14 @@ def main() -> int:
     parser.add_argument("--node", help="key of the node that ends the run")
     parser.add_argument("--model", type=Path, help="folder of an exported recogniser")
     arguments = parser.parse_args()
-    recordings = [json.loads(line) for line in sys.stdin]
+    clips = [Clip(**{**fields, "path": Path(fields["path"])}) for fields in map(json.loads, sys.stdin)]
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
         trained = (
             read_export(arguments.model) if arguments.model else _run(arguments.ledger, arguments.plan, arguments.node)
         )
-        audio = [Path(recording["audio"]) for recording in recordings]
-        for place, text in trained.transcripts(audio, [recording["samples"] for recording in recordings]):
+        for place, text in trained.transcripts(clips):
             sys.stdout.write(json.dumps({"place": place, "text": text}, ensure_ascii=False) + "\n")
             sys.stdout.flush()
     except InputError as error:

@@ -58,6 +58,11 @@ class Source:
         return self.format.rows(self.path, self.part)
 
 
+def format_of(path: Path) -> Format | None:
+    """How the file or folder is read, if it is a corpus. The path must be absolute."""
+    return next((form for form in FORMATS if form.recognises(path)), None)
+
+
 def find_sources(path: Path) -> list[Source]:
     """What lies at `path`, or matches it. Raises InputError where nothing does, or where it is no corpus."""
     whole = Path(os.path.abspath(path))  # noqa: PTH100
@@ -72,7 +77,7 @@ def find_sources(path: Path) -> list[Source]:
 
 
 def _source(path: Path, part: str) -> Source:
-    found = next((form for form in FORMATS if form.recognises(path)), None)
+    found = format_of(path)
     if found is None:
         readable = "; ".join(form.name for form in FORMATS)
         raise InputError(f"{path}: not a corpus in a layout that is known; expected one of: {readable}")

@@ -4,6 +4,7 @@
 the manifest's folder. `offset` (s) makes a row a stretch of `duration` seconds of a longer recording.
 """
 
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -37,23 +38,25 @@ def _row(values: Any, base: Path, number: int) -> Row:
         raise ValueError(f"expected an object, found {type(values).__name__}")
     get = values.get
     audio, text = get("audio_filepath", get("wav")), get("text", get("txt"))
-    if type(audio) is not str or type(text) is not str:
-        raise ValueError(_lacking(values, "audio_filepath", "wav") or _lacking(values, "text", "txt"))
+    if type(audio) is not str or not (text is None or type(text) is str):
+        raise ValueError(_wrong("audio_filepath (or wav)", audio, values) or _wrong("text", text, values))
+    duration, start = _seconds(values, "duration"), _seconds(values, "offset")
+    if isnan(duration) and not isnan(start):
+        raise ValueError("offset without duration; expected both, or none for the whole recording")
     return Row(
         audio=beside(base, audio),
         text=text,
         id=str(get("id", get("key", ""))),
         speaker=str(get("speaker", "")),
-        duration=_seconds(values, "duration"),
-        start=_seconds(values, "offset"),
+        duration=duration,
+        start=start,
         line=number,
     )
 
 
-def _lacking(values: dict[str, Any], name: str, wenet_name: str) -> str:
-    value = values.get(name, values.get(wenet_name))
+def _wrong(name: str, value: Any, values: dict[str, Any]) -> str:
     if value is None:
-        return f"no field {name!r} (or {wenet_name!r}); it has {', '.join(sorted(values)) or 'none'}"
+        return f"no field {name}; it has {', '.join(sorted(values)) or 'none'}"
     return "" if isinstance(value, str) else f"{name} must be a string, not {value!r}"
 
 

@@ -1,11 +1,13 @@
 """What every reader of a corpus yields: rows as they are written there, and faults where there is none to read."""
 
 import gzip
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
+from scaling.audio import Clip
 from scaling.errors import InputError
 
 NOT_TOLD = float("nan")
@@ -30,6 +32,24 @@ class Row(NamedTuple):
     offset: int = 0
     size: int = -1
     line: int = 0
+
+    @property
+    def clip(self) -> Clip:
+        """Where its audio lies."""
+        whole = math.isnan(self.start)
+        return Clip(
+            path=Path(self.audio),
+            offset=self.offset,
+            size=None if self.size < 0 else self.size,
+            start=None if whole else self.start,
+            seconds=None if whole else self.duration,
+        )
+
+    @property
+    def name(self) -> str:
+        """Its id, or the name of the audio file where it has none."""
+        file = self.audio.rpartition("/")[2]
+        return self.id or file.rpartition(".")[0] or file
 
 
 class Fault(NamedTuple):

@@ -258,11 +258,11 @@ def _use_model(folder: Path, rng: random.Random) -> None:
 
 
 def _recordings(folder: Path, rng: random.Random) -> None:
-    from scaling.audio import Clip, read_clip
+    from scaling.audio import read_clip
     from scaling.recordings import find_recordings
 
     for recording in find_recordings([folder], 30.0):
-        read_clip(Clip(path=recording.audio))
+        read_clip(recording.clip)
 
 
 def _named_recordings(folder: Path, rng: random.Random) -> None:

@@ -64,7 +64,7 @@ def test_a_run_that_ends_with_the_encoders_objective_is_exported_without_an_llm(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "encoder", "recognizer.json"]
     recordings = find_recordings([world / "test.jsonl"], 30.0)
     trained = read_export(tmp_path / "out")
-    written = dict(trained.transcripts([r.audio for r in recordings], [r.samples for r in recordings]))
+    written = dict(trained.transcripts([r.clip for r in recordings]))
     assert [written[place] for place in range(len(recordings))] == hypotheses(folder, run)
 
 

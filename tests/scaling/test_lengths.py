@@ -145,8 +145,9 @@ def test_without_a_tokenizer_tokens_are_an_assumption_that_says_so(corpus):
     [
         ("{", "1 x not JSON, the first .*line 2: "),
         ("[1]", "line 2: expected an object, found list"),
-        ('{"text": "a"}', r"line 2: no field 'audio_filepath' \(or 'wav'\); it has text"),
-        ('{"wav": "0.wav"}', "line 2: no field 'text'"),
+        ('{"text": "a"}', r"line 2: no field audio_filepath \(or wav\); it has text"),
+        ('{"wav": "0.wav"}', "1 x empty text, the first line 2, '0'"),
+        ('{"wav": "0.wav", "txt": "a", "offset": 0.1}', "line 2: offset without duration; expected both"),
         ('{"wav": "0.wav", "txt": 3}', "line 2: text must be a string, not 3"),
         ('{"wav": "nowhere.wav", "txt": "a"}', "line 2, 'nowhere': .*nowhere.wav: no such audio file"),
     ],

@@ -23,9 +23,7 @@ from sweeps.too_long import unwritable
 
 def test_an_utterance_longer_than_the_encoder_is_named(write_study: StudyWriter, surroundings: Path) -> None:
     study = write_study(data=with_a_row(surroundings, "long-audio", audio_seconds=30.1, text="abc"))
-    with pytest.raises(
-        InputError, match=r"encoder or llm, the first is 'long-audio' \(30\.1 s, 4 text tokens\)"
-    ):
+    with pytest.raises(InputError, match=r"encoder or llm, the first is 'long-audio' \(30\.1 s, 4 text tokens\)"):
         prepare(str(study), [], None)
 
 
