@@ -238,7 +238,7 @@ def test_adapters_of_its_encoder_train_merge_and_are_exported(ctc_world, tmp_pat
     orders = order(study, tmp_path / "run")
     trained, node = read_run(orders.ledger, orders.content["sources"], row["nodes"][-1])
     assert trained.model.part_parameters(Part.ENCODER_LORA)
-    clips = [Clip(ctc_world / "test" / f"{number}.wav") for number in range(4)]
+    clips = [Clip(path=ctc_world / "test" / f"{number}.wav") for number in range(4)]
     before = dict(trained.transcripts(clips))
     (tmp_path / "out").mkdir()
     write_export(trained, node, (ctc_world / "ctc", ctc_world / "llm"), tmp_path / "out")
