@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
+from scaling.asr import greedy
 from scaling.asr.hearing import Hearing
+from scaling.asr.llm_writer import LlmWriter
 from scaling.asr.model import Batch, Recognizer
 from scaling.asr.ranks import ALONE, Ranks
-from scaling.lengths import IntArray
 from scaling.scoring.score import Score, score, total
 from scaling.spec import Objective, Scoring
+from scaling.strings import IntArray
 
 BATCH_AUDIO_SECONDS = 240.0
 """Padded audio decoded together, about 64 utterances: greedy decoding is bound by memory traffic and gains most of what
@@ -58,7 +60,8 @@ def evaluate(
     for indices in ranks.share(list(grouped(chosen, speech.samples, BATCH_AUDIO_SECONDS / pieces))):
         batch = hearing.batch(hearing.read(indices))
         limits = token_limits(speech.samples[indices])
-        written |= dict(zip(indices, transcribe(model, batch, objective, limits), strict=True))
+        texts = model.holding_weights(partial(transcribe, model, batch, objective, limits))
+        written |= dict(zip(indices, texts, strict=True))
     written = {index: text for share in ranks.gathered(written) for index, text in share.items()}
     scores, rows = [], []
     for index in sorted(written):
@@ -79,21 +82,9 @@ def transcribe(model: Recognizer, batch: Batch, objective: Objective, limits: Se
         codec = model.asr_codec
         ids = model.family.write(model.asr, codec, model.encode(batch), max(limits))
         return [codec.decode(row[:limit]) for row, limit in zip(ids, limits, strict=True)]
-    assert model.llm is not None
     assert model.llm_codec is not None
-    prompts = model.prompts(batch)
-    inputs = pad_sequence(prompts, batch_first=True, padding_side="left")
-    real = pad_sequence([torch.ones(len(p), dtype=torch.long) for p in prompts], batch_first=True, padding_side="left")
-    rows = model.llm.generate(
-        inputs_embeds=inputs,
-        attention_mask=real.to(inputs.device),
-        do_sample=False,
-        num_beams=1,
-        max_new_tokens=max(limits),
-        eos_token_id=model.llm_codec.end,
-        pad_token_id=model.llm_codec.end,
-    )
-    return [model.llm_codec.decode(row[:limit]) for row, limit in zip(rows.tolist(), limits, strict=True)]
+    rows = greedy.write(LlmWriter(model, model.prompts(batch)), limits, model.llm_codec.end)
+    return [model.llm_codec.decode(row) for row in rows]
 
 
 def token_limits(samples: IntArray) -> list[int]:

@@ -4,9 +4,9 @@ Shapes: B utterances, S encoder positions, P speech tokens, T LLM positions, D L
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -21,6 +21,8 @@ from scaling.asr.projector import Projector
 from scaling.asr.targets import target_loss
 from scaling.spec import LoraSpec, Objective, Part
 from scaling.text import TextCodec
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +85,10 @@ class Recognizer(nn.Module):
         if objective is Objective.ASR:
             return self.family.loss(self.asr, self.asr_codec, self.encode(batch), batch.asr_targets)
         return self._llm_loss(batch)
+
+    def holding_weights(self, act: Callable[[], Value]) -> Value:
+        """What `act` gives while the LLM's weights are at hand, also where each rank holds a share of them."""
+        return act()
 
     def part_parameters(self, part: Part) -> dict[str, nn.Parameter]:
         """The parameters of one part by name, the same name with and without adapters. Empty for adapters not added."""
@@ -162,18 +168,7 @@ class Recognizer(nn.Module):
         prefix = embed(torch.tensor(self.llm_codec.prefix, dtype=torch.long, device=device)).to(speech_BPD.dtype)
         return [torch.cat([before, speech_BPD[row, :length], prefix]) for row, length in enumerate(lengths_B.tolist())]
 
-    def _llm_loss(self, batch: Batch) -> tuple[Tensor, int]:
-        assert self.llm is not None
-        embed = self.llm.get_input_embeddings()
-        prompts = self.prompts(batch)
-        texts = [embed(target[:-1]) for target in batch.llm_targets]
-        inputs = pad_sequence([torch.cat(pair) for pair in zip(prompts, texts, strict=True)], batch_first=True)
-        # Padding lies to the right of every real token, where causal attention never looks: no mask is needed.
-        hidden = self.llm.get_decoder()(inputs_embeds=inputs, use_cache=False).last_hidden_state
-        starts = [len(prompt) - 1 for prompt in prompts]
-        return target_loss(hidden, starts, batch.llm_targets, self._llm_logits)
-
-    def _llm_logits(self, hidden_ND: Tensor) -> Tensor:
+    def llm_logits(self, hidden_ND: Tensor) -> Tensor:
         """Logits as the LLM's own forward makes them of its last hidden states: some scale or cap them."""
         assert self.llm is not None
         logits_NV: Tensor = self.llm.get_output_embeddings()(hidden_ND)
@@ -183,6 +178,17 @@ class Recognizer(nn.Module):
         if (cap := getattr(config, "final_logit_softcapping", None)) is not None:  # Gemma
             logits_NV = cap * torch.tanh(logits_NV / cap)
         return logits_NV
+
+    def _llm_loss(self, batch: Batch) -> tuple[Tensor, int]:
+        assert self.llm is not None
+        embed = self.llm.get_input_embeddings()
+        prompts = self.prompts(batch)
+        texts = [embed(target[:-1]) for target in batch.llm_targets]
+        inputs = pad_sequence([torch.cat(pair) for pair in zip(prompts, texts, strict=True)], batch_first=True)
+        # Padding lies to the right of every real token, where causal attention never looks: no mask is needed.
+        hidden = self.llm.get_decoder()(inputs_embeds=inputs, use_cache=False).last_hidden_state
+        starts = [len(prompt) - 1 for prompt in prompts]
+        return target_loss(hidden, starts, batch.llm_targets, self.llm_logits)
 
     def _host(self, part: Part) -> nn.Module:
         """The module that holds a part."""

@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, EncoderDecoderCache, WhisperForConditionalGeneration
 from transformers.models.whisper.modeling_whisper import WhisperDecoder, WhisperEncoder
 
+from scaling.asr import greedy
 from scaling.asr.family import Family, Heard
 from scaling.asr.features import LogMel
 from scaling.asr.padding import hidden_states, key_mask, real_positions
@@ -90,22 +91,36 @@ def transcribe(
     max_tokens: int,
 ) -> list[list[int]]:
     """Greedy decoding of what `encode` gave: token ids without prefix and end token, one list an utterance."""
-    cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
-    batch, device = memory_BSD.shape[0], memory_BSD.device
-    max_tokens = min(max_tokens, whisper.config.max_target_positions - len(prefix))
-    ids = torch.tensor(prefix, device=device).expand(batch, -1)
-    written: list[list[int]] = [[] for _ in range(batch)]
-    open_B = torch.ones(batch, dtype=torch.bool, device=device)
-    for _ in range(max_tokens):
-        hidden = decode_hidden(whisper.model.decoder, ids, memory_BSD, memory_lengths_B, cache)[:, -1]
-        chosen_B = whisper.proj_out(hidden).argmax(-1)
-        open_B &= chosen_B != end
-        if not open_B.any():
-            break
-        for row in open_B.nonzero().flatten().tolist():
-            written[row].append(int(chosen_B[row]))
-        ids = chosen_B[:, None]
-    return written
+    limit = min(max_tokens, whisper.config.max_target_positions - len(prefix))
+    return greedy.write(_Writer(whisper, memory_BSD, memory_lengths_B, prefix), [limit] * len(memory_BSD), end)
+
+
+class _Writer:
+    """What the decoder writes of what `encode` gave."""
+
+    def __init__(
+        self, whisper: WhisperForConditionalGeneration, memory_BSD: Tensor, lengths_B: Tensor, prefix: tuple[int, ...]
+    ) -> None:
+        self._whisper, self._memory_BSD, self._lengths_B, self._prefix = whisper, memory_BSD, lengths_B, prefix
+        self._cache = EncoderDecoderCache(greedy.roomy_cache(), DynamicCache())
+
+    def start(self) -> Tensor:
+        return self._logits(
+            torch.tensor(self._prefix, device=self._memory_BSD.device).expand(len(self._memory_BSD), -1)
+        )
+
+    def step(self, ids_B: Tensor) -> Tensor:
+        return self._logits(ids_B[:, None])
+
+    def keep(self, rows: Tensor) -> None:
+        self._memory_BSD, self._lengths_B = self._memory_BSD[rows], self._lengths_B[rows]
+        for cache in (self._cache.self_attention_cache, self._cache.cross_attention_cache):
+            cache.batch_select_indices(rows)
+
+    def _logits(self, ids_BU: Tensor) -> Tensor:
+        hidden = decode_hidden(self._whisper.model.decoder, ids_BU, self._memory_BSD, self._lengths_B, self._cache)
+        logits_BV: Tensor = self._whisper.proj_out(hidden[:, -1])
+        return logits_BV
 
 
 def _encode(model: WhisperForConditionalGeneration, mel_BMT: Tensor, frames_B: Tensor) -> Heard:

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from torch import nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from scaling.asr import greedy
 from scaling.asr.base_models import BaseModels
 from scaling.asr.evaluate import transcribe
+from scaling.asr.llm_writer import LlmWriter
 from scaling.asr.model import Batch, Recognizer
 from scaling.asr.projector import Projector
 from scaling.defaults import default_lora
@@ -90,6 +93,21 @@ def test_a_model_in_training_draws_nothing_whatever_its_config_asks_for(model):
 def test_batched_decoding_writes_what_decoding_alone_writes(model):
     together = transcribe(model, batch_of(model, [0, 1, 2]), Objective.LLM, [12] * 3)
     assert together == [transcribe(model, batch_of(model, [index]), Objective.LLM, [12])[0] for index in range(3)]
+
+
+@torch.no_grad()
+def test_greedy_decoding_writes_what_hugging_face_generates_whenever_the_others_end(model):
+    prompts = [model.prompts(batch_of(model, [index]))[0] for index in range(3)]
+    generate = partial(model.llm.generate, do_sample=False, num_beams=1, max_new_tokens=80, pad_token_id=0)
+    endless = [generate(inputs_embeds=prompt[None], eos_token_id=-1)[0].tolist() for prompt in prompts]
+    assert greedy.write(LlmWriter(model, prompts), [80, 3, 70], end=None) == [
+        endless[0],
+        endless[1][:3],
+        endless[2][:70],
+    ]
+    end = endless[1][2]  # the second stops at its third token at the latest
+    expected = [row[: row.index(end)] if end in row else row for row in endless]
+    assert greedy.write(LlmWriter(model, prompts), [80] * 3, end) == expected
 
 
 def test_adapters_reach_every_linear_layer_and_merge_without_a_change(model, directory):
