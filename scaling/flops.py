@@ -39,9 +39,10 @@ from typing import Protocol
 import numpy as np
 
 from scaling.geometry import Geometry
-from scaling.lengths import IntArray, Lengths
+from scaling.lengths import Lengths
 from scaling.products import rates
 from scaling.spec import Objective, Part
+from scaling.strings import IntArray
 from scaling.tape import Rates, Work
 
 Amounts = Mapping[Work, IntArray]

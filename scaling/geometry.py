@@ -7,9 +7,10 @@ import numpy.typing as npt
 
 from scaling.encoders import EncoderDims
 from scaling.errors import InputError, nearest
-from scaling.lengths import IntArray, Lengths
+from scaling.lengths import Lengths
 from scaling.llms import LlmDims
 from scaling.spec import LoraSpec
+from scaling.strings import IntArray
 from scaling.tape import Work
 
 

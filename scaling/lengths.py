@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling.audio import SAMPLE_RATE as SAMPLE_RATE
 from scaling.cache import cache_dir, file_digest, write_whole
 from scaling.errors import InputError
-from scaling.manifest import Manifest as Manifest
-from scaling.manifest import read_manifest as read_manifest
+from scaling.manifest import Manifest
 from scaling.spec import digest
-from scaling.strings import IntArray as IntArray
+from scaling.strings import IntArray
 from scaling.text import load_tokenizer, tokenizer_file
 
 ENCODE_CHUNK = 8192

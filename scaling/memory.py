@@ -21,10 +21,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from scaling.audio import SAMPLE_RATE
 from scaling.encoders.whisper import WhisperDims
 from scaling.flops import Training
 from scaling.geometry import Geometry
-from scaling.lengths import SAMPLE_RATE, Lengths
+from scaling.lengths import Lengths
 from scaling.llms import LlmDims
 from scaling.products import rates
 from scaling.spec import Objective, Part, Precision

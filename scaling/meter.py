@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from scaling.flops import Training, charged, executed_batches
 from scaling.geometry import Geometry
-from scaling.lengths import IntArray, Lengths
+from scaling.lengths import Lengths
 from scaling.spec import Part
+from scaling.strings import IntArray
 
 BoolArray = npt.NDArray[np.bool_]
 

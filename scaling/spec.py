@@ -172,7 +172,8 @@ class Augmentation:
     """How training speech is varied; nothing by default.
 
     `speeds` are copies of the corpus, so many times as fast; `noise_snr_db` the ends between which a signal-to-noise
-    ratio is drawn; `masks` how many bands and how many stretches SpecAugment hides.
+    ratio is drawn, in dB; the noise is white, no recordings of noise are mixed in. `masks` says how many bands and how
+    many stretches SpecAugment hides.
     """
 
     speeds: tuple[float, ...] = (1.0,)

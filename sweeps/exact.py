@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from scaling.audio import SAMPLE_RATE
 from scaling.augmentation import at_speeds
-from scaling.lengths import SAMPLE_RATE, Lengths, index
+from scaling.lengths import Lengths, index
 from scaling.meter import BoolArray, Meter, encoder_is_frozen
 from scaling.spec import ModelSpec, RunSpec, Stage
 from scaling.stream import Indices, Position, Stream

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from scaling.audio import SAMPLE_RATE
 from scaling.defaults import default_hidden, default_lora, default_stack
 from scaling.errors import InputError
 from scaling.flops import Cost, executed, generation, six_nd
 from scaling.geometry import Geometry
 from scaling.hardware import Hardware, device_hours, find_hardware
-from scaling.lengths import SAMPLE_RATE, Lengths
+from scaling.lengths import Lengths
 from scaling.models import find_encoder, find_llm
 from scaling.spec import LoraSpec, Objective, Part
 from scaling.strategies import PresetStage, preset

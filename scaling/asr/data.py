@@ -16,8 +16,9 @@ from scaling.asr.family import Features
 from scaling.asr.recorded import Recorded
 from scaling.audio import SAMPLE_RATE
 from scaling.augmentation import at_speeds
-from scaling.lengths import IntArray, Lengths, index
+from scaling.lengths import Lengths, index
 from scaling.manifest import Manifest
+from scaling.strings import IntArray
 from scaling.text import TextCodec
 
 KEPT_FEATURE_BYTES = 1 << 30

@@ -15,8 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 from scaling.asr.data import Speech, Utterances
 from scaling.asr.kept import KeptState
 from scaling.asr.model import Batch, Recognizer
-from scaling.lengths import IntArray
 from scaling.spec import Precision
+from scaling.strings import IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

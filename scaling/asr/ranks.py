@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, distributed
 
-from scaling.lengths import IntArray
+from scaling.strings import IntArray
 
 Value = TypeVar("Value")
 Given = ParamSpec("Given")

@@ -16,10 +16,11 @@ from scaling.asr.hearing import Hearing
 from scaling.asr.model import Recognizer
 from scaling.asr.ranks import ALONE, Ranks
 from scaling.geometry import Geometry
-from scaling.lengths import IntArray, Lengths
+from scaling.lengths import Lengths
 from scaling.meter import Meter
 from scaling.spec import Objective, Part, Precision, StageNode
 from scaling.stream import Indices, Position, Stream
+from scaling.strings import IntArray
 
 LOG_SECONDS = 1.0
 """Time between progress events: what a person watching needs, at a cost of microseconds."""

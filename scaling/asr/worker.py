@@ -21,10 +21,10 @@ from scaling.asr.train import Diverged, Interrupted
 from scaling.asr.workshop import Sources, Workshop
 from scaling.console import log
 from scaling.ledger import Attempt, Ledger, LostLease
-from scaling.lengths import IntArray
 from scaling.pull import Heart
 from scaling.spec import StageNode, node_from_json
 from scaling.stream import Position, Stream
+from scaling.strings import IntArray
 
 FULL_DISK_SECONDS = 5.0
 """Between tries while the disk is full."""

@@ -140,6 +140,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"augmentation": {"noise_snr_db": [20, 5]}},
         r"augmentation\.noise_snr_db: \[20.*, 5.*\]; expected the lower end first",
     ),
+    "masks for an encoder without bands": (
+        {"models": [{"encoder": "wav2vec2-base", "llm": "Qwen2.5-0.5B"}], "augmentation": {"masks": 2}},
+        r"augmentation\.masks: 2; expected 0 with wav2vec2-base, which reads the wave itself",
+    ),
     "corpus without hours": ({"data": {"corpus": "synthetic-zh"}}, r"data\.hours: this field is required"),
     "missing manifests": (
         {"data": {"train": "x.jsonl"}},
