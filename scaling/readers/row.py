@@ -48,8 +48,12 @@ class Row(NamedTuple):
     @property
     def name(self) -> str:
         """Its id, or the name of the audio file where it has none."""
-        file = self.audio.rpartition("/")[2]
-        return self.id or file.rpartition(".")[0] or file
+        return self.id or _stem(self.audio)
+
+
+def _stem(path: str) -> str:
+    name = path.rpartition("/")[2]
+    return name.rpartition(".")[0] or name
 
 
 class Fault(NamedTuple):
