@@ -53,12 +53,13 @@ def main() -> int:
     parser.add_argument("--ledger", type=Path, required=True, help="root folder of the ledger")
     parser.add_argument("--plan", type=Path, required=True, help="plan.json of the study to work on")
     parser.add_argument("--node", metavar="KEY", help="work on this node alone, and leave")
+    parser.add_argument("--shard", action="store_true", help="each process holds a share of the LLM")
     arguments = parser.parse_args()
     stop = Stop()
     try:
         ledger, plan = Ledger(arguments.ledger), read_json(arguments.plan)
         if arguments.node is None:
-            return work(ledger, plan, stop, join())
+            return work(ledger, plan, stop, _meet(shard=arguments.shard))
         end_with_parent()
         Worker(ledger, plan, stop).run(arguments.node)
     except InputError as error:
@@ -76,6 +77,13 @@ def work(ledger: Ledger, plan: dict[str, Any], stop: Any, ranks: Ranks = ALONE) 
     else:
         worker.follow()
     return 128 + signal.SIGTERM if stop.asked else 0
+
+
+def _meet(*, shard: bool) -> Ranks:
+    ranks = join(shard=shard)
+    if ranks.size > 1:
+        end_with_parent()  # torchrun, whose processes would outlive it
+    return ranks
 
 
 def _lead(worker: Worker, queue: Queue, stop: Any) -> None:

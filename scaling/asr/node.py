@@ -19,9 +19,9 @@ from scaling.asr.ranks import Ranks
 from scaling.asr.train import Hooks, train
 from scaling.asr.workshop import Workshop, in_words, load_part, outlived
 from scaling.ledger import Attempt, write_text_atomically
-from scaling.memory import state_memory
+from scaling.memory import sharded, state_memory
 from scaling.meter import encoder_is_frozen
-from scaling.spec import StageNode
+from scaling.spec import Objective, StageNode
 
 LOOK_UTTERANCES = 100
 """Dev utterances scored for a look during training: enough to see a curve, a third of the usual dev set's cost."""
@@ -59,8 +59,11 @@ def _run(
     resumed = None if newest is None else load(newest)
     start = resumed or beginning
     base = (beginning.progress.flops, beginning.progress.executed_flops, beginning.progress.seconds)
-    least = state_memory(workshop.geometry(node), node.stage, node.precision).total
-    refuse_too_large(f"training {in_words(node)}", least, workshop.device)
+    geometry = workshop.geometry(node)
+    least = state_memory(geometry, node.stage, node.precision)
+    if ranks.shard and node.stage.objective is Objective.LLM:
+        least = sharded(least, geometry.llm, ranks.size)
+    refuse_too_large(f"training {in_words(node)}", least.total, workshop.device)
     model = workshop.recognizer(node, carried)
     for part in node.stage.parts:
         load_part(model, part, start.weights)
@@ -78,7 +81,7 @@ def _run(
         should_stop=should_stop,
         checkpoint_seconds=checkpoint_seconds,
     )
-    end = train(node, hearing, workshop.geometry(node), start, hooks, pieces, ranks)
+    end = train(node, hearing, geometry, start, hooks, pieces, ranks)
     optimizer = end.optimizer if node.cooldown_from_flops is None else None
     final = Checkpoint(outlived(carried, node.stage.parts) | end.weights, optimizer, end.progress)
     ranks.once(save)(attempt.folder / "final", final)

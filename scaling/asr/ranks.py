@@ -25,10 +25,14 @@ BROKEN = ("Connection closed by peer", "Connection reset by peer", "Broken pipe"
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """A process among those that train together; alone where nothing else is said."""
+    """A process among those that train together; alone where nothing else is said.
+
+    `shard`: each holds a share of the LLM (`scaling.asr.sharding`), so that all must run its layers at the same time.
+    """
 
     rank: int = 0
     size: int = 1
+    shard: bool = False
 
     @property
     def first(self) -> bool:
@@ -49,9 +53,13 @@ class Ranks:
     def share(self, groups: Sequence[Value]) -> list[Value]:
         """What of these is to be done here, as many for every rank: towards the end some are done twice.
 
+        All of it where the LLM is sharded: what is decoded together must take the same number of steps everywhere.
+
         >>> Ranks(1, 2).share("abc")
         ['b', 'a']
         """
+        if self.shard:
+            return list(groups)
         turns = -(-len(groups) // self.size)
         return [groups[(turn * self.size + self.rank) % len(groups)] for turn in range(turns)]
 
@@ -98,7 +106,7 @@ class Ranks:
 ALONE = Ranks()
 
 
-def join() -> Ranks:
+def join(*, shard: bool = False) -> Ranks:
     """Meet the others that torchrun has started, if it has; raises RuntimeError where they do not come."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -106,7 +114,7 @@ def join() -> Ranks:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-    return Ranks(distributed.get_rank(), size)
+    return Ranks(distributed.get_rank(), size, shard)
 
 
 def is_broken(error: Exception) -> bool:

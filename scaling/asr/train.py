@@ -15,6 +15,7 @@ from scaling.asr.data import Utterances
 from scaling.asr.hearing import Hearing
 from scaling.asr.model import Recognizer
 from scaling.asr.ranks import ALONE, Ranks
+from scaling.asr.sharding import clip, is_share, whole
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
 from scaling.meter import Meter
@@ -195,8 +196,8 @@ def take_step(
         loss = loss_sum / tokens if number < len(counted) else 0.0 * loss_sum
         torch.autograd.backward(loss)
         losses.append(loss.detach())
-    ranks.add_up(gradient for p in trained if (gradient := p.grad) is not None)
-    nn.utils.clip_grad_norm_(trained, node.stage.optimization.clip_norm)
+    ranks.add_up(gradient for p in trained if (gradient := p.grad) is not None and not is_share(p))
+    clip(trained, node.stage.optimization.clip_norm)
     optimizer.step()
     return ranks.total(float(torch.stack(losses).sum()))
 
@@ -240,7 +241,7 @@ def _names(model: Recognizer, parts: dict[Part, list[nn.Parameter]]) -> dict[nn.
 
 
 def _weights(names: dict[nn.Parameter, str]) -> Weights:
-    return {name: parameter.detach().clone() for parameter, name in names.items()}
+    return {name: whole(parameter.detach()).clone() for parameter, name in names.items()}
 
 
 class _Clock:

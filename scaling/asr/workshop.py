@@ -16,6 +16,7 @@ from scaling.asr.kept import NOTHING, Bounds, Kept
 from scaling.asr.memory import refuse_too_large
 from scaling.asr.model import Recognizer
 from scaling.asr.ranks import ALONE, Ranks
+from scaling.asr.sharding import shard, spread
 from scaling.encoders import asr_codec, encoder_dims
 from scaling.errors import InputError
 from scaling.geometry import Geometry
@@ -122,7 +123,8 @@ class Workshop:
         """The model at the beginning of the node's stage: base weights, then all that earlier stages trained."""
         directories, codecs = self.directories(node), self.codecs(node)
         loaded = BYTES * sum(loaded_weights(self.geometry(node), node.stage.objective).values())
-        for device in {torch.device("cpu"), self.device}:  # weights are read into memory first
+        spreads = self.ranks.shard and node.stage.objective is Objective.LLM
+        for device in {torch.device("cpu"), *([] if spreads else [self.device])}:  # weights are read into memory first
             refuse_too_large(f"loading {in_words(node)}", loaded, device)
         model = build(node.model, node.stage.objective, self.bases, *directories, codecs, node.seed)
         present = {Part(name.partition("/")[0]) for name in carried}
@@ -137,7 +139,7 @@ class Workshop:
         for part in ADAPTERS:
             if part in present - node.stage.parts:
                 model.merge_adapters(part)
-        return model.to(self.device)
+        return shard(model, self.ranks.size, self.device) if spreads else model.to(self.device)
 
 
 def load_part(model: Recognizer, part: Part, weights: Weights) -> None:
@@ -151,7 +153,7 @@ def load_part(model: Recognizer, part: Part, weights: Weights) -> None:
                 f"checkpoint: {part.value}/{name} has shape {tuple(tensor.shape)}, not {tuple(parameter.shape)}"
             )
         with torch.no_grad():
-            parameter.copy_(tensor)
+            parameter.copy_(spread(tensor, parameter))
 
 
 def outlived(carried: Weights, trained: frozenset[Part]) -> Weights:

@@ -5,9 +5,14 @@ import os
 import sys
 from pathlib import Path
 
+import torch
+
 import scaling.asr.train
+import scaling.asr.workshop
 from scaling.asr.__main__ import work
+from scaling.asr.model import Recognizer
 from scaling.asr.ranks import join
+from scaling.asr.sharding import shard
 from scaling.json_text import read_json
 from scaling.ledger import Ledger
 
@@ -26,14 +31,24 @@ class Fate:
         return self._leave_after is not None and self._looks > self._leave_after
 
 
+def watched_shard(model: Recognizer, size: int, device: torch.device) -> Recognizer:
+    """Sharding, and the proof: what this process is left with of the LLM is its share, within a row a tensor."""
+    found = shard(model, size, device)
+    for parameter in found.llm.parameters():
+        assert parameter.to_local().numel() <= -(-len(parameter) // size) * parameter.numel() / len(parameter)
+    return found
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--ledger", type=Path, required=True)
     parser.add_argument("--plan", type=Path, required=True)
     parser.add_argument("--leave-after", type=int)
     parser.add_argument("--last-rank-dies-after", type=int)
+    parser.add_argument("--shard", action="store_true")
     given = parser.parse_args()
     scaling.asr.train.LOG_SECONDS = 0.0
-    ranks = join()
+    scaling.asr.workshop.shard = watched_shard
+    ranks = join(shard=given.shard)
     fate = Fate(given.leave_after, given.last_rank_dies_after if ranks.rank == ranks.size - 1 else None)
     sys.exit(work(Ledger(given.ledger), read_json(given.plan), fate, ranks))

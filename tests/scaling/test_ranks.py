@@ -25,7 +25,17 @@ from scaling.stream import Position
 from sweeps.orders import Orders
 
 WORKER = Path(__file__).with_name("curve_worker.py")
-STUDY: dict[str, Any] = {"budgets_flops": [2e8], "batch_audio_seconds": 2.0}
+RATES = {"encoder": 1e-3, "projector": 1e-3, "llm": 1e-3}
+STUDY: dict[str, Any] = {
+    "strategies": [
+        "efin",
+        "joint",
+        {"name": "whole", "stages": [{"name": "all", "objective": "llm", "trains": RATES, "share": 1.0}]},
+    ],
+    "budgets_flops": [1.5e8],
+    "batch_audio_seconds": 2.0,
+}
+SHARD = ("--shard",)
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone"]
 PATIENCE_SECONDS = 300
 
@@ -37,18 +47,21 @@ def together(orders: Orders, processes: int, *options: str) -> int:
     """Work through the orders with so many processes; the exit code."""
     start = [*TORCHRUN, f"--nproc-per-node={processes}"] if processes > 1 else []
     where = ["--ledger", str(orders.ledger.root), "--plan", str(orders.path)]
-    return subprocess.run(
+    ended = subprocess.run(
         [sys.executable, *start, str(WORKER), *where, *options],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
+        text=True,
         timeout=PATIENCE_SECONDS,
         check=False,
-    ).returncode
+    )
+    sys.stderr.write(ended.stderr)  # shown where the test fails
+    return ended.returncode
 
 
-def trained(study: Path, out: Path, processes: int) -> Orders:
+def trained(study: Path, out: Path, processes: int, *options: str) -> Orders:
     orders = order(study, out)
-    assert together(orders, processes) == 0
+    assert together(orders, processes, *options) == 0
     return orders
 
 
@@ -77,21 +90,26 @@ def alone(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     return study, trained(study, tmp_path_factory.mktemp("alone"), 1)
 
 
-@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_several_processes_have_the_loss_curve_of_one(alone, tmp_path, processes):
+@pytest.mark.parametrize(
+    ("processes", "options"),
+    [(2, ()), pytest.param(4, (), marks=pytest.mark.slow), pytest.param(4, SHARD, marks=pytest.mark.slow)],
+)
+def test_several_processes_have_the_loss_curve_of_one(alone, tmp_path, processes, options):
+    """Each with the whole LLM, or with a share of it: behind a projector alone, with adapters, and trained as it is."""
     study, plain = alone
-    orders = trained(study, tmp_path, processes)
+    orders = trained(study, tmp_path, processes, *options)
     assert sum(len(curve(orders, key)) for key in orders.nodes) > 40
     assert_same_curves(plain, orders)
     assert {orders.ledger.result(key)["provenance"]["processes"] for key in orders.nodes} == {processes}
 
 
+@pytest.mark.slow
 def test_a_node_goes_on_with_another_number_of_processes(alone, tmp_path):
-    """2, then 4, then 1: each leaves after a few steps, with a checkpoint."""
+    """2, then 4 with shares of the LLM, then 1: each leaves after a few steps, with a checkpoint."""
     study, plain = alone
     orders = order(study, tmp_path)
-    for processes in (2, 4):
-        together(orders, processes, "--leave-after", "9")
+    for processes, options in ((2, ()), (4, SHARD)):
+        together(orders, processes, "--leave-after", "14", *options)
         assert not all(orders.ledger.done(key) for key in orders.nodes)
     assert together(orders, 1) == 0
     assert any(len(orders.ledger.attempts(key)) > 1 for key in orders.nodes)
