@@ -1,9 +1,9 @@
 """Memory of one step of training on one device, estimated from shapes: will this model fit, and what takes the room?
 
-Counted: weights (fp32, whatever the precision of products), gradients and AdamW's two moments of what trains, and what
-autograd keeps of a step for its backward pass. In bf16, every matrix between the trained parts and the loss is kept
-once more, cast to bf16: that is how autocast computes the gradient of a product's input. Not counted: kernels' working
-space, fragmentation, padding of a batch (about 1.07 times the activations), features and the batches read ahead.
+Counted: weights, gradients and AdamW's two moments of what trains, and what autograd keeps of a step for its backward
+pass. All in fp32, but for runs in bf16: frozen linear layers and convolutions are stored in bf16; and of what trains,
+matrices that a gradient passes on its way to other weights are kept once more, cast to bf16. Not counted: kernels'
+working space, fragmentation, padding of a batch (about 1.07 times the activations), features, batches read ahead.
 
 **Activations** are what a trained step keeps with fused attention, in elements of fp32; bf16 halves most of them, so
 there the figure is an upper bound. For d the width of a model, q that of its queries, f of its feed-forward:
@@ -46,8 +46,8 @@ LOGIT_COPIES = 3
 SAMPLED = 1000
 """Utterances looked at for their mean: enough for a percent."""
 
-PAIRS = (Work.ENCODER_PAIRS, Work.DECODER_PAIRS, Work.CROSS_PAIRS, Work.LLM_PAIRS)
-"""Products of two activations: no weights."""
+NO_WEIGHTS = (Work.ENCODER_PAIRS, Work.DECODER_PAIRS, Work.CROSS_PAIRS, Work.LLM_PAIRS, Work.FRONT_END)
+"""Products of two activations, and those that are counted by multiply-adds: not two FLOPs a weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +86,11 @@ def state_memory(geometry: Geometry, training: Training, precision: Precision) -
     adapters = parts & {Part.ENCODER_LORA, Part.LLM_LORA}
     weights |= {part: _of_linears(products[part].weight_grad) for part in adapters}
     trained = sum(weights[part] for part in parts)
-    crossed = sum(_of_linears(of.input_grad) for of in products.values())
+    rounded = precision is Precision.BF16
+    crossed = sum(_of_linears(of.input_grad) for part, of in products.items() if part in parts)
     return Memory(
-        weights=BYTES * sum(weights.values()),
-        casts=CAST_BYTES * crossed if precision is Precision.BF16 else 0,
+        weights=BYTES * sum(weights.values()) - rounded * _saved_by_rounding(geometry, training.objective, parts),
+        casts=CAST_BYTES * crossed * rounded,
         gradients=BYTES * trained,
         moments=BYTES * MOMENTS * trained,
         activations=None,
@@ -122,9 +123,21 @@ def sharded(whole: Memory, llm: LlmDims, devices: int) -> Memory:
     )
 
 
+def _saved_by_rounding(geometry: Geometry, objective: Objective, trained: frozenset[Part]) -> int:
+    """Bytes by which frozen weights are smaller in bf16. An output layer tied to embeddings is a copy then."""
+    encoder, llm, nothing = geometry.encoder, geometry.llm, frozenset[Part]()
+    forwards = {part: of.forward for part, of in rates(geometry, Objective.ASR, nothing).items()}
+    tied = {Part.ASR_DECODER: encoder.vocabulary * encoder.width if isinstance(encoder, WhisperDims) else 0}
+    if objective is Objective.LLM:
+        forwards |= {part: of.forward for part, of in rates(geometry, objective, nothing).items()}
+        tied[Part.LLM] = llm.vocabulary * llm.width if llm.tied else 0
+    frozen = {part: _of_linears(flops) for part, flops in forwards.items() if part not in trained}
+    return sum((BYTES - CAST_BYTES) * linears - BYTES * tied.get(part, 0) for part, linears in frozen.items())
+
+
 def _of_linears(flops: dict[Work, int]) -> int:
     """Weights whose products cost so many FLOPs for each unit of work: two a weight."""
-    return sum(count // 2 for work, count in flops.items() if work not in PAIRS)
+    return sum(count // 2 for work, count in flops.items() if work not in NO_WEIGHTS)
 
 
 def _activations(geometry: Geometry, training: Training, lengths: Lengths) -> int | None:

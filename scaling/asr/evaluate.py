@@ -11,6 +11,7 @@ from scaling.asr import greedy
 from scaling.asr.hearing import Hearing
 from scaling.asr.llm_writer import LlmWriter
 from scaling.asr.model import Batch, Recognizer
+from scaling.asr.precision import products
 from scaling.asr.ranks import ALONE, Ranks
 from scaling.scoring.score import Score, score, total
 from scaling.spec import Objective, Scoring
@@ -51,8 +52,8 @@ def evaluate(
     """Greedy transcripts of the speech heard, the test set `name`, and their scores, in the order of the manifest.
 
     `limit` scores only the first utterances, for a look during training. `pieces` times less than usual is decoded
-    together, where memory is scarce. Each of `ranks` writes its share, and all know the whole. Leaves every module in
-    eval mode.
+    together, where memory is scarce. Matrix products have the precision of training. Each of `ranks` writes its share,
+    and all know the whole. Leaves every module in eval mode.
     """
     model, speech = hearing.model.eval(), hearing.speech
     chosen = sorted(range(len(speech) if limit is None else min(limit, len(speech))), key=speech.samples.__getitem__)
@@ -60,7 +61,8 @@ def evaluate(
     for indices in ranks.share(list(grouped(chosen, speech.samples, BATCH_AUDIO_SECONDS / pieces))):
         batch = hearing.batch(hearing.read(indices))
         limits = token_limits(speech.samples[indices])
-        texts = model.holding_weights(partial(transcribe, model, batch, objective, limits))
+        with products(hearing.precision, batch.frames_B.device):
+            texts = model.holding_weights(partial(transcribe, model, batch, objective, limits))
         written |= dict(zip(indices, texts, strict=True))
     written = {index: text for share in ranks.gathered(written) for index, text in share.items()}
     scores, rows = [], []

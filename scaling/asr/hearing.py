@@ -1,6 +1,6 @@
 """How a model hears one manifest: as features, or through what its frozen encoder made of them once.
 
-On a CPU a frozen encoder hears each utterance alone: nothing is padded, and its output is a function of the utterance
+On a CPU a frozen encoder hears utterances one by one: nothing is padded, and its output is a function of the utterance
 and the encoder's weights, the same bits whoever computes it and whenever. On an accelerator, where short kernels are
 bound by their launch, it hears what a batch lacks as one padded batch: the same to rounding.
 """
@@ -15,18 +15,23 @@ from torch.nn.utils.rnn import pad_sequence
 from scaling.asr.data import Speech, Utterances
 from scaling.asr.kept import KeptState
 from scaling.asr.model import Batch, Recognizer
+from scaling.asr.precision import products
 from scaling.spec import Precision
 from scaling.strings import IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hearing:
-    """Batches of `speech` for `model`. `kept` is None where the encoder trains: its outputs are outdated at once."""
+    """Batches of `speech` for `model`. `kept` is None where the encoder trains: its outputs are outdated at once.
+
+    `precision` is that of all products of the model. `one_by_one` is how a frozen encoder hears.
+    """
 
     model: Recognizer
     speech: Speech
-    kept: KeptState | None = None
     precision: Precision = Precision.FP32
+    one_by_one: bool = True
+    kept: KeptState | None = None
 
     def read(self, indices: Sequence[int] | IntArray, epoch: int = 0) -> Utterances:
         """Features and targets of some utterances, without features whose encoder output is kept. For any thread."""
@@ -48,7 +53,7 @@ class Hearing:
         """The encoder's output (S, E) of each utterance, on `device`."""
         outputs = [kept.get(index) for index in utterances.indices]
         lacking = [place for place, output in enumerate(outputs) if output is None]
-        groups = [[place] for place in lacking] if device.type == "cpu" else [lacking] if lacking else []
+        groups = [[place] for place in lacking] if self.one_by_one else [lacking] if lacking else []
         for group in groups:
             heard = self._encode([self._features(utterances, place) for place in group], device)
             for place, output in zip(group, heard, strict=True):
@@ -63,7 +68,7 @@ class Hearing:
 
     @torch.no_grad()
     def _encode(self, mels: Sequence[Tensor], device: torch.device) -> list[Tensor]:
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.precision is Precision.BF16):
+        with products(self.precision, device):
             hidden_BSE, lengths_B = self.model.encode(Batch.padded(mels, device))
         if self.precision is Precision.BF16:
             hidden_BSE = hidden_BSE.bfloat16()  # as every product that reads it would round it

@@ -64,10 +64,10 @@ def _run(
     if ranks.shard and node.stage.objective is Objective.LLM:
         least = sharded(least, geometry.llm, ranks.size)
     refuse_too_large(f"training {in_words(node)}", least.total, workshop.device)
-    model = workshop.recognizer(node, carried)
+    model = workshop.recognizer(node, carried, rounded=True)
     for part in node.stage.parts:
         load_part(model, part, start.weights)
-    hearing = workshop.hearing(node, model, node.data.train, node.precision)
+    hearing = workshop.hearing(node, model, node.data.train)
     scored = partial(evaluate, objective=node.stage.objective, scoring=node.data.scoring, pieces=pieces, ranks=ranks)
     dev = partial(scored, workshop.hearing(node, model, node.data.dev), name="dev")
     looking = _Looking(partial(dev, limit=LOOK_UTTERANCES), attempt, start.progress.seconds, ranks)

@@ -14,12 +14,13 @@ from scaling.asr.checkpoint import Checkpoint, Progress, Weights, optimizer_tens
 from scaling.asr.data import Utterances
 from scaling.asr.hearing import Hearing
 from scaling.asr.model import Recognizer
+from scaling.asr.precision import products
 from scaling.asr.ranks import ALONE, Ranks
 from scaling.asr.sharding import clip, is_share, whole
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
 from scaling.meter import Meter
-from scaling.spec import Objective, Part, Precision, StageNode
+from scaling.spec import Objective, Part, StageNode
 from scaling.stream import Indices, Position, Stream
 from scaling.strings import IntArray
 
@@ -94,8 +95,7 @@ def train(
         restore_optimizer(optimizer, names, start.optimizer)
     else:
         torch.manual_seed(node.seed)
-    device = next(model.parameters()).device
-    meter = Meter(geometry, stage, speech.lengths, encoder_alone=device.type == "cpu")
+    meter = Meter(geometry, stage, speech.lengths, encoder_alone=hearing.one_by_one)
     stream = Stream(speech.samples, node.seed, stage.optimization.batch_audio_seconds)
     rates = [group["lr"] for group in optimizer.param_groups]
     worst = EXPLOSION * ignorant_loss(geometry, stage.objective, speech.lengths)
@@ -191,7 +191,7 @@ def take_step(
     optimizer.zero_grad(set_to_none=True)
     for number, piece in enumerate(step.pieces):
         batch = hearing.batch(piece)
-        with torch.autocast(device.type, torch.bfloat16, enabled=node.precision is Precision.BF16):
+        with products(hearing.precision, device):
             loss_sum, _ = hearing.model.loss(batch, objective)
         loss = loss_sum / tokens if number < len(counted) else 0.0 * loss_sum
         torch.autograd.backward(loss)

@@ -1,6 +1,6 @@
 """A trained recogniser, ready to write what it hears: from a run's checkpoint, or from a folder it was exported to.
 
-FOLDER/recognizer.json        objective, projector shape, prompt, language and scoring
+FOLDER/recognizer.json        objective, precision, projector shape, prompt, language and scoring
 FOLDER/encoder, FOLDER/llm    Hugging Face directories with all that was trained, adapters merged
 FOLDER/projector.safetensors  `fc1` and `fc2`; absent, like `llm`, where the encoder-decoder itself writes
 """
@@ -24,6 +24,7 @@ from scaling.asr.families import family_of
 from scaling.asr.family import Features
 from scaling.asr.memory import refuse_too_large
 from scaling.asr.model import Batch, Recognizer
+from scaling.asr.precision import products
 from scaling.asr.projector import Projector
 from scaling.asr.workshop import ADAPTERS, Sources, Workshop
 from scaling.audio import Clip, clip_samples, read_clip, read_header
@@ -33,7 +34,7 @@ from scaling.json_text import read_json
 from scaling.ledger import Ledger, write_atomically
 from scaling.llms import llm_dims
 from scaling.memory import BYTES
-from scaling.spec import Objective, StageNode, node_from_json
+from scaling.spec import Objective, Precision, StageNode, node_from_json
 from scaling.text import llm_codec
 
 SCHEMA = "asr-scaling/recognizer-1"
@@ -60,10 +61,11 @@ COMPANIONS = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
-    """A recogniser in eval mode, the objective it decodes by, and its features."""
+    """A recogniser in eval mode, the objective and the precision it decodes by, and its features."""
 
     model: Recognizer
     objective: Objective
+    precision: Precision
     features: Features
 
     def transcripts(self, clips: Sequence[Clip]) -> Iterator[tuple[int, str]]:
@@ -73,7 +75,8 @@ class Trained:
         for indices in grouped(np.argsort(lengths, kind="stable").tolist(), lengths):
             features = [self.features(read_clip(clips[index])) for index in indices]
             batch = Batch.padded(features, device)
-            texts = transcribe(self.model, batch, self.objective, token_limits(lengths[indices]))
+            with products(self.precision, device):
+                texts = transcribe(self.model, batch, self.objective, token_limits(lengths[indices]))
             yield from zip(indices, texts, strict=True)
 
 
@@ -86,7 +89,7 @@ def read_run(ledger: Ledger, sources: dict[str, Any], key: str) -> tuple[Trained
     weights = load(ledger.folder(key) / (ledger.result(key) or {})["checkpoint"]).weights
     workshop = Workshop(Sources(sources), best_device())
     model = workshop.recognizer(node, weights).eval()
-    return Trained(model, node.stage.objective, _features(workshop.directories(node)[0])), node
+    return Trained(model, node.stage.objective, node.precision, _features(workshop.directories(node)[0])), node
 
 
 def write_export(trained: Trained, node: StageNode, bases: tuple[Path, Path], folder: Path) -> None:
@@ -95,6 +98,7 @@ def write_export(trained: Trained, node: StageNode, bases: tuple[Path, Path], fo
     config: dict[str, Any] = {
         "schema": SCHEMA,
         "objective": trained.objective.value,
+        "precision": trained.precision.value,
         "language": node.data.language,
         "scoring": node.data.scoring.value,
     }
@@ -119,9 +123,10 @@ def read_export(folder: Path) -> Trained:
         raise InputError(f"{folder / CONFIG}: schema {config.get('schema')!r}; expected {SCHEMA!r}")
     try:
         objective, device = Objective(config["objective"]), best_device()
+        precision = Precision(config.get("precision", Precision.FP32))  # exports did not name it at first
         refuse_too_large(f"the recogniser in {folder}", _exported_bytes(folder, objective), device)
         model = _exported_encoder(folder, config) if objective is Objective.ASR else _exported_pair(folder, config)
-        return Trained(model.to(device).eval(), objective, _features(folder / "encoder"))
+        return Trained(model.to(device).eval(), objective, precision, _features(folder / "encoder"))
     except InputError:
         raise
     except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:

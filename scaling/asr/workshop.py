@@ -1,6 +1,7 @@
 """What a worker keeps between nodes: where things lie, base models, speech, and recognisers built from them."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from scaling.asr.hearing import Hearing
 from scaling.asr.kept import NOTHING, Bounds, Kept
 from scaling.asr.memory import refuse_too_large
 from scaling.asr.model import Recognizer
+from scaling.asr.precision import round_frozen
 from scaling.asr.ranks import ALONE, Ranks
 from scaling.asr.sharding import shard, spread
 from scaling.encoders import asr_codec, encoder_dims
@@ -106,25 +108,26 @@ class Workshop:
             self._speech[key] = Speech.read(manifest, *self.directories(node), codecs, harder)
         return self._speech[key]
 
-    def hearing(
-        self, node: StageNode, model: Recognizer, digest: str, precision: Precision = Precision.FP32
-    ) -> Hearing:
+    def hearing(self, node: StageNode, model: Recognizer, digest: str) -> Hearing:
         """One manifest as `model` hears it in the node's stage; what a frozen encoder makes of it is kept."""
-        speech = self.speech(node, digest)
+        heard = partial(Hearing, model, self.speech(node, digest), node.precision, self.device.type == "cpu")
         if not encoder_is_frozen(node.stage.parts):
-            return Hearing(model, speech)
-        if speech.varies:
-            return Hearing(model, speech, Kept(NOTHING).state(""), precision)
+            return heard()
+        if self.speech(node, digest).varies:
+            return heard(Kept(NOTHING).state(""))
         speeds = str(node.data.augmentation.speeds)
-        state = "/".join((node.model.encoder, model.encoder_digest(), precision, digest, speeds))
-        return Hearing(model, speech, self._kept.state(state), precision)
+        state = "/".join((node.model.encoder, model.encoder_digest(), node.precision, digest, speeds))
+        return heard(self._kept.state(state))
 
-    def recognizer(self, node: StageNode, carried: Weights) -> Recognizer:
-        """The model at the beginning of the node's stage: base weights, then all that earlier stages trained."""
+    def recognizer(self, node: StageNode, carried: Weights, *, rounded: bool = False) -> Recognizer:
+        """The model at the beginning of the node's stage: base weights, then all that earlier stages trained.
+
+        All in fp32; `rounded`, to be trained, what is frozen as the node's precision reads it: see `round_frozen`.
+        """
         directories, codecs = self.directories(node), self.codecs(node)
         loaded = BYTES * sum(loaded_weights(self.geometry(node), node.stage.objective).values())
         spreads = self.ranks.shard and node.stage.objective is Objective.LLM
-        for device in {torch.device("cpu"), *([] if spreads else [self.device])}:  # weights are read into memory first
+        for device in {torch.device("cpu"), *([] if spreads or rounded else [self.device])}:  # read into memory first
             refuse_too_large(f"loading {in_words(node)}", loaded, device)
         model = build(node.model, node.stage.objective, self.bases, *directories, codecs, node.seed)
         present = {Part(name.partition("/")[0]) for name in carried}
@@ -139,6 +142,9 @@ class Workshop:
         for part in ADAPTERS:
             if part in present - node.stage.parts:
                 model.merge_adapters(part)
+        if rounded and node.precision is Precision.BF16:
+            model.set_trainable(node.stage.parts)
+            round_frozen(model)
         return shard(model, self.ranks.size, self.device) if spreads else model.to(self.device)
 
 

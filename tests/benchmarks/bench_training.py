@@ -28,7 +28,7 @@ from scaling.spec import Objective, Precision
 from scaling.stream import Position, Stream
 
 ROUNDS = 3
-UTTERANCES = 256
+UTTERANCES = 160
 COMMON_STEPS = 2
 DECODED = 64
 NEW_TOKENS = 20

@@ -111,9 +111,9 @@ class Ours:
     def __init__(self, lab: Lab, stage: str, precision: Precision) -> None:
         self._workshop = lab.workshop(gib=4.0)
         node = lab.node(stage, precision, until_flops=1)
-        model = self._workshop.recognizer(node, {})
+        model = self._workshop.recognizer(node, {}, rounded=True)
         self.geometry = self._workshop.geometry(node)
-        self.hearing: Hearing = self._workshop.hearing(node, model, lab.speech, precision)
+        self.hearing: Hearing = self._workshop.hearing(node, model, lab.speech)
         lengths = self.hearing.speech.lengths
         self.epoch_flops = int(charged(self.geometry, node.stage, lengths).sum())
         self.audio_seconds = float(lengths.samples.sum()) / 16_000

@@ -9,6 +9,7 @@ import torch
 from flop_reference import MINI_ENCODER, MINI_LLM, MINI_WAV2VEC2, Modules, geometry, modules
 from torch import Tensor
 
+from scaling.asr.precision import round_frozen
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
 from scaling.memory import BYTES, CAST_BYTES, LOGIT_COPIES, sharded, state_memory, step_memory
@@ -91,24 +92,37 @@ def test_weights_gradients_and_moments_are_those_of_the_modules_of_a_7b_run() ->
         assert memory.moments == 2 * memory.gradients
 
 
-def test_in_bf16_the_weights_that_a_gradient_passes_are_kept_once_more() -> None:
+def test_in_bf16_trained_weights_that_a_gradient_passes_are_kept_once_more() -> None:
     shape = geometry(MINI_ENCODER, MINI_LLM, stack=2, llm_prompt_tokens=0)
-    found = built(shape, LORA[1], "cpu")
+    found = built(shape, JOINT[1], "cpu")
+    loaded = (found.asr, found.projector, found.llm)
+    for module in loaded:
+        round_frozen(module)
     with torch.autocast("cpu", torch.bfloat16):
         storages = kept(shape, Objective.LLM, found, "cpu")
-    sizes = {
-        frozenset(weight.shape)
-        for name, weight in found.llm.named_parameters()
-        if "norm" not in name and "bias" not in name
-    }
+    weights = [weight for module in loaded for weight in module.parameters()]
+    sizes = {frozenset(weight.shape) for weight in weights if weight.requires_grad and weight.dim() == 2}
     casts = sum(
         tensor.nbytes
         for tensor in storages.values()
         if tensor.dtype is torch.bfloat16 and tensor.dim() == 2 and frozenset(tensor.shape) in sizes
     )
-    estimate = state_memory(shape, _Training(*LORA), Precision.BF16)
+    estimate = state_memory(shape, _Training(*JOINT), Precision.BF16)
     assert estimate.casts == pytest.approx(casts, rel=0.1)
     assert estimate.casts > CAST_BYTES * 0.8 * (MINI_LLM.params - MINI_LLM.vocabulary * MINI_LLM.width)
+
+
+@pytest.mark.parametrize("llm", ["Qwen2.5-7B", "Qwen2.5-0.5B"])  # the small one's head is tied to its embeddings
+@pytest.mark.parametrize("training", [ASR, PROJECTOR, LORA, JOINT], ids=["asr", "projector", "lora", "joint"])
+def test_in_bf16_what_is_frozen_is_stored_rounded(llm: str, training: tuple[Objective, frozenset[Part]]) -> None:
+    shape = geometry(find_encoder("whisper-large-v3").dims, find_llm(llm).dims)
+    found = built(shape, training[1])
+    loaded = (found.asr,) if training[0] is Objective.ASR else (found.asr, found.projector, found.llm)
+    for module in loaded:
+        round_frozen(module)
+    stored = sum(weight.nbytes for module in loaded for weight in {*module.parameters()})
+    estimate = state_memory(shape, _Training(*training), Precision.BF16)
+    assert estimate.weights == pytest.approx(stored, rel=1e-3)  # biases
 
 
 def test_a_share_of_a_7b_run_fits_where_the_whole_does_not() -> None:

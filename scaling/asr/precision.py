@@ -1,0 +1,30 @@
+"""What `precision: bf16` means: matrix products of rounded numbers, in training and in decoding; all else is fp32.
+
+Autocast rounds weights at every call. Those that a stage leaves frozen are rounded once instead: the same numbers, half
+the memory, and nothing to cast (measured on a CPU: a third more speed where a frozen encoder hears every utterance).
+"""
+
+import torch
+from torch import nn
+
+from scaling.spec import Precision
+
+ROUNDED = (nn.Linear, nn.Conv1d)
+"""Modules whose every parameter autocast rounds. Embeddings and norms are not among them."""
+
+
+def products(precision: Precision, device: torch.device) -> torch.autocast:
+    """The context in which matrix products have this precision."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision is Precision.BF16)
+
+
+def round_frozen(model: nn.Module) -> None:
+    """Store what `products` would round of frozen weights as it would round it; what trains stays fp32.
+
+    An output layer tied to embeddings gets a rounded copy of its own. To be used within `products` from then on.
+    """
+    for module in model.modules():
+        if isinstance(module, ROUNDED):
+            for name, parameter in list(module.named_parameters(recurse=False)):
+                if not parameter.requires_grad:
+                    setattr(module, name, nn.Parameter(parameter.detach().bfloat16(), requires_grad=False))
