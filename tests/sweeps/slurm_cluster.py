@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 
 from test_local import alive, wait_until
@@ -94,8 +93,9 @@ class SlurmCluster:
     def start_controller(self) -> None:
         self.command("slurmctld")
 
-    def kill_controller(self) -> None:
-        self._kill("slurmctld")
+    def kill_controller(self, number: int = signal.SIGKILL) -> None:
+        """Asked to end (SIGTERM) it saves what it knows first; killed, it forgets the jobs of the last seconds."""
+        self._kill("slurmctld", number)
 
     def start_node(self, node: str) -> None:
         self.command("unshare", "--uts", "sh", "-c", f"hostname {node} && exec slurmd -N {node}")
@@ -113,16 +113,6 @@ class SlurmCluster:
     def queue(self, *options: str) -> list[str]:
         """What squeue lists, a line a job: id, state, node."""
         return self.command("squeue", "--noheader", "--array", "--format=%i %T %N", *options).splitlines()
-
-    def started_at(self) -> list[float]:
-        """When the jobs that run were started, in seconds since the epoch."""
-        times = self.command("squeue", "--noheader", "--states=RUNNING", "--format=%S").split()
-        return [datetime.fromisoformat(text).timestamp() for text in times]
-
-    def saved_at(self) -> float:
-        """When the controller last saved what it knows of jobs."""
-        path = self.root / "state" / "job_state"
-        return path.stat().st_mtime if path.exists() else 0.0
 
     def command(self, *arguments: str) -> str:
         done = subprocess.run(arguments, env=self.environment, capture_output=True, text=True, timeout=30, check=False)
@@ -145,13 +135,13 @@ class SlurmCluster:
         self._kill("slurmctld")
         self._kill("munged")
 
-    def _kill(self, name: str) -> None:
+    def _kill(self, name: str, number: int = signal.SIGKILL) -> None:
         path = self.root / f"{name}.pid"
         if path.exists():
             pid = int(path.read_text())
             with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            wait_until(lambda: not alive(pid), 10)
+                os.kill(pid, number)
+            wait_until(lambda: not alive(pid), 20)
             path.unlink(missing_ok=True)
 
 
