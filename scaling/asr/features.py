@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from torch.nn import functional
 from transformers.audio_utils import mel_filter_bank
 
 from scaling.audio import Clip, read_clip
@@ -22,9 +23,10 @@ def read_audio(audio: Path | Clip) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LogMel:
-    """The features of one utterance, equal to `WhisperFeatureExtractor(..., padding="longest")` on it alone.
+    """The features of one utterance: `WhisperFeatureExtractor(..., padding="longest")` on it alone, within 1e-6.
 
-    Computed utterance by utterance, because the floor (8 decades below the maximum) is the utterance's own.
+    Not to the last bit: a square root that is squared again would take half of the time. Computed utterance by
+    utterance, because the floor (8 decades below the maximum) is the utterance's own.
     """
 
     sampling_rate: int  # Hz
@@ -74,16 +76,13 @@ class LogMel:
                 f"audio of {len(samples_T)} samples; expected at least {shortest} (one frame) "
                 f"and at most {self.max_samples} ({self.max_samples / self.sampling_rate:g} s)"
             )
-        spectrum_FT = torch.stft(
-            torch.from_numpy(samples_T),
-            self.n_fft,
-            self.hop_length,
-            window=torch.hann_window(self.n_fft),
-            return_complex=True,
-        )
-        power_FT = (spectrum_FT[:, :-1].abs() ** 2).contiguous()
-        log_MT = (self.filters_FM.T @ power_FT).clamp_min(1e-10).log10()
-        return (torch.maximum(log_MT, log_MT.max() - 8) + 4) / 4
+        half = self.n_fft // 2
+        padded_T = functional.pad(torch.from_numpy(samples_T)[None], (half, half), mode="reflect")[0]
+        windows_TN = padded_T.unfold(0, self.n_fft, self.hop_length)[:-1] * torch.hann_window(self.n_fft)
+        squares_TF2 = torch.view_as_real(torch.fft.rfft(windows_TN)).square_()
+        power_TF = squares_TF2[..., 0] + squares_TF2[..., 1]
+        log_MT = (self.filters_FM.T @ power_TF.T).clamp_min_(1e-10).log10_()
+        return torch.maximum(log_MT, log_MT.max() - 8).add_(4).div_(4)
 
 
 def _mel_filters(n_fft: int, mel_bins: int, sampling_rate: int) -> torch.Tensor:

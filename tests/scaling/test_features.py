@@ -28,7 +28,7 @@ def test_log_mel_equals_whispers_on_one_utterance(
     expected = theirs(waveform, sampling_rate=16_000, padding="longest", return_tensors="pt").input_features[0]
     found = ours(waveform)
     assert found.shape == (mel_bins, samples // hop_length) == (mel_bins, ours.frames(samples))
-    assert torch.equal(found, expected)
+    assert float((found - expected).abs().max()) <= 1e-6
 
 
 def test_audio_of_any_rate_and_channels_becomes_16_khz_mono(tmp_path: Path) -> None:
