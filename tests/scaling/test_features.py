@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 from transformers import WhisperFeatureExtractor
 
 from scaling.asr.features import LogMel, read_audio
