@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictInt, StrictStr, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictBool, StrictInt, StrictStr, Tag
 
 from scaling.manifest import MAX_BAD_SHARE
 from scaling.spec import Objective, Part, Precision, Scoring
@@ -242,6 +242,10 @@ class StudyFields(_Fields):
     """fp32 repeats bit for bit on CPUs and costs the minis little."""
     threads: Count = 1
     """CPU threads a worker: one repeats bit for bit, and N runs side by side beat one run on N threads."""
+    processes: Count = 1
+    """Processes a worker, on one machine, a GPU each where there are any: the same run to rounding, in less time."""
+    shard: StrictBool = False
+    """Whether each process holds a share of the LLM: for one that does not fit a GPU."""
 
     batch_audio_seconds: Positive | None = None
     warmup_steps: Annotated[StrictInt, Field(ge=0)] = 20

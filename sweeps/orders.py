@@ -1,6 +1,6 @@
 """Orders: `plan.json`, all that workers, `status`, `collect` and the tracker need to know about a study.
 
-    DIR/plan.json = {schema, study, session, ledger, threads, checkpoint_seconds, kept, tracker,
+    DIR/plan.json = {schema, study, session, ledger, threads, processes, checkpoint_seconds, kept, tracker,
                      nodes: [keys, in working order], work: {key: {flops, start_flops, needs}},
                      sources: {digest: {path, hours, max_seconds, unwritable}}, runs: [...]}
 
@@ -85,6 +85,7 @@ def write_orders(study: "Study", plan: Plan, folder: Path, ledger: Ledger) -> Or
         "session": uuid.uuid4().hex[:12],
         "ledger": _path_from(folder, ledger.root),
         "threads": study.threads,
+        "processes": study.processes,
         "checkpoint_seconds": study.checkpoint_seconds,
         "kept": study.kept.model_dump(),
         "tracker": study.tracker,

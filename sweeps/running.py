@@ -64,11 +64,12 @@ def train(
     and left to themselves. A node that diverged before stays so, unless `retry_diverged`. `worker` is the command of
     another trainer than ours: what weights it needs is its own affair.
     """
-    refuse_assumed(prepared.study.speech)
+    study = prepared.study
+    refuse_assumed(study.speech)
     refuse_missing_place(place, prepared.study, detach=detach)
     if worker is None:
         refuse_missing_weights(prepared)
-    program = trainer() if worker is None else other_trainer(worker)
+    program = trainer(study.processes, shard=study.shard) if worker is None else other_trainer(worker)
     orders = write_orders(prepared.study, prepared.plan, folder, ledger)
     if retry_diverged:
         forgive_diverged(orders)
@@ -78,7 +79,7 @@ def train(
     try:
         stopped_by = None
         if not follower.survey.finished:
-            study, quota = prepared.study, Quota(ledger, prepared.study.disk_quota_gb)
+            quota = Quota(ledger, study.disk_quota_gb)
 
             def watch() -> Survey:
                 quota.look()

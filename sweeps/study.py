@@ -97,6 +97,8 @@ class Study:
     speech: Speech
     precision: Precision
     threads: int
+    processes: int
+    shard: bool
     tracker: str
     checkpoint_seconds: float
     disk_quota_gb: float | None
@@ -128,6 +130,8 @@ def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
         ),
         precision=fields.precision,
         threads=fields.threads,
+        processes=fields.processes,
+        shard=fields.shard,
         tracker=fields.tracker,
         checkpoint_seconds=fields.checkpoint_seconds,
         disk_quota_gb=fields.disk_quota_gb,

@@ -26,7 +26,8 @@ def gpus() -> tuple[str, ...]:
     return tuple(str(number) for number, line in enumerate(listed.splitlines()) if line.startswith("GPU"))
 
 
-def gpu_of(slot: int) -> dict[str, str]:
-    """The environment that shows the worker in this slot its GPU alone; more workers than GPUs share them in turn."""
+def gpus_of(slot: int, count: int = 1) -> dict[str, str]:
+    """The environment that shows the worker in this slot its `count` GPUs alone; more workers than that share them."""
     found = gpus()
-    return {"CUDA_VISIBLE_DEVICES": found[slot % len(found)]} if found else {}
+    chosen = dict.fromkeys(found[place % len(found)] for place in range(slot * count, (slot + 1) * count) if found)
+    return {"CUDA_VISIBLE_DEVICES": ",".join(chosen)} if chosen else {}

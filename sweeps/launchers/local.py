@@ -17,9 +17,10 @@ from types import FrameType
 
 from scaling.console import log
 from scaling.errors import InputError
+from scaling.lease import WORKER_NAME
 from scaling.lifeline import end_with_parent
 from sweeps.launchers.blame import Blame, held_by
-from sweeps.launchers.gpus import gpu_of, gpus
+from sweeps.launchers.gpus import gpus, gpus_of
 from sweeps.orders import Orders
 
 POLL_SECONDS = 0.2
@@ -48,20 +49,26 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 Command = Sequence[str]
 
 
-def default_workers(threads: int) -> int:
-    """One worker for each GPU of this machine; without any, as many as it has cores for, at `threads` each."""
+def default_workers(threads: int, processes: int = 1) -> int:
+    """One worker for each GPU of this machine; without any, as many as it has cores for, at `threads` each.
+
+    A worker of several processes takes as many times more.
+    """
     if found := gpus():
-        return len(found)
+        return max(1, len(found) // processes)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // threads)
+    return max(1, cores // (threads * processes))
 
 
-def trainer() -> Command:
+def trainer(processes: int = 1, *, shard: bool = False) -> Command:
     """The worker of this project. Raises InputError where what it needs is not installed."""
     missing = [name for name in TRAINER_NEEDS if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f"training needs {', '.join(missing)}: pip install 'asr-scaling[train]'")
-    return [sys.executable, "-m", "scaling.asr"]
+    if processes == 1:
+        return [sys.executable, "-m", "scaling.asr"]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [sys.executable, *torchrun, "-m", "scaling.asr", *(["--shard"] if shard else [])]
 
 
 def other_trainer(command: str) -> Command:
@@ -83,6 +90,7 @@ class Worker:
     """One slot: a process, and how often it has died in a row."""
 
     number: int
+    name: str = ""
     process: subprocess.Popen[bytes] | None = None
     born: float = 0.0
     deaths: int = 0
@@ -105,8 +113,9 @@ class Crew:
         for worker in self.workers:
             due = worker.process is None and not worker.finished and time.monotonic() >= worker.not_before
             if due and not self.stopping:
-                worker.process = _spawn(self.orders, self.command, worker.number)
                 worker.born = time.monotonic()
+                worker.name = f"local-{os.getpid()}-{worker.number}-{worker.born:.6f}"
+                worker.process = _spawn(self.orders, self.command, worker.number, worker.name)
 
     def reap(self) -> None:
         """Take note of workers that ended."""
@@ -133,7 +142,10 @@ class Crew:
         if code == BAD_INPUT:
             self.stop(signal.SIGTERM)
             raise InputError(f"worker {worker.number}: {last_line(_log_path(self.orders, worker.number))}")
-        if (attempt := held_by(self.orders, host=socket.gethostname(), pid=pid)) is not None:
+        here = {"host": socket.gethostname()}
+        # of several processes it is not the one started here that holds the lease, but it has the name
+        attempt = held_by(self.orders, **here, pid=pid) or held_by(self.orders, **here, worker=worker.name)
+        if attempt is not None:
             self.blame.died(attempt, _reason(code))
         if time.monotonic() - worker.born >= HEALTHY_SECONDS:
             worker.deaths = 0
@@ -199,14 +211,15 @@ def signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _spawn(orders: Orders, command: Command, number: int) -> subprocess.Popen[bytes]:
+def _spawn(orders: Orders, command: Command, number: int, name: str) -> subprocess.Popen[bytes]:
+    gpus_here = gpus_of(number, orders.content.get("processes", 1))
     threads = str(orders.content["threads"])
     path = _log_path(orders, number)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as output:
         return subprocess.Popen(
             command,
-            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, threads), **gpu_of(number)},
+            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, threads), **gpus_here, WORKER_NAME: name},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

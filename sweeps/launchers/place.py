@@ -24,9 +24,14 @@ class Place(StrEnum):
 
 def refuse_missing_place(place: Place, study: "Study", *, detach: bool) -> None:
     """Raise InputError where workers cannot be started there, or not be left to themselves there."""
+    from sweeps.launchers.gpus import gpus
     from sweeps.launchers.ray_cluster import refuse_missing_ray
     from sweeps.launchers.slurm import refuse_missing_slurm
 
+    if place is Place.LOCAL and study.processes > len(gpus() or range(study.processes)):
+        raise InputError(f"processes {study.processes}: this machine has {len(gpus())} GPUs; expected at most one each")
+    if study.shard and study.processes == 1:
+        raise InputError("shard true: one process has nobody to share with; expected processes: 2 or more")
     if detach and place is not Place.SLURM:
         raise InputError(f"--detach: workers on {place} end with their launcher; expected --on slurm")
     if place is Place.SLURM:
@@ -53,7 +58,9 @@ def work_at(
     from sweeps.launchers.local import default_workers, run_workers
 
     if place is Place.LOCAL:
-        return run_workers(orders, command, workers=workers or default_workers(study.threads), watch=watch)
+        return run_workers(
+            orders, command, workers=workers or default_workers(study.threads, study.processes), watch=watch
+        )
     engine, count = _engine(place, study, orders, command), workers or DEFAULT_WORKERS
     if detach:
         leave_running(engine, orders, workers=count, found=watch())

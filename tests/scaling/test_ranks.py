@@ -19,7 +19,7 @@ from scaling.asr.ranks import Ranks
 from scaling.asr.train import read_step
 from scaling.asr.workshop import Sources, Workshop
 from scaling.flops import executed_batches
-from scaling.ledger import read_events
+from scaling.ledger import Ledger, read_events
 from scaling.spec import node_from_json
 from scaling.stream import Position
 from sweeps.orders import Orders
@@ -165,3 +165,16 @@ def test_ranks_share_every_piece_and_do_as_much_each() -> None:
 
 def _flat(shares: list[list[int]]) -> Iterator[int]:
     return (value for share in shares for value in share)
+
+
+@pytest.mark.slow
+def test_a_study_says_how_many_processes_a_worker_has(alone, tmp_path):
+    """The whole way, from the field of the study to its table."""
+    command = [str(Path(sys.executable).with_name("asr-scaling")), "run", str(alone[0]), "--out", str(tmp_path)]
+    several = ["--set", "processes=2", "--set", "shard=true", "--workers", "1"]
+    subprocess.run([*command, *several], check=True, capture_output=True, timeout=PATIENCE_SECONDS)
+    for key in alone[1].nodes:
+        one, other = alone[1].ledger.result(key), Ledger(tmp_path).result(key)
+        assert (other["flops"], other["test"]) == (one["flops"], one["test"])
+        assert other["loss"] == pytest.approx(one["loss"], rel=1e-5)
+        assert other["provenance"]["processes"] == 2

@@ -4,11 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from small_study import StudyWriter
 
+from scaling.errors import InputError
 from scaling.ledger import Ledger
-from sweeps.launchers.gpus import gpu_of, gpus
+from sweeps.launchers.gpus import gpus, gpus_of
 from sweeps.launchers.local import _spawn, default_workers
+from sweeps.launchers.place import Place, refuse_missing_place
 from sweeps.orders import Orders
+from sweeps.study import load_study
 
 
 @pytest.fixture(autouse=True)
@@ -27,22 +31,24 @@ def machine_with(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> 
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 
 
-def test_each_worker_is_shown_a_gpu_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_worker_is_shown_a_gpus_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listing = "echo 'GPU 0: NVIDIA H100 (UUID: GPU-1)'; echo 'GPU 1: NVIDIA H100 (UUID: GPU-2)'"
     machine_with(tmp_path / "bin", monkeypatch, listing)
     assert default_workers(threads=1) == 2
-    assert [gpu_of(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["0", "1", "0"]
+    assert [gpus_of(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["0", "1", "0"]
+    assert default_workers(threads=1, processes=2) == 1
+    assert [gpus_of(slot, 2)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["0,1", "0,1"]
     orders = Orders(tmp_path, Ledger(tmp_path), {"threads": 1})
     told = [sys.executable, "-c", "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"]
     for slot in (0, 1):
-        assert _spawn(orders, told, slot).wait() == 0
+        assert _spawn(orders, told, slot, "a").wait() == 0
     assert [(tmp_path / "logs" / f"worker-{slot}.log").read_text() for slot in (0, 1)] == ["0\n", "1\n"]
 
 
 def test_a_user_s_own_choice_of_gpus_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     machine_with(tmp_path / "bin", monkeypatch, "echo 'GPU 0: x'; echo 'GPU 1: x'; echo 'GPU 2: x'")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,GPU-7")
-    assert (default_workers(threads=1), gpu_of(1)) == (2, {"CUDA_VISIBLE_DEVICES": "GPU-7"})
+    assert (default_workers(threads=1), gpus_of(1)) == (2, {"CUDA_VISIBLE_DEVICES": "GPU-7"})
 
 
 @pytest.mark.parametrize("script", ["echo 'No devices were found'", "echo broken driver >&2; exit 9"])
@@ -51,5 +57,16 @@ def test_without_gpus_workers_are_counted_by_cores(
 ) -> None:
     machine_with(tmp_path / "bin", monkeypatch, script)
     assert gpus() == ()
-    assert gpu_of(0) == {}
+    assert gpus_of(0) == {}
     assert default_workers(threads=1) == len(os.sched_getaffinity(0))
+
+
+def test_more_processes_than_gpus_and_shares_for_nobody_are_refused(
+    write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine_with(tmp_path / "bin", monkeypatch, "echo 'GPU 0: x'; echo 'GPU 1: x'")
+    with pytest.raises(InputError, match="processes 4: this machine has 2 GPUs"):
+        refuse_missing_place(Place.LOCAL, load_study(str(write_study(processes=4))), detach=False)
+    with pytest.raises(InputError, match="shard true: one process has nobody to share with"):
+        refuse_missing_place(Place.LOCAL, load_study(str(write_study(shard=True))), detach=False)
+    refuse_missing_place(Place.LOCAL, load_study(str(write_study(processes=2, shard=True))), detach=False)
