@@ -93,9 +93,9 @@ class SlurmCluster:
     def start_controller(self) -> None:
         self.command("slurmctld")
 
-    def kill_controller(self, number: int = signal.SIGKILL) -> None:
-        """Asked to end (SIGTERM) it saves what it knows first; killed, it forgets the jobs of the last seconds."""
-        self._kill("slurmctld", number)
+    def end_controller(self) -> None:
+        """Asked to end it saves what it knows first; killed, it would forget the jobs of the last seconds."""
+        self._kill("slurmctld", signal.SIGTERM)
 
     def start_node(self, node: str) -> None:
         self.command("unshare", "--uts", "sh", "-c", f"hostname {node} && exec slurmd -N {node}")
