@@ -101,7 +101,7 @@ def test_an_export_with_a_file_missing_is_refused(exported, tmp_path):
         part = tmp_path / name.replace("/", "-")
         shutil.copytree(exported, part)
         (part / name).unlink()
-        with pytest.raises(InputError, match="not a whole export|a model that cannot be loaded"):
+        with pytest.raises(InputError, match=r"not a whole export|a model that cannot be loaded"):
             read_export(part)
 
 
