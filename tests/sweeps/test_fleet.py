@@ -133,7 +133,9 @@ def test_a_dead_worker_s_node_is_free_before_its_heartbeat_is_old(
     engine = Processes(orders)
     engine.start(1)
     wait_until(lambda: len(leases(orders.folder)) == 1, 20)
-    next(iter(engine.workers.values())).kill()
+    dying = next(iter(engine.workers.values()))
+    dying.kill()
+    dying.wait()  # else another worker may see the death, and take the node, before the first look
     run(engine, orders)
     (abandoned,) = (path.with_name("0001") for path in orders.folder.glob("stages/*/attempts/0002"))
     assert (abandoned / "released.json").exists()
