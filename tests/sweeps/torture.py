@@ -179,7 +179,7 @@ def start(study: Path, out: Path, worker_faults: Iterator[str], launcher_fault: 
     """A launcher, forked, that dies of its fault, and whose workers die of theirs (an empty one: never)."""
     numbers = itertools.count()
 
-    def spawn(orders: Any, command: Any, number: int) -> Forked:
+    def spawn(orders: Any, command: Any, number: int, *_: Any) -> Forked:
         log = out / "logs" / f"forked-{os.getpid()}-{next(numbers)}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         fault = next(worker_faults)
