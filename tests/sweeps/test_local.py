@@ -39,7 +39,7 @@ def launch(study: Path, folder: Path, workers: int = 2, **environment: str) -> s
 
 
 def leases(folder: Path) -> list[dict[str, Any]]:
-    return [read_json(path) for path in folder.glob("stages/*/attempts/*/lease.json")]
+    return [read_json(path) for path in folder.glob("stages/*/attempts/[0-9]*/lease.json")]
 
 
 def wait_until(true: Callable[[], bool], seconds: float) -> None:
