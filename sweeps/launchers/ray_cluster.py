@@ -104,7 +104,8 @@ class RayCluster:
             code = self._ray.get(task)
         except RayError as error:
             fate = next((fate for kind, fate in fates.items() if isinstance(error, kind)), Fate.DIED)
-            return Ending(worker=name, fate=fate, reason=f"{type(error).__name__}: {str(error).splitlines()[0]}")
+            said = str(error).splitlines()[:1]
+            return Ending(worker=name, fate=fate, reason=": ".join([type(error).__name__, *said]))
         return ending(name, code, self._log(name))
 
     def _log(self, name: str) -> Path:
