@@ -6,11 +6,12 @@ concatenation, as Hugging Face's caches do, copies all of them at every step.
 Shapes: B utterances that still write, T positions, V vocabulary.
 """
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import Cache
 from transformers.cache_utils import DynamicLayer
 
@@ -62,6 +63,12 @@ def write(writer: Writer, limits: Sequence[int], end: int | None) -> list[list[i
 def roomy_cache() -> Cache:
     """An empty cache of keys and values that grows in place."""
     return Cache(layer_class_to_replicate=_RoomyLayer)
+
+
+def as_cache(module: nn.Module, cache: Cache | None) -> dict[str, Cache | None]:
+    """The cache under the name by which a module of transformers takes it: `cache` since 5.24."""
+    name = "cache" if "cache" in inspect.signature(module.forward).parameters else "past_key_values"
+    return {name: cache}
 
 
 class _RoomyLayer(DynamicLayer):  # type: ignore[misc]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from scaling.asr.greedy import roomy_cache
+from scaling.asr.greedy import as_cache, roomy_cache
 from scaling.asr.model import Recognizer
 
 
@@ -45,7 +45,7 @@ class LlmWriter:
             **inputs,
             attention_mask=self._real_BT,
             position_ids=positions_BT,
-            past_key_values=self._cache,
             use_cache=True,
+            **as_cache(self._decoder, self._cache),
         )
         return self._logits(found.last_hidden_state[:, -1])

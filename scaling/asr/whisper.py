@@ -73,8 +73,8 @@ def decode_hidden(
                 causal,
                 memory_BSD,
                 encoder_attention_mask=memory_mask,
-                past_key_values=cache,
                 use_cache=cache is not None,
+                **greedy.as_cache(layer, cache),
             )
         )
     hidden: Tensor = decoder.layer_norm(x)
