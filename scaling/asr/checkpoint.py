@@ -4,13 +4,14 @@
     DIR/optimizer.safetensors    AdamW's moments, `part/name/moment`, and torch's random state (absent at a stage's end)
     DIR/progress.json            what was spent and where the stream stands; written last: it exists = complete
 
-Only tensors and numbers are stored, so that loading a checkpoint runs no code. Tensors are stored whole, however many
-ranks held shares of them: any number of ranks goes on from any checkpoint. What trains is gathered on the first rank,
-on its CPU: little with adapters, three times the LLM's size in fp32 where all of it trains.
+Only tensors and numbers are stored, so that loading a checkpoint runs no code. Where ranks share the LLM each writes as
+many tensors as the others, to `weights-2-of-4.safetensors` and the like: no rank holds all of them, and all write at
+once. Every tensor is whole, however many ranks held shares of it: any number of ranks goes on from any checkpoint.
 """
 
 import base64
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from scaling.asr.ranks import ALONE, Ranks
 from scaling.asr.sharding import spread, whole
 from scaling.errors import InputError
 from scaling.faults import write_point
@@ -67,22 +69,31 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """A state that training can go on from. `optimizer` is None at a stage's end: the next stage starts afresh."""
+    """A state that training can go on from, or what this rank writes of it.
+
+    `optimizer` is None at a stage's end: the next stage starts afresh.
+    """
 
     weights: Weights
     optimizer: Weights | None
     progress: Progress
 
 
-def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write `checkpoint`; a kill on the way leaves a folder that `latest` ignores."""
+def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = ALONE) -> None:
+    """Write `checkpoint`, each rank its own; a kill on the way leaves a folder that `latest` ignores."""
+    if ranks.rank >= ranks.writers:
+        return
     folder.mkdir(parents=True, exist_ok=True)
-    _save_tensors(checkpoint.weights, folder / "weights.safetensors")
+    part = f"-{ranks.rank + 1}-of-{ranks.writers}" if ranks.writers > 1 else ""
+    _save_tensors(checkpoint.weights, folder / f"weights{part}.safetensors")
     if checkpoint.optimizer is not None:
-        _save_tensors(checkpoint.optimizer, folder / "optimizer.safetensors")
-    progress = checkpoint.progress
-    marks = {"seen": _marks(progress.seen), "encoded": _marks(progress.encoded)}
-    write_atomically(folder / "progress.json", asdict(progress) | marks)
+        _save_tensors(checkpoint.optimizer, folder / f"optimizer{part}.safetensors")
+    if ranks.writers > 1:
+        ranks.gathered(None)  # every file is on disk before the mark says so
+    if ranks.first:
+        progress = checkpoint.progress
+        marks = {"seen": _marks(progress.seen), "encoded": _marks(progress.encoded)}
+        write_atomically(folder / "progress.json", asdict(progress) | marks | {"writers": ranks.writers})
 
 
 def _save_tensors(tensors: Weights, path: Path) -> None:
@@ -109,21 +120,29 @@ def _loaded(folder: Path) -> Checkpoint:
     if "encoded" not in progress:  # written before cache-credited FLOPs were counted
         progress |= {"encoded": _marks(np.zeros_like(seen)), "cache_credited_flops": None}
     encoded = _marked(progress["encoded"])
-    optimizer = folder / "optimizer.safetensors"
+    writers = progress.pop("writers", 1)
+    has_optimizer = any(folder.glob("optimizer*.safetensors"))
     return Checkpoint(
-        weights=load_file(folder / "weights.safetensors"),
-        optimizer=load_file(optimizer) if optimizer.exists() else None,
+        weights=_load_tensors(folder, "weights", writers),
+        optimizer=_load_tensors(folder, "optimizer", writers) if has_optimizer else None,
         progress=Progress(
             **{**progress, "position": Position(**progress["position"]), "seen": seen, "encoded": encoded}
         ),
     )
 
 
-def save_periodic(attempt: Path, checkpoint: Checkpoint) -> None:
+def _load_tensors(folder: Path, what: str, writers: int) -> Weights:
+    files = sorted(folder.glob(f"{what}*.safetensors"))
+    if len(files) != writers:
+        raise ValueError(f"{len(files)} files of {what}; expected {writers}")
+    return {name: tensor for file in files for name, tensor in load_file(file).items()}
+
+
+def save_periodic(attempt: Path, checkpoint: Checkpoint, ranks: Ranks = ALONE) -> None:
     """Keep `checkpoint` as the attempt's newest and drop the older ones."""
     older = sorted(attempt.glob("checkpoint-*"))
-    save(attempt / f"checkpoint-{checkpoint.progress.steps:09d}", checkpoint)
-    for folder in older:
+    save(attempt / f"checkpoint-{checkpoint.progress.steps:09d}", checkpoint, ranks)
+    for folder in older if ranks.first else ():
         write_point("an older checkpoint: about to go")
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -134,14 +153,26 @@ def latest(attempts: list[Path]) -> Path | None:
     return max(complete, key=lambda folder: folder.name, default=None)
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[torch.nn.Parameter, str]) -> Weights:
-    """AdamW's moments by parameter name, and torch's random state."""
-    moments = {
-        f"{name}/{moment}": whole(value.detach()).cpu().contiguous()
+def tensors_to_write(tensors: Iterable[tuple[str, Tensor]], ranks: Ranks) -> Weights:
+    """Of whole tensors, copied, those that this rank writes; all must ask. A rank at a time is left with one."""
+    found: Weights = {}
+    for number, (name, tensor) in enumerate(tensors):
+        full = whole(tensor.detach())
+        if number % ranks.writers == ranks.rank:
+            found[name] = full.to("cpu", copy=True)
+    return found
+
+
+def optimizer_tensors(
+    optimizer: torch.optim.Optimizer, names: dict[torch.nn.Parameter, str], ranks: Ranks = ALONE
+) -> Weights:
+    """AdamW's moments by parameter name, those that this rank writes, and on the first torch's random state."""
+    moments = (
+        (f"{name}/{moment}", value)
         for parameter, name in names.items()
         for moment, value in optimizer.state[parameter].items()
-    }
-    return moments | {"random": torch.get_rng_state()}
+    )
+    return tensors_to_write(moments, ranks) | ({"random": torch.get_rng_state()} if ranks.first else {})
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[torch.nn.Parameter, str], tensors: Weights) -> None:

@@ -76,15 +76,16 @@ def _run(
     )
     hooks = Hooks(
         on_progress=ranks.once(partial(_log_progress, attempt)),
-        on_checkpoint=ranks.once(partial(save_periodic, attempt.folder)),
+        on_checkpoint=partial(save_periodic, attempt.folder, ranks=ranks),
         on_look=looking,
         should_stop=should_stop,
         checkpoint_seconds=checkpoint_seconds,
     )
     end = train(node, hearing, geometry, start, hooks, pieces, ranks)
     optimizer = end.optimizer if node.cooldown_from_flops is None else None
-    final = Checkpoint(outlived(carried, node.stage.parts) | end.weights, optimizer, end.progress)
-    ranks.once(save)(attempt.folder / "final", final)
+    earlier = outlived(carried, node.stage.parts) if ranks.first else {}
+    final = Checkpoint(earlier | end.weights, optimizer, end.progress)
+    save(attempt.folder / "final", final, ranks)
     result = _result(node, final.progress, base, hearing.speech, attempt) | {"look_seconds": looking.seconds}
     result["provenance"]["processes"] = ranks.size
     if not node.final:

@@ -1,4 +1,4 @@
-"""Processes that train one node together, in step: one rank each, on one machine or several, started by torchrun.
+"""Processes that train one node together, in step: one rank each, on one machine or several.
 
 Every rank walks through the same stream and takes its pieces of each step's batch; gradients are added up, so that all
 hold the same weights at every step. Whatever depends on a clock or a signal is agreed upon first: no rank waits for
@@ -38,6 +38,11 @@ class Ranks:
     def first(self) -> bool:
         """Whether this is the rank that speaks with the ledger."""
         return self.rank == 0
+
+    @property
+    def writers(self) -> int:
+        """How many ranks write checkpoints, the first ones: all where each holds a share, else one for all."""
+        return self.size if self.shard else 1
 
     def cut(self, indices: IntArray, pieces: int) -> list[IntArray]:
         """A batch in pieces of neighbours, the same number for every rank and up to `pieces` each; some may be empty.
@@ -107,7 +112,7 @@ ALONE = Ranks()
 
 
 def join(*, shard: bool = False) -> Ranks:
-    """Meet the others that torchrun has started, if it has; raises RuntimeError where they do not come."""
+    """Meet the others that torchrun or srun have started, if so; raises RuntimeError where they do not come."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return ALONE

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from scaling.asr.ahead import Ahead
-from scaling.asr.checkpoint import Checkpoint, Progress, Weights, optimizer_tensors, restore_optimizer
+from scaling.asr.checkpoint import Checkpoint, Progress, optimizer_tensors, restore_optimizer, tensors_to_write
 from scaling.asr.data import Utterances
 from scaling.asr.hearing import Hearing
 from scaling.asr.model import Recognizer
 from scaling.asr.precision import products
 from scaling.asr.ranks import ALONE, Ranks
-from scaling.asr.sharding import clip, is_share, whole
+from scaling.asr.sharding import clip, is_share
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
 from scaling.meter import Meter
@@ -46,7 +46,8 @@ class Hooks:
     """What happens around training, none of which changes the weights.
 
     `on_progress(progress, loss, rate factor)` is called about every second, `on_checkpoint(checkpoint)` every
-    `checkpoint_seconds` and when `should_stop()` turns true, `on_look(progress)` before every step: it may evaluate.
+    `checkpoint_seconds` and when `should_stop()` turns true, once a step at most; `on_look(progress)` before every
+    step: it may evaluate.
     """
 
     on_progress: Callable[[Progress, float, float], None]
@@ -80,7 +81,8 @@ def train(
     pieces: int = 1,
     ranks: Ranks = ALONE,
 ) -> Checkpoint:
-    """Train from `start` until `node.until_flops` are charged, never more than one step past; the state then.
+    """Train from `start` until `node.until_flops` are charged, never more than one step past; the state then, as
+    this rank writes it.
 
     A start without optimizer state begins the stage with a fresh one. Each step's batch is cut into up to `pieces` for
     each of `ranks`, whose gradients add up to those of the whole: less memory, less time, the same step to rounding.
@@ -99,10 +101,11 @@ def train(
     stream = Stream(speech.samples, node.seed, stage.optimization.batch_audio_seconds)
     rates = [group["lr"] for group in optimizer.param_groups]
     worst = EXPLOSION * ignorant_loss(geometry, stage.objective, speech.lengths)
-    clock = _Clock(hooks)
+    clock, saved_steps = _Clock(hooks), progress.steps
 
     def state() -> Checkpoint:
-        return Checkpoint(_weights(names), optimizer_tensors(optimizer, names), progress)
+        weights = tensors_to_write(((name, parameter) for parameter, name in names.items()), ranks)
+        return Checkpoint(weights, optimizer_tensors(optimizer, names, ranks), progress)
 
     def read(found: tuple[Indices, Position]) -> Step:
         indices, after = found
@@ -114,7 +117,8 @@ def train(
                 model.set_trainable(stage.parts)
                 clock.restart()
             if ranks.total(hooks.should_stop()):
-                hooks.on_checkpoint(state())
+                if progress.steps > saved_steps:
+                    hooks.on_checkpoint(state())
                 raise Interrupted(f"stopped at {progress.flops:.3g} of {node.until_flops:.3g} FLOPs")
             factor = rate_factor(node, progress)
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -135,6 +139,7 @@ def train(
                 hooks.on_progress(progress, loss, factor)
             if ranks.agree(clock.time_to_save()):
                 hooks.on_checkpoint(state())
+                saved_steps = progress.steps
                 clock.restart()
     return state()
 
@@ -238,10 +243,6 @@ def _optimizer(node: StageNode, parts: dict[Part, list[nn.Parameter]]) -> torch.
 
 def _names(model: Recognizer, parts: dict[Part, list[nn.Parameter]]) -> dict[nn.Parameter, str]:
     return {p: f"{part.value}/{name}" for part in parts for name, p in model.part_parameters(part).items()}
-
-
-def _weights(names: dict[nn.Parameter, str]) -> Weights:
-    return {name: whole(parameter.detach()).clone() for parameter, name in names.items()}
 
 
 class _Clock:

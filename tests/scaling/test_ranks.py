@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from flop_reference import counter
+from safetensors.torch import load_file
 from tiny_world import order, write_study
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -108,9 +109,13 @@ def test_a_node_goes_on_with_another_number_of_processes(alone, tmp_path):
     """2, then 4 with shares of the LLM, then 1: each leaves after a few steps, with a checkpoint."""
     study, plain = alone
     orders = order(study, tmp_path)
-    for processes, options in ((2, ()), (4, SHARD)):
+    for processes, options, files in ((2, (), 1), (4, SHARD, 4)):
         together(orders, processes, "--leave-after", "14", *options)
         assert not all(orders.ledger.done(key) for key in orders.nodes)
+        newest = max(tmp_path.glob("stages/*/attempts/*/*/progress.json"), key=lambda path: path.stat().st_mtime).parent
+        tensors = [len(load_file(file)) for file in newest.glob("weights*.safetensors")]
+        assert len(tensors) == files
+        assert max(tensors) - min(tensors) <= 1
     assert together(orders, 1) == 0
     assert any(len(orders.ledger.attempts(key)) > 1 for key in orders.nodes)
     assert_same_curves(plain, orders)

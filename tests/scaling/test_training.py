@@ -73,6 +73,13 @@ def test_a_node_interrupted_at_every_step_ends_as_the_uninterrupted_one(world, t
             assert_same_weights(final_weights(Ledger(tmp_path / "plain"), key), final_weights(orders.ledger, key))
 
 
+def test_a_node_asked_to_stop_right_after_a_checkpoint_keeps_that_checkpoint(world, tmp_path):
+    orders = order(write_study(world, strategies=["joint"], checkpoint_seconds=1e-6), tmp_path)
+    work(orders.ledger, orders.content, StopAfter(4))
+    (kept,) = tmp_path.glob("stages/*/attempts/0001/checkpoint-*/progress.json")
+    assert json.loads(kept.read_text())["steps"] > 1
+
+
 class StopAfter:
     """Asked to stop when looked at so many times while training."""
 
