@@ -20,7 +20,9 @@ SAMPLED_NODES = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speed:
-    """Charged FLOPs a second of one worker, and where the figure comes from."""
+    """Charged FLOPs a second of one worker, and where the figure comes from. Several processes are taken to be so many
+    times as fast as one (assumption: what they exchange costs nothing).
+    """
 
     flops_per_second: float
     source: str
@@ -119,12 +121,13 @@ class Limits:
 def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None, workers: int | None = None) -> Bill:
     """The bill of a plan. Nodes that are finished in `ledger` cost nothing more.
 
-    `workers` work side by side, one for each `threads` cores of this machine where not given.
+    `workers` work side by side, as many as this machine has room for where not given.
     """
-    plan, threads = prepared.plan, prepared.study.threads
+    plan, study = prepared.plan, prepared.study
     tariff = tariff or Tariff()
-    speed = _speed(prepared, ledger) if tariff.hardware is None else _bought(tariff.hardware)
-    side_by_side = workers or default_workers(threads)
+    processes = study.worker_processes
+    speed = _speed(prepared, ledger) if tariff.hardware is None else _bought(tariff.hardware, processes)
+    side_by_side = workers or default_workers(study.threads, study.processes)
     reused = sum(plan.nodes[key].flops for key in prepared.done)
     audio_seconds = steps = 0.0
     for run in plan.runs:
@@ -144,8 +147,8 @@ def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None
         workers=side_by_side,
         finish_hours=max(left / side_by_side, _longest_chain(plan, prepared.done)) / speed.flops_per_second / 3600,
         speed=speed,
-        rent=_rent(threads, tariff),
-        disk=disk(prepared.study, plan),
+        rent=_rent(study.threads, processes, tariff),
+        disk=disk(study, plan),
     )
 
 
@@ -158,22 +161,22 @@ def _longest_chain(plan: Plan, done: frozenset[str]) -> int:
     return max(until.values())
 
 
-def _bought(purchase: Purchase) -> Speed:
+def _bought(purchase: Purchase, processes: int) -> Speed:
     device = purchase.hardware
     mfu, source = (device.mfu, device.mfu_source) if purchase.mfu is None else (purchase.mfu, "given")
-    source = f"{device.name} at MFU {mfu:g} ({source}), not measured here"
-    return Speed(flops_per_second=device.peak_flops * mfu, source=source)
+    source = f"{'' if processes == 1 else f'{processes} x '}{device.name} at MFU {mfu:g} ({source}), not measured here"
+    return Speed(flops_per_second=device.peak_flops * mfu * processes, source=source)
 
 
-def _rent(threads: int, tariff: Tariff) -> Rent:
+def _rent(threads: int, processes: int, tariff: Tariff) -> Rent:
     measured = saved_throughput()
     usual: float | None
     if tariff.hardware is not None:
-        devices, device, usual = 1, tariff.hardware.hardware.name, tariff.hardware.hardware.usd_per_hour
+        devices, device, usual = processes, tariff.hardware.hardware.name, tariff.hardware.hardware.usd_per_hour
     elif measured is not None and measured.accelerator:
-        devices, device, usual = 1, measured.device, None
+        devices, device, usual = processes, measured.device, None
     else:
-        devices, device, usual = threads, "cpu-core", HARDWARE["cpu-core"].usd_per_hour
+        devices, device, usual = threads * processes, "cpu-core", HARDWARE["cpu-core"].usd_per_hour
     given = tariff.usd_per_hour
     source = "given" if given is not None else "assumption"
     return Rent(devices=devices, device=device, usd_per_hour=usual if given is None else given, source=source)
@@ -188,14 +191,14 @@ def _speed(prepared: Prepared, ledger: Ledger | None) -> Speed:
         if seconds > 0:
             flops = sum(entry["flops"] for entry in spent)
             return Speed(flops_per_second=flops / seconds, source=f"measured on {len(spent)} finished nodes {whose}")
-    core, threads = HARDWARE["cpu-core"], prepared.study.threads
+    core, threads, processes = HARDWARE["cpu-core"], prepared.study.threads, prepared.study.worker_processes
     measured = saved_throughput()
     if measured is not None:
         mfu, products = (ASSUMED_MFU, 1) if measured.accelerator else (core.mfu, threads / measured.threads)
         source = f"estimate: {mfu:.0%} of the matrix products that `doctor` measured here, in {measured.precision}"
-        return Speed(flops_per_second=measured.flops_per_second * mfu * products, source=source)
-    source = f"assumption: {threads} x the cpu-core of scaling.hardware"
-    return Speed(flops_per_second=core.peak_flops * core.mfu * threads, source=source)
+        return Speed(flops_per_second=measured.flops_per_second * mfu * products * processes, source=source)
+    source = f"assumption: {threads * processes} x the cpu-core of scaling.hardware"
+    return Speed(flops_per_second=core.peak_flops * core.mfu * threads * processes, source=source)
 
 
 def _others(ledger: Ledger | None) -> list[str]:

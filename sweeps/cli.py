@@ -81,6 +81,9 @@ def run(
         typer.Option("--workers", min=1, metavar="N", help="At most; default: cores / threads here, 4 elsewhere."),
     ] = None,
     on: Annotated[Place, typer.Option("--on", help="Where workers run.")] = Place.LOCAL,
+    nodes: Annotated[
+        int | None, typer.Option("--nodes", min=1, metavar="N", help="Machines a worker, on Slurm.")
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Leave the workers to Slurm and return.")] = False,
     set_: SetOption = None,
     simulate: Annotated[
@@ -103,13 +106,14 @@ def run(
     """Train what is missing of STUDY into DIR. The same command again resumes; a grown study reuses what exists."""
     from scaling.ledger import Ledger
     from sweeps.bill import Limits, bill, tariff_of
+    from sweeps.launchers.place import nodes_field
     from sweeps.preparation import prepare
     from sweeps.running import train
     from sweeps.show import costs_document, outcome_document, outcome_text, price_line, reuse_text
     from sweeps.simulate import answer, simulated_ledger
 
     root = simulated_ledger(ledger or out) if simulate else Ledger(ledger or out)
-    prepared = prepare(study, set_ or [], root)
+    prepared = prepare(study, [*(set_ or []), *nodes_field(on, nodes)], root)
     costs = bill(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
     for note in prepared.study.speech.notes():

@@ -158,10 +158,12 @@ class SlurmFields(_Fields):
     account: StrictStr | None = None
     time: Annotated[StrictStr, Field(pattern=r"^[0-9:-]+$")] | None = None
     """A worker that reaches it saves a checkpoint and leaves, and another one is submitted."""
+    nodes: Count = 1
+    """Machines a worker, with `processes` on each."""
     gpus: Count | Annotated[StrictStr, Field(pattern=r"^\w[\w.-]*:[1-9][0-9]*$")] | None = None
-    """A number, or a kind and a number: `a100:1`."""
+    """Of each machine: a number, or a kind and a number: `a100:1`."""
     cpus: Count | None = None
-    """Default: `threads`."""
+    """Of each process; default: `threads`."""
     memory: Annotated[StrictStr, Field(pattern=r"^[0-9]+[KMGT]?$")] | None = None
     sbatch: tuple[Annotated[StrictStr, Field(pattern="^--?[a-z]")], ...] = ()
     """More options of sbatch: [--qos=low, --constraint=a100]."""
@@ -243,7 +245,8 @@ class StudyFields(_Fields):
     threads: Count = 1
     """CPU threads a worker: one repeats bit for bit, and N runs side by side beat one run on N threads."""
     processes: Count = 1
-    """Processes a worker, on one machine, a GPU each where there are any: the same run to rounding, in less time."""
+    """Processes a worker on each of its machines, a GPU each where there are any: the same run to rounding, in less
+    time."""
     shard: StrictBool = False
     """Whether each process holds a share of the LLM: for one that does not fit a GPU."""
 

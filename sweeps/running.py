@@ -10,7 +10,7 @@ from scaling.errors import InputError
 from scaling.ledger import Ledger
 from sweeps.collect import Collector
 from sweeps.launchers.local import other_trainer, trainer, worker_command
-from sweeps.launchers.place import Place, refuse_missing_place, work_at
+from sweeps.launchers.place import Place, in_step, refuse_missing_place, work_at
 from sweeps.orders import Orders, write_orders
 from sweeps.preparation import Prepared
 from sweeps.quota import Quota
@@ -69,7 +69,7 @@ def train(
     refuse_missing_place(place, prepared.study, detach=detach)
     if worker is None:
         refuse_missing_weights(prepared)
-    program = trainer(study.processes, shard=study.shard) if worker is None else other_trainer(worker)
+    program = other_trainer(worker) if worker is not None else in_step(place, study, trainer(shard=study.shard))
     orders = write_orders(prepared.study, prepared.plan, folder, ledger)
     if retry_diverged:
         forgive_diverged(orders)

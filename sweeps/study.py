@@ -107,6 +107,11 @@ class Study:
     ray: RayFields
     text: str
 
+    @property
+    def worker_processes(self) -> int:
+        """Processes of one worker, on all of its machines."""
+        return self.processes * self.slurm.nodes
+
 
 def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
     """The study in the YAML file `argument`, or shipped under that name, with fields replaced by `key=value` texts.

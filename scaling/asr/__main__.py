@@ -6,7 +6,7 @@ The plan lists the nodes to work on, in order, and where models and manifests li
 this worker could do (nodes that failed, and what waits for them, are recorded in the ledger). 143: stopped by a signal
 after a checkpoint.
 
-Several processes of one worker train each node together, an accelerator each:
+Several processes of one worker, on one machine or more, train each node together, an accelerator each:
 
     torchrun --nproc-per-node 4 -m scaling.asr --ledger ROOT --plan DIR/plan.json
 
@@ -36,11 +36,11 @@ WAIT_SECONDS = 0.2
 
 
 class Stop:
-    """Set by SIGTERM or SIGINT: the worker checkpoints and leaves."""
+    """Set by SIGTERM, SIGINT, or SIGUSR1, which srun passes on: the worker checkpoints and leaves."""
 
     def __init__(self) -> None:
         self.asked = False
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
             signal.signal(number, self._ask)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:

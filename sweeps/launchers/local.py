@@ -60,15 +60,12 @@ def default_workers(threads: int, processes: int = 1) -> int:
     return max(1, cores // (threads * processes))
 
 
-def trainer(processes: int = 1, *, shard: bool = False) -> Command:
-    """The worker of this project. Raises InputError where what it needs is not installed."""
+def trainer(*, shard: bool = False) -> Command:
+    """One process of this project's worker. Raises InputError where what it needs is not installed."""
     missing = [name for name in TRAINER_NEEDS if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f"training needs {', '.join(missing)}: pip install 'asr-scaling[train]'")
-    if processes == 1:
-        return [sys.executable, "-m", "scaling.asr"]
-    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [sys.executable, *torchrun, "-m", "scaling.asr", *(["--shard"] if shard else [])]
+    return [sys.executable, "-m", "scaling.asr", *(["--shard"] if shard else [])]
 
 
 def other_trainer(command: str) -> Command:

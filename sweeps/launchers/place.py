@@ -22,6 +22,13 @@ class Place(StrEnum):
     RAY = "ray"
 
 
+def nodes_field(place: Place, nodes: int | None) -> list[str]:
+    """`--nodes` as a field of the study. Raises InputError where workers do not spread over machines."""
+    if nodes is not None and place is not Place.SLURM:
+        raise InputError(f"--nodes {nodes}: a worker on {place} is on one machine; expected --on slurm")
+    return [] if nodes is None else [f"slurm.nodes={nodes}"]
+
+
 def refuse_missing_place(place: Place, study: "Study", *, detach: bool) -> None:
     """Raise InputError where workers cannot be started there, or not be left to themselves there."""
     from sweeps.launchers.gpus import gpus
@@ -30,7 +37,7 @@ def refuse_missing_place(place: Place, study: "Study", *, detach: bool) -> None:
 
     if place is Place.LOCAL and study.processes > len(gpus() or range(study.processes)):
         raise InputError(f"processes {study.processes}: this machine has {len(gpus())} GPUs; expected at most one each")
-    if study.shard and study.processes == 1:
+    if study.shard and study.processes * (study.slurm.nodes if place is Place.SLURM else 1) == 1:
         raise InputError("shard true: one process has nobody to share with; expected processes: 2 or more")
     if detach and place is not Place.SLURM:
         raise InputError(f"--detach: workers on {place} end with their launcher; expected --on slurm")
@@ -38,6 +45,16 @@ def refuse_missing_place(place: Place, study: "Study", *, detach: bool) -> None:
         refuse_missing_slurm()
     if place is Place.RAY:
         refuse_missing_ray(study.ray)
+
+
+def in_step(place: Place, study: "Study", program: "Command") -> "Command":
+    """One worker of the study there: `program` in as many processes as it has, which train each node together."""
+    from sweeps.launchers.in_step import srun, torchrun
+
+    if place is Place.SLURM:
+        cpus = study.slurm.cpus or study.threads
+        return srun(program, nodes=study.slurm.nodes, processes=study.processes, cpus=cpus)
+    return torchrun(program, study.processes)
 
 
 def work_at(

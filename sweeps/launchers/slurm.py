@@ -19,6 +19,7 @@ from scaling.errors import InputError
 from scaling.lease import WORKER_NAME
 from sweeps.fields import SlurmFields
 from sweeps.launchers.fleet import Ending, Fate, Look, Refused, ending
+from sweeps.launchers.in_step import SRUN
 from sweeps.launchers.local import STOP_SECONDS, THREAD_VARIABLES, Command
 from sweeps.orders import Orders
 
@@ -50,12 +51,13 @@ echo "== $name on $(hostname), start $((${{SLURM_RESTART_COUNT:-0}} + 1))"
 export {worker_name}="$name" {threads}
 {command} &
 worker=$!
-trap 'kill -TERM $worker' TERM INT
+trap 'kill -{stop} $worker' TERM INT
 while wait $worker 2>/dev/null; code=$?; kill -0 $worker 2>/dev/null; do :; done
 echo $code >"$base.exit.new" && mv "$base.exit.new" "$base.exit"
 exit $code
 """
-"""A signal ends bash's wait before the worker has ended: then it waits again."""
+"""A signal ends bash's wait before the worker has ended: then it waits again. srun passes SIGUSR1 on to its processes,
+where SIGTERM would have it kill them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +167,8 @@ class Slurm:
             f"--job-name={job_name(self._orders)}",
             f"--comment={self._orders.content['study']}",
             f"--array=0-{count - 1}",
-            "--nodes=1",
-            "--ntasks=1",
+            f"--nodes={fields.nodes}",
+            f"--ntasks-per-node={self._orders.content['processes']}",
             f"--cpus-per-task={fields.cpus or self._orders.content['threads']}",
             "--output=/dev/null",  # the script writes to a file whose name Slurm's patterns cannot garble
             "--requeue",
@@ -202,6 +204,7 @@ def script(orders: Orders, command: Command) -> str:
         worker_name=WORKER_NAME,
         threads=" ".join(f"{name}={threads}" for name in THREAD_VARIABLES),
         command=shlex.join(command),
+        stop="USR1" if command[0] == SRUN else "TERM",
     )
 
 

@@ -1,6 +1,7 @@
 """`python far_crew.py STUDY DIR WORKERS PLACE [--detach]`: what `asr-scaling run --on PLACE` does, with stand-ins.
 
-It looks more often and is less patient than a real launcher: the queue here is ours alone.
+With `--real` it is the real trainer that works. It looks more often and is less patient than a real launcher: the
+queue here is ours alone.
 """
 
 import signal
@@ -24,10 +25,11 @@ if __name__ == "__main__":
     fleet.BACK_OFF_SECONDS = (0.1, 0.5)
     fleet.REFUSED_SECONDS = 1.0
     fleet.POLL_SECONDS = 0.1
-    running.trainer = lambda *_, **__: STAND_IN
 
     signal.alarm(150)  # a test that hangs leaves nothing behind
     study, folder, workers, place, *options = sys.argv[1:]
+    if "--real" not in options:
+        running.trainer = lambda *_, **__: STAND_IN
     out = Path(folder)
     outcome = running.train(
         prepare(study, [], Ledger(out)), out, Ledger(out), int(workers), Place(place), detach="--detach" in options

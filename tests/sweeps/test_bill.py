@@ -59,6 +59,15 @@ def test_a_worker_on_a_cpu_occupies_its_threads(write_study: StudyWriter, monkey
     assert costs.device_hours == pytest.approx(2 * costs.worker_hours)
 
 
+def test_a_worker_of_eight_devices_costs_the_same_hours_and_is_done_sooner(write_study: StudyWriter) -> None:
+    several = write_study(processes=4, slurm={"nodes": 2})
+    one, eight = (bill(prepare(str(study), [], None), None, H100, workers=1) for study in (write_study(), several))
+    assert (one.rent.devices, eight.rent.devices) == (1, 8)
+    assert eight.device_hours == pytest.approx(one.device_hours)
+    assert eight.usd == pytest.approx(one.usd)
+    assert 8 * eight.finish_hours == pytest.approx(one.finish_hours)
+
+
 def test_no_number_of_workers_is_faster_than_the_longest_chain(prepared: Prepared) -> None:
     speed = bill(prepared, None, H100, workers=1).speed.flops_per_second
     longest = max(chain_flops(prepared, key) for key in prepared.plan.nodes)

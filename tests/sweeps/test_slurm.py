@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from crew import run_crew
 from slurm_cluster import NODES, SlurmCluster, missing_programs, processes_of
 from small_study import StudyWriter
 from test_local import leases, table, wait_until
-from tiny_world import timeless, write_world
+from tiny_world import timeless, train_study, write_world
 from tiny_world import write_study as write_tiny_study
 
 from scaling.ledger import Ledger
@@ -127,6 +128,66 @@ def test_the_real_trainer_under_slurm_gives_what_it_gives_here(slurm: SlurmClust
     rows = {place: [timeless(row) for row in read_rows(tmp_path / place)] for place in ("local", "slurm")}
     assert len(rows["slurm"]) == 2
     assert rows["slurm"] == rows["local"]
+
+
+@dataclass
+class Spread:
+    """A study of one run whose worker is on both machines, under way, and the row of a local one in one process."""
+
+    crew: Crew
+    out: Path
+    alone: dict[str, Any]
+
+    def assert_ends_alike(self) -> str:
+        """What the launcher said."""
+        code, said = self.crew.ended()
+        assert code == 0, said
+        (row,) = read_rows(self.out)
+        assert [row[field] for field in ("key", "flops", "cer")] == [self.alone[f] for f in ("key", "flops", "cer")]
+        assert row["stages"][0]["loss"] == pytest.approx(self.alone["stages"][0]["loss"], rel=1e-4)
+        assert row["provenance"]["processes"] > 1
+        return said
+
+
+@pytest.fixture
+def spread(launch: Launcher, tmp_path: Path) -> Callable[..., Spread]:
+    def start(**fields: Any) -> Spread:
+        world = write_world(tmp_path / "world")
+        model = {"encoder": "encoder", "llm": "llm", "lr_scale": 0.1}
+        study = {"models": [model], "strategies": ["joint"], "budgets_flops": [8e8], "cooldown": 0.0}
+        (alone,) = train_study(write_tiny_study(world, **study), tmp_path / "alone")
+        out, several = tmp_path / "out", write_tiny_study(world, **study, slurm={"nodes": 2}, **fields)
+        crew = launch(several, out, 1, "--real", CUDA_VISIBLE_DEVICES="")
+        events = partial(out.glob, "stages/*/attempts/*/events.jsonl")
+        wait_until(lambda: any("progress" in path.read_text() for path in events()), 90)
+        return Spread(crew, out, alone)
+
+    return start
+
+
+def test_a_worker_on_two_machines_leaves_with_a_checkpoint_when_asked_to_and_the_next_one_goes_on(
+    slurm: SlurmCluster, spread: Callable[..., Spread]
+) -> None:
+    """Two processes on each, every one with a share of the LLM."""
+    started = spread(processes=2, shard=True)
+    job = leases(started.out)[0]["worker"].removeprefix("slurm-")
+    slurm.command("scancel", "--batch", "--signal=TERM", job)
+    said = started.assert_ends_alike()
+    assert f"slurm-{job} is gone (asked to leave" in said
+    assert len(list(started.out.glob("stages/*/attempts/0001/checkpoint-*/progress.json"))) == 1
+
+
+def test_a_process_that_dies_on_one_machine_ends_its_worker_on_both(
+    slurm: SlurmCluster, spread: Callable[..., Spread]
+) -> None:
+    started = spread()
+    os.kill(next(pid for pid in processes_of("n2") if b"scaling.asr" in command_line(pid)), signal.SIGKILL)
+    said = started.assert_ends_alike()
+    assert "is gone (killed by SIGKILL" in said
+
+
+def command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def test_a_killed_worker_is_replaced_and_its_node_is_free_at_once(
