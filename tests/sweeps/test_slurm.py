@@ -154,7 +154,7 @@ def spread(launch: Launcher, tmp_path: Path) -> Callable[..., Spread]:
     def start(**fields: Any) -> Spread:
         world = write_world(tmp_path / "world")
         model = {"encoder": "encoder", "llm": "llm", "lr_scale": 0.1}
-        study = {"models": [model], "strategies": ["joint"], "budgets_flops": [8e8], "cooldown": 0.0}
+        study = {"models": [model], "strategies": ["joint"], "budgets_flops": [2.5e8], "cooldown": 0.0}
         (alone,) = train_study(write_tiny_study(world, **study), tmp_path / "alone")
         out, several = tmp_path / "out", write_tiny_study(world, **study, slurm={"nodes": 2}, **fields)
         crew = launch(several, out, 1, "--real", CUDA_VISIBLE_DEVICES="")
