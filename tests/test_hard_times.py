@@ -11,14 +11,24 @@ from pathlib import Path
 
 import pytest
 from memory_group import inside, kills, memory_group
-from tiny_world import NeverStop, order, timeless, train_study, write_models, write_speech, write_study, write_world
+from tiny_world import (
+    NeverStop,
+    order,
+    timeless,
+    train_study,
+    trains,
+    write_models,
+    write_speech,
+    write_study,
+    write_world,
+)
 
 from scaling.asr import worker
 from scaling.asr.__main__ import work
 from scaling.asr.memory import OutOfMemory
 from scaling.asr.minis import EncoderSize
 from scaling.control_groups import Group
-from scaling.ledger import Ledger, read_events
+from scaling.ledger import Ledger
 from sweeps.collect import Collector, read_rows
 
 COMMAND = [sys.executable, "-c", "from scaling.cli import main; main()"]
@@ -96,12 +106,7 @@ def test_sigterm_saves_a_checkpoint_within_seconds_and_leaves_nothing_running(wo
     study = write_study(world, strategies=["joint"], budgets_flops=[1e11], checkpoint_seconds=3600.0)
     out = tmp_path / "out"
     sweep = start(study, out)
-
-    def training() -> bool:
-        events = [event for path in out.glob("stages/*/attempts/*/events.jsonl") for event in read_events(path)]
-        return any(event["event"] == "progress" for event in events)
-
-    wait_until(training)
+    wait_until(lambda: trains(out))
     assert not list(out.glob("stages/*/attempts/*/checkpoint-*"))
     began = time.monotonic()
     sweep.send_signal(signal.SIGTERM)

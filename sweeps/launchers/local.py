@@ -43,6 +43,9 @@ TRAINER_NEEDS = ("torch", "transformers", "peft", "safetensors")
 BAD_INPUT = 2
 """A worker's exit code for a user's mistake: starting it again would end the same way."""
 
+LEFT = (128 + signal.SIGTERM, 128 + signal.SIGINT)
+"""A worker's exit codes where it was asked to leave, by a user or a scheduler say, and did so after a checkpoint."""
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What tells the libraries under torch and numpy how many threads a worker has."""
 
@@ -67,7 +70,8 @@ def trainer(processes: int = 1, *, shard: bool = False) -> Command:
         raise InputError(f"training needs {', '.join(missing)}: pip install 'asr-scaling[train]'")
     if processes == 1:
         return [sys.executable, "-m", "scaling.asr"]
-    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    here = ["--standalone", "--local-addr=127.0.0.1"]  # else by its host name, which not every machine resolves
+    torchrun = ["-m", "scaling.asr.torchrun", *here, f"--nproc-per-node={processes}"]
     return [sys.executable, *torchrun, "-m", "scaling.asr", *(["--shard"] if shard else [])]
 
 
@@ -142,6 +146,9 @@ class Crew:
         if code == BAD_INPUT:
             self.stop(signal.SIGTERM)
             raise InputError(f"worker {worker.number}: {last_line(_log_path(self.orders, worker.number))}")
+        if code in LEFT:
+            log(f"worker {worker.number} was asked to leave; starting it again")
+            return
         here = {"host": socket.gethostname()}
         # of several processes it is not the one started here that holds the lease, but it has the name
         attempt = held_by(self.orders, **here, pid=pid) or held_by(self.orders, **here, worker=worker.name)

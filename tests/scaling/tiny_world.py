@@ -11,7 +11,7 @@ import yaml
 
 from scaling.asr.__main__ import work
 from scaling.asr.minis import EncoderSize, LlmSize, new_encoder, new_llm, new_tokenizer, save
-from scaling.ledger import Ledger
+from scaling.ledger import Ledger, read_events
 from sweeps.collect import Collector
 from sweeps.orders import Orders, write_orders
 from sweeps.preparation import prepare
@@ -86,6 +86,12 @@ def train_study(study: Path, out: Path) -> list[dict[str, Any]]:
     orders = order(study, out)
     assert work(orders.ledger, orders.content, NeverStop()) == 0
     return Collector(orders).collect()
+
+
+def trains(out: Path, attempt: str = "0001") -> bool:
+    """Whether a worker has told of a step, in an attempt of this number."""
+    events = (event for path in out.glob(f"stages/*/attempts/{attempt}/events.jsonl") for event in read_events(path))
+    return any(event["event"] == "progress" for event in events)
 
 
 def timeless(row: dict[str, Any]) -> dict[str, Any]:
