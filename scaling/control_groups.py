@@ -35,7 +35,10 @@ class Group:
     version: Version
 
     def free_bytes(self) -> int | None:
-        """What its processes may still take, cached files counted as free; None where it has no limit."""
+        """What its processes may still take, cached files counted as free; None where it has no limit.
+
+        Version 1 always has one, larger than any memory where nobody has set it.
+        """
         with suppress(OSError, ValueError):  # of a group without this controller, and of "max"
             limit = int((self.folder / self.version.limit).read_text())
             usage = int((self.folder / self.version.usage).read_text())
@@ -45,7 +48,7 @@ class Group:
 
 
 def free_group_bytes(process: Path = Path("/proc/self")) -> int | None:
-    """What the groups of a process leave it; None where none has a limit."""
+    """What the groups of a process leave it, in bytes; None where none has a limit."""
     return min((free for group in memory_groups(process) if (free := group.free_bytes()) is not None), default=None)
 
 
@@ -55,7 +58,7 @@ def memory_groups(process: Path = Path("/proc/self")) -> Iterator[Group]:
         paths = dict(_paths((process / "cgroup").read_text()))
         for line in (process / "mountinfo").read_text().splitlines():
             place, _, system = line.partition(" - ")
-            kind, _, options = system.split()
+            kind, *_, options = system.split()  # between them a source, which may be empty
             if kind in paths and (kind == "cgroup2" or "memory" in options.split(",")):
                 root, mounted = (Path(field) for field in place.split()[3:5])
                 # a container may see its own group mounted as the root, and its path as the host knows it

@@ -147,6 +147,7 @@ class Crew:
             self.stop(signal.SIGTERM)
             raise InputError(f"worker {worker.number}: {last_line(_log_path(self.orders, worker.number))}")
         if code in LEFT:
+            worker.not_before = time.monotonic() + BACK_OFF_SECONDS[0]
             log(f"worker {worker.number} was asked to leave; starting it again")
             return
         here = {"host": socket.gethostname()}

@@ -197,7 +197,7 @@ class SlurmCluster:
             self._kill(name)
         for groups in self.groups:
             for folder, *_ in os.walk(groups, topdown=False):
-                Path(folder).rmdir()
+                _remove(Path(folder))
 
     def _kill(self, name: str, number: int = signal.SIGKILL) -> None:
         path = self.root / f"{name}.pid"
@@ -226,3 +226,9 @@ def _groups_of_jobs() -> list[Path]:
     own = next((group for group in memory_groups() if group.version is VERSIONS["cgroup"]), None)
     writable = own is not None and os.access(own.folder, os.W_OK)
     return [own.folder / f"slurm_{node}" for node in NODES] if writable else []
+
+
+def _remove(group: Path) -> None:
+    """Once those who were killed in it are gone."""
+    wait_until(lambda: not (group / "cgroup.procs").read_text(), 10)
+    group.rmdir()
