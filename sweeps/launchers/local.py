@@ -252,6 +252,10 @@ def last_line(path: Path) -> str:
 
 
 def _reason(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    return f"killed by {signal.Signals(-code).name}"
+    """A process's end in words, whether its parent saw the signal or a program between tells it as shells do.
+
+    >>> _reason(-9), _reason(137), _reason(1)
+    ('killed by SIGKILL', 'killed by SIGKILL', 'exit code 1')
+    """
+    number = -code if code < 0 else code - 128
+    return f"killed by {signal.Signals(number).name}" if number in set(signal.Signals) else f"exit code {code}"
