@@ -9,7 +9,9 @@ WORKERS ?= 2
 MINUTES ?= 10
 KILLS ?= 1000
 RUN := $(BIN)/asr-scaling
-SLURM_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge
+SLURM_PROGRAMS := slurmctld munged slurmdbd mariadbd my_print_defaults
+SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server-core mariadb-client-core
+SLURM_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SLURM_PACKAGES)
 DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 1.28e12
@@ -53,8 +55,9 @@ test-ray: ray-ready  ## on a real Ray cluster of two nodes, in a network of its 
 
 slurm-ready: $(READY)  ## what test-slurm needs: root, host names of its own, Debian's packages (installed if need be)
 	@unshare --uts true || { echo "a Slurm of its own needs root" >&2; exit 1; }
-	@{ command -v slurmctld && command -v munged; } >/dev/null || { apt-get update -qq && $(SLURM_INSTALL); } || \
-		{ echo "a Slurm of its own needs slurm-wlm and munge, and apt-get could not install them" >&2; exit 1; }
+	@for name in $(SLURM_PROGRAMS); do command -v $$name || exit 1; done >/dev/null || \
+		{ apt-get update -qq && $(SLURM_INSTALL); } || \
+		{ echo "a Slurm of its own needs $(SLURM_PACKAGES), and apt-get could not install them" >&2; exit 1; }
 
 ray-ready: $(READY)  ## what test-ray needs: root, a network of its own, the package (installed if need be)
 	@unshare --net true || { echo "a Ray cluster with a network of its own needs root" >&2; exit 1; }

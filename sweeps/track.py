@@ -93,9 +93,10 @@ def end_tracker(process: subprocess.Popen[bytes] | None, patience: float = 2 * F
     try:
         process.wait(patience)
     except subprocess.TimeoutExpired:
-        log("tracking took too long and was ended; `asr-scaling track DIR` writes it again")
         process.kill()
         process.wait()
+    if process.returncode:
+        log("tracking took too long or failed (see logs/track.log); `asr-scaling track DIR` writes it again")
 
 
 def write_runs(folder: Path) -> int:

@@ -10,12 +10,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tiny_world import NeverStop, order, timeless, train_study, write_study, write_world
+from memory_group import inside, kills, memory_group
+from tiny_world import (
+    NeverStop,
+    order,
+    timeless,
+    train_study,
+    trains,
+    write_models,
+    write_speech,
+    write_study,
+    write_world,
+)
 
 from scaling.asr import worker
 from scaling.asr.__main__ import work
 from scaling.asr.memory import OutOfMemory
-from scaling.ledger import Ledger, read_events
+from scaling.asr.minis import EncoderSize
+from scaling.control_groups import Group
+from scaling.ledger import Ledger
 from sweeps.collect import Collector, read_rows
 
 COMMAND = [sys.executable, "-c", "from scaling.cli import main; main()"]
@@ -38,10 +51,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-def start(study: Path, out: Path) -> subprocess.Popen[bytes]:
+def start(study: Path, out: Path, within: Group | None = None) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    arguments = ["run", str(study), "--out", str(out), "--workers", "1"]
-    return subprocess.Popen([*COMMAND, *arguments], env=environment, stdout=subprocess.DEVNULL)
+    command = [*COMMAND, "run", str(study), "--out", str(out), "--workers", "1"]
+    command = command if within is None else inside(within, command)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
 
 
 def wait_until(reached: Callable[[], bool], seconds: float = 60) -> None:
@@ -92,12 +106,7 @@ def test_sigterm_saves_a_checkpoint_within_seconds_and_leaves_nothing_running(wo
     study = write_study(world, strategies=["joint"], budgets_flops=[1e11], checkpoint_seconds=3600.0)
     out = tmp_path / "out"
     sweep = start(study, out)
-
-    def training() -> bool:
-        events = [event for path in out.glob("stages/*/attempts/*/events.jsonl") for event in read_events(path)]
-        return any(event["event"] == "progress" for event in events)
-
-    wait_until(training)
+    wait_until(lambda: trains(out))
     assert not list(out.glob("stages/*/attempts/*/checkpoint-*"))
     began = time.monotonic()
     sweep.send_signal(signal.SIGTERM)
@@ -137,6 +146,36 @@ def test_a_node_out_of_memory_ends_in_smaller_pieces_in_a_process_of_its_own_as_
     (whole,) = train_study(study, tmp_path / "whole")
     assert (row["key"], row["flops"]) == (whole["key"], whole["flops"])
     assert row["stages"][0]["loss"] == pytest.approx(whole["stages"][0]["loss"], rel=1e-3)
+
+
+@pytest.fixture
+def great_world(tmp_path: Path) -> Path:
+    """Where a batch of all training speech keeps a gigabyte for its backward pass."""
+    folder = tmp_path / "great"
+    write_models(folder, EncoderSize(name="deep", width=64, encoder_layers=6, decoder_layers=1, heads=2))
+    for name, utterances, digits in (("train", 40, (250, 250)), ("dev", 4, (1, 5)), ("test", 4, (1, 5))):
+        write_speech(folder, name, utterances, 0, digits)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_worker_that_the_kernel_kills_for_memory_goes_on_in_smaller_pieces_as_the_same_experiment(
+    great_world, tmp_path
+):
+    """A step on the whole batch takes 1.3 GB, on a quarter 0.7; launcher and waiting worker take a third of one."""
+    study = write_study(
+        great_world, strategies=["joint"], budgets_flops=[1e11], cooldown=0.0, batch_audio_seconds=800.0
+    )
+    whole, pieced = tmp_path / "whole", tmp_path / "pieced"
+    assert start(study, whole).wait() == 0
+    with memory_group(1150 * 2**20) as group:
+        assert start(study, pieced, within=group).wait() == 0
+        assert kills(group) >= 1
+    (plain,), (row,) = read_rows(whole), read_rows(pieced)
+    first = Ledger(pieced).attempts(row["stages"][0]["node"])[0]
+    assert first.failure()["cause"] == "its process was killed by the kernel: out of memory"
+    assert (row["key"], row["flops"]) == (plain["key"], plain["flops"])
+    assert row["stages"][0]["loss"] == pytest.approx(plain["stages"][0]["loss"], rel=1e-3)
 
 
 @pytest.mark.slow

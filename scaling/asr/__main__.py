@@ -8,7 +8,7 @@ after a checkpoint.
 
 Several processes of one worker, on one machine or more, train each node together, an accelerator each:
 
-    torchrun --nproc-per-node 4 -m scaling.asr --ledger ROOT --plan DIR/plan.json
+    python -m scaling.asr.torchrun --nproc-per-node 4 -m scaling.asr --ledger ROOT --plan DIR/plan.json
 
 A node that ran out of memory is tried again with each batch in twice as many pieces, by a process of its own
 (`--node KEY`): if that one is killed too, its worker lives.

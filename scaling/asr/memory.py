@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from scaling.control_groups import free_group_bytes
 from scaling.errors import InputError
 
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
@@ -43,8 +44,8 @@ def refuse_too_large(what: str, needed_bytes: int, device: torch.device) -> None
 
 
 def free_memory_bytes() -> int | None:
-    """Memory a new process may take: what the kernel calls available, within the container's limit. None if unknown."""
-    known = [value for value in (_available(), _container_limit()) if value is not None]
+    """Memory that may still be taken: what the kernel calls available, within control groups. None if unknown."""
+    known = [value for value in (_available(), free_group_bytes()) if value is not None]
     return min(known) if known else None
 
 
@@ -59,9 +60,3 @@ def _available() -> int | None:
     path = Path("/proc/meminfo")
     lines = path.read_text().splitlines() if path.is_file() else []
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
-
-
-def _container_limit() -> int | None:
-    path = Path("/sys/fs/cgroup/memory.max")
-    text = path.read_text().strip() if path.is_file() else "max"
-    return int(text) if text.isdigit() else None

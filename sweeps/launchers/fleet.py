@@ -16,7 +16,7 @@ from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger import Attempt
 from sweeps.launchers.blame import Blame, held_by
-from sweeps.launchers.local import BAD_INPUT, DEATHS_IN_A_ROW, STOP_SECONDS, last_line, signals
+from sweeps.launchers.local import BAD_INPUT, DEATHS_IN_A_ROW, LEFT, STOP_SECONDS, last_line, signals
 from sweeps.orders import Orders
 from sweeps.status import State, Survey, survey
 
@@ -52,7 +52,7 @@ class Fate(Enum):
     """Somebody ended it on purpose."""
 
 
-FATES = {0: Fate.FINISHED, BAD_INPUT: Fate.MISTAKE, 128 + signal.SIGTERM: Fate.LEFT, 128 + signal.SIGINT: Fate.LEFT}
+FATES = {0: Fate.FINISHED, BAD_INPUT: Fate.MISTAKE, **dict.fromkeys(LEFT, Fate.LEFT)}
 """By a worker's exit code; any other means that it died."""
 
 

@@ -21,7 +21,8 @@ def torchrun(program: Command, processes: int) -> Command:
     if processes == 1:
         return program
     python, *module = program
-    return [python, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *module]
+    here = ["--standalone", "--local-addr=127.0.0.1"]  # else by its host name, which not every machine resolves
+    return [python, "-m", "scaling.asr.torchrun", *here, f"--nproc-per-node={processes}", *module]
 
 
 def srun(program: Command, *, nodes: int, processes: int, cpus: int) -> Command:

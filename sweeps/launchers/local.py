@@ -43,6 +43,9 @@ TRAINER_NEEDS = ("torch", "transformers", "peft", "safetensors")
 BAD_INPUT = 2
 """A worker's exit code for a user's mistake: starting it again would end the same way."""
 
+LEFT = (128 + signal.SIGTERM, 128 + signal.SIGINT)
+"""A worker's exit codes where it was asked to leave, by a user or a scheduler say, and did so after a checkpoint."""
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What tells the libraries under torch and numpy how many threads a worker has."""
 
@@ -139,6 +142,10 @@ class Crew:
         if code == BAD_INPUT:
             self.stop(signal.SIGTERM)
             raise InputError(f"worker {worker.number}: {last_line(_log_path(self.orders, worker.number))}")
+        if code in LEFT:
+            worker.not_before = time.monotonic() + BACK_OFF_SECONDS[0]
+            log(f"worker {worker.number} was asked to leave; starting it again")
+            return
         here = {"host": socket.gethostname()}
         # of several processes it is not the one started here that holds the lease, but it has the name
         attempt = held_by(self.orders, **here, pid=pid) or held_by(self.orders, **here, worker=worker.name)
@@ -241,6 +248,10 @@ def last_line(path: Path) -> str:
 
 
 def _reason(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    return f"killed by {signal.Signals(-code).name}"
+    """A process's end in words, whether its parent saw the signal or a program between tells it as shells do.
+
+    >>> _reason(-9), _reason(137), _reason(1)
+    ('killed by SIGKILL', 'killed by SIGKILL', 'exit code 1')
+    """
+    number = -code if code < 0 else code - 128
+    return f"killed by {signal.Signals(number).name}" if number in set(signal.Signals) else f"exit code {code}"

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from record import machine, write
+from record import machine, require, write
 
 import scaling.asr.train as training
 from scaling.asr.__main__ import work
@@ -66,19 +66,18 @@ def main() -> None:
         assert work(ledger, orders.content, NeverStop()) == 0
     pairs = [(after, before) for before, after in itertools.pairwise(moments) if after[0] == "step"]
     wall, processor = ([after[column] - before[column] for after, before in pairs] for column in (1, 2))
+    median = {"wall_seconds": statistics.median(wall[1:]), "processor_seconds": statistics.median(processor[1:])}
     write(
         "dispatch",
         {
             "machine": machine(),
             "nodes": len(wall),
             "first_node": {"wall_seconds": wall[0], "processor_seconds": processor[0]},
-            "median": {
-                "wall_seconds": statistics.median(wall[1:]),
-                "processor_seconds": statistics.median(processor[1:]),
-            },
+            "median": median,
             "largest": {"wall_seconds": max(wall[1:]), "processor_seconds": max(processor[1:])},
         },
     )
+    require("processor seconds between two nodes, median", median["processor_seconds"], 0.2)
 
 
 if __name__ == "__main__":

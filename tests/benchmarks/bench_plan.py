@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from record import machine, write
+from record import machine, require, write
 
 FIELDS = [
     f"budgets_flops={[10**11 * (1 + number) for number in range(25)]}",
@@ -49,7 +49,11 @@ def main() -> None:
             "recommend": ["recommend", out, "--flops", "1e13"],
         }
         report = {name: timed(arguments) for name, arguments in steps.items()}
-    write("plan", {"machine": machine(), "plan": json.loads(planned.stdout), **report})
+    plan = json.loads(planned.stdout)
+    write("plan", {"machine": machine(), "plan": plan, **report})
+    require("processor seconds to plan ten thousand runs", plan["processor_seconds"], 2.0)
+    require("megabytes to plan ten thousand runs", plan["peak_megabytes"], 500.0)
+    require("processor seconds of status, warm", report["status"]["processor_seconds"], 1.0)
 
 
 def timed(arguments: list[str]) -> dict[str, float]:

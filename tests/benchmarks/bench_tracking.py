@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from record import machine, write
+from record import machine, require, write
 
 from sweeps.track import end_tracker, start_tracker
 
@@ -29,6 +29,7 @@ def main() -> None:
         shares = [share(Path(folder)) for _ in range(ROUNDS)]
     report = {"median": statistics.median(shares), "largest": max(shares)}
     write("tracking", {"machine": machine(), "rounds": ROUNDS, "follower_share_of_processor_time": report})
+    require("share of processor time that a spinning tracker takes, median", report["median"], 0.01)
 
 
 def share(folder: Path) -> float:

@@ -1,4 +1,4 @@
-"""Where benchmarks write, and on what machine they ran."""
+"""Where benchmarks write, on what machine they ran, and what they must keep."""
 
 import json
 import os
@@ -34,3 +34,9 @@ def write(name: str, report: dict[str, Any]) -> None:
     file = RESULTS / f"{name}.json"
     file.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(file)  # noqa: T201
+
+
+def require(figure: str, value: float, at_most: float) -> None:
+    """End the benchmark with exit code 1 where a figure is over what is promised."""
+    if value > at_most:
+        raise SystemExit(f"{figure}: {value:.3g}, promised: at most {at_most:g}")

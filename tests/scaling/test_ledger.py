@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from memory_group import inside, kills, memory_group
 
 from scaling.errors import InputError
 from scaling.lease import LEASE_SECONDS
@@ -157,6 +158,18 @@ def test_a_worker_that_the_kernel_killed_for_memory_is_recorded_so_by_the_next(l
     assert ledger.claim(KEY, session="s").number == 2
     assert first.failure()["kind"] == "memory"
     assert first.verdict("s") is None
+    assert ledger.memory_failures(KEY) == 1
+
+
+def test_a_worker_that_the_kernel_really_kills_for_memory_is_recorded_so(ledger):
+    code = (
+        f"from scaling.ledger import Ledger; from pathlib import Path\n"
+        f"Ledger(Path({str(ledger.root)!r})).claim({KEY!r}, session='s'); b'x' * 2**30"
+    )
+    with memory_group(64 * 2**20) as group:
+        worker = subprocess.run(inside(group, [sys.executable, "-c", code]), check=False)
+        assert (worker.returncode, kills(group)) == (-signal.SIGKILL, 1)
+    assert ledger.claim(KEY, session="s").number == 2
     assert ledger.memory_failures(KEY) == 1
 
 

@@ -1,6 +1,7 @@
 """Several processes that train together, started by the real torchrun, against one process with the same batches."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ import pytest
 import torch
 from flop_reference import counter
 from safetensors.torch import load_file
-from tiny_world import order, write_study
+from test_local import leases, parent_of, wait_until
+from tiny_world import order, trains, write_study
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from scaling.asr.hearing import Hearing
@@ -37,7 +39,7 @@ STUDY: dict[str, Any] = {
     "batch_audio_seconds": 2.0,
 }
 SHARD = ("--shard",)
-TORCHRUN = ["-m", "torch.distributed.run", "--standalone"]
+TORCHRUN = ["-m", "scaling.asr.torchrun", "--standalone"]
 PATIENCE_SECONDS = 300
 
 Curve = list[tuple[int, int, float]]
@@ -161,6 +163,35 @@ def test_what_all_ranks_execute_is_what_is_counted(alone, utterances, size, piec
     assert sum(step.mine_idle for step in steps) == whole.idle
 
 
+ENDING = """
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+print("rank", os.environ["RANK"], flush=True)
+if os.environ["RANK"] == "1":
+    exec(sys.argv[1])
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("last_rank", "code"),
+    [
+        ("print('error: no such manifest', file=sys.stderr); sys.exit(2)", 2),
+        ("os.kill(os.getpid(), signal.SIGKILL)", 128 + signal.SIGKILL),
+        ("os.kill(os.getppid(), signal.SIGTERM)", 128 + signal.SIGTERM),
+    ],
+    ids=["mistake", "killed", "asked to leave"],
+)
+def test_several_processes_end_with_the_exit_code_of_one(tmp_path, last_rank, code):
+    program = tmp_path / "ending.py"
+    program.write_text(ENDING)
+    command = [sys.executable, *TORCHRUN, "--nproc-per-node=2", str(program), last_rank]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert ended.returncode == code, ended.stderr
+    said = "error: no such manifest\n" if code == 2 else ""
+    assert ended.stderr == said  # torchrun's own report would hide it from the launcher
+
+
 def test_ranks_share_every_piece_and_do_as_much_each() -> None:
     ranks = [Ranks(rank, 3) for rank in range(3)]
     shares = [rank.share(range(7)) for rank in ranks]
@@ -170,6 +201,25 @@ def test_ranks_share_every_piece_and_do_as_much_each() -> None:
 
 def _flat(shares: list[list[int]]) -> Iterator[int]:
     return (value for share in shares for value in share)
+
+
+@pytest.mark.slow
+def test_a_worker_of_two_processes_that_is_asked_to_leave_saves_a_checkpoint_and_goes_on(world, tmp_path):
+    """Asked as torchrun, whom a scheduler knows; started again by a launcher that was not asked."""
+    study = write_study(world, strategies=["joint"], budgets_flops=[1e9], cooldown=0.0, checkpoint_seconds=3600.0)
+    command = [str(Path(sys.executable).with_name("asr-scaling")), "run", str(study), "--out", str(tmp_path)]
+    with subprocess.Popen([*command, "--set", "processes=2", "--workers", "1"], stderr=subprocess.PIPE) as sweep:
+        wait_until(lambda: trains(tmp_path), PATIENCE_SECONDS)
+        (lease,) = leases(tmp_path)
+        os.kill(parent_of(lease["pid"]), signal.SIGTERM)
+        said = sweep.communicate(timeout=PATIENCE_SECONDS)[1].decode()
+    assert sweep.returncode == 0, said
+    assert "worker 0 was asked to leave; starting it again" in said
+    assert "died" not in said
+    (left,) = tmp_path.glob("stages/*/attempts/0001")
+    assert list(left.glob("checkpoint-*/progress.json"))
+    assert [event["event"] for event in read_events(left / "events.jsonl")][-1] == "left"
+    assert not (left / "failure.json").exists()
 
 
 @pytest.mark.slow

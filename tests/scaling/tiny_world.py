@@ -11,7 +11,7 @@ import yaml
 
 from scaling.asr.__main__ import work
 from scaling.asr.minis import EncoderSize, LlmSize, new_encoder, new_llm, new_tokenizer, save
-from scaling.ledger import Ledger
+from scaling.ledger import Ledger, read_events
 from sweeps.collect import Collector
 from sweeps.orders import Orders, write_orders
 from sweeps.preparation import prepare
@@ -24,25 +24,25 @@ class NeverStop:
     asked = False
 
 
-def write_models(folder: Path) -> None:
+def write_models(folder: Path, encoder: EncoderSize = ENCODER) -> None:
     tokenizer = new_tokenizer()
     torch.manual_seed(0)
-    save(new_encoder(ENCODER, len(tokenizer)), tokenizer, folder / "encoder")
+    save(new_encoder(encoder, len(tokenizer)), tokenizer, folder / "encoder")
     save(new_llm(LLM, len(tokenizer)), tokenizer, folder / "llm")
 
 
-def write_speech(folder: Path, name: str, utterances: int, seed: int) -> None:
-    """Digit strings as tones: 80 ms a digit, its pitch says which, with a little noise."""
+def write_speech(folder: Path, name: str, utterances: int, seed: int, digits: tuple[int, int] = (1, 5)) -> None:
+    """Digit strings as tones: 80 ms a digit, its pitch says which, with a little noise; from so many to so many."""
     rng = np.random.default_rng(seed)
     (folder / name).mkdir(parents=True)
     rows = []
     for number in range(utterances):
-        digits = rng.integers(0, 10, rng.integers(1, 6))
+        string = rng.integers(0, 10, rng.integers(digits[0], digits[1] + 1))
         time = np.arange(int(0.08 * 16_000)) / 16_000
-        tones = np.concatenate([np.sin(2 * np.pi * (300 + 250 * digit) * time) for digit in digits])
+        tones = np.concatenate([np.sin(2 * np.pi * (300 + 250 * digit) * time) for digit in string])
         audio = 0.5 * tones + 0.01 * rng.standard_normal(len(tones))
         soundfile.write(folder / name / f"{number}.wav", audio, 16_000, subtype="PCM_16")
-        text = "".join(map(str, digits))
+        text = "".join(map(str, string))
         path = f"{name}/{number}.wav"
         rows.append(
             {"audio_filepath": path, "duration": len(audio) / 16_000, "text": text, "speaker": f"s{number % 3}"}
@@ -86,6 +86,12 @@ def train_study(study: Path, out: Path) -> list[dict[str, Any]]:
     orders = order(study, out)
     assert work(orders.ledger, orders.content, NeverStop()) == 0
     return Collector(orders).collect()
+
+
+def trains(out: Path, attempt: str = "0001") -> bool:
+    """Whether a worker has told of a step, in an attempt of this number."""
+    events = (event for path in out.glob(f"stages/*/attempts/{attempt}/events.jsonl") for event in read_events(path))
+    return any(event["event"] == "progress" for event in events)
 
 
 def timeless(row: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 It reads each node's stage.json, sleeps instead of training, and commits a result that depends on the node alone.
 STAND_IN_SECONDS: how long a node takes. STAND_IN_HURTS: a file; the first node that sees it dies of it (SIGKILL),
-after deleting it where STAND_IN_ONCE is set. STAND_IN_FAILS: a stage name whose nodes fail.
+after deleting it where STAND_IN_ONCE is set. STAND_IN_FAILS: a stage name whose nodes fail. STAND_IN_EATS: bytes that a
+whole batch takes; each failure for memory halves it.
 """
 
 import argparse
@@ -49,6 +50,7 @@ def train(attempt: Attempt, node: StageNode, session: str) -> None:
         if "STAND_IN_ONCE" in os.environ:
             hurts.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
+    _eaten = b"x" * (int(os.environ.get("STAND_IN_EATS", "0")) >> attempt.ledger.memory_failures(attempt.key))
     for tenth in range(1, 11):
         time.sleep(SECONDS / 10)
         flops = node.start_flops + (node.until_flops - node.start_flops) * tenth // 10

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,10 @@ def wait_until(true: Callable[[], bool], seconds: float) -> None:
     while not true():
         assert time.monotonic() < deadline, f"still not so after {seconds} s"
         time.sleep(0.02)
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def alive(pid: int) -> bool:
@@ -128,6 +133,25 @@ def test_a_killed_worker_is_noticed_and_replaced_and_the_table_is_the_undisturbe
     died = second.with_name("0001").joinpath("heartbeat").stat().st_mtime
     assert [moment - died < 2.0 for moment in noticed] == [True]
     assert table(tmp_path / "hurt") == table(tmp_path / "undisturbed")
+
+
+def test_a_worker_that_somebody_asks_to_leave_is_started_again_and_has_not_died(
+    write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STAND_IN_SECONDS", "0.3")
+    out = tmp_path / "out"
+
+    def ask() -> None:
+        wait_until(lambda: bool(leases(out)), 20)
+        os.kill(leases(out)[0]["pid"], signal.SIGTERM)
+
+    somebody = threading.Thread(target=ask)
+    somebody.start()
+    assert run_crew(write_study(strategies=["joint"]), out, workers=1).exit_code == 0
+    somebody.join()
+    printed = capsys.readouterr().err
+    assert "worker 0 was asked to leave; starting it again" in printed
+    assert "died" not in printed
 
 
 def test_a_node_that_kills_every_worker_fails_and_the_others_go_on(

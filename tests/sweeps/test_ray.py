@@ -14,8 +14,8 @@ import pytest
 from crew import run_crew
 from ray_nodes import ADDRESS, NODES, RayNodes
 from small_study import StudyWriter
-from test_local import alive, leases, table, wait_until
-from tiny_world import timeless, write_world
+from test_local import alive, leases, parent_of, table, wait_until
+from tiny_world import timeless, trains, write_world
 from tiny_world import write_study as write_tiny_study
 
 from scaling.errors import InputError
@@ -57,19 +57,24 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayNodes]:
 
 
 @pytest.fixture
-def launch(nodes: RayNodes, tmp_path: Path) -> Iterator[Launcher]:
-    crews: list[Crew] = []
+def crews() -> Iterator[list[Crew]]:
+    """Launchers of a test, gone when it is over."""
+    started: list[Crew] = []
+    yield started
+    for crew in started:
+        crew.process.kill()
+        crew.process.wait()
 
+
+@pytest.fixture
+def launch(nodes: RayNodes, crews: list[Crew], tmp_path: Path) -> Launcher:
     def start(study: Path, folder: Path, workers: int, **environment: str) -> Crew:
         command = nodes.inside([sys.executable, str(FAR_CREW), str(study), str(folder), str(workers), "ray"])
         said = tmp_path / f"said-{len(crews)}"
         crews.append(Crew(command, said, {"OMP_NUM_THREADS": "1", "RAY_ADDRESS": ADDRESS, **environment}))
         return crews[-1]
 
-    yield start
-    for crew in crews:
-        crew.process.kill()
-        crew.process.wait()
+    return start
 
 
 class TestOnACluster:
@@ -97,6 +102,35 @@ class TestOnACluster:
         rows = {place: [timeless(row) for row in read_rows(tmp_path / place)] for place in ("local", "ray")}
         assert len(rows["ray"]) == 2
         assert rows["ray"] == rows["local"]
+
+    def test_a_worker_of_two_processes_leaves_with_a_checkpoint_whoever_asks_it(
+        self, nodes: RayNodes, crews: list[Crew], tmp_path: Path
+    ) -> None:
+        fields = {"processes": 2, "ray": {"cpus": 2}, "cooldown": 0.0, "checkpoint_seconds": 3600.0}
+        study = write_tiny_study(write_world(tmp_path / "world"), strategies=["joint"], budgets_flops=[1e9], **fields)
+        out = tmp_path / "out"
+        command = nodes.inside([*CLI, "run", str(study), "--on", "ray", "--workers", "1", "--out", str(out)])
+
+        def started(attempt: str) -> Crew:
+            crews.append(Crew(command, tmp_path / f"said-{attempt}", {"OMP_NUM_THREADS": "1", "RAY_ADDRESS": ADDRESS}))
+            wait_until(lambda: trains(out, attempt), 100)
+            return crews[-1]
+
+        first = started("0001")
+        first.process.send_signal(signal.SIGTERM)
+        code, said = first.ended()
+        assert code == 128 + signal.SIGTERM, said
+        second = started("0002")
+        (torchrun,) = {parent_of(lease["pid"]) for lease in leases(out) if alive(lease["pid"])}
+        os.kill(torchrun, signal.SIGTERM)
+        code, said = second.ended()
+        assert code == 0, said
+        assert "is gone (asked to leave); replaced while there is work" in said
+        for attempt in ("0001", "0002"):
+            (left,) = out.glob(f"stages/*/attempts/{attempt}")
+            assert list(left.glob("checkpoint-*/progress.json"))
+            assert (left / "released.json").exists()
+            assert not (left / "failure.json").exists()
 
     def test_a_killed_worker_is_replaced(self, launch: Launcher, write_study: StudyWriter, tmp_path: Path) -> None:
         study, out = write_study(), tmp_path / "out"

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from crew import run_crew
-from slurm_cluster import NODES, SlurmCluster, missing_programs, processes_of
+from slurm_cluster import NODES, SlurmCluster, missing_programs
 from small_study import StudyWriter
 from test_local import leases, table, wait_until
 from tiny_world import timeless, train_study, write_world
@@ -37,10 +37,16 @@ pytestmark = [
 FAR_CREW = Path(__file__).with_name("far_crew.py")
 
 
-@pytest.fixture(scope="module")
-def started_slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
-    with SlurmCluster(tmp_path_factory.mktemp("slurm")) as cluster:
+@pytest.fixture(scope="module", params=[False], ids=["small site"])
+def started_slurm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmCluster]:
+    with SlurmCluster(tmp_path_factory.mktemp("slurm"), large=request.param) as cluster:
         yield cluster
+
+
+def at(*large: bool) -> pytest.MarkDecorator:
+    """At a small site, at a large one, or at both: see slurm_cluster.py."""
+    names = ["large site" if value else "small site" for value in large]
+    return pytest.mark.parametrize("started_slurm", large, indirect=True, ids=names, scope="module")
 
 
 @pytest.fixture
@@ -101,6 +107,7 @@ def pid_of(lease: dict[str, Any]) -> int:
     return int(lease["pid"])
 
 
+@at(False, True)
 def test_a_study_in_a_folder_with_any_name_runs_on_both_nodes_and_gives_the_table_of_a_local_one(
     slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
@@ -181,7 +188,7 @@ def test_a_process_that_dies_on_one_machine_ends_its_worker_on_both(
     slurm: SlurmCluster, spread: Callable[..., Spread]
 ) -> None:
     started = spread()
-    os.kill(next(pid for pid in processes_of("n2") if b"scaling.asr" in command_line(pid)), signal.SIGKILL)
+    os.kill(next(pid for pid in slurm.processes_of("n2") if b"scaling.asr" in command_line(pid)), signal.SIGKILL)
     said = started.assert_ends_alike()
     assert "is gone (killed by SIGKILL" in said
 
@@ -190,6 +197,7 @@ def command_line(pid: int) -> bytes:
     return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
+@at(False, True)
 def test_a_killed_worker_is_replaced_and_its_node_is_free_at_once(
     slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
@@ -243,6 +251,36 @@ def test_a_controller_that_is_gone_for_a_while_changes_nothing(
     assert code == 0, said
     assert "is gone" not in said
     assert len(submitted(slurm, out)) == 2
+
+
+@at(True)
+def test_accounting_that_is_away_changes_nothing_and_learns_of_every_job_afterwards(
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+) -> None:
+    study, out = write_study(seeds=[0, 1]), tmp_path / "out"
+    crew = launch(study, out, 2, STAND_IN_SECONDS="0.6")
+    wait_until(lambda: finished(out) >= 2, 20)
+    with slurm.accounting_away():
+        code, said = crew.ended()
+    assert code == 0, said
+    assert "is gone" not in said
+    wait_until(lambda: slurm.accounted(f"--name={job_name(read_orders(out))}") == ["COMPLETED"] * 2, 30)
+
+
+@at(True)
+def test_a_worker_killed_for_memory_goes_on_in_smaller_pieces(
+    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+) -> None:
+    if not slurm.groups:
+        pytest.skip("Slurm watches no memory here: no control groups of version 1 can be made")
+    study, out = write_study(strategies=["joint"], slurm={"memory": "200M"}), tmp_path / "out"
+    run_crew(study, tmp_path / "local", workers=2)
+    code, said = launch(study, out, 1, STAND_IN_EATS=str(300 * 2**20)).ended()
+    assert code == 0, said
+    assert "(out of memory); replaced while there is work" in said
+    assert table(out) == table(tmp_path / "local")
+    ledger = Ledger(out)
+    assert {ledger.memory_failures(key) for key in read_orders(out).nodes} == {1}
 
 
 def test_when_a_machine_dies_its_work_is_done_elsewhere(
@@ -301,6 +339,7 @@ def test_a_time_limit_is_met_with_a_checkpoint_and_another_worker(
     assert len(table(out)) == 6
 
 
+@at(False, True)
 def test_a_launcher_killed_and_started_again_adopts_its_jobs(
     slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
@@ -349,6 +388,7 @@ def test_detached_workers_go_on_alone_and_are_found_again(
     assert len(submitted(slurm, out)) == 2
 
 
+@at(False, True)
 def test_workers_that_somebody_cancels_are_not_forced_back(
     slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
 ) -> None:
@@ -381,7 +421,7 @@ def test_workers_killed_at_random_lose_nothing_and_commit_nothing_twice(
     crew = launch(study, out, 4, STAND_IN_SECONDS="0.5")
     while crew.process.poll() is None:
         time.sleep(chance.uniform(0.2, 0.8))
-        victims = [pid for node in NODES for pid in processes_of(node)]
+        victims = [pid for node in NODES for pid in slurm.processes_of(node)]
         if victims and kills < 25:
             os.kill(chance.choice(victims), signal.SIGKILL)
             kills += 1

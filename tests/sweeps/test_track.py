@@ -1,20 +1,25 @@
 import getpass
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from crew import run_crew
+from crew import STAND_IN, run_crew
 from small_study import StudyWriter
 
+from scaling.ledger import Ledger
 from sweeps.history import history
 from sweeps.orders import read_orders
+from sweeps.preparation import prepare
+from sweeps.running import train
 from sweeps.track import CONFIG_FIELDS, FINISH_SECONDS, end_tracker, start_tracker, write_runs
 
 pytest.importorskip("wandb", reason="the tracker is an extra")
@@ -121,13 +126,23 @@ def test_a_follower_writes_what_a_study_has_and_ends_with_it(finished: Path) -> 
     assert len(list(finished.glob("wandb/offline-run-*/*.wandb"))) == 4
 
 
+@pytest.fixture
+def wandb_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """What a follower finds under the name of wandb."""
+
+    def write(program: str) -> None:
+        package = tmp_path / "found" / "wandb"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(program)
+        monkeypatch.setenv("PYTHONPATH", f"{package.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+
+    return write
+
+
 def test_a_tracker_that_hangs_is_left_behind(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    finished: Path, wandb_is: Callable[[str], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hanging = tmp_path / "hanging" / "wandb"
-    hanging.mkdir(parents=True)
-    (hanging / "__init__.py").write_text("import time\nwhile True:\n    time.sleep(1)\n")
-    monkeypatch.setenv("PYTHONPATH", f"{hanging.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    wandb_is("import time\nwhile True:\n    time.sleep(1)\n")
     process = start_tracker(finished)
     assert process is not None
     began = time.monotonic()
@@ -136,3 +151,22 @@ def test_a_tracker_that_hangs_is_left_behind(
     assert process.returncode == -signal.SIGKILL
     assert "asr-scaling track DIR" in capsys.readouterr().err
     assert FINISH_SECONDS < 60
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "raise OSError(28, 'No space left on device')"],
+    ids=["dies", "has no disk"],
+)
+def test_a_study_outlives_its_tracker(
+    write_study: StudyWriter,
+    tmp_path: Path,
+    wandb_is: Callable[[str], None],
+    program: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wandb_is(program)
+    out = tmp_path / "out"
+    prepared = prepare(str(write_study(tracker="wandb", strategies=["joint"])), [], Ledger(out))
+    assert train(prepared, out, Ledger(out), 1, worker=shlex.join(STAND_IN)).exit_code == 0
+    assert "asr-scaling track DIR" in capsys.readouterr().err
