@@ -70,7 +70,7 @@ class StudyModel:
         return dataclasses.replace(speech, prompt=self.prompt)
 
     def strategy_at(self, strategy: Strategy, budget_flops: int) -> Strategy:
-        """A strategy of the study with its rates for that budget."""
+        """A strategy of the study with its rates and its batch for that budget."""
         found = self.tuned.get(strategy.name)
         return strategy if found is None else found.applied(strategy, budget_flops)
 
@@ -190,8 +190,9 @@ def _tuned(file: StudyFile, path: FieldPath, fields: TunedFields, strategies: Se
         raise file.error(path, name, f"a strategy of the study{nearest(name, by_name)}")
     found = Tuned(
         rates=fields.rates,
+        batch_audio_seconds=fields.batch_audio_seconds,
         at_flops=fields.at_flops,
-        drift=fields.drift,
+        drift={str(name): power for name, power in fields.drift.items()},
         tuning_flops=round(fields.tuning_flops),
         at_edge=fields.at_edge,
     )
