@@ -10,7 +10,8 @@ linear least squares; a drift is kept only where g is not zero at `FALSE_DRIFT`,
 both in `WINDOW` and in `NARROW_WINDOW`; a lowest point is believed only where c is above zero. Intervals of the ratios
 are Fieller's (1954). They hold for a parabola: where one side of the valley is steeper, the lowest point found lies off
 the true one by more than its interval says, though the error there is within a few percent of the lowest (see the
-tests).
+tests). That there are no products is an assumption: if the best rates of all parts moved with the square root of the
+batch, a search of 21 points would leave 9 % more error than the lowest, not 2 % (planted valleys, 8 % noise).
 """
 
 import math

@@ -149,19 +149,22 @@ def test_a_planted_valley_and_its_drift_are_found_again_without_noise() -> None:
 
 @pytest.mark.parametrize("knobs", [1, 2, 3, 4])
 def test_intervals_hold_the_truth_and_no_drift_is_claimed_where_there_is_none(knobs: int) -> None:
-    rng, held, false, sets = np.random.default_rng(knobs), [], 0, 150
+    rng, held, regrets, false, sets = np.random.default_rng(knobs), [], [], 0, 150
     for _ in range(sets):
         lowest = tuple(rng.uniform(-1.5, 1.5, knobs))
         curvature = rng.uniform(0.05, 0.2)
         small, large = (walked(valley(lowest, curvature, 0.08, rng), knobs) for _ in (SMALL, LARGE))
         found = found_in(small, large, knobs)
         false += any(best.drift for best in found)
+        powers = [math.log(best.multiplier, knob.step) for knob, best in zip(KNOBS[:knobs], found, strict=True)]
+        regrets.append(curvature * sum((power - low) ** 2 for power, low in zip(powers, lowest, strict=True)))
         held += [
             math.log(best.interval[0], knob.step) <= low <= math.log(best.interval[1], knob.step)
             for knob, best, low in zip(KNOBS[:knobs], found, lowest, strict=True)
             if best.interval is not None
         ]
     assert len(held) > 0.7 * sets * knobs
+    assert np.mean(regrets) < 0.05
     assert abs(np.mean(held) - LEVEL) < 4 * math.sqrt(LEVEL * (1 - LEVEL) / len(held))
     assert false / sets < FALSE_DRIFT + 3 * math.sqrt(FALSE_DRIFT * (1 - FALSE_DRIFT) / sets)
 
