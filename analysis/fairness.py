@@ -6,23 +6,33 @@ from analysis.notes import Note
 from analysis.table import Table
 
 TUNING_FLOPS = "tuning_flops"
+BATCH_AT_EDGE = "batch_at_grid_edge"
+"""Said by rows whose batch was searched, and by no others."""
 
 
 def unequal_tuning(table: Table, curve: Curve, baseline: Curve) -> list[Note]:
-    """A note where the search for their learning rates cost the runs of two curves unlike amounts."""
-    ours, theirs = (_tuning_flops(table, side) for side in (curve, baseline))
+    """A note where the search for their rates cost the runs of two curves unlike amounts, or one for the batch as well
+    stands against one without.
+    """
+    ours, theirs = (_tuning(table, side) for side in (curve, baseline))
     if ours == theirs:
         return []
     said = f"{curve.label} {_words(ours)}, {baseline.label} {_words(theirs)}"
     return [Note("unequal_tuning", f"{said}: tune all strategies alike before their gain is believed")]
 
 
-def _tuning_flops(table: Table, curve: Curve) -> frozenset[float]:
-    """What the runs of the curve say; 0 where they say nothing."""
+def _tuning(table: Table, curve: Curve) -> frozenset[tuple[float, bool]]:
+    """FLOPs of their search and whether it was for the batch as well, as the runs of the curve say; 0 FLOPs where they
+    say nothing.
+    """
     cells, _ = cells_of(table)
     rows = [table.rows[i] for cell in cells if cell.curve == curve.identity for i in cell.rows]
-    return frozenset(float(row.get(TUNING_FLOPS) or 0.0) for row in rows)
+    return frozenset((float(row.get(TUNING_FLOPS) or 0.0), row.get(BATCH_AT_EDGE) not in (None, "")) for row in rows)
 
 
-def _words(flops: frozenset[float]) -> str:
-    return " and ".join(f"was tuned with {value:.3g} FLOPs" if value else "was not tuned" for value in sorted(flops))
+def _words(searches: frozenset[tuple[float, bool]]) -> str:
+    said = (
+        f"was tuned with {flops:.3g} FLOPs{', batch and all' if batch else ''}" if flops else "was not tuned"
+        for flops, batch in sorted(searches)
+    )
+    return " and ".join(said)

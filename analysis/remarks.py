@@ -73,9 +73,10 @@ def _chance(cells: Sequence[Cell]) -> Iterator[Note]:
 
 
 def _tuning(table: Table, cells: Sequence[Cell]) -> Iterator[Note]:
-    edge = sum(_is_true(table.rows[i].get("lr_at_grid_edge")) for cell in cells for i in cell.rows)
-    if edge:
-        yield Note("undertuned", f"{edge} runs took a learning rate at the edge of its grid: better may lie beyond")
+    for column, taken in (("lr_at_grid_edge", "a learning rate"), ("batch_at_grid_edge", "a batch")):
+        edge = sum(_is_true(table.rows[i].get(column)) for cell in cells for i in cell.rows)
+        if edge:
+            yield Note("undertuned", f"{edge} runs took {taken} at the edge of its grid: better may lie beyond")
 
 
 def _repetition(table: Table, cells: Sequence[Cell]) -> Iterator[Note]:

@@ -1,7 +1,7 @@
 """The strategies compared, as constants: which parts each stage trains, on which objective, with what share.
 
-They are presets, not any paper's baselines. Learning rates are a rule in the model's width, the same for every
-strategy, and are resolved when a preset meets a model; a study may replace shares and rates.
+They are presets, not any paper's baselines. Learning rates and batches are rules in the model's size, the same for
+every strategy, and are resolved when a preset meets a model; a study may replace shares, rates and the batch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,10 @@ from dataclasses import dataclass
 
 from scaling.errors import InputError, nearest
 from scaling.spec import Objective, Optimization, Part, Stage, Strategy
+
+SMALL_LLM_PARAMS = 100_000_000
+SMALL_BATCH_AUDIO_SECONDS = 5.0
+BATCH_AUDIO_SECONDS = 160.0
 
 ENCODER, PROJECTOR, LLM_LORA, ASR_DECODER = Part.ENCODER, Part.PROJECTOR, Part.LLM_LORA, Part.ASR_DECODER
 
@@ -100,7 +104,7 @@ def default_rates(objective: Objective, encoder_width: int, llm_width: int) -> d
     * Width of the encoder: 1/width^2, an assumption; it joins our minis to the rates that Whisper's authors recommend
       for fine-tuning, which fall by 8 from width 384 to 1280.
     * Length: no drift of a best rate was resolved between 3e10 and 1.2e11 FLOPs. Batch: rates are not scaled with it,
-      an assumption. `asr-scaling tune` measures both levels and drifts on your models.
+      an assumption. `asr-scaling tune` measures levels, drifts and the batch on your models.
     """
     encoder, llm = (96 / encoder_width) ** 2, 96 / llm_width
     if objective is Objective.ASR:
@@ -112,6 +116,19 @@ def default_rates(objective: Objective, encoder_width: int, llm_width: int) -> d
         LLM_LORA: 3e-3 * llm,
         Part.LLM: 3e-4 * llm,
     }
+
+
+def default_batch_audio_seconds(llm_params: int) -> float:
+    """Seconds of audio in a step of every stage, from the size of the LLM: where a search begins, not where it ends.
+
+    * Level: on our minis 2.5 s are best from 3e10 to 1.2e11 FLOPs, for `efin` as for `joint`; 5 s cost 14 to 39 % more
+      error at 3e10 and 6 % at 1.2e11 (results/tuning), and are for the budgets beyond. With an LLM of 100 M parameters
+      or more: assumption, about 32 utterances of 5 s.
+    * Stage: one batch for all stages, an assumption.
+    * Length: the best grows with the budget. The rule does not, because budgets of one batch share their trunks; what
+      `asr-scaling tune` finds may.
+    """
+    return SMALL_BATCH_AUDIO_SECONDS if llm_params < SMALL_LLM_PARAMS else BATCH_AUDIO_SECONDS
 
 
 def preset(name: str) -> Preset:

@@ -138,8 +138,11 @@ def tune(
         str | None, typer.Option(metavar="A,B", help="FLOPs of the runs; default: the study's smallest, and 4 x that.")
     ] = None,
     write: Annotated[
-        Path | None, typer.Option("--write", metavar="FILE", help="Write STUDY with the rates found to FILE.")
+        Path | None, typer.Option("--write", metavar="FILE", help="Write STUDY with what was found to FILE.")
     ] = None,
+    keep_batch: Annotated[
+        bool, typer.Option("--keep-batch", help="Search rates alone: fewer settings, all with STUDY's batch.")
+    ] = False,
     ledger: LedgerOption = None,
     workers: Annotated[
         int | None,
@@ -149,10 +152,11 @@ def tune(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Search peak learning rates for every strategy of STUDY with the same grid and FLOPs, chosen on dev."""
+    """Search peak rates and the batch of every strategy of STUDY with the same grid and FLOPs, chosen on dev."""
     from scaling.ledger import Ledger
     from sweeps.running import train
     from sweeps.study import load_study
+    from sweeps.tuning.search import RATES, Knob
     from sweeps.tuning.show import refuse_no_folder, tuning_document, tuning_text, write_document, write_tuned_study
     from sweeps.tuning.tune import Tuning, tune, tuning_budgets
 
@@ -160,7 +164,11 @@ def tune(
         refuse_no_folder(write)
     loaded, root = load_study(study, set_ or []), Ledger(ledger or out)
     found = tune(
-        loaded, tuning_budgets(loaded, budgets), root, lambda prepared: train(prepared, out, root, workers, on)
+        loaded,
+        tuning_budgets(loaded, budgets),
+        root,
+        lambda prepared: train(prepared, out, root, workers, on),
+        RATES if keep_batch else tuple(Knob),
     )
     if not isinstance(found, Tuning):
         log("tuning is not finished; the same command goes on from here")

@@ -34,8 +34,9 @@ class TunedFields(_Fields):
     """What `asr-scaling tune` found for a strategy on a model; see `sweeps.tuned.Tuned`."""
 
     rates: dict[StrictStr, dict[Part, Rate]]
+    batch_audio_seconds: Positive | None = None
     at_flops: Positive
-    drift: dict[Part, Annotated[float, Field(strict=True, allow_inf_nan=False)]] = {}
+    drift: dict[Part | Literal["batch_audio_seconds"], Annotated[float, Field(strict=True, allow_inf_nan=False)]] = {}
     tuning_flops: Positive
     at_edge: tuple[StrictStr, ...] = ()
 
@@ -52,7 +53,8 @@ class ModelFields(_Fields):
     llm_lora: LoraFields = LoraFields()
     encoder_lora: LoraFields = LoraFields()
     tuned: dict[StrictStr, TunedFields] = {}
-    """By strategy: rates that replace those of the rule and of `rates`, and are not multiplied by `lr_scale`."""
+    """By strategy: rates that replace those of the rule and of `rates`, and are not multiplied by `lr_scale`, and a
+    batch that replaces the study's."""
 
 
 def _mapping_or_not(value: Any) -> str:

@@ -235,7 +235,13 @@ def _run(study: "Study", plan: Plan, run: PlannedRun, shared: dict[str, Any]) ->
         "seed": run.spec.seed,
         "precision": run.spec.precision,
         "stages": [
-            {"name": stage.name, "objective": stage.objective, "trains": dict(stage.trains), "node": keys[-1]}
+            {
+                "name": stage.name,
+                "objective": stage.objective,
+                "trains": dict(stage.trains),
+                "batch_audio_seconds": stage.optimization.batch_audio_seconds,
+                "node": keys[-1],
+            }
             for stage, keys in zip(run.spec.strategy.stages, run.stages, strict=True)
         ],
         "cluster": plan.nodes[run.nodes[0]].trunk,

@@ -15,7 +15,7 @@ from scaling.geometry import Geometry
 from scaling.llms import LlmDims
 from scaling.models import FoundModel, find_encoder, find_llm
 from scaling.spec import PARTS_OF, DataSpec, LoraSpec, ModelSpec, Optimization, Part, Precision, Stage, Strategy
-from scaling.strategies import default_rates, preset, resolve
+from scaling.strategies import default_batch_audio_seconds, default_rates, preset, resolve
 from scaling.text import llm_codec
 from sweeps.fields import (
     KeptFields,
@@ -35,19 +35,12 @@ from sweeps.too_long import unwritable
 from sweeps.tuned import Tuned
 from sweeps.yaml12 import FieldPath
 
-SMALL_LLM_PARAMS = 100_000_000
-SMALL_BATCH_AUDIO_SECONDS = 5.0
-"""With an LLM under 100 M parameters. On the minis the best batch grows with the budget and is the same for `efin` and
-`joint`: 2.5 s are best up to 1.2e11 FLOPs, where 5 s cost 6 % more error (results/tuning)."""
-BATCH_AUDIO_SECONDS = 160.0
-"""With a larger LLM: assumption, about 32 utterances of 5 s."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyModel:
-    """A model of the study, with the study's strategies at this model's rates by rule.
+    """A model of the study, with the study's strategies at this model's rates and batch by rule.
 
-    `tuned` holds, by strategy, the rates that a search found instead.
+    `tuned` holds, by strategy, what a search found instead.
     """
 
     spec: ModelSpec
@@ -77,7 +70,7 @@ class StudyModel:
         return dataclasses.replace(speech, prompt=self.prompt)
 
     def strategy_at(self, strategy: Strategy, budget_flops: int) -> Strategy:
-        """A strategy of the study with its rates for that budget."""
+        """A strategy of the study with its rates and its batch for that budget."""
         found = self.tuned.get(strategy.name)
         return strategy if found is None else found.applied(strategy, budget_flops)
 
@@ -202,8 +195,9 @@ def _tuned(file: StudyFile, path: FieldPath, fields: TunedFields, strategies: Se
         raise file.error(path, name, f"a strategy of the study{nearest(name, by_name)}")
     found = Tuned(
         rates=fields.rates,
+        batch_audio_seconds=fields.batch_audio_seconds,
         at_flops=fields.at_flops,
-        drift=fields.drift,
+        drift={str(name): power for name, power in fields.drift.items()},
         tuning_flops=round(fields.tuning_flops),
         at_edge=fields.at_edge,
     )
@@ -232,9 +226,8 @@ def _strategies(file: StudyFile, model: ModelFields, encoder: EncoderDims, llm: 
 
 
 def _optimization(fields: StudyFields, llm: LlmDims) -> Optimization:
-    default = SMALL_BATCH_AUDIO_SECONDS if llm.params < SMALL_LLM_PARAMS else BATCH_AUDIO_SECONDS
     return Optimization(
-        batch_audio_seconds=fields.batch_audio_seconds or default,
+        batch_audio_seconds=fields.batch_audio_seconds or default_batch_audio_seconds(llm.params),
         warmup_steps=fields.warmup_steps,
         cooldown=fields.cooldown,
         beta1=fields.betas[0],

@@ -1,25 +1,33 @@
-"""Rates that a search found for one strategy on one model, and what finding them cost."""
+"""What a search found for one strategy on one model, and what finding it cost."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from scaling.errors import InputError
 from scaling.spec import Part, Stage, Strategy
 
+BATCH = "batch_audio_seconds"
+"""Beside the parts in `Tuned.drift`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuned:
-    """Peak rates of each stage's parts at a budget of `at_flops`, and the power of the budget with which they drift.
+    """Peak rates of each stage's parts and the batch of all stages, in seconds of audio, at a budget of `at_flops`.
 
-    `tuning_flops` were charged to the search; `at_edge` names the knobs whose best rate was the highest or lowest
-    tried. Both go into the table of runs, beside results that rest on them.
+    `batch_audio_seconds` is None where rates alone were searched: batches are then the study's. `drift` holds the power
+    of the budget with which the rates of a part, or the batch, go on from there. `tuning_flops` were charged to the
+    search; `at_edge` names the knobs whose best was the highest or lowest tried. Both go into the table of runs, beside
+    results that rest on them.
     """
 
     rates: Mapping[str, Mapping[Part, float]]
+    batch_audio_seconds: float | None
     at_flops: float
-    drift: Mapping[Part, float]
+    drift: Mapping[str, float]
     tuning_flops: int
     at_edge: tuple[str, ...]
 
@@ -31,22 +39,42 @@ class Tuned:
         if {stage: frozenset(rates) for stage, rates in self.rates.items()} != expected:
             wanted = {stage: sorted(parts) for stage, parts in expected.items()}
             raise InputError(f"tuned.{strategy.name}: expected a rate for each of {wanted}")
+        if BATCH in self.drift and self.batch_audio_seconds is None:
+            raise InputError(f"tuned.{strategy.name}: {BATCH} drifts from nowhere; expected a {BATCH} beside the rates")
         return self
 
     def applied(self, strategy: Strategy, budget_flops: int) -> Strategy:
-        """`strategy` with the rates for that budget."""
+        """`strategy` with the rates and the batch for that budget.
+
+        Raises InputError where a rate drifts out of (0, 1) or the batch to no size.
+        """
         stages = tuple(self._stage(stage, budget_flops / self.at_flops) for stage in strategy.stages)
         return Strategy(name=strategy.name, stages=stages)
 
     def columns(self) -> dict[str, Any]:
         """What a row of the table of runs says about the tuning of its strategy."""
-        return {"tuning_flops": self.tuning_flops, "lr_at_grid_edge": bool(self.at_edge)}
+        batch = {"batch_at_grid_edge": "batch" in self.at_edge} if self.batch_audio_seconds is not None else {}
+        rates_at_edge = bool(set(self.at_edge) - {"batch"})
+        return {"tuning_flops": self.tuning_flops, "lr_at_grid_edge": rates_at_edge, **batch}
 
     def _stage(self, stage: Stage, budgets: float) -> Stage:
-        rates = self.rates[stage.name]
-        trains = tuple((part, _drifted(rates[part], budgets, self.drift.get(part, 0.0))) for part, _ in stage.trains)
-        return dataclasses.replace(stage, trains=trains)
+        rates, batch = self.rates[stage.name], self.batch_audio_seconds or stage.optimization.batch_audio_seconds
+        return dataclasses.replace(
+            stage,
+            trains=tuple((part, self._drifted(part, rates[part], budgets, most=1.0)) for part, _ in stage.trains),
+            optimization=dataclasses.replace(
+                stage.optimization, batch_audio_seconds=self._drifted(BATCH, batch, budgets, most=math.inf)
+            ),
+        )
 
-
-def _drifted(rate: float, budgets: float, power: float) -> float:
-    return float(f"{rate * budgets**power:.4g}") if power else rate
+    def _drifted(self, name: str, value: float, budgets: float, most: float) -> float:
+        power = self.drift.get(name)
+        if not power:
+            return value
+        with suppress(OverflowError):
+            drifted = float(f"{value * budgets**power:.4g}")
+            if 0 < drifted < most:
+                return drifted
+        raise InputError(
+            f"tuned: drift.{name}: {power:g} takes {value:g} out of (0, {most:g}) at {budgets:.3g} times at_flops"
+        )

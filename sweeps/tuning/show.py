@@ -1,4 +1,4 @@
-"""A finished search as a document, as text, and as the study it was made for with the rates it found."""
+"""A finished search as a document, as text, and as the study it was made for with what it found."""
 
 import json
 import math
@@ -9,16 +9,19 @@ import yaml
 
 from scaling.errors import InputError
 from scaling.ledger import write_text_atomically
-from sweeps.tuned import Tuned
+from sweeps.tuned import BATCH, Tuned
 from sweeps.tuning.optimum import FALSE_DRIFT, LEVEL, Optimum
-from sweeps.tuning.search import FIRST, STEP, Point, best_point, multipliers
-from sweeps.tuning.tune import Found, Tuning, Walk
+from sweeps.tuning.search import FIRST, RATE_STEP, Knob, Point, best_point, first_points, multipliers
+from sweeps.tuning.tune import Found, Tuning
+from sweeps.tuning.walk import Walk
 
 SCHEMA = "asr-scaling/tuning-1"
 
 
 def tuning_document(tuning: Tuning) -> dict[str, Any]:
-    """What `tune --json` prints. Multipliers are of the rates that the study gives by rule; rates are peak rates."""
+    """What `tune --json` prints. Multipliers are of the rates and batches that the study has untuned; rates are peak
+    rates, batches seconds of audio.
+    """
     return {
         "schema": SCHEMA,
         "study": tuning.study.name,
@@ -53,20 +56,23 @@ def tuning_text(document: dict[str, Any]) -> str:
                 f"{best['multiplier']:>12.3g}  {_interval(best['interval']):<18}{best['drift']:>7.2g}"
                 f"  {_interval(best['drift_interval']):<18}" + ("  at the edge" if knob in found["at_edge"] else "")
             )
+        if BATCH in found:
+            lines.append(f"{'':<48}batches of {found[BATCH]:.3g} s at {found['at_flops']:.3g} FLOPs")
     for comparison in document["untuned"]:
         lines += ["", *_untuned_lines(comparison)]
     return "\n".join(lines)
 
 
 def write_tuned_study(tuning: Tuning, path: Path) -> None:
-    """The study with the rates found, as a study file that says how they were found."""
+    """The study with what was found, as a study file that says how it was found."""
     study = yaml.safe_load(tuning.study.text)
     for position, model in enumerate(tuning.study.models):
         found = [found for found in tuning.found if found.model is model]
         study["models"][position]["tuned"] = {one.strategy.name: _tuned_fields(one.tuned) for one in found}
     budgets = " and ".join(f"{flops:.3g}" for flops in tuning.study.budgets_flops)
+    what = "rates and batches" if Knob.BATCH in tuning.found[0].walks[0].knobs else "rates"
     said = (
-        f"# Peak rates found by `asr-scaling tune` on dev: {tuning.points} settings a strategy at {budgets} FLOPs,"
+        f"# Peak {what} found by `asr-scaling tune` on dev: {tuning.points} settings a strategy at {budgets} FLOPs,"
         f" seeds {', '.join(map(str, tuning.study.seeds))}.\n"
     )
     write_text_atomically(path, said + yaml.safe_dump(study, sort_keys=False, allow_unicode=True))
@@ -110,10 +116,11 @@ def _tuned_fields(tuned: Tuned) -> dict[str, Any]:
     """As `sweeps.fields.TunedFields` reads them."""
     return {
         "rates": {stage: {part.value: rate for part, rate in rates.items()} for stage, rates in tuned.rates.items()},
+        **({} if tuned.batch_audio_seconds is None else {BATCH: tuned.batch_audio_seconds}),
         "at_flops": float(f"{tuned.at_flops:.4g}"),
-        "drift": {part.value: float(f"{power:.3g}") for part, power in tuned.drift.items()},
+        "drift": {str(name): float(f"{power:.3g}") for name, power in tuned.drift.items()},
         "tuning_flops": tuned.tuning_flops,
-        "at_edge": list(tuned.at_edge),
+        "at_edge": [str(knob) for knob in tuned.at_edge],
     }
 
 
@@ -127,12 +134,12 @@ def _walk(walk: Walk) -> dict[str, Any]:
 
 
 def _trial(walk: Walk, point: Point) -> dict[str, Any]:
-    factors = {knob.value: round(factor, 4) for knob, factor in multipliers(walk.strategy, point).items()}
+    factors = {knob.value: round(factor, 4) for knob, factor in multipliers(walk.knobs, point).items()}
     return {"multipliers": factors, "dev_cer": _finite(walk.scores[point])}
 
 
 def _untuned(tuning: Tuning) -> list[dict[str, Any]]:
-    """Dev CER of all strategies at the same multiplier of the rule, and at the best that each one found.
+    """Dev CER of all strategies at the same multiplier of all rates, and at the best that each one found.
 
     Each row is what a comparison at one setting for everyone would have seen.
     """
@@ -148,10 +155,12 @@ def _untuned(tuning: Tuning) -> list[dict[str, Any]]:
             ]
             common = [
                 {
-                    "multiplier": STEP**power,
-                    "dev_cer": {walk.strategy.name: _finite(walk.scores[(power,) * len(walk.knobs)]) for walk in walks},
+                    "multiplier": RATE_STEP**power,
+                    "dev_cer": {
+                        walk.strategy.name: _finite(walk.scores[first_points(walk.knobs)[i]]) for walk in walks
+                    },
                 }
-                for power in FIRST
+                for i, power in enumerate(FIRST)
             ]
             best = {walk.strategy.name: _finite(min(walk.scores.values())) for walk in walks}
             comparisons.append(

@@ -133,6 +133,7 @@ def grid(**more):
         ([*grid()[1:], {"flops": 1e11, "cer": 0.95}], "some_at_chance"),
         ([{**row, "test_digest": str(i)} for i, row in enumerate(grid())], "unequal_tests"),
         (grid(lr_at_grid_edge=True), "undertuned"),
+        (grid(batch_at_grid_edge=True), "undertuned"),
         (grid(epochs=6.0), "repeated_data"),
         ([{**row, "cer": 100 * row["cer"]} for row in grid()], "not_a_fraction"),
     ],

@@ -5,7 +5,7 @@ from specs import OPTIMIZATION
 
 from scaling.errors import InputError
 from scaling.spec import Objective, Part
-from scaling.strategies import PRESETS, default_rates, preset, resolve
+from scaling.strategies import PRESETS, default_batch_audio_seconds, default_rates, preset, resolve
 
 
 def resolved(chosen, **options):
@@ -29,6 +29,11 @@ def test_rates_fall_with_width():
     narrow, wide = default_rates(Objective.LLM, 96, 96), default_rates(Objective.LLM, 192, 192)
     assert wide[Part.PROJECTOR] == pytest.approx(narrow[Part.PROJECTOR] / 2)
     assert wide[Part.ENCODER] == pytest.approx(narrow[Part.ENCODER] / 4)
+
+
+def test_a_small_llm_takes_small_batches():
+    assert default_batch_audio_seconds(10**6) == 5.0
+    assert default_batch_audio_seconds(5 * 10**8) == 160.0
 
 
 def test_shares_and_rates_of_a_study_replace_the_presets():
