@@ -16,7 +16,7 @@ DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 1.28e12
 
-.PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready check bench fuzz minis clean
+.PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready check bench bench-gpu fuzz minis clean
 
 venv: $(READY)
 
@@ -73,7 +73,10 @@ check: $(READY)  ## format, lint, types and import rules
 	$(BIN)/lint-imports
 
 bench: $(READY)  ## ratios against named baselines, in one run, to results/benchmarks/
-	for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+	for file in $(filter-out %bench_gpu.py,$(wildcard tests/benchmarks/bench_*.py)); do $(BIN)/python $$file || exit 1; done
+
+bench-gpu: $(READY)  ## on an accelerator, in under five minutes, to results/benchmarks/gpu.json
+	$(BIN)/python tests/benchmarks/bench_gpu.py
 
 fuzz: $(READY)  ## damaged input for every reader; MINUTES for all together
 	$(BIN)/python tests/fuzz/fuzz.py --minutes $(MINUTES)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Self, TypeVar
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
+from scaling.asr.adapted import adapt
 from scaling.asr.families import FAMILIES
 from scaling.asr.family import Heard
 from scaling.asr.projector import Projector
@@ -121,12 +121,9 @@ class Recognizer(nn.Module):
 
     def add_adapters(self, part: Part, lora: LoraSpec, seed: int) -> None:
         """Put LoRA adapters on the targets of `part`'s model; their start depends on `seed` alone."""
-        config = LoraConfig(
-            r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets), lora_dropout=0.0, bias="none"
-        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(part_seed(seed, part))
-            inject_adapter_in_model(config, self._host(part))
+            adapt(self._host(part), lora)
 
     def merge_adapters(self, part: Part) -> None:
         """Fold the adapters of `part` into the weights they adapt, and leave the plain layers: they cost nothing."""

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import transformers
 from record import machine, write
-from training_lab import BATCH_AUDIO_SECONDS, STAGES, Common, Lab, Ours
+from training_lab import BATCH_AUDIO_SECONDS, Common, Lab, Ours
 from transformers import WhisperFeatureExtractor
 
 from scaling.asr.evaluate import Looks, transcribe
@@ -57,7 +57,7 @@ def training(lab: Lab) -> dict[str, Any]:
     """Every stage and precision on both sides; ratios are to the common loop in fp32, in the same round."""
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for number in range(ROUNDS):
-        for stage in STAGES:
+        for stage in lab.stages:
             common = rate(*Common(lab, stage, Precision.FP32).steps(COMMON_STEPS))
             for precision in Precision:
                 fp32_peak, peak = matmul_peak(torch.float32), matmul_peak(dtype_of(precision))

@@ -1,16 +1,17 @@
-"""The models, the speech and the two sides that `bench_training.py` compares.
+"""The models, the speech and the two sides that `bench_training.py` compares; `bench_gpu.py` trains the first alone.
 
-Geometry: a Whisper-shaped encoder-decoder of width 192, 4 layers each, a Qwen2-shaped LLM of width 192 and 4 layers,
-vocabulary 4096, random weights; speech of log-normal length between 1 and 8 s, 3 s in the mean, four characters a
-second. *Ours* is the trainer itself. *Common* is the loop that public recipes run: Hugging Face modules on windows of
-30 s from WhisperFeatureExtractor's defaults, utterances in random order, labels padded, the same AdamW.
+Geometry where no other is named: a Whisper-shaped encoder-decoder of width 192, 4 layers each, a Qwen2-shaped LLM of
+width 192 and 4 layers, vocabulary 4096. Random weights; speech of log-normal length between 1 and 8 s, 3 s in the mean,
+four characters a second. *Ours* is the trainer itself. *Common* is the loop that public recipes run: Hugging Face
+modules on windows of 30 s from WhisperFeatureExtractor's defaults, utterances in random order, labels padded, the same
+AdamW.
 """
 
 import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,13 +35,14 @@ from scaling.asr.kept import Bounds
 from scaling.asr.minis import new_tokenizer
 from scaling.asr.train import Hooks, train
 from scaling.asr.workshop import Sources, Workshop
+from scaling.defaults import default_hidden, default_lora, default_stack
+from scaling.encoders.whisper import WhisperDims
 from scaling.flops import charged
+from scaling.llms import LlmDims
 from scaling.manifest import read_manifest
-from scaling.spec import DataSpec, LoraSpec, ModelSpec, Optimization, Precision, StageNode
+from scaling.spec import DataSpec, ModelSpec, Optimization, Precision, StageNode
 from scaling.strategies import preset, resolve
 
-WIDTH, LAYERS, HEADS, VOCABULARY = 192, 4, 4, 4096
-STACK = 4
 BATCH = 16
 BATCH_AUDIO_SECONDS = 48.0  # 16 utterances of 3 s
 OPTIMIZATION = Optimization(
@@ -52,24 +54,63 @@ OPTIMIZATION = Optimization(
     weight_decay=0.01,
     clip_norm=1.0,
 )
-STAGES = {
-    stage.name: stage
-    for stage in resolve(preset("efin"), optimization=OPTIMIZATION, encoder_width=WIDTH, llm_width=WIDTH).stages
-}
 RATE = 1e-3
 SPEECH = "speech.jsonl"
-LLM_LORA = LoraSpec(
-    rank=8, alpha=16.0, targets=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """The models of a lab by their dimensions, and how much speech they train on at once."""
+
+    encoder: WhisperDims
+    llm: LlmDims
+    batch_audio_seconds: float = BATCH_AUDIO_SECONDS
+
+
+WIDTH_192 = Pair(
+    encoder=WhisperDims(
+        name="encoder",
+        source="this file",
+        mel_bins=80,
+        hop_length=160,
+        width=192,
+        layers=4,
+        heads=4,
+        ffn=768,
+        decoder_layers=4,
+        decoder_heads=4,
+        decoder_ffn=768,
+        vocabulary=4096,
+        max_positions=1500,
+        max_decoder_positions=448,
+    ),
+    llm=LlmDims(
+        name="llm",
+        source="this file",
+        width=192,
+        layers=4,
+        heads=4,
+        kv_heads=4,
+        head_dim=48,
+        ffn=768,
+        vocabulary=4096,
+        tied=True,
+    ),
 )
-ENCODER_LORA = LoraSpec(rank=8, alpha=16.0, targets=("q_proj", "v_proj"))
 
 
 class Lab:
-    """Models and speech in a folder, and both sides on them. `utterances` is the size of an epoch."""
+    """Models and speech in a folder, for `device`. `utterances` is the size of an epoch."""
 
-    def __init__(self, folder: Path, utterances: int) -> None:
-        self.folder = folder
-        _write_models(folder)
+    def __init__(self, folder: Path, utterances: int, pair: Pair = WIDTH_192, device: str = "cpu") -> None:
+        self.folder, self.pair, self.device = folder, pair, device
+        self.stack, self.lora = default_stack(pair.encoder), default_lora(pair.llm)
+        optimization = replace(OPTIMIZATION, batch_audio_seconds=pair.batch_audio_seconds)
+        strategy = resolve(
+            preset("efin"), optimization=optimization, encoder_width=pair.encoder.width, llm_width=pair.llm.width
+        )
+        self.stages = {stage.name: stage for stage in strategy.stages}
+        _write_models(folder, pair)
         self.texts, self.audio = _write_speech(folder, utterances)
         self.speech = read_manifest(folder / SPEECH).digest
 
@@ -77,7 +118,7 @@ class Lab:
         """A worker that keeps up to so much of frozen encoders' outputs."""
         found = {"encoder": self.folder / "encoder", "llm": self.folder / "llm", self.speech: self.folder / SPEECH}
         places = {name: {"path": str(path), "hours": None} for name, path in found.items()}
-        return Workshop(Sources(places), torch.device("cpu"), Bounds(memory_gib=gib, disk_gib=0.0))
+        return Workshop(Sources(places), torch.device(self.device), Bounds(memory_gib=gib, disk_gib=0.0))
 
     def node(self, stage: str, precision: Precision, until_flops: int) -> StageNode:
         """The node that trains one stage so far."""
@@ -86,16 +127,16 @@ class Lab:
             start=None,
             start_flops=0,
             model=ModelSpec(
-                encoder_name="encoder",
-                llm_name="llm",
+                encoder_name=self.pair.encoder.name,
+                llm_name=self.pair.llm.name,
                 encoder="encoder",
                 llm="llm",
-                stack=STACK,
-                hidden=WIDTH,
-                encoder_lora=ENCODER_LORA,
-                llm_lora=LLM_LORA,
+                stack=self.stack,
+                hidden=default_hidden(self.pair.llm),
+                encoder_lora=default_lora(self.pair.encoder),
+                llm_lora=self.lora,
             ),
-            stage=STAGES[stage],
+            stage=self.stages[stage],
             data=DataSpec(train=self.speech, dev=self.speech, test=(), prompt="{speech}", language="zh"),
             seed=0,
             precision=precision,
@@ -105,11 +146,22 @@ class Lab:
         )
 
 
+QUIET = Hooks(
+    on_progress=lambda *_: None,
+    on_checkpoint=lambda _: None,
+    on_look=lambda _: False,
+    should_stop=lambda: False,
+    checkpoint_seconds=math.inf,
+)
+
+
 class Ours:
     """The trainer, an epoch at a time: the first hears with the encoder, later ones what was kept of it."""
 
-    def __init__(self, lab: Lab, stage: str, precision: Precision) -> None:
-        self._workshop = lab.workshop(gib=4.0)
+    def __init__(
+        self, lab: Lab, stage: str, precision: Precision, *, kept_gib: float = 4.0, hooks: Hooks = QUIET
+    ) -> None:
+        self._workshop, self._hooks = lab.workshop(kept_gib), hooks
         node = lab.node(stage, precision, until_flops=1)
         model = self._workshop.recognizer(node, {}, rounded=True)
         self.geometry = self._workshop.geometry(node)
@@ -125,17 +177,8 @@ class Ours:
         self._epochs += 1
         node = replace(self._node, until_flops=self._epochs * self.epoch_flops)
         began = time.process_time()
-        self.state = train(node, self.hearing, self.geometry, self.state, QUIET)
+        self.state = train(node, self.hearing, self.geometry, self.state, self._hooks)
         return time.process_time() - began
-
-
-QUIET = Hooks(
-    on_progress=lambda *_: None,
-    on_checkpoint=lambda _: None,
-    on_look=lambda _: False,
-    should_stop=lambda: False,
-    checkpoint_seconds=math.inf,
-)
 
 
 class Common:
@@ -147,7 +190,8 @@ class Common:
         self._tokenizer = new_tokenizer()
         self._whisper = WhisperForConditionalGeneration.from_pretrained(lab.folder / "encoder", dtype=torch.float32)
         self._llm = Qwen2ForCausalLM.from_pretrained(lab.folder / "llm", dtype=torch.float32)
-        self._projector = nn.Sequential(nn.Linear(STACK * WIDTH, WIDTH), nn.GELU(), nn.Linear(WIDTH, WIDTH))
+        stacked, hidden = lab.stack * lab.pair.encoder.width, default_hidden(lab.pair.llm)
+        self._projector = nn.Sequential(nn.Linear(stacked, hidden), nn.GELU(), nn.Linear(hidden, lab.pair.llm.width))
         self._trained = list(self._choose())
         self._optimizer = torch.optim.AdamW(self._trained, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
         self._order = np.random.default_rng(0).permutation(len(lab.texts))
@@ -182,9 +226,8 @@ class Common:
             return
         yield from self._projector.requires_grad_(True).parameters()
         if self._stage == "projector_lora":
-            config = LoraConfig(
-                r=LLM_LORA.rank, lora_alpha=LLM_LORA.alpha, target_modules=list(LLM_LORA.targets), lora_dropout=0.0
-            )
+            lora = self._lab.lora
+            config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets), lora_dropout=0.0)
             inject_adapter_in_model(config, self._llm)
             yield from (p.requires_grad_(True) for name, p in self._llm.named_parameters() if "lora_" in name)
 
@@ -198,7 +241,7 @@ class Common:
     def _llm_loss(self, features: Tensor, targets: list[Tensor]) -> Tensor:
         with torch.no_grad():
             frames = self._whisper.model.encoder(features).last_hidden_state
-        speech = self._projector(frames.reshape(len(targets), -1, STACK * WIDTH))
+        speech = self._projector(frames.reshape(len(targets), -1, self._projector[0].in_features))
         labels = pad_sequence(targets, batch_first=True, padding_value=-100)
         text = self._llm.get_input_embeddings()(labels.clamp_min(0)).to(speech.dtype)
         silent = torch.full(speech.shape[:2], -100)
@@ -207,45 +250,47 @@ class Common:
         return self._llm(inputs_embeds=inputs, attention_mask=mask, labels=torch.cat([silent, labels], dim=1)).loss
 
 
-def _write_models(folder: Path) -> None:
+def _write_models(folder: Path, pair: Pair) -> None:
     torch.manual_seed(0)
     tokenizer = new_tokenizer()
+    heard, written = pair.encoder, pair.llm
+    special = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
     encoder = WhisperForConditionalGeneration(
         WhisperConfig(
-            vocab_size=VOCABULARY,
-            d_model=WIDTH,
-            encoder_layers=LAYERS,
-            decoder_layers=LAYERS,
-            encoder_attention_heads=HEADS,
-            decoder_attention_heads=HEADS,
-            encoder_ffn_dim=4 * WIDTH,
-            decoder_ffn_dim=4 * WIDTH,
-            pad_token_id=0,
-            bos_token_id=1,
-            eos_token_id=2,
+            vocab_size=heard.vocabulary,
+            num_mel_bins=heard.mel_bins,
+            d_model=heard.width,
+            encoder_layers=heard.layers,
+            decoder_layers=heard.decoder_layers,
+            encoder_attention_heads=heard.heads,
+            decoder_attention_heads=heard.decoder_heads,
+            encoder_ffn_dim=heard.ffn,
+            decoder_ffn_dim=heard.decoder_ffn,
+            max_source_positions=heard.max_positions,
+            max_target_positions=heard.max_decoder_positions,
             decoder_start_token_id=1,
             begin_suppress_tokens=None,
             suppress_tokens=None,
+            **special,
         )
     )
     llm = Qwen2ForCausalLM(
         Qwen2Config(
-            vocab_size=VOCABULARY,
-            hidden_size=WIDTH,
-            intermediate_size=4 * WIDTH,
-            num_hidden_layers=LAYERS,
-            num_attention_heads=HEADS,
-            num_key_value_heads=HEADS,
-            tie_word_embeddings=True,
-            pad_token_id=0,
-            bos_token_id=1,
-            eos_token_id=2,
+            vocab_size=written.vocabulary,
+            hidden_size=written.width,
+            intermediate_size=written.ffn,
+            num_hidden_layers=written.layers,
+            num_attention_heads=written.heads,
+            num_key_value_heads=written.kv_heads,
+            tie_word_embeddings=written.tied,
+            **special,
         )
     )
     for model, name in ((encoder, "encoder"), (llm, "llm")):
         model.save_pretrained(folder / name)
         tokenizer.save_pretrained(folder / name)
-    WhisperFeatureExtractor().save_pretrained(folder / "encoder")
+    features = WhisperFeatureExtractor(feature_size=heard.mel_bins, hop_length=heard.hop_length)
+    features.save_pretrained(folder / "encoder")
 
 
 def _write_speech(folder: Path, utterances: int) -> tuple[list[str], list[Path]]:

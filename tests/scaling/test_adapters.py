@@ -1,14 +1,19 @@
 """Adapters and the weights they adapt, from stage to stage: nothing learnt is lost, nothing is added twice."""
 
 import numpy as np
+import pytest
 import torch
+from peft.tuners.lora import Linear
 from tiny_world import NeverStop, order, write_study
+from torch import nn
 
 from scaling.asr.__main__ import work
+from scaling.asr.adapted import AdaptedLinear, adapt
 from scaling.asr.checkpoint import load
 from scaling.asr.hearing import Hearing
+from scaling.asr.precision import products
 from scaling.asr.workshop import Sources, Workshop
-from scaling.spec import Part, node_from_json
+from scaling.spec import LoraSpec, Part, Precision, node_from_json
 
 
 def stage(name: str, objective: str, *trains: str) -> dict:
@@ -78,3 +83,25 @@ def test_merged_adapters_compute_what_they_computed_beside_the_weights(world, tm
         workshop.recognizer(nodes[0], {}).llm.state_dict()["model.layers.0.mlp.up_proj.weight"],
         merged.llm.state_dict()["model.layers.0.mlp.up_proj.weight"],
     )
+
+
+@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize(("alpha", "tolerance"), [(16.0, 0.0), (12.0, 1e-2)])
+def test_an_adapted_layer_gives_what_pefts_gives(precision: Precision, alpha: float, tolerance: float):
+    torch.manual_seed(0)
+    host = nn.ModuleDict({"layer": nn.Linear(24, 40)})
+    adapt(host, LoraSpec(rank=8, alpha=alpha, targets=("layer",)))
+    layer = host["layer"]
+    nn.init.normal_(layer.lora_B["default"].weight)
+    x = torch.randn(3, 5, 24)
+    found = []
+    for forward in (AdaptedLinear.forward, Linear.forward):
+        layer.zero_grad()
+        heard = x.clone().requires_grad_()
+        with products(precision, x.device):
+            y = forward(layer, heard)
+        y.float().square().sum().backward()
+        found.append((y.detach(), heard.grad, *(p.grad for name, p in layer.named_parameters() if "lora_" in name)))
+    for ours, theirs in zip(*found, strict=True):
+        assert ours.dtype == theirs.dtype
+        assert float((ours - theirs).abs().max()) <= tolerance * float(theirs.abs().max())

@@ -1,0 +1,32 @@
+"""LoRA adapters: PEFT's layers, with fewer passes over memory."""
+
+from typing import Any
+
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import Linear
+from torch import Tensor, nn
+
+from scaling.spec import LoraSpec
+
+
+def adapt(host: nn.Module, lora: LoraSpec) -> None:
+    """Put adapters that change nothing yet on the targets in `host`; their start is drawn from torch's generator."""
+    config = LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets), lora_dropout=0.0, bias="none"
+    )
+    config._register_custom_module({nn.Linear: AdaptedLinear})
+    inject_adapter_in_model(config, host)
+
+
+class AdaptedLinear(Linear):  # type: ignore[misc]
+    """x (..., in) to (..., out): base(x) + B(scaling * A(x)).
+
+    PEFT scales what B gives, as wide as the layer, forward and backward, and casts x to fp32 for A, which autocast
+    undoes. The same bits where the scaling is a power of two, else the same to rounding.
+    """
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        (adapter,) = self.active_adapters
+        narrow = self.lora_A[adapter](x) * self.scaling[adapter]
+        adapted: Tensor = self.base_layer(x) + self.lora_B[adapter](narrow)
+        return adapted
