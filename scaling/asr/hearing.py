@@ -81,4 +81,4 @@ def _targets(utterances: Utterances, device: torch.device) -> tuple[Sequence[Ten
 
 def _there(targets: Sequence[Tensor], device: torch.device) -> Sequence[Tensor]:
     """Targets on `device`, brought there in one copy."""
-    return torch.cat(list(targets)).to(device).split([len(target) for target in targets])
+    return torch.split(torch.cat(list(targets)).to(device), [len(target) for target in targets])
