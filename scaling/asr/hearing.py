@@ -58,7 +58,7 @@ class Hearing:
             heard = self._encode([self._features(utterances, place) for place in group], device)
             for place, output in zip(group, heard, strict=True):
                 outputs[place] = output
-                kept.put(utterances.indices[place], output.cpu())
+                kept.put(utterances.indices[place], output)
         return [output.to(device) for output in outputs if output is not None]
 
     def _features(self, utterances: Utterances, place: int) -> Tensor:
@@ -75,8 +75,10 @@ class Hearing:
         return [hidden_SE[:length].clone() for hidden_SE, length in zip(hidden_BSE, lengths_B.tolist(), strict=True)]
 
 
-def _targets(utterances: Utterances, device: torch.device) -> tuple[list[Tensor], list[Tensor]]:
-    return (
-        [target.to(device) for target in utterances.asr_targets],
-        [target.to(device) for target in utterances.llm_targets],
-    )
+def _targets(utterances: Utterances, device: torch.device) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+    return _there(utterances.asr_targets, device), _there(utterances.llm_targets, device)
+
+
+def _there(targets: Sequence[Tensor], device: torch.device) -> Sequence[Tensor]:
+    """Targets on `device`, brought there in one copy."""
+    return torch.split(torch.cat(list(targets)).to(device), [len(target) for target in targets])

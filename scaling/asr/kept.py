@@ -78,10 +78,10 @@ class KeptState:
         return torch.frombuffer(content, dtype=dtype).reshape(shape)
 
     def put(self, index: int, tensor: Tensor) -> None:
-        """Keep a tensor that is on the CPU, where there is room."""
+        """Keep a tensor on the CPU, where there is room: only then is it brought there."""
         in_memory, on_disk = self._kept.make_room(tensor.nbytes, self)
         if in_memory:
-            self._memory[index] = tensor
+            self._memory[index] = tensor.cpu()
             self.memory_bytes += tensor.nbytes
         elif on_disk:
             self._write(index, tensor)
@@ -93,7 +93,7 @@ class KeptState:
         self._file, self.memory_bytes, self.disk_bytes = None, 0, 0
 
     def _write(self, index: int, tensor: Tensor) -> None:
-        content = tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+        content = tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
         try:
             self._file = self._file or _NamelessFile()
             written = os.pwrite(self._file.descriptor, content, self.disk_bytes)

@@ -14,10 +14,10 @@ def target_loss(
     length = hidden_BTD.shape[1]
     positions = torch.cat(
         [
-            torch.arange(start, start + len(target), device=hidden_BTD.device) + row * length
+            torch.arange(start, start + len(target)) + row * length
             for row, (start, target) in enumerate(zip(starts, targets, strict=True))
         ]
     )
-    logits_NV = logits(hidden_BTD.flatten(0, 1)[positions])
+    logits_NV = logits(hidden_BTD.flatten(0, 1)[positions.to(hidden_BTD.device)])
     wanted_N = torch.cat(list(targets))
     return functional.cross_entropy(logits_NV.float(), wanted_N, reduction="sum"), len(wanted_N)

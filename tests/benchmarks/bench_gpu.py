@@ -1,4 +1,4 @@
-"""Training on one accelerator in bf16, through the trainer: `make bench-gpu`, under five minutes.
+"""Training on one accelerator in bf16, through the trainer: `make bench-gpu`, made to take under five minutes.
 
 For each pair of models and each stage: MFU, executed FLOPs as if nothing were kept over time and over the device's own
 rate of large matrix products; audio-seconds a second; time spent waiting for features; peak memory of the steps of an
@@ -32,6 +32,8 @@ SECONDS = 10.0
 """Training measured for each stage, after an epoch in which kernels are chosen and memory is reserved."""
 
 MATRIX = 8192
+"""Rows and columns of the products that the device's rate is taken from: as in `scaling.asr.probe`."""
+
 PROCESSES = (1, 2, 4, 8)
 PATIENCE_SECONDS = 300.0
 """How long processes wait for each other: one that died does not come."""

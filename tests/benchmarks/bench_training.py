@@ -116,12 +116,16 @@ def log_mel(lab: Lab) -> dict[str, float]:
     }
 
 
-def decoding(lab: Lab) -> dict[str, float]:
-    """Greedy transcripts of some 3 s utterances through the LLM, all together and one by one, of so many tokens each.
+def decoding(lab: Lab) -> dict[str, Any]:
+    """Greedy transcripts of some 3 s utterances through the LLM, of so many tokens each, by utterances a second.
 
-    With the encoder's outputs kept, as at every look of a stage that leaves the encoder alone, and without.
+    `batched` and `alone` are ours, all together and one by one: with the encoder's outputs kept, as at every look of a
+    stage that leaves the encoder alone, and without. `generate` is the usual way: each utterance alone, its encoder on
+    a window of 30 s, transformers' `generate`, the same weights and as many tokens. Features are there on both sides.
     """
     hearing = Ours(lab, "projector", Precision.FP32).hearing
+    common = Common(lab, "projector", Precision.FP32)
+    common.project_as(hearing.model.projector)
     chosen = np.argsort(abs(hearing.speech.samples - 3 * 16_000))[:DECODED]
     groups = {"batched": [chosen], "alone": np.split(chosen, DECODED)}
 
@@ -133,14 +137,19 @@ def decoding(lab: Lab) -> dict[str, float]:
 
         return DECODED / seconds(write)
 
+    windows = [common.features(index) for index in chosen]
+
+    def generate() -> float:
+        return DECODED / seconds(lambda: [common.generate(window, NEW_TOKENS) for window in windows])
+
     decode(hearing, "batched")  # features and encoder outputs are there from here on
     found: dict[str, Any] = {"utterances": DECODED, "new_tokens": NEW_TOKENS}
+    found["generate_utterances_per_second"] = usual = statistics.median(generate() for _ in range(ROUNDS))
     for name, listener in {"encoding": Hearing(hearing.model, hearing.speech), "kept": hearing}.items():
         rounds = [{together: decode(listener, together) for together in groups} for _ in range(ROUNDS)]
-        found[name] = {
-            **{f"{way}_utterances_per_second": statistics.median(one[way] for one in rounds) for way in groups},
-            "ratio": statistics.median(one["batched"] / one["alone"] for one in rounds),
-        }
+        found[name] = {f"{way}_utterances_per_second": statistics.median(one[way] for one in rounds) for way in groups}
+        found[name]["ratio"] = statistics.median(one["batched"] / one["alone"] for one in rounds)
+        found[name]["ratio_to_generate"] = found[name]["batched_utterances_per_second"] / usual
     return found
 
 

@@ -33,6 +33,7 @@ from scaling.asr.features import read_audio
 from scaling.asr.hearing import Hearing
 from scaling.asr.kept import Bounds
 from scaling.asr.minis import new_tokenizer
+from scaling.asr.projector import Projector
 from scaling.asr.train import Hooks, train
 from scaling.asr.workshop import Sources, Workshop
 from scaling.defaults import default_hidden, default_lora, default_stack
@@ -208,15 +209,36 @@ class Common:
             features = self._extractor(waves, sampling_rate=16_000, return_tensors="pt").input_features
             targets = [torch.tensor([*self._tokenizer.encode(self._lab.texts[index]), 2]) for index in chosen]
             with torch.autocast("cpu", torch.bfloat16, enabled=self._bf16):
-                loss = (
-                    self._asr_loss(features, targets) if self._stage == "encoder" else self._llm_loss(features, targets)
-                )
+                loss = self._loss(features, targets)
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self._trained, 1.0)
             self._optimizer.step()
             float(loss.detach())
         return heard, time.process_time() - began
+
+    def project_as(self, projector: Projector) -> None:
+        """Take over the weights of a projector of ours."""
+        for own, taken in ((self._projector[0], projector.fc1), (self._projector[2], projector.fc2)):
+            own.load_state_dict(taken.state_dict())
+
+    def features(self, index: int) -> Tensor:
+        """What the encoder reads of an utterance: a window of 30 s."""
+        wave = read_audio(self._lab.audio[index])
+        return self._extractor(wave, sampling_rate=16_000, return_tensors="pt").input_features
+
+    @torch.no_grad()
+    def generate(self, features: Tensor, tokens: int) -> list[int]:
+        """So many tokens, greedily, as transformers does it."""
+        speech = self._speech(features)
+        real = torch.ones(speech.shape[:2], dtype=torch.long)
+        limits = {"min_new_tokens": tokens, "max_new_tokens": tokens}
+        return self._llm.generate(inputs_embeds=speech, attention_mask=real, do_sample=False, **limits)[0].tolist()
+
+    def _speech(self, features: Tensor) -> Tensor:
+        with torch.no_grad():
+            frames = self._whisper.model.encoder(features).last_hidden_state
+        return self._projector(frames.reshape(len(features), -1, self._projector[0].in_features))
 
     def _choose(self) -> Iterator[nn.Parameter]:
         for module in (self._whisper, self._llm, self._projector):
@@ -239,9 +261,7 @@ class Common:
         return self._whisper(input_features=features, labels=labels).loss
 
     def _llm_loss(self, features: Tensor, targets: list[Tensor]) -> Tensor:
-        with torch.no_grad():
-            frames = self._whisper.model.encoder(features).last_hidden_state
-        speech = self._projector(frames.reshape(len(targets), -1, self._projector[0].in_features))
+        speech = self._speech(features)
         labels = pad_sequence(targets, batch_first=True, padding_value=-100)
         text = self._llm.get_input_embeddings()(labels.clamp_min(0)).to(speech.dtype)
         silent = torch.full(speech.shape[:2], -100)

@@ -92,6 +92,7 @@ def test_an_adapted_layer_gives_what_pefts_gives(precision: Precision, alpha: fl
     host = nn.ModuleDict({"layer": nn.Linear(24, 40)})
     adapt(host, LoraSpec(rank=8, alpha=alpha, targets=("layer",)))
     layer = host["layer"]
+    assert type(layer) is AdaptedLinear
     nn.init.normal_(layer.lora_B["default"].weight)
     x = torch.randn(3, 5, 24)
     found = []
