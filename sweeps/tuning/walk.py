@@ -62,8 +62,9 @@ class Walk:
 
     @property
     def at_edge(self) -> frozenset[Knob]:
-        """Knobs whose best is the lowest or the highest tried."""
-        return frozenset(self.knobs[position] for position, _ in edges(self.scores))
+        """Knobs whose best is the lowest or the highest tried, the smallest batch there is excepted."""
+        smallest, _ = self.batches
+        return frozenset(self.knobs[i] for i, beyond in edges(self.scores) if self._batch(beyond) >= smallest)
 
     @property
     def goes_on(self) -> bool:
@@ -71,9 +72,11 @@ class Walk:
         return any(self._worth(beyond) for _, beyond in edges(self.scores))
 
     def _worth(self, point: Point) -> bool:
-        factor = multipliers(self.knobs, point).get(Knob.BATCH, 1.0)
         smallest, largest = self.batches
-        return factor == 1.0 or smallest <= factor <= largest
+        return self._batch(point) == 1.0 or smallest <= self._batch(point) <= largest
+
+    def _batch(self, point: Point) -> float:
+        return multipliers(self.knobs, point).get(Knob.BATCH, 1.0)
 
 
 def walks_of(study: Study, searched: Sequence[Knob]) -> list[Walk]:

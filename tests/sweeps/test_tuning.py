@@ -332,6 +332,18 @@ def test_a_best_batch_with_nothing_to_try_beyond_is_flagged_and_widens_no_search
     assert [one.tuned.columns()["lr_at_grid_edge"] for one in found.found] == [False, False]
 
 
+def test_a_best_batch_of_one_utterance_is_no_edge(write_study: StudyWriter, planted: Any) -> None:
+    study = load_study(str(write_study(strategies=["efin"], **ROOM)))
+    trainer = planted(study, {**NEAR_THE_RULE, Knob.BATCH: -4.0})
+    found = tune(study, (SMALL, LARGE), trainer.ledger, trainer)
+    assert isinstance(found, Tuning)
+    assert found.points == POINTS[-1]
+    (one,) = found.found
+    assert [best_point(walk.scores)[-1] for walk in one.walks] == [-2, -2]
+    assert one.at_edge == ()
+    assert one.tuned.batch_audio_seconds == pytest.approx(1.0)
+
+
 def test_the_same_command_goes_on_where_it_stopped_and_a_grown_study_pays_for_what_is_new(
     write_study: StudyWriter, planted: Any
 ) -> None:
