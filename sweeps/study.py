@@ -13,6 +13,7 @@ from scaling.encoders.whisper import WhisperDims
 from scaling.errors import InputError, nearest
 from scaling.geometry import Geometry
 from scaling.llms import LlmDims
+from scaling.memory import Thrift
 from scaling.models import FoundModel, find_encoder, find_llm
 from scaling.spec import PARTS_OF, DataSpec, LoraSpec, ModelSpec, Optimization, Part, Precision, Stage, Strategy
 from scaling.strategies import default_rates, preset, resolve
@@ -99,6 +100,8 @@ class Study:
     threads: int
     processes: int
     shard: bool
+    gradient_accumulation: int
+    gradient_checkpointing: bool
     tracker: str
     checkpoint_seconds: float
     disk_quota_gb: float | None
@@ -106,6 +109,16 @@ class Study:
     slurm: SlurmFields
     ray: RayFields
     text: str
+
+    @property
+    def thrift(self) -> Thrift:
+        """How its workers make a step fit."""
+        return Thrift(
+            processes=self.processes,
+            shard=self.shard,
+            pieces=self.gradient_accumulation,
+            recompute=self.gradient_checkpointing,
+        )
 
 
 def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
@@ -132,6 +145,8 @@ def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
         threads=fields.threads,
         processes=fields.processes,
         shard=fields.shard,
+        gradient_accumulation=fields.gradient_accumulation,
+        gradient_checkpointing=fields.gradient_checkpointing,
         tracker=fields.tracker,
         checkpoint_seconds=fields.checkpoint_seconds,
         disk_quota_gb=fields.disk_quota_gb,

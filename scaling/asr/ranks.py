@@ -10,11 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, distributed
-
-from scaling.strings import IntArray
 
 Value = TypeVar("Value")
 Given = ParamSpec("Given")
@@ -38,17 +35,6 @@ class Ranks:
     def first(self) -> bool:
         """Whether this is the rank that speaks with the ledger."""
         return self.rank == 0
-
-    def cut(self, indices: IntArray, pieces: int) -> list[IntArray]:
-        """A batch in pieces of neighbours, the same number for every rank and up to `pieces` each; some may be empty.
-
-        Those of a rank are every `size`-th from its own: what runs at the same time is of nearly the same length.
-
-        >>> [piece.tolist() for piece in Ranks(0, 2).cut(np.arange(5), 2)]
-        [[0, 1], [2], [3], [4]]
-        """
-        each = min(pieces, -(-len(indices) // self.size))
-        return np.array_split(indices, each * self.size)
 
     def share(self, groups: Sequence[Value]) -> list[Value]:
         """What of these is to be done here, as many for every rank: towards the end some are done twice.
