@@ -17,9 +17,10 @@ square: an estimated fraction of a percent at published widths, more for the min
   without a special kernel. A fused kernel may skip masked blocks and recomputes scores in its backward pass (3.5 times
   the forward instead of 3): neither is credited or charged. Grouped keys and values are repeated to all heads before
   the attention products, so those count every query head.
-* No recomputation (activation checkpointing) is charged, and kept outputs of a frozen encoder are not credited:
-  FLOPs say what a step asks for, not how an implementation saves or wastes it. What keeping them saves is a third
-  currency beside these two, `cache_credited_flops` (see `scaling.meter`).
+* No recomputation (gradient checkpointing) is charged, and kept outputs of a frozen encoder are not credited: FLOPs
+  say what a step asks for, not how an implementation saves or wastes it. What keeping them saves is a third currency
+  beside these two, `cache_credited_flops` (see `scaling.meter`). What is recomputed is executed: every layer that a
+  gradient passes, but for its last product where no norm reads the outcome (see `scaling.tape`).
 * An adapter exists in a stage where it trains. One that has stopped training is merged into its weight: the same
   function at no cost.
 * Rotary tables are positions, not model FLOPs. Current transformers build them element by element, so a counter sees
@@ -63,7 +64,7 @@ class Training(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """FLOPs of one part: forward products, gradients of their inputs, gradients of weights."""
+    """FLOPs of one part: forward products (those that were run again, twice), gradients of inputs and of weights."""
 
     forward: int
     input_grad: int
@@ -89,9 +90,13 @@ def charged_by_part(geometry: Geometry, training: Training, lengths: Lengths) ->
     return _by_part(_rates(geometry, training), _alone(geometry, lengths))
 
 
-def executed(geometry: Geometry, training: Training, lengths: Lengths) -> dict[Part, Cost]:
-    """FLOPs of one step on all utterances of `lengths` as one padded batch, by the part that computes them."""
-    return _by_part(_rates(geometry, training), _padded(geometry, lengths, [np.arange(len(lengths))]))
+def executed(geometry: Geometry, training: Training, lengths: Lengths, *, recompute: bool = False) -> dict[Part, Cost]:
+    """FLOPs of one step on all utterances of `lengths` as one padded batch, by the part that computes them.
+
+    `recompute`: under gradient checkpointing.
+    """
+    parts = _rates(geometry, training, recompute=recompute)
+    return _by_part(parts, _padded(geometry, lengths, [np.arange(len(lengths))]))
 
 
 def executed_batches(
@@ -100,12 +105,14 @@ def executed_batches(
     lengths: Lengths,
     batches: Sequence[IntArray],
     only: Collection[Part] | None = None,
+    *,
+    recompute: bool = False,
 ) -> IntArray:
     """FLOPs of each step on a padded batch; `batches` hold indices into `lengths`. Shape (len(batches),).
 
-    `only` leaves out what other parts compute.
+    `only` leaves out what other parts compute. `recompute`: under gradient checkpointing.
     """
-    return _totals(_rates(geometry, training, only), _padded(geometry, lengths, batches))
+    return _totals(_rates(geometry, training, only, recompute=recompute), _padded(geometry, lengths, batches))
 
 
 def generation(
@@ -175,8 +182,10 @@ def exact_sum(values: IntArray) -> int:
     return (int((values >> 32).sum()) << 32) + int((values & 0xFFFF_FFFF).sum())
 
 
-def _rates(geometry: Geometry, training: Training, only: Collection[Part] | None = None) -> dict[Part, Rates]:
-    parts = rates(geometry, training.objective, frozenset(training.parts))
+def _rates(
+    geometry: Geometry, training: Training, only: Collection[Part] | None = None, *, recompute: bool = False
+) -> dict[Part, Rates]:
+    parts = rates(geometry, training.objective, frozenset(training.parts), recompute=recompute)
     return {part: of for part, of in parts.items() if only is None or part in only}
 
 

@@ -71,7 +71,7 @@ class LlmDims:
         # Text embeddings train with the LLM; they and the speech are one sequence, which needs a gradient if either
         # does.
         sequence = Flow(Work.LLM, self.width, speech.needs or Part.LLM in tape.trained)
-        hidden = tape.layers(self.layers, sequence, layer)
+        hidden = tape.layers(self.layers, sequence, layer, ends_in_norm=self._ends_in_norm)
         tape.linear(weights, "lm_head", replace(hidden, work=Work.LLM_TARGETS), self.vocabulary)
 
     def _attention(self, tape: Tape, weights: Weights, x: Flow) -> Flow:
@@ -87,6 +87,11 @@ class LlmDims:
             return replace(tape.linear(weights, "gate_up_proj", x, 2 * self.ffn), width=self.ffn)
         gate = tape.linear(weights, "gate_proj", x, self.ffn)
         return gate.plus(tape.linear(weights, "up_proj", x, self.ffn))
+
+    @property
+    def _ends_in_norm(self) -> bool:
+        """Gemma 2 and 3 have norms on both sides of the feed-forward, OLMo 2, known by its wide norms, behind it."""
+        return self.norms == 4 or self.wide_qk_norm
 
     @property
     def _queries(self) -> int:

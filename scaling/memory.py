@@ -1,9 +1,10 @@
 """Memory of one step of training on one device, estimated from shapes: will this model fit, and what takes the room?
 
-Counted: weights, gradients and AdamW's two moments of what trains, and what autograd keeps of a step for its backward
-pass. All in fp32, but for runs in bf16: frozen linear layers and convolutions are stored in bf16; and of what trains,
-matrices that a gradient passes on its way to other weights are kept once more, cast to bf16. Not counted: kernels'
-working space, fragmentation, padding of a batch (about 1.07 times the activations), features, batches read ahead.
+Counted: weights, gradients and AdamW's two moments of what trains, and what autograd keeps of a piece of a step for its
+backward pass. All in fp32, but for runs in bf16: frozen linear layers and convolutions are stored in bf16; and of what
+trains, matrices that a gradient passes on its way to other weights are kept once more, cast to bf16. Not counted:
+kernels' working space, fragmentation, padding of a batch (about 1.07 times the activations), features, batches read
+ahead, tensors that a backward pass hands on.
 
 **Activations** are what a trained step keeps with fused attention, in elements of fp32; bf16 halves most of them, so
 there the figure is an upper bound. For d the width of a model, q that of its queries, f of its feed-forward:
@@ -14,9 +15,18 @@ there the figure is an upper bound. For d the width of a model, q that of its qu
   2f, and 2d for each encoder position that it attends to;
 * logits at target positions, their log-softmax and its gradient.
 
-Equal within 0.2 % to what autograd keeps of Hugging Face's modules on the meta device (see the tests).
+Under gradient checkpointing a layer keeps d a position, what goes into it, and beside all that there is at any time
+either one layer's activations, the largest's, or the logits.
+
+Equal within 0.2 % to what autograd keeps of Hugging Face's modules on the meta device, under checkpointing within 1.5 %
+(see the tests).
+
+**Sharded**, each device holds its share of the LLM and its adapters (weights, gradients, moments), and gathers what it
+computes with: embeddings and head for a whole step, and two layers. Encoder and projector are whole everywhere, and so
+are casts: autocast holds on to them to the end of a forward pass.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,6 +53,12 @@ MOMENTS = 2
 LOGIT_COPIES = 3
 """Logits, their log-softmax, and its gradient."""
 
+SHARDED = (Part.LLM, Part.LLM_LORA)
+"""Parts of which each device may hold a share; encoder and projector are whole everywhere."""
+
+GATHERED_LAYERS = 2
+"""One is fetched while another computes (assumption, of FSDP2's prefetching)."""
+
 SAMPLED = 1000
 """Utterances looked at for their mean: enough for a percent."""
 
@@ -66,33 +82,66 @@ class Memory:
         return self.weights + self.casts + self.gradients + self.moments + (self.activations or 0)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thrift:
+    """How a worker makes a step fit its devices, of which each of `processes` has one: nothing that changes the step.
+
+    `shard`: each holds a share of the LLM. `pieces`: of the batch for each process, one after another. `recompute`:
+    gradient checkpointing.
+    """
+
+    processes: int = 1
+    shard: bool = False
+    pieces: int = 1
+    recompute: bool = False
+
+
 def step_memory(
-    geometry: Geometry, training: Training, precision: Precision, lengths: Lengths, audio_seconds: float
+    geometry: Geometry,
+    training: Training,
+    precision: Precision,
+    lengths: Lengths,
+    audio_seconds: float,
+    thrift: Thrift = Thrift(),
 ) -> Memory:
-    """Memory of a step on `audio_seconds` of speech like that of `lengths`, unpadded, in one piece."""
+    """Memory of a step on `audio_seconds` of speech like that of `lengths`, unpadded, on each device.
+
+    No piece is shorter than an utterance.
+    """
     sample = lengths[np.linspace(0, len(lengths) - 1, min(SAMPLED, len(lengths))).astype(np.int64)]
-    kept = _activations(geometry, training, sample)
-    steps = audio_seconds * SAMPLE_RATE / float(sample.samples.sum())
-    return replace(
-        state_memory(geometry, training, precision), activations=None if kept is None else round(kept * steps)
-    )
+    kept = _activations(geometry, training, sample, recompute=thrift.recompute)
+    piece = audio_seconds * SAMPLE_RATE / (thrift.processes * thrift.pieces)  # samples
+    heard_at_once = max(piece, float(sample.samples.mean()))
+    state = state_memory(geometry, training, precision, sharers=thrift.processes if thrift.shard else 1)
+    share = heard_at_once / float(sample.samples.sum())
+    return replace(state, activations=None if kept is None else round(kept * share))
 
 
-def state_memory(geometry: Geometry, training: Training, precision: Precision) -> Memory:
-    """Memory that training takes however little is heard at once: all but activations."""
+def state_memory(geometry: Geometry, training: Training, precision: Precision, *, sharers: int = 1) -> Memory:
+    """Memory that training takes however little is heard at once: all but activations.
+
+    `sharers` is the number of devices that the LLM is spread over, where the objective has one.
+    """
     parts = frozenset(training.parts)
     products = rates(geometry, training.objective, parts)
     weights = loaded_weights(geometry, training.objective)
     adapters = parts & {Part.ENCODER_LORA, Part.LLM_LORA}
     weights |= {part: _of_linears(products[part].weight_grad) for part in adapters}
-    trained = sum(weights[part] for part in parts)
     rounded = precision is Precision.BF16
+    saved = _saved_by_rounding(geometry, training.objective, parts) if rounded else {}
+    stored = {part: BYTES * count - saved.get(part, 0) for part, count in weights.items()}
+    gradients = {part: BYTES * weights[part] for part in parts}
     crossed = sum(_of_linears(of.input_grad) for part, of in products.items() if part in parts)
+    gathered = gathered_gradients = 0
+    if sharers > 1 and training.objective is Objective.LLM:
+        trains = Part.LLM in parts
+        gathered = _gathered(geometry.llm, stored, _ends(geometry.llm, rounded=rounded and not trains))
+        gathered_gradients = _gathered(geometry.llm, gradients, _ends(geometry.llm) if trains else 0)
     return Memory(
-        weights=BYTES * sum(weights.values()) - rounded * _saved_by_rounding(geometry, training.objective, parts),
+        weights=_on_each(stored, sharers) + gathered,
         casts=CAST_BYTES * crossed * rounded,
-        gradients=BYTES * trained,
-        moments=BYTES * MOMENTS * trained,
+        gradients=_on_each(gradients, sharers) + gathered_gradients,
+        moments=MOMENTS * _on_each(gradients, sharers),
         activations=None,
     )
 
@@ -106,24 +155,24 @@ def loaded_weights(geometry: Geometry, objective: Objective) -> dict[Part, int]:
     return found
 
 
-def sharded(whole: Memory, llm: LlmDims, devices: int) -> Memory:
-    """The same step over `devices` that each hold a share of weights, gradients and moments, and of the utterances.
-
-    A layer's weights are gathered where they are used: two layers of the LLM, or its embeddings if they are larger,
-    beside the shares (assumption, of fully sharded data parallelism that gathers one layer while it computes another).
-    """
-    embeddings = llm.vocabulary * llm.width
-    layer = (llm.params - embeddings * (1 if llm.tied else 2)) // llm.layers
-    return Memory(
-        weights=whole.weights // devices + BYTES * max(2 * layer, embeddings),
-        casts=min(whole.casts, CAST_BYTES * 2 * layer),
-        gradients=whole.gradients // devices,
-        moments=whole.moments // devices,
-        activations=None if whole.activations is None else whole.activations // devices,
-    )
+def _on_each(amounts: dict[Part, int], sharers: int) -> int:
+    """Of these amounts, what lies on each device: a share of the LLM's, and all else."""
+    return sum(amount // sharers if part in SHARDED else amount for part, amount in amounts.items())
 
 
-def _saved_by_rounding(geometry: Geometry, objective: Objective, trained: frozenset[Part]) -> int:
+def _gathered(llm: LlmDims, amounts: dict[Part, int], ends: int) -> int:
+    """Of the LLM's, what is gathered at a time: `ends`, which are no layers, and two layers."""
+    layers = sum(amounts.get(part, 0) for part in SHARDED) - ends
+    return ends + GATHERED_LAYERS * layers // llm.layers
+
+
+def _ends(llm: LlmDims, *, rounded: bool = False) -> int:
+    """Bytes of embeddings and head."""
+    table = llm.vocabulary * llm.width
+    return BYTES * table + (CAST_BYTES * table if rounded else BYTES * table * (not llm.tied))
+
+
+def _saved_by_rounding(geometry: Geometry, objective: Objective, trained: frozenset[Part]) -> dict[Part, int]:
     """Bytes by which frozen weights are smaller in bf16. An output layer tied to embeddings is a copy then."""
     encoder, llm, nothing = geometry.encoder, geometry.llm, frozenset[Part]()
     forwards = {part: of.forward for part, of in rates(geometry, Objective.ASR, nothing).items()}
@@ -132,7 +181,7 @@ def _saved_by_rounding(geometry: Geometry, objective: Objective, trained: frozen
         forwards |= {part: of.forward for part, of in rates(geometry, objective, nothing).items()}
         tied[Part.LLM] = llm.vocabulary * llm.width if llm.tied else 0
     frozen = {part: _of_linears(flops) for part, flops in forwards.items() if part not in trained}
-    return sum((BYTES - CAST_BYTES) * linears - BYTES * tied.get(part, 0) for part, linears in frozen.items())
+    return {part: (BYTES - CAST_BYTES) * linears - BYTES * tied.get(part, 0) for part, linears in frozen.items()}
 
 
 def _of_linears(flops: dict[Work, int]) -> int:
@@ -140,28 +189,46 @@ def _of_linears(flops: dict[Work, int]) -> int:
     return sum(count // 2 for work, count in flops.items() if work not in NO_WEIGHTS)
 
 
-def _activations(geometry: Geometry, training: Training, lengths: Lengths) -> int | None:
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    """Elements that each of `layers` keeps: what goes into it, and all of it."""
+
+    layers: int
+    inputs: int
+    whole: int
+
+
+def _activations(geometry: Geometry, training: Training, lengths: Lengths, *, recompute: bool) -> int | None:
     encoder = geometry.encoder
     if not isinstance(encoder, WhisperDims):
         return None
-    frames = int(geometry.encoder_frames(lengths).sum())
-    kept = 0
+    frames, width = int(geometry.encoder_frames(lengths).sum()), encoder.width
+    between, stacks = 0, []
     if {Part.ENCODER, Part.ENCODER_LORA} & set(training.parts):
-        layers = encoder.layers * (9 * encoder.width + 2 * encoder.ffn)
-        kept += frames * (layers + 7 * encoder.width + 2 * encoder.mel_bins)
+        between += frames * (7 * width + 2 * encoder.mel_bins)
+        stacks.append(_Stack(encoder.layers, frames * width, frames * (9 * width + 2 * encoder.ffn)))
     if training.objective is Objective.ASR:
-        written, targets = int(geometry.writing_positions(lengths).sum()), int(lengths.asr_tokens.sum())
-        kept += written * encoder.decoder_layers * (14 * encoder.width + 2 * encoder.decoder_ffn)
-        kept += frames * encoder.decoder_layers * 2 * encoder.width
-        return BYTES * (kept + LOGIT_COPIES * targets * encoder.vocabulary)
-    tokens = int(geometry.speech_tokens(lengths).sum())
-    positions, targets = int(geometry.llm_positions(lengths).sum()), int(lengths.llm_tokens.sum())
-    kept += tokens * (geometry.stack * encoder.width + 2 * geometry.hidden)
-    kept += positions * _kept_by_llm(geometry, training)
-    return BYTES * (kept + LOGIT_COPIES * targets * geometry.llm.vocabulary)
+        written = int(geometry.writing_positions(lengths).sum())
+        whole = written * (14 * width + 2 * encoder.decoder_ffn) + frames * 2 * width
+        stacks.append(_Stack(encoder.decoder_layers, written * width, whole))
+        logits = int(lengths.asr_tokens.sum()) * encoder.vocabulary
+    else:
+        tokens, positions = int(geometry.speech_tokens(lengths).sum()), int(geometry.llm_positions(lengths).sum())
+        between += tokens * (geometry.stack * width + 2 * geometry.hidden) + positions * geometry.llm.width
+        whole = positions * _kept_by_llm_layer(geometry, training)
+        stacks.append(_Stack(geometry.llm.layers, positions * geometry.llm.width, whole))
+        logits = int(lengths.llm_tokens.sum()) * geometry.llm.vocabulary
+    return BYTES * (between + _kept_by_layers(stacks, LOGIT_COPIES * logits, recompute=recompute))
 
 
-def _kept_by_llm(geometry: Geometry, training: Training) -> int:
+def _kept_by_layers(stacks: Sequence[_Stack], logits: int, *, recompute: bool) -> int:
+    if not recompute:
+        return logits + sum(stack.layers * stack.whole for stack in stacks)
+    at_a_time = max(logits, *(stack.whole - stack.inputs for stack in stacks))
+    return at_a_time + sum(stack.layers * stack.inputs for stack in stacks)
+
+
+def _kept_by_llm_layer(geometry: Geometry, training: Training) -> int:
     """Elements of each position."""
     llm, lora = geometry.llm, geometry.llm_lora
     queries = llm.heads * llm.head_dim
@@ -170,4 +237,4 @@ def _kept_by_llm(geometry: Geometry, training: Training) -> int:
         layer += 2 * llm.width + queries + llm.ffn
     if Part.LLM_LORA in training.parts:
         layer += lora.rank * len(lora.targets)
-    return llm.layers * layer + llm.width
+    return layer

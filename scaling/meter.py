@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from scaling.cut import Cut
 from scaling.flops import Training, charged, executed_batches
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
@@ -17,7 +18,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """FLOPs of n batches, each of shape (n,): `charged`, `executed` without and with credit for kept outputs."""
+    """FLOPs of n steps, each of shape (n,): `charged`, `executed` without and with credit for kept outputs."""
 
     charged: IntArray
     executed: IntArray
@@ -30,45 +31,56 @@ def encoder_is_frozen(parts: Collection[Part]) -> bool:
 
 
 class Meter:
-    """Prices batches of `lengths` in a stage.
+    """Prices steps on `lengths` in a stage.
 
     *charged* is each utterance at its real lengths; *executed* is what runs, padding and all, as if nothing were ever
     kept, so that it depends on no cache; *cache-credited* is executed with each output of a frozen encoder counted the
     first time alone, as with a cache that never forgets. Where the encoder trains, the last two are the same.
 
-    `encoder_alone`: a frozen encoder hears each utterance as a batch of its own (CPUs), not the batch as it comes.
+    `encoder_alone`: a frozen encoder hears each utterance as a batch of its own (CPUs), not the piece as it comes.
+    `recompute`: layers are run again under gradient checkpointing: executed and cache-credited, never charged.
     """
 
-    def __init__(self, geometry: Geometry, training: Training, lengths: Lengths, *, encoder_alone: bool) -> None:
+    def __init__(
+        self, geometry: Geometry, training: Training, lengths: Lengths, *, encoder_alone: bool, recompute: bool = False
+    ) -> None:
         self.encoder_frozen = encoder_is_frozen(training.parts)
-        self._geometry, self._training, self._lengths = geometry, training, lengths
+        self._geometry, self._training, self._lengths, self._recompute = geometry, training, lengths, recompute
         self._charged_N = charged(geometry, training, lengths)
         self._encoder_N = charged(geometry, training, lengths, {Part.ENCODER}) if encoder_alone else None
 
-    def costs(self, batches: Sequence[IntArray], encoded: BoolArray) -> Costs:
-        """FLOPs of each batch of indices; `encoded` (N,) marks utterances that this state of the encoder has heard."""
-        charged_B = _sums(self._charged_N, batches)
+    def costs(self, steps: Sequence[Cut], encoded: BoolArray) -> Costs:
+        """FLOPs of each step; `encoded` (N,) marks utterances that this state of the encoder has heard before them."""
+        pieces = [piece for step in steps for piece in step.pieces]
+        firsts = np.cumsum([0, *(len(step.pieces) for step in steps[:-1])])
+
+        def of_steps(flops_P: IntArray) -> IntArray:
+            return np.add.reduceat(flops_P, firsts)
+
+        charged_S = _sums(self._charged_N, [step.batch for step in steps])
         if not self.encoder_frozen:
-            executed_B = self._executed(batches, None)
-            return Costs(charged=charged_B, executed=executed_B, cache_credited=executed_B)
-        rest_B = self._executed(batches, set(Part) - {Part.ENCODER})
-        new = [batch[~encoded[batch]] for batch in batches]
+            executed_S = of_steps(self._executed(pieces, None))
+            return Costs(charged=charged_S, executed=executed_S, cache_credited=executed_S)
+        rest_P = self._executed(pieces, set(Part) - {Part.ENCODER})
+        new = [piece[~encoded[piece]] for piece in pieces]
         return Costs(
-            charged=charged_B, executed=rest_B + self._encoder(batches), cache_credited=rest_B + self._encoder(new)
+            charged=charged_S,
+            executed=of_steps(rest_P + self._encoder(pieces)),
+            cache_credited=of_steps(rest_P + self._encoder(new)),
         )
 
-    def _encoder(self, batches: Sequence[IntArray]) -> IntArray:
-        """FLOPs of the frozen encoder; a batch may be empty."""
+    def _encoder(self, pieces: Sequence[IntArray]) -> IntArray:
+        """FLOPs of the frozen encoder; a piece may be empty."""
         if self._encoder_N is not None:
-            return _sums(self._encoder_N, batches)
-        flops_B = np.zeros(len(batches), dtype=np.int64)
-        heard = [place for place, batch in enumerate(batches) if len(batch)]
+            return _sums(self._encoder_N, pieces)
+        flops_P = np.zeros(len(pieces), dtype=np.int64)
+        heard = [place for place, piece in enumerate(pieces) if len(piece)]
         if heard:
-            flops_B[heard] = self._executed([batches[place] for place in heard], {Part.ENCODER})
-        return flops_B
+            flops_P[heard] = self._executed([pieces[place] for place in heard], {Part.ENCODER})
+        return flops_P
 
-    def _executed(self, batches: Sequence[IntArray], only: set[Part] | None) -> IntArray:
-        return executed_batches(self._geometry, self._training, self._lengths, batches, only)
+    def _executed(self, pieces: Sequence[IntArray], only: set[Part] | None) -> IntArray:
+        return executed_batches(self._geometry, self._training, self._lengths, pieces, only, recompute=self._recompute)
 
 
 def _sums(values_N: IntArray, batches: Sequence[IntArray]) -> IntArray:

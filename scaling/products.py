@@ -8,9 +8,14 @@ from scaling.tape import Flow, Rates, Tape, Weights, Work
 
 
 @lru_cache(maxsize=256)
-def rates(geometry: Geometry, objective: Objective, trained: frozenset[Part]) -> dict[Part, Rates]:
-    """FLOPs of every part for each unit of work, in a step of `objective` that trains `trained`."""
-    tape = Tape(trained)
+def rates(
+    geometry: Geometry, objective: Objective, trained: frozenset[Part], *, recompute: bool = False
+) -> dict[Part, Rates]:
+    """FLOPs of every part for each unit of work, in a step of `objective` that trains `trained`.
+
+    With `recompute`, forward products that gradient checkpointing runs again are counted twice.
+    """
+    tape = Tape(trained, recompute)
     speech = geometry.encoder.hear(tape, geometry.encoder_lora)
     if objective is Objective.ASR:
         geometry.encoder.write(tape, speech)

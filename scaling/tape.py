@@ -3,6 +3,10 @@
 A module is walked once, as it computes, carrying one bit: does what flows here need a gradient? A product whose input
 needs one pays for the gradient of its input, a product whose weight trains for that of its weight. So pruned gradients
 (below the lowest trained weight, in a frozen part's first layer) come out as they do in autograd.
+
+Under gradient checkpointing a layer that a gradient passes is run again before its backward pass, up to the last tensor
+that its backward pass reads (torch's early stop). A product reads its input and its weight before it computes, so the
+last one of a layer is not redone, unless something that reads its outcome comes behind it: a norm.
 """
 
 from collections.abc import Callable, Collection
@@ -63,11 +67,16 @@ class Weights:
 
 @dataclass(slots=True)
 class Tape:
-    """Adds up products. `times` is how many equal layers the products now recorded stand for."""
+    """Adds up products. `times` is how many equal layers the products now recorded stand for.
+
+    `recompute`: layers that a gradient passes run forward twice. `layer` holds the present one's forward FLOPs.
+    """
 
     trained: Collection[Part]
+    recompute: bool = False
     rates: dict[Part, Rates] = field(default_factory=dict)
     times: int = 1
+    layer: list[tuple[Part, Work, int]] = field(default_factory=list)
 
     def linear(self, weights: Weights, name: str, x: Flow, fan_out: int, *, groups: int = 1) -> Flow:
         """A linear layer with its adapter, if one trains. A convolution is one over its kernel's inputs.
@@ -97,15 +106,20 @@ class Tape:
         """Products that never have a backward pass; `work` counts their multiply-adds."""
         self._add(part, work, 1, input_grads=0, weight_grads=0)
 
-    def layers(self, count: int, x: Flow, layer: Callable[[Flow], Flow]) -> Flow:
+    def layers(self, count: int, x: Flow, layer: Callable[[Flow], Flow], *, ends_in_norm: bool = False) -> Flow:
         """`count` equal layers: the first may need fewer gradients, all after it need the same."""
         for self.times in (1, count - 1):
+            self.layer.clear()
             x = layer(x)
+            if self.recompute and x.needs:
+                for part, work, flops in self.layer if ends_in_norm else self.layer[:-1]:
+                    self.rates[part].forward[work] += flops
         self.times = 1
         return x
 
     def _add(self, part: Part, work: Work, size: int, *, input_grads: int, weight_grads: int) -> None:
         sums = self.rates.setdefault(part, Rates())
+        self.layer.append((part, work, 2 * size * self.times))
         for kind, count in ((sums.forward, 1), (sums.input_grad, input_grads), (sums.weight_grad, weight_grads)):
             if flops := 2 * size * self.times * count:
                 kind[work] = kind.get(work, 0) + flops

@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
 from scaling.audio import SAMPLE_RATE
@@ -18,14 +19,22 @@ from sweeps.study import Study
 SAMPLED_BATCHES = 1000
 """Batches looked at for their mean size: enough for a percent, whatever the size of the corpus."""
 
+SHARDED_DEVICES = 8
+"""Of the usual machine: what memory would be if its devices shared one run."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appetite:
-    """What one stage of one model consumes, on average over the training speech; `memory` is one step's, unpadded."""
+    """What one stage of one model consumes, on average over the training speech.
+
+    `memory` is one step's, unpadded, on each device of a worker; `memory_sharded` if a worker had `SHARDED_DEVICES` and
+    shared the LLM among them.
+    """
 
     flops_per_audio_second: float
     audio_seconds_per_step: float
     memory: Memory
+    memory_sharded: Memory
 
     @property
     def flops_per_step(self) -> float:
@@ -51,10 +60,12 @@ def appetites(study: Study, runs: Sequence[RunSpec]) -> Appetites:
             if batch not in batch_seconds:
                 batch_seconds[batch] = _mean_batch_seconds(lengths, batch)
             if work not in known:
+                step = partial(step_memory, geometry, stage, study.precision, lengths, batch)
                 known[work] = Appetite(
                     flops_per_audio_second=_flops_per_audio_second(geometry, stage, lengths),
                     audio_seconds_per_step=batch_seconds[batch],
-                    memory=step_memory(geometry, stage, study.precision, lengths, batch),
+                    memory=step(study.thrift),
+                    memory_sharded=step(replace(study.thrift, processes=SHARDED_DEVICES, shard=True)),
                 )
             found[model.spec, stage] = known[work]
     return found

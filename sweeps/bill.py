@@ -125,7 +125,7 @@ def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None
     """
     plan, study = prepared.plan, prepared.study
     tariff = tariff or Tariff()
-    processes = study.worker_processes
+    processes = study.thrift.processes
     speed = _speed(prepared, ledger) if tariff.hardware is None else _bought(tariff.hardware, processes)
     side_by_side = workers or default_workers(study.threads, study.processes)
     reused = sum(plan.nodes[key].flops for key in prepared.done)
@@ -191,7 +191,7 @@ def _speed(prepared: Prepared, ledger: Ledger | None) -> Speed:
         if seconds > 0:
             flops = sum(entry["flops"] for entry in spent)
             return Speed(flops_per_second=flops / seconds, source=f"measured on {len(spent)} finished nodes {whose}")
-    core, threads, processes = HARDWARE["cpu-core"], prepared.study.threads, prepared.study.worker_processes
+    core, threads, processes = HARDWARE["cpu-core"], prepared.study.threads, prepared.study.thrift.processes
     measured = saved_throughput()
     if measured is not None:
         mfu, products = (ASSUMED_MFU, 1) if measured.accelerator else (core.mfu, threads / measured.threads)

@@ -1,16 +1,18 @@
 """What runs will cost to the last FLOP: the streams that training will read, walked with nothing trained.
 
-Executed FLOPs are those of workers on CPUs with batches in one piece. On an accelerator a frozen encoder hears padded
-batches, and executes more.
+Executed FLOPs are those of workers on CPUs as the study asks for them: with so many processes, pieces of a batch, and
+with gradient checkpointing or without. On an accelerator a frozen encoder hears padded pieces, and executes more.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from scaling.audio import SAMPLE_RATE
 from scaling.augmentation import at_speeds
+from scaling.cut import cut
 from scaling.lengths import Lengths, index
 from scaling.meter import BoolArray, Meter, encoder_is_frozen
 from scaling.spec import ModelSpec, RunSpec, Stage
@@ -58,6 +60,8 @@ class _Walker:
         self._lengths: Lengths = replace(copies, samples=heard.samples)
         self._varies = augmentation.varies
         self._geometry = model.geometry(study.speech.spec.language)
+        self._cut = partial(cut, each=study.gradient_accumulation, ranks=study.processes)
+        self._recompute = study.gradient_checkpointing
         self._ends: dict[str, _End] = {}
 
     def run(self, spec: RunSpec, ends: Sequence[str]) -> list[StageCost]:
@@ -73,12 +77,12 @@ class _Walker:
 
     def _walk(self, stage: Stage, until_flops: int, seed: int, position: Position, encoded: BoolArray) -> _End:
         """The state that training reaches from `position`, at the first step at or past `until_flops`."""
-        meter = Meter(self._geometry, stage, self._lengths, encoder_alone=True)
+        meter = Meter(self._geometry, stage, self._lengths, encoder_alone=True, recompute=self._recompute)
         stream = Stream(self._lengths.samples, seed, stage.optimization.batch_audio_seconds)
         encoded = encoded.copy() if encoder_is_frozen(stage.parts) else np.zeros_like(encoded)
         flops = executed = credited = steps = samples = 0
         for pool in _pools(stream, position):
-            costs = meter.costs([batch for batch, _ in pool], encoded)
+            costs = meter.costs([self._cut(batch) for batch, _ in pool], encoded)
             enough = int(np.searchsorted(np.cumsum(costs.charged), until_flops - flops)) + 1
             taken = pool[:enough]
             flops += int(costs.charged[:enough].sum())

@@ -251,6 +251,10 @@ class StudyFields(_Fields):
     time."""
     shard: StrictBool = False
     """Whether each process holds a share of the LLM: for one that does not fit a GPU."""
+    gradient_accumulation: Count = 1
+    """Pieces of each step's batch for a process, one after another: less memory, the same step to rounding."""
+    gradient_checkpointing: StrictBool = False
+    """Whether layers keep their inputs alone and run twice: less memory, up to half more executed FLOPs."""
 
     batch_audio_seconds: Positive | None = None
     warmup_steps: Annotated[StrictInt, Field(ge=0)] = 20

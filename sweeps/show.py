@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scaling.memory import sharded
 from scaling.spec import RunSpec
+from sweeps.appetite import SHARDED_DEVICES
 from sweeps.bill import Bill
 from sweeps.exact import StageCost
 from sweeps.plan import Plan, PlannedRun
@@ -16,9 +16,6 @@ from sweeps.running import Outcome
 from sweeps.status import State
 from sweeps.study import Study, StudyModel
 from sweeps.words import duration, size
-
-SHARDED_DEVICES = 8
-"""Of the usual machine: what memory would be if its devices shared one run."""
 
 SHOWN_RUNS = 60
 """Lines of runs a terminal is given; --json has them all."""
@@ -179,28 +176,34 @@ def _data(prepared: Prepared) -> dict[str, Any]:
 
 
 def _memory(prepared: Prepared, model: StudyModel) -> dict[str, Any]:
-    """The stage of a model that takes most memory, in bytes, and its share where the stage is sharded."""
-    stages = [(stage, eaten.memory) for (spec, stage), eaten in prepared.appetites.items() if spec == model.spec]
-    stage, most = max(stages, key=lambda entry: entry[1].total)
+    """The stage of a model that takes most memory on a device, in bytes, and what it would take on several."""
+    stages = [(stage, eaten) for (spec, stage), eaten in prepared.appetites.items() if spec == model.spec]
+    stage, most = max(stages, key=lambda entry: entry[1].memory.total)
     return {
         "encoder": model.spec.encoder_name,
         "llm": model.spec.llm_name,
         "stage": stage.name,
-        **asdict(most),
-        "total": most.total,
+        **asdict(prepared.study.thrift),
+        **asdict(most.memory),
+        "total": most.memory.total,
         "sharded_devices": SHARDED_DEVICES,
-        "sharded_total": sharded(most, model.llm.dims, SHARDED_DEVICES).total,
+        "sharded_total": max(eaten.memory_sharded.total for _, eaten in stages),
     }
 
 
 def _memory_line(memory: dict[str, Any]) -> str:
+    several = memory["processes"] > 1
+    device = f"each of a worker's {memory['processes']} devices" if several else "a worker"
+    shared = ", a share of the LLM on each" if memory["shard"] else ""
     heard = "activations not known" if memory["activations"] is None else f"activations {size(memory['activations'])}"
+    piece = f" of one of {memory['pieces']} pieces" if memory["pieces"] > 1 else ""
+    recomputed = ", recomputed layer by layer" if memory["recompute"] else ""
     casts = f", their casts {size(memory['casts'])}" if memory["casts"] else ""
+    others = f"; if {memory['sharded_devices']} devices shared one run, {size(memory['sharded_total'])} each"
     return (
-        f"memory of a worker on {memory['encoder']} + {memory['llm']}: at most about {size(memory['total'])}, in stage"
-        f" {memory['stage']} (weights {size(memory['weights'])}{casts}, gradients and moments"
-        f" {size(memory['gradients'] + memory['moments'])}, {heard}); if {memory['sharded_devices']} devices"
-        f" shared one run, {size(memory['sharded_total'])} each"
+        f"memory of {device} on {memory['encoder']} + {memory['llm']}{shared}: at most about {size(memory['total'])},"
+        f" in stage {memory['stage']} (weights {size(memory['weights'])}{casts}, gradients and moments"
+        f" {size(memory['gradients'] + memory['moments'])}, {heard}{piece}{recomputed})" + others * (not several)
     )
 
 

@@ -13,6 +13,7 @@ from scaling.encoders.whisper import WhisperDims
 from scaling.errors import InputError, nearest
 from scaling.geometry import Geometry
 from scaling.llms import LlmDims
+from scaling.memory import Thrift
 from scaling.models import FoundModel, find_encoder, find_llm
 from scaling.spec import PARTS_OF, DataSpec, LoraSpec, ModelSpec, Optimization, Part, Precision, Stage, Strategy
 from scaling.strategies import default_batch_audio_seconds, default_rates, preset, resolve
@@ -92,6 +93,8 @@ class Study:
     threads: int
     processes: int
     shard: bool
+    gradient_accumulation: int
+    gradient_checkpointing: bool
     tracker: str
     checkpoint_seconds: float
     disk_quota_gb: float | None
@@ -101,9 +104,14 @@ class Study:
     text: str
 
     @property
-    def worker_processes(self) -> int:
-        """Processes of one worker, on all of its machines."""
-        return self.processes * self.slurm.nodes
+    def thrift(self) -> Thrift:
+        """How its workers, on all of their machines, make a step fit."""
+        return Thrift(
+            processes=self.processes * self.slurm.nodes,
+            shard=self.shard,
+            pieces=self.gradient_accumulation,
+            recompute=self.gradient_checkpointing,
+        )
 
 
 def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
@@ -130,6 +138,8 @@ def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
         threads=fields.threads,
         processes=fields.processes,
         shard=fields.shard,
+        gradient_accumulation=fields.gradient_accumulation,
+        gradient_checkpointing=fields.gradient_checkpointing,
         tracker=fields.tracker,
         checkpoint_seconds=fields.checkpoint_seconds,
         disk_quota_gb=fields.disk_quota_gb,

@@ -30,6 +30,8 @@ from scaling.asr.minis import EncoderSize
 from scaling.control_groups import Group
 from scaling.ledger import Ledger
 from sweeps.collect import Collector, read_rows
+from sweeps.exact import exact_costs
+from sweeps.preparation import prepare
 
 COMMAND = [sys.executable, "-c", "from scaling.cli import main; main()"]
 
@@ -118,12 +120,12 @@ def test_sigterm_saves_a_checkpoint_within_seconds_and_leaves_nothing_running(wo
 
 @pytest.fixture
 def first_try_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whole batches do not fit into this process's memory."""
+    """Batches do not fit into this process's memory, not even in two pieces."""
     real = worker.run_node
 
     def run_node(*arguments, pieces):
-        if pieces == 1:
-            raise OutOfMemory("whole batches")
+        if pieces <= 2:
+            raise OutOfMemory("large pieces")
         return real(*arguments, pieces=pieces)
 
     monkeypatch.setattr(worker, "run_node", run_node)
@@ -132,7 +134,9 @@ def first_try_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_node_out_of_memory_ends_in_smaller_pieces_in_a_process_of_its_own_as_the_same_experiment(
     world, tmp_path, first_try_too_large, monkeypatch
 ):
-    study = write_study(world, strategies=["projector_only"], budgets_flops=[1e8], cooldown=0.0)
+    """In twice as many as the study asks for."""
+    fields = {"strategies": ["projector_only"], "budgets_flops": [1e8], "cooldown": 0.0}
+    study, smaller = (write_study(world, **fields, gradient_accumulation=pieces) for pieces in (2, 4))
     out = tmp_path / "out"
     orders = order(study, out)
     monkeypatch.setattr(sys, "argv", ["worker", "--ledger", str(out), "--plan", str(orders.path)])
@@ -140,11 +144,14 @@ def test_a_node_out_of_memory_ends_in_smaller_pieces_in_a_process_of_its_own_as_
     (key,) = orders.nodes
     first, second = orders.ledger.attempts(key)
     assert first.failure()["kind"] == "memory"
+    assert first.failure()["cause"].startswith("out of memory, each batch in 2 pieces")
     assert second.lease()["pid"] != os.getpid()
     (row,) = Collector(orders).collect()
     monkeypatch.undo()
-    (whole,) = train_study(study, tmp_path / "whole")
+    (whole,) = train_study(write_study(world, **fields), tmp_path / "whole")
     assert (row["key"], row["flops"]) == (whole["key"], whole["flops"])
+    (cost,) = exact_costs(prepare(str(smaller), [], None))[row["key"]]
+    assert row["executed_flops"] == cost.executed_flops < whole["executed_flops"]
     assert row["stages"][0]["loss"] == pytest.approx(whole["stages"][0]["loss"], rel=1e-3)
 
 

@@ -61,7 +61,8 @@ class Recognizer(nn.Module):
 
     The last two are absent where only the encoder trains.
 
-    Every part has parameters of its own (`part_parameters`), so training a stage is choosing parts.
+    Every part has parameters of its own (`part_parameters`), so training a stage is choosing parts. `recomputes` says
+    whether layers run twice for a gradient (`scaling.asr.recompute`).
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Recognizer(nn.Module):
         self.family = FAMILIES[asr.config.model_type]
         self.projector = projector
         self.llm = llm
+        self.recomputes = False
         self.asr_codec = asr_codec
         self.llm_codec = llm_codec
 

@@ -19,9 +19,9 @@ from scaling.asr.ranks import Ranks
 from scaling.asr.train import Hooks, train
 from scaling.asr.workshop import Workshop, in_words, load_part, outlived
 from scaling.ledger import Attempt, write_text_atomically
-from scaling.memory import sharded, state_memory
+from scaling.memory import state_memory
 from scaling.meter import encoder_is_frozen
-from scaling.spec import Objective, StageNode
+from scaling.spec import StageNode
 
 LOOK_UTTERANCES = 100
 """Dev utterances scored for a look during training: enough to see a curve, a third of the usual dev set's cost."""
@@ -60,9 +60,7 @@ def _run(
     start = resumed or beginning
     base = (beginning.progress.flops, beginning.progress.executed_flops, beginning.progress.seconds)
     geometry = workshop.geometry(node)
-    least = state_memory(geometry, node.stage, node.precision)
-    if ranks.shard and node.stage.objective is Objective.LLM:
-        least = sharded(least, geometry.llm, ranks.size)
+    least = state_memory(geometry, node.stage, node.precision, sharers=ranks.size if ranks.shard else 1)
     refuse_too_large(f"training {in_words(node)}", least.total, workshop.device)
     model = workshop.recognizer(node, carried, rounded=True)
     for part in node.stage.parts:
@@ -87,7 +85,7 @@ def _run(
     final = Checkpoint(earlier | end.weights, optimizer, end.progress)
     save(attempt.folder / "final", final, ranks)
     result = _result(node, final.progress, base, hearing.speech, attempt) | {"look_seconds": looking.seconds}
-    result["provenance"]["processes"] = ranks.size
+    result["provenance"] |= {"processes": ranks.size, "gradient_checkpointing": model.recomputes}
     if not node.final:
         return result | {"dev": None, "test": None}
     tests = {name: scored(workshop.hearing(node, model, content), name=name) for name, content in node.data.test}

@@ -10,11 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, distributed
-
-from scaling.strings import IntArray
 
 Value = TypeVar("Value")
 Given = ParamSpec("Given")
@@ -43,17 +40,6 @@ class Ranks:
     def writers(self) -> int:
         """How many ranks write checkpoints, the first ones: all where each holds a share, else one for all."""
         return self.size if self.shard else 1
-
-    def cut(self, indices: IntArray, pieces: int) -> list[IntArray]:
-        """A batch in pieces of neighbours, the same number for every rank and up to `pieces` each; some may be empty.
-
-        Those of a rank are every `size`-th from its own: what runs at the same time is of nearly the same length.
-
-        >>> [piece.tolist() for piece in Ranks(0, 2).cut(np.arange(5), 2)]
-        [[0, 1], [2], [3], [4]]
-        """
-        each = min(pieces, -(-len(indices) // self.size))
-        return np.array_split(indices, each * self.size)
 
     def share(self, groups: Sequence[Value]) -> list[Value]:
         """What of these is to be done here, as many for every rank: towards the end some are done twice.

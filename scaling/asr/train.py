@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +16,7 @@ from scaling.asr.model import Recognizer
 from scaling.asr.precision import products
 from scaling.asr.ranks import ALONE, Ranks
 from scaling.asr.sharding import clip, is_share
+from scaling.cut import Cut, cut
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
 from scaling.meter import Meter
@@ -59,17 +59,15 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """What one step reads: this rank's pieces of the batch, all ranks' pieces of indices, and the position after it.
+    """What one step reads: this rank's pieces of the batch, the cut they are of, and the position after it.
 
-    `idle` counts the last of all pieces that are there only so that every rank runs as many: they repeat the batch's
-    first utterance, and count nothing. `mine_idle` says that this rank's last piece is such a one.
+    `mine_idle` says that this rank's last piece is one that counts nothing.
     """
 
     pieces: Sequence[Utterances]
-    cut: Sequence[IntArray]
+    cut: Cut
     after: Position
-    idle: int = 0
-    mine_idle: bool = False
+    mine_idle: bool
 
 
 def train(
@@ -97,7 +95,7 @@ def train(
         restore_optimizer(optimizer, names, start.optimizer)
     else:
         torch.manual_seed(node.seed)
-    meter = Meter(geometry, stage, speech.lengths, encoder_alone=hearing.one_by_one)
+    meter = Meter(geometry, stage, speech.lengths, encoder_alone=hearing.one_by_one, recompute=model.recomputes)
     stream = Stream(speech.samples, node.seed, stage.optimization.batch_audio_seconds)
     rates = [group["lr"] for group in optimizer.param_groups]
     worst = EXPLOSION * ignorant_loss(geometry, stage.objective, speech.lengths)
@@ -168,15 +166,12 @@ def read_step(
     hearing: Hearing, indices: IntArray, after: Position, epoch: int, pieces: int, ranks: Ranks = ALONE
 ) -> Step:
     """A batch as this rank reads it, in up to `pieces` pieces."""
-    shares = ranks.cut(indices, pieces)
-    cut = [share if len(share) else indices[:1] for share in shares]
-    mine = slice(ranks.rank, None, ranks.size)
+    found = cut(indices, pieces, ranks.size)
     return Step(
-        pieces=[hearing.read(piece, epoch) for piece in cut[mine]],
-        cut=cut,
+        pieces=[hearing.read(piece, epoch) for piece in found.pieces[ranks.rank :: ranks.size]],
+        cut=found,
         after=after,
-        idle=sum(not len(share) for share in shares),
-        mine_idle=not len(shares[mine][-1]),
+        mine_idle=ranks.rank >= ranks.size - found.idle,
     )
 
 
@@ -212,14 +207,13 @@ def _targets(piece: Utterances, objective: Objective) -> Sequence[Tensor]:
 
 
 def _advance(progress: Progress, step: Step, hearing: Hearing, meter: Meter) -> None:
-    costs = meter.costs(step.cut, progress.encoded)
-    counted = len(step.cut) - step.idle
-    progress.flops += int(costs.charged[:counted].sum())
+    costs = meter.costs([step.cut], progress.encoded)
+    progress.flops += int(costs.charged.sum())
     progress.executed_flops += int(costs.executed.sum())
     if progress.cache_credited_flops is not None:
         progress.cache_credited_flops += int(costs.cache_credited.sum())
     progress.steps += 1
-    indices = np.concatenate(step.cut[:counted])
+    indices = step.cut.batch
     progress.audio_samples += int(hearing.speech.samples[indices].sum())
     progress.seen[indices] = True
     progress.encoded[indices] = meter.encoder_frozen and not hearing.speech.varies

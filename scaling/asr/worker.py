@@ -109,7 +109,12 @@ class Worker:
 
     def _order(self, key: str) -> tuple[StageNode, int]:
         """The node, and in how many pieces each of its batches is cut."""
-        return node_from_json(self._ledger.stage(key)["node"]), 2 ** self._ledger.memory_failures(key)
+        return node_from_json(self._ledger.stage(key)["node"]), self._pieces(key)
+
+    def _pieces(self, key: str) -> int:
+        """As many as the study asks for, and twice as many each time that memory ran out."""
+        asked: int = self._plan.get("gradient_accumulation", 1)
+        return asked << self._ledger.memory_failures(key)
 
     def _failed(self, attempt: Attempt, node: StageNode, error: Exception) -> None:
         """Record why an attempt ended. Of several ranks the first to fail does, and all end."""
@@ -125,7 +130,8 @@ class Worker:
     def _workshop(self) -> Workshop:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # of a rank: its own, see `ranks.join`
         bounds = Bounds(**self._plan["kept"]) if "kept" in self._plan else NOTHING
-        return Workshop(Sources(self._plan["sources"]), device, bounds, self._ranks)
+        recompute = bool(self._plan.get("gradient_checkpointing", False))
+        return Workshop(Sources(self._plan["sources"]), device, bounds, self._ranks, recompute=recompute)
 
     def _finish(self, node: StageNode, attempt: Attempt, pieces: int, heart: Heart) -> None:
         """Train and commit. While the disk is full the lease is kept; then it goes on from the last checkpoint."""
@@ -180,7 +186,7 @@ class Worker:
 
     def _fail_for_memory(self, attempt: Attempt, node: StageNode, cause: str) -> None:
         """Ask for smaller pieces, until a piece is one utterance: then the node has failed."""
-        pieces = 2 ** self._ledger.memory_failures(attempt.key)
+        pieces = self._pieces(attempt.key)
         smaller = pieces < _largest_batch(node, self._workshop.speech(node, node.data.train).samples)
         how = f"each batch in {pieces} pieces" if smaller else "even one utterance at a time"
         attempt.fail("memory" if smaller else "error", f"out of memory, {how}: {cause}", session=self._session)

@@ -18,6 +18,7 @@ from scaling.asr.memory import refuse_too_large
 from scaling.asr.model import Recognizer
 from scaling.asr.precision import round_frozen
 from scaling.asr.ranks import ALONE, Ranks
+from scaling.asr.recompute import recompute_layers
 from scaling.asr.sharding import shard, spread
 from scaling.encoders import asr_codec, encoder_dims
 from scaling.errors import InputError
@@ -64,12 +65,24 @@ class Sources:
 
 
 class Workshop:
-    """What a worker keeps between nodes: base models and the speech it has read."""
+    """What a worker keeps between nodes: base models and the speech it has read.
 
-    def __init__(self, sources: Sources, device: torch.device, bounds: Bounds = NOTHING, ranks: Ranks = ALONE) -> None:
+    `recompute`: models are trained under gradient checkpointing.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        device: torch.device,
+        bounds: Bounds = NOTHING,
+        ranks: Ranks = ALONE,
+        *,
+        recompute: bool = False,
+    ) -> None:
         self.sources = sources
         self.device = device
         self.ranks = ranks
+        self._recompute = recompute
         self.bases = BaseModels({})
         self._kept = Kept(bounds)
         self._speech: dict[tuple[str, str, str, str, str, Harder | None], Speech] = {}
@@ -145,6 +158,8 @@ class Workshop:
         if rounded and node.precision is Precision.BF16:
             model.set_trainable(node.stage.parts)
             round_frozen(model)
+        if rounded and self._recompute:
+            recompute_layers(model)
         return shard(model, self.ranks.size, self.device) if spreads else model.to(self.device)
 
 

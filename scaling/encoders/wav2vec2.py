@@ -14,7 +14,7 @@ import numpy as np
 
 from scaling.config_file import ConfigFile
 from scaling.errors import InputError
-from scaling.spec import LoraSpec, Part
+from scaling.spec import SILENT, LoraSpec, Part
 from scaling.strings import IntArray
 from scaling.tape import Flow, Tape, Weights, Work, attention, feed_forward
 from scaling.text import TextCodec, load_tokenizer, model_settings, tokenizer_file
@@ -27,7 +27,8 @@ CHANNELS, KERNELS, STRIDES = (512,) * 7, (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2,
 class Wav2Vec2Dims:
     """A CTC encoder on the waveform. Widths in features, kernels and strides in positions of the layer below.
 
-    `layer_norms`: each convolution is normalised over its features; otherwise only the first, over time.
+    `layer_norms`: each convolution is normalised over its features; otherwise only the first, over time. In published
+    models a layer of the transformer ends in a norm exactly where they are not; `norm_last` says so of any others.
     """
 
     linears: ClassVar[tuple[str, ...]] = (
@@ -48,6 +49,7 @@ class Wav2Vec2Dims:
     position_kernel: int
     position_groups: int
     vocabulary: int
+    norm_last: bool | None = field(default=None, metadata=SILENT)
 
     @property
     def encoder_params(self) -> int:
@@ -112,7 +114,8 @@ class Wav2Vec2Dims:
             x = x.plus(attention(tape, weights, x, x, Work.ENCODER_PAIRS, self.width, self.width, "out_proj"))
             return x.plus(feed_forward(tape, weights, x, self.ffn, ("intermediate_dense", "output_dense")))
 
-        return tape.layers(self.layers, frames, layer)
+        ends_in_norm = not self.layer_norms if self.norm_last is None else self.norm_last
+        return tape.layers(self.layers, frames, layer, ends_in_norm=ends_in_norm)
 
     def write(self, tape: Tape, speech: Flow) -> None:
         """The CTC head: a token or a blank at every frame."""
@@ -137,6 +140,7 @@ def read(config: ConfigFile) -> Wav2Vec2Dims:
     norm = config.values.get("feat_extract_norm", "group")
     if norm not in ("group", "layer"):
         raise InputError(f"{config.path}: feat_extract_norm must be 'group' or 'layer', not {norm!r}")
+    norm_last = not config.values.get("do_stable_layer_norm", False)
     dims = Wav2Vec2Dims(
         name=config.path.parent.name,
         source=str(config.path),
@@ -152,6 +156,7 @@ def read(config: ConfigFile) -> Wav2Vec2Dims:
         position_kernel=config.integer("num_conv_pos_embeddings", 128),
         position_groups=config.integer("num_conv_pos_embedding_groups", 16),
         vocabulary=config.integer("vocab_size", 32),
+        norm_last=norm_last if norm_last == (norm == "layer") else None,
     )
     if not len(dims.channels) == len(dims.kernels) == len(dims.strides):
         raise InputError(f"{config.path}: conv_dim, conv_kernel and conv_stride must name as many layers each")

@@ -9,12 +9,14 @@ each.
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
     AutoConfig,
@@ -30,6 +32,7 @@ from transformers import (
     WhisperConfig,
     WhisperForConditionalGeneration,
 )
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from scaling.defaults import default_lora
 from scaling.encoders import EncoderDims
@@ -123,11 +126,14 @@ def wav2vec2_config(dims: Wav2Vec2Dims) -> Wav2Vec2Config | HubertConfig:
         conv_stride=dims.strides,
         conv_bias=dims.conv_bias,
         feat_extract_norm="layer" if dims.layer_norms else "group",
-        do_stable_layer_norm=dims.layer_norms,
+        do_stable_layer_norm=dims.layer_norms if dims.norm_last is None else not dims.norm_last,
         num_conv_pos_embeddings=dims.position_kernel,
         num_conv_pos_embedding_groups=dims.position_groups,
         mask_time_prob=0.0,
         mask_feature_prob=0.0,
+        hidden_dropout=0.0,
+        activation_dropout=0.0,
+        attention_dropout=0.0,
         attn_implementation="eager",
     )
 
@@ -226,6 +232,14 @@ class Modules:
                 for name, parameter in host.named_parameters():
                     parameter.requires_grad_("lora_" in name or name.replace(".base_layer", "") in trained)
 
+    def recompute(self) -> None:
+        """Turn on the gradient checkpointing that layers of transformers bring."""
+        for module in (*self.asr.modules(), *self.llm.modules()):
+            if isinstance(module, GradientCheckpointingLayer):
+                module.train()
+                module.gradient_checkpointing = True
+                module._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
+
 
 def modules(geometry: Geometry, device: str) -> Modules:
     encoder, llm = geometry.encoder, geometry.llm
@@ -237,11 +251,22 @@ def modules(geometry: Geometry, device: str) -> Modules:
 
 
 def step(
-    geometry: Geometry, objective: Objective, parts: Collection[Part], lengths: Lengths, device: str = "meta"
+    geometry: Geometry,
+    objective: Objective,
+    parts: Collection[Part],
+    lengths: Lengths,
+    device: str = "meta",
+    *,
+    recompute: bool = False,
 ) -> Counted:
-    """Forward and backward of one padded batch of all of `lengths`, as the counter sees them."""
+    """Forward and backward of one padded batch of all of `lengths`, as the counter sees them.
+
+    With `recompute`, under gradient checkpointing.
+    """
     built = modules(geometry, device)
     built.train(geometry, parts)
+    if recompute:
+        built.recompute()
     forward, backward = counter(), counter()
     with forward:
         encode = _encode_log_mel if isinstance(geometry.encoder, WhisperDims) else _encode_wave

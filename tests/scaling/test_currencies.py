@@ -16,6 +16,7 @@ import scaling.asr.base_models
 import scaling.asr.node
 from scaling.asr.__main__ import work
 from scaling.asr.hearing import Hearing
+from scaling.cut import cut
 from scaling.flops import charged, executed_batches
 from scaling.ledger import Ledger
 from scaling.lengths import Lengths
@@ -37,6 +38,19 @@ def test_a_run_executes_what_the_counter_sees_with_outputs_kept_and_without(worl
     (row,) = train_study(write_study(world, strategies=[strategy], **FEW, kept=kept), tmp_path)
     assert sum(counted) == row["executed_flops" if kept is NOTHING else "cache_credited_flops"]
     assert (row["cache_credited_flops"] < row["executed_flops"]) == (strategy != "joint")
+
+
+def test_pieces_that_are_recomputed_execute_what_the_counter_sees_and_are_charged_as_ever(world, tmp_path, counted):
+    fields = {"strategies": ["efin"], "budgets_flops": [1e8], "hours": 0.001, "kept": NOTHING}
+    (plain,) = train_study(write_study(world, **fields), tmp_path / "plain")
+    counted.clear()
+    thrifty = {"gradient_accumulation": 2, "gradient_checkpointing": True}
+    (row,) = train_study(write_study(world, **fields, **thrifty), tmp_path / "thrifty")
+    assert sum(counted) == row["executed_flops"] > 1.1 * plain["executed_flops"]
+    same = ("key", "flops", "nodes", "errors")
+    assert [row[field] for field in same] == [plain[field] for field in same]
+    for mine, other in zip(row["stages"], plain["stages"], strict=True):
+        assert mine["loss"] == pytest.approx(other["loss"], rel=1e-5)
 
 
 @pytest.mark.parametrize("strategy", ["efin", "joint"])
@@ -131,12 +145,13 @@ LENGTHS = Lengths(
     llm_tokens=np.array([18, 12, 21, 12]),
 )
 BATCHES = [np.array([0, 1, 2]), np.array([3])]
+WHOLE = [cut(batch, 1) for batch in BATCHES]
 NEW = np.zeros(4, dtype=bool)
 
 
 @pytest.mark.parametrize("training", [PROJECTOR, Trains(Objective.ASR, frozenset({Part.ENCODER, Part.ASR_DECODER}))])
 def test_a_meter_of_padded_batches_is_the_padded_step(training):
-    costs = Meter(geometry(MINI_ENCODER, MINI_LLM), training, LENGTHS, encoder_alone=False).costs(BATCHES, NEW)
+    costs = Meter(geometry(MINI_ENCODER, MINI_LLM), training, LENGTHS, encoder_alone=False).costs(WHOLE, NEW)
     shape = geometry(MINI_ENCODER, MINI_LLM)
     assert costs.executed.tolist() == executed_batches(shape, training, LENGTHS, BATCHES).tolist()
     assert costs.cache_credited.tolist() == costs.executed.tolist()
@@ -148,10 +163,10 @@ def test_credit_is_given_for_what_was_heard_and_for_nothing_else(alone):
     shape = geometry(MINI_ENCODER, MINI_LLM)
     meter = Meter(shape, PROJECTOR, LENGTHS, encoder_alone=alone)
     heard = np.array([True, False, False, True])
-    costs = meter.costs(BATCHES, heard)
+    costs = meter.costs(WHOLE, heard)
     batches = [np.array([1, 2])] if not alone else [np.array([1]), np.array([2])]
     lacking = executed_batches(shape, PROJECTOR, LENGTHS, batches, {Part.ENCODER}).sum()
     rest = executed_batches(shape, PROJECTOR, LENGTHS, BATCHES, set(Part) - {Part.ENCODER})
     assert costs.cache_credited.tolist() == [rest[0] + lacking, rest[1]]
-    assert costs.executed.tolist() == meter.costs(BATCHES, NEW).cache_credited.tolist()
+    assert costs.executed.tolist() == meter.costs(WHOLE, NEW).cache_credited.tolist()
     assert costs.executed[1] == charged(shape, PROJECTOR, LENGTHS)[3]

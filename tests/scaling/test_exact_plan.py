@@ -16,12 +16,19 @@ STRATEGIES = ["efin", "joint", "frozen_encoder", "staged_joint"]
 
 
 @pytest.mark.parametrize(
-    "augmentation", [{}, {"speeds": [0.9, 1.0, 1.1]}, {"masks": 2}], ids=["plain", "speeds", "masks"]
+    "changes",
+    [
+        {},
+        {"augmentation": {"speeds": [0.9, 1.0, 1.1]}},
+        {"augmentation": {"masks": 2}},
+        {"gradient_accumulation": 3, "gradient_checkpointing": True},
+    ],
+    ids=["plain", "speeds", "masks", "thrifty"],
 )
-def test_the_ledger_agrees_with_the_exact_plan_in_every_stage_of_every_run(world, tmp_path, augmentation):
+def test_the_ledger_agrees_with_the_exact_plan_in_every_stage_of_every_run(world, tmp_path, changes):
     """Shared trunks and more than one epoch among them."""
-    strategies, seeds = (["efin"], [0]) if augmentation else (STRATEGIES, [0, 1])
-    fields = {"budgets_flops": [1e8, 2e8], "hours": 0.001, "augmentation": augmentation}
+    strategies, seeds = (["efin"], [0]) if changes else (STRATEGIES, [0, 1])
+    fields = {"budgets_flops": [1e8, 2e8], "hours": 0.001, **changes}
     study = write_study(world, **fields, strategies=strategies, seeds=seeds)
     costs = exact_costs(prepare(str(study), [], Ledger(tmp_path)))
     rows = train_study(study, tmp_path)

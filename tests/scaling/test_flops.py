@@ -20,13 +20,14 @@ from flop_reference import (
     llm_module,
     modules,
     step,
+    wav2vec2_config,
     write_llm_config,
 )
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.defaults import default_lora
-from scaling.encoders import ENCODERS
+from scaling.encoders import ENCODERS, encoder_dims
 from scaling.errors import InputError
 from scaling.flops import charged, charged_by_part, exact_sum, executed, executed_batches, generation, six_nd
 from scaling.geometry import Geometry
@@ -47,6 +48,13 @@ def assert_counted(counted: Counted, shape: Geometry, training: Trains, batch: L
     costs = executed(shape, training, batch).values()
     assert sum(cost.forward for cost in costs) == counted.forward
     assert sum(cost.input_grad + cost.weight_grad for cost in costs) == counted.backward
+
+
+def assert_recomputed(counted: Counted, shape: Geometry, training: Trains, batch: Lengths) -> None:
+    """The forward pass is the same; what is run again is run during the backward pass."""
+    once, twice = (executed(shape, training, batch, recompute=recompute).values() for recompute in (False, True))
+    assert sum(cost.forward for cost in once) == counted.forward
+    assert sum(cost.total for cost in twice) == counted.forward + counted.backward
 
 
 def two_layers(shape: Geometry) -> Geometry:
@@ -77,6 +85,7 @@ REAL = [
 def test_padded_batches_of_published_widths_cost_what_the_counter_sees(encoder, llm, changes, training):
     shape = two_layers(geometry(ENCODERS[encoder], LLMS[llm], **changes))
     assert_counted(step(shape, training.objective, training.parts, UNEVEN), shape, training, UNEVEN)
+    assert_recomputed(step(shape, training.objective, training.parts, UNEVEN, recompute=True), shape, training, UNEVEN)
 
 
 @pytest.mark.parametrize("training", PRESET_STAGES, ids=lambda training: "+".join(sorted(training.parts)))
@@ -84,6 +93,7 @@ def test_padded_batches_of_published_widths_cost_what_the_counter_sees(encoder, 
 def test_a_published_pair_at_full_depth_costs_what_the_counter_sees(encoder, training):
     shape = geometry(ENCODERS[encoder], LLMS["Qwen2.5-0.5B"])
     assert_counted(step(shape, training.objective, training.parts, UNEVEN), shape, training, UNEVEN)
+    assert_recomputed(step(shape, training.objective, training.parts, UNEVEN, recompute=True), shape, training, UNEVEN)
 
 
 @pytest.mark.parametrize("llm", [MINI_LLM, MINI_UNTIED], ids=["tied", "untied"])
@@ -103,6 +113,34 @@ def test_adapters_above_frozen_inputs_pay_no_gradient_that_does_not_exist(llm, t
     shape = geometry(MINI_ENCODER, llm, llm_lora=LoraSpec(rank=3, alpha=6.0, targets=targets))
     training = Trains(Objective.LLM, frozenset({Part.LLM_LORA}))
     assert_counted(step(shape, training.objective, training.parts, UNEVEN, "cpu"), shape, training, UNEVEN)
+    again = step(shape, training.objective, training.parts, UNEVEN, "cpu", recompute=True)
+    assert_recomputed(again, shape, training, UNEVEN)
+
+
+@pytest.mark.parametrize("stable", [False, True])
+@pytest.mark.parametrize("norm", ["group", "layer"])
+def test_a_layer_of_wav2vec2_is_redone_to_its_norm_if_it_ends_in_one(norm, stable, tmp_path):
+    """Published models have the layers' norms first exactly where each convolution has one; a config may say else."""
+    dims = replace(MINI_WAV2VEC2, layer_norms=norm == "layer")
+    config = wav2vec2_config(dims)
+    config.do_stable_layer_norm = stable
+    config.save_pretrained(tmp_path)
+    shape = geometry(encoder_dims(tmp_path / "config.json"), MINI_LLM)
+    assert shape.encoder == replace(dims, norm_last=None if stable == dims.layer_norms else not stable)
+    training = Trains(Objective.ASR, frozenset({Part.ENCODER, Part.ASR_DECODER}))
+    counted = step(shape, training.objective, training.parts, UNEVEN, "cpu", recompute=True)
+    assert_recomputed(counted, shape, training, UNEVEN)
+
+
+def test_a_frozen_encoder_and_what_lies_outside_layers_are_never_run_again():
+    shape = geometry(MINI_ENCODER, MINI_LLM)
+    training = Trains(Objective.LLM, frozenset({Part.PROJECTOR}))
+    once, twice = (executed(shape, training, UNEVEN, recompute=recompute) for recompute in (False, True))
+    assert {part for part in once if once[part] != twice[part]} == {Part.LLM}
+    positions = len(UNEVEN) * int(shape.llm_positions(UNEVEN).max())
+    head = 2 * int(UNEVEN.llm_tokens.sum()) * MINI_LLM.width * MINI_LLM.vocabulary
+    last = 2 * positions * MINI_LLM.layers * MINI_LLM.ffn * MINI_LLM.width
+    assert twice[Part.LLM].forward == 2 * once[Part.LLM].forward - head - last
 
 
 @pytest.mark.parametrize("parts", [{Part.PROJECTOR}, {Part.LLM_LORA}, {Part.PROJECTOR, Part.LLM_LORA}, {Part.LLM}])
@@ -111,6 +149,7 @@ def test_every_family_of_llms_costs_what_the_counter_sees(family, parts, tmp_pat
     shape = geometry(MINI_ENCODER, llm_dims(write_llm_config(family, tmp_path)))
     training = Trains(Objective.LLM, frozenset(parts))
     assert_counted(step(shape, Objective.LLM, parts, UNEVEN, "cpu"), shape, training, UNEVEN)
+    assert_recomputed(step(shape, Objective.LLM, parts, UNEVEN, "cpu", recompute=True), shape, training, UNEVEN)
     for target in shape.llm.linears if shape.llm.fused else ():  # those of the others are the same, and tested above
         one = replace(shape, llm_lora=LoraSpec(rank=3, alpha=6.0, targets=(target,)))
         assert_counted(step(one, Objective.LLM, parts, UNEVEN, "cpu"), one, training, UNEVEN)
@@ -129,6 +168,7 @@ def test_every_combination_of_trained_parts_costs_what_the_counter_sees(objectiv
     for parts in subsets:
         training = Trains(objective, frozenset(parts))
         assert_counted(step(shape, objective, parts, UNEVEN, "cpu"), shape, training, UNEVEN)
+        assert_recomputed(step(shape, objective, parts, UNEVEN, "cpu", recompute=True), shape, training, UNEVEN)
 
 
 @pytest.mark.parametrize("training", PRESET_STAGES, ids=lambda training: "+".join(sorted(training.parts)))

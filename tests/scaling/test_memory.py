@@ -1,6 +1,7 @@
 """The estimate of memory against Hugging Face's modules on the meta device, where a 7B model takes no room."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import flop_reference
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 from scaling.asr.precision import round_frozen
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
-from scaling.memory import BYTES, CAST_BYTES, LOGIT_COPIES, sharded, state_memory, step_memory
+from scaling.memory import BYTES, CAST_BYTES, LOGIT_COPIES, Thrift, state_memory, step_memory
 from scaling.models import find_encoder, find_llm
 from scaling.spec import Objective, Part, Precision
 
@@ -53,7 +54,8 @@ def kept(shape: Geometry, objective: Objective, found: Modules, device: str = "m
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         batch = lengths()
-        speech = flop_reference._encode_log_mel(shape, found.asr, batch, device)
+        with torch.set_grad_enabled(any(weight.requires_grad for weight in found.encoder.parameters())):
+            speech = flop_reference._encode_log_mel(shape, found.asr, batch, device)
         run = flop_reference._asr_loss if objective is Objective.ASR else flop_reference._llm_loss
         run(shape, found, speech, batch, device)
     return storages
@@ -64,17 +66,52 @@ def kept(shape: Geometry, objective: Objective, found: Modules, device: str = "m
 def test_activations_are_what_autograd_keeps(pair: str, training: tuple[Objective, frozenset[Part]]) -> None:
     encoder, llm = (find(name).dims for find, name in zip((find_encoder, find_llm), pair.split(" + "), strict=True))
     shape = geometry(encoder, llm, llm_prompt_tokens=0, asr_prompt_extra=3)
-    storages = kept(shape, training[0], built(shape, training[1])).values()
-    # Without a device's kernel, attention is computed by its formula: it keeps the scores, where a fused one keeps its
-    # output instead. Logits are not kept before the loss takes their softmax.
-    scores = sum(tensor.nbytes for tensor in storages if tensor.dim() == 4 and tensor.shape[2] in (tensor.shape[3], 23))
-    outputs = _fused_outputs(shape, training[1])
-    found = sum(tensor.untyped_storage().nbytes() for tensor in storages) - scores + outputs
-    vocabulary = encoder.vocabulary if training[0] is Objective.ASR else llm.vocabulary
-    logits = BYTES * LOGIT_COPIES * int(lengths().llm_tokens.sum()) * vocabulary
     estimate = step_memory(shape, _Training(*training), Precision.FP32, lengths(), 40.0).activations
     assert estimate is not None
-    assert estimate - logits == pytest.approx(found, rel=0.005)
+    assert estimate - _logits(shape, training[0]) == pytest.approx(kept_bytes(shape, *training), rel=0.005)
+
+
+@pytest.mark.parametrize("training", [ASR, PROJECTOR, LORA, JOINT], ids=["asr", "projector", "lora", "joint"])
+@pytest.mark.parametrize(
+    "pair",
+    ["whisper-small + Qwen2.5-0.5B", pytest.param("whisper-large-v3 + Qwen2.5-7B", marks=pytest.mark.slow)],
+)
+def test_under_checkpointing_inputs_of_layers_are_kept_and_one_layer_or_the_logits_at_a_time(
+    pair: str, training: tuple[Objective, frozenset[Part]]
+) -> None:
+    encoder, llm = (find(name).dims for find, name in zip((find_encoder, find_llm), pair.split(" + "), strict=True))
+    shape = geometry(encoder, llm, llm_prompt_tokens=0, asr_prompt_extra=3)
+    inputs = kept_bytes(shape, *training, recompute=True)
+    shallow = replace(shape, encoder=replace(encoder, layers=1, decoder_layers=1), llm=replace(llm, layers=1))
+    plain, again = (kept_bytes(shallow, *training, recompute=recompute) for recompute in (False, True))
+    layers = [
+        (kept_bytes(deeper, *training) - plain) - (kept_bytes(deeper, *training, recompute=True) - again)
+        for deeper in (
+            replace(shallow, encoder=replace(shallow.encoder, layers=2)),
+            replace(shallow, encoder=replace(shallow.encoder, decoder_layers=2)),
+            replace(shallow, llm=replace(shallow.llm, layers=2)),
+        )
+    ]
+    thrift = Thrift(recompute=True)
+    estimate = step_memory(shape, _Training(*training), Precision.FP32, lengths(), 40.0, thrift).activations
+    assert estimate == pytest.approx(inputs + max(_logits(shape, training[0]), *layers), rel=0.015)
+
+
+def kept_bytes(shape: Geometry, objective: Objective, parts: frozenset[Part], *, recompute: bool = False) -> int:
+    """What autograd keeps with fused attention.
+
+    Without a device's kernel, attention is computed by its formula: it keeps the scores, where a fused one keeps its
+    output instead. Logits are not kept before the loss takes their softmax.
+    """
+    found = built(shape, parts)
+    if recompute:
+        found.recompute()
+    storages = kept(shape, objective, found).values()
+    total = sum(tensor.untyped_storage().nbytes() for tensor in storages)
+    if recompute:
+        return total
+    scores = sum(tensor.nbytes for tensor in storages if tensor.dim() == 4 and tensor.shape[2] in (tensor.shape[3], 23))
+    return total - scores + _fused_outputs(shape, parts)
 
 
 def test_weights_gradients_and_moments_are_those_of_the_modules_of_a_7b_run() -> None:
@@ -125,14 +162,51 @@ def test_in_bf16_what_is_frozen_is_stored_rounded(llm: str, training: tuple[Obje
     assert estimate.weights == pytest.approx(stored, rel=1e-3)  # biases
 
 
-def test_a_share_of_a_7b_run_fits_where_the_whole_does_not() -> None:
+@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize("llm", ["Qwen2.5-7B", "Qwen2.5-0.5B"])
+@pytest.mark.parametrize("parts", [LORA[1], JOINT[1], {Part.PROJECTOR, Part.LLM}], ids=lambda parts: "+".join(parts))
+def test_each_of_several_devices_holds_its_share_of_the_llm_what_it_gathers_and_all_else(
+    parts: frozenset[Part], llm: str, precision: Precision
+) -> None:
+    shape = geometry(find_encoder("whisper-large-v3").dims, find_llm(llm).dims)
+    found = built(shape, parts)
+    if precision is Precision.BF16:
+        for module in (found.asr, found.projector, found.llm):
+            round_frozen(module)
+    others = {*found.asr.parameters(), *found.projector.parameters()}
+    layers = [{*layer.parameters()} for layer in found.llm.get_decoder().layers]
+    ends = {*found.llm.parameters()} - set[torch.Tensor]().union(*layers)
+    memory = state_memory(shape, _Training(Objective.LLM, frozenset(parts)), precision, sharers=8)
+    for estimate, wanted in ((memory.weights, _all), (memory.gradients, _trained)):
+        gathered = wanted(ends) + 2 * wanted(layers[0])
+        held = wanted(others) + (wanted(ends) + len(layers) * wanted(layers[0])) / 8
+        assert estimate == pytest.approx(held + gathered, rel=4e-3)  # biases, and positions that never train
+    whole = state_memory(shape, _Training(Objective.LLM, frozenset(parts)), precision)
+    assert memory.moments < memory.gradients * 2 < whole.moments * (1 if Part.LLM in parts else 1.1)
+    assert memory.casts == whole.casts
+
+
+def test_an_objective_without_the_llm_has_nothing_to_share() -> None:
+    shape = geometry(find_encoder("whisper-small").dims, find_llm("Qwen2.5-0.5B").dims)
+    one, eight = (state_memory(shape, _Training(*ASR), Precision.BF16, sharers=sharers) for sharers in (1, 8))
+    assert one == eight
+
+
+def test_a_7b_run_fits_smaller_devices_in_pieces_recomputed_or_shared() -> None:
     shape = geometry(find_encoder("whisper-large-v3").dims, find_llm("Qwen2.5-7B").dims)
-    whole = step_memory(shape, _Training(*JOINT), Precision.BF16, lengths(), 160.0)
-    parts = sharded(whole, shape.llm, 8)
-    assert whole.total > 48e9
-    assert parts.total < whole.total / 4
-    assert parts.weights > whole.weights / 8
-    assert (parts.gradients, parts.moments) == (whole.gradients // 8, whole.moments // 8)
+    whole, pieces, recomputed, shared = (
+        step_memory(shape, _Training(*JOINT), Precision.BF16, lengths(), 160.0, thrift)
+        for thrift in (Thrift(), Thrift(pieces=4), Thrift(recompute=True), Thrift(processes=4, shard=True))
+    )
+    assert whole.total > 80e9 > 48e9 > max(pieces.total, recomputed.total, shared.total)
+    assert pieces.activations == shared.activations == pytest.approx(whole.activations / 4, abs=1)
+    assert recomputed.activations < whole.activations / 10
+    endless, alone = (
+        step_memory(shape, _Training(*JOINT), Precision.BF16, lengths(), seconds, thrift)
+        for seconds, thrift in ((160.0, Thrift(pieces=1000)), (5.0, Thrift()))
+    )
+    assert endless == alone
+    assert pieces.total - pieces.activations == recomputed.total - recomputed.activations
 
 
 def test_activations_grow_with_the_audio_of_a_step_and_nothing_else_does() -> None:
@@ -151,6 +225,19 @@ def test_activations_of_an_encoder_that_is_not_known_are_not_guessed() -> None:
     memory = step_memory(geometry(MINI_WAV2VEC2, MINI_LLM), _Training(*JOINT), Precision.FP32, lengths(), 40.0)
     assert memory.activations is None
     assert memory.total == memory.weights + memory.gradients + memory.moments
+
+
+def _logits(shape: Geometry, objective: Objective) -> int:
+    vocabulary = shape.encoder.vocabulary if objective is Objective.ASR else shape.llm.vocabulary
+    return BYTES * LOGIT_COPIES * int(lengths().llm_tokens.sum()) * vocabulary
+
+
+def _all(weights: Collection[Tensor]) -> int:
+    return sum(weight.nbytes for weight in weights)
+
+
+def _trained(weights: Collection[Tensor]) -> int:
+    return sum(weight.nbytes for weight in weights if weight.requires_grad)
 
 
 def _fused_outputs(shape: Geometry, parts: frozenset[Part]) -> int:

@@ -25,7 +25,9 @@ from scaling.flops import executed_batches
 from scaling.ledger import Ledger, read_events
 from scaling.spec import node_from_json
 from scaling.stream import Position
+from sweeps.exact import exact_costs
 from sweeps.orders import Orders
+from sweeps.preparation import prepare
 
 WORKER = Path(__file__).with_name("curve_worker.py")
 RATES = {"encoder": 1e-3, "projector": 1e-3, "llm": 1e-3}
@@ -39,6 +41,7 @@ STUDY: dict[str, Any] = {
     "batch_audio_seconds": 2.0,
 }
 SHARD = ("--shard",)
+THRIFTY = {"gradient_accumulation": 2, "gradient_checkpointing": True}
 TORCHRUN = ["-m", "scaling.asr.torchrun", "--standalone"]
 PATIENCE_SECONDS = 300
 
@@ -94,16 +97,32 @@ def alone(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
 
 
 @pytest.mark.parametrize(
-    ("processes", "options"),
-    [(2, ()), pytest.param(4, (), marks=pytest.mark.slow), pytest.param(4, SHARD, marks=pytest.mark.slow)],
+    ("processes", "options", "fields"),
+    [
+        (2, (), THRIFTY),
+        pytest.param(2, (), {}, marks=pytest.mark.slow),
+        pytest.param(4, (), {}, marks=pytest.mark.slow),
+        pytest.param(4, SHARD, {}, marks=pytest.mark.slow),
+        pytest.param(2, SHARD, THRIFTY, marks=pytest.mark.slow),
+        pytest.param(1, (), THRIFTY, marks=pytest.mark.slow),
+    ],
 )
-def test_several_processes_have_the_loss_curve_of_one(alone, tmp_path, processes, options):
-    """Each with the whole LLM, or with a share of it: behind a projector alone, with adapters, and trained as it is."""
-    study, plain = alone
+def test_several_processes_have_the_loss_curve_of_one(world, alone, tmp_path, processes, options, fields):
+    """Each with the whole LLM, or with a share of it: behind a projector alone, with adapters, and trained as it is.
+
+    And with its part of a batch in pieces, and layers recomputed: as many FLOPs as the exact plan says.
+    """
+    study = write_study(world, **STUDY, **fields, processes=processes)
     orders = trained(study, tmp_path, processes, *options)
     assert sum(len(curve(orders, key)) for key in orders.nodes) > 40
-    assert_same_curves(plain, orders)
-    assert {orders.ledger.result(key)["provenance"]["processes"] for key in orders.nodes} == {processes}
+    assert_same_curves(alone[1], orders)
+    results = [orders.ledger.result(key) for key in orders.nodes]
+    assert {result["provenance"]["processes"] for result in results} == {processes}
+    assert {result["provenance"]["gradient_checkpointing"] for result in results} == {bool(fields)}
+    exact = exact_costs(prepare(str(study), [], Ledger(tmp_path)))
+    for run in orders.runs:
+        for stage, cost in zip(run["stages"], exact[run["key"]], strict=True):
+            assert orders.ledger.result(stage["node"])["executed_flops"] == cost.executed_flops
 
 
 @pytest.mark.slow
@@ -155,12 +174,12 @@ def test_what_all_ranks_execute_is_what_is_counted(alone, utterances, size, piec
             loss.backward()
         watched += watch.get_total_flops()
     whole = steps[0]
-    counted = executed_batches(workshop.geometry(node), node.stage, hearing.speech.lengths, whole.cut)
+    counted = executed_batches(workshop.geometry(node), node.stage, hearing.speech.lengths, whole.cut.pieces)
     assert watched == counted.sum()
     assert len({len(step.pieces) for step in steps}) == 1
-    real = whole.cut[: len(whole.cut) - whole.idle]
+    real = whole.cut.pieces[: len(whole.cut.pieces) - whole.cut.idle]
     assert sorted(np.concatenate(real)) == sorted(indices)
-    assert sum(step.mine_idle for step in steps) == whole.idle
+    assert sum(step.mine_idle for step in steps) == whole.cut.idle
 
 
 ENDING = """

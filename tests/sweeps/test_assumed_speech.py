@@ -37,8 +37,28 @@ def test_the_7b_study_says_what_takes_the_memory() -> None:
     (memory,) = document["memory"]
     assert memory["stage"] == "joint"
     assert memory["weights"] > 2 * 7.6e9  # the frozen LLM in bf16
-    assert memory["sharded_total"] < memory["total"] / 4
+    assert memory["sharded_total"] < memory["total"]
     assert "memory of a worker on whisper-large-v3 + Qwen2.5-7B" in plan_text(document)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (["gradient_accumulation=8"], ("memory of a worker on", "of one of 8 pieces)", "if 8 devices shared one run")),
+        (["gradient_checkpointing=true"], ("memory of a worker on", "recomputed layer by layer)")),
+        (["processes=4"], ("memory of each of a worker's 4 devices on", "Qwen2.5-7B: at most")),
+        (["processes=4", "shard=true"], ("each of a worker's 4 devices on", ", a share of the LLM on each: at most")),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, list) else "",
+)
+def test_memory_is_that_of_a_device_as_the_study_uses_it(fields: list[str], words: tuple[str, ...]) -> None:
+    plain, thrifty = (prepare("efin_paper_7b", ["gradient_accumulation=1", *sets], None) for sets in ([], fields))
+    documents = [plan_document(one, bill(one, None, tariff_of("h200", None, None), 16)) for one in (plain, thrifty)]
+    (before,), (after,) = (document["memory"] for document in documents)
+    assert after["total"] < 0.7 * before["total"]
+    (line,) = (line for line in plan_text(documents[1]).splitlines() if line.startswith("memory of "))
+    assert all(word in line for word in words)
+    assert ("if 8 devices" in line) == (thrifty.study.processes == 1)
 
 
 def test_assumed_speech_is_never_trained_on(write_study: StudyWriter, surroundings: Path, tmp_path: Path) -> None:

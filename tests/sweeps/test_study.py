@@ -8,7 +8,9 @@ import soundfile
 from small_study import StudyWriter, study_fields, write_manifest
 
 from scaling.errors import InputError
+from scaling.memory import Thrift
 from scaling.spec import Part
+from sweeps.preparation import prepare
 from sweeps.study import load_study
 
 
@@ -59,6 +61,14 @@ def test_a_strategy_may_be_written_out(write_study: StudyWriter) -> None:
 def test_a_shipped_study_is_found_by_name() -> None:
     with pytest.raises(InputError, match="'simulatd' is neither a YAML file nor shipped; did you mean 'simulated'"):
         load_study("simulatd")
+
+
+def test_how_a_step_is_made_to_fit_enters_no_key(write_study: StudyWriter) -> None:
+    thrifty = {"processes": 4, "shard": True, "gradient_accumulation": 8, "gradient_checkpointing": True}
+    plain, other = (prepare(str(write_study(**fields)), [], None) for fields in ({}, thrifty))
+    assert [run.key for run in plain.plan.runs] == [run.key for run in other.plan.runs]
+    assert plain.plan.nodes.keys() == other.plan.nodes.keys()
+    assert other.study.thrift == Thrift(processes=4, shard=True, pieces=8, recompute=True)
 
 
 def test_renaming_or_moving_the_data_changes_no_key(
@@ -122,6 +132,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a number that is none": ({"budgets_flops": ["many"]}, r"budgets_flops\.0: 'many' is text; expected a number"),
     "budget of zero": ({"budgets_flops": [0]}, r"budgets_flops\.0: 0; expected greater than 0"),
     "budget twice": ({"budgets_flops": [10**10, 10**10]}, r"budgets_flops\.1: 10000000000; expected each value once"),
+    "no piece": ({"gradient_accumulation": 0}, r"gradient_accumulation: 0; expected greater than or equal to 1"),
+    "a word for yes": ({"gradient_checkpointing": "on"}, r"gradient_checkpointing: 'on'"),
     "no budget": ({"budgets_flops": []}, r"budgets_flops: \[\]; expected"),
     "half a seed": ({"seeds": [0.5]}, r"seeds\.0: 0\.5; expected a valid integer"),
     "wrong encoder": (
