@@ -51,9 +51,14 @@ class Crew:
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayNodes]:
-    """Nodes hand their own variables on to workers: those of the stand-in point to files that tests write."""
-    with RayNodes() as started:
-        yield started
+    """Nodes hand their own variables on to workers: those of the stand-in point to files that tests write.
+
+    Any Ray started here before may have left a token in the user's folder, which `ray start` then waits for in vain.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        with RayNodes() as started:
+            yield started
 
 
 @pytest.fixture
