@@ -92,9 +92,9 @@ def test_a_training_step_executes_what_the_formula_says(recompute, encoder, llm,
     padded = random_lengths(5, seed=1)
     executed_flops = sum(cost.total for cost in executed(shape, training, padded, recompute=recompute).values())
     assert counted_step(model, shape, training, padded) == executed_flops
-    alone = random_lengths(1, seed=2)
-    again = counted_step(model, shape, training, alone) - charged(shape, training, alone)[0]
-    assert again > 0 if recompute else again == 0
+    if not recompute:
+        alone = random_lengths(1, seed=2)
+        assert counted_step(model, shape, training, alone) == charged(shape, training, alone)[0]
 
 
 def test_an_adapter_that_no_longer_trains_is_merged_and_costs_nothing():
