@@ -121,12 +121,13 @@ def default_rates(objective: Objective, encoder_width: int, llm_width: int) -> d
 def default_batch_audio_seconds(llm_params: int) -> float:
     """Seconds of audio in a step of every stage, from the size of the LLM: where a search begins, not where it ends.
 
-    * Level: on our minis 2.5 s are best from 3e10 to 1.2e11 FLOPs, for `efin` as for `joint`; 5 s cost 14 to 39 % more
-      error at 3e10 and 6 % at 1.2e11 (results/tuning), and are for the budgets beyond. With an LLM of 100 M parameters
-      or more: assumption, about 32 utterances of 5 s.
-    * Stage: one batch for all stages, an assumption.
-    * Length: the best grows with the budget. The rule does not, because budgets of one batch share their trunks; what
-      `asr-scaling tune` finds may.
+    * Level: on our minis `efin` is best with one utterance a step (0.625 s) at 3e10 and 9e10 FLOPs, `joint` with 2.5 s.
+      The 5 s of the rule cost `efin` 70 % and 19 % more error than its best, `joint` 14 % and 4 % (results/tuning);
+      they are for the budgets beyond. With an LLM of 100 M parameters or more: assumption, about 32 utterances of 5 s.
+    * Stage: one batch for all, an assumption. An encoder that learns through the LLM bears no small batch: 0.625 s cost
+      `joint` 32 % and 75 % more error than 2.5 s.
+    * Length: what too large a batch costs falls with the budget, so the best grows. The rule does not, because budgets
+      of one batch share their trunks; what `asr-scaling tune` finds may.
     """
     return SMALL_BATCH_AUDIO_SECONDS if llm_params < SMALL_LLM_PARAMS else BATCH_AUDIO_SECONDS
 
