@@ -60,8 +60,9 @@ def test_a_worker_on_a_cpu_occupies_its_threads(write_study: StudyWriter, monkey
 
 
 def test_a_worker_of_eight_devices_costs_the_same_hours_and_is_done_sooner(write_study: StudyWriter) -> None:
+    one = bill(prepare(str(write_study()), [], None), None, H100, workers=1)
     several = write_study(processes=4, slurm={"nodes": 2})
-    one, eight = (bill(prepare(str(study), [], None), None, H100, workers=1) for study in (write_study(), several))
+    eight = bill(prepare(str(several), [], None), None, H100, workers=1)
     assert (one.rent.devices, eight.rent.devices) == (1, 8)
     assert eight.device_hours == pytest.approx(one.device_hours)
     assert eight.usd == pytest.approx(one.usd)
