@@ -67,7 +67,7 @@ def roomy_cache() -> Cache:
 
 def as_cache(module: nn.Module, cache: Cache | None) -> dict[str, Cache | None]:
     """The cache under the name by which a module of transformers takes it: `cache` since 5.24."""
-    name = "cache" if "cache" in inspect.signature(module.forward).parameters else "past_key_values"
+    name = "cache" if "cache" in inspect.signature(type(module).forward).parameters else "past_key_values"
     return {name: cache}
 
 
