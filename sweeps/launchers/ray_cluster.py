@@ -128,8 +128,10 @@ def refuse_missing_ray(fields: RayFields) -> None:
 def run_worker(command: list[str], folder: str, variables: dict[str, str], log_file: str) -> int:
     """On a node: run one worker in `folder` to its end; its exit code, as a shell has it.
 
-    Where the task is cancelled, the worker gets SIGTERM and the time it needs for a checkpoint.
+    Where the task is cancelled, the worker gets SIGTERM and the time it needs for a checkpoint. Ray cancels by SIGINT,
+    which a node that was started in a script's background ignores, and all that it starts, unless told otherwise.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with Path(log_file).open("ab") as output:
         worker = subprocess.Popen(
             command,

@@ -1,6 +1,6 @@
 """A real Ray cluster of two nodes, in a network namespace of its own; each node has a host name of its own.
 
-Needs root. The nodes are what users start: `ray start`.
+Needs root. The nodes are what users start: `ray start`, in a script's background, where shells have SIGINT ignored.
 """
 
 import os
@@ -61,7 +61,7 @@ class RayNodes:
         log = self.root / f"{node}.log"
         with log.open("wb") as output:
             self._nodes[node] = subprocess.Popen(
-                self.inside(["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', node, *start]),
+                self.inside(["unshare", "--uts", "sh", "-c", 'trap "" INT; hostname "$0" && exec "$@"', node, *start]),
                 env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
                 stdout=output,
                 stderr=output,

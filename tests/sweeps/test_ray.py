@@ -187,7 +187,9 @@ class TestOnACluster:
         code, said = crew.ended()
         assert code == 128 + number, said
         assert not any(alive(int(lease["pid"])) for lease in leases(out))
-        assert survey(read_orders(out)).in_state(State.RUNNING) == []
+        found = survey(read_orders(out))
+        assert found.in_state(State.RUNNING) == []
+        assert found.in_state(State.WAITING)  # they left, and did not just come to the end
         assert not list(out.glob("stages/*/attempts/0002"))
 
     def test_workers_leave_when_their_launcher_is_killed_and_the_same_command_goes_on(
