@@ -121,13 +121,14 @@ def default_rates(objective: Objective, encoder_width: int, llm_width: int) -> d
 def default_batch_audio_seconds(llm_params: int) -> float:
     """Seconds of audio in a step of every stage, from the size of the LLM: where a search begins, not where it ends.
 
-    * Level: on our minis `efin` is best with one utterance a step (0.625 s) at 3e10 and 9e10 FLOPs, `joint` with 2.5 s.
-      The 5 s of the rule cost `efin` 70 % and 19 % more error than its best, `joint` 14 % and 4 % (results/tuning);
-      they are for the budgets beyond. With an LLM of 100 M parameters or more: assumption, about 32 utterances of 5 s.
-    * Stage: one batch for all, an assumption. An encoder that learns through the LLM bears no small batch: 0.625 s cost
-      `joint` 32 % and 75 % more error than 2.5 s.
-    * Length: what too large a batch costs falls with the budget, so the best grows. The rule does not, because budgets
-      of one batch share their trunks; what `asr-scaling tune` finds may.
+    * Level: our minis at 3e10 and 9e10 FLOPs, rates searched as well, are best with one utterance a step (0.625 s) in
+      `efin` and with 1.25 s in `joint` (results/tuning). The 5 s of the rule are for the budgets beyond. With an LLM of
+      100 M parameters or more: assumption, about 32 utterances of 5 s.
+    * Stage: one batch for all, an assumption. An encoder that learns through the LLM bears no batch so small: at the
+      rates of the rule 0.625 s cost `joint` 32 % and 75 % more error than 2.5 s.
+    * Length: what too large a batch costs falls with the budget (5 s cost `efin` 70 %, then 19 % more error than its
+      best), so the best grows. The rule does not, because budgets of one batch share their trunks; what
+      `asr-scaling tune` finds may.
     """
     return SMALL_BATCH_AUDIO_SECONDS if llm_params < SMALL_LLM_PARAMS else BATCH_AUDIO_SECONDS
 

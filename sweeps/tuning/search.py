@@ -21,8 +21,8 @@ RATE_STEP = math.sqrt(3.0)
 can be divergence (results/tuning): finer steps would drown in the noise of a seed, coarser ones miss the valley."""
 
 BATCH_STEP = 2.0
-"""As much of a step for batches: on the minis half or twice the best batch costs up to a tenth of the error, four times
-the best a quarter to four tenths (results/tuning)."""
+"""As much of a step for batches: on the minis twice the best batch costs a twentieth to a seventh of the error, four
+times the best up to a third (results/tuning)."""
 
 FIRST = (-2, -1, 0, 1, 2)
 """Powers of its step tried for all rates together, and for the batch: factors of 9 and 16 from end to end, around the
