@@ -112,17 +112,28 @@ def test_planning_and_simulating_import_no_trainer_and_no_tracker(folder: Path) 
     assert modules_after(simulation, folder / "cache")[1] == []
 
 
+NEEDED = "import numpy, typer; from pydantic import BaseModel"
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["plan", "--help"], ["predict", "DIR", "--flops", "1e13"]])
-def test_the_front_door_answers_within_half_a_second_of_processor_time(arguments: list[str], folder: Path) -> None:
+def test_the_front_door_takes_little_more_than_the_imports_it_cannot_do_without(
+    arguments: list[str], folder: Path, tmp_path: Path
+) -> None:
+    """Processor time, the sides in turns; seconds are for `bench_plan.py`. Twice as much was measured; pandas or torch
+    would take it over."""
     asked = [str(folder) if argument == "DIR" else argument for argument in arguments]
-    command = [sys.executable, "-c", "from scaling.cli import main; main()", *asked]
-    seconds = []
-    for _ in range(3):  # the first warms the disk's cache and the store of fits
-        before = os.times()
-        subprocess.run(command, check=True, capture_output=True)
-        after = os.times()
-        seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
-    assert min(seconds) < 0.5, seconds
+    programs = {"needed": [NEEDED], "asked": ["from scaling.cli import main; main()", *asked]}
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(4):  # the first warms the disk's cache, the store of fits and that of compiled modules
+        for name, program in programs.items():
+            before = os.times()
+            subprocess.run([sys.executable, "-c", *program], env=environment, check=True, capture_output=True)
+            after = os.times()
+            seconds[name].append(
+                after.children_user + after.children_system - before.children_user - before.children_system
+            )
+    assert min(seconds["asked"]) < 3 * min(seconds["needed"]), seconds
 
 
 def test_the_packages_import_each_other_only_as_agreed() -> None:
