@@ -43,7 +43,9 @@ def write_directory(folder: Path, model: nn.Module) -> Path:
 @pytest.fixture(scope="module", params=[MINI_WAV2VEC2, MINI_HUBERT], ids=lambda dims: dims.name)
 def directory(request, tmp_path_factory) -> Path:
     torch.manual_seed(0)
-    return write_directory(tmp_path_factory.mktemp(request.param.name), asr_module(request.param, "cpu"))
+    model = asr_module(request.param, "cpu")
+    model.config.hidden_dropout = 0.1  # as published models have it
+    return write_directory(tmp_path_factory.mktemp(request.param.name), model)
 
 
 @pytest.fixture
