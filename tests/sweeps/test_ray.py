@@ -141,7 +141,7 @@ class TestOnACluster:
         study, out = write_study(), tmp_path / "out"
         run_crew(study, tmp_path / "local", workers=2)
         crew = launch(study, out, 2, STAND_IN_SECONDS="0.5")
-        wait_until(lambda: len(leases(out)) >= 2, 30)
+        wait_until(lambda: len(leases(out)) >= 2, 90)
         os.kill(int(leases(out)[0]["pid"]), signal.SIGKILL)
         code, said = crew.ended()
         assert code == 0, said
@@ -167,7 +167,7 @@ class TestOnACluster:
         run_crew(study, tmp_path / "local", workers=2)
         crew = launch(study, out, 4, STAND_IN_SECONDS="1")
         try:
-            wait_until(lambda: {lease["host"] for lease in leases(out)} == set(NODES), 30)
+            wait_until(lambda: {lease["host"] for lease in leases(out)} == set(NODES), 90)
             nodes.kill_node("n2")
             code, said = crew.ended()
         finally:
@@ -182,7 +182,7 @@ class TestOnACluster:
     ) -> None:
         study, out = write_study(), tmp_path / "out"
         crew = launch(study, out, 6, STAND_IN_SECONDS="1")  # on four cores
-        wait_until(lambda: len(leases(out)) >= 2, 30)
+        wait_until(lambda: len(leases(out)) >= 2, 90)
         crew.process.send_signal(number)
         code, said = crew.ended()
         assert code == 128 + number, said
@@ -198,10 +198,10 @@ class TestOnACluster:
         study, out = write_study(), tmp_path / "out"
         run_crew(study, tmp_path / "local", workers=2)
         crew = launch(study, out, 4, STAND_IN_SECONDS="0.5")
-        wait_until(lambda: len(leases(out)) >= 3, 30)
+        wait_until(lambda: len(leases(out)) >= 3, 90)
         crew.process.kill()
         crew.process.wait()
-        wait_until(lambda: not any(alive(int(lease["pid"])) for lease in leases(out)), 30)
+        wait_until(lambda: not any(alive(int(lease["pid"])) for lease in leases(out)), 90)
         code, said = launch(study, out, 4).ended()
         assert code == 0, said
         assert table(out) == table(tmp_path / "local")
