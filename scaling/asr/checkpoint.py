@@ -140,9 +140,10 @@ def _load_tensors(folder: Path, what: str, writers: int) -> Weights:
 
 def save_periodic(attempt: Path, checkpoint: Checkpoint, ranks: Ranks = ALONE) -> None:
     """Keep `checkpoint` as the attempt's newest and drop the older ones."""
-    older = sorted(attempt.glob("checkpoint-*"))
-    save(attempt / f"checkpoint-{checkpoint.progress.steps:09d}", checkpoint, ranks)
-    for folder in older if ranks.first else ():
+    newest = attempt / f"checkpoint-{checkpoint.progress.steps:09d}"
+    older = set(attempt.glob("checkpoint-*")) - {newest}  # which another rank may have begun
+    save(newest, checkpoint, ranks)
+    for folder in sorted(older) if ranks.first else ():
         write_point("an older checkpoint: about to go")
         shutil.rmtree(folder, ignore_errors=True)
 

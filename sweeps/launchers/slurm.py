@@ -138,11 +138,14 @@ class Slurm:
         return {job.name: job for job in jobs}
 
     def _ending(self, before: Job, job: Job | None, array_is_known: bool) -> Ending:
-        """What became of a job. Slurm drops cancelled jobs that had not begun from the lines of their array."""
+        """What became of a job. Slurm drops cancelled jobs that had not begun from the lines of their array.
+
+        A worker that found nothing left to do ended well, even where Slurm says out of memory: a process of it did.
+        """
         name, code, log_file = before.name, self._exit_code(before.name), self._logs / f"{before.name}.log"
         dropped = job is None and array_is_known and before.state == "PENDING" and not log_file.exists()
         state = "CANCELLED" if dropped else "" if job is None else job.state
-        if code is not None and state not in ("CANCELLED", "OUT_OF_MEMORY"):
+        if code == 0 or (code is not None and state not in ("CANCELLED", "OUT_OF_MEMORY")):
             return ending(name, code, log_file)
         fate = ENDED.get(state, Fate.DIED if log_file.exists() else Fate.LOST)
         reason = state.lower().replace("_", " ") or "it left Slurm's queue"
