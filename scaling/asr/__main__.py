@@ -76,6 +76,7 @@ def work(ledger: Ledger, plan: dict[str, Any], stop: Any, ranks: Ranks = ALONE) 
         worker.tell(LEAVE)
     else:
         worker.follow()
+    ranks.part()
     return 128 + signal.SIGTERM if stop.asked else 0
 
 

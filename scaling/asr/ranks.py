@@ -89,6 +89,11 @@ class Ranks:
             for gradient, summed in zip(each, sums, strict=True):
                 gradient.copy_(summed.view_as(gradient))
 
+    def part(self) -> None:
+        """End the group: its threads, left to the end of the process, now and then abort it (exit code 134)."""
+        if self.size > 1:
+            distributed.destroy_process_group()
+
     def once(self, act: Callable[Given, None]) -> Callable[Given, None]:
         """`act` on the first rank; nothing on the others."""
         return act if self.first else _nothing
