@@ -90,7 +90,7 @@ class Ranks:
                 gradient.copy_(summed.view_as(gradient))
 
     def part(self) -> None:
-        """End the group: its threads, left to the end of the process, now and then abort it (exit code 134)."""
+        """End the group, whose threads may else abort the process when it exits (assumption: seen once, see LOG.md)."""
         if self.size > 1:
             distributed.destroy_process_group()
 

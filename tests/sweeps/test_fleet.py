@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from test_local import leases, table, wait_until
 from scaling.errors import InputError
 from scaling.lease import WORKER_NAME
 from scaling.ledger import Ledger
+from sweeps.fields import SlurmFields
 from sweeps.launchers import fleet
 from sweeps.launchers.fleet import FATES, Ending, Fate, Look, Refused, leave_running, places, run_fleet
 from sweeps.launchers.local import worker_command
+from sweeps.launchers.slurm import Slurm
 from sweeps.orders import Orders, write_orders
 from sweeps.preparation import prepare
 from sweeps.running import Follower
@@ -168,3 +171,23 @@ def test_there_is_a_place_for_every_node_that_could_be_trained_now(orders: Order
     held = orders.ledger.claim(key, session=orders.session)
     assert held is not None
     assert places(orders, survey(orders)) == 2
+
+
+@pytest.mark.parametrize(("code", "fate"), [(0, Fate.FINISHED), (137, Fate.OUT_OF_MEMORY)])
+def test_a_slurm_worker_that_ended_well_did_whatever_a_child_of_it_ran_out_of(
+    orders: Orders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, fate: Fate
+) -> None:
+    squeue = tmp_path / "bin" / "squeue"
+    squeue.parent.mkdir()
+    monkeypatch.setenv("PATH", str(squeue.parent), prepend=os.pathsep)
+    engine = Slurm(orders, [sys.executable], SlurmFields())
+    endings = []
+    for state in ("RUNNING", "OUT_OF_MEMORY"):
+        squeue.write_text(f"#!/bin/sh\necho '1_0|{state}|None'\n")
+        squeue.chmod(0o755)
+        look = engine.look()
+        assert look is not None
+        endings += look.endings
+        (orders.folder / "logs" / "slurm-1_0.log").touch()
+        (orders.folder / "logs" / "slurm-1_0.exit").write_text(str(code))
+    assert [ending.fate for ending in endings] == [fate]
