@@ -6,7 +6,7 @@ from itertools import islice
 from scaling.errors import InputError
 from scaling.hardware import ASSUMED_MFU, HARDWARE, find_hardware
 from scaling.ledger import Ledger
-from scaling.throughput import saved_throughput
+from scaling.throughput import Throughput, saved_throughput
 from sweeps.disk import Disk, disk
 from sweeps.launchers.local import default_workers
 from sweeps.plan import Plan, needed
@@ -16,6 +16,11 @@ from sweeps.records import node_result
 
 SAMPLED_NODES = 200
 """Nodes of other studies looked at for a speed: enough for a mean, quick in a ledger of any size."""
+
+
+STEP_SECONDS = 0.026
+"""Of a step on a CPU core, apart from its products: reading, Python, short kernels. Measured on the minis of `demo`, on
+a Zen 4 core; a slower, shared one took four times as long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +131,6 @@ def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None
     plan, study = prepared.plan, prepared.study
     tariff = tariff or Tariff()
     processes = study.thrift.processes
-    speed = _speed(prepared, ledger) if tariff.hardware is None else _bought(tariff.hardware, processes)
     side_by_side = workers or default_workers(study.threads, study.processes)
     reused = sum(plan.nodes[key].flops for key in prepared.done)
     audio_seconds = steps = 0.0
@@ -136,6 +140,8 @@ def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None
             seconds = stage.budget(run.spec.budget_flops) / appetite.flops_per_audio_second
             audio_seconds += seconds
             steps += seconds / appetite.audio_seconds_per_step
+    bought = tariff.hardware
+    speed = _speed(prepared, ledger, plan.charged_flops / steps) if bought is None else _bought(bought, processes)
     left = plan.spent_flops - reused
     return Bill(
         charged_flops=plan.charged_flops,
@@ -182,7 +188,7 @@ def _rent(threads: int, processes: int, tariff: Tariff) -> Rent:
     return Rent(devices=devices, device=device, usd_per_hour=usual if given is None else given, source=source)
 
 
-def _speed(prepared: Prepared, ledger: Ledger | None) -> Speed:
+def _speed(prepared: Prepared, ledger: Ledger | None, flops_per_step: float) -> Speed:
     """The mean speed of finished nodes, this plan's if there are any, else from `doctor`, else of a usual CPU core."""
     for keys, whose in ((sorted(prepared.done), "of this study"), (_others(ledger), "of other studies")):
         results = [node_result(ledger, key) for key in keys] if ledger is not None else []
@@ -193,12 +199,22 @@ def _speed(prepared: Prepared, ledger: Ledger | None) -> Speed:
             return Speed(flops_per_second=flops / seconds, source=f"measured on {len(spent)} finished nodes {whose}")
     core, threads, processes = HARDWARE["cpu-core"], prepared.study.threads, prepared.study.thrift.processes
     measured = saved_throughput()
+    if measured is not None and measured.accelerator:
+        source = f"estimate: {ASSUMED_MFU:.0%} of {_as_measured(measured)}"
+        return Speed(flops_per_second=measured.flops_per_second * ASSUMED_MFU * processes, source=source)
     if measured is not None:
-        mfu, products = (ASSUMED_MFU, 1) if measured.accelerator else (core.mfu, threads / measured.threads)
-        source = f"estimate: {mfu:.0%} of the matrix products that `doctor` measured here, in {measured.precision}"
-        return Speed(flops_per_second=measured.flops_per_second * mfu * products * processes, source=source)
-    source = f"assumption: {threads * processes} x the cpu-core of scaling.hardware"
-    return Speed(flops_per_second=core.peak_flops * core.mfu * threads * processes, source=source)
+        products = measured.flops_per_second * threads / measured.threads
+        source = f"estimate: {core.mfu:.0%} of {_as_measured(measured)}"
+    else:
+        products = core.peak_flops * threads
+        source = f"assumption: {threads * processes} x the cpu-core of scaling.hardware"
+    seconds = flops_per_step / (products * core.mfu * processes) + STEP_SECONDS
+    source = f"{source}, and {1000 * STEP_SECONDS:.0f} ms a step"
+    return Speed(flops_per_second=flops_per_step / seconds, source=source)
+
+
+def _as_measured(throughput: Throughput) -> str:
+    return f"the matrix products that `doctor` measured here, in {throughput.precision}"
 
 
 def _others(ledger: Ledger | None) -> list[str]:

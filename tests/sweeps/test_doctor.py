@@ -41,9 +41,11 @@ def test_a_machine_without_an_accelerator_is_measured_for_plan(
     document = diagnosis_document(diagnose(tmp_path))
     assert health(document)["torch"] == "ok"
     assert health(document)["accelerator"] == "missing"
-    speed = bill(prepared, None).speed
-    assert speed.flops_per_second == pytest.approx(5e10 * 0.56 * 2)
-    assert speed.source == "estimate: 56% of the matrix products that `doctor` measured here, in fp32"
+    costs = bill(prepared, None)
+    step = costs.charged_flops / costs.steps
+    assert costs.speed.flops_per_second == pytest.approx(step / (step / (5e10 * 0.56 * 2) + 0.026))
+    products = "estimate: 56% of the matrix products that `doctor` measured here, in fp32"
+    assert costs.speed.source == f"{products}, and 26 ms a step"
 
 
 def test_an_accelerator_is_one_worker_whatever_the_threads(
