@@ -75,7 +75,7 @@ check: $(READY)  ## format, lint, types and import rules
 bench: $(READY)  ## ratios against named baselines, in one run, to results/benchmarks/
 	for file in $(filter-out %bench_gpu.py,$(wildcard tests/benchmarks/bench_*.py)); do $(BIN)/python $$file || exit 1; done
 
-bench-gpu: $(READY)  ## on an accelerator, in under five minutes, to results/benchmarks/gpu.json
+bench-gpu: $(READY)  ## on an accelerator, in about five minutes, to results/benchmarks/gpu.json
 	$(BIN)/python tests/benchmarks/bench_gpu.py
 
 fuzz: $(READY)  ## damaged input for every reader; MINUTES for all together

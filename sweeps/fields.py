@@ -255,6 +255,8 @@ class StudyFields(_Fields):
     """Pieces of each step's batch for a process, one after another: less memory, the same step to rounding."""
     gradient_checkpointing: StrictBool = False
     """Whether layers keep their inputs alone and run twice: less memory, up to half more executed FLOPs."""
+    compile: StrictBool = False
+    """Whether layers are compiled for training: less time a step, half a minute to begin with; needs a C++ compiler."""
 
     batch_audio_seconds: Positive | None = None
     warmup_steps: Annotated[StrictInt, Field(ge=0)] = 20

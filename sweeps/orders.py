@@ -1,7 +1,7 @@
 """Orders: `plan.json`, all that workers, `status`, `collect` and the tracker need to know about a study.
 
     DIR/plan.json = {schema, study, session, ledger, threads, processes, gradient_accumulation, gradient_checkpointing,
-                     checkpoint_seconds, kept, tracker,
+                     compile, checkpoint_seconds, kept, tracker,
                      nodes: [keys, in working order], work: {key: {flops, start_flops, needs}},
                      sources: {digest: {path, hours, max_seconds, unwritable}}, runs: [...]}
 
@@ -89,6 +89,7 @@ def write_orders(study: "Study", plan: Plan, folder: Path, ledger: Ledger) -> Or
         "processes": study.processes,
         "gradient_accumulation": study.gradient_accumulation,
         "gradient_checkpointing": study.gradient_checkpointing,
+        "compile": study.compile,
         "checkpoint_seconds": study.checkpoint_seconds,
         "kept": study.kept.model_dump(),
         "tracker": study.tracker,

@@ -95,6 +95,7 @@ class Study:
     shard: bool
     gradient_accumulation: int
     gradient_checkpointing: bool
+    compile: bool
     tracker: str
     checkpoint_seconds: float
     disk_quota_gb: float | None
@@ -140,6 +141,7 @@ def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
         shard=fields.shard,
         gradient_accumulation=fields.gradient_accumulation,
         gradient_checkpointing=fields.gradient_checkpointing,
+        compile=fields.compile,
         tracker=fields.tracker,
         checkpoint_seconds=fields.checkpoint_seconds,
         disk_quota_gb=fields.disk_quota_gb,

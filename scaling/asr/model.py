@@ -61,8 +61,8 @@ class Recognizer(nn.Module):
 
     The last two are absent where only the encoder trains.
 
-    Every part has parameters of its own (`part_parameters`), so training a stage is choosing parts. `recomputes` says
-    whether layers run twice for a gradient (`scaling.asr.recompute`).
+    Every part has parameters of its own (`part_parameters`), so training a stage is choosing parts. For a
+    gradient, layers run twice where it `recomputes` (`scaling.asr.recompute`), and compiled where it is `compiled`.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Recognizer(nn.Module):
         self.projector = projector
         self.llm = llm
         self.recomputes = False
+        self.compiled = False
         self.asr_codec = asr_codec
         self.llm_codec = llm_codec
 

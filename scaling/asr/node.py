@@ -85,7 +85,8 @@ def _run(
     final = Checkpoint(earlier | end.weights, optimizer, end.progress)
     save(attempt.folder / "final", final, ranks)
     result = _result(node, final.progress, base, hearing.speech, attempt) | {"look_seconds": looking.seconds}
-    result["provenance"] |= {"processes": ranks.size, "gradient_checkpointing": model.recomputes}
+    ways = {"gradient_checkpointing": model.recomputes, "compile": model.compiled}
+    result["provenance"] |= {"processes": ranks.size, **ways}
     if not node.final:
         return result | {"dev": None, "test": None}
     tests = {name: scored(workshop.hearing(node, model, content), name=name) for name, content in node.data.test}

@@ -130,8 +130,9 @@ class Worker:
     def _workshop(self) -> Workshop:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # of a rank: its own, see `ranks.join`
         bounds = Bounds(**self._plan["kept"]) if "kept" in self._plan else NOTHING
-        recompute = bool(self._plan.get("gradient_checkpointing", False))
-        return Workshop(Sources(self._plan["sources"]), device, bounds, self._ranks, recompute=recompute)
+        ways = {"recompute": "gradient_checkpointing", "compiled": "compile"}
+        asked = {way: bool(self._plan.get(field, False)) for way, field in ways.items()}
+        return Workshop(Sources(self._plan["sources"]), device, bounds, self._ranks, **asked)
 
     def _finish(self, node: StageNode, attempt: Attempt, pieces: int, heart: Heart) -> None:
         """Train and commit. While the disk is full the lease is kept; then it goes on from the last checkpoint."""

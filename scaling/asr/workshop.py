@@ -11,6 +11,7 @@ import torch
 from scaling.asr.augment import Harder
 from scaling.asr.base_models import BaseModels, build
 from scaling.asr.checkpoint import Weights
+from scaling.asr.compiled import compile_layers
 from scaling.asr.data import Speech
 from scaling.asr.hearing import Hearing
 from scaling.asr.kept import NOTHING, Bounds, Kept
@@ -67,7 +68,7 @@ class Sources:
 class Workshop:
     """What a worker keeps between nodes: base models and the speech it has read.
 
-    `recompute`: models are trained under gradient checkpointing.
+    `recompute`: models are trained under gradient checkpointing. `compiled`: their layers are compiled for training.
     """
 
     def __init__(
@@ -78,11 +79,12 @@ class Workshop:
         ranks: Ranks = ALONE,
         *,
         recompute: bool = False,
+        compiled: bool = False,
     ) -> None:
         self.sources = sources
         self.device = device
         self.ranks = ranks
-        self._recompute = recompute
+        self._recompute, self._compiled = recompute, compiled
         self.bases = BaseModels({})
         self._kept = Kept(bounds)
         self._speech: dict[tuple[str, str, str, str, str, Harder | None], Speech] = {}
@@ -158,6 +160,8 @@ class Workshop:
         if rounded and node.precision is Precision.BF16:
             model.set_trainable(node.stage.parts)
             round_frozen(model)
+        if rounded and self._compiled:
+            compile_layers(model)
         if rounded and self._recompute:
             recompute_layers(model)
         return shard(model, self.ranks.size, self.device) if spreads else model.to(self.device)

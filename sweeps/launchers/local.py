@@ -71,6 +71,13 @@ def trainer(*, shard: bool = False) -> Command:
     return [sys.executable, "-m", "scaling.asr", *(["--shard"] if shard else [])]
 
 
+def refuse_missing_compiler() -> None:
+    """Raise InputError where torch.compile would find nothing on this machine to compile C++ with."""
+    name = os.environ.get("CXX", "g++")
+    if shutil.which(name) is None:
+        raise InputError(f"compile true: needs a C++ compiler, and {name} is not there; expected one in PATH or in CXX")
+
+
 def other_trainer(command: str) -> Command:
     """The worker that a user names: a command line. Raises InputError where it cannot be started."""
     program = shlex.split(command)

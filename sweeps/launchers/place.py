@@ -32,11 +32,14 @@ def nodes_field(place: Place, nodes: int | None) -> list[str]:
 def refuse_missing_place(place: Place, study: "Study", *, detach: bool) -> None:
     """Raise InputError where workers cannot be started there, or not be left to themselves there."""
     from sweeps.launchers.gpus import gpus
+    from sweeps.launchers.local import refuse_missing_compiler
     from sweeps.launchers.ray_cluster import refuse_missing_ray
     from sweeps.launchers.slurm import refuse_missing_slurm
 
     if place is Place.LOCAL and study.processes > len(gpus() or range(study.processes)):
         raise InputError(f"processes {study.processes}: this machine has {len(gpus())} GPUs; expected at most one each")
+    if place is Place.LOCAL and study.compile:
+        refuse_missing_compiler()
     if study.shard and study.processes * (study.slurm.nodes if place is Place.SLURM else 1) == 1:
         raise InputError("shard true: one process has nobody to share with; expected processes: 2 or more")
     if detach and place is not Place.SLURM:

@@ -1,9 +1,10 @@
-"""Training on one accelerator in bf16, through the trainer: `make bench-gpu`, made to take under five minutes.
+"""Training on one accelerator in bf16, through the trainer: `make bench-gpu`, made to take about five minutes.
 
-For each pair of models and each stage: MFU, executed FLOPs as if nothing were kept over time and over the device's own
-rate of large matrix products; audio-seconds a second; time spent waiting for features; peak memory of the steps of an
-epoch beside what `plan` estimates. The minis' MFU says what the launch of short kernels leaves of it. Then several
-processes that train the minis on the device at once, beside one. Writes results/benchmarks/gpu.json.
+For each pair of models and each stage, as written and with `compile: true`: MFU, executed FLOPs as if nothing were kept
+over time and over the device's own rate of large matrix products; audio-seconds a second; time spent waiting for
+features; peak memory of the steps of an epoch beside what `plan` estimates. The minis' MFU says what the launch of
+short kernels leaves of it. Then several processes that train the minis on the device at once, beside one. Writes
+results/benchmarks/gpu.json.
 """
 
 import multiprocessing
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from scaling.spec import Precision
 
 STAGES = ("encoder", "projector_lora")
 UTTERANCES = 640
-SECONDS = 10.0
+SECONDS = 6.0
 """Training measured for each stage, after an epoch in which kernels are chosen and memory is reserved."""
 
 MATRIX = 8192
@@ -47,13 +49,19 @@ def main() -> None:
         Pair(encoder=find_encoder(encoder).dims, llm=find_llm(llm).dims, batch_audio_seconds=seconds)
         for encoder, llm, seconds in (("whisper-small", "Qwen2.5-0.5B", 320.0), ("mini-s", "mini-s", 10.0))
     ]
-    write("gpu", report("cuda", pairs, UTTERANCES, SECONDS, MATRIX, PROCESSES))
+    write("gpu", report("cuda", pairs, UTTERANCES, SECONDS, MATRIX, PROCESSES, (False, True)))
 
 
 def report(
-    device: str, pairs: Sequence[Pair], utterances: int, seconds: float, matrix: int, processes: Sequence[int]
+    device: str,
+    pairs: Sequence[Pair],
+    utterances: int,
+    seconds: float,
+    matrix: int,
+    processes: Sequence[int],
+    compiled: Sequence[bool],
 ) -> dict[str, Any]:
-    """Each of `pairs` alone, and the last of them in several `processes` at once."""
+    """Each of `pairs` alone, compiled or not, and the last of them in several `processes` at once."""
     _quiet()
     rate = matmul_rate(device, matrix)
     found: dict[str, Any] = {
@@ -68,7 +76,10 @@ def report(
             name = f"{pair.encoder.name} + {pair.llm.name}"
             (place := Path(folder) / name).mkdir()
             lab = Lab(place, utterances, pair, device)
-            found["training"][name] = {stage: alone(lab, stage, seconds, rate) for stage in STAGES}
+            found["training"][name] = {
+                f"{stage}{', compiled' * way}": alone(lab, stage, seconds, rate, compiled=way)
+                for stage, way in product(STAGES, compiled)
+            }
             print(name, found["training"][name], flush=True)  # noqa: T201
         found["together"] = {
             "pair": name,
@@ -78,10 +89,11 @@ def report(
     return found
 
 
-def alone(lab: Lab, stage: str, seconds: float, rate: float) -> dict[str, float | None]:
+def alone(lab: Lab, stage: str, seconds: float, rate: float, *, compiled: bool) -> dict[str, float | None]:
     """One process on the device."""
     peak = _Peak(lab.device)
-    ours = Ours(lab, stage, Precision.BF16, kept_gib=0.0, hooks=replace(QUIET, on_look=peak.look))
+    hooks = replace(QUIET, on_look=peak.look)
+    ours = Ours(lab, stage, Precision.BF16, kept_gib=0.0, hooks=hooks, compiled=compiled)
     ours.epoch()
     step_bytes, before = peak.bytes, replace(ours.state.progress)
     after = _train(ours, seconds)

@@ -2,8 +2,9 @@
 
 Audio-seconds a processor-second, the sides in turns, medians over the rounds. See `training_lab` for the geometry and
 for both sides; reading audio and features is part of both. `later` epochs are those for which the outputs of a frozen
-encoder are kept. Writes results/benchmarks/training.json; on a core whose products are no faster in bf16, which is left
-out there, training_fp32.json.
+encoder are kept. `compiled` is ours with `compile: true`, after an epoch in which it compiled. Writes
+results/benchmarks/training.json; on a core whose products are no faster in bf16, which is left out there,
+training_fp32.json.
 """
 
 import os
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,7 @@ def main() -> None:
         precisions.append(Precision.BF16)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ASR_SCALING_CACHE"] = folder
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
         lab = Lab(Path(folder), UTTERANCES)
         report = {"machine": machine(), "torch": torch.__version__, "rounds": ROUNDS}
         report |= {"training": training(lab, precisions)}
@@ -64,27 +67,33 @@ def training(lab: Lab, precisions: Sequence[Precision]) -> dict[str, Any]:
     for number in range(ROUNDS):
         for stage in lab.stages:
             common = rate(*Common(lab, stage, Precision.FP32).steps(COMMON_STEPS))
-            for precision in precisions:
-                fp32_peak, peak = matmul_peak(torch.float32), matmul_peak(dtype_of(precision))
-                ours = Ours(lab, stage, precision)
-                first = ours.epoch()
-                entry = found[f"{stage}, {precision}"]
+            for precision, compiled in product(precisions, (False, True)):
+                entry = found[f"{stage}, {precision}{', compiled' * compiled}"]
+                if compiled and not number:
+                    entry["compiling_epoch_seconds"].append(Ours(lab, stage, precision, compiled=True).epoch())
                 entry["common_fp32"].append(common)
-                entry["first_epoch"].append(ours.audio_seconds / first)
-                entry["first_epoch_ratio"].append(ours.audio_seconds / first / common)
-                entry["useful_share_of_fp32_peak"].append(ours.epoch_flops / first / fp32_peak)
-                entry["matmul_peak_flops_per_second"].append(peak)
-                entry["wait_share"].append(ours.state.progress.wait_seconds / ours.state.progress.seconds)
-                if ours.hearing.kept is not None:
-                    later = ours.epoch()
-                    entry["later_epochs"].append(ours.audio_seconds / later)
-                    entry["later_epochs_ratio"].append(ours.audio_seconds / later / common)
-                if precision is not Precision.FP32:
+                epochs(entry, Ours(lab, stage, precision, compiled=compiled), precision)
+                if precision is not Precision.FP32 and not compiled:
                     entry[f"common_{precision}"].append(rate(*Common(lab, stage, precision).steps(COMMON_STEPS)))
         print(f"round {number + 1} of {ROUNDS}", flush=True)  # noqa: T201
     return {
         name: {field: statistics.median(values) for field, values in entry.items()} for name, entry in found.items()
     }
+
+
+def epochs(entry: dict[str, list[float]], ours: Ours, precision: Precision) -> None:
+    """Add a first epoch, and a later one where there is something to keep; ratios to the last of `common_fp32`."""
+    common, fp32_peak, peak = entry["common_fp32"][-1], matmul_peak(torch.float32), matmul_peak(dtype_of(precision))
+    first = ours.epoch()
+    entry["first_epoch"].append(ours.audio_seconds / first)
+    entry["first_epoch_ratio"].append(ours.audio_seconds / first / common)
+    entry["useful_share_of_fp32_peak"].append(ours.epoch_flops / first / fp32_peak)
+    entry["matmul_peak_flops_per_second"].append(peak)
+    entry["wait_share"].append(ours.state.progress.wait_seconds / ours.state.progress.seconds)
+    if ours.hearing.kept is not None:
+        later = ours.epoch()
+        entry["later_epochs"].append(ours.audio_seconds / later)
+        entry["later_epochs_ratio"].append(ours.audio_seconds / later / common)
 
 
 def padding_efficiency() -> float:

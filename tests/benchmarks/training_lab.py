@@ -115,11 +115,12 @@ class Lab:
         self.texts, self.audio = _write_speech(folder, utterances)
         self.speech = read_manifest(folder / SPEECH).digest
 
-    def workshop(self, gib: float) -> Workshop:
+    def workshop(self, gib: float, *, compiled: bool = False) -> Workshop:
         """A worker that keeps up to so much of frozen encoders' outputs."""
         found = {"encoder": self.folder / "encoder", "llm": self.folder / "llm", self.speech: self.folder / SPEECH}
         places = {name: {"path": str(path), "hours": None} for name, path in found.items()}
-        return Workshop(Sources(places), torch.device(self.device), Bounds(memory_gib=gib, disk_gib=0.0))
+        bounds = Bounds(memory_gib=gib, disk_gib=0.0)
+        return Workshop(Sources(places), torch.device(self.device), bounds, compiled=compiled)
 
     def node(self, stage: str, precision: Precision, until_flops: int) -> StageNode:
         """The node that trains one stage so far."""
@@ -160,9 +161,16 @@ class Ours:
     """The trainer, an epoch at a time: the first hears with the encoder, later ones what was kept of it."""
 
     def __init__(
-        self, lab: Lab, stage: str, precision: Precision, *, kept_gib: float = 4.0, hooks: Hooks = QUIET
+        self,
+        lab: Lab,
+        stage: str,
+        precision: Precision,
+        *,
+        kept_gib: float = 4.0,
+        hooks: Hooks = QUIET,
+        compiled: bool = False,
     ) -> None:
-        self._workshop, self._hooks = lab.workshop(kept_gib), hooks
+        self._workshop, self._hooks = lab.workshop(kept_gib, compiled=compiled), hooks
         node = lab.node(stage, precision, until_flops=1)
         model = self._workshop.recognizer(node, {}, rounded=True)
         self.geometry = self._workshop.geometry(node)

@@ -12,7 +12,7 @@ UTTERANCES = 8
 
 def test_the_bench_of_an_accelerator_measures_every_stage_and_processes_side_by_side(tmp_path, monkeypatch):
     monkeypatch.setenv("ASR_SCALING_CACHE", str(tmp_path / "cache"))
-    found = report("cpu", [MINIS], UTTERANCES, seconds=0.1, matrix=256, processes=(2,))
+    found = report("cpu", [MINIS], UTTERANCES, seconds=0.1, matrix=256, processes=(2,), compiled=(False,))
     assert found["machine"]["device"] == "cpu"
     assert found["training"].keys() == {"mini-s + mini-s"}
     assert found["together"]["audio_seconds_per_second"][2] > 0

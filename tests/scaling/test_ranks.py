@@ -1,6 +1,7 @@
 """Several processes that train together, started by the real torchrun, against one process with the same batches."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +43,7 @@ STUDY: dict[str, Any] = {
 }
 SHARD = ("--shard",)
 THRIFTY = {"gradient_accumulation": 2, "gradient_checkpointing": True}
+NEEDS_COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 TORCHRUN = ["-m", "scaling.asr.torchrun", "--standalone"]
 PATIENCE_SECONDS = 300
 
@@ -104,6 +106,7 @@ def alone(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
         pytest.param(4, (), {}, marks=pytest.mark.slow),
         pytest.param(4, SHARD, {}, marks=pytest.mark.slow),
         pytest.param(2, SHARD, THRIFTY, marks=pytest.mark.slow),
+        pytest.param(2, SHARD, THRIFTY | {"compile": True}, marks=[pytest.mark.slow, NEEDS_COMPILER]),
         pytest.param(1, (), THRIFTY, marks=pytest.mark.slow),
     ],
 )
@@ -118,7 +121,8 @@ def test_several_processes_have_the_loss_curve_of_one(world, alone, tmp_path, pr
     assert_same_curves(alone[1], orders)
     results = [orders.ledger.result(key) for key in orders.nodes]
     assert {result["provenance"]["processes"] for result in results} == {processes}
-    assert {result["provenance"]["gradient_checkpointing"] for result in results} == {bool(fields)}
+    for field in ("gradient_checkpointing", "compile"):
+        assert {result["provenance"][field] for result in results} == {fields.get(field, False)}
     exact = exact_costs(prepare(str(study), [], Ledger(tmp_path)))
     for run in orders.runs:
         for stage, cost in zip(run["stages"], exact[run["key"]], strict=True):

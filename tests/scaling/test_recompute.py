@@ -33,15 +33,16 @@ def prepared(encoder: EncoderDims, training: Trains = JOINT) -> Recognizer:
     return model
 
 
-def noise(encoder: EncoderDims) -> Batch:
-    found = batch(geometry(encoder, MINI_LLM), random_lengths(4, seed=0))
-    torch.manual_seed(1)
+def noise(encoder: EncoderDims, utterances: int = 4, seed: int = 0) -> Batch:
+    found = batch(geometry(encoder, MINI_LLM), random_lengths(utterances, seed=seed))
+    torch.manual_seed(seed + 1)
     return replace(found, features_BMT=torch.randn_like(found.features_BMT))
 
 
 def gradients(
     model: Recognizer, heard: Batch, objective: Objective, precision: Precision = Precision.FP32
 ) -> dict[str, Tensor]:
+    model.zero_grad()
     torch.manual_seed(2)
     with products(precision, torch.device("cpu")):
         loss, _ = model.loss(heard, objective)

@@ -70,3 +70,15 @@ def test_more_processes_than_gpus_and_shares_for_nobody_are_refused(
     with pytest.raises(InputError, match="shard true: one process has nobody to share with"):
         refuse_missing_place(Place.LOCAL, load_study(str(write_study(shard=True))), detach=False)
     refuse_missing_place(Place.LOCAL, load_study(str(write_study(processes=2, shard=True))), detach=False)
+
+
+def test_compiling_needs_a_compiler_here_and_not_where_jobs_are_sent_from(
+    write_study: StudyWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    study = load_study(str(write_study(compile=True)))
+    with pytest.raises(InputError, match="compile true: needs a C\\+\\+ compiler, and no-such-compiler is not there"):
+        refuse_missing_place(Place.LOCAL, study, detach=False)
+    monkeypatch.setattr("sweeps.launchers.slurm.refuse_missing_slurm", lambda: None)
+    refuse_missing_place(Place.SLURM, study, detach=False)
+    refuse_missing_place(Place.LOCAL, load_study(str(write_study())), detach=False)

@@ -65,7 +65,8 @@ def test_a_shipped_study_is_found_by_name() -> None:
 
 def test_how_a_step_is_made_to_fit_enters_no_key(write_study: StudyWriter) -> None:
     thrifty = {"processes": 4, "shard": True, "gradient_accumulation": 8, "gradient_checkpointing": True}
-    plain, other = (prepare(str(write_study(**fields)), [], None) for fields in ({}, thrifty))
+    ways = ({}, thrifty | {"compile": True})
+    plain, other = (prepare(str(write_study(**fields)), [], None) for fields in ways)
     assert [run.key for run in plain.plan.runs] == [run.key for run in other.plan.runs]
     assert plain.plan.nodes.keys() == other.plan.nodes.keys()
     assert other.study.thrift == Thrift(processes=4, shard=True, pieces=8, recompute=True)
@@ -133,6 +134,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "budget of zero": ({"budgets_flops": [0]}, r"budgets_flops\.0: 0; expected greater than 0"),
     "budget twice": ({"budgets_flops": [10**10, 10**10]}, r"budgets_flops\.1: 10000000000; expected each value once"),
     "no piece": ({"gradient_accumulation": 0}, r"gradient_accumulation: 0; expected greater than or equal to 1"),
+    "a word for no": ({"compile": "no"}, r"compile: 'no'"),
     "a word for yes": ({"gradient_checkpointing": "on"}, r"gradient_checkpointing: 'on'"),
     "no budget": ({"budgets_flops": []}, r"budgets_flops: \[\]; expected"),
     "half a seed": ({"seeds": [0.5]}, r"seeds\.0: 0\.5; expected a valid integer"),
