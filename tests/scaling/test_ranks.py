@@ -45,7 +45,7 @@ SHARD = ("--shard",)
 THRIFTY = {"gradient_accumulation": 2, "gradient_checkpointing": True}
 NEEDS_COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 TORCHRUN = ["-m", "scaling.asr.torchrun", "--standalone"]
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 600
 
 Curve = list[tuple[int, int, float]]
 """Step, FLOPs charged, loss."""
