@@ -9,6 +9,7 @@ import functools
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -216,8 +217,8 @@ class RunSpec:
     @property
     def key(self) -> str:
         """The content key of the run."""
-        run = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
-        return _hash({"recipe": RECIPE_VERSION, "run": run})
+        run = _object({f.name: _text(getattr(self, f.name)) for f in dataclasses.fields(self)})
+        return _hash(_object({"recipe": _text(RECIPE_VERSION), "run": run}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,26 +249,20 @@ class StageNode:
     @property
     def trunk(self) -> str:
         """What all positions of one constant-rate trunk have in common."""
-        stage = {name: value for name, value in _plain(self.stage).items() if name not in ("share", "flops")}
-        model = _plain(self.model)
-        varied = self.data.augmentation != NO_AUGMENTATION
-        return _hash(
-            {
-                "recipe": RECIPE_VERSION,
-                "parent": self.parent,
-                # The encoder's own objective never sees the LLM: such a stage is shared by every LLM.
-                "model": {"encoder": model["encoder"], "encoder_lora": model["encoder_lora"]}
-                if self.stage.objective is Objective.ASR
-                else model,
-                "stage": stage,
-                "train": self.data.train,
-                **({"augmentation": _plain(self.data.augmentation)} if varied else {}),
-                "prompt": self.data.prompt,
-                "language": self.data.language,
-                "seed": self.seed,
-                "precision": self.precision.value,
-            }
-        )
+        fields = {
+            "recipe": _text(RECIPE_VERSION),
+            "parent": _json(self.parent),
+            "model": _trunk_model(self.model, self.stage.objective),
+            "stage": _trunk_stage(self.stage),
+            "train": _text(self.data.train),
+            "prompt": _text(self.data.prompt),
+            "language": _text(self.data.language),
+            "seed": _text(self.seed),
+            "precision": _text(self.precision),
+        }
+        if self.data.augmentation != NO_AUGMENTATION:
+            fields["augmentation"] = _text(self.data.augmentation)
+        return _hash(_object(fields))
 
     @property
     def key(self) -> str:
@@ -276,15 +271,13 @@ class StageNode:
 
     def key_on(self, trunk: str) -> str:
         """`key`, where the caller has `self.trunk` already: a plan of thousands of runs hashes each trunk once."""
-        scoring = [] if self.data.scoring is Scoring.PLAIN else [self.data.scoring.value]
-        return _hash(
-            {
-                "trunk": trunk,
-                "until_flops": self.until_flops,
-                "cooldown_from_flops": self.cooldown_from_flops,
-                "evaluate": [self.data.dev, *map(list, self.data.test), *scoring] if self.final else None,
-            }
-        )
+        fields = {
+            "trunk": _json(trunk),
+            "until_flops": _text(self.until_flops),
+            "cooldown_from_flops": _text(self.cooldown_from_flops),
+            "evaluate": _evaluated(self.data) if self.final else _text(None),
+        }
+        return _hash(_object(fields))
 
 
 def node_to_json(node: StageNode) -> dict[str, Any]:
@@ -333,12 +326,20 @@ def _augmentation(value: dict[str, Any]) -> Augmentation:
 
 def digest(value: Any) -> str:
     """A content key: 20 hex digits of SHA-256 over the canonical JSON of `value` (80 bits: no chance collision)."""
-    return _hash(canonical(value))
+    return _hash(_json(canonical(value)))
 
 
-def _hash(plain: Any) -> str:
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+"""The canonical text of plain JSON data."""
+
+
+def _object(fields: Mapping[str, str]) -> str:
+    """The canonical text of an object whose values are canonical texts already."""
+    return "{" + ",".join(f'"{name}":{fields[name]}' for name in sorted(fields)) + "}"
 
 
 def canonical(value: Any, *, labels: bool = False) -> Any:
@@ -372,6 +373,28 @@ def _speaks(field: dataclasses.Field[Any], value: Any) -> bool:
 
 
 @functools.lru_cache(maxsize=4096, typed=True)
-def _plain(value: Any) -> Any:
-    """`canonical`, remembered: the runs of a study share their models, stages and data. Callers must not change it."""
-    return canonical(value)
+def _text(value: Any) -> str:
+    """The canonical text of `value`, remembered: the runs of a study share their models, stages, data and budgets."""
+    return _json(canonical(value))
+
+
+@functools.lru_cache(maxsize=4096)
+def _trunk_model(model: ModelSpec, objective: Objective) -> str:
+    """What a trunk depends on: the encoder's own objective never sees the LLM, so all LLMs share such a stage."""
+    if objective is Objective.LLM:
+        return _text(model)
+    return _object({"encoder": _text(model.encoder), "encoder_lora": _text(model.encoder_lora)})
+
+
+@functools.lru_cache(maxsize=4096)
+def _trunk_stage(stage: Stage) -> str:
+    """How a stage trains, not for how long."""
+    plain = canonical(stage)
+    return _json({name: value for name, value in plain.items() if name not in ("share", "flops")})
+
+
+@functools.lru_cache(maxsize=4096)
+def _evaluated(data: DataSpec) -> str:
+    """Dev and test digests, and the scoring if it is not plain."""
+    scoring = [] if data.scoring is Scoring.PLAIN else [data.scoring.value]
+    return _json([data.dev, *map(list, data.test), *scoring])

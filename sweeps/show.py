@@ -26,7 +26,8 @@ def plan_document(
 ) -> dict[str, Any]:
     """What `plan --json` prints. With `exact`, audio, steps and FLOPs of runs are those that their results will say."""
     plan, study = prepared.plan, prepared.study
-    runs = [_run(prepared, run, None if exact is None else exact[run.key]) for run in plan.runs]
+    hours = study.speech.train.hours
+    runs = [_run(prepared, run, None if exact is None else exact[run.key], hours) for run in plan.runs]
     counted = {} if exact is None else _counted(runs)
     return {
         "schema": "asr-scaling/plan-report-1",
@@ -218,7 +219,7 @@ def _assumptions(study: Study) -> list[str]:
     return said
 
 
-def _run(prepared: Prepared, run: PlannedRun, exact: Sequence[StageCost] | None) -> dict[str, Any]:
+def _run(prepared: Prepared, run: PlannedRun, exact: Sequence[StageCost] | None, train_hours: float) -> dict[str, Any]:
     spec = run.spec
     stages = _estimated(prepared, spec) if exact is None else _exact(spec, exact)
     hours = sum(stage["audio_hours"] for stage in stages)
@@ -231,7 +232,7 @@ def _run(prepared: Prepared, run: PlannedRun, exact: Sequence[StageCost] | None)
         "seed": spec.seed,
         "stages": stages,
         "audio_hours": hours,
-        "epochs": hours / prepared.study.speech.train.hours,
+        "epochs": hours / train_hours,
         "nodes": list(run.nodes),
         "done": run.nodes[-1] in prepared.done,
     }
