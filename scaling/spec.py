@@ -252,13 +252,14 @@ class StageNode:
         fields = {
             "recipe": _text(RECIPE_VERSION),
             "parent": _json(self.parent),
-            "model": _trunk_model(self.model, self.stage.objective),
+            # The encoder's own objective never sees the LLM: such a stage is shared by every LLM.
+            "model": _encoder(self.model) if self.stage.objective is Objective.ASR else _text(self.model),
             "stage": _trunk_stage(self.stage),
-            "train": _text(self.data.train),
-            "prompt": _text(self.data.prompt),
-            "language": _text(self.data.language),
+            "train": _json(self.data.train),
+            "prompt": _json(self.data.prompt),
+            "language": _json(self.data.language),
             "seed": _text(self.seed),
-            "precision": _text(self.precision),
+            "precision": _json(self.precision.value),
         }
         if self.data.augmentation != NO_AUGMENTATION:
             fields["augmentation"] = _text(self.data.augmentation)
@@ -379,10 +380,8 @@ def _text(value: Any) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _trunk_model(model: ModelSpec, objective: Objective) -> str:
-    """What a trunk depends on: the encoder's own objective never sees the LLM, so all LLMs share such a stage."""
-    if objective is Objective.LLM:
-        return _text(model)
+def _encoder(model: ModelSpec) -> str:
+    """A model without its LLM."""
     return _object({"encoder": _text(model.encoder), "encoder_lora": _text(model.encoder_lora)})
 
 

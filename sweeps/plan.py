@@ -93,7 +93,7 @@ def _ordered(nodes: Mapping[str, Link]) -> dict[str, Link]:
 
 def _remaining_flops(nodes: Mapping[str, Link]) -> dict[str, int]:
     """FLOPs of the longest chain that begins with each node, its own among them."""
-    needs = {key: needed(link) & nodes.keys() for key, link in nodes.items()}
+    needs = {key: [need for need in needed(link) if need in nodes] for key, link in nodes.items()}
     waiting_for = dict.fromkeys(nodes, 0)
     for needed_keys in needs.values():
         for key in needed_keys:
@@ -110,6 +110,6 @@ def _remaining_flops(nodes: Mapping[str, Link]) -> dict[str, int]:
     return remaining
 
 
-def needed(link: Link) -> set[str]:
+def needed(link: Link) -> list[str]:
     """Keys of the nodes that must be done before this one: the end of the stage before, and where it starts."""
-    return {key for key in (link.node.parent, link.node.start) if key is not None}
+    return [key for key in (link.node.parent, link.node.start) if key is not None]
