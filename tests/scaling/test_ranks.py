@@ -130,6 +130,17 @@ def test_several_processes_have_the_loss_curve_of_one(world, alone, tmp_path, pr
 
 
 @pytest.mark.slow
+def test_in_bf16_every_way_to_save_memory_at_once_moves_the_curve_by_its_rounding_alone(world, tmp_path):
+    one = trained(write_study(world, **STUDY, precision="bf16"), tmp_path / "one", 1)
+    two = trained(write_study(world, **STUDY, **THRIFTY, processes=2, precision="bf16"), tmp_path / "two", 2, *SHARD)
+    for key in one.nodes:
+        expected, found = curve(one, key), curve(two, key)
+        assert [row[:2] for row in found] == [row[:2] for row in expected]
+        assert [row[2] for row in found] == pytest.approx([row[2] for row in expected], rel=1e-2)
+        assert one.ledger.result(key)["flops"] == two.ledger.result(key)["flops"]
+
+
+@pytest.mark.slow
 def test_a_node_goes_on_with_another_number_of_processes(alone, tmp_path):
     """2, then 4 with shares of the LLM, then 1: each leaves after a few steps, with a checkpoint."""
     study, plain = alone
