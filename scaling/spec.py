@@ -253,7 +253,7 @@ class StageNode:
             "recipe": _text(RECIPE_VERSION),
             "parent": _json(self.parent),
             # The encoder's own objective never sees the LLM: such a stage is shared by every LLM.
-            "model": _encoder(self.model) if self.stage.objective is Objective.ASR else _text(self.model),
+            "model": _without_llm(self.model) if self.stage.objective is Objective.ASR else _text(self.model),
             "stage": _trunk_stage(self.stage),
             "train": _json(self.data.train),
             "prompt": _json(self.data.prompt),
@@ -380,8 +380,8 @@ def _text(value: Any) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _encoder(model: ModelSpec) -> str:
-    """A model without its LLM."""
+def _without_llm(model: ModelSpec) -> str:
+    """What a stage that never sees the LLM knows of a model."""
     return _object({"encoder": _text(model.encoder), "encoder_lora": _text(model.encoder_lora)})
 
 

@@ -17,7 +17,6 @@ from sweeps.records import node_result
 SAMPLED_NODES = 200
 """Nodes of other studies looked at for a speed: enough for a mean, quick in a ledger of any size."""
 
-
 STEP_SECONDS = 0.026
 """Of a step on a CPU core, apart from its products: reading, Python, short kernels. Measured on the minis of `demo`, on
 a Zen 4 core; a slower, shared one took four times as long."""

@@ -61,8 +61,8 @@ class Recognizer(nn.Module):
 
     The last two are absent where only the encoder trains.
 
-    Every part has parameters of its own (`part_parameters`), so training a stage is choosing parts. For a
-    gradient, layers run twice where it `recomputes` (`scaling.asr.recompute`), and compiled where it is `compiled`.
+    Every part has parameters of its own (`part_parameters`), so training a stage is choosing parts. While they learn,
+    layers run twice if it `recomputes` (`scaling.asr.recompute`), and compiled if it is `compiled`.
     """
 
     def __init__(
