@@ -2,6 +2,9 @@
 
 Where a run executes (paths, devices, threads, workers, micro-batches) is never part of these types. Labels are
 declared with `compare=False`: they enter neither equality nor the key, so renaming a strategy orphans no result.
+
+Python's own hash of a value, which dictionaries use, takes its most telling field alone: a plan of thousands of runs
+looks the same few models and stages up a hundred thousand times.
 """
 
 import dataclasses
@@ -115,6 +118,9 @@ class Stage:
         if self.share is not None and not 0 < self.share <= 1:
             raise ValueError(f"stage {self.name!r}: share must lie in (0, 1], not {self.share}")
 
+    def __hash__(self) -> int:
+        return hash(self.trains)
+
     @property
     def parts(self) -> frozenset[Part]:
         """The parts that train."""
@@ -167,6 +173,9 @@ class ModelSpec:
     encoder_lora: LoraSpec
     llm_lora: LoraSpec
 
+    def __hash__(self) -> int:
+        return hash((self.encoder, self.llm))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
@@ -202,6 +211,9 @@ class DataSpec:
     scoring: Scoring = field(default=Scoring.PLAIN, metadata=SILENT)
     augmentation: Augmentation = field(default=NO_AUGMENTATION, metadata=SILENT)
 
+    def __hash__(self) -> int:
+        return hash(self.train)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
@@ -217,8 +229,8 @@ class RunSpec:
     @property
     def key(self) -> str:
         """The content key of the run."""
-        run = _object({f.name: _text(getattr(self, f.name)) for f in dataclasses.fields(self)})
-        return _hash(_object({"recipe": _text(RECIPE_VERSION), "run": run}))
+        head, middle, tail = _run_text(self.model, self.strategy, self.data, self.precision)
+        return _hash(f"{head}{self.budget_flops}{middle}{self.seed}{tail}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,23 +259,16 @@ class StageNode:
     final: bool
 
     @property
+    def needs(self) -> list[str]:
+        """Keys of the nodes that must be done before: the end of the stage before, and where this one sets out."""
+        return [key for key in (self.parent, self.start) if key is not None]
+
+    @property
     def trunk(self) -> str:
         """What all positions of one constant-rate trunk have in common."""
-        fields = {
-            "recipe": _text(RECIPE_VERSION),
-            "parent": _json(self.parent),
-            # The encoder's own objective never sees the LLM: such a stage is shared by every LLM.
-            "model": _without_llm(self.model) if self.stage.objective is Objective.ASR else _text(self.model),
-            "stage": _trunk_stage(self.stage),
-            "train": _json(self.data.train),
-            "prompt": _json(self.data.prompt),
-            "language": _json(self.data.language),
-            "seed": _text(self.seed),
-            "precision": _json(self.precision.value),
-        }
-        if self.data.augmentation != NO_AUGMENTATION:
-            fields["augmentation"] = _text(self.data.augmentation)
-        return _hash(_object(fields))
+        head, middle, tail = _trunk_text(self.model, self.stage, self.data, self.precision)
+        parent = "null" if self.parent is None else f'"{self.parent}"'
+        return _hash(f"{head}{parent}{middle}{self.seed}{tail}")
 
     @property
     def key(self) -> str:
@@ -272,13 +277,11 @@ class StageNode:
 
     def key_on(self, trunk: str) -> str:
         """`key`, where the caller has `self.trunk` already: a plan of thousands of runs hashes each trunk once."""
-        fields = {
-            "trunk": _json(trunk),
-            "until_flops": _text(self.until_flops),
-            "cooldown_from_flops": _text(self.cooldown_from_flops),
-            "evaluate": _evaluated(self.data) if self.final else _text(None),
-        }
-        return _hash(_object(fields))
+        turn = "null" if self.cooldown_from_flops is None else self.cooldown_from_flops
+        evaluated = _evaluated(self.data) if self.final else "null"
+        return _hash(
+            f'{{"cooldown_from_flops":{turn},"evaluate":{evaluated},"trunk":"{trunk}","until_flops":{self.until_flops}}}'
+        )
 
 
 def node_to_json(node: StageNode) -> dict[str, Any]:
@@ -373,23 +376,39 @@ def _speaks(field: dataclasses.Field[Any], value: Any) -> bool:
     return field.compare and not silent
 
 
-@functools.lru_cache(maxsize=4096, typed=True)
 def _text(value: Any) -> str:
-    """The canonical text of `value`, remembered: the runs of a study share their models, stages, data and budgets."""
     return _json(canonical(value))
 
 
-@functools.lru_cache(maxsize=4096)
-def _without_llm(model: ModelSpec) -> str:
-    """What a stage that never sees the LLM knows of a model."""
-    return _object({"encoder": _text(model.encoder), "encoder_lora": _text(model.encoder_lora)})
+GAP = "\0"
+"""In a canonical text where a value of each run or node goes: JSON has no such character."""
 
 
 @functools.lru_cache(maxsize=4096)
-def _trunk_stage(stage: Stage) -> str:
-    """How a stage trains, not for how long."""
-    plain = canonical(stage)
-    return _json({name: value for name, value in plain.items() if name not in ("share", "flops")})
+def _run_text(model: ModelSpec, strategy: Strategy, data: DataSpec, precision: Precision) -> list[str]:
+    """What a run's key digests, around its budget and its seed: a study has thousands of runs that differ in these."""
+    known = {"model": model, "strategy": strategy, "data": data, "precision": precision}
+    run = {name: _text(value) for name, value in known.items()} | {"budget_flops": GAP, "seed": GAP}
+    return _object({"recipe": _text(RECIPE_VERSION), "run": _object(run)}).split(GAP)
+
+
+@functools.lru_cache(maxsize=4096)
+def _trunk_text(model: ModelSpec, stage: Stage, data: DataSpec, precision: Precision) -> list[str]:
+    """What a trunk's key digests, around the parent and the seed: how the stage trains, not for how long."""
+    # The encoder's own objective never sees the LLM: such a stage is shared by every LLM.
+    heard = {"encoder": model.encoder, "encoder_lora": model.encoder_lora}
+    known: dict[str, Any] = {
+        "recipe": RECIPE_VERSION,
+        "model": heard if stage.objective is Objective.ASR else model,
+        "stage": {name: value for name, value in canonical(stage).items() if name not in ("share", "flops")},
+        "train": data.train,
+        "prompt": data.prompt,
+        "language": data.language,
+        "precision": precision,
+    }
+    if data.augmentation != NO_AUGMENTATION:
+        known["augmentation"] = data.augmentation
+    return _object({name: _text(value) for name, value in known.items()} | {"parent": GAP, "seed": GAP}).split(GAP)
 
 
 @functools.lru_cache(maxsize=4096)

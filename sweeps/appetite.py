@@ -1,7 +1,7 @@
 """What FLOPs buy: the audio and steps that a stage's FLOPs pay for, from the lengths of the training speech."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -71,9 +71,19 @@ def appetites(study: Study, runs: Sequence[RunSpec]) -> Appetites:
     return found
 
 
+def but_for_seeds(runs: Sequence[RunSpec]) -> list[tuple[RunSpec, int]]:
+    """One run of each model, strategy and budget, and how many there are: seeds apart, they cost the same.
+
+    They are found by the values that an enumeration shares between its seeds.
+    """
+    kinds = [(id(run.model), id(run.strategy), run.budget_flops) for run in runs]
+    counts = Counter(kinds)
+    return [(run, counts[kind]) for kind, run in dict(zip(kinds, runs, strict=True)).items()]
+
+
 def refuse_small_budgets(runs: Sequence[RunSpec], found: Appetites) -> None:
     """Raise InputError where a stage of a run would get less than one average step."""
-    for run in _distinct(runs):
+    for run, _ in but_for_seeds(runs):
         for stage in run.strategy.stages:
             step, flops = found[run.model, stage].flops_per_step, stage.budget(run.budget_flops)
             if flops < step:
@@ -87,14 +97,9 @@ def refuse_small_budgets(runs: Sequence[RunSpec], found: Appetites) -> None:
 
 def _stages(runs: Sequence[RunSpec]) -> Mapping[ModelSpec, set[Stage]]:
     found: dict[ModelSpec, set[Stage]] = defaultdict(set)
-    for run in _distinct(runs):
+    for run, _ in but_for_seeds(runs):
         found[run.model] |= set(run.strategy.stages)
     return found
-
-
-def _distinct(runs: Sequence[RunSpec]) -> Iterable[RunSpec]:
-    """One run of each model, strategy and budget, found by the values that an enumeration shares between its seeds."""
-    return {(id(run.model), id(run.strategy), run.budget_flops): run for run in runs}.values()
 
 
 def _flops_per_audio_second(geometry: Geometry, stage: Stage, lengths: Lengths) -> float:

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from itertools import islice
 
+from scaling.collector import uncollected
 from scaling.errors import InputError
 from scaling.hardware import ASSUMED_MFU, HARDWARE, find_hardware
 from scaling.ledger import Ledger
 from scaling.throughput import Throughput, saved_throughput
+from sweeps.appetite import but_for_seeds
 from sweeps.disk import Disk, disk
 from sweeps.launchers.local import default_workers
-from sweeps.plan import Plan, needed
+from sweeps.plan import Plan
 from sweeps.preparation import Prepared
 from sweeps.price import Purchase
 from sweeps.records import node_result
@@ -122,6 +124,7 @@ class Limits:
                 raise InputError(f"{flag} {most:g}: what is left of this study costs {cost:.4g} {unit}")
 
 
+@uncollected()
 def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None, workers: int | None = None) -> Bill:
     """The bill of a plan. Nodes that are finished in `ledger` cost nothing more.
 
@@ -131,20 +134,21 @@ def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None
     tariff = tariff or Tariff()
     processes = study.thrift.processes
     side_by_side = workers or default_workers(study.threads, study.processes)
+    charged, spent = plan.charged_flops, plan.spent_flops
     reused = sum(plan.nodes[key].flops for key in prepared.done)
     audio_seconds = steps = 0.0
-    for run in plan.runs:
-        for stage in run.spec.strategy.stages:
-            appetite = prepared.appetites[run.spec.model, stage]
-            seconds = stage.budget(run.spec.budget_flops) / appetite.flops_per_audio_second
+    for run, count in but_for_seeds([run.spec for run in plan.runs]):
+        for stage in run.strategy.stages:
+            appetite = prepared.appetites[run.model, stage]
+            seconds = count * stage.budget(run.budget_flops) / appetite.flops_per_audio_second
             audio_seconds += seconds
             steps += seconds / appetite.audio_seconds_per_step
     bought = tariff.hardware
-    speed = _speed(prepared, ledger, plan.charged_flops / steps) if bought is None else _bought(bought, processes)
-    left = plan.spent_flops - reused
+    speed = _speed(prepared, ledger, charged / steps) if bought is None else _bought(bought, processes)
+    left = spent - reused
     return Bill(
-        charged_flops=plan.charged_flops,
-        spent_flops=plan.spent_flops,
+        charged_flops=charged,
+        spent_flops=spent,
         reused_flops=reused,
         audio_hours=audio_seconds / 3600,
         steps=steps,
@@ -161,7 +165,7 @@ def _longest_chain(plan: Plan, done: frozenset[str]) -> int:
     """FLOPs of the unfinished nodes that must be trained one after another, at most."""
     until: dict[str, int] = {}
     for key, link in plan.nodes.items():
-        before = max((until.get(need, 0) for need in needed(link)), default=0)
+        before = max((until.get(need, 0) for need in link.node.needs), default=0)
         until[key] = before + (0 if key in done else link.flops)
     return max(until.values())
 

@@ -1,12 +1,11 @@
 """RunSpec -> the states of training it passes through, each a node that other runs may share."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from scaling.spec import RunSpec, Stage, StageNode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class Link(NamedTuple):
     """A node with its key and the key of its trunk, each computed once."""
 
     key: str

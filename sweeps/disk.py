@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from scaling.spec import ModelSpec, Part
+from scaling.spec import ModelSpec, Part, Strategy
 from sweeps.keeping import kept, use_of
 from sweeps.plan import Plan
 from sweeps.study import Study
@@ -47,18 +47,24 @@ def disk(study: Study, plan: Plan) -> Disk:
 
 def _sizes(study: Study, plan: Plan) -> dict[str, int]:
     params = {model.spec: _params(model.spec, study) for model in study.models}
-    trained: dict[str | None, frozenset[Part]] = {None: frozenset()}
     sizes: dict[str, int] = {}
 
     @cache
-    def size(model: ModelSpec, weights: frozenset[Part], moving: frozenset[Part]) -> int:
-        counts = params[model]
-        return BYTES * (sum(counts[part] for part in weights) + MOMENTS * sum(counts[part] for part in moving))
+    def by_stage(model: ModelSpec, strategy: Strategy) -> list[tuple[int, int]]:
+        """Bytes of a stage's trunk, and of its end."""
+        counts, found = params[model], []
+        trained: frozenset[Part] = frozenset()
+        for stage in strategy.stages:
+            trained |= stage.parts
+            weights = sum(counts[part] for part in trained)
+            moments = MOMENTS * sum(counts[part] for part in stage.parts)
+            found.append((BYTES * (weights + moments), BYTES * weights))
+        return found
 
-    for key, link in plan.nodes.items():
-        node, parts = link.node, link.node.stage.parts
-        trained[key] = trained[node.parent] | parts
-        sizes[key] = size(node.model, trained[key], parts if node.cooldown_from_flops is None else frozenset())
+    for run in plan.runs:
+        for (moving, ended), keys in zip(by_stage(run.spec.model, run.spec.strategy), run.stages, strict=True):
+            for key in keys:
+                sizes[key] = moving if plan.nodes[key].node.cooldown_from_flops is None else ended
     return sizes
 
 

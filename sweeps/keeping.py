@@ -4,17 +4,16 @@ The checkpoint of a finished node is kept while an unfinished node sets out from
 is the furthest of its trunk: from there a larger budget would go on. Everything else is freed.
 """
 
-from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping, Sequence
+from typing import NamedTuple
 
 from scaling.spec import StageNode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class Use(NamedTuple):
     """What the rule asks of a node. `trunk` is None for a cooldown: nothing goes on from its end on the same trunk."""
 
-    needs: tuple[str, ...]
+    needs: Sequence[str]
     final: bool
     trunk: str | None
     until_flops: int
@@ -23,7 +22,7 @@ class Use:
 def use_of(node: StageNode, trunk: str) -> Use:
     """What the rule asks of `node`, which lies on `trunk` or branches from it."""
     return Use(
-        needs=tuple(key for key in (node.parent, node.start) if key is not None),
+        needs=node.needs,
         final=node.final,
         trunk=trunk if node.cooldown_from_flops is None else None,
         until_flops=node.until_flops,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from scaling.collector import uncollected
 from scaling.errors import InputError
 from scaling.json_text import read_json
 from scaling.ledger import Ledger, write_atomically, write_text_atomically
@@ -107,6 +108,7 @@ def write_orders(study: "Study", plan: Plan, folder: Path, ledger: Ledger) -> Or
     return orders
 
 
+@uncollected()
 def read_orders(folder: Path) -> Orders:
     """The orders in `folder`. Raises InputError where no study was run there."""
     path = folder / "plan.json"
@@ -139,8 +141,8 @@ def to_revive(plan: Plan, ledger: Ledger) -> set[str]:
     needing = [_as_entered(ledger, link) for key, link in plan.nodes.items() if not ledger.done(key)]
     while needing:
         node = needing.pop()
-        for key in (node.parent, node.start):
-            if key is not None and key not in found and is_freed(ledger, key):
+        for key in node.needs:
+            if key not in found and is_freed(ledger, key):
                 found.add(key)
                 needing.append(node_of(ledger, key))
     return found
@@ -163,7 +165,7 @@ def _work(node: StageNode) -> dict[str, Any]:
     return {
         "flops": node.until_flops - node.start_flops,
         "start_flops": node.start_flops,
-        "needs": [key for key in (node.parent, node.start) if key is not None],
+        "needs": node.needs,
     }
 
 

@@ -4,6 +4,8 @@ Runs and budgets share nodes by their keys alone. Nodes come parents first, then
 longest chain first: with N workers the last chain to begin is then a short one.
 """
 
+import itertools
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -26,7 +28,12 @@ class PlannedRun:
     @property
     def nodes(self) -> tuple[str, ...]:
         """The keys of all its nodes."""
-        return tuple(key for stage in self.stages for key in stage)
+        return tuple(itertools.chain.from_iterable(self.stages))
+
+    @property
+    def end(self) -> str:
+        """The key of the node that ends it."""
+        return self.stages[-1][-1]
 
     @property
     def charged_flops(self) -> int:
@@ -55,61 +62,62 @@ class Plan:
 def plan_runs(runs: Iterable[RunSpec], elsewhere: TrunkPositions | None = None) -> Plan:
     """The plan of `runs`. `elsewhere` holds finished trunk positions of other studies, from where one may go on."""
     planned: dict[str, PlannedRun] = {}
-    nodes: dict[str, Link] = {}
+    by_stage: dict[int, dict[str, Link]] = defaultdict(dict)
     for spec in runs:
         stages = chain(spec)
-        for link in (link for links in stages for link in links):
-            nodes.setdefault(link.key, link)
-        keys = tuple(tuple(link.key for link in links) for links in stages)
+        for place, links in enumerate(stages):
+            nodes = by_stage[place]
+            for link in links:
+                nodes.setdefault(link.key, link)
+        keys = tuple([tuple([link.key for link in links]) for links in stages])
         run = PlannedRun(key=spec.key, spec=spec, stages=keys)
         planned.setdefault(run.key, run)
-    nodes = _from_nearest(nodes, elsewhere or {})
-    return Plan(runs=tuple(planned.values()), nodes=_ordered(nodes))
+    parents_first: dict[str, Link] = {}
+    for _, nodes in sorted(by_stage.items()):
+        parents_first |= _from_nearest(nodes, elsewhere or {})
+    return Plan(runs=tuple(planned.values()), nodes=_longest_first(parents_first))
 
 
 def _from_nearest(nodes: Mapping[str, Link], elsewhere: TrunkPositions) -> dict[str, Link]:
-    """Each trunk node starts at the nearest earlier position of its trunk."""
-    trunks: dict[str, dict[int, str]] = defaultdict(dict)
-    for link in nodes.values():
+    """Nodes of first stages, or of second ones: each trunk node starts at the nearest earlier position of its trunk.
+
+    Nodes come after those that they start at.
+    """
+    trunks: dict[str, list[Link]] = defaultdict(list)
+    branches: dict[str, Link] = {}
+    for key, link in nodes.items():
         if link.node.cooldown_from_flops is None:
-            trunks[link.trunk].setdefault(link.node.until_flops, link.key)
-    linked = dict(nodes)
-    for trunk, positions in trunks.items():
-        reached = {**elsewhere.get(trunk, {}), **positions}
-        start, start_flops = None, 0
-        for until in sorted(reached):
-            if until in positions:
-                link = nodes[positions[until]]
-                node = replace(link.node, start=start, start_flops=start_flops)
-                linked[link.key] = Link(key=link.key, trunk=trunk, node=node)
-            start, start_flops = reached[until], until
-    return linked
+            trunks[link.trunk].append(link)
+        else:
+            branches[key] = link
+    linked: dict[str, Link] = {}
+    for trunk, links in trunks.items():
+        reached = {**elsewhere.get(trunk, {}), **{link.node.until_flops: link.key for link in links}}
+        positions = sorted(reached)
+        for link in sorted(links, key=lambda link: link.node.until_flops):
+            earlier = bisect_left(positions, link.node.until_flops)
+            if earlier:
+                start_flops = positions[earlier - 1]
+                node = replace(link.node, start=reached[start_flops], start_flops=start_flops)
+                link = link._replace(node=node)
+            linked[link.key] = link
+    return linked | branches
 
 
-def _ordered(nodes: Mapping[str, Link]) -> dict[str, Link]:
-    remaining = _remaining_flops(nodes)
-    return {key: nodes[key] for key in sorted(nodes, key=lambda key: (-remaining[key], key))}
+def _longest_first(parents_first: dict[str, Link]) -> dict[str, Link]:
+    remaining = _remaining_flops(parents_first)
+    order = sorted(parents_first, key=lambda key: (-remaining[key], key))
+    return {key: parents_first[key] for key in order}
 
 
-def _remaining_flops(nodes: Mapping[str, Link]) -> dict[str, int]:
+def _remaining_flops(parents_first: dict[str, Link]) -> dict[str, int]:
     """FLOPs of the longest chain that begins with each node, its own among them."""
-    needs = {key: [need for need in needed(link) if need in nodes] for key, link in nodes.items()}
-    waiting_for = dict.fromkeys(nodes, 0)
-    for needed_keys in needs.values():
-        for key in needed_keys:
-            waiting_for[key] += 1
-    remaining = {key: link.flops for key, link in nodes.items()}
-    leaves = [key for key, count in waiting_for.items() if count == 0]
-    while leaves:
-        leaf = leaves.pop()
-        for key in needs[leaf]:
-            remaining[key] = max(remaining[key], nodes[key].flops + remaining[leaf])
-            waiting_for[key] -= 1
-            if waiting_for[key] == 0:
-                leaves.append(key)
+    after = dict.fromkeys(parents_first, 0)
+    remaining: dict[str, int] = {}
+    for key in reversed(parents_first):
+        link = parents_first[key]
+        remaining[key] = flops = link.flops + after[key]
+        for need in link.node.needs:
+            if need in after:
+                after[need] = max(after[need], flops)
     return remaining
-
-
-def needed(link: Link) -> list[str]:
-    """Keys of the nodes that must be done before this one: the end of the stage before, and where it starts."""
-    return [key for key in (link.node.parent, link.node.start) if key is not None]

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from scaling.collector import uncollected
 from scaling.spec import RunSpec
 from sweeps.appetite import SHARDED_DEVICES
 from sweeps.bill import Bill
@@ -21,6 +22,7 @@ SHOWN_RUNS = 60
 """Lines of runs a terminal is given; --json has them all."""
 
 
+@uncollected()
 def plan_document(
     prepared: Prepared, costs: Bill, exact: Mapping[str, Sequence[StageCost]] | None = None
 ) -> dict[str, Any]:
@@ -234,7 +236,7 @@ def _run(prepared: Prepared, run: PlannedRun, exact: Sequence[StageCost] | None,
         "audio_hours": hours,
         "epochs": hours / train_hours,
         "nodes": list(run.nodes),
-        "done": run.nodes[-1] in prepared.done,
+        "done": run.end in prepared.done,
     }
 
 

@@ -98,7 +98,7 @@ class _Simulation:
     def __init__(self, prepared: Prepared) -> None:
         self._prepared = prepared
         self._params = {model.spec: _params(model) for model in prepared.study.models}
-        self._runs = {run.nodes[-1]: run.spec for run in prepared.plan.runs}
+        self._runs = {run.end: run.spec for run in prepared.plan.runs}
         speech = prepared.study.speech
         self._dev = _size(speech.dev.texts, speech.spec.scoring)
         self._tests = {name: _size(test.texts, speech.spec.scoring) for name, test in speech.tests}

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from scaling.collector import uncollected
 from scaling.ledger import Attempt
 from sweeps.orders import Orders
 from sweeps.words import duration
@@ -28,8 +29,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeStatus:
+class NodeStatus(NamedTuple):
     """One node. `flops` of `total_flops` are trained; `cause` says why it failed or what blocks it."""
 
     state: State
@@ -84,24 +84,28 @@ class Survey:
         return self.remaining_flops / rate if rate else None
 
 
+@uncollected()
 def survey(orders: Orders, *, known: Mapping[str, NodeStatus] | None = None) -> Survey:
     """How a study stands. `known` is an earlier survey's nodes: what was done then is not looked up again."""
     nodes: dict[str, NodeStatus] = {}
+    work, stages = orders.work, f"{orders.ledger.root}/stages"
     for key in orders.nodes:
         before = known.get(key) if known else None
-        done = before is not None and before.state is State.DONE
-        nodes[key] = before if before is not None and done else _node(orders, key, nodes)
+        if before and before.state is State.DONE:
+            nodes[key] = before
+        elif os.path.exists(f"{stages}/{key}/result.json"):  # noqa: PTH110 - thousands are looked at; paths are slow
+            total = int(work[key]["flops"])
+            nodes[key] = NodeStatus(state=State.DONE, flops=total, total_flops=total, seconds=0.0)
+        else:
+            nodes[key] = _unfinished(orders, key, nodes)
     return Survey(nodes=nodes, runs={run["key"]: _run(nodes, run["nodes"]) for run in orders.runs})
 
 
-def _node(orders: Orders, key: str, others: Mapping[str, NodeStatus]) -> NodeStatus:
-    """The state of one node; nodes it needs are in `others` already."""
+def _unfinished(orders: Orders, key: str, others: Mapping[str, NodeStatus]) -> NodeStatus:
+    """The state of a node without a result; nodes it needs are in `others` already."""
     work = orders.work[key]
     total = int(work["flops"])
-    folder = f"{orders.ledger.root}/stages/{key}"  # text: thousands of nodes are looked at, and paths are slow
-    if os.path.exists(f"{folder}/result.json"):  # noqa: PTH110
-        return NodeStatus(state=State.DONE, flops=total, total_flops=total, seconds=0.0)
-    attempts = orders.ledger.attempts(key) if os.path.exists(f"{folder}/attempts") else []  # noqa: PTH110
+    attempts = orders.ledger.attempts(key)
     failure = attempts[-1].verdict(orders.session) if attempts else None
     if failure is not None:
         cause = f"{failure['kind']}: {failure['cause']}"
@@ -118,8 +122,8 @@ def _node(orders: Orders, key: str, others: Mapping[str, NodeStatus]) -> NodeSta
 
 def _run(nodes: Mapping[str, NodeStatus], keys: list[str]) -> State:
     """A run is where the least of its nodes is."""
-    states = [nodes[key].state for key in keys]
-    if all(state is State.DONE for state in states):
+    states = {nodes[key].state for key in keys}
+    if states == {State.DONE}:
         return State.DONE
     for state in (State.FAILED, State.BLOCKED, State.RUNNING):
         if state in states:

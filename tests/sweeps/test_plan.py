@@ -9,7 +9,7 @@ from scaling.llms import LLMS
 from scaling.spec import DataSpec, ModelSpec, Optimization, Precision, RunSpec
 from scaling.strategies import PRESETS, resolve
 from sweeps.chain import chain
-from sweeps.plan import Plan, needed, plan_runs
+from sweeps.plan import Plan, plan_runs
 
 DECADE = [10**11, 178 * 10**9, 316 * 10**9, 562 * 10**9, 10**12]
 
@@ -140,13 +140,13 @@ def test_parents_come_first_and_the_longest_chain_before_all() -> None:
     plan = plan_runs(run(name, budget, seed=seed) for name in PRESETS for budget in DECADE for seed in (0, 1))
     order = {key: position for position, key in enumerate(plan.nodes)}
     for key, link in plan.nodes.items():
-        assert all(order[need] < order[key] for need in needed(link))
+        assert all(order[need] < order[key] for need in link.node.needs)
     first = plan.nodes[next(iter(plan.nodes))]
     assert longest_chain(plan, first.key) == max(longest_chain(plan, key) for key in plan.nodes)
 
 
 def longest_chain(plan: Plan, key: str) -> int:
-    after = [other.key for other in plan.nodes.values() if key in needed(other)]
+    after = [other.key for other in plan.nodes.values() if key in other.node.needs]
     return plan.nodes[key].flops + max((longest_chain(plan, other) for other in after), default=0)
 
 

@@ -19,7 +19,7 @@ def test_only_the_ends_of_runs_know_the_scoring(write_study: StudyWriter) -> Non
     plain, mandarin = (prepare(study, [f"scoring={name}"], None).plan for name in ("plain", "mandarin"))
     unnamed = prepare(study, [], None).plan
     assert list(plain.nodes) == list(unnamed.nodes)
-    ends = {run.nodes[-1] for run in plain.runs}
+    ends = {run.end for run in plain.runs}
     assert set(plain.nodes) - set(mandarin.nodes) == ends
     assert all(run.key != other.key for run, other in zip(plain.runs, mandarin.runs, strict=True))
 
