@@ -1,4 +1,4 @@
-"""What is worth computing once on a machine, kept by content: file digests and the lengths of manifests."""
+"""What is worth computing once on a machine, kept by content: file digests, lengths of manifests, checks passed."""
 
 import hashlib
 import json
@@ -30,6 +30,17 @@ def file_digest(path: Path) -> str:
         value = hashlib.file_digest(stream, "sha256").hexdigest()
     write_whole(entry, lambda out: out.write(value.encode()))
     return value
+
+
+def check_once(content: bytes, check: Callable[[], None], *, name: str) -> None:
+    """Run `check`, named `name`, unless this very content passed it before; what it raises is raised each time.
+
+    A check that became stricter needs another name.
+    """
+    entry = cache_dir() / "passed" / name / hashlib.sha256(content).hexdigest()
+    if not entry.exists():
+        check()
+        write_whole(entry, lambda out: None)
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:

@@ -6,6 +6,7 @@ import sys
 import typer
 
 from analysis.cli import app as analysis_app
+from scaling.collector import collect_seldom
 from scaling.console import log
 from scaling.errors import InputError
 from sweeps.cli import app as sweeps_app
@@ -22,6 +23,7 @@ app.registered_commands += sweeps_app.registered_commands + analysis_app.registe
 
 def main() -> None:
     """Run the command line; an `InputError`, or a file that the machine refuses, is one line on stderr and exit 2."""
+    collect_seldom()
     try:
         app()
     except InputError as error:

@@ -20,7 +20,21 @@ def parse_json(text: str | bytes, place: str) -> Any:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises InputError naming the file where it is missing, torn or not an object."""
-    return _object(parse_json(_bytes(path), str(path)), str(path))
+    return parse_object(read_bytes(path), path)
+
+
+def parse_object(content: bytes, path: Path) -> dict[str, Any]:
+    """The JSON object that `content`, read from `path`, holds. Raises InputError as `read_json` does."""
+    return _object(parse_json(content, str(path)), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """What a file holds. Raises InputError naming it where it is missing or cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        missing = "no such file" if isinstance(error, FileNotFoundError) else f"not readable ({error.strerror})"
+        raise InputError(f"{path}: {missing}") from None
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -28,7 +42,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
     Raises InputError naming file and line.
     """
-    for number, line in enumerate(_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+    for number, line in enumerate(read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         if line.strip():
             place = f"{path}:{number}"
             yield number, _object(parse_json(line, place), place)
@@ -38,11 +52,3 @@ def _object(value: Any, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{place}: expected a JSON object, found {type(value).__name__}")
     return value
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        missing = "no such file" if isinstance(error, FileNotFoundError) else f"not readable ({error.strerror})"
-        raise InputError(f"{path}: {missing}") from None

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from itertools import islice
 
-from scaling.collector import uncollected
 from scaling.errors import InputError
 from scaling.hardware import ASSUMED_MFU, HARDWARE, find_hardware
 from scaling.ledger import Ledger
@@ -124,7 +123,6 @@ class Limits:
                 raise InputError(f"{flag} {most:g}: what is left of this study costs {cost:.4g} {unit}")
 
 
-@uncollected()
 def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None, workers: int | None = None) -> Bill:
     """The bill of a plan. Nodes that are finished in `ledger` cost nothing more.
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from scaling.collector import uncollected
+from scaling.cache import check_once
 from scaling.errors import InputError
-from scaling.json_text import read_json
+from scaling.json_text import parse_object, read_bytes
 from scaling.ledger import Ledger, write_atomically, write_text_atomically
 from scaling.shelf import checkpoint_of, is_freed, revive
 from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, digest, node_to_json
@@ -108,16 +108,16 @@ def write_orders(study: "Study", plan: Plan, folder: Path, ledger: Ledger) -> Or
     return orders
 
 
-@uncollected()
 def read_orders(folder: Path) -> Orders:
     """The orders in `folder`. Raises InputError where no study was run there."""
     path = folder / "plan.json"
     if not path.exists():
         raise InputError(f"{folder}: no plan.json; expected the folder of a study (`asr-scaling run STUDY --out DIR`)")
-    content = read_json(path)
+    written = read_bytes(path)
+    content = parse_object(written, path)
     if content.get("schema") != SCHEMA:
         raise InputError(f"{path}: schema {content.get('schema')!r}; expected {SCHEMA!r}")
-    check_plan(content, path)
+    check_once(written, lambda: check_plan(content, path), name="plan-1")
     return Orders(folder, Ledger(folder / content["ledger"]), content)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from scaling.collector import uncollected
 from scaling.ledger import Ledger
 from scaling.spec import RunSpec
 from sweeps.appetite import Appetites, appetites, refuse_small_budgets
@@ -29,14 +28,12 @@ class Prepared:
         return sum(run.end in self.done for run in self.plan.runs)
 
 
-@uncollected()
 def prepare(argument: str, overrides: Sequence[str], ledger: Ledger | None) -> Prepared:
     """Load, check and plan a study against what `ledger` holds. Raises InputError; writes nothing but caches."""
     study = load_study(argument, overrides)
     return prepare_runs(study, enumerate_runs(study), ledger)
 
 
-@uncollected()
 def prepare_runs(study: Study, runs: Iterable[RunSpec], ledger: Ledger | None) -> Prepared:
     """A plan of these runs, which are of the study's models and data. Raises InputError as `prepare` does."""
     refuse_too_long(study)

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scaling.collector import uncollected
 from scaling.spec import RunSpec
 from sweeps.appetite import SHARDED_DEVICES
 from sweeps.bill import Bill
@@ -22,7 +21,6 @@ SHOWN_RUNS = 60
 """Lines of runs a terminal is given; --json has them all."""
 
 
-@uncollected()
 def plan_document(
     prepared: Prepared, costs: Bill, exact: Mapping[str, Sequence[StageCost]] | None = None
 ) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scaling.collector import uncollected
 from scaling.ledger import Attempt
 from sweeps.orders import Orders
 from sweeps.words import duration
@@ -84,7 +83,6 @@ class Survey:
         return self.remaining_flops / rate if rate else None
 
 
-@uncollected()
 def survey(orders: Orders, *, known: Mapping[str, NodeStatus] | None = None) -> Survey:
     """How a study stands. `known` is an earlier survey's nodes: what was done then is not looked up again."""
     nodes: dict[str, NodeStatus] = {}

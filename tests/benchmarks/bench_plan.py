@@ -26,9 +26,11 @@ FIELDS = [
 ]
 PLAN = """
 import json, resource, sys, time
+from scaling.collector import collect_seldom
 from sweeps.bill import bill
 from sweeps.preparation import prepare
 from sweeps.show import plan_document
+collect_seldom()
 prepare("simulated", [*json.loads(sys.argv[1]), "seeds=[0]"], None)
 began = time.process_time()
 prepared = prepare("simulated", json.loads(sys.argv[1]), None)
@@ -66,7 +68,7 @@ def least(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def planned() -> dict[str, Any]:
-    """Planning in a process of its own, imports not counted."""
+    """Planning in a process of its own, as the command does it; imports are not counted."""
     done = subprocess.run([sys.executable, "-c", PLAN, json.dumps(FIELDS)], capture_output=True, check=True)
     return dict(json.loads(done.stdout))
 
