@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from scaling.defaults import default_lora
 from scaling.encoders import ENCODERS
 from scaling.llms import LLMS
-from scaling.spec import DataSpec, ModelSpec, Optimization, Precision, RunSpec
+from scaling.spec import DataSpec, ModelSpec, Objective, Optimization, Part, Precision, RunSpec, Strategy
 from scaling.strategies import PRESETS, resolve
 from sweeps.chain import chain
 from sweeps.plan import Plan, plan_runs
@@ -114,6 +115,22 @@ def test_going_on_from_another_study_s_trunk_costs_only_the_rest() -> None:
     assert trunk.key in {link.node.start for link in after.nodes.values()}
 
 
+def test_two_nodes_at_one_place_of_a_trunk_both_go_on_from_the_one_before() -> None:
+    """One ends a run and is evaluated, the other only ends a stage: the same weights, two nodes."""
+    ends, before = run(budget=10**12, cooldown=0.0), run(budget=10**11, cooldown=0.0)
+    (stage,) = ends.strategy.stages
+    second = replace(stage, objective=Objective.ASR, trains=((Part.ENCODER, 1e-3),), share=0.5)
+    halves = Strategy(name="halves", stages=(replace(stage, share=0.5), second))
+    goes_on = replace(ends, strategy=halves, budget_flops=2 * 10**12)
+    plan = plan_runs([ends, goes_on, before])
+    (key,) = (planned.end for planned in plan.runs if planned.spec == before)
+    at_one_place = [
+        link for link in plan.nodes.values() if link.node.until_flops == 10**12 and link.node.parent is None
+    ]
+    assert {link.node.start for link in at_one_place} == {key}
+    assert sorted(link.node.final for link in at_one_place) == [False, True]
+
+
 def test_the_encoder_stage_is_shared_by_every_llm_and_by_strategies_that_begin_alike() -> None:
     def encoder_stage(spec: RunSpec) -> set[str]:
         return {link.key for link in chain(spec)[0]}
@@ -136,8 +153,9 @@ def test_names_change_no_key() -> None:
     assert keys_of(run("joint", name="mine")) == keys_of(run("joint"))
 
 
-def test_parents_come_first_and_the_longest_chain_before_all() -> None:
-    plan = plan_runs(run(name, budget, seed=seed) for name in PRESETS for budget in DECADE for seed in (0, 1))
+@pytest.mark.parametrize("budgets", [DECADE, DECADE[::-1]])
+def test_parents_come_first_and_the_longest_chain_before_all(budgets: list[int]) -> None:
+    plan = plan_runs(run(name, budget, seed=seed) for name in PRESETS for budget in budgets for seed in (0, 1))
     order = {key: position for position, key in enumerate(plan.nodes)}
     for key, link in plan.nodes.items():
         assert all(order[need] < order[key] for need in link.node.needs)
