@@ -5,7 +5,7 @@ for the items of a list, or a mapping: `{"name": shape}` for fields that must be
 """
 
 import math
-from collections.abc import Iterable
+from itertools import repeat
 from typing import Any
 
 from scaling.errors import InputError
@@ -66,35 +66,21 @@ def inside(value: Any) -> bool:
 
 
 def _fits(value: Any, shape: Any) -> bool:
-    return _all_fit([value], shape)
-
-
-def _all_fit(values: list[Any], shape: Any) -> bool:
-    """Whether every value fits: field by field over all of them, because most fields of most runs say the same."""
     if callable(shape):
-        return all(map(shape, _distinct(values)))
+        return bool(shape(value))
     if isinstance(shape, tuple):
-        return all(any(_fits(value, one) for one in shape) for value in values)
+        return any(_fits(value, one) for one in shape)
     if isinstance(shape, list):
-        return _are(list, values) and _all_fit([item for value in values for item in value], shape[0])
-    return _are(dict, values) and all(
-        _all_fit([item for value in values for item in value.values()], inner)
-        if name == ANY
-        else all(name in value for value in values) and _all_fit([value[name] for value in values], inner)
-        for name, inner in shape.items()
-    )
-
-
-def _are(kind: type, values: list[Any]) -> bool:
-    return all(isinstance(value, kind) for value in values)
-
-
-def _distinct(values: list[Any]) -> Iterable[Any]:
-    """Each value once, where all are of one type (1 equals True) and may be members of a set."""
-    try:
-        return set(values) if len(set(map(type, values))) == 1 else values
-    except TypeError:  # lists and objects
-        return values
+        return isinstance(value, list) and all(map(_fits, value, repeat(shape[0])))
+    if not isinstance(value, dict):
+        return False
+    for name, inner in shape.items():
+        if name == ANY:
+            if not all(map(_fits, value.values(), repeat(inner))):
+                return False
+        elif name not in value or not _fits(value[name], inner):
+            return False
+    return True
 
 
 def _complain(value: Any, shape: Any, place: str, path: str) -> None:

@@ -73,7 +73,7 @@ def plan_runs(runs: Iterable[RunSpec], elsewhere: TrunkPositions | None = None) 
         run = PlannedRun(key=spec.key, spec=spec, stages=keys)
         planned.setdefault(run.key, run)
     parents_first: dict[str, Link] = {}
-    for _, nodes in sorted(by_stage.items()):
+    for nodes in by_stage.values():
         parents_first |= _from_nearest(nodes, elsewhere or {})
     return Plan(runs=tuple(planned.values()), nodes=_longest_first(parents_first))
 

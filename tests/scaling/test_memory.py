@@ -164,7 +164,9 @@ def test_in_bf16_what_is_frozen_is_stored_rounded(llm: str, training: tuple[Obje
 
 @pytest.mark.parametrize("precision", Precision)
 @pytest.mark.parametrize("llm", ["Qwen2.5-7B", "Qwen2.5-0.5B"])
-@pytest.mark.parametrize("parts", [LORA[1], JOINT[1], {Part.PROJECTOR, Part.LLM}], ids=lambda parts: "+".join(parts))
+@pytest.mark.parametrize(
+    "parts", [LORA[1], JOINT[1], {Part.PROJECTOR, Part.LLM}], ids=lambda parts: "+".join(sorted(parts))
+)
 def test_each_of_several_devices_holds_its_share_of_the_llm_what_it_gathers_and_all_else(
     parts: frozenset[Part], llm: str, precision: Precision
 ) -> None:
