@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -88,22 +88,22 @@ def survey(orders: Orders, *, known: Mapping[str, NodeStatus] | None = None) -> 
     nodes: dict[str, NodeStatus] = {}
     work, stages = orders.work, f"{orders.ledger.root}/stages"
     for key in orders.nodes:
-        before = known.get(key) if known else None
+        before, folder = known.get(key) if known else None, f"{stages}/{key}"
         if before and before.state is State.DONE:
             nodes[key] = before
-        elif os.path.exists(f"{stages}/{key}/result.json"):  # noqa: PTH110 - thousands are looked at; paths are slow
+        elif os.path.exists(f"{folder}/result.json"):  # noqa: PTH110 - thousands are looked at; paths are slow
             total = int(work[key]["flops"])
             nodes[key] = NodeStatus(state=State.DONE, flops=total, total_flops=total, seconds=0.0)
         else:
-            nodes[key] = _unfinished(orders, key, nodes)
+            tried = os.path.exists(f"{folder}/attempts")  # noqa: PTH110
+            nodes[key] = _unfinished(orders, key, orders.ledger.attempts(key) if tried else [], nodes)
     return Survey(nodes=nodes, runs={run["key"]: _run(nodes, run["nodes"]) for run in orders.runs})
 
 
-def _unfinished(orders: Orders, key: str, others: Mapping[str, NodeStatus]) -> NodeStatus:
-    """The state of a node without a result; nodes it needs are in `others` already."""
+def _unfinished(orders: Orders, key: str, attempts: Sequence[Attempt], others: Mapping[str, NodeStatus]) -> NodeStatus:
+    """The state of a node without a result, after so many attempts; nodes it needs are in `others` already."""
     work = orders.work[key]
     total = int(work["flops"])
-    attempts = orders.ledger.attempts(key)
     failure = attempts[-1].verdict(orders.session) if attempts else None
     if failure is not None:
         cause = f"{failure['kind']}: {failure['cause']}"
