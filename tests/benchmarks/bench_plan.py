@@ -6,6 +6,7 @@ What is promised is measured several times: on a shared machine the least says m
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,7 @@ def main() -> None:
             "simulate_and_collect": timed("run", "simulated", "--simulate", "--out", out, *settings),
             "status_cold": timed("status", out),
             "status": least(lambda: timed("status", out)),
+            "status_waiting": least(lambda: timed("status", unstarted(out))),
             "fit": timed("fit", out),
             "predict": timed("predict", out, "--flops", "1e13"),
             "recommend": timed("recommend", out, "--flops", "1e13"),
@@ -65,6 +67,14 @@ def least(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The quickest of several measurements, and the processor seconds of all of them."""
     measured = sorted((measure() for _ in range(TRIES)), key=lambda found: float(found["processor_seconds"]))
     return {**measured[0], "all_processor_seconds": [found["processor_seconds"] for found in measured]}
+
+
+def unstarted(out: str) -> str:
+    """A folder with the plan of the study in `out`, and nothing done."""
+    folder = Path(f"{out}-unstarted")
+    folder.mkdir(exist_ok=True)
+    shutil.copy(Path(out) / "plan.json", folder)
+    return str(folder)
 
 
 def planned() -> dict[str, Any]:
