@@ -14,7 +14,7 @@ import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from scaling.cache import check_once
 from scaling.errors import InputError
@@ -54,17 +54,20 @@ class Orders:
     @property
     def nodes(self) -> list[str]:
         """Keys of the nodes to work on, in order."""
-        return cast(list[str], self.content["nodes"])
+        nodes: list[str] = self.content["nodes"]
+        return nodes
 
     @property
     def work(self) -> dict[str, dict[str, Any]]:
         """For each node its FLOPs from start to end, the position it starts at, and the nodes it needs."""
-        return cast(dict[str, dict[str, Any]], self.content["work"])
+        work: dict[str, dict[str, Any]] = self.content["work"]
+        return work
 
     @property
     def runs(self) -> list[dict[str, Any]]:
         """What is known about each run beforehand, with its `nodes`."""
-        return cast(list[dict[str, Any]], self.content["runs"])
+        runs: list[dict[str, Any]] = self.content["runs"]
+        return runs
 
 
 def write_orders(study: "Study", plan: Plan, folder: Path, ledger: Ledger) -> Orders:

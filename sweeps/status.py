@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -28,13 +28,17 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+LOST = (State.FAILED, State.BLOCKED)
+"""A node so will not be trained by this invocation."""
+
+
 class NodeStatus(NamedTuple):
     """One node. `flops` of `total_flops` are trained; `cause` says why it failed or what blocks it."""
 
     state: State
     flops: int
     total_flops: int
-    seconds: float
+    seconds: float = 0.0
     cause: str | None = None
 
 
@@ -58,8 +62,7 @@ class Survey:
     @property
     def lost_flops(self) -> int:
         """FLOPs that will not be trained, because a node failed."""
-        lost = (State.FAILED, State.BLOCKED)
-        return sum(node.total_flops - node.flops for node in self.nodes.values() if node.state in lost)
+        return sum(node.total_flops - node.flops for node in self.nodes.values() if node.state in LOST)
 
     @property
     def remaining_flops(self) -> int:
@@ -86,36 +89,46 @@ class Survey:
 def survey(orders: Orders, *, known: Mapping[str, NodeStatus] | None = None) -> Survey:
     """How a study stands. `known` is an earlier survey's nodes: what was done then is not looked up again."""
     nodes: dict[str, NodeStatus] = {}
-    work, stages = orders.work, f"{orders.ledger.root}/stages"
-    for key in orders.nodes:
-        before, folder = known.get(key) if known else None, f"{stages}/{key}"
+    lost: set[str] = set()
+    stages, all_work = f"{orders.ledger.root}/stages", orders.work
+    for key in orders.nodes:  # tens of thousands: paths as text, two looks each
+        before, folder, work = known.get(key) if known else None, f"{stages}/{key}", all_work[key]
         if before and before.state is State.DONE:
-            nodes[key] = before
-        elif os.path.exists(f"{folder}/result.json"):  # noqa: PTH110 - thousands are looked at; paths are slow
-            total = int(work[key]["flops"])
-            nodes[key] = NodeStatus(state=State.DONE, flops=total, total_flops=total, seconds=0.0)
+            node = before
+        elif os.access(f"{folder}/result.json", os.F_OK):
+            node = NodeStatus(State.DONE, work["flops"], work["flops"])
+        elif os.access(f"{folder}/attempts", os.F_OK):
+            node = _tried(orders, key, lost)
         else:
-            tried = os.path.exists(f"{folder}/attempts")  # noqa: PTH110
-            nodes[key] = _unfinished(orders, key, orders.ledger.attempts(key) if tried else [], nodes)
+            node = _untried(work, lost)
+        if node.state in LOST:
+            lost.add(key)
+        nodes[key] = node
     return Survey(nodes=nodes, runs={run["key"]: _run(nodes, run["nodes"]) for run in orders.runs})
 
 
-def _unfinished(orders: Orders, key: str, attempts: Sequence[Attempt], others: Mapping[str, NodeStatus]) -> NodeStatus:
-    """The state of a node without a result, after so many attempts; nodes it needs are in `others` already."""
-    work = orders.work[key]
-    total = int(work["flops"])
+def _tried(orders: Orders, key: str, lost: Set[str]) -> NodeStatus:
+    """The state of a node that was attempted and has no result."""
+    work, attempts = orders.work[key], orders.ledger.attempts(key)
+    total = work["flops"]
     failure = attempts[-1].verdict(orders.session) if attempts else None
     if failure is not None:
-        cause = f"{failure['kind']}: {failure['cause']}"
-        return NodeStatus(state=State.FAILED, flops=0, total_flops=total, seconds=0.0, cause=cause)
+        return NodeStatus(State.FAILED, 0, total, cause=f"{failure['kind']}: {failure['cause']}")
+    untried = _untried(work, lost)
+    if untried.state is State.BLOCKED or not attempts:
+        return untried
+    flops = min(max(int(_progress(attempts[-1].events).get("flops", 0)) - work["start_flops"], 0), total)
+    if attempts[-1].held():
+        return NodeStatus(State.RUNNING, flops, total, _seconds(attempts[-1]))
+    return NodeStatus(State.WAITING, flops, total)
+
+
+def _untried(work: Mapping[str, Any], lost: Set[str]) -> NodeStatus:
+    """The state of a node that was never attempted, where the nodes in `lost` will have no result."""
     for need in work["needs"]:
-        if need in others and others[need].state in (State.FAILED, State.BLOCKED):
-            return NodeStatus(state=State.BLOCKED, flops=0, total_flops=total, seconds=0.0, cause=f"needs {need}")
-    progress = _progress(attempts[-1].events) if attempts else {}
-    flops = min(max(int(progress.get("flops", 0)) - int(work["start_flops"]), 0), total)
-    held = bool(attempts) and attempts[-1].held()
-    seconds = _seconds(attempts[-1]) if held else 0.0
-    return NodeStatus(state=State.RUNNING if held else State.WAITING, flops=flops, total_flops=total, seconds=seconds)
+        if need in lost:
+            return NodeStatus(State.BLOCKED, 0, work["flops"], cause=f"needs {need}")
+    return NodeStatus(State.WAITING, 0, work["flops"])
 
 
 def _run(nodes: Mapping[str, NodeStatus], keys: list[str]) -> State:
