@@ -18,7 +18,7 @@ def parse_json(text: str | bytes, place: str) -> Any:
     refuses, half a surrogate pair for one, is for Python's to read or to refuse.
     """
     with suppress(ValueError):
-        return from_json(text, cache_strings="keys")
+        return from_json(text)
     try:
         return json.loads(text)
     except RecursionError:

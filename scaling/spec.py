@@ -261,7 +261,9 @@ class StageNode:
     @property
     def needs(self) -> list[str]:
         """Keys of the nodes that must be done before: the end of the stage before, and where this one sets out."""
-        return [key for key in (self.parent, self.start) if key is not None]
+        if self.start is None:
+            return [] if self.parent is None else [self.parent]
+        return [self.start] if self.parent is None else [self.parent, self.start]
 
     @property
     def trunk(self) -> str:

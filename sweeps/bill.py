@@ -10,7 +10,7 @@ from scaling.throughput import Throughput, saved_throughput
 from sweeps.appetite import but_for_seeds
 from sweeps.disk import Disk, disk
 from sweeps.launchers.local import default_workers
-from sweeps.plan import Plan
+from sweeps.plan import remaining_flops
 from sweeps.preparation import Prepared
 from sweeps.price import Purchase
 from sweeps.records import node_result
@@ -143,7 +143,7 @@ def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None
             steps += seconds / appetite.audio_seconds_per_step
     bought = tariff.hardware
     speed = _speed(prepared, ledger, charged / steps) if bought is None else _bought(bought, processes)
-    left = spent - reused
+    left, longest = spent - reused, max(remaining_flops(plan.nodes, prepared.done).values())
     return Bill(
         charged_flops=charged,
         spent_flops=spent,
@@ -152,20 +152,11 @@ def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None
         steps=steps,
         worker_hours=left / speed.flops_per_second / 3600,
         workers=side_by_side,
-        finish_hours=max(left / side_by_side, _longest_chain(plan, prepared.done)) / speed.flops_per_second / 3600,
+        finish_hours=max(left / side_by_side, longest) / speed.flops_per_second / 3600,
         speed=speed,
         rent=_rent(study.threads, processes, tariff),
         disk=disk(study, plan),
     )
-
-
-def _longest_chain(plan: Plan, done: frozenset[str]) -> int:
-    """FLOPs of the unfinished nodes that must be trained one after another, at most."""
-    until: dict[str, int] = {}
-    for key, link in plan.nodes.items():
-        before = max((until.get(need, 0) for need in link.node.needs), default=0)
-        until[key] = before + (0 if key in done else link.flops)
-    return max(until.values())
 
 
 def _bought(purchase: Purchase, processes: int) -> Speed:

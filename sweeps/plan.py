@@ -7,7 +7,7 @@ longest chain first: with N workers the last chain to begin is then a short one.
 import itertools
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from scaling.spec import RunSpec
@@ -105,19 +105,19 @@ def _from_nearest(nodes: Mapping[str, Link], elsewhere: TrunkPositions) -> dict[
 
 
 def _longest_first(parents_first: dict[str, Link]) -> dict[str, Link]:
-    remaining = _remaining_flops(parents_first)
+    remaining = remaining_flops(parents_first)
     order = sorted(parents_first, key=lambda key: (-remaining[key], key))
     return {key: parents_first[key] for key in order}
 
 
-def _remaining_flops(parents_first: dict[str, Link]) -> dict[str, int]:
-    """FLOPs of the longest chain that begins with each node, its own among them."""
+def remaining_flops(parents_first: Mapping[str, Link], done: Container[str] = ()) -> dict[str, int]:
+    """FLOPs of the longest chain that begins with each node, its own among them; what is `done` costs nothing."""
     after = dict.fromkeys(parents_first, 0)
     remaining: dict[str, int] = {}
-    for key in reversed(parents_first):
+    for key in reversed(list(parents_first)):
         link = parents_first[key]
-        remaining[key] = flops = link.flops + after[key]
+        remaining[key] = flops = after[key] + (0 if key in done else link.flops)
         for need in link.node.needs:
-            if need in after:
-                after[need] = max(after[need], flops)
+            if need in after and after[need] < flops:
+                after[need] = flops
     return remaining

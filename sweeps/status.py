@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,17 +91,19 @@ def survey(orders: Orders, *, known: Mapping[str, NodeStatus] | None = None) -> 
     """How a study stands. `known` is an earlier survey's nodes: what was done then is not looked up again."""
     nodes: dict[str, NodeStatus] = {}
     lost: set[str] = set()
+    untried: set[str] = set()
     stages, all_work = f"{orders.ledger.root}/stages", orders.work
-    for key in orders.nodes:  # tens of thousands: paths as text, two looks each
+    for key in orders.nodes:  # tens of thousands, parents first: a look at the disk costs more than all else
         before, folder, work = known.get(key) if known else None, f"{stages}/{key}", all_work[key]
         if before and before.state is State.DONE:
             node = before
         elif os.access(f"{folder}/result.json", os.F_OK):
-            node = NodeStatus(State.DONE, work["flops"], work["flops"])
-        elif os.access(f"{folder}/attempts", os.F_OK):
+            node = _done(work["flops"])
+        elif untried.isdisjoint(work["needs"]) and os.access(f"{folder}/attempts", os.F_OK):
             node = _tried(orders, key, lost)
         else:
             node = _untried(work, lost)
+            untried.add(key)
         if node.state in LOST:
             lost.add(key)
         nodes[key] = node
@@ -128,14 +131,26 @@ def _untried(work: Mapping[str, Any], lost: Set[str]) -> NodeStatus:
     for need in work["needs"]:
         if need in lost:
             return NodeStatus(State.BLOCKED, 0, work["flops"], cause=f"needs {need}")
-    return NodeStatus(State.WAITING, 0, work["flops"])
+    return _waiting(work["flops"])
+
+
+@cache
+def _done(flops: int) -> NodeStatus:
+    """The state of nodes of so many FLOPs with a result; most of a study's thousands have as many as others."""
+    return NodeStatus(State.DONE, flops, flops)
+
+
+@cache
+def _waiting(flops: int) -> NodeStatus:
+    """The state of nodes of so many FLOPs that wait, untrained."""
+    return NodeStatus(State.WAITING, 0, flops)
 
 
 def _run(nodes: Mapping[str, NodeStatus], keys: list[str]) -> State:
     """A run is where the least of its nodes is."""
     states = {nodes[key].state for key in keys}
-    if states == {State.DONE}:
-        return State.DONE
+    if len(states) == 1:
+        return states.pop()
     for state in (State.FAILED, State.BLOCKED, State.RUNNING):
         if state in states:
             return state

@@ -6,6 +6,7 @@ from small_study import StudyWriter
 
 from scaling.errors import InputError
 from scaling.ledger import Ledger
+from scaling.shelf import free, revive
 from sweeps.orders import Orders, read_orders, write_orders
 from sweeps.preparation import prepare
 from sweeps.status import State, as_document, status_text, survey
@@ -25,7 +26,7 @@ def orders(write_study: StudyWriter, tmp_path: Path) -> Orders:
 def commit(orders: Orders, key: str) -> None:
     attempt = orders.ledger.claim(key, session=orders.session)
     assert attempt is not None
-    attempt.commit({"status": "ok"})
+    attempt.commit({"status": "ok", "checkpoint": None})
 
 
 def test_before_anything_is_done_all_nodes_wait(orders: Orders) -> None:
@@ -70,6 +71,19 @@ def test_what_needs_a_failed_node_is_blocked_until_a_later_session(orders: Order
     json.dumps(document, allow_nan=False)
     orders.content["session"] = "a later one"
     assert survey(orders).nodes[second].state is State.WAITING
+
+
+def test_what_diverged_is_known_by_it_while_its_start_is_trained_again(orders: Orders) -> None:
+    first, second = orders.nodes[:2]
+    commit(orders, first)
+    attempt = orders.ledger.claim(second, session=orders.session)
+    assert attempt is not None
+    attempt.fail("diverged", "the loss is nan", session=orders.session)
+    free(orders.ledger, [first], needed=lambda: ())
+    revive(orders.ledger, first)
+    found = survey(orders).nodes
+    assert found[first].state is not State.DONE
+    assert found[second].state is State.FAILED
 
 
 def test_watching_shows_every_change_until_nothing_is_left(
