@@ -93,7 +93,7 @@ def survey(orders: Orders, *, known: Mapping[str, NodeStatus] | None = None) -> 
     lost: set[str] = set()
     untried: set[str] = set()
     stages, all_work = f"{orders.ledger.root}/stages", orders.work
-    for key in orders.nodes:  # tens of thousands, parents first: a look at the disk costs more than all else
+    for key in orders.nodes:  # parents first: what needs a node never tried was never tried, and is not looked for
         before, folder, work = known.get(key) if known else None, f"{stages}/{key}", all_work[key]
         if before and before.state is State.DONE:
             node = before
