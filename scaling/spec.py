@@ -259,11 +259,14 @@ class StageNode:
     final: bool
 
     @property
+    def flops(self) -> int:
+        """FLOPs to train from its start to its end."""
+        return self.until_flops - self.start_flops
+
+    @property
     def needs(self) -> list[str]:
         """Keys of the nodes that must be done before: the end of the stage before, and where this one sets out."""
-        if self.start is None:
-            return [] if self.parent is None else [self.parent]
-        return [self.start] if self.parent is None else [self.parent, self.start]
+        return [key for key in (self.parent, self.start) if key is not None]
 
     @property
     def trunk(self) -> str:

@@ -133,7 +133,7 @@ def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None
     processes = study.thrift.processes
     side_by_side = workers or default_workers(study.threads, study.processes)
     charged, spent = plan.charged_flops, plan.spent_flops
-    reused = sum(plan.nodes[key].flops for key in prepared.done)
+    reused = sum(plan.nodes[key].node.flops for key in prepared.done)
     audio_seconds = steps = 0.0
     for run, count in but_for_seeds([run.spec for run in plan.runs]):
         for stage in run.strategy.stages:

@@ -12,11 +12,6 @@ class Link(NamedTuple):
     trunk: str
     node: StageNode
 
-    @property
-    def flops(self) -> int:
-        """FLOPs to train from the node's start to its end."""
-        return self.node.until_flops - self.node.start_flops
-
 
 def chain(run: RunSpec) -> list[list[Link]]:
     """The nodes of a run, parents first: for each stage the end of its trunk, then of its cooldown.

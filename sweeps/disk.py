@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
 from scaling.spec import ModelSpec, Part, Strategy
 from sweeps.keeping import kept, use_of
@@ -33,7 +34,7 @@ def disk(study: Study, plan: Plan) -> Disk:
     sizes = _sizes(study, plan)
     uses = {key: use_of(link.node, link.trunk) for key, link in plan.nodes.items()}
     ends = kept(uses, uses)
-    users = Counter(need for use in uses.values() for need in use.needs)
+    users = Counter(chain.from_iterable(use.needs for use in uses.values()))
     present = peak = 0
     for key, use in uses.items():
         present += sizes[key]

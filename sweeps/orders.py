@@ -166,7 +166,7 @@ def _path_from(folder: Path, root: Path) -> str:
 
 def _work(node: StageNode) -> dict[str, Any]:
     return {
-        "flops": node.until_flops - node.start_flops,
+        "flops": node.flops,
         "start_flops": node.start_flops,
         "needs": node.needs,
     }

@@ -56,7 +56,7 @@ class Plan:
     @property
     def spent_flops(self) -> int:
         """FLOPs of the study's bill: shared nodes counted once."""
-        return sum(link.flops for link in self.nodes.values())
+        return sum(link.node.flops for link in self.nodes.values())
 
 
 def plan_runs(runs: Iterable[RunSpec], elsewhere: TrunkPositions | None = None) -> Plan:
@@ -106,7 +106,7 @@ def _from_nearest(nodes: Mapping[str, Link], elsewhere: TrunkPositions) -> dict[
 
 def _longest_first(parents_first: dict[str, Link]) -> dict[str, Link]:
     remaining = remaining_flops(parents_first)
-    order = sorted(parents_first, key=lambda key: (-remaining[key], key))
+    order = sorted(sorted(parents_first), key=remaining.__getitem__, reverse=True)  # of equals, by key
     return {key: parents_first[key] for key in order}
 
 
@@ -115,9 +115,9 @@ def remaining_flops(parents_first: Mapping[str, Link], done: Container[str] = ()
     after = dict.fromkeys(parents_first, 0)
     remaining: dict[str, int] = {}
     for key in reversed(list(parents_first)):
-        link = parents_first[key]
-        remaining[key] = flops = after[key] + (0 if key in done else link.flops)
-        for need in link.node.needs:
+        node = parents_first[key].node
+        remaining[key] = flops = after[key] + (0 if key in done else node.flops)
+        for need in (node.parent, node.start):
             if need in after and after[need] < flops:
                 after[need] = flops
     return remaining

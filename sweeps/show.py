@@ -275,15 +275,15 @@ def _exact_lines(document: dict[str, Any]) -> list[str]:
 
 
 def _node(plan: Plan, key: str, done: bool) -> dict[str, Any]:
-    link = plan.nodes[key]
+    node = plan.nodes[key].node
     return {
         "key": key,
-        "stage": link.node.stage.name,
-        "until_flops": link.node.until_flops,
-        "flops": link.flops,
-        "parent": link.node.parent,
-        "start": link.node.start,
-        "final": link.node.final,
+        "stage": node.stage.name,
+        "until_flops": node.until_flops,
+        "flops": node.flops,
+        "parent": node.parent,
+        "start": node.start,
+        "final": node.final,
         "done": done,
     }
 

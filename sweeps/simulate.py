@@ -112,7 +112,7 @@ class _Simulation:
             "status": "ok",
             **counts,
             "unique_audio_seconds": min(heard, train_seconds),
-            "spent": {field: self._counts(node, link.flops)[field] for field in ("flops", "executed_flops", "seconds")},
+            "spent": {field: self._counts(node, node.flops)[field] for field in ("flops", "executed_flops", "seconds")},
             "loss": None,
             "checkpoint": None,
             "utterances": None,

@@ -77,7 +77,7 @@ def test_no_number_of_workers_is_faster_than_the_longest_chain(prepared: Prepare
 
 def chain_flops(prepared: Prepared, key: str) -> int:
     link = prepared.plan.nodes[key]
-    return link.flops + max((chain_flops(prepared, need) for need in link.node.needs), default=0)
+    return link.node.flops + max((chain_flops(prepared, need) for need in link.node.needs), default=0)
 
 
 def test_what_is_finished_costs_nothing_more(write_study: StudyWriter, tmp_path: Path) -> None:

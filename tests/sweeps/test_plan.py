@@ -165,7 +165,7 @@ def test_parents_come_first_and_the_longest_chain_before_all(budgets: list[int])
 
 def longest_chain(plan: Plan, key: str) -> int:
     after = [other.key for other in plan.nodes.values() if key in other.node.needs]
-    return plan.nodes[key].flops + max((longest_chain(plan, other) for other in after), default=0)
+    return plan.nodes[key].node.flops + max((longest_chain(plan, other) for other in after), default=0)
 
 
 def test_a_run_listed_twice_is_planned_once() -> None:
