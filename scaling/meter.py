@@ -37,17 +37,23 @@ class Meter:
     kept, so that it depends on no cache; *cache-credited* is executed with each output of a frozen encoder counted the
     first time alone, as with a cache that never forgets. Where the encoder trains, the last two are the same.
 
-    `encoder_alone`: a frozen encoder hears each utterance as a batch of its own (CPUs), not the piece as it comes.
+    `encoder_unpadded`: a frozen encoder hears without padding (CPUs), not the piece as it comes.
     `recompute`: layers are run again under gradient checkpointing: executed and cache-credited, never charged.
     """
 
     def __init__(
-        self, geometry: Geometry, training: Training, lengths: Lengths, *, encoder_alone: bool, recompute: bool = False
+        self,
+        geometry: Geometry,
+        training: Training,
+        lengths: Lengths,
+        *,
+        encoder_unpadded: bool,
+        recompute: bool = False,
     ) -> None:
         self.encoder_frozen = encoder_is_frozen(training.parts)
         self._geometry, self._training, self._lengths, self._recompute = geometry, training, lengths, recompute
         self._charged_N = charged(geometry, training, lengths)
-        self._encoder_N = charged(geometry, training, lengths, {Part.ENCODER}) if encoder_alone else None
+        self._encoder_N = charged(geometry, training, lengths, {Part.ENCODER}) if encoder_unpadded else None
 
     def costs(self, steps: Sequence[Cut], encoded: BoolArray) -> Costs:
         """FLOPs of each step; `encoded` (N,) marks utterances that this state of the encoder has heard before them."""

@@ -55,6 +55,21 @@ class Stream:
                 yield batches[number], Position(pool + 1, 0) if last else Position(pool, number + 1)
             pool, skip = pool + 1, 0
 
+    def pools(self, position: Position) -> Iterator[list[tuple[Indices, Position]]]:
+        """What `batches` yields, pool by pool: within one no utterance comes twice."""
+        pool = []
+        for batch, after in self.batches(position):
+            pool.append((batch, after))
+            if after.batch == 0:
+                yield pool
+                pool = []
+
+    def first_pools(self) -> Indices:
+        """The pool of the first epoch that each utterance is in (N,)."""
+        pools = np.empty(len(self.samples), dtype=np.int64)
+        pools[_order(self.seed, 0, len(self.samples))] = np.arange(len(self.samples)) // POOL_UTTERANCES
+        return pools
+
     def epoch(self, after: Position) -> int:
         """The epoch of the batch that ends at `after`."""
         return (after.pool if after.batch else after.pool - 1) // self.pools_per_epoch

@@ -4,7 +4,7 @@ Executed FLOPs are those of workers on CPUs as the study asks for them: with so 
 with gradient checkpointing or without. On an accelerator a frozen encoder hears padded pieces, and executes more.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,7 +16,7 @@ from scaling.cut import cut
 from scaling.lengths import Lengths, index
 from scaling.meter import BoolArray, Meter, encoder_is_frozen
 from scaling.spec import ModelSpec, RunSpec, Stage
-from scaling.stream import Indices, Position, Stream
+from scaling.stream import Position, Stream
 from sweeps.preparation import Prepared
 
 
@@ -77,11 +77,11 @@ class _Walker:
 
     def _walk(self, stage: Stage, until_flops: int, seed: int, position: Position, encoded: BoolArray) -> _End:
         """The state that training reaches from `position`, at the first step at or past `until_flops`."""
-        meter = Meter(self._geometry, stage, self._lengths, encoder_alone=True, recompute=self._recompute)
+        meter = Meter(self._geometry, stage, self._lengths, encoder_unpadded=True, recompute=self._recompute)
         stream = Stream(self._lengths.samples, seed, stage.optimization.batch_audio_seconds)
         encoded = encoded.copy() if encoder_is_frozen(stage.parts) else np.zeros_like(encoded)
         flops = executed = credited = steps = samples = 0
-        for pool in _pools(stream, position):
+        for pool in stream.pools(position):
             costs = meter.costs([self._cut(batch) for batch, _ in pool], encoded)
             enough = int(np.searchsorted(np.cumsum(costs.charged), until_flops - flops)) + 1
             taken = pool[:enough]
@@ -103,13 +103,3 @@ class _Walker:
             audio_seconds=samples / SAMPLE_RATE,
         )
         return _End(cost, position, encoded)
-
-
-def _pools(stream: Stream, position: Position) -> Iterator[list[tuple[Indices, Position]]]:
-    """Batches by pool, within which no utterance comes twice."""
-    pool = []
-    for batch, after in stream.batches(position):
-        pool.append((batch, after))
-        if after.batch == 0:
-            yield pool
-            pool = []

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import Linear
 from torch import Tensor, nn
+from torch.nn import functional
 
 from scaling.spec import LoraSpec
 
@@ -27,6 +29,7 @@ class AdaptedLinear(Linear):  # type: ignore[misc]
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         (adapter,) = self.active_adapters
-        narrow = self.lora_A[adapter](x) * self.scaling[adapter]
-        adapted: Tensor = self.base_layer(x) + self.lora_B[adapter](narrow)
-        return adapted
+        wide = self.base_layer(x)
+        narrow = functional.linear(x, self.lora_A[adapter].weight).flatten(0, -2)
+        adapted = torch.addmm(wide.flatten(0, -2), narrow, self.lora_B[adapter].weight.T, alpha=self.scaling[adapter])
+        return adapted.view_as(wide)

@@ -21,10 +21,11 @@ import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from scaling.asr.optimizer import FlatAdamW
 from scaling.asr.ranks import ALONE, Ranks
-from scaling.asr.sharding import spread, whole
+from scaling.asr.sharding import whole
 from scaling.errors import InputError
 from scaling.faults import write_point
 from scaling.json_text import read_json
@@ -164,30 +165,24 @@ def tensors_to_write(tensors: Iterable[tuple[str, Tensor]], ranks: Ranks) -> Wei
     return found
 
 
-def optimizer_tensors(
-    optimizer: torch.optim.Optimizer, names: dict[torch.nn.Parameter, str], ranks: Ranks = ALONE
-) -> Weights:
+def optimizer_tensors(optimizer: FlatAdamW, names: dict[nn.Parameter, str], ranks: Ranks = ALONE) -> Weights:
     """AdamW's moments by parameter name, those that this rank writes, and on the first torch's random state."""
     moments = (
         (f"{name}/{moment}", value)
         for parameter, name in names.items()
-        for moment, value in optimizer.state[parameter].items()
+        for moment, value in optimizer.moments(parameter).items()
     )
     return tensors_to_write(moments, ranks) | ({"random": torch.get_rng_state()} if ranks.first else {})
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[torch.nn.Parameter, str], tensors: Weights) -> None:
+def restore_optimizer(optimizer: FlatAdamW, names: dict[nn.Parameter, str], tensors: Weights) -> None:
     """The inverse of `optimizer_tensors`: moments and torch's random state."""
     moments: dict[str, Weights] = {}
     for path, value in tensors.items():
         name, _, moment = path.rpartition("/")
         moments.setdefault(name, {})[moment] = value
     for parameter, name in names.items():
-        if name in moments:
-            optimizer.state[parameter] = {
-                moment: value if moment == "step" else spread(value, parameter)
-                for moment, value in moments[name].items()
-            }
+        optimizer.restore(parameter, moments.get(name, {}))
     torch.set_rng_state(tensors["random"])
 
 

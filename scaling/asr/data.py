@@ -25,6 +25,9 @@ KEPT_FEATURE_BYTES = 1 << 30
 """Log-mel features kept in memory, per worker and manifest: a miniature corpus whole, or 9 hours of 80 bins at 100
 frames a second; beyond that they are made anew each time (assumption: a worker has a GiB to spare)."""
 
+KEPT_TARGETS = 200_000
+"""Utterances whose target ids are kept, per worker and manifest: a tenth of a GiB (assumption: a worker has it)."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Utterances:
@@ -48,6 +51,7 @@ class Speech:
     _recorded: Recorded
     _harder: Harder | None
     _features: dict[int, Tensor] = field(default_factory=dict)
+    _targets: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -89,12 +93,12 @@ class Speech:
     def utterances(self, indices: Sequence[int] | IntArray, known: Container[int] = (), epoch: int = 0) -> Utterances:
         """The chosen utterances as they sound in this epoch, without features of those that are `known`."""
         chosen = [int(index) for index in indices]
-        texts = [self.manifest.texts[index] for index in chosen]
+        targets = [self._target_ids(index) for index in chosen]
         return Utterances(
             indices=chosen,
             mels=[None if index in known else self.mel(index, epoch) for index in chosen],
-            asr_targets=[torch.tensor(self._asr.targets(text)) for text in texts],
-            llm_targets=[torch.tensor(self._llm.targets(text)) for text in texts],
+            asr_targets=[asr for asr, _ in targets],
+            llm_targets=[llm for _, llm in targets],
         )
 
     def utterance(self, index: int) -> dict[str, str]:
@@ -110,6 +114,17 @@ class Speech:
             return self._harder.features(self._plain(index), epoch, index)
         noisy = self._harder.audio(self._recorded.samples(index), epoch, index)
         return self._harder.features(self._features_of(noisy), epoch, index)
+
+    def _target_ids(self, index: int) -> tuple[Tensor, Tensor]:
+        """Target token ids of the encoder's own objective, and of the LLM."""
+        kept = self._targets.get(index)
+        if kept is not None:
+            return kept
+        text = self.manifest.texts[index]
+        targets = torch.tensor(self._asr.targets(text)), torch.tensor(self._llm.targets(text))
+        if len(self._targets) < KEPT_TARGETS:
+            self._targets[index] = targets
+        return targets
 
     def _plain(self, index: int) -> Tensor:
         kept = self._features.get(index)

@@ -1,11 +1,11 @@
 """How a model hears one manifest: as features, or through what its frozen encoder made of them once.
 
-On a CPU a frozen encoder hears utterances one by one: nothing is padded, and its output is a function of the utterance
-and the encoder's weights, the same bits whoever computes it and whenever. On an accelerator, where short kernels are
-bound by their launch, it hears what a batch lacks as one padded batch: the same to rounding.
+On a CPU a frozen encoder hears utterances in groups (`scaling.asr.groups`) in which nothing is padded: an output is the
+same bits whoever computes it and whenever. On an accelerator, where short kernels are bound by their launch, it hears
+what a batch lacks as one padded batch: the same to rounding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from scaling.asr.data import Speech, Utterances
+from scaling.asr.groups import Groups
 from scaling.asr.kept import KeptState
 from scaling.asr.model import Batch, Recognizer
 from scaling.asr.precision import products
@@ -24,13 +25,13 @@ from scaling.strings import IntArray
 class Hearing:
     """Batches of `speech` for `model`. `kept` is None where the encoder trains: its outputs are outdated at once.
 
-    `precision` is that of all products of the model. `one_by_one` is how a frozen encoder hears.
+    `precision` is that of all products of the model. A frozen encoder hears `groups`; None stands for padded batches.
     """
 
     model: Recognizer
     speech: Speech
     precision: Precision = Precision.FP32
-    one_by_one: bool = True
+    groups: Groups | None = None
     kept: KeptState | None = None
 
     def read(self, indices: Sequence[int] | IntArray, epoch: int = 0) -> Utterances:
@@ -51,20 +52,26 @@ class Hearing:
 
     def _outputs(self, utterances: Utterances, kept: KeptState, device: torch.device) -> list[Tensor]:
         """The encoder's output (S, E) of each utterance, on `device`."""
-        outputs = [kept.get(index) for index in utterances.indices]
-        lacking = [place for place, output in enumerate(outputs) if output is None]
-        groups = [[place] for place in lacking] if self.one_by_one else [lacking] if lacking else []
-        for group in groups:
-            heard = self._encode([self._features(utterances, place) for place in group], device)
-            for place, output in zip(group, heard, strict=True):
-                outputs[place] = output
-                kept.put(utterances.indices[place], output)
-        return [output.to(device) for output in outputs if output is not None]
+        outputs = {index: kept.get(index) for index in utterances.indices}
+        read = dict(zip(utterances.indices, utterances.mels, strict=True))
+        for index in utterances.indices:
+            if outputs[index] is None:
+                lacking = [other for other, output in outputs.items() if output is None]
+                group = lacking if self.groups is None else self.groups.heard_with(index)
+                for other, output in zip(
+                    group, self._encode([self._mel(each, read) for each in group], device), strict=True
+                ):
+                    kept.put(other, output)
+                    if other in outputs:
+                        outputs[other] = output
+        return [output.to(device) for output in outputs.values() if output is not None]
 
-    def _features(self, utterances: Utterances, place: int) -> Tensor:
-        mel = utterances.mels[place]
-        # The output was kept when the utterance was read, so its features were left out; it has given way since.
-        return self.speech.mel(utterances.indices[place]) if mel is None else mel
+    def _mel(self, index: int, read: Mapping[int, Tensor | None]) -> Tensor:
+        """Features of an utterance: as they were read, or of one that was not read for this batch, or without them
+        because its output was kept then, and has given way since.
+        """
+        mel = read.get(index)
+        return self.speech.mel(index) if mel is None else mel
 
     @torch.no_grad()
     def _encode(self, mels: Sequence[Tensor], device: torch.device) -> list[Tensor]:

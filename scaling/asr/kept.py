@@ -78,7 +78,9 @@ class KeptState:
         return torch.frombuffer(content, dtype=dtype).reshape(shape)
 
     def put(self, index: int, tensor: Tensor) -> None:
-        """Keep a tensor on the CPU, where there is room: only then is it brought there."""
+        """Keep a tensor on the CPU, where there is room: only then is it brought there. A second one is not kept."""
+        if index in self:
+            return
         in_memory, on_disk = self._kept.make_room(tensor.nbytes, self)
         if in_memory:
             self._memory[index] = tensor.cpu()

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,7 @@ from scaling.asr.checkpoint import Checkpoint, Progress, optimizer_tensors, rest
 from scaling.asr.data import Utterances
 from scaling.asr.hearing import Hearing
 from scaling.asr.model import Recognizer
+from scaling.asr.optimizer import FlatAdamW
 from scaling.asr.precision import products
 from scaling.asr.ranks import ALONE, Ranks
 from scaling.asr.sharding import clip, is_share
@@ -31,6 +32,10 @@ EXPLOSION = 5.0
 """Times the loss of a model that knows nothing: no step that learns gets there (a projector fresh from its random
 start was seen at 0.75 of it), and what is there does not come back. Judged by one step alone, so that a run that was
 interrupted ends as one that was not (assumption)."""
+
+
+Price = tuple[int, int, int]
+"""Charged, executed and cache-credited FLOPs of a step."""
 
 
 class Diverged(Exception):
@@ -90,12 +95,14 @@ def train(
     model, speech = hearing.model, hearing.speech
     parts = model.set_trainable(stage.parts)
     names = _names(model, parts)
-    optimizer = _optimizer(node, parts)
+    optimizer = FlatAdamW(stage, parts)
     if start.optimizer is not None:
         restore_optimizer(optimizer, names, start.optimizer)
     else:
         torch.manual_seed(node.seed)
-    meter = Meter(geometry, stage, speech.lengths, encoder_alone=hearing.one_by_one, recompute=model.recomputes)
+    meter = Meter(
+        geometry, stage, speech.lengths, encoder_unpadded=hearing.groups is not None, recompute=model.recomputes
+    )
     stream = Stream(speech.samples, node.seed, stage.optimization.batch_audio_seconds)
     rates = [group["lr"] for group in optimizer.param_groups]
     worst = EXPLOSION * ignorant_loss(geometry, stage.objective, speech.lengths)
@@ -109,6 +116,7 @@ def train(
         indices, after = found
         return read_step(hearing, indices, after, stream.epoch(after), pieces, ranks)
 
+    prices = _prices(meter, stream, progress, pieces, ranks)
     with Ahead(read, stream.batches(progress.position)) as steps:
         while progress.flops < node.until_flops:
             if hooks.on_look(progress):
@@ -123,13 +131,13 @@ def train(
                 group["lr"] = rate * factor
             waited = steps.waited_seconds
             step = next(steps)
-            loss = take_step(hearing, step, node, optimizer, list(names), ranks)
+            loss = take_step(hearing, step, node, optimizer, optimizer.tensors, ranks)
             if not loss <= worst:  # NaN too
                 raise Diverged(
                     f"loss {loss:.4g} at step {progress.steps} after {progress.flops:.3g} FLOPs of {stage.name!r};"
                     f" expected at most {worst:.3g}, {EXPLOSION:g} times that of a model that knows nothing"
                 )
-            _advance(progress, step, hearing, meter)
+            _advance(progress, step, hearing, next(prices))
             progress.loss = loss
             progress.wait_seconds += steps.waited_seconds - waited
             progress.seconds += clock.lap()
@@ -188,7 +196,7 @@ def take_step(
     counted = step.pieces[:-1] if step.mine_idle else step.pieces
     tokens = ranks.total(sum(len(target) for piece in counted for target in _targets(piece, objective)))
     losses = []
-    optimizer.zero_grad(set_to_none=True)
+    optimizer.zero_grad()
     for number, piece in enumerate(step.pieces):
         batch = hearing.batch(piece)
         with products(hearing.precision, device):
@@ -206,33 +214,27 @@ def _targets(piece: Utterances, objective: Objective) -> Sequence[Tensor]:
     return piece.asr_targets if objective is Objective.ASR else piece.llm_targets
 
 
-def _advance(progress: Progress, step: Step, hearing: Hearing, meter: Meter) -> None:
-    costs = meter.costs([step.cut], progress.encoded)
-    progress.flops += int(costs.charged.sum())
-    progress.executed_flops += int(costs.executed.sum())
+def _prices(meter: Meter, stream: Stream, progress: Progress, pieces: int, ranks: Ranks) -> Iterator[Price]:
+    """What each step costs, in the order of the steps. Those of a pool are counted together, when the first one was
+    taken: what the encoder has heard is known by then.
+    """
+    for pool in stream.pools(progress.position):
+        costs = meter.costs([cut(batch, pieces, ranks.size) for batch, _ in pool], progress.encoded)
+        yield from zip(costs.charged.tolist(), costs.executed.tolist(), costs.cache_credited.tolist(), strict=True)
+
+
+def _advance(progress: Progress, step: Step, hearing: Hearing, price: Price) -> None:
+    charged, executed, cache_credited = price
+    progress.flops += charged
+    progress.executed_flops += executed
     if progress.cache_credited_flops is not None:
-        progress.cache_credited_flops += int(costs.cache_credited.sum())
+        progress.cache_credited_flops += cache_credited
     progress.steps += 1
     indices = step.cut.batch
     progress.audio_samples += int(hearing.speech.samples[indices].sum())
     progress.seen[indices] = True
-    progress.encoded[indices] = meter.encoder_frozen and not hearing.speech.varies
+    progress.encoded[indices] = hearing.kept is not None and not hearing.speech.varies
     progress.position = step.after
-
-
-def _optimizer(node: StageNode, parts: dict[Part, list[nn.Parameter]]) -> torch.optim.AdamW:
-    """AdamW with a peak rate for each part; decay on matrices only, as is usual for transformers."""
-    options = node.stage.optimization
-    groups = [
-        {"params": chosen, "lr": rate, "weight_decay": decay}
-        for part, rate in node.stage.trains
-        for chosen, decay in (
-            ([p for p in parts[part] if p.ndim > 1], options.weight_decay),
-            ([p for p in parts[part] if p.ndim <= 1], 0.0),
-        )
-        if chosen
-    ]
-    return torch.optim.AdamW(groups, betas=(options.beta1, options.beta2), fused=True)
 
 
 def _names(model: Recognizer, parts: dict[Part, list[nn.Parameter]]) -> dict[nn.Parameter, str]:

@@ -13,6 +13,7 @@ from scaling.asr.base_models import BaseModels, build
 from scaling.asr.checkpoint import Weights
 from scaling.asr.compiled import compile_layers
 from scaling.asr.data import Speech
+from scaling.asr.groups import GROUP_SAMPLES, Groups
 from scaling.asr.hearing import Hearing
 from scaling.asr.kept import NOTHING, Bounds, Kept
 from scaling.asr.memory import refuse_too_large
@@ -29,6 +30,7 @@ from scaling.manifest import Manifest, read_manifest
 from scaling.memory import BYTES, loaded_weights
 from scaling.meter import encoder_is_frozen
 from scaling.spec import NO_AUGMENTATION, Objective, Part, Precision, StageNode
+from scaling.stream import Stream
 from scaling.text import TextCodec, llm_codec
 
 ADAPTERS = {Part.ENCODER_LORA: Part.ENCODER, Part.LLM_LORA: Part.LLM}
@@ -125,14 +127,22 @@ class Workshop:
 
     def hearing(self, node: StageNode, model: Recognizer, digest: str) -> Hearing:
         """One manifest as `model` hears it in the node's stage; what a frozen encoder makes of it is kept."""
-        heard = partial(Hearing, model, self.speech(node, digest), node.precision, self.device.type == "cpu")
+        speech = self.speech(node, digest)
+        hearing = partial(Hearing, model, speech, node.precision)
         if not encoder_is_frozen(node.stage.parts):
-            return heard()
-        if self.speech(node, digest).varies:
-            return heard(Kept(NOTHING).state(""))
-        speeds = str(node.data.augmentation.speeds)
-        state = "/".join((node.model.encoder, model.encoder_digest(), node.precision, digest, speeds))
-        return heard(self._kept.state(state))
+            return hearing()
+        groups = self._groups(node, speech) if self.device.type == "cpu" else None
+        if speech.varies:
+            return hearing(groups, Kept(NOTHING).state(""))
+        of_node = (node.model.encoder, model.encoder_digest(), node.precision, digest)
+        state = "/".join((*of_node, str(node.data.augmentation.speeds), f"seed {node.seed}"))
+        return hearing(groups, self._kept.state(state))
+
+    def _groups(self, node: StageNode, speech: Speech) -> Groups:
+        """What a frozen encoder hears together; speech that varies is heard as it is read, each utterance alone."""
+        stream = Stream(speech.samples, node.seed, node.stage.optimization.batch_audio_seconds)
+        frames = self.geometry(node).encoder.input_frames(speech.samples)
+        return Groups.of(frames, stream, 0 if speech.varies else GROUP_SAMPLES)
 
     def recognizer(self, node: StageNode, carried: Weights, *, rounded: bool = False) -> Recognizer:
         """The model at the beginning of the node's stage: base weights, then all that earlier stages trained.

@@ -4,6 +4,7 @@ To add a family, write in `scaling/encoders/NAME.py` a frozen dataclass of its d
 
 * `width`, `encoder_params`, `asr_decoder_params`, `frames_per_second`, `max_frames`, `linears` (what adapters may
   target), and `most_tokens` and `writing_positions`, lengths that its own objective knows,
+* `input_frames(samples)`: how long the features of an utterance are that the encoder reads,
 * `work(samples)`: how much work of each kind an utterance is, `ENCODER_FRAMES` among it,
 * `hear(tape, lora)` and `write(tape, speech)`: its matrix products, walked as they compute (see `scaling.tape`),
 

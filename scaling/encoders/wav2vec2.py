@@ -91,6 +91,10 @@ class Wav2Vec2Dims:
         """Positions its own objective writes at: every frame."""
         return frames
 
+    def input_frames(self, samples: IntArray) -> IntArray:
+        """The encoder reads the samples themselves."""
+        return samples
+
     def work(self, samples: IntArray) -> dict[Work, IntArray]:
         """Encoder work of utterances of so many samples; the front end's is in multiply-adds."""
         length, multiply_adds = samples, np.zeros_like(samples)

@@ -81,9 +81,13 @@ class WhisperDims:
         """Positions its own objective writes at: the decoder's, one a prompt or text token."""
         return tokens
 
+    def input_frames(self, samples: IntArray) -> IntArray:
+        """Mel frames, which the encoder reads, of utterances of so many samples."""
+        return samples // self.hop_length
+
     def work(self, samples: IntArray) -> dict[Work, IntArray]:
         """Encoder work of utterances of so many samples; the second convolution halves the frames, rounding up."""
-        mel_frames = samples // self.hop_length
+        mel_frames = self.input_frames(samples)
         frames = (mel_frames + 1) // 2
         return {Work.MEL_FRAMES: mel_frames, Work.ENCODER_FRAMES: frames, Work.ENCODER_PAIRS: frames**2}
 

@@ -9,6 +9,7 @@ import torch
 from tiny_world import order, train_study, write_study
 
 from scaling.asr.checkpoint import load
+from scaling.asr.groups import GROUP_SAMPLES, Groups
 from scaling.asr.hearing import Hearing
 from scaling.asr.kept import Bounds, Kept
 from scaling.asr.train import read_step, take_step
@@ -16,7 +17,7 @@ from scaling.asr.trained import read_export, read_run
 from scaling.asr.workshop import Sources, Workshop
 from scaling.audio import Clip
 from scaling.spec import Precision, StageNode, node_from_json
-from scaling.stream import Position
+from scaling.stream import Position, Stream
 from sweeps.trained import find_run
 from sweeps.use import export
 
@@ -88,20 +89,25 @@ def test_a_run_in_bf16_is_tested_in_bf16_and_what_it_learnt_is_fp32(world, tmp_p
     assert {parameter.dtype for parameter in exported.model.parameters()} == {torch.float32}
 
 
-def test_what_a_frozen_encoder_hears_together_is_what_it_hears_one_by_one(stages):
+def test_a_frozen_encoder_hears_a_padded_batch_as_it_hears_groups_and_single_utterances(stages):
     workshop, nodes = stages
     node = replace(nodes["projector"], precision=Precision.FP32)
     model = workshop.recognizer(node, {}).eval()
     speech = workshop.speech(node, node.data.train)
     indices = [5, 0, 17, 9, 30]
     assert len({*speech.samples[indices].tolist()}) > 1, "padding is a part of it"
+    stream = Stream(speech.samples, 0, 1.0)
+    grouped, alone = (Groups.of(speech.samples // 160, stream, most) for most in (GROUP_SAMPLES, 0))
+    assert max(len(grouped.heard_with(index)) for index in indices) > 1
+    assert [alone.heard_with(index) for index in indices] == [[index] for index in indices]
     heard = []
-    for one_by_one in (True, False):
+    for groups in (alone, grouped, None):
         kept = Kept(Bounds(memory_gib=1, disk_gib=0)).state("")
-        hearing = Hearing(model, speech, one_by_one=one_by_one, kept=kept)
+        hearing = Hearing(model, speech, groups=groups, kept=kept)
         hearing.batch(hearing.read(indices[:2]))  # the others are what is lacking
         heard.append(hearing.batch(hearing.read(indices)).heard)
         assert all(index in kept for index in indices)
-    (alone, lengths), (together, same_lengths) = heard
-    assert torch.equal(lengths, same_lengths)
-    assert torch.allclose(together, alone, atol=1e-5)
+    (outputs, lengths), *others = heard
+    for other_outputs, other_lengths in others:
+        assert torch.equal(other_lengths, lengths)
+        assert torch.allclose(other_outputs, outputs, atol=1e-5)
