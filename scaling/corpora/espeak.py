@@ -3,11 +3,15 @@
 The library seeds its noise from the clock and carries oscillator state from one utterance to the next; neither
 `espeak_Terminate` nor a second `espeak_Initialize` resets it (measured with 1.52.0). So it is loaded afresh for every
 utterance: the samples then depend on text, voice, rate, pitch and seed alone, in any order and in any process, at
-280-410 times real time on one core. Not thread safe. espeak-ng is GPL-3.0-or-later: an optional extra, imported late.
+350-400 times real time on one core (Mandarin digits). Not thread safe. espeak-ng is GPL-3.0-or-later: an optional
+extra, imported late.
 """
 
 import _ctypes
+import contextlib
 import ctypes
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +24,8 @@ UTF8 = 1  # espeakCHARS_UTF8
 FROM_CHARACTER = 1  # POS_CHARACTER, the unit of the start position (0)
 RATE, PITCH = 1, 3  # espeak_PARAMETER
 
-CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)  # samples, count, events
+SAMPLE = np.dtype(np.int16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +44,35 @@ def synthesise(speech: Speech) -> tuple[np.ndarray, int]:
 
     Raises `InputError` where the synthesiser is not installed, or refuses the voice or the text.
     """
+    voice = _voice_file(speech.voice)
+    with _loaded() as (library, sampling_rate):
+        return _spoken(library, voice, speech), sampling_rate
+
+
+@functools.cache
+def _voice_file(voice: str) -> str:
+    """The voice under the name of its file, `sit/cmn+f3` for `cmn+f3`.
+
+    A voice under any other name is looked for in all 250 voice files, which takes longer than to speak. (So is one
+    with capitals in the name of its file, `gmw/en-US`: the library writes them small before it opens the file.)
+    """
+    with _loaded() as (library, _):
+        _set_voice(library, voice)
+        library.espeak_GetCurrentVoice.restype = ctypes.POINTER(ctypes.c_char_p)
+        _name, _languages, identifier = library.espeak_GetCurrentVoice()[:3]  # the first fields of espeak_VOICE
+        return str(identifier, "utf-8")
+
+
+@contextlib.contextmanager
+def _loaded() -> Iterator[tuple[ctypes.CDLL, int]]:
+    """The library in the state in which a new process has it, started, and its sampling rate in Hz."""
     library_path, data_path = _installed()
     library = ctypes.CDLL(library_path)
     try:
-        return _spoken(library, data_path, speech)
+        sampling_rate = library.espeak_Initialize(SYNCHRONOUS, 0, data_path.encode(), DO_NOT_EXIT)
+        if sampling_rate <= 0:
+            raise InputError(f"espeak-ng does not start with its data in {data_path} (error {sampling_rate})")
+        yield library, sampling_rate
     finally:
         library.espeak_Terminate()
         _ctypes.dlclose(library._handle)
@@ -58,28 +88,31 @@ def _installed() -> tuple[str, str]:
     return espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
 
 
-def _spoken(library: ctypes.CDLL, data_path: str, speech: Speech) -> tuple[np.ndarray, int]:
-    sampling_rate = library.espeak_Initialize(SYNCHRONOUS, 0, data_path.encode(), DO_NOT_EXIT)
-    if sampling_rate <= 0:
-        raise InputError(f"espeak-ng does not start with its data in {data_path} (error {sampling_rate})")
+def _spoken(library: ctypes.CDLL, voice: str, speech: Speech) -> np.ndarray:
     library.espeak_ng_SetRandSeed(ctypes.c_long(speech.seed))
-    chunks: list[np.ndarray] = []
+    chunks: list[bytes] = []
 
-    def collect(samples: "ctypes._Pointer[ctypes.c_short]", count: int, _events: int | None) -> int:
-        if samples and count:
-            chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
+    def collect(samples: int | None, count: int, _events: int | None) -> int:
+        if samples:
+            chunks.append(ctypes.string_at(samples, count * SAMPLE.itemsize))
         return 0
 
     callback = CALLBACK(collect)  # referenced until the synthesis has ended
     library.espeak_SetSynthCallback(callback)
-    if library.espeak_SetVoiceByName(speech.voice.encode()) != 0:
-        raise InputError(f"espeak-ng has no voice {speech.voice!r}; expected a language and a variant such as 'cmn+f3'")
+    _set_voice(library, voice)
     library.espeak_SetParameter(RATE, speech.rate_wpm, 0)
     library.espeak_SetParameter(PITCH, speech.pitch, 0)
     encoded = speech.text.encode()
     synth = library.espeak_Synth
     synth.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint]
     synth.argtypes += [ctypes.c_void_p, ctypes.c_void_p]
-    if synth(encoded, len(encoded) + 1, 0, FROM_CHARACTER, 0, UTF8, None, None) != 0 or not chunks:
+    failed = synth(encoded, len(encoded) + 1, 0, FROM_CHARACTER, 0, UTF8, None, None)
+    samples = np.frombuffer(b"".join(chunks), SAMPLE)
+    if failed or not len(samples):
         raise InputError(f"espeak-ng says nothing for the text {speech.text!r} with voice {speech.voice!r}")
-    return np.concatenate(chunks), sampling_rate
+    return samples
+
+
+def _set_voice(library: ctypes.CDLL, voice: str) -> None:
+    if library.espeak_SetVoiceByName(voice.encode()) != 0:
+        raise InputError(f"espeak-ng has no voice {voice!r}; expected a language and a variant such as 'cmn+f3'")

@@ -4,6 +4,8 @@ Nothing is taken from a corpus, so nothing is licensed from elsewhere. Character
 English instead of reading them (measured: 雄凶胸兄穷窘熊匈穹琼邛迥汹囧兒跫) are left out.
 """
 
+import bisect
+import functools
 import re
 from dataclasses import dataclass
 
@@ -28,6 +30,17 @@ class Rule:
         weights: np.ndarray = np.arange(1, len(self.alternatives) + 1, dtype=float) ** -self.zipf
         return np.asarray(weights / weights.sum())
 
+    def draw(self, rng: np.random.Generator) -> str:
+        """One alternative."""
+        return self.alternatives[bisect.bisect(_cumulative_weights(self), rng.random())]
+
+
+@functools.cache
+def _cumulative_weights(rule: Rule) -> list[float]:
+    """The distribution function over the alternatives, as `Generator.choice` makes it anew for every draw."""
+    sums = np.cumsum(rule.weights())
+    return list((sums / sums[-1]).tolist())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grammar:
@@ -49,8 +62,7 @@ class Grammar:
 
     def _expand(self, template: str, rules: dict[str, Rule], rng: np.random.Generator) -> str:
         def drawn(slot: re.Match[str]) -> str:
-            rule = rules[slot.group(1)]
-            return self._expand(rule.alternatives[rng.choice(len(rule.alternatives), p=rule.weights())], rules, rng)
+            return self._expand(rules[slot.group(1)].draw(rng), rules, rng)
 
         return re.sub(SLOT, drawn, template)
 

@@ -108,10 +108,10 @@ def write_corpus(recipe: Recipe, directory: Path, *, hours: float, seed: int = 0
         _check_same(making, directory)
     else:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        with _whole_or_absent(directory) as folder:
+        with _whole_or_absent(directory) as folder, _pool() as pool:
             for split in TEXT_SHARES:
                 enough = _first_seconds(hours * 3600) if split == "train" else _first_rows(HELD_OUT_UTTERANCES)
-                _write_split(recipe, folder, split, seed, enough)
+                _write_split(pool, recipe, folder, split, seed, enough)
             (folder / "corpus.json").write_text(json.dumps(making, ensure_ascii=False, indent=1) + "\n", "utf-8")
     return Manifests(**{split: directory / f"{split}.jsonl" for split in TEXT_SHARES})
 
@@ -127,7 +127,7 @@ def utterances(recipe: Recipe, split: str, *, start: int, stop: int, seed: int) 
         yield Utterance(
             speech=Speech(
                 text=text,
-                voice=str(rng.choice(domain.voices)),
+                voice=domain.voices[rng.integers(len(domain.voices))],
                 rate_wpm=int(rng.integers(*domain.rates_wpm, endpoint=True)),
                 pitch=int(rng.integers(*domain.pitches, endpoint=True)),
                 seed=int(rng.integers(2**31)),
@@ -224,14 +224,15 @@ def _first_rows(count: int) -> Enough:
     return lambda rows: count if len(rows) >= count else None
 
 
-def _write_split(recipe: Recipe, folder: Path, split: str, seed: int, enough: Enough) -> None:
+def _write_split(
+    pool: ProcessPoolExecutor, recipe: Recipe, folder: Path, split: str, seed: int, enough: Enough
+) -> None:
     """Render block after block until `enough` says how many rows to keep, then write the manifest."""
     write_block = functools.partial(_write_block, recipe, folder, split, seed)
     rows: list[dict[str, Any]] = []
-    with _pool() as pool:
-        while (count := enough(rows)) is None:
-            starts = range(len(rows), len(rows) + BLOCKS_IN_PARALLEL * BLOCK, BLOCK)
-            rows += [row for block in pool.map(write_block, starts) for row in block]
+    while (count := enough(rows)) is None:
+        starts = range(len(rows), len(rows) + BLOCKS_IN_PARALLEL * BLOCK, BLOCK)
+        rows += [row for block in pool.map(write_block, starts) for row in block]
     for surplus in rows[count:]:
         (folder / surplus["audio_filepath"]).unlink()
     for shard in (folder / "audio" / split).iterdir():

@@ -36,6 +36,13 @@ def test_alternatives_follow_zipf() -> None:
     assert np.abs(shares - expected).max() < 0.02  # three standard errors
 
 
+def test_an_alternative_is_the_one_that_numpy_chooses() -> None:
+    for rule in ZH.rules:
+        ours, numpys = np.random.default_rng(7), np.random.default_rng(7)
+        for _ in range(50):
+            assert rule.draw(ours) == rule.alternatives[numpys.choice(len(rule.alternatives), p=rule.weights())]
+
+
 def test_no_character_is_one_that_the_synthesiser_spells_in_english() -> None:
     assert not ZH.alphabet() & MISREAD
 
