@@ -116,7 +116,7 @@ class Starter:
         """The fork server's answer to a request, a worker's pid; nothing where it has died or hangs."""
         assert self._server is not None
         assert self._server.stdin is not None
-        request = {"environment": dict(environment), "log": str(log_file.absolute())}
+        request = {"environment": dict(environment), "log_file": str(log_file.absolute())}
         with suppress(BrokenPipeError):
             self._server.stdin.write(json.dumps(request).encode() + b"\n")
             self._server.stdin.flush()
