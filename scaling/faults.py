@@ -8,6 +8,9 @@ on stderr. Unset, a write point costs a comparison.
 import os
 import signal
 
+VARIABLE = "ASR_SCALING_DIES_AT_WRITE"
+"""The environment variable that is looked at when a process begins."""
+
 _remaining = 0
 _beginning = ""
 
@@ -29,4 +32,4 @@ def write_point(place: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-arm(os.environ.get("ASR_SCALING_DIES_AT_WRITE", ""))
+arm(os.environ.get(VARIABLE, ""))

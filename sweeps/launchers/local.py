@@ -6,8 +6,6 @@ import shlex
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,9 +16,9 @@ from types import FrameType
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.lease import WORKER_NAME
-from scaling.lifeline import end_with_parent
 from sweeps.launchers.blame import Blame, held_by
 from sweeps.launchers.gpus import gpus, gpus_of
+from sweeps.launchers.starter import TRAINER, Process, Starter, reason, starting
 from sweeps.orders import Orders
 
 POLL_SECONDS = 0.2
@@ -68,7 +66,7 @@ def trainer(*, shard: bool = False) -> Command:
     missing = [name for name in TRAINER_NEEDS if importlib.util.find_spec(name) is None]
     if missing:
         raise InputError(f"training needs {', '.join(missing)}: pip install 'asr-scaling[train]'")
-    return [sys.executable, "-m", "scaling.asr", *(["--shard"] if shard else [])]
+    return [*TRAINER, *(["--shard"] if shard else [])]
 
 
 def refuse_missing_compiler() -> None:
@@ -98,7 +96,7 @@ class Worker:
 
     number: int
     name: str = ""
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     born: float = 0.0
     deaths: int = 0
     not_before: float = 0.0
@@ -110,19 +108,20 @@ class Crew:
     """The workers of one invocation."""
 
     orders: Orders
-    command: Command
+    starter: Starter
     workers: list[Worker]
     blame: Blame
     stopping: bool = False
 
     def start(self) -> None:
-        """Start every worker that is due."""
-        for worker in self.workers:
-            due = worker.process is None and not worker.finished and time.monotonic() >= worker.not_before
-            if due and not self.stopping:
+        """Start every worker that is due, as soon as one can be started."""
+        waiting = [worker for worker in self.workers if worker.process is None and not worker.finished]
+        due = [worker for worker in waiting if time.monotonic() >= worker.not_before]
+        if due and not self.stopping and self.starter.ready():
+            for worker in due:
                 worker.born = time.monotonic()
                 worker.name = f"local-{os.getpid()}-{worker.number}-{worker.born:.6f}"
-                worker.process = _spawn(self.orders, self.command, worker.number, worker.name)
+                worker.process = _start(self.orders, self.starter, worker.number, worker.name)
 
     def reap(self) -> None:
         """Take note of workers that ended."""
@@ -157,7 +156,7 @@ class Crew:
         # of several processes it is not the one started here that holds the lease, but it has the name
         attempt = held_by(self.orders, **here, pid=pid) or held_by(self.orders, **here, worker=worker.name)
         if attempt is not None:
-            self.blame.died(attempt, _reason(code))
+            self.blame.died(attempt, reason(code))
         if time.monotonic() - worker.born >= HEALTHY_SECONDS:
             worker.deaths = 0
         pause = BACK_OFF_SECONDS[min(worker.deaths, len(BACK_OFF_SECONDS) - 1)]
@@ -165,10 +164,10 @@ class Crew:
         if worker.deaths >= DEATHS_IN_A_ROW:
             worker.finished = True
             last = last_line(_log_path(self.orders, worker.number))
-            log(f"worker {worker.number} died {worker.deaths} times in a row ({_reason(code)}: {last}); given up")
+            log(f"worker {worker.number} died {worker.deaths} times in a row ({reason(code)}: {last}); given up")
             return
         worker.not_before = time.monotonic() + pause
-        log(f"worker {worker.number} died ({_reason(code)}); starting it again in {pause:g} s")
+        log(f"worker {worker.number} died ({reason(code)}); starting it again in {pause:g} s")
 
 
 def run_workers(orders: Orders, command: Command, *, workers: int, watch: Callable[[], object]) -> int | None:
@@ -177,8 +176,9 @@ def run_workers(orders: Orders, command: Command, *, workers: int, watch: Callab
     `watch` is called between looks at the workers. A second signal kills what has not stopped yet.
     Raises InputError where a worker finds a user's mistake.
     """
-    crew = Crew(orders, command, [Worker(number) for number in range(workers)], Blame(orders))
-    with signals() as received:
+    forks_log = orders.folder / "logs" / "fork-server.log"
+    with signals() as received, starting(command, _environment(orders), forks_log) as starter:
+        crew = Crew(orders, starter, [Worker(number) for number in range(workers)], Blame(orders))
         try:
             while True:
                 crew.start()
@@ -199,9 +199,9 @@ def _end(crew: Crew, *, patient: bool) -> None:
     deadline = time.monotonic() + (STOP_SECONDS if patient else 0.0)
     for process in processes:
         _signal(process, signal.SIGTERM)
+    while time.monotonic() < deadline and any(process.poll() is None for process in processes):
+        time.sleep(POLL_SECONDS)
     for process in processes:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(max(0.0, deadline - time.monotonic()))
         _signal(process, signal.SIGKILL)
         process.wait()
 
@@ -222,24 +222,17 @@ def signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _spawn(orders: Orders, command: Command, number: int, name: str) -> subprocess.Popen[bytes]:
+def _environment(orders: Orders) -> dict[str, str]:
+    """What every worker of the orders is told."""
+    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(orders.content["threads"]))}
+
+
+def _start(orders: Orders, starter: Starter, number: int, name: str) -> Process:
     gpus_here = gpus_of(number, orders.content.get("processes", 1))
-    threads = str(orders.content["threads"])
-    path = _log_path(orders, number)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as output:
-        return subprocess.Popen(
-            command,
-            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, threads), **gpus_here, WORKER_NAME: name},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            process_group=0,  # of its own: Ctrl-C reaches the launcher alone, which passes it on
-            preexec_fn=end_with_parent,
-        )
+    return starter.start({**_environment(orders), **gpus_here, WORKER_NAME: name}, _log_path(orders, number))
 
 
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+def _signal(process: Process, number: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, number)
 
@@ -252,13 +245,3 @@ def last_line(path: Path) -> str:
     """What a worker's log ends with, without `error: ` before it."""
     lines = path.read_text("utf-8", errors="replace").split("\n")
     return next((line.removeprefix("error: ") for line in reversed(lines) if line.strip()), "no message")
-
-
-def _reason(code: int) -> str:
-    """A process's end in words, whether its parent saw the signal or a program between tells it as shells do.
-
-    >>> _reason(-9), _reason(137), _reason(1)
-    ('killed by SIGKILL', 'killed by SIGKILL', 'exit code 1')
-    """
-    number = -code if code < 0 else code - 128
-    return f"killed by {signal.Signals(number).name}" if number in set(signal.Signals) else f"exit code {code}"

@@ -1,16 +1,24 @@
-"""`python crew.py STUDY DIR WORKERS`: what `asr-scaling run` does, with stand-in workers."""
+"""`python crew.py STUDY DIR WORKERS`: what `asr-scaling run` does, with stand-in workers.
 
+With CREW=forked in the environment they are forked as our trainer's are; else they are started by their command.
+"""
+
+import os
 import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from scaling.ledger import Ledger
+from sweeps.launchers import starter
 from sweeps.launchers.local import run_workers, worker_command
 from sweeps.orders import write_orders
 from sweeps.preparation import prepare
 from sweeps.running import Follower, Outcome
 
 STAND_IN = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
+STUB_SERVER = [sys.executable, str(Path(__file__).with_name("stub_server.py"))]
 
 
 def run_crew(study: Path, folder: Path, workers: int, root: Path | None = None) -> Outcome:
@@ -19,7 +27,12 @@ def run_crew(study: Path, folder: Path, workers: int, root: Path | None = None) 
     orders = write_orders(prepared.study, prepared.plan, folder, ledger)
     follower = Follower(orders)
     command = worker_command(STAND_IN, orders)
-    return follower.finish(run_workers(orders, command, workers=workers, watch=follower.look))
+    with pytest.MonkeyPatch.context() as patch:
+        if os.environ.get("CREW") == "forked":
+            patch.setattr(starter, "TRAINER", tuple(STAND_IN))
+            patch.setattr(starter, "FORK_SERVER", STUB_SERVER)
+            patch.setenv("STUB_WORKER", f"import runpy; runpy.run_path({STAND_IN[1]!r}, run_name='__main__')")
+        return follower.finish(run_workers(orders, command, workers=workers, watch=follower.look))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from sweeps.orders import read_orders
 from sweeps.preparation import prepare
 from sweeps.running import forgive_diverged, train
 from sweeps.status import State, survey
+
+NEEDS_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
 
 
 def table(folder: Path) -> list[dict[str, Any]]:
@@ -59,6 +62,22 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except FileNotFoundError:
         return False
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Those that live and have the folder on their command line."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if str(folder).encode() in (entry / "cmdline").read_bytes() and alive(int(entry.name)):
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.fixture(params=["executed", pytest.param("forked", marks=NEEDS_LINUX)])
+def crew_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How the stand-ins are started."""
+    monkeypatch.setenv("CREW", request.param)
 
 
 def test_two_workers_share_the_nodes_and_the_table_holds_every_run(write_study: StudyWriter, tmp_path: Path) -> None:
@@ -117,6 +136,7 @@ def test_one_diverging_stage_blocks_its_descendants_and_nothing_else(
     assert [row["status"] for row in table(tmp_path / "out")] == ["ok"] * 6
 
 
+@pytest.mark.usefixtures("crew_of")
 def test_a_killed_worker_is_noticed_and_replaced_and_the_table_is_the_undisturbed_one(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +155,7 @@ def test_a_killed_worker_is_noticed_and_replaced_and_the_table_is_the_undisturbe
     assert table(tmp_path / "hurt") == table(tmp_path / "undisturbed")
 
 
+@pytest.mark.usefixtures("crew_of")
 def test_a_worker_that_somebody_asks_to_leave_is_started_again_and_has_not_died(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,6 +175,7 @@ def test_a_worker_that_somebody_asks_to_leave_is_started_again_and_has_not_died(
     assert "died" not in printed
 
 
+@pytest.mark.usefixtures("crew_of")
 def test_a_node_that_kills_every_worker_fails_and_the_others_go_on(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +208,7 @@ def test_a_user_s_mistake_found_by_a_worker_ends_the_run_with_its_words(
         run_crew(write_study(), tmp_path / "out", workers=1)
 
 
+@pytest.mark.usefixtures("crew_of")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_launcher_reaches_the_workers(
     number: signal.Signals, write_study: StudyWriter, tmp_path: Path
@@ -195,11 +218,12 @@ def test_a_signal_to_the_launcher_reaches_the_workers(
     wait_until(lambda: len(leases(out)) >= 1, 60)
     crew.send_signal(number)
     assert crew.wait(20) == 128 + number
-    assert not any(alive(lease["pid"]) for lease in leases(out))
+    assert not processes_of(out)
     assert survey(read_orders(out)).in_state(State.RUNNING) == []
     assert run_crew(study, out, workers=2).exit_code == 0
 
 
+@pytest.mark.usefixtures("crew_of")
 def test_kill_9_at_any_moment_and_the_same_command_give_the_undisturbed_table(
     write_study: StudyWriter, tmp_path: Path
 ) -> None:
@@ -211,9 +235,24 @@ def test_kill_9_at_any_moment_and_the_same_command_give_the_undisturbed_table(
         wait_until(lambda: any(alive(lease["pid"]) for lease in leases(out)), 60)
         crew.kill()
         crew.wait()
-        wait_until(lambda: not any(alive(lease["pid"]) for lease in leases(out)), 5)  # no worker outlives it
+        wait_until(lambda: not processes_of(out), 5)  # nothing outlives it
     assert run_crew(study, out, workers=2).exit_code == 0
     assert table(out) == table(tmp_path / "undisturbed")
+
+
+@NEEDS_LINUX
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_launcher_need_not_wait_for_its_fork_server_to_end(
+    number: signal.Signals, write_study: StudyWriter, tmp_path: Path
+) -> None:
+    out, imports = tmp_path / "out", tmp_path / "imports"
+    slow = f"import pathlib, time; pathlib.Path({str(imports)!r}).touch(); time.sleep(60)"
+    crew = launch(write_study(), out, CREW="forked", STUB_IMPORT=slow)
+    wait_until(imports.exists, 60)
+    crew.send_signal(number)
+    assert crew.wait(20) == (-number if number is signal.SIGKILL else 128 + number)
+    wait_until(lambda: not processes_of(out), 5)
+    assert leases(out) == []
 
 
 def test_two_launchers_on_one_folder_share_the_work(write_study: StudyWriter, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,10 +109,35 @@ class Forked:
         deadline = time.monotonic() + timeout
         while self.poll() is None:
             if time.monotonic() > deadline:
-                raise local.subprocess.TimeoutExpired("forked", timeout)
+                raise TimeoutError(f"process {self.pid} still lives")
             time.sleep(0.005)
         assert self.returncode is not None
         return self.returncode
+
+
+@dataclass
+class Starter:
+    """What `local.Starter` is to the launcher, for workers that die of their faults."""
+
+    arguments: list[str]
+    logs: Path
+    faults: Iterator[str]
+    started: int = 0
+
+    def ready(self) -> bool:
+        return True
+
+    def start(self, *_: Any) -> Forked:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.started += 1
+        fault = next(self.faults)
+
+        def work() -> int:
+            faults.arm(fault)
+            sys.argv = ["python -m scaling.asr", *self.arguments]
+            return trainer.main()
+
+        return Forked(work, self.logs / f"forked-{os.getpid()}-{self.started}.log")
 
 
 @dataclass
@@ -177,22 +203,13 @@ def hurry() -> None:
 
 def start(study: Path, out: Path, worker_faults: Iterator[str], launcher_fault: str = "") -> Forked:
     """A launcher, forked, that dies of its fault, and whose workers die of theirs (an empty one: never)."""
-    numbers = itertools.count()
 
-    def spawn(orders: Any, command: Any, number: int, *_: Any) -> Forked:
-        log = out / "logs" / f"forked-{os.getpid()}-{next(numbers)}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        fault = next(worker_faults)
-
-        def work() -> int:
-            faults.arm(fault)
-            sys.argv = ["python -m scaling.asr", *map(str, command[-4:])]
-            return trainer.main()
-
-        return Forked(work, log)
+    @contextmanager
+    def starting(command: Any, *_: Any) -> Iterator[Starter]:
+        yield Starter(command[-4:], out / "logs", worker_faults)
 
     def launch() -> int:
-        local._spawn = spawn
+        local.starting = starting
         faults.arm(launcher_fault)
         ledger = Ledger(out)
         return train(prepare(str(study), [], ledger), out, ledger, WORKERS).exit_code
