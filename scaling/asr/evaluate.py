@@ -79,8 +79,11 @@ def evaluate(
     model, speech = hearing.model.eval(), hearing.speech
     chosen = sorted(range(len(speech) if limit is None else min(limit, len(speech))), key=speech.samples.__getitem__)
     mine = ranks.share(chosen)
-    # Ranks that share the LLM take every step together, or none.
-    stop = (lambda: bool(ranks.total(should_stop()))) if ranks.shard else should_stop
+
+    def stop() -> bool:
+        """Ranks that share the LLM take every step together, or none."""
+        return bool(ranks.total(should_stop())) if ranks.shard else should_stop()
+
     written: dict[int, str] = {}
     told = -LOG_SECONDS
     for indices in grouped(mine, speech.samples, audio_together(model, objective) / pieces):
@@ -149,8 +152,8 @@ def audio_together(model: Recognizer, objective: Objective) -> float:
     assert model.llm is not None
     config = model.llm.config
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    position = 2 * 4 * config.num_hidden_layers * config.num_key_value_heads * head
-    return max(BATCH_AUDIO_SECONDS, KEYS_AND_VALUES_BYTES / position / POSITIONS_PER_SECOND)
+    position_bytes: int = 2 * 4 * config.num_hidden_layers * config.num_key_value_heads * head
+    return max(BATCH_AUDIO_SECONDS, KEYS_AND_VALUES_BYTES / position_bytes / POSITIONS_PER_SECOND)
 
 
 def token_limits(samples: IntArray) -> list[int]:

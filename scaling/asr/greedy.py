@@ -9,7 +9,7 @@ Shapes: N utterances, B of them in the batch, T positions, V vocabulary.
 
 import inspect
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
@@ -82,13 +82,13 @@ def joined(caches: Sequence[Cache]) -> Cache:
 
 def as_cache(module: nn.Module, cache: Cache | None) -> dict[str, Cache | None]:
     """The cache under the name by which a module of transformers takes it."""
-    return {_cache_name(type(module)): cache}
+    return {_cache_name(type(module).forward): cache}
 
 
-@cache
-def _cache_name(kind: type[nn.Module]) -> str:
+@lru_cache
+def _cache_name(forward: Callable[..., Any]) -> str:
     """`cache` since transformers 5.24."""
-    return "cache" if "cache" in inspect.signature(kind.forward).parameters else "past_key_values"
+    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
 
 
 class _RoomyLayer(DynamicLayer):  # type: ignore[misc]
@@ -126,7 +126,7 @@ def _stacked(parts: Sequence[Tensor]) -> Tensor:
     """States (B, heads, T, head width) of several batches in one room, aligned at their last position."""
     longest = max(parts, key=lambda part: part.shape[2])
     room, length = _room(longest, sum(map(len, parts))), longest.shape[2]
-    for rows, part in zip(room.split([len(part) for part in parts]), parts, strict=True):
+    for rows, part in zip(torch.split(room, [len(part) for part in parts]), parts, strict=True):
         before = length - part.shape[2]
         rows[:, :, :before] = 0
         rows[:, :, before:length] = part
