@@ -102,9 +102,10 @@ def _leftovers(ledger: Ledger, key: str) -> Iterator[Path]:
     result = ledger.result(key) if ledger.done(key) else None
     if result is None and attempts and attempts[-1].held():
         return
-    periodic = sorted(folder.glob("attempts/*/checkpoint-*"), key=lambda path: path.name)
-    complete = [path for path in periodic if (path / "progress.json").exists()]
-    yield from (path for path in periodic if result is not None or path not in complete[-1:])
-    for attempt in attempts:
-        if result is None or attempt.number != result["attempt"]:
-            yield from attempt.folder.glob("final")
+    states = [*folder.glob("attempts/*/checkpoint-*"), *folder.glob("attempts/*/final")]
+    states.sort(key=lambda path: path.name)  # by steps, the final one last
+    if result is None:
+        kept = [path for path in states if (path / "progress.json").exists()][-1:]
+    else:
+        kept = [folder / f"attempts/{result['attempt']:04d}/final"]
+    yield from (path for path in states if path not in kept)

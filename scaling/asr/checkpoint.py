@@ -150,8 +150,8 @@ def save_periodic(attempt: Path, checkpoint: Checkpoint, ranks: Ranks = ALONE) -
 
 
 def latest(attempts: list[Path]) -> Path | None:
-    """The complete periodic checkpoint with the most steps among a node's attempts."""
-    complete = [path.parent for attempt in attempts for path in attempt.glob("checkpoint-*/progress.json")]
+    """The complete checkpoint with the most steps among a node's attempts: the final one, else a periodic one."""
+    complete = [path.parent for attempt in attempts for path in attempt.glob("*/progress.json")]
     return max(complete, key=lambda folder: folder.name, default=None)
 
 

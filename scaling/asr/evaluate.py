@@ -1,25 +1,41 @@
 """What a recogniser writes for a test set, and how wrong it is."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from scaling.asr import greedy
+from scaling.asr.folded import folded
 from scaling.asr.hearing import Hearing
 from scaling.asr.llm_writer import LlmWriter
 from scaling.asr.model import Batch, Recognizer
 from scaling.asr.precision import products
 from scaling.asr.ranks import ALONE, Ranks
+from scaling.asr.train import LOG_SECONDS, Interrupted
 from scaling.scoring.score import Score, score, total
 from scaling.spec import Objective, Scoring
 from scaling.strings import IntArray
 
 BATCH_AUDIO_SECONDS = 240.0
-"""Padded audio decoded together, about 64 utterances: greedy decoding is bound by memory traffic and gains most of what
-batching gives by then (measured). Keys and values of a 7B LLM take 3 GB (assumption: that is to spare beside it)."""
+"""Padded audio decoded together at least, about 64 utterances: greedy decoding is bound by memory traffic and gains
+most of what batching gives by then (measured). Keys and values of a 7B LLM take 3 GB (assumption: that is to spare
+beside it)."""
+
+KEYS_AND_VALUES_BYTES = 2**28
+"""What keys and values of an LLM may take where more than that audio is decoded together (assumption: little beside
+what training takes). A mini decodes thousands of utterances at once, one of 1B parameters no more than above."""
+
+POSITIONS_PER_SECOND = 60
+"""LLM positions a second of audio: speech, text and prompt of utterances of half a second or more (assumption)."""
+
+HEARD_AUDIO_SECONDS = 60.0
+"""Padded audio that an encoder hears together: its hidden states stay in a core's cache, and less of it is padding
+(measured with the minis: a third less time than 240 s)."""
 
 MAX_TOKENS_PER_SECOND = 15.0
 MAX_TOKENS_BASE = 10
@@ -48,22 +64,42 @@ def evaluate(
     limit: int | None = None,
     pieces: int = 1,
     ranks: Ranks = ALONE,
+    should_stop: Callable[[], bool] = greedy.never,
+    on_progress: Callable[[str, int, int], None] = lambda name, done, of: None,
 ) -> Scored:
     """Greedy transcripts of the speech heard, the test set `name`, and their scores, in the order of the manifest.
 
     `limit` scores only the first utterances, for a look during training. `pieces` times less than usual is decoded
     together, where memory is scarce. Matrix products have the precision of training. Each of `ranks` writes its share,
     and all know the whole. Leaves every module in eval mode.
+
+    `should_stop()` is asked before every token: where it is true on any rank, all raise Interrupted.
+    `on_progress(name, utterances done, of so many)` is called at the beginning and then about every second.
     """
     model, speech = hearing.model.eval(), hearing.speech
     chosen = sorted(range(len(speech) if limit is None else min(limit, len(speech))), key=speech.samples.__getitem__)
+    mine = ranks.share(chosen)
+
+    def stop() -> bool:
+        """Ranks that share the LLM take every step together, or none."""
+        return bool(ranks.total(should_stop())) if ranks.shard else should_stop()
+
     written: dict[int, str] = {}
-    for indices in ranks.share(list(grouped(chosen, speech.samples, BATCH_AUDIO_SECONDS / pieces))):
-        batch = hearing.batch(hearing.read(indices))
-        limits = token_limits(speech.samples[indices])
-        with products(hearing.precision, batch.frames_B.device):
-            texts = model.holding_weights(partial(transcribe, model, batch, objective, limits))
+    told = -LOG_SECONDS
+    for indices in grouped(mine, speech.samples, audio_together(model, objective) / pieces):
+        if time.monotonic() >= told + LOG_SECONDS:
+            told = time.monotonic()
+            on_progress(name, len(chosen) * len(written) // len(mine), len(chosen))
+        if stop():
+            break
+        with products(hearing.precision, next(model.parameters()).device):
+            batch = heard(hearing, indices, HEARD_AUDIO_SECONDS / pieces)
+            texts = model.holding_weights(
+                partial(transcribe, model, batch, objective, token_limits(speech.samples[indices]), stop)
+            )
         written |= dict(zip(indices, texts, strict=True))
+    if ranks.total(should_stop()):
+        raise Interrupted(f"stopped while {name} was decoded")
     written = {index: text for share in ranks.gathered(written) for index, text in share.items()}
     scores, rows = [], []
     for index in sorted(written):
@@ -75,18 +111,49 @@ def evaluate(
 
 
 @torch.no_grad()
-def transcribe(model: Recognizer, batch: Batch, objective: Objective, limits: Sequence[int]) -> list[str]:
+def heard(hearing: Hearing, indices: Sequence[int], audio_seconds: float) -> Batch:
+    """The encoder's outputs for some utterances, the shortest first; so much audio is heard together."""
+    outputs = []
+    for stretch in grouped(indices, hearing.speech.samples, audio_seconds):
+        hidden_BSE, lengths_B = hearing.model.encode(hearing.batch(hearing.read(stretch)))
+        outputs += [hidden_SE[:length] for hidden_SE, length in zip(hidden_BSE, lengths_B.tolist(), strict=True)]
+    lengths_B = torch.tensor([len(output) for output in outputs], device=outputs[0].device)
+    return Batch(outputs[0].new_empty(0), lengths_B, (), (), (pad_sequence(outputs, batch_first=True), lengths_B))
+
+
+@torch.no_grad()
+def transcribe(
+    model: Recognizer,
+    batch: Batch,
+    objective: Objective,
+    limits: Sequence[int],
+    should_stop: Callable[[], bool] = greedy.never,
+) -> list[str]:
     """Greedy transcripts of a batch, through the LLM or through the encoder-decoder alone.
 
-    `limits` is the largest number of tokens of each utterance. What one is given does not depend on the others.
+    `limits` is the largest number of tokens of each utterance. What one is given does not depend on the others. The LLM
+    writes no further where `should_stop()` turns true.
     """
     if objective is Objective.ASR:
         codec = model.asr_codec
         ids = model.family.write(model.asr, codec, model.encode(batch), max(limits))
         return [codec.decode(row[:limit]) for row, limit in zip(ids, limits, strict=True)]
+    assert model.llm is not None
     assert model.llm_codec is not None
-    rows = greedy.write(LlmWriter(model, model.prompts(batch)), limits, model.llm_codec.end)
+    with folded(model.llm):
+        rows = greedy.write(LlmWriter(model, model.prompts(batch)), limits, model.llm_codec.end, should_stop)
     return [model.llm_codec.decode(row) for row in rows]
+
+
+def audio_together(model: Recognizer, objective: Objective) -> float:
+    """Seconds of padded audio that are decoded together."""
+    if objective is Objective.ASR:
+        return BATCH_AUDIO_SECONDS
+    assert model.llm is not None
+    config = model.llm.config
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    position_bytes: int = 2 * 4 * config.num_hidden_layers * config.num_key_value_heads * head
+    return max(BATCH_AUDIO_SECONDS, KEYS_AND_VALUES_BYTES / position_bytes / POSITIONS_PER_SECOND)
 
 
 def token_limits(samples: IntArray) -> list[int]:

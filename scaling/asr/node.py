@@ -16,7 +16,7 @@ from scaling.asr.data import Speech
 from scaling.asr.evaluate import Looks, Scored, evaluate
 from scaling.asr.memory import out_of_memory_named, refuse_too_large
 from scaling.asr.ranks import Ranks
-from scaling.asr.train import Hooks, train
+from scaling.asr.train import Hooks, Interrupted, train
 from scaling.asr.workshop import Workshop, in_words, load_part, outlived
 from scaling.ledger import Attempt, write_text_atomically
 from scaling.memory import state_memory
@@ -37,9 +37,10 @@ def run_node(
 ) -> dict[str, Any]:
     """Train `node` in `attempt` and return its result, ready to commit.
 
-    Goes on from the newest checkpoint of any attempt at this node, else from its start or its parent. `pieces` cuts
-    batches for a machine with little memory, and the workshop's ranks share them: how a node is executed, never what it
-    is. Every rank calls this; the first alone writes. Raises OutOfMemory where memory runs out all the same.
+    Goes on from the newest checkpoint of any attempt at this node, else from its start or its parent: one that was
+    trained to its end is only evaluated. `pieces` cuts batches for a machine with little memory, and the workshop's
+    ranks share them: how a node is executed, never what it is. Every rank calls this; the first alone writes. Raises
+    Interrupted where `should_stop()` turns true, OutOfMemory where memory runs out all the same.
     """
     with out_of_memory_named(f"training {in_words(node)}"):
         return _run(node, attempt, workshop, checkpoint_seconds, should_stop, pieces)
@@ -66,7 +67,15 @@ def _run(
     for part in node.stage.parts:
         load_part(model, part, start.weights)
     hearing = workshop.hearing(node, model, node.data.train)
-    scored = partial(evaluate, objective=node.stage.objective, scoring=node.data.scoring, pieces=pieces, ranks=ranks)
+    scored = partial(
+        evaluate,
+        objective=node.stage.objective,
+        scoring=node.data.scoring,
+        pieces=pieces,
+        ranks=ranks,
+        should_stop=should_stop,
+        on_progress=ranks.once(partial(_log_evaluating, attempt)),
+    )
     dev = partial(scored, workshop.hearing(node, model, node.data.dev), name="dev")
     looking = _Looking(partial(dev, limit=LOOK_UTTERANCES), attempt, start.progress.seconds, ranks)
     ranks.once(attempt.log)(
@@ -95,7 +104,10 @@ def _run(
 
 
 class _Looking:
-    """Looks at the dev set during training when it is time to; True where it did, and left the model in eval mode."""
+    """Looks at the dev set during training when it is time to; True where it did, and left the model in eval mode.
+
+    A look that is asked to stop is none: training, which is asked the same next, saves its state first.
+    """
 
     def __init__(self, dev: Callable[[], Scored], attempt: Attempt, start_seconds: float, ranks: Ranks) -> None:
         self._dev, self._attempt, self._ranks = dev, attempt, ranks
@@ -112,7 +124,10 @@ class _Looking:
         if not self._ranks.agree(self._looks.due(trained_seconds)):
             return False
         began = time.perf_counter()
-        scored = self._dev()
+        try:
+            scored = self._dev()
+        except Interrupted:
+            return True
         self._looks.took(time.perf_counter() - began, trained_seconds)
         event = {"event": "dev", "flops": progress.flops, "cer": scored.summary()["cer"]}
         self._ranks.once(self._attempt.log)(event)
@@ -124,6 +139,10 @@ def _log_progress(attempt: Attempt, progress: Progress, loss: float, factor: flo
     counts = {name: getattr(progress, name) for name in fields}
     audio = {"audio_seconds": progress.audio_samples / 16_000}
     attempt.log({"event": "progress", **counts, **audio, "loss": loss, "rate_factor": factor})
+
+
+def _log_evaluating(attempt: Attempt, name: str, done: int, of: int) -> None:
+    attempt.log({"event": "evaluating", "set": name, "done": done, "of": of})
 
 
 def _beginning(node: StageNode, workshop: Workshop, folder: Callable[[str], Path]) -> tuple[Checkpoint, Weights]:

@@ -41,18 +41,16 @@ class Ranks:
         """How many ranks write checkpoints, the first ones: all where each holds a share, else one for all."""
         return self.size if self.shard else 1
 
-    def share(self, groups: Sequence[Value]) -> list[Value]:
-        """What of these is to be done here, as many for every rank: towards the end some are done twice.
+    def share(self, values: Sequence[Value]) -> list[Value]:
+        """What of these is to be done here, in the same order: every so many-th, so that shares of sorted values cost
+        the same.
 
         All of it where the LLM is sharded: what is decoded together must take the same number of steps everywhere.
 
-        >>> Ranks(1, 2).share("abc")
-        ['b', 'a']
+        >>> Ranks(1, 2).share("abcde")
+        ['b', 'd']
         """
-        if self.shard:
-            return list(groups)
-        turns = -(-len(groups) // self.size)
-        return [groups[(turn * self.size + self.rank) % len(groups)] for turn in range(turns)]
+        return list(values if self.shard else values[self.rank :: self.size])
 
     def agree(self, value: Value) -> Value:
         """What the first rank says; all must ask."""

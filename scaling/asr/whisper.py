@@ -102,12 +102,13 @@ class _Writer:
         self, whisper: WhisperForConditionalGeneration, memory_BSD: Tensor, lengths_B: Tensor, prefix: tuple[int, ...]
     ) -> None:
         self._whisper, self._memory_BSD, self._lengths_B, self._prefix = whisper, memory_BSD, lengths_B, prefix
-        self._cache = EncoderDecoderCache(greedy.roomy_cache(), DynamicCache())
+        self._cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
 
     def start(self) -> Tensor:
-        return self._logits(
-            torch.tensor(self._prefix, device=self._memory_BSD.device).expand(len(self._memory_BSD), -1)
-        )
+        prefix = torch.tensor(self._prefix, device=self._memory_BSD.device)
+        logits_BV = self._logits(prefix.expand(len(self._memory_BSD), -1))
+        self._cache.self_attention_cache = greedy.joined([self._cache.self_attention_cache])
+        return logits_BV
 
     def step(self, ids_B: Tensor) -> Tensor:
         return self._logits(ids_B[:, None])

@@ -9,13 +9,14 @@ import pytest
 import torch
 from flop_reference import write_llm_config
 from tiny_world import write_models
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from scaling.asr import greedy
+from scaling.asr import greedy, llm_writer
 from scaling.asr.base_models import BaseModels
 from scaling.asr.evaluate import transcribe
+from scaling.asr.folded import folded
 from scaling.asr.llm_writer import LlmWriter
 from scaling.asr.model import Batch, Recognizer
 from scaling.asr.projector import Projector
@@ -37,13 +38,17 @@ def models(tmp_path_factory) -> Path:
 
 @pytest.fixture(params=FAMILIES)
 def directory(request, models, tmp_path) -> Path:
-    """A small LLM of the family with the minis' tokenizer; scaled and capped logits where the family has them."""
+    """A small LLM of the family with the minis' tokenizer; with what the family may have: scaled or capped logits, a
+    sliding window that is soon full."""
     for name in ("tokenizer.json", "generation_config.json"):
         shutil.copyfile(models / "llm" / name, tmp_path / name)
     vocabulary = AutoConfig.from_pretrained(models / "llm").vocab_size
     unusual = {
         "granite": {"logits_scaling": 3.0, "embedding_multiplier": 5.0},
-        "gemma2": {"final_logit_softcapping": 2.0},
+        "mistral": {"sliding_window": 14},
+        "phi3": {"sliding_window": 14},
+        "gemma2": {"final_logit_softcapping": 2.0, "sliding_window": 14},
+        "gemma3_text": {"sliding_window": 14},
     }
     changes = {"vocab_size": vocabulary, "bos_token_id": 1, "eos_token_id": 2, **unusual.get(request.param, {})}
     write_llm_config(request.param, tmp_path, attention_dropout=0.5, **changes)
@@ -96,7 +101,10 @@ def test_batched_decoding_writes_what_decoding_alone_writes(model):
 
 
 @torch.no_grad()
-def test_greedy_decoding_writes_what_hugging_face_generates_whenever_the_others_end(model):
+@pytest.mark.parametrize("positions", [1, 40, llm_writer.READ_POSITIONS], ids=["one", "two", "all"])
+def test_greedy_decoding_writes_what_hugging_face_generates_whenever_the_others_end(model, monkeypatch, positions):
+    """However many prompts are read together."""
+    monkeypatch.setattr(llm_writer, "READ_POSITIONS", positions)
     prompts = [model.prompts(batch_of(model, [index]))[0] for index in range(3)]
     generate = partial(model.llm.generate, do_sample=False, num_beams=1, max_new_tokens=80, pad_token_id=0)
     endless = [generate(inputs_embeds=prompt[None], eos_token_id=-1)[0].tolist() for prompt in prompts]
@@ -123,3 +131,31 @@ def test_adapters_reach_every_linear_layer_and_merge_without_a_change(model, dir
         model.merge_adapters(Part.LLM_LORA)
         after, _ = model.loss(batch_of(model, [0, 1]), Objective.LLM)
     assert float(after) == pytest.approx(float(before), rel=1e-4)
+
+
+def test_adapters_are_folded_while_decoding_and_are_themselves_again_afterwards(model, directory):
+    dims = llm_dims(directory / "config.json")
+    model.add_adapters(Part.LLM_LORA, replace(default_lora(dims), rank=2), seed=0)
+    for parameter in model.part_parameters(Part.LLM_LORA).values():
+        nn.init.normal_(parameter, std=0.1)
+    used: list[nn.Module] = []
+    for name, module in model.llm.named_modules():
+        if "lora_A." in name:
+            module.register_forward_hook(lambda module, *_: used.append(module))
+
+    @torch.no_grad()
+    def logits() -> tuple[Tensor, int]:
+        used.clear()
+        return LlmWriter(model, model.prompts(batch_of(model, [0, 1, 2]))).start(), len(used)
+
+    plain, layers = logits()
+    assert layers == len(dims.linears) * dims.layers
+    with folded(model.llm):
+        found, still_used = logits()
+    assert still_used == 0
+    assert torch.allclose(found, plain, atol=1e-3 * float(plain.abs().max()))
+    again, used_again = logits()
+    assert used_again == layers
+    assert torch.equal(again, plain)
+    with torch.autocast("cpu", torch.bfloat16), folded(model.llm):
+        assert logits()[1] == layers, "the sum would be rounded"

@@ -7,8 +7,10 @@ import torch
 from tiny_world import write_models
 from transformers import AutoModelForCausalLM, WhisperForConditionalGeneration
 
+from scaling.asr import greedy
 from scaling.asr.checkpoint import Checkpoint, Progress, load, save
 from scaling.asr.evaluate import transcribe
+from scaling.asr.llm_writer import LlmWriter
 from scaling.asr.model import Batch, Recognizer
 from scaling.asr.projector import Projector
 from scaling.asr.whisper import decode_hidden, encode
@@ -109,6 +111,15 @@ def test_batched_decoding_writes_what_decoding_alone_writes(model, objective):
     alone = [transcribe(model, batch_of(model, [index]), objective, [12])[0] for index in EVERYONE]
     assert together == alone
     assert any(together)
+
+
+def test_nothing_is_written_after_the_token_at_which_it_is_asked_to_stop(model):
+    asked = iter([False, False, True])
+    limits, prompts = [12] * len(EVERYONE), model.prompts(batch_of(model, EVERYONE))
+    with torch.no_grad():
+        whole = greedy.write(LlmWriter(model, prompts), limits, end=None)
+        begun = greedy.write(LlmWriter(model, prompts), limits, end=None, should_stop=lambda: next(asked))
+    assert begun == [row[:3] for row in whole]
 
 
 def test_the_end_token_is_a_target_and_padding_is_not(model):

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -226,15 +225,9 @@ def test_several_processes_end_with_the_exit_code_of_one(tmp_path, last_rank, co
     assert ended.stderr == said  # torchrun's own report would hide it from the launcher
 
 
-def test_ranks_share_every_piece_and_do_as_much_each() -> None:
-    ranks = [Ranks(rank, 3) for rank in range(3)]
-    shares = [rank.share(range(7)) for rank in ranks]
-    assert {len(share) for share in shares} == {3}
-    assert sorted(set(_flat(shares))) == list(range(7))
-
-
-def _flat(shares: list[list[int]]) -> Iterator[int]:
-    return (value for share in shares for value in share)
+def test_ranks_share_everything_once_and_short_and_long_alike() -> None:
+    assert [Ranks(rank, 3).share(range(7)) for rank in range(3)] == [[0, 3, 6], [1, 4], [2, 5]]
+    assert Ranks(1, 3, shard=True).share(range(7)) == list(range(7))
 
 
 @pytest.mark.slow

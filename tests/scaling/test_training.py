@@ -1,8 +1,10 @@
 """The trainer against known truth: shared trunks, resumed nodes and counted FLOPs agree exactly with the plain case."""
 
 import dataclasses
+import inspect
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from safetensors.torch import load_file
 from tiny_world import NeverStop, order, timeless, train_study, write_study
 
 import scaling.asr.base_models
+import scaling.asr.evaluate
 import scaling.asr.model
 import scaling.asr.node
 import scaling.asr.train
@@ -81,15 +84,62 @@ def test_a_node_asked_to_stop_right_after_a_checkpoint_keeps_that_checkpoint(wor
 
 
 class StopAfter:
-    """Asked to stop when looked at so many times while training."""
+    """Asked to stop when looked at so many times while training; not while evaluating, which would never end."""
 
     def __init__(self, looks: int) -> None:
         self._looks = looks
 
     @property
     def asked(self) -> bool:
-        self._looks -= 1
+        self._looks -= not any(caller.function == "evaluate" for caller in inspect.stack(0))
         return self._looks < 0
+
+
+class StopWhileEvaluating:
+    """Asked to stop once an attempt evaluates and has looked so many times more."""
+
+    def __init__(self, ledger: Ledger, looks: int) -> None:
+        self._ledger, self._looks = ledger, looks
+
+    @property
+    def asked(self) -> bool:
+        self._looks -= any(b"evaluating" in events.read_bytes() for events in events_of(self._ledger))
+        return self._looks < 0
+
+
+def events_of(ledger: Ledger) -> list[Path]:
+    return sorted(ledger.root.glob("stages/*/attempts/*/events.jsonl"))
+
+
+@pytest.mark.parametrize("looks", [0, 4], ids=["at once", "between two tokens"])
+def test_a_node_asked_to_stop_while_it_is_tested_is_only_tested_afterwards(world, tmp_path, looks):
+    study = write_study(world, strategies=["joint"], cooldown=0.0, checkpoint_seconds=3600.0)
+    (plain,) = train_study(study, tmp_path / "plain")
+    orders = order(study, tmp_path / "broken")
+    work(orders.ledger, orders.content, StopWhileEvaluating(orders.ledger, looks))
+    (key,) = orders.nodes
+    trained = [event for event in read_events(orders.ledger.attempts(key)[-1].events) if event["event"] != "progress"]
+    assert [event["event"] for event in trained] == ["start", "evaluating", "left"]
+    assert not orders.ledger.done(key)
+    (row,) = train_study(study, tmp_path / "broken")
+    assert timeless(row) == timeless(plain)
+    start, *others = read_events(orders.ledger.attempts(key)[-1].events)
+    assert (start["resumed"], start["flops"]) == (True, plain["stages"][-1]["flops"])
+    assert "progress" not in {event["event"] for event in others}
+
+
+def test_a_node_asked_to_stop_while_it_looks_at_dev_has_saved_what_it_trained(world, tmp_path, monkeypatch):
+    study = write_study(world, strategies=["joint"], cooldown=0.0, checkpoint_seconds=3600.0)
+    (plain,) = train_study(study, tmp_path / "plain")
+    orders = order(study, tmp_path / "broken")
+    with monkeypatch.context() as patched:
+        patched.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: seconds > 0)  # at the second step
+        work(orders.ledger, orders.content, StopWhileEvaluating(orders.ledger, 0))
+    (kept,) = (tmp_path / "broken").glob("stages/*/attempts/0001/checkpoint-*/progress.json")
+    assert json.loads(kept.read_text())["steps"] == 1
+    events = [event["event"] for event in read_events(events_of(orders.ledger)[0])]
+    assert [event for event in events if event != "progress"] == ["start", "evaluating", "left"]
+    assert timeless(train_study(study, tmp_path / "broken")[0]) == timeless(plain)
 
 
 def test_a_node_stops_within_one_step_of_its_budget(world, tmp_path):
@@ -201,6 +251,18 @@ def test_events_tell_where_a_node_began_and_that_it_is_done(world, tmp_path):
     (attempt,) = Ledger(tmp_path).attempts(row["nodes"][-1])
     events = [event["event"] for event in read_events(attempt.events)]
     assert (events[0], events[-1]) == ("start", "done")
+
+
+def test_events_tell_how_much_of_which_set_is_decoded(world, tmp_path, monkeypatch):
+    monkeypatch.setattr(scaling.asr.evaluate, "LOG_SECONDS", 0.0)
+    monkeypatch.setattr(scaling.asr.evaluate, "audio_together", lambda model, objective: 0.5)
+    (row,) = train_study(write_study(world, strategies=["joint"]), tmp_path)
+    (attempt,) = Ledger(tmp_path).attempts(row["nodes"][-1])
+    told = [event for event in read_events(attempt.events) if event["event"] == "evaluating"]
+    assert {(event["set"], event["of"]) for event in told} == {("clean", 10), ("dev", 8)}
+    done = [event["done"] for event in told if event["set"] == "clean"]
+    assert done == sorted(set(done))
+    assert (done[0], len(done) > 2, done[-1] < 10) == (0, True, True)
 
 
 def test_frozen_parts_stay_in_eval_mode_at_every_step_also_after_a_look_at_dev(world, tmp_path, monkeypatch):

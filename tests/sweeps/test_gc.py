@@ -115,6 +115,14 @@ def test_what_interrupted_attempts_left_goes_but_never_the_newest_state_of_an_un
     attempt.release()
     collect_garbage(ledger)
     assert [path.name for path in attempt.folder.glob("checkpoint-*")] == ["checkpoint-000000020"]
+    (attempt.folder / "final").mkdir()
+    collect_garbage(ledger)
+    assert list(attempt.folder.glob("checkpoint-*")), "the final state is not complete, and goes"
+    (attempt.folder / "final").mkdir()
+    (attempt.folder / "final" / "progress.json").write_text("{}")
+    collect_garbage(ledger)
+    assert (attempt.folder / "final").is_dir()
+    assert not list(attempt.folder.glob("checkpoint-*"))
 
 
 def test_over_its_quota_a_run_frees_what_it_may_and_then_stops_with_a_word(
