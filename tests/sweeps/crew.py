@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from scaling.ledger import Ledger
+from scaling.waiting import Line
 from sweeps.launchers.local import run_workers, worker_command
 from sweeps.orders import write_orders
 from sweeps.preparation import prepare
@@ -17,7 +18,7 @@ def run_crew(study: Path, folder: Path, workers: int, root: Path | None = None) 
     ledger = Ledger(root or folder)
     prepared = prepare(str(study), [], ledger)
     orders = write_orders(prepared.study, prepared.plan, folder, ledger)
-    follower = Follower(orders)
+    follower = Follower(orders, Line())
     command = worker_command(STAND_IN, orders)
     return follower.finish(run_workers(orders, command, workers=workers, watch=follower.look))
 

@@ -9,7 +9,8 @@ from scaling.ledger import Ledger
 from scaling.shelf import free, revive
 from sweeps.orders import Orders, read_orders, write_orders
 from sweeps.preparation import prepare
-from sweeps.status import State, as_document, status_text, survey
+from sweeps.standing import as_document, status_text
+from sweeps.status import State, survey
 from sweeps.watch import watch
 
 
