@@ -20,6 +20,10 @@ PATIENCE_SECONDS = 2.0
 """What takes no longer needs no word."""
 
 
+_step = Lock()
+"""Held while something is being done."""
+
+
 class Line:
     """A line on stderr. On a terminal it is replaced in place, stays below what is logged, and is gone when closed.
 
@@ -65,7 +69,10 @@ class Line:
 
 @contextmanager
 def doing(what: str) -> Iterator[None]:
-    """Say what is being done once it has taken `PATIENCE_SECONDS`. Steps follow one another; they are not nested."""
+    """Say what is being done once it has taken `PATIENCE_SECONDS`. A step within a step has no word of its own."""
+    if not _step.acquire(blocking=False):
+        yield
+        return
     line = Line()
     timer = Timer(PATIENCE_SECONDS, line.show, (f"{what} ...",))
     timer.daemon = True
@@ -75,6 +82,7 @@ def doing(what: str) -> Iterator[None]:
     finally:
         timer.cancel()
         line.close()
+        _step.release()
 
 
 def _in_place() -> bool:

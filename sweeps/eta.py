@@ -8,7 +8,7 @@ from sweeps.orders import Orders
 from sweeps.status import NodeStatus, State, Survey
 
 SAMPLED_NODES = 50
-"""Finished nodes looked at for a speed, evenly over the working order: enough for a mean, quick in a study of any size."""
+"""Finished nodes looked at for a speed, evenly over the working order: enough for a mean, quick in any study."""
 
 
 class Pace(NamedTuple):

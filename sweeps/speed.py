@@ -20,8 +20,8 @@ STEP_SECONDS = 0.026
 a Zen 4 core; a slower, shared one took four times as long."""
 
 UTTERANCE_SECONDS = 0.0015
-"""Of decoding an utterance on a CPU core, apart from its products: reading, log-mel, short kernels, scoring. Measured on
-the minis of `demo` (648 ms for 300 utterances, of which products are 200), on a core with AVX2."""
+"""Of decoding an utterance on a CPU core, apart from its products: reading, log-mel, short kernels, scoring. Measured
+on the minis of `demo` (648 ms for 300 utterances, of which products are 200), on a core with AVX2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -176,7 +176,8 @@ def run_workers(
 ) -> int | None:
     """Work through the orders with `workers` processes; the signal that stopped them, or None when nothing was left.
 
-    `watch` is called between looks at the workers, with the names of those alive. A second signal kills what has not stopped yet.
+    `watch` is called between looks at the workers, with the names of those alive. A second signal kills what has not
+    stopped yet.
     Raises InputError where a worker finds a user's mistake.
     """
     crew = Crew(orders, command, [Worker(number) for number in range(workers)], Blame(orders))
