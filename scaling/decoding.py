@@ -7,6 +7,7 @@ from scaling.flops import generation
 from scaling.geometry import Geometry
 from scaling.lengths import Lengths
 from scaling.spec import Objective
+from scaling.strings import IntArray
 
 BATCH_AUDIO_SECONDS = 240.0
 """Audio that the trainer decodes together."""
@@ -27,13 +28,21 @@ def decoding_flops(geometry: Geometry, objective: Objective, lengths: Lengths) -
     Hypotheses are taken to be as long as the references in `lengths` (assumption).
     """
     tokens = lengths.asr_tokens if objective is Objective.ASR else lengths.llm_tokens
-    count = max(1, round(float(lengths.samples.sum()) / SAMPLE_RATE / BATCH_AUDIO_SECONDS))
-    batches = np.array_split(np.argsort(lengths.samples, kind="stable"), min(count, len(lengths)))
-    priced = batches[:: -(-len(batches) // SAMPLED_BATCHES)]
+    batches = _batches(lengths.samples)
+    step = -(-len(batches) // SAMPLED_BATCHES)
+    priced = batches[step // 2 :: step]
     flops = sum(
         sum(generation(geometry, objective, lengths[batch], int(tokens[batch].max())).values()) for batch in priced
     )
-    return flops * len(lengths) // sum(len(batch) for batch in priced)
+    return flops * int(lengths.samples.sum()) // int(lengths.samples[np.concatenate(priced)].sum())
+
+
+def _batches(samples: IntArray) -> list[IntArray]:
+    """Utterances that are decoded together, the shortest first."""
+    by_length = np.argsort(samples, kind="stable")
+    before = np.cumsum(samples[by_length]) - samples[by_length]
+    number = before // round(BATCH_AUDIO_SECONDS * SAMPLE_RATE)
+    return np.split(by_length, np.flatnonzero(np.diff(number)) + 1)
 
 
 def look_seconds(trained_seconds: float) -> float:
