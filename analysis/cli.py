@@ -273,7 +273,7 @@ def coverage(
     at = None if flops is None else _positive("--flops", flops)
     with doing(f"fitting laws to {source}"):
         curves = [curve for curve in curves_of(source).of(strategy) if curve.fit is not None]
-    found: "list[Coverage]" = []
+    found: list[Coverage] = []
     for curve in curves:
         with doing(f"repeating the design of {curve.label} {sets} times ({len(found) + 1} of {len(curves)} curves)"):
             found.append(repeat(curve, at or FAR * curve.largest_flops, sets))

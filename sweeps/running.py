@@ -180,8 +180,8 @@ def progress_text(found: Survey, starting: int, eta: float | None) -> str:
         + f"{starting} worker{'s' * (starting > 1)} starting, " * (starting > 0)
         + f"{len(running)} running"
         + f" ({decoding} decoding)" * (decoding > 0)
-        + f", ETA {'unknown' if eta is None else duration(eta)},"
-        f" {found.done_flops / found.total_flops:.0%} of FLOPs, {found.remaining_flops:.2e} to go,"
+        + f", ETA {'unknown' if eta is None else duration(eta)}" * (not found.finished)
+        + f", {found.done_flops / found.total_flops:.0%} of FLOPs, {found.remaining_flops:.2e} to go,"
         f" {len(found.in_state(State.DONE))}/{len(found.nodes)} nodes"
     )
 

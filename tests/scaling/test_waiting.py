@@ -66,30 +66,37 @@ def screen(written: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def test_a_step_says_what_it_is_once_it_takes_long(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said = threading.Event()
-    monkeypatch.setattr("scaling.waiting.log", lambda text: (print(text, file=sys.stderr), said.set()))
+class Said:
+    """What was logged, by whichever thread."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lines: list[str] = []
+        self.something = threading.Event()
+        monkeypatch.setattr(waiting, "log", self._log)
+
+    def _log(self, text: str) -> None:
+        self.lines.append(text)
+        self.something.set()
+
+
+def test_a_step_says_what_it_is_once_it_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = Said(monkeypatch)
     monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1000.0)
     with doing("what is quick"):
         pass
     monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.01)
     with doing("fitting laws"):
-        assert said.wait(10)
-    assert printed(capsys) == ["fitting laws ..."]
+        assert said.something.wait(10)
+    assert said.lines == ["fitting laws ..."]
 
 
-def test_a_step_within_a_step_has_no_word_of_its_own(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said = threading.Event()
-    monkeypatch.setattr("scaling.waiting.log", lambda text: (print(text, file=sys.stderr), said.set()))
+def test_a_step_within_a_step_has_no_word_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = Said(monkeypatch)
     monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1000.0)
     with doing("the whole"):
         monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.01)
         with doing("a part"):
-            assert not said.wait(0.2)
+            assert not said.something.wait(0.2)
     with doing("the next"):
-        assert said.wait(10)
-    assert printed(capsys) == ["the next ..."]
+        assert said.something.wait(10)
+    assert said.lines == ["the next ..."]
