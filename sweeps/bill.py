@@ -132,11 +132,12 @@ def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None
             steps += seconds / appetite.audio_seconds_per_step
     decoding = evaluation_flops(study, plan)
     speed = speed_of(prepared, ledger, tariff.hardware, charged / steps, decoding)
-    left = {key: link.node.flops for key, link in plan.nodes.items() if key not in prepared.done}
-    trained = {key: flops / speed.flops_per_second for key, flops in left.items()}
-    looks = {key: look_seconds(seconds) for key, seconds in trained.items()}
-    decoded = {key: decoding[key] / speed.decoding_flops_per_second for key in decoding.keys() & left.keys()}
-    worked = {key: trained[key] + looks[key] + decoded.get(key, 0.0) for key in left}
+    trained = {
+        key: link.node.flops / speed.flops_per_second for key, link in plan.nodes.items() if key not in prepared.done
+    }
+    decoded = {key: flops / speed.decoding_flops_per_second for key, flops in decoding.items() if key in trained}
+    looks = sum(map(look_seconds, trained.values()))
+    worked = {key: seconds + look_seconds(seconds) + decoded.get(key, 0.0) for key, seconds in trained.items()}
     longest = max(remaining(plan.nodes, worked).values())
     return Bill(
         charged_flops=charged,
@@ -146,7 +147,7 @@ def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None
         steps=steps,
         decoding_flops=sum(decoding[key] for key in decoded),
         decoding_hours=sum(decoded.values()) / 3600,
-        look_hours=sum(looks.values()) / 3600,
+        look_hours=looks / 3600,
         worker_hours=sum(worked.values()) / 3600,
         workers=side_by_side,
         finish_hours=max(sum(worked.values()) / side_by_side, longest) / 3600,
