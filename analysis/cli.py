@@ -8,6 +8,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from analysis.coverage import Coverage
     from analysis.curves import Curve
     from analysis.table import Table
 
@@ -43,10 +44,12 @@ def fit(
     from analysis.show import fits_document, fits_text
     from analysis.table import RUNS_FILE
     from scaling.console import emit
+    from scaling.waiting import doing
 
     chosen_law = law_named(law).name if law else None
     table = _table(source, columns, where)
-    curves = fit_curves(table, law=chosen_law, loss=loss_named(loss or DEFAULT_LOSS).name)
+    with doing(f"fitting laws to {source}"):
+        curves = fit_curves(table, law=chosen_law, loss=loss_named(loss or DEFAULT_LOSS).name)
     if out is not None:
         store(curves, out)
     elif table.path == source / RUNS_FILE and columns is None and where is None:
@@ -75,10 +78,12 @@ def predict(
     from analysis.show import prediction_text, rows_text
     from scaling.console import emit
     from scaling.errors import InputError
+    from scaling.waiting import doing
 
     if sum(option is not None for option in (flops, at, rows)) != 1:
         raise InputError("predict: give one of --flops, --at and --table")
-    curves = curves_of(source)
+    with doing(f"fitting laws to {source}"):
+        curves = curves_of(source)
     if flops is not None:
         prediction = predict_run(curves.best(_positive("--flops", flops), strategy, encoder, llm), flops)
         emit(prediction.as_dict(), as_json=as_json, text=prediction_text(prediction))
@@ -107,13 +112,15 @@ def laws(
     from analysis.curves import points_of
     from analysis.show import laws_document, laws_text
     from scaling.console import emit
+    from scaling.waiting import doing
 
     place = {"C": _positive("--flops", flops)} if flops is not None else None
     if at is not None:
         place = {name: _number("--at", name, text) for name, text in _pairs("--at", at).items()}
     table = _table(source, columns, where)
     points, errors, weights = points_of(table, strategy, tuple(place) if place else ("C",))
-    found = candidates(points, errors, weights, at=place)
+    with doing("fitting every law, and forecasting larger budgets from smaller ones"):
+        found = candidates(points, errors, weights, at=place)
     emit(laws_document(found, spread(found)), as_json=as_json, text=laws_text(found, spread(found)))
 
 
@@ -132,9 +139,13 @@ def compare(
     from analysis.show import comparisons_text
     from analysis.table import read_table
     from scaling.console import emit
+    from scaling.waiting import doing
 
     at = None if flops is None else _positive("--flops", flops)
-    comparisons = compare_all(curves_of(source), baseline, at, read_table(source))
+    with doing(f"fitting laws to {source}"):
+        curves = curves_of(source)
+    with doing(f"comparing {len(curves.strategies)} strategies"):
+        comparisons = compare_all(curves, baseline, at, read_table(source))
     emit([one.as_dict() for one in comparisons], as_json=as_json, text=comparisons_text(comparisons))
 
 
@@ -163,6 +174,7 @@ def recommend(
     from scaling.console import emit
     from scaling.errors import InputError
     from scaling.hardware import find_hardware
+    from scaling.waiting import doing
 
     if sum(option is not None for option in (flops, cer, usd, device_hours)) != 1:
         raise InputError("recommend: give one of --flops, --cer, --usd and --device-hours")
@@ -175,11 +187,13 @@ def recommend(
         flops = flops_of_hours(_positive("--device-hours", device_hours), device)
     if not 0.0 <= lifetime_hours < float("inf"):
         raise InputError(f"--lifetime-hours: {lifetime_hours}, expected zero or more hours")
-    curves, table = curves_of(source), read_table(source)
-    if flops is not None:
-        answer = recommend_for_flops(curves, table, _positive("--flops", flops), device, lifetime_hours)
-    else:
-        answer = recommend_for_cer(curves, table, _positive("--cer", cer or 0.0), device, lifetime_hours)
+    with doing(f"fitting laws to {source}"):
+        curves, table = curves_of(source), read_table(source)
+    with doing("choosing a strategy and models"):
+        if flops is not None:
+            answer = recommend_for_flops(curves, table, _positive("--flops", flops), device, lifetime_hours)
+        else:
+            answer = recommend_for_cer(curves, table, _positive("--cer", cer or 0.0), device, lifetime_hours)
     if study is not None:
         from analysis.next_study import write_next_study
 
@@ -196,8 +210,10 @@ def forecast(
     from analysis.curves import curves_of
     from analysis.hindsight import forecasts, forecasts_text
     from scaling.console import emit
+    from scaling.waiting import doing
 
-    found = forecasts(curves_of(folder), folder)
+    with doing(f"fitting laws to {folder}"):
+        found = forecasts(curves_of(folder), folder)
     emit([one.as_dict() for one in found], as_json=as_json, text=forecasts_text(found))
 
 
@@ -228,10 +244,12 @@ def frontier(
     from analysis.frontier import frontier as find
     from analysis.show import frontier_text
     from scaling.console import emit
+    from scaling.waiting import doing
 
     cells, _ = cells_of(_table(source, columns, where), ("C", "N"))
     flops, sizes = (np.array([cell.columns[name] for cell in cells]) for name in ("C", "N"))
-    found = find(flops, sizes, np.array([cell.cer for cell in cells]))
+    with doing("finding the best size of each budget"):
+        found = find(flops, sizes, np.array([cell.cer for cell in cells]))
     emit(found.as_dict(), as_json=as_json, text=frontier_text(found))
 
 
@@ -250,10 +268,15 @@ def coverage(
     from analysis.curves import FAR, curves_of
     from analysis.show import coverage_text
     from scaling.console import emit
+    from scaling.waiting import doing
 
-    curves = curves_of(source).of(strategy)
     at = None if flops is None else _positive("--flops", flops)
-    found = [repeat(curve, at or FAR * curve.largest_flops, sets) for curve in curves if curve.fit is not None]
+    with doing(f"fitting laws to {source}"):
+        curves = [curve for curve in curves_of(source).of(strategy) if curve.fit is not None]
+    found: list[Coverage] = []
+    for curve in curves:
+        with doing(f"repeating the design of {curve.label} {sets} times ({len(found) + 1} of {len(curves)} curves)"):
+            found.append(repeat(curve, at or FAR * curve.largest_flops, sets))
     emit([one.as_dict() for one in found], as_json=as_json, text=coverage_text(found))
 
 
@@ -271,9 +294,12 @@ def design(
     from analysis.design import propose
     from analysis.show import proposal_text
     from scaling.console import emit
+    from scaling.waiting import doing
 
-    curve = curves_of(source).best(_positive("--flops", flops), strategy)
-    proposal = propose(curve, flops, _positive("--spend", spend), runs)
+    with doing(f"fitting laws to {source}"):
+        curve = curves_of(source).best(_positive("--flops", flops), strategy)
+    with doing(f"trying designs of up to {runs} runs"):
+        proposal = propose(curve, flops, _positive("--spend", spend), runs)
     emit(proposal.as_dict(), as_json=as_json, text=proposal_text(proposal))
 
 
@@ -289,8 +315,10 @@ def score(
     """Score transcripts as runs are scored: CER and WER of each test set and together, with intervals over speakers."""
     from analysis.scores import score_files, scores_document, scores_text
     from scaling.console import emit
+    from scaling.waiting import doing
 
-    document = scores_document(score_files(hypotheses, references, scoring))
+    with doing(f"scoring {hypotheses}"):
+        document = scores_document(score_files(hypotheses, references, scoring))
     emit(document, as_json=as_json, text=scores_text(document))
 
 
@@ -306,8 +334,10 @@ def _table(source: Path, columns: str | None, where: str | None) -> "Table":
     from analysis.cells import COUNTED_IN, SOURCE
     from analysis.table import read_table
     from analysis.where import select
+    from scaling.waiting import doing
 
-    table = read_table(source)
+    with doing(f"reading {source}"):
+        table = read_table(source)
     if where is not None:
         table = select(table, where)
     if columns is not None:

@@ -14,6 +14,7 @@ from analysis.recommend import Recommendation, recommend_for_flops
 from analysis.table import RUNS_FILE, Table, read_table
 from analysis.traces import Trace, traces_of
 from scaling.errors import InputError
+from scaling.waiting import doing
 
 # Standard joint post-training: what labs do today, so what others are measured against.
 USUAL_BASELINE = "joint"
@@ -82,20 +83,25 @@ def find(folder: Path) -> Findings:
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder; expected a study's folder with {RUNS_FILE}")
     table = read_table(folder)
-    curves = _in_compute(curves_of(folder), table)
+    with doing(f"fitting laws to {folder}"):
+        curves = _in_compute(curves_of(folder), table)
     forecasts = _forecasts(folder / FORECAST_FOLDER, curves)
     largest = max(curve.largest_flops for curve in curves.curves)
     horizon = max(HORIZON * largest, *(MARGIN * forecast.cell.flops for forecast in forecasts), 0.0)
     baseline = _baseline(curves, table)
-    comparisons = () if baseline is None else tuple(compare_all(curves, baseline, table=table))
+    with doing(f"comparing {len(curves.strategies)} strategies"):
+        comparisons = () if baseline is None else tuple(compare_all(curves, baseline, table=table))
+    with doing(f"drawing the laws to {horizon:.2g} FLOPs, and choosing a recommendation"):
+        traces = traces_of(table, curves.curves, horizon)
+        recommendation, rivals = recommend_for_flops(curves, table, largest), _rivals(curves, largest, comparisons)
     return Findings(
         name=str(next((row["study"] for row in table.rows if row.get("study")), folder.resolve().name)),
         table=table,
         curves=curves,
-        traces=traces_of(table, curves.curves, horizon),
+        traces=traces,
         largest_flops=largest,
-        recommendation=recommend_for_flops(curves, table, largest),
-        rivals=_rivals(curves, largest, comparisons),
+        recommendation=recommendation,
+        rivals=rivals,
         baseline=baseline,
         comparisons=comparisons,
         forecasts=forecasts,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.findings import find
+from scaling.waiting import doing
 
 REPORT_FILE = "report.html"
 FIGURES_FOLDER = "figures"
@@ -33,10 +34,11 @@ def write_report(folder: Path) -> Report:
     from analysis.plots import draw, save
 
     findings = find(folder)
-    figures = draw(findings)
     kept = folder / FIGURES_FOLDER
-    kept.mkdir(exist_ok=True)
-    saved = {name: save(name, figure, kept) for name, figure in figures.items()}
+    with doing(f"drawing {kept}"):
+        figures = draw(findings)
+        kept.mkdir(exist_ok=True)
+        saved = {name: save(name, figure, kept) for name, figure in figures.items()}
     text = page(findings, {name: svg.read_text(encoding="utf-8") for name, (_, svg) in saved.items()})
     draft = folder / f".{REPORT_FILE}.{os.getpid()}"
     draft.write_text(text, encoding="utf-8")

@@ -1,36 +1,20 @@
 """What a plan costs before it is started: FLOPs charged and spent, audio, steps, hours, money and disk."""
 
 from dataclasses import dataclass
-from itertools import islice
 
+from scaling.decoding import look_seconds
 from scaling.errors import InputError
-from scaling.hardware import ASSUMED_MFU, HARDWARE, find_hardware
+from scaling.hardware import HARDWARE, find_hardware
 from scaling.ledger import Ledger
-from scaling.throughput import Throughput, saved_throughput
+from scaling.throughput import saved_throughput
 from sweeps.appetite import but_for_seeds
 from sweeps.disk import Disk, disk
+from sweeps.evaluation import evaluation_flops
 from sweeps.launchers.local import default_workers
-from sweeps.plan import remaining_flops
+from sweeps.plan import remaining
 from sweeps.preparation import Prepared
 from sweeps.price import Purchase
-from sweeps.records import node_result
-
-SAMPLED_NODES = 200
-"""Nodes of other studies looked at for a speed: enough for a mean, quick in a ledger of any size."""
-
-STEP_SECONDS = 0.026
-"""Of a step on a CPU core, apart from its products: reading, Python, short kernels. Measured on the minis of `demo`, on
-a Zen 4 core; a slower, shared one took four times as long."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
-    """Charged FLOPs a second of one worker, and where the figure comes from. Several processes are taken to be so many
-    times as fast as one (assumption: what they exchange costs nothing).
-    """
-
-    flops_per_second: float
-    source: str
+from sweeps.speed import Speed, speed_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +50,9 @@ class Bill:
     """The cost of a study. Audio and steps are those of all runs, as charged; the rest is what is still to pay.
 
     `worker_hours` are of one worker, `device_hours` those of all its devices, `finish_hours` until the last of
-    `workers` workers is through: no less than the longest chain of nodes that wait for one another.
+    `workers` workers is through: no less than the longest chain of nodes that wait for one another. All three hold
+    `decoding_hours`, of one worker for dev and test sets where runs end (`decoding_flops`), and `look_hours`, of one
+    worker for looks at dev during training. FLOPs other than `decoding_flops` are those of training alone.
     """
 
     charged_flops: int
@@ -74,6 +60,9 @@ class Bill:
     reused_flops: int
     audio_hours: float
     steps: float
+    decoding_flops: int
+    decoding_hours: float
+    look_hours: float
     worker_hours: float
     workers: int
     finish_hours: float
@@ -141,29 +130,31 @@ def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None
             seconds = count * stage.budget(run.budget_flops) / appetite.flops_per_audio_second
             audio_seconds += seconds
             steps += seconds / appetite.audio_seconds_per_step
-    bought = tariff.hardware
-    speed = _speed(prepared, ledger, charged / steps) if bought is None else _bought(bought, processes)
-    left, longest = spent - reused, max(remaining_flops(plan.nodes, prepared.done).values())
+    decoding = evaluation_flops(study, plan)
+    speed = speed_of(prepared, ledger, tariff.hardware, charged / steps, decoding)
+    trained = {
+        key: link.node.flops / speed.flops_per_second for key, link in plan.nodes.items() if key not in prepared.done
+    }
+    decoded = {key: flops / speed.decoding_flops_per_second for key, flops in decoding.items() if key in trained}
+    looks = sum(map(look_seconds, trained.values()))
+    worked = {key: seconds + look_seconds(seconds) + decoded.get(key, 0.0) for key, seconds in trained.items()}
+    longest = max(remaining(plan.nodes, worked).values())
     return Bill(
         charged_flops=charged,
         spent_flops=spent,
         reused_flops=reused,
         audio_hours=audio_seconds / 3600,
         steps=steps,
-        worker_hours=left / speed.flops_per_second / 3600,
+        decoding_flops=sum(decoding[key] for key in decoded),
+        decoding_hours=sum(decoded.values()) / 3600,
+        look_hours=looks / 3600,
+        worker_hours=sum(worked.values()) / 3600,
         workers=side_by_side,
-        finish_hours=max(left / side_by_side, longest) / speed.flops_per_second / 3600,
+        finish_hours=max(sum(worked.values()) / side_by_side, longest) / 3600,
         speed=speed,
         rent=_rent(study.threads, processes, tariff),
         disk=disk(study, plan),
     )
-
-
-def _bought(purchase: Purchase, processes: int) -> Speed:
-    device = purchase.hardware
-    mfu, source = (device.mfu, device.mfu_source) if purchase.mfu is None else (purchase.mfu, "given")
-    source = f"{'' if processes == 1 else f'{processes} x '}{device.name} at MFU {mfu:g} ({source}), not measured here"
-    return Speed(flops_per_second=device.peak_flops * mfu * processes, source=source)
 
 
 def _rent(threads: int, processes: int, tariff: Tariff) -> Rent:
@@ -178,38 +169,3 @@ def _rent(threads: int, processes: int, tariff: Tariff) -> Rent:
     given = tariff.usd_per_hour
     source = "given" if given is not None else "assumption"
     return Rent(devices=devices, device=device, usd_per_hour=usual if given is None else given, source=source)
-
-
-def _speed(prepared: Prepared, ledger: Ledger | None, flops_per_step: float) -> Speed:
-    """The mean speed of finished nodes, this plan's if there are any, else from `doctor`, else of a usual CPU core."""
-    for keys, whose in ((sorted(prepared.done), "of this study"), (_others(ledger), "of other studies")):
-        results = [node_result(ledger, key) for key in keys] if ledger is not None else []
-        spent = [result["spent"] for result in results if result is not None]
-        seconds = sum(entry["seconds"] for entry in spent)
-        if seconds > 0:
-            flops = sum(entry["flops"] for entry in spent)
-            return Speed(flops_per_second=flops / seconds, source=f"measured on {len(spent)} finished nodes {whose}")
-    core, threads, processes = HARDWARE["cpu-core"], prepared.study.threads, prepared.study.thrift.processes
-    measured = saved_throughput()
-    if measured is not None and measured.accelerator:
-        source = f"estimate: {ASSUMED_MFU:.0%} of {_as_measured(measured)}"
-        return Speed(flops_per_second=measured.flops_per_second * ASSUMED_MFU * processes, source=source)
-    if measured is not None:
-        products = measured.flops_per_second * threads / measured.threads
-        source = f"estimate: {core.mfu:.0%} of {_as_measured(measured)}"
-    else:
-        products = core.peak_flops * threads
-        source = f"assumption: {threads * processes} x the cpu-core of scaling.hardware"
-    seconds = flops_per_step / (products * core.mfu * processes) + STEP_SECONDS
-    source = f"{source}, and {1000 * STEP_SECONDS:.0f} ms a step"
-    return Speed(flops_per_second=flops_per_step / seconds, source=source)
-
-
-def _as_measured(throughput: Throughput) -> str:
-    return f"the matrix products that `doctor` measured here, in {throughput.precision}"
-
-
-def _others(ledger: Ledger | None) -> list[str]:
-    stages = ledger.root / "stages" if ledger is not None else None
-    keys = (folder.name for folder in stages.iterdir()) if stages is not None and stages.is_dir() else iter(())
-    return list(islice(keys, SAMPLED_NODES))

@@ -197,7 +197,8 @@ def status(
 ) -> None:
     """Say what is done, running, waiting, blocked and failed in DIR."""
     from sweeps.orders import read_orders
-    from sweeps.status import as_document, status_text, survey
+    from sweeps.standing import as_document, status_text
+    from sweeps.status import survey
     from sweeps.watch import watch as watch_study
 
     if watch:

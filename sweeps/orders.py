@@ -3,6 +3,7 @@
     DIR/plan.json = {schema, study, session, ledger, threads, processes, gradient_accumulation, gradient_checkpointing,
                      compile, checkpoint_seconds, kept, tracker,
                      nodes: [keys, in working order], work: {key: {flops, start_flops, needs}},
+                     evaluation_flops: {key of a node that ends a run: FLOPs of decoding dev and test sets},
                      sources: {digest: {path, hours, max_seconds, unwritable}}, runs: [...]}
 
 `sources` says where the models and manifests with these digests lie on this machine; `runs` holds what is known about
@@ -64,6 +65,12 @@ class Orders:
         return work
 
     @property
+    def evaluation_flops(self) -> dict[str, int]:
+        """FLOPs of decoding dev and test sets, by the nodes that end runs; empty in orders of earlier versions."""
+        flops: dict[str, int] = self.content.get("evaluation_flops", {})
+        return flops
+
+    @property
     def runs(self) -> list[dict[str, Any]]:
         """What is known about each run beforehand, with its `nodes`."""
         runs: list[dict[str, Any]] = self.content["runs"]
@@ -83,6 +90,8 @@ def write_orders(study: "Study", plan: Plan, folder: Path, ledger: Ledger) -> Or
             revive(ledger, key)
     except OSError as error:
         raise InputError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
+    from sweeps.evaluation import evaluation_flops  # `status` reads orders, and should not wait for what prices them
+
     passed = _on_the_way(plan, ledger)
     content = {
         "schema": SCHEMA,
@@ -102,6 +111,7 @@ def write_orders(study: "Study", plan: Plan, folder: Path, ledger: Ledger) -> Or
             **{key: _work(node) for key, node in passed.items()},
             **{key: _work(link.node) for key, link in plan.nodes.items()},
         },
+        "evaluation_flops": evaluation_flops(study, plan),
         "sources": _sources(study),
         "runs": _runs(study, plan),
     }
@@ -120,7 +130,7 @@ def read_orders(folder: Path) -> Orders:
     content = parse_object(written, path)
     if content.get("schema") != SCHEMA:
         raise InputError(f"{path}: schema {content.get('schema')!r}; expected {SCHEMA!r}")
-    check_once(written, lambda: check_plan(content, path), name="plan-1")
+    check_once(written, lambda: check_plan(content, path), name="plan-2")
     return Orders(folder, Ledger(folder / content["ledger"]), content)
 
 

@@ -7,11 +7,14 @@ longest chain first: with N workers the last chain to begin is then a short one.
 import itertools
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from scaling.spec import RunSpec
 from sweeps.chain import Link, chain
+
+Cost = TypeVar("Cost", int, float)
 
 TrunkPositions = Mapping[str, Mapping[int, str]]
 """Trunk -> FLOP position -> key of the node there."""
@@ -105,19 +108,19 @@ def _from_nearest(nodes: Mapping[str, Link], elsewhere: TrunkPositions) -> dict[
 
 
 def _longest_first(parents_first: dict[str, Link]) -> dict[str, Link]:
-    remaining = remaining_flops(parents_first)
-    order = sorted(sorted(parents_first), key=remaining.__getitem__, reverse=True)  # of equals, by key
+    left = remaining(parents_first, {key: link.node.flops for key, link in parents_first.items()})
+    order = sorted(sorted(parents_first), key=left.__getitem__, reverse=True)  # of equals, by key
     return {key: parents_first[key] for key in order}
 
 
-def remaining_flops(parents_first: Mapping[str, Link], done: Container[str] = ()) -> dict[str, int]:
-    """FLOPs of the longest chain that begins with each node, its own among them; what is `done` costs nothing."""
-    after = dict.fromkeys(parents_first, 0)
-    remaining: dict[str, int] = {}
+def remaining(parents_first: Mapping[str, Link], costs: Mapping[str, Cost]) -> dict[str, Cost]:
+    """Cost of the costliest chain that begins with each node, its own among it; a node without a cost has none."""
+    after: dict[str, Cost] = {}
+    found: dict[str, Cost] = {}
     for key in reversed(list(parents_first)):
         node = parents_first[key].node
-        remaining[key] = flops = after[key] + (0 if key in done else node.flops)
+        found[key] = cost = after.get(key, 0) + costs.get(key, 0)
         for need in (node.parent, node.start):
-            if need in after and after[need] < flops:
-                after[need] = flops
-    return remaining
+            if need is not None and after.get(need, 0) < cost:
+                after[need] = cost
+    return found

@@ -83,6 +83,7 @@ def node_of(ledger: Ledger, key: str) -> StageNode:
 def check_plan(plan: Row, path: Path) -> None:
     """Raise InputError where the content of `path` is no plan that can be followed."""
     check_shape(plan, PLAN, str(path))
+    check_shape({"evaluation_flops": plan.get("evaluation_flops", {})}, {"evaluation_flops": {ANY: count}}, str(path))
     known = set(plan["nodes"])
     for key in _used(plan):
         if key not in known or key not in plan["work"]:

@@ -1,14 +1,17 @@
 """One invocation of `run`: enter the plan into the ledger, start workers, follow them, and tell what came of it."""
 
 import time
-from contextlib import suppress
+from collections.abc import Collection
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger import Ledger
+from scaling.waiting import Line
 from sweeps.collect import Collector
+from sweeps.eta import eta_seconds, pace_of
 from sweeps.launchers.local import other_trainer, trainer, worker_command
 from sweeps.launchers.place import Place, in_step, refuse_missing_place, work_at
 from sweeps.orders import Orders, write_orders
@@ -16,15 +19,12 @@ from sweeps.preparation import Prepared
 from sweeps.quota import Quota
 from sweeps.records import Row
 from sweeps.speech import refuse_assumed
-from sweeps.status import NodeStatus, State, Survey, survey
+from sweeps.status import NodeStatus, State, Survey, ready, survey
 from sweeps.track import end_tracker, start_tracker
 from sweeps.words import duration
 
 LOOK_SECONDS = 1.0
 """Between looks at the ledger, and at least ten times as long as a look takes: watching must not cost training."""
-
-REPORT_SECONDS = 5.0
-"""How often a line of progress is printed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,18 +74,19 @@ def train(
     if retry_diverged:
         forgive_diverged(orders)
     command = worker_command(program, orders)
-    follower = Follower(orders)
     tracker = start_tracker(folder) if prepared.study.tracker == "wandb" else None
     try:
-        stopped_by = None
-        if not follower.survey.finished:
-            quota = Quota(ledger, study.disk_quota_gb)
+        with closing(Line()) as line:
+            follower = Follower(orders, line)
+            stopped_by = None
+            if not follower.survey.finished:
+                quota = Quota(ledger, study.disk_quota_gb)
 
-            def watch() -> Survey:
-                quota.look()
-                return follower.look()
+                def watch(alive: Collection[str] = ()) -> Survey:
+                    quota.look()
+                    return follower.look(alive)
 
-            stopped_by = work_at(place, study, orders, command, workers=workers, watch=watch, detach=detach)
+                stopped_by = work_at(place, study, orders, command, workers=workers, watch=watch, detach=detach)
         return follower.finish(stopped_by, detached=detach)
     finally:
         end_tracker(tracker)
@@ -113,18 +114,22 @@ def forgive_diverged(orders: Orders) -> None:
 
 
 class Follower:
-    """Looks at the ledger while workers work: keeps the table fresh and prints progress."""
+    """Looks at the ledger while workers work: keeps the table fresh and says how far they are."""
 
-    def __init__(self, orders: Orders) -> None:
+    def __init__(self, orders: Orders, line: Line) -> None:
         self._orders = orders
+        self._line = line
         self._collector = Collector(orders)
-        self._began = time.monotonic()
-        self._next_look = self._next_report = 0.0
+        self._next_look = 0.0
+        self._seen: set[str | None] = set()  # workers that have claimed a node
+        self._news = (0, 0)
         self.survey = survey(orders)
-        self._at_first = self.survey.done_flops
 
-    def look(self) -> Survey:
-        """Called often; looks and prints when it is time to. The newest survey."""
+    def look(self, alive: Collection[str] = ()) -> Survey:
+        """Called often, with the names of workers that are `alive` where they are known; the newest survey.
+
+        Looks, and says what it sees, when it is time to.
+        """
         now = time.monotonic()
         if now < self._next_look:
             return self.survey
@@ -133,9 +138,7 @@ class Follower:
         if len(self.survey.in_state(State.DONE)) > done:
             with suppress(OSError):  # a full disk: the table is written again at the end
                 self._collector.collect()
-        if now >= self._next_report:
-            log(self._progress(now - self._began))
-            self._next_report = now + REPORT_SECONDS
+        self._tell(alive)
         self._next_look = time.monotonic() + max(LOOK_SECONDS, 10 * (time.monotonic() - now))
         return self.survey
 
@@ -158,18 +161,29 @@ class Follower:
         known: dict[str, NodeStatus] = dict(self.survey.nodes)
         self.survey = survey(self._orders, known=known)
 
-    def _progress(self, seconds: float) -> str:
+    def _tell(self, alive: Collection[str]) -> None:
+        """Say how the study stands; it is news where workers have started, or a node has failed."""
         found = self.survey
-        trained = found.done_flops - self._at_first
-        eta = found.remaining_flops * seconds / trained if trained > 0 else None
-        nodes, runs = found.nodes.values(), found.runs.values()
-        return (
-            f"{sum(state is State.DONE for state in runs)}/{len(runs)} runs,"
-            f" {sum(node.state is State.DONE for node in nodes)}/{len(nodes)} nodes,"
-            f" {len(found.in_state(State.RUNNING))} running,"
-            f" {found.done_flops / found.total_flops:.0%} of FLOPs, {found.remaining_flops:.2e} to go,"
-            f" ETA {'unknown' if eta is None else duration(eta)}"
-        )
+        self._seen |= {found.nodes[key].worker for key in found.in_state(State.RUNNING)}
+        starting = min(len(set(alive) - self._seen), len(ready(self._orders, found)))
+        eta = eta_seconds(self._orders, found, pace_of(self._orders, found), len(alive))
+        news = (starting, len(found.in_state(State.FAILED)))
+        self._line.show(progress_text(found, starting, eta), news=news != self._news)
+        self._news = news
+
+
+def progress_text(found: Survey, starting: int, eta: float | None) -> str:
+    """How a study stands in a line, what matters most first: a narrow terminal cuts off the rest."""
+    running, decoding, runs = found.in_state(State.RUNNING), len(found.evaluating), found.runs.values()
+    return (
+        f"{sum(state is State.DONE for state in runs)}/{len(runs)} runs, "
+        + f"{starting} worker{'s' * (starting > 1)} starting, " * (starting > 0)
+        + f"{len(running)} running"
+        + f" ({decoding} decoding)" * (decoding > 0)
+        + f", ETA {'unknown' if eta is None else duration(eta)}" * (not found.finished)
+        + f", {found.done_flops / found.total_flops:.0%} of FLOPs, {found.remaining_flops:.2e} to go,"
+        f" {len(found.in_state(State.DONE))}/{len(found.nodes)} nodes"
+    )
 
 
 def describe(orders: Orders, key: str) -> str:

@@ -74,7 +74,7 @@ def plan_text(document: dict[str, Any]) -> str:
         f" ({document['spent_over_charged']:.0%}: shared stages are trained once)",
         *_exact_lines(document),
         price_line(document),
-        f"speed of a worker: {document['speed']['flops_per_second']:.2e} FLOP/s ({document['speed']['source']})",
+        _speed_line(document["speed"]),
         f"disk for checkpoints: about {size(document['disk']['peak_bytes'])} at most,"
         f" {size(document['disk']['kept_bytes'])} kept in the end",
         _memory_line(max(document["memory"], key=lambda memory: memory["total"])),
@@ -87,10 +87,20 @@ def price_line(document: dict[str, Any]) -> str:
     """One line on what is still to pay."""
     rent, usd = document["rent"], document["usd"]
     money = "no price known" if usd is None else f"{usd:.3g} USD at {rent['usd_per_hour']:g} an hour ({rent['source']})"
+    decoding = document["decoding_hours"] + document["look_hours"]
+    share = decoding / document["worker_hours"] if document["worker_hours"] else 0.0
     return (
         f"to train now: {document['to_spend_flops']:.3e} FLOPs, {duration(3600 * document['device_hours'])} of"
-        f" {rent['device']}, {money}; done in {duration(3600 * document['finish_hours'])} with"
+        f" {rent['device']} ({share:.0%} of it decoding dev and test sets), {money};"
+        f" done in {duration(3600 * document['finish_hours'])} with"
         f" {document['workers']} worker{'s' * (document['workers'] > 1)}"
+    )
+
+
+def _speed_line(speed: dict[str, Any]) -> str:
+    return (
+        f"speed of a worker: {speed['flops_per_second']:.2e} FLOP/s ({speed['source']});"
+        f" in decoding {speed['decoding_flops_per_second']:.2e} ({speed['decoding_source']})"
     )
 
 
@@ -152,6 +162,9 @@ def costs_document(costs: Bill) -> dict[str, Any]:
         "to_spend_flops": costs.to_spend_flops,
         "audio_hours": costs.audio_hours,
         "steps": costs.steps,
+        "decoding_flops": costs.decoding_flops,
+        "decoding_hours": costs.decoding_hours,
+        "look_hours": costs.look_hours,
         "worker_hours": costs.worker_hours,
         "device_hours": costs.device_hours,
         "usd": costs.usd,

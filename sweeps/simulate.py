@@ -20,6 +20,7 @@ from typing import Any
 from scaling.ledger import SCHEMA, Ledger, write_once
 from scaling.scoring.score import normalised
 from scaling.spec import RunSpec, Scoring, StageNode
+from scaling.waiting import Line
 from sweeps.chain import Link
 from sweeps.orders import write_orders
 from sweeps.preparation import Prepared
@@ -89,7 +90,7 @@ def answer(prepared: Prepared, folder: Path, ledger: Ledger) -> Outcome:
     for key, link in prepared.plan.nodes.items():
         result = {"schema": SCHEMA, "key": key, "attempt": 0, **simulation.result(link)}
         write_once(ledger.folder(key) / "result.json", result, durable=False)
-    return Follower(orders).finish(stopped_by=None)
+    return Follower(orders, Line()).finish(stopped_by=None)
 
 
 class _Simulation:

@@ -20,6 +20,7 @@ from scaling.errors import InputError, nearest
 from scaling.manifest import Manifest, Unwritable, read_manifest
 from scaling.spec import Augmentation, DataSpec
 from scaling.strings import IntArray
+from scaling.waiting import doing
 from sweeps.fields import AssumedFields, CorpusFields, ManifestFields
 from sweeps.study_file import StudyFile
 from sweeps.yaml12 import FieldPath
@@ -152,7 +153,8 @@ def _corpus(file: StudyFile, data: CorpusFields) -> Sources:
         raise InputError(f"{file.place(('data', 'corpus'))}: {data.corpus!r} is no corpus{known}")
     recipe = RECIPES[data.corpus]
     folder = cache_dir() / "corpora" / f"{recipe.name}-{data.hours:g}h-{data.seed}-{_digest(recipe)}"
-    made = file.located(("data",), lambda: write_corpus(recipe, folder, hours=data.hours, seed=data.seed))
+    with doing(f"making {data.hours:g} h of speech, the corpus {recipe.name}, in {folder}"):
+        made = file.located(("data",), lambda: write_corpus(recipe, folder, hours=data.hours, seed=data.seed))
     return {("data", "train"): made.train, ("data", "dev"): made.dev, ("data", "test", data.corpus): made.test}
 
 

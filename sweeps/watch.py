@@ -7,7 +7,8 @@ from pathlib import Path
 
 from scaling.console import jsonable
 from sweeps.orders import read_orders
-from sweeps.status import as_document, status_text, survey
+from sweeps.standing import as_document, status_text
+from sweeps.status import survey
 
 CLEAR = "\x1b[H\x1b[J"
 """Cursor to the upper left corner, and erase what follows (ECMA-48)."""

@@ -18,7 +18,7 @@ from scaling.ledger import Attempt
 from sweeps.launchers.blame import Blame, held_by
 from sweeps.launchers.local import BAD_INPUT, DEATHS_IN_A_ROW, LEFT, STOP_SECONDS, last_line, signals
 from sweeps.orders import Orders
-from sweeps.status import State, Survey, survey
+from sweeps.status import State, Survey, ready, survey
 
 POLL_SECONDS = 0.5
 """How often a signal is looked for; the engine is asked every `look_seconds` of its own."""
@@ -241,13 +241,7 @@ def leave_running(engine: Engine, orders: Orders, *, workers: int, found: Survey
 
 def places(orders: Orders, found: Survey) -> int:
     """How many workers could be busy now: nodes that are being trained, and nodes that only wait for a worker."""
-    done = set(found.in_state(State.DONE))
-    ready = [
-        key
-        for key in found.in_state(State.WAITING)
-        if all(need in done or orders.ledger.done(need) for need in orders.work[key]["needs"])
-    ]
-    return len(found.in_state(State.RUNNING)) + len(ready)
+    return len(found.in_state(State.RUNNING)) + len(ready(orders, found))
 
 
 def unfinished(found: Survey) -> list[str]:

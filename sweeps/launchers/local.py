@@ -170,10 +170,13 @@ class Crew:
         log(f"worker {worker.number} died ({reason(code)}); starting it again in {pause:g} s")
 
 
-def run_workers(orders: Orders, command: Command, *, workers: int, watch: Callable[[], object]) -> int | None:
+def run_workers(
+    orders: Orders, command: Command, *, workers: int, watch: Callable[[Sequence[str]], object]
+) -> int | None:
     """Work through the orders with `workers` processes; the signal that stopped them, or None when nothing was left.
 
-    `watch` is called between looks at the workers. A second signal kills what has not stopped yet.
+    `watch` is called between looks at the workers, with the names of those alive. A second signal kills what has not
+    stopped yet.
     Raises InputError where a worker finds a user's mistake.
     """
     forks_log = orders.folder / "logs" / "fork-server.log"
@@ -188,7 +191,7 @@ def run_workers(orders: Orders, command: Command, *, workers: int, watch: Callab
                     crew.stop(received[0])
                 if not crew.working() or len(received) > 1:
                     return received[0] if received else None
-                watch()
+                watch([worker.name for worker in crew.workers if worker.process is not None])
                 time.sleep(POLL_SECONDS)
         finally:
             _end(crew, patient=len(received) < 2)

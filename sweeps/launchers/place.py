@@ -1,8 +1,8 @@
 """Where the workers of a study run: on this machine, under Slurm, or on Ray."""
 
-from collections.abc import Callable
+from collections.abc import Collection
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from scaling.errors import InputError
 
@@ -12,6 +12,13 @@ if TYPE_CHECKING:  # the command line shows these names before anything is impor
     from sweeps.orders import Orders
     from sweeps.status import Survey
     from sweeps.study import Study
+
+
+class Watch(Protocol):
+    """Looks at the ledger between looks at the workers."""
+
+    def __call__(self, alive: Collection[str] = ()) -> "Survey":
+        """The newest survey. `alive` are the names of the workers alive, where they are known."""
 
 
 class Place(StrEnum):
@@ -67,7 +74,7 @@ def work_at(
     command: "Command",
     *,
     workers: int | None,
-    watch: "Callable[[], Survey]",
+    watch: "Watch",
     detach: bool,
 ) -> int | None:
     """Work through the orders; the signal that stopped it, or None when nothing was left, or all was left to Slurm.

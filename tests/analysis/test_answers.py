@@ -221,3 +221,21 @@ def test_a_budget_that_needs_more_audio_than_exists_says_so(write_study):
     assert not any(
         line.startswith("audio_runs_out") for line in asked("recommend", folder, "--flops", 1e13)["warnings"]
     )
+
+
+def test_verbs_say_in_a_pipe_what_takes_them_long_and_print_one_document(
+    write_study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scaling.waiting.PATIENCE_SECONDS", 0.0)
+    for arguments, said in {
+        ("fit",): ["fitting laws to DIR ..."],
+        ("compare", "--baseline", "joint"): ["fitting laws to DIR ...", "comparing 3 strategies ..."],
+        ("coverage", "--sets", "5", "--strategy", "efin"): ["repeating the design of efin (mini-s + mini-m) 5 times"],
+        ("report",): ["comparing 3 strategies ...", "drawing DIR/figures ..."],
+    }.items():
+        folder = write_study(noise=0.02)
+        verb, *options = arguments
+        done = CliRunner().invoke(app, [verb, str(folder), *options, "--json"], catch_exceptions=False)
+        json.loads(done.stdout)
+        for line in said:
+            assert line.replace("DIR", str(folder)) in done.stderr, verb

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from scaling.ledger import Ledger
+from scaling.waiting import Line
 from sweeps.launchers import starter
 from sweeps.launchers.local import run_workers, worker_command
 from sweeps.orders import write_orders
@@ -25,7 +26,7 @@ def run_crew(study: Path, folder: Path, workers: int, root: Path | None = None) 
     ledger = Ledger(root or folder)
     prepared = prepare(str(study), [], ledger)
     orders = write_orders(prepared.study, prepared.plan, folder, ledger)
-    follower = Follower(orders)
+    follower = Follower(orders, Line())
     command = worker_command(STAND_IN, orders)
     with pytest.MonkeyPatch.context() as patch:
         if os.environ.get("CREW") == "forked":

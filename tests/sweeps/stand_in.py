@@ -2,8 +2,9 @@
 
 It reads each node's stage.json, sleeps instead of training, and commits a result that depends on the node alone.
 STAND_IN_SECONDS: how long a node takes. STAND_IN_HURTS: a file; the first node that sees it dies of it (SIGKILL),
-after deleting it where STAND_IN_ONCE is set. STAND_IN_FAILS: a stage name whose nodes fail. STAND_IN_EATS: bytes that a
-whole batch takes; each failure for memory halves it.
+after deleting it where STAND_IN_ONCE is set. STAND_IN_DECODES: how long the end of a run says that decoding took.
+STAND_IN_FAILS: a stage name whose nodes fail. STAND_IN_EATS: bytes that a whole batch takes; each failure for memory
+halves it.
 """
 
 import argparse
@@ -81,6 +82,7 @@ def result(attempt: Attempt, node: StageNode) -> dict:
         "dev": scores if node.final else None,
         "test": {"clean": scores} if node.final else None,
         "utterances": f"attempts/{attempt.number:04d}/utterances.jsonl" if node.final else None,
+        "evaluation_seconds": float(os.environ.get("STAND_IN_DECODES", "0")) if node.final else 0.0,
         "provenance": {"trainer": "stand-in"},
     }
 

@@ -8,13 +8,17 @@ from small_study import StudyWriter
 from typer.testing import CliRunner
 
 from scaling.cli import app
+from scaling.decoding import decoding_flops
 from scaling.errors import InputError
 from scaling.ledger import Ledger
-from scaling.spec import Part
+from scaling.lengths import index
+from scaling.spec import Objective, Part
 from scaling.throughput import Throughput
 from sweeps.bill import Bill, Limits, bill, tariff_of
+from sweeps.evaluation import evaluation_flops, held_out
 from sweeps.keeping import Use, kept
 from sweeps.preparation import Prepared, prepare
+from sweeps.show import costs_document, price_line
 
 CPU: dict[str, Any] = {
     "device": "a cpu",
@@ -26,7 +30,8 @@ CPU: dict[str, Any] = {
 
 
 def measure(monkeypatch: pytest.MonkeyPatch, throughput: Throughput) -> None:
-    monkeypatch.setattr("sweeps.bill.saved_throughput", lambda: throughput)
+    for module in ("sweeps.bill", "sweeps.speed"):
+        monkeypatch.setattr(f"{module}.saved_throughput", lambda: throughput)
 
 
 H100 = tariff_of("h100-sxm", 0.5, 2.0)
@@ -45,7 +50,10 @@ def plan(*arguments: Any) -> dict[str, Any]:
 
 def test_hours_and_money_are_flops_over_the_devices_speed(prepared: Prepared) -> None:
     costs = bill(prepared, None, H100, workers=1)
-    assert costs.device_hours == pytest.approx(prepared.plan.spent_flops / (989.4e12 * 0.5) / 3600)
+    decoded = sum(evaluation_flops(prepared.study, prepared.plan).values())
+    assert costs.device_hours == pytest.approx((prepared.plan.spent_flops + decoded) / (989.4e12 * 0.5) / 3600)
+    assert costs.decoding_hours == pytest.approx(decoded / (989.4e12 * 0.5) / 3600)
+    assert costs.decoding_flops == decoded
     assert costs.usd == pytest.approx(2.0 * costs.device_hours)
     assert costs.finish_hours == pytest.approx(costs.worker_hours)
     assert "not measured here" in costs.speed.source
@@ -72,12 +80,49 @@ def test_no_number_of_workers_is_faster_than_the_longest_chain(prepared: Prepare
     speed = bill(prepared, None, H100, workers=1).speed.flops_per_second
     longest = max(chain_flops(prepared, key) for key in prepared.plan.nodes)
     assert longest == 8_000_000_000  # a run waits for itself alone
-    assert bill(prepared, None, H100, workers=1000).finish_hours == pytest.approx(longest / speed / 3600)
+    one = next(iter(evaluation_flops(prepared.study, prepared.plan).values()))  # all end with the same objective
+    assert bill(prepared, None, H100, workers=1000).finish_hours == pytest.approx((longest + one) / speed / 3600)
 
 
 def chain_flops(prepared: Prepared, key: str) -> int:
     link = prepared.plan.nodes[key]
     return link.node.flops + max((chain_flops(prepared, need) for need in link.node.needs), default=0)
+
+
+def test_every_run_decodes_dev_and_test_once(prepared: Prepared) -> None:
+    (model,), speech = prepared.study.models, prepared.study.speech
+    geometry, ends = model.geometry(speech.spec.language), {run.end for run in prepared.plan.runs}
+    sets = [index(held, encoder=model.encoder.directory, llm=model.llm.directory) for held in held_out(prepared.study)]
+    assert [len(lengths) for lengths in sets] == [6, 8]
+    expected = sum(decoding_flops(geometry, Objective.LLM, lengths) for lengths in sets)
+    assert evaluation_flops(prepared.study, prepared.plan) == dict.fromkeys(ends, expected)
+
+
+def test_looks_at_dev_take_a_tenth_of_the_time_in_nodes_of_over_a_minute(prepared: Prepared) -> None:
+    slow = tariff_of("h100-sxm", 5e-8, 2.0)  # 3e9 FLOPs take a minute
+    costs = bill(prepared, None, slow, workers=1)
+    seconds = [link.node.flops / (989.4e12 * 5e-8) for link in prepared.plan.nodes.values()]
+    assert 0 < costs.look_hours == pytest.approx(sum(s / 9 for s in seconds if s > 60) / 3600)
+    assert costs.worker_hours == pytest.approx(sum(seconds) / 3600 + costs.look_hours + costs.decoding_hours)
+
+
+def test_decoding_is_priced_as_finished_runs_measured_it(
+    write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAND_IN_SECONDS", "0.1")
+    monkeypatch.setenv("STAND_IN_DECODES", "7.0")
+    ledger = Ledger(tmp_path / "out")
+    run_crew(write_study(budgets_flops=[2_000_000_000, 4_000_000_000]), tmp_path / "out", workers=2)
+    costs = bill(prepare(str(write_study()), [], ledger), ledger)
+    assert costs.decoding_hours == pytest.approx(2 * 7.0 / 3600)  # of 8e9, by both strategies
+    assert costs.speed.decoding_source == "measured on finished runs of this study"
+
+
+def test_a_plan_says_how_much_of_its_hours_is_decoding(prepared: Prepared) -> None:
+    document = costs_document(bill(prepared, None, H100))
+    share = (document["decoding_hours"] + document["look_hours"]) / document["worker_hours"]
+    assert 0.01 < share < 0.02
+    assert "of h100-sxm (1% of it decoding dev and test sets), " in price_line(document)
 
 
 def test_what_is_finished_costs_nothing_more(write_study: StudyWriter, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from test_local import leases, table, wait_until
 from scaling.errors import InputError
 from scaling.lease import WORKER_NAME
 from scaling.ledger import Ledger
+from scaling.waiting import Line
 from sweeps.fields import SlurmFields
 from sweeps.launchers import fleet
 from sweeps.launchers.fleet import FATES, Ending, Fate, Look, Refused, leave_running, places, run_fleet
@@ -86,7 +87,7 @@ def orders(write_study: StudyWriter, tmp_path: Path) -> Orders:
 
 
 def run(engine: Processes, orders: Orders, workers: int = 2) -> Survey:
-    follower = Follower(orders)
+    follower = Follower(orders, Line())
     run_fleet(engine, orders, workers=workers, watch=follower.look)
     return follower.finish(None).survey
 

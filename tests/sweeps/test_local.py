@@ -89,6 +89,19 @@ def test_two_workers_share_the_nodes_and_the_table_holds_every_run(write_study: 
     assert json.loads(utterances.read_text())["ref"] == "secret words"
 
 
+def test_the_launcher_says_that_workers_start_and_then_that_they_work(
+    write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STAND_IN_SECONDS", "1.5")
+    monkeypatch.setattr("sweeps.running.LOOK_SECONDS", 0.0)
+    run_crew(write_study(budgets_flops=[2_000_000_000]), tmp_path / "out", workers=2)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "runs, " in line]
+    assert "0/2 runs, 2 workers starting, 0 running, ETA unknown" in lines[0]
+    assert "starting" not in lines[-1]
+    assert "running, ETA " in lines[-1]
+    assert len(lines) <= 3  # each was news, though it was looked many times
+
+
 def test_the_same_command_again_does_nothing_new(write_study: StudyWriter, tmp_path: Path) -> None:
     study, out = write_study(), tmp_path / "out"
     run_crew(study, out, workers=2)

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_study import StudyWriter
@@ -9,7 +10,8 @@ from scaling.ledger import Ledger
 from scaling.shelf import free, revive
 from sweeps.orders import Orders, read_orders, write_orders
 from sweeps.preparation import prepare
-from sweeps.status import State, as_document, status_text, survey
+from sweeps.standing import as_document, status_text
+from sweeps.status import State, survey
 from sweeps.watch import watch
 
 
@@ -33,7 +35,7 @@ def test_before_anything_is_done_all_nodes_wait(orders: Orders) -> None:
     found = survey(orders)
     assert {node.state for node in found.nodes.values()} == {State.WAITING}
     assert (found.done_flops, found.remaining_flops) == (0, 16 * 10**9 + 2 * 10**9 + 4 * 10**9)
-    assert found.eta_seconds is None
+    assert as_document(orders, found)["eta_seconds"] is None
 
 
 def test_a_running_node_shows_the_flops_it_has_trained_from_its_own_start(orders: Orders) -> None:
@@ -41,17 +43,82 @@ def test_a_running_node_shows_the_flops_it_has_trained_from_its_own_start(orders
     commit(orders, first)
     attempt = orders.ledger.claim(second, session=orders.session)
     assert attempt is not None
-    attempt.log({"event": "progress", "flops": 10**10})
+    attempt.log({"event": "start", "flops": 9 * 10**9, "time": 100.0})  # from a checkpoint of an earlier attempt
+    attempt.log({"event": "progress", "flops": 10**10, "time": 110.0})
     attempt.events.write_bytes(attempt.events.read_bytes() + b'{"event": "progress", "fl')  # torn by a kill
     found = survey(orders)
     assert found.nodes[second].state is State.RUNNING
     assert found.nodes[second].flops == 2 * 10**9
     assert found.done_flops == 8 * 10**9 + 2 * 10**9
-    assert found.eta_seconds is not None
     (running,) = as_document(orders, found)["running"]
     assert (running["stage"], running["strategy"], running["seed"]) == ("joint", "joint", 0)
-    assert running["eta_seconds"] == pytest.approx(3 * running["seconds"])
+    assert running["eta_seconds"] == pytest.approx(60.0)  # 6e9 FLOPs at the speed of this attempt, 1e8 a second
+    assert running["evaluating"] is None
     assert " 25% of 8.00e+09 FLOPs, ETA" in status_text(as_document(orders, found))
+
+
+def ends(orders: Orders) -> list[str]:
+    """The nodes that end runs; both are cooldowns, and need the trunk."""
+    return [run["nodes"][-1] for run in orders.runs]
+
+
+def begin(orders: Orders, key: str, *events: dict[str, Any]) -> None:
+    attempt = orders.ledger.claim(key, session=orders.session)
+    assert attempt is not None
+    for event in events:
+        attempt.log(event)
+
+
+def decoding(name: str, done: int, of: int, time: float) -> dict[str, Any]:
+    return {"event": "evaluating", "set": name, "done": done, "of": of, "time": time}
+
+
+def test_a_node_whose_test_set_is_decoded_says_which_and_how_far(orders: Orders) -> None:
+    commit(orders, orders.nodes[0])
+    end = ends(orders)[0]
+    trained = [
+        {"event": "start", "flops": 8 * 10**9, "time": 100.0},
+        {"event": "progress", "flops": 99 * 10**8, "time": 110.0},  # the last one: those are a second apart
+    ]
+    begin(orders, end, *trained, decoding("clean", 0, 300, 111.0), decoding("clean", 60, 300, 115.0))
+    document = as_document(orders, survey(orders))
+    (running,) = document["running"]
+    assert running["evaluating"] == {"set": "clean", "done": 60, "of": 300}
+    assert running["flops"] == running["total_flops"]
+    assert running["eta_seconds"] == pytest.approx(16.0)  # 240 more, 15 a second
+    assert "100% of 2.00e+09 FLOPs, ETA 16 s, decoding clean (60 of 300)" in status_text(document)
+    assert survey(orders).evaluating == [end]
+
+
+def test_a_long_decoding_does_not_hide_how_far_training_came(orders: Orders) -> None:
+    begin(orders, orders.nodes[0], {"event": "start", "flops": 0}, {"event": "progress", "flops": 4 * 10**9})
+    attempt = orders.ledger.attempts(orders.nodes[0])[0]
+    for done in range(2000):
+        attempt.log({"event": "evaluating", "set": "dev", "done": done, "of": 2000})
+    found = survey(orders).nodes[orders.nodes[0]]
+    assert found.flops == 4 * 10**9
+    assert found.headway.evaluation is not None
+    assert found.headway.evaluation.done == 1999
+
+
+def test_a_look_at_dev_is_decoding_until_it_is_over(orders: Orders) -> None:
+    first = orders.nodes[0]
+    began = [{"event": "start", "flops": 0, "time": 100.0}, {"event": "progress", "flops": 10**9, "time": 110.0}]
+    begin(orders, first, *began, decoding("dev", 10, 100, 111.0))
+    (running,) = as_document(orders, survey(orders))["running"]
+    assert running["evaluating"] == {"set": "dev", "done": 10, "of": 100}
+    assert running["flops"] == 10**9  # training goes on after it
+    orders.ledger.attempts(first)[0].log({"event": "dev", "flops": 10**9, "cer": 0.5})
+    assert as_document(orders, survey(orders))["running"][0]["evaluating"] is None
+
+
+def test_what_no_trainer_of_ours_would_log_does_not_matter(orders: Orders) -> None:
+    odd = [{"event": "evaluating"}, {"event": "evaluating", "set": 3, "done": None, "of": "x"}, {"event": "progress"}]
+    begin(orders, orders.nodes[0], {"event": "start", "flops": "none", "time": None}, *odd, odd[0])
+    with orders.ledger.attempts(orders.nodes[0])[0].events.open("ab") as file:
+        file.write(b"[1]\n7\n")
+    (running,) = as_document(orders, survey(orders))["running"]
+    assert (running["flops"], running["evaluating"], running["eta_seconds"]) == (0, None, None)
 
 
 def test_what_needs_a_failed_node_is_blocked_until_a_later_session(orders: Orders, tmp_path: Path) -> None:
