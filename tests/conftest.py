@@ -1,8 +1,11 @@
 """Every test session has a cache of its own, and leaves out what takes minutes or needs more than Python, saying so."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
+
+os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; products this small gain nothing from more
 
 NEEDS = {"slow": "--slow", "gpu": "--gpu", "slurm": "--slurm", "ray": "--ray"}
 
