@@ -1,9 +1,16 @@
 """Speech, models and a study trained once a session, for all tests that only read them."""
 
+import importlib
+import io
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 from tiny_world import Finished, train_study, write_study, write_world
+
+from sweeps import use
 
 ENCODER_ONLY = {
     "name": "encoder-only",
@@ -24,3 +31,18 @@ def finished(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     out = tmp_path_factory.mktemp("finished")
     rows = train_study(write_study(world, budgets_flops=[4e8], strategies=["efin", "joint", ENCODER_ONLY]), out)
     return Finished(out, {row["strategy"]: row for row in rows})
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `sweeps.use` starts as `python -m MODULE` runs here, where everything is imported already."""
+
+    def run(module: str, arguments: Sequence[str], lines: str) -> str:
+        said = io.StringIO()
+        with monkeypatch.context() as patch, redirect_stdout(said):
+            patch.setattr(sys, "argv", [module, *arguments])
+            patch.setattr(sys, "stdin", io.StringIO(lines))
+            assert importlib.import_module(module).main() == 0
+        return said.getvalue()
+
+    monkeypatch.setattr(use, "_run", run)

@@ -16,6 +16,7 @@ from scaling.spec import Part
 from sweeps.trained import find_run
 from sweeps.use import export, transcribe
 
+
 @pytest.fixture(scope="module")
 def exported(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run of efin, exported."""
@@ -45,7 +46,9 @@ def test_its_models_are_plain_and_hold_what_was_trained(finished, exported):
         assert all(torch.equal(tensor, wanted[name]) for name, tensor in plain.state_dict().items())
 
 
-def test_a_run_that_ends_with_the_encoders_objective_is_exported_without_an_llm(finished, world, tmp_path):
+def test_a_run_that_ends_with_the_encoders_objective_is_exported_without_an_llm(
+    finished, world, tmp_path, in_this_process
+):
     export(finished.out, tmp_path / "out", None, "encoder-only")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "encoder", "recognizer.json"]
     recordings = find_recordings([world / "test.jsonl"], 30.0)
