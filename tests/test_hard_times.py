@@ -75,7 +75,7 @@ def fill(filler: Path) -> None:
 
 @pytest.mark.slow
 def test_a_full_disk_pauses_a_sweep_whose_heart_goes_on_beating_and_space_lets_it_finish(world, small_disk, tmp_path):
-    study = write_study(world, strategies=["joint"], checkpoint_seconds=0.2)
+    study = write_study(world, strategies=["joint"], budgets_flops=[3e8], checkpoint_seconds=0.2)
     truth = [timeless(row) for row in train_study(study, tmp_path / "plain")]
     out = small_disk / "out"
     filler = small_disk / "filler"

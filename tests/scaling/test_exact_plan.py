@@ -4,10 +4,8 @@ import json
 
 import pytest
 from tiny_world import train_study, write_study
-from typer.testing import CliRunner
 
 from scaling.ledger import Ledger
-from sweeps.cli import app
 from sweeps.exact import exact_costs
 from sweeps.preparation import prepare
 
@@ -39,9 +37,9 @@ def test_the_ledger_agrees_with_the_exact_plan_in_every_stage_of_every_run(world
             assert {field: getattr(cost, field) for field in FIELDS} == {field: stage[field] for field in FIELDS}
 
 
-def test_without_it_a_plan_estimates_steps_and_audio_and_knows_the_budget(world, tmp_path):
+def test_without_it_a_plan_estimates_steps_and_audio_and_knows_the_budget(world, asr_scaling):
     study = write_study(world, budgets_flops=[4e8])
-    exact, estimated = (plan(study, *flags) for flags in (["--exact"], []))
+    exact, estimated = (json.loads(asr_scaling("plan", study, "--json", *flags).stdout) for flags in (["--exact"], []))
     assert (exact["exact"], estimated["exact"]) == (True, False)
     assert "executed_flops" not in estimated
     for one, other in zip(exact["runs"], estimated["runs"], strict=True):
@@ -50,7 +48,3 @@ def test_without_it_a_plan_estimates_steps_and_audio_and_knows_the_budget(world,
             assert guessed["flops"] <= counted["flops"] < 1.2 * guessed["flops"]
             assert counted["steps"] == pytest.approx(guessed["steps"], rel=0.15)
     assert exact["executed_flops"] == sum(stage["executed_flops"] for run in exact["runs"] for stage in run["stages"])
-
-
-def plan(study, *flags: str) -> dict:
-    return json.loads(CliRunner().invoke(app, ["plan", str(study), "--json", *flags], catch_exceptions=False).stdout)

@@ -218,7 +218,7 @@ def test_flops_of_a_run_are_what_an_operation_counter_sees_in_it(ctc_world, tmp_
 
 @pytest.mark.parametrize("strategy", ["efin", "joint"])
 def test_a_node_interrupted_at_every_step_ends_as_the_uninterrupted_one(ctc_world, tmp_path, strategy):
-    study = ctc_study(ctc_world, strategies=[strategy], budgets_flops=[4e7])
+    study = ctc_study(ctc_world, strategies=[strategy], budgets_flops=[5e7])
     (row,) = train_study(study, tmp_path / "plain")
     orders = order(study, tmp_path / "broken")
     stops = 0

@@ -61,7 +61,7 @@ def write_world(folder: Path) -> Path:
 def write_study(world: Path, **fields: Any) -> Path:
     study = {
         "name": "tiny",
-        "budgets_flops": [3e8],
+        "budgets_flops": [1e8],
         "models": [{"encoder": "encoder", "llm": "llm"}],
         "strategies": ["efin", "joint"],
         "seeds": [0],

@@ -10,7 +10,7 @@ CODE = """
 import json, sys
 from pathlib import Path
 from torture import torture
-fields = {"budgets_flops": [1e8], "strategies": ["joint", "projector_then_joint"]}
+fields = {"budgets_flops": [4e7], "strategies": ["joint", "projector_then_joint"]}
 report = torture(Path(sys.argv[1]), kills=12, seconds=30, **fields)
 print(json.dumps(report))
 """
