@@ -40,12 +40,18 @@ def test_a_run_executes_what_the_counter_sees_with_outputs_kept_and_without(worl
     assert (row["cache_credited_flops"] < row["executed_flops"]) == (strategy != "joint")
 
 
-def test_pieces_that_are_recomputed_execute_what_the_counter_sees_and_are_charged_as_ever(world, tmp_path, counted):
-    fields = {"strategies": ["efin"], **FEW, "kept": NOTHING}
-    (plain,) = train_study(write_study(world, **fields), tmp_path / "plain")
-    counted.clear()
+@pytest.fixture(scope="module")
+def plain(world: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A run of efin in whole batches, whom nobody counts."""
+    (row,) = train_study(write_study(world, strategies=["efin"], **FEW, kept=NOTHING), tmp_path_factory.mktemp("plain"))
+    return row
+
+
+def test_pieces_that_are_recomputed_execute_what_the_counter_sees_and_are_charged_as_ever(
+    world, tmp_path, plain, counted
+):
     thrifty = {"gradient_accumulation": 2, "gradient_checkpointing": True}
-    (row,) = train_study(write_study(world, **fields, **thrifty), tmp_path / "thrifty")
+    (row,) = train_study(write_study(world, strategies=["efin"], **FEW, kept=NOTHING, **thrifty), tmp_path)
     assert sum(counted) == row["executed_flops"] > 1.1 * plain["executed_flops"]
     same = ("key", "flops", "nodes", "errors")
     assert [row[field] for field in same] == [plain[field] for field in same]

@@ -40,7 +40,7 @@ STUDY: dict[str, Any] = {
         "joint",
         {"name": "whole", "stages": [{"name": "all", "objective": "llm", "trains": RATES, "share": 1.0}]},
     ],
-    "budgets_flops": [1.5e8],
+    "budgets_flops": [8e7],
     "batch_audio_seconds": 2.0,
 }
 SHARD = ("--shard",)
@@ -123,7 +123,7 @@ def test_several_processes_have_the_loss_curve_of_one(world, alone, tmp_path, pr
     """
     study = write_study(world, **STUDY, **fields, processes=processes)
     orders = trained(study, tmp_path, processes, *options)
-    assert sum(len(curve(orders, key)) for key in orders.nodes) > 40
+    assert sum(len(curve(orders, key)) for key in orders.nodes) > 20
     assert_same_curves(alone[1], orders)
     results = [orders.ledger.result(key) for key in orders.nodes]
     assert {result["provenance"]["processes"] for result in results} == {processes}
