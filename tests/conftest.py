@@ -1,8 +1,15 @@
 """Every test session has a cache of its own, and leaves out what takes minutes or needs more than Python, saying so."""
 
-from collections.abc import Iterator
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
+
+os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is imported; products this small gain nothing from more
 
 NEEDS = {"slow": "--slow", "gpu": "--gpu", "slurm": "--slurm", "ray": "--ray"}
 
@@ -27,3 +34,23 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch.setenv("ASR_SCALING_CACHE", str(tmp_path_factory.mktemp("cache")))
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="session")
+def asr_scaling() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line as a shell starts it, but in this process: its exit code, and what it said."""
+    from scaling.cli import main
+
+    def ask(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        said, erred, code = io.StringIO(), io.StringIO(), 0
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(erred):
+            patch.setattr(sys, "argv", ["asr-scaling", *map(str, arguments)])
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            try:
+                main()
+            except SystemExit as left:
+                code = int(left.code or 0)
+        return subprocess.CompletedProcess(arguments, code, said.getvalue(), erred.getvalue())
+
+    return ask

@@ -75,7 +75,7 @@ def fill(filler: Path) -> None:
 
 @pytest.mark.slow
 def test_a_full_disk_pauses_a_sweep_whose_heart_goes_on_beating_and_space_lets_it_finish(world, small_disk, tmp_path):
-    study = write_study(world, strategies=["joint"], checkpoint_seconds=0.2)
+    study = write_study(world, strategies=["joint"], budgets_flops=[3e8], checkpoint_seconds=0.2)
     truth = [timeless(row) for row in train_study(study, tmp_path / "plain")]
     out = small_disk / "out"
     filler = small_disk / "filler"
@@ -135,7 +135,7 @@ def test_a_node_out_of_memory_ends_in_smaller_pieces_in_a_process_of_its_own_as_
     world, tmp_path, first_try_too_large, monkeypatch
 ):
     """In twice as many as the study asks for."""
-    fields = {"strategies": ["projector_only"], "budgets_flops": [1e8], "cooldown": 0.0}
+    fields = {"strategies": ["projector_only"], "budgets_flops": [4e7], "cooldown": 0.0}
     study, smaller = (write_study(world, **fields, gradient_accumulation=pieces) for pieces in (2, 4))
     out = tmp_path / "out"
     orders = order(study, out)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from small_study import ENCODER, LLM, study_fields, write_manifest, write_model
 
-from scaling import cli as front_door
 from scaling.errors import InputError
 from scaling.manifest import read_manifest
 
@@ -20,17 +19,12 @@ RUNS = [{"flops": 10.0**power, "cer": 0.05 + 10.0 ** (-power / 12), "ref_chars":
 
 
 @pytest.fixture
-def cli(monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
-    """The command line as the shell starts it: its exit code, and what it said on stderr or else on stdout."""
+def cli(asr_scaling) -> Callable[..., tuple[int, str]]:
+    """The exit code of the command line, and what it said on stderr or else on stdout."""
 
     def call(*arguments: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["asr-scaling", *map(str, arguments)])
-        try:
-            front_door.main()
-        except SystemExit as left:
-            code = int(left.code or 0)
-        out, err = capsys.readouterr()
-        return code, err if code else out
+        done = asr_scaling(*arguments)
+        return done.returncode, done.stderr if done.returncode else done.stdout
 
     return call
 

@@ -1,10 +1,9 @@
 """From a study to an answer through the command line alone, on a planted law: what was planted is found."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import numpy as np
@@ -16,21 +15,24 @@ from sweeps.simulate import FLOPS_PER_PARAM, PLANTED
 STRATEGIES = ("efin", "joint", "frozen_encoder")
 
 
-def asr_scaling(*arguments: str | Path, cache: Path) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-c", "from scaling.cli import main; main()", *map(str, arguments), "--json"],
-        env={**os.environ, "ASR_SCALING_CACHE": str(cache)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+Answers = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A simulated study's folder, and the cache it used."""
+def answers(asr_scaling: Callable[..., CompletedProcess[str]]) -> Answers:
+    """What the command line answers as JSON."""
+
+    def ask(*arguments: str | Path) -> Any:
+        done = asr_scaling(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def study(answers: Answers, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated study's folder."""
     folder = tmp_path_factory.mktemp("pipeline")
     rng = np.random.default_rng(0)
     for name, utterances in {"train": 60, "dev": 100, "test": 800}.items():
@@ -43,14 +45,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     data = {split: f"{folder}/{split}.jsonl" for split in ("train", "dev")} | {
         "test": {"clean": f"{folder}/test.jsonl"}
     }
-    asr_scaling(
+    answers(
         *("run", "simulated", "--simulate", "--out", folder / "out"),
         *("--set", f"data={json.dumps(data)}"),
         *("--set", "models=[{encoder: whisper-tiny, llm: Qwen2.5-0.5B}]"),
         *("--set", "budgets_flops=[5e13, 1e14, 2e14, 4e14, 8e14, 1.6e15, 3.2e15]"),
-        cache=folder / "cache",
     )
-    return folder / "out", folder / "cache"
+    return folder / "out"
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
@@ -62,17 +63,17 @@ def planted(row: dict[str, Any], flops: float) -> float:
     return PLANTED[row["strategy"]].cer(flops / (FLOPS_PER_PARAM * params))
 
 
-def test_the_table_holds_every_run_of_the_study(study: tuple[Path, Path]) -> None:
-    table = rows(study[0])
+def test_the_table_holds_every_run_of_the_study(study: Path) -> None:
+    table = rows(study)
     assert len(table) == 7 * 3 * 3
     assert {row["status"] for row in table} == {"ok"}
 
 
-def test_the_fit_finds_the_planted_law(study: tuple[Path, Path]) -> None:
-    fits = {fit["strategy"]: fit for fit in asr_scaling("fit", study[0], cache=study[1])["fits"]}
+def test_the_fit_finds_the_planted_law(study: Path, answers: Answers) -> None:
+    fits = {fit["strategy"]: fit for fit in answers("fit", study)["fits"]}
     assert fits.keys() == set(STRATEGIES)
     for strategy, fit in fits.items():
-        row = next(row for row in rows(study[0]) if row["strategy"] == strategy)
+        row = next(row for row in rows(study) if row["strategy"] == strategy)
         for flops in (5e13, 4e14, 3.2e15):
             theta = fit["theta"]
             fitted = theta["E"] + theta["A"] * flops ** -theta["b"]
@@ -80,19 +81,19 @@ def test_the_fit_finds_the_planted_law(study: tuple[Path, Path]) -> None:
         assert fit["theta"]["b"] == pytest.approx(PLANTED[strategy].exponent, abs=0.15)
 
 
-def test_a_prediction_beyond_the_fit_covers_the_planted_error(study: tuple[Path, Path]) -> None:
+def test_a_prediction_beyond_the_fit_covers_the_planted_error(study: Path, answers: Answers) -> None:
     for strategy in STRATEGIES:
-        row = next(row for row in rows(study[0]) if row["strategy"] == strategy)
-        found = asr_scaling("predict", study[0], "--flops", "6.4e15", "--strategy", strategy, cache=study[1])
+        row = next(row for row in rows(study) if row["strategy"] == strategy)
+        found = answers("predict", study, "--flops", "6.4e15", "--strategy", strategy)
         low, high = found["interval"]
         assert low <= planted(row, 6.4e15) <= high
         assert found["extrapolation"] == pytest.approx(2.0, rel=0.01)
 
 
-def test_the_recommendation_is_the_strategy_that_was_planted_best(study: tuple[Path, Path]) -> None:
-    found = asr_scaling("recommend", study[0], "--flops", "3.2e15", cache=study[1])
-    best = min(rows(study[0]), key=lambda row: planted(row, 3.2e15))
-    assert planted(best, 3.2e15) == min(planted(row, 3.2e15) for row in rows(study[0]))
+def test_the_recommendation_is_the_strategy_that_was_planted_best(study: Path, answers: Answers) -> None:
+    found = answers("recommend", study, "--flops", "3.2e15")
+    best = min(rows(study), key=lambda row: planted(row, 3.2e15))
+    assert planted(best, 3.2e15) == min(planted(row, 3.2e15) for row in rows(study))
     assert found["strategy"] in {
-        row["strategy"] for row in rows(study[0]) if planted(row, 3.2e15) <= 1.05 * planted(best, 3.2e15)
+        row["strategy"] for row in rows(study) if planted(row, 3.2e15) <= 1.05 * planted(best, 3.2e15)
     }

@@ -1,8 +1,6 @@
 """The README keeps its word: its links lead somewhere, its verbs exist, and every verb is in it."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,11 +8,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LOG.md", "results/README.md")
-
-
-def asr_scaling(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from scaling.cli import main; main()", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
 def verbs() -> list[str]:
@@ -36,7 +29,7 @@ def test_every_verb_is_in_the_readme_and_every_verb_in_it_exists():
 
 
 @pytest.mark.parametrize("verb", verbs())
-def test_every_verb_has_help_and_json(verb):
+def test_every_verb_has_help_and_json(verb, asr_scaling):
     found = asr_scaling(verb, "--help")
     assert found.returncode == 0
     assert "--json" in found.stdout
@@ -48,12 +41,14 @@ def test_the_two_commands_are_targets_of_the_makefile():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_the_published_study_answers_as_the_readme_says():
+def test_the_published_study_answers_as_the_readme_says(asr_scaling, monkeypatch):
+    monkeypatch.chdir(ROOT)
     found = asr_scaling("predict", "results/miniature", "--flops", "1.28e12")
     assert found.returncode == 0, found.stderr
     assert found.stdout.splitlines()[0] in README
 
 
-def test_the_studys_forecast_is_the_one_shown():
+def test_the_studys_forecast_is_the_one_shown(asr_scaling, monkeypatch):
+    monkeypatch.chdir(ROOT)
     found = asr_scaling("forecast", "results/miniature")
     assert found.stdout.strip() in README

@@ -48,6 +48,7 @@ def wait_until(reached: Callable[[], bool], sweep: subprocess.Popen[bytes]) -> b
     return True
 
 
+@pytest.mark.slow  # six launchers that each start workers; `test_torture.py` kills forked ones in every test run
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="finds the processes to kill in /proc")
 def test_a_sweep_killed_at_several_points_ends_as_an_undisturbed_one(tmp_path):
     study = write_study(write_world(tmp_path / "world"), budgets_flops=[2e8, 6e8], strategies=["efin", "joint"])

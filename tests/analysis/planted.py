@@ -1,5 +1,12 @@
 """The laws that studies in these tests follow, written out here and not taken from the package."""
 
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
 PLANTED = {"efin": (0.04, 0.36, 0.32), "joint": (0.045, 0.45, 0.28), "frozen_encoder": (0.20, 0.30, 0.30)}
 SMALLEST_FLOPS = 1e11
 
@@ -9,3 +16,53 @@ def planted_cer(strategy: str, flops: float, encoder: str = "mini-s") -> float:
     floor, amplitude, exponent = PLANTED[strategy]
     cer = floor + amplitude * (flops / SMALLEST_FLOPS) ** -exponent
     return cer * (0.85 if encoder == "mini-m" else 1.0)
+
+
+def write_planted(
+    folder: Path,
+    *,
+    budgets: int = 8,
+    decades: float = 2.5,
+    seeds: int = 2,
+    noise: float = 0.0,
+    encoders: tuple[str, ...] = ("mini-s",),
+    strategies: tuple[str, ...] = tuple(PLANTED),
+    change: Callable[[dict[str, Any]], dict[str, Any] | None] = lambda row: row,
+    random_seed: int = 0,
+) -> Path:
+    """Write runs.jsonl of a planted study into `folder`, and return that."""
+    rng = np.random.default_rng(random_seed)
+    folder.mkdir(exist_ok=True)
+    lines = []
+    for strategy in strategies:
+        for encoder in encoders:
+            for budget in np.geomspace(SMALLEST_FLOPS, SMALLEST_FLOPS * 10**decades, budgets):
+                for seed in range(seeds):
+                    cer = planted_cer(strategy, budget, encoder) * float(np.exp(noise * rng.standard_normal()))
+                    row = change(_row(strategy, encoder, float(budget), seed, cer))
+                    if row is not None:
+                        lines.append(json.dumps(row))
+    (folder / "runs.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def _row(strategy: str, encoder: str, budget: float, seed: int, cer: float) -> dict[str, Any]:
+    encoder_share = 1e10  # a fixed amount, the rest goes to the projector
+    return {
+        "schema": 1,
+        "key": f"{strategy}-{encoder}-{budget:.4g}-{seed}",
+        "study": "planted",
+        "strategy": strategy,
+        "encoder": encoder,
+        "llm": "mini-m",
+        "budget_flops": budget,
+        "flops": budget,
+        "cer": cer,
+        "seed": seed,
+        "status": "ok",
+        "audio_seconds": budget / 1e8,
+        "stages": [
+            {"name": "encoder", "flops": encoder_share, "audio_seconds": 100.0},
+            {"name": "projector", "flops": budget - encoder_share, "audio_seconds": (budget - encoder_share) / 1e8},
+        ],
+    }

@@ -8,7 +8,7 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
-from planted import PLANTED, SMALLEST_FLOPS, planted_cer
+from planted import PLANTED, SMALLEST_FLOPS, planted_cer, write_planted
 from typer.testing import CliRunner
 
 from analysis.cli import app
@@ -69,6 +69,20 @@ def report_of(write_study):
     return report
 
 
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory):
+    """A planted study with noise and its page, for all tests that only read them."""
+    folder = write_planted(tmp_path_factory.mktemp("noisy"), noise=0.03)
+    return folder, Page(write_report(folder).path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def plain_page(tmp_path_factory):
+    """The page of one strategy."""
+    folder = write_planted(tmp_path_factory.mktemp("plain"), strategies=("efin",))
+    return Page(write_report(folder).path.read_text(encoding="utf-8"))
+
+
 def recorded(row):
     """A row as the trainer's runs have it: parameters, hours, provenance."""
     return {
@@ -97,9 +111,8 @@ def test_the_command_writes_a_page_below_300_kB_and_says_where(write_study):
     assert sorted(figures) == sorted((folder / "figures").iterdir())
 
 
-def test_the_answer_is_that_of_recommend_with_its_interval_and_reach(write_study):
-    folder = write_study(noise=0.03)
-    page = Page(write_report(folder).path.read_text(encoding="utf-8"))
+def test_the_answer_is_that_of_recommend_with_its_interval_and_reach(noisy):
+    folder, page = noisy
     advice = recommend_for_flops(curves_of(folder), read_table(folder), LARGEST)
     low, high = advice.prediction.interval
     sentence = (
@@ -109,9 +122,8 @@ def test_the_answer_is_that_of_recommend_with_its_interval_and_reach(write_study
     assert sentence in page.text
 
 
-def test_strategies_are_compared_as_compare_does(write_study):
-    folder = write_study(noise=0.03)
-    page = Page(write_report(folder).path.read_text(encoding="utf-8"))
+def test_strategies_are_compared_as_compare_does(noisy):
+    folder, page = noisy
     compared = compare_all(curves_of(folder), "joint", table=read_table(folder))
     assert {one.curve.strategy for one in compared} == {"efin", "frozen_encoder"}
     for one in compared:
@@ -119,9 +131,8 @@ def test_strategies_are_compared_as_compare_does(write_study):
         assert shown.replace(NARROW_SPACE, " ") in page.text
 
 
-def test_the_slider_answers_as_predict_does(write_study):
-    folder = write_study(noise=0.03)
-    page = Page(write_report(folder).path.read_text(encoding="utf-8"))
+def test_the_slider_answers_as_predict_does(noisy):
+    folder, page = noisy
     curves = curves_of(folder)
     for trace in page.data["traces"]:
         curve = curves.only(page.data["strategies"][trace["strategy"]])
@@ -177,8 +188,8 @@ def test_names_in_the_data_are_text_everywhere(report_of):
         assert name in page.text
 
 
-def test_only_the_page_s_own_script_may_run_and_nothing_is_asked_of_the_network(report_of):
-    page = report_of(strategies=("efin",))
+def test_only_the_page_s_own_script_may_run_and_nothing_is_asked_of_the_network(plain_page):
+    page = plain_page
     (policy,) = [a["content"] for tag, a in page.elements if a.get("http-equiv") == "Content-Security-Policy"]
     digest = base64.b64encode(hashlib.sha256(page.scripts[1].encode()).digest()).decode()
     assert policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
@@ -187,8 +198,8 @@ def test_only_the_page_s_own_script_may_run_and_nothing_is_asked_of_the_network(
         assert all(value.startswith("#") for name, value in attributes.items() if name in ("href", "xlink:href"))
 
 
-def test_without_scripts_the_papers_figures_stand_in_the_page(report_of):
-    page = report_of(strategies=("efin",))
+def test_without_scripts_the_papers_figures_stand_in_the_page(plain_page):
+    page = plain_page
     labels = [attributes.get("aria-label", "") for tag, attributes in page.elements if tag == "svg"]
     assert "CER against charged FLOPs, by strategy and models" in labels
     for _, attributes in page.elements:

@@ -29,8 +29,8 @@ from scaling.spec import Objective, Part, node_from_json
 
 NOTHING = {"memory_gib": 0.0, "disk_gib": 0.0}
 ON_DISK = {"memory_gib": 0.0, "disk_gib": 1.0}
-A_LITTLE = {"memory_gib": 1e-5, "disk_gib": 2e-5}  # 10 and 20 KB: some of the utterances, most given up on the way
-FEW = {"budgets_flops": [3e8], "hours": 0.001}
+A_LITTLE = {"memory_gib": 2e-6, "disk_gib": 4e-6}  # 2 and 4 KB: some of the utterances, most given up on the way
+FEW = {"budgets_flops": [3e7], "hours": 0.0005}
 """More than one epoch in the stages of a frozen encoder."""
 
 PROJECTOR = Trains(Objective.LLM, frozenset({Part.PROJECTOR}))
@@ -75,15 +75,19 @@ def test_what_runs_beside_what_is_executed_is_the_hearing_of_the_others_of_a_gro
     assert sum(counted) == sum(result["spent"]["executed_flops"] for result in results) + encoder_N[beside].sum()
 
 
+@pytest.fixture(scope="module")
+def plain(world: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A run of efin in whole batches, whom nobody counts."""
+    (row,) = train_study(write_study(world, strategies=["efin"], **FEW, kept=NOTHING), tmp_path_factory.mktemp("plain"))
+    return row
+
+
 def test_pieces_that_are_recomputed_execute_what_the_counter_sees_and_are_charged_as_ever(
-    world, tmp_path, counted, monkeypatch
+    world, tmp_path, plain, counted, monkeypatch
 ):
     monkeypatch.setattr(scaling.asr.workshop, "GROUP_SAMPLES", 0)
-    fields = {"strategies": ["efin"], "budgets_flops": [1e8], "hours": 0.001, "kept": NOTHING}
-    (plain,) = train_study(write_study(world, **fields), tmp_path / "plain")
-    counted.clear()
     thrifty = {"gradient_accumulation": 2, "gradient_checkpointing": True}
-    (row,) = train_study(write_study(world, **fields, **thrifty), tmp_path / "thrifty")
+    (row,) = train_study(write_study(world, strategies=["efin"], **FEW, kept=NOTHING, **thrifty), tmp_path)
     assert sum(counted) == row["executed_flops"] > 1.1 * plain["executed_flops"]
     same = ("key", "flops", "nodes", "errors")
     assert [row[field] for field in same] == [plain[field] for field in same]
@@ -93,7 +97,7 @@ def test_pieces_that_are_recomputed_execute_what_the_counter_sees_and_are_charge
 
 @pytest.mark.parametrize("strategy", ["efin", "joint"])
 def test_at_batch_1_a_run_is_charged_what_the_counter_sees(world, tmp_path, counted, monkeypatch, strategy):
-    study = write_study(world, strategies=[strategy], budgets_flops=[1e8], batch_audio_seconds=0.01, kept=NOTHING)
+    study = write_study(world, strategies=[strategy], budgets_flops=[2e7], batch_audio_seconds=0.01, kept=NOTHING)
     monkeypatch.setattr(scaling.asr.workshop, "GROUP_SAMPLES", 0)
     (row,) = train_study(study, tmp_path)
     assert row["flops"] == row["executed_flops"] == sum(counted)
@@ -116,18 +120,20 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
+SHARED = {"strategies": ["efin", "frozen_encoder"], "budgets_flops": [5e7, 1e8], "hours": 0.0005}
+"""Trunks that branches go on from, each utterance heard several times."""
+
+
 @pytest.fixture(scope="module")
 def unkept(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict]]:
     out = tmp_path_factory.mktemp("unkept")
-    study = write_study(world, strategies=["efin", "frozen_encoder"], budgets_flops=[5e8, 1e9], kept=NOTHING)
-    return out, train_study(study, out)
+    return out, train_study(write_study(world, **SHARED, kept=NOTHING), out)
 
 
 @pytest.mark.parametrize("kept", [ON_DISK, A_LITTLE, {}], ids=["on disk", "a little", "by default"])
 def test_what_is_kept_changes_no_bit_and_no_count(world, tmp_path, unkept, kept):
     plain_folder, plain = unkept
-    study = write_study(world, strategies=["efin", "frozen_encoder"], budgets_flops=[5e8, 1e9], kept=kept)
-    rows = train_study(study, tmp_path)
+    rows = train_study(write_study(world, **SHARED, kept=kept), tmp_path)
     assert [timeless(row) for row in rows] == [timeless(row) for row in plain]
     for key in {key for row in rows for key in row["nodes"]}:
         assert_same_weights(final_weights(Ledger(tmp_path), key), final_weights(Ledger(plain_folder), key))
@@ -136,10 +142,10 @@ def test_what_is_kept_changes_no_bit_and_no_count(world, tmp_path, unkept, kept)
 def test_workers_that_come_and_go_leave_the_same_bits_and_counts(world, tmp_path, unkept):
     """Each of these workers begins with nothing kept, in the middle of a node."""
     plain_folder, _ = unkept
-    study = write_study(world, strategies=["efin"], budgets_flops=[5e8])
+    study = write_study(world, **SHARED | {"strategies": ["efin"], "budgets_flops": [5e7]})
     orders = order(study, tmp_path)
     while not all(orders.ledger.done(key) for key in orders.nodes):
-        work(orders.ledger, orders.content, StopAfter(30))
+        work(orders.ledger, orders.content, StopAfter(5))
     for key in orders.nodes:
         assert_same_weights(final_weights(orders.ledger, key), final_weights(Ledger(plain_folder), key))
         for count in ("flops", "executed_flops", "cache_credited_flops"):
@@ -155,19 +161,19 @@ def test_a_frozen_encoder_hears_each_utterance_once_a_worker(world, tmp_path, mo
         return plain(self, mels, device)
 
     monkeypatch.setattr(Hearing, "_encode", counting)
-    rows = train_study(write_study(world, strategies=["frozen_encoder"], budgets_flops=[1e9, 2e9]), tmp_path)
+    rows = train_study(write_study(world, strategies=["frozen_encoder"], budgets_flops=[2e8, 4e8]), tmp_path)
     assert rows[-1]["epochs"] > 1
     assert max(heard) > 1  # together, where lengths are equal
     assert sum(heard) == 60 + 8 + 10  # train, dev and test
 
 
 def test_a_trunk_of_a_version_without_the_third_currency_is_gone_on_from(world, tmp_path):
-    train_study(write_study(world, strategies=["frozen_encoder"], budgets_flops=[5e8]), tmp_path)
+    train_study(write_study(world, strategies=["frozen_encoder"], budgets_flops=[3e7]), tmp_path)
     for progress in tmp_path.glob("stages/*/attempts/*/final/progress.json"):
         forget(progress, "encoded", "cache_credited_flops", "wait_seconds")
     for result in tmp_path.glob("stages/*/result.json"):
         forget(result, "cache_credited_flops", "wait_seconds", "look_seconds")
-    old, new = train_study(write_study(world, strategies=["frozen_encoder"], budgets_flops=[5e8, 1e9]), tmp_path)
+    old, new = train_study(write_study(world, strategies=["frozen_encoder"], budgets_flops=[3e7, 6e7]), tmp_path)
     assert old["cache_credited_flops"] is None
     assert new["cache_credited_flops"] is None
     assert new["cer"] is not None

@@ -1,8 +1,6 @@
 """What `plan --exact` says before anything is trained, and what the ledger says afterwards: the same integers."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 from tiny_world import train_study, write_study
@@ -28,7 +26,7 @@ STRATEGIES = ["efin", "joint", "frozen_encoder", "staged_joint"]
 def test_the_ledger_agrees_with_the_exact_plan_in_every_stage_of_every_run(world, tmp_path, changes):
     """Shared trunks and more than one epoch among them."""
     strategies, seeds = (["efin"], [0]) if changes else (STRATEGIES, [0, 1])
-    fields = {"budgets_flops": [1e8, 2e8], "hours": 0.001, **changes}
+    fields = {"budgets_flops": [2e7, 4e7], "hours": 0.0005, **changes}
     study = write_study(world, **fields, strategies=strategies, seeds=seeds)
     costs = exact_costs(prepare(str(study), [], Ledger(tmp_path)))
     rows = train_study(study, tmp_path)
@@ -39,9 +37,9 @@ def test_the_ledger_agrees_with_the_exact_plan_in_every_stage_of_every_run(world
             assert {field: getattr(cost, field) for field in FIELDS} == {field: stage[field] for field in FIELDS}
 
 
-def test_without_it_a_plan_estimates_steps_and_audio_and_knows_the_budget(world, tmp_path):
+def test_without_it_a_plan_estimates_steps_and_audio_and_knows_the_budget(world, asr_scaling):
     study = write_study(world, budgets_flops=[4e8])
-    exact, estimated = (plan(study, *flags) for flags in (["--exact"], []))
+    exact, estimated = (json.loads(asr_scaling("plan", study, "--json", *flags).stdout) for flags in (["--exact"], []))
     assert (exact["exact"], estimated["exact"]) == (True, False)
     assert "executed_flops" not in estimated
     for one, other in zip(exact["runs"], estimated["runs"], strict=True):
@@ -50,8 +48,3 @@ def test_without_it_a_plan_estimates_steps_and_audio_and_knows_the_budget(world,
             assert guessed["flops"] <= counted["flops"] < 1.2 * guessed["flops"]
             assert counted["steps"] == pytest.approx(guessed["steps"], rel=0.15)
     assert exact["executed_flops"] == sum(stage["executed_flops"] for run in exact["runs"] for stage in run["stages"])
-
-
-def plan(study, *flags: str) -> dict:
-    program = [sys.executable, "-c", "from scaling.cli import main; main()", "plan", str(study), "--json", *flags]
-    return json.loads(subprocess.run(program, capture_output=True, text=True, check=True).stdout)

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from _pytest.mark import ParameterSet
 from flop_reference import (
     ATTENTION_ONLY,
     MINI_ENCODER,
@@ -64,6 +65,18 @@ def two_layers(shape: Geometry) -> Geometry:
     return replace(shape, encoder=encoder, llm=replace(shape.llm, layers=2))
 
 
+WIDEST = [max((t for t in PRESET_STAGES if t.objective is o), key=lambda t: len(t.parts)) for o in Objective]
+"""Of each objective, the stage that trains the most parts: it passes through every product of both models."""
+
+
+def stages_of_presets(quick: list[Trains]) -> list[ParameterSet]:
+    """Every stage; all but the `quick` ones take minutes together."""
+    return [
+        pytest.param(stage, id="+".join(sorted(stage.parts)), marks=[] if stage in quick else pytest.mark.slow)
+        for stage in PRESET_STAGES
+    ]
+
+
 REAL = [
     ("whisper-tiny", "SmolLM2-135M", {}),
     ("whisper-tiny.en", "Qwen2.5-0.5B", {"llm_lora": ATTENTION_ONLY}),
@@ -81,14 +94,14 @@ REAL = [
 
 
 @pytest.mark.parametrize(("encoder", "llm", "changes"), REAL)
-@pytest.mark.parametrize("training", PRESET_STAGES, ids=lambda training: "+".join(sorted(training.parts)))
+@pytest.mark.parametrize("training", stages_of_presets(WIDEST))
 def test_padded_batches_of_published_widths_cost_what_the_counter_sees(encoder, llm, changes, training):
     shape = two_layers(geometry(ENCODERS[encoder], LLMS[llm], **changes))
     assert_counted(step(shape, training.objective, training.parts, UNEVEN), shape, training, UNEVEN)
     assert_recomputed(step(shape, training.objective, training.parts, UNEVEN, recompute=True), shape, training, UNEVEN)
 
 
-@pytest.mark.parametrize("training", PRESET_STAGES, ids=lambda training: "+".join(sorted(training.parts)))
+@pytest.mark.parametrize("training", stages_of_presets(WIDEST[-1:]))
 @pytest.mark.parametrize("encoder", ["whisper-small", pytest.param("wav2vec2-base", marks=pytest.mark.slow)])
 def test_a_published_pair_at_full_depth_costs_what_the_counter_sees(encoder, training):
     shape = geometry(ENCODERS[encoder], LLMS["Qwen2.5-0.5B"])
@@ -157,15 +170,16 @@ def test_every_family_of_llms_costs_what_the_counter_sees(family, parts, tmp_pat
 
 @pytest.mark.parametrize("encoder", MINI_ENCODERS, ids=lambda dims: dims.name)
 @pytest.mark.parametrize("objective", Objective)
-def test_every_combination_of_trained_parts_costs_what_the_counter_sees(objective, encoder):
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["few", "every"])
+def test_every_combination_of_trained_parts_costs_what_the_counter_sees(objective, encoder, every):
+    """Parts alone, in pairs and all together; any number of them where minutes may be taken."""
     targets = (encoder.linears[1], encoder.linears[4])  # keys, and the first layer of the feed-forward
     shape = geometry(encoder, MINI_LLM, encoder_lora=replace(ATTENTION_ONLY, targets=targets))
     reached = {Objective.ASR: [Part.ENCODER, Part.ENCODER_LORA, Part.ASR_DECODER]}.get(
         objective, [Part.ENCODER, Part.ENCODER_LORA, Part.PROJECTOR, Part.LLM_LORA, Part.LLM]
     )
-    subsets = [set(chosen) for size in range(1, 6) for chosen in itertools.combinations(reached, size)]
-    assert len(subsets) == 2 ** len(reached) - 1
-    for parts in subsets:
+    sizes = range(1, len(reached) + 1) if every else {1, 2, len(reached)}
+    for parts in (set(chosen) for size in sizes for chosen in itertools.combinations(reached, size)):
         training = Trains(objective, frozenset(parts))
         assert_counted(step(shape, objective, parts, UNEVEN, "cpu"), shape, training, UNEVEN)
         assert_recomputed(step(shape, objective, parts, UNEVEN, "cpu", recompute=True), shape, training, UNEVEN)

@@ -1,5 +1,6 @@
 """The bench of accelerators runs on a CPU, with small models, as it will run there."""
 
+import pytest
 from bench_gpu import STAGES, report
 from training_lab import Lab, Ours, Pair
 
@@ -7,15 +8,17 @@ from scaling.models import find_encoder, find_llm
 from scaling.spec import Precision
 
 MINIS = Pair(encoder=find_encoder("mini-s").dims, llm=find_llm("mini-s").dims, batch_audio_seconds=20.0)
-UTTERANCES = 8
+UTTERANCES = 4
 
 
-def test_the_bench_of_an_accelerator_measures_every_stage_and_processes_side_by_side(tmp_path, monkeypatch):
+@pytest.mark.parametrize("processes", [(), pytest.param((2,), marks=pytest.mark.slow)], ids=["alone", "side by side"])
+def test_the_bench_of_an_accelerator_measures_every_stage_and_processes_side_by_side(tmp_path, monkeypatch, processes):
     monkeypatch.setenv("ASR_SCALING_CACHE", str(tmp_path / "cache"))
-    found = report("cpu", [MINIS], UTTERANCES, seconds=0.1, matrix=256, processes=(2,), compiled=(False,))
+    found = report("cpu", [MINIS], UTTERANCES, seconds=0.01, matrix=256, processes=processes, compiled=(False,))
     assert found["machine"]["device"] == "cpu"
     assert found["training"].keys() == {"mini-s + mini-s"}
-    assert found["together"]["audio_seconds_per_second"][2] > 0
+    assert found["together"]["audio_seconds_per_second"].keys() == set(processes)
+    assert all(rate > 0 for rate in found["together"]["audio_seconds_per_second"].values())
     lab = Lab(tmp_path, UTTERANCES, MINIS)
     for stage, measured in found["training"]["mini-s + mini-s"].items():
         ours = Ours(lab, stage, Precision.BF16)

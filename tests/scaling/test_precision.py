@@ -71,8 +71,8 @@ def test_a_step_in_bf16_is_that_of_fp32_to_rounding_and_not_to_the_last_bit(stag
     assert half != full
 
 
-def test_a_run_in_bf16_is_tested_in_bf16_and_what_it_learnt_is_fp32(world, tmp_path):
-    study = write_study(world, precision="bf16", strategies=["efin"], budgets_flops=[4e8])
+def test_a_run_in_bf16_is_tested_in_bf16_and_what_it_learnt_is_fp32(world, tmp_path, in_this_process):
+    study = write_study(world, precision="bf16", strategies=["efin"], budgets_flops=[1e8])
     (row,) = train_study(study, tmp_path / "run")
     run = find_run(tmp_path / "run", None, "efin")
     trained, node = read_run(run.orders.ledger, run.orders.content["sources"], run.node)

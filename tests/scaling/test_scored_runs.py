@@ -56,7 +56,7 @@ def test_a_runs_utterances_get_the_same_score_again(rows):
         }
 
 
-def test_transcripts_are_scored_as_their_run_was(rows, world):
+def test_transcripts_are_scored_as_their_run_was(rows, world, in_this_process):
     assert [find_run(folder, None, None).scoring for folder, _ in rows.values()] == list(rows)
     folder, row = rows[Scoring.MANDARIN]
     document = transcripts_document(transcribe(folder, [world / "test.jsonl"], None, None))

@@ -1,6 +1,7 @@
 """The smallest world the trainer runs in: tones that spell digits, untrained models of a few thousand parameters."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def write_world(folder: Path) -> Path:
 def write_study(world: Path, **fields: Any) -> Path:
     study = {
         "name": "tiny",
-        "budgets_flops": [3e8],
+        "budgets_flops": [1e8],
         "models": [{"encoder": "encoder", "llm": "llm"}],
         "strategies": ["efin", "joint"],
         "seeds": [0],
@@ -86,6 +87,23 @@ def train_study(study: Path, out: Path) -> list[dict[str, Any]]:
     orders = order(study, out)
     assert work(orders.ledger, orders.content, NeverStop()) == 0
     return Collector(orders).collect()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A study that was trained: its folder, and the rows of its table by strategy."""
+
+    out: Path
+    rows: dict[str, dict[str, Any]]
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.out)
+
+    def utterances(self, strategy: str) -> list[dict[str, Any]]:
+        """What the run wrote of each test utterance."""
+        lines = (self.out / "utterances" / f"{self.rows[strategy]['key']}.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
 
 
 def trains(out: Path, attempt: str = "0001") -> bool:

@@ -10,8 +10,8 @@ CODE = """
 import json, sys
 from pathlib import Path
 from torture import torture
-fields = {"budgets_flops": [1e8], "strategies": ["joint", "projector_then_joint"]}
-report = torture(Path(sys.argv[1]), kills=12, seconds=30, **fields)
+fields = {"budgets_flops": [4e7], "strategies": ["joint", "projector_then_joint"]}
+report = torture(Path(sys.argv[1]), kills=14, seconds=300, **fields)
 print(json.dumps(report))
 """
 
@@ -26,5 +26,6 @@ def test_a_sweep_of_real_nodes_under_kill_9_ends_as_the_undisturbed_one(tmp_path
     )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])
-    assert report["kills"] >= 12
+    assert report["kills"] >= 14
     assert report["by"]["worker at a write point"] > 0
+    assert report["sweeps"] > 1  # the second one under kills at random moments

@@ -1,24 +1,15 @@
-"""The verbs as users meet them: one process, one line of error, exit code 2, nothing half-written."""
+"""The verbs as users meet them: one line of error, exit code 2, nothing half-written."""
 
 import json
-import os
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from crew import run_crew
 from small_study import StudyWriter
 
-
-def asr_scaling(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from scaling.cli import main; main()", *map(str, arguments)],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.mark.parametrize("verb", ["plan", "run"])
@@ -33,7 +24,7 @@ def asr_scaling(*arguments: str | Path, **environment: str) -> subprocess.Comple
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(
-    verb: str, override: str, message: str, write_study: StudyWriter, tmp_path: Path
+    asr_scaling: Command, verb: str, override: str, message: str, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     folder = tmp_path / "out"
     arguments = [verb, write_study(), "--set", override, *(("--out", folder) if verb == "run" else ())]
@@ -46,13 +37,15 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert not folder.exists()
 
 
-def test_test_audio_in_training_is_exit_code_2(write_study: StudyWriter, surroundings: Path, tmp_path: Path) -> None:
+def test_test_audio_in_training_is_exit_code_2(
+    asr_scaling: Command, write_study: StudyWriter, surroundings: Path, tmp_path: Path
+) -> None:
     done = asr_scaling("plan", write_study(), "--set", f"data.test.clean={surroundings / 'train.jsonl'}")
     assert done.returncode == 2
     assert "80 of 80 utterances are in the training data too" in done.stderr
 
 
-def test_plan_prints_every_run_with_its_price(write_study: StudyWriter, tmp_path: Path) -> None:
+def test_plan_prints_every_run_with_its_price(asr_scaling: Command, write_study: StudyWriter, tmp_path: Path) -> None:
     study = write_study()
     report = json.loads(asr_scaling("plan", study, "--json").stdout)
     assert (report["n_runs"], len(report["runs"]), report["n_nodes"], len(report["nodes"])) == (6, 6, 24, 24)
@@ -65,7 +58,7 @@ def test_plan_prints_every_run_with_its_price(write_study: StudyWriter, tmp_path
 
 
 def test_plan_counts_what_an_earlier_run_left_and_takes_its_measured_speed(
-    write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    asr_scaling: Command, write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STAND_IN_SECONDS", "0.01")
     run_crew(write_study(strategies=["joint"]), tmp_path / "out", workers=1)
@@ -79,7 +72,7 @@ def test_plan_counts_what_an_earlier_run_left_and_takes_its_measured_speed(
     assert "3 reused, 3 new" in asr_scaling("plan", write_study(), "--out", tmp_path / "out").stdout
 
 
-def test_run_prints_its_table_and_status_agrees(write_study: StudyWriter, tmp_path: Path) -> None:
+def test_run_prints_its_table_and_status_agrees(asr_scaling: Command, write_study: StudyWriter, tmp_path: Path) -> None:
     done = asr_scaling("run", write_study(), "--simulate", "--out", tmp_path / "out", "--json")
     assert done.returncode == 0
     assert "runs: 0 reused, 6 new" in done.stderr
@@ -90,26 +83,30 @@ def test_run_prints_its_table_and_status_agrees(write_study: StudyWriter, tmp_pa
     assert "runs: 6 reused, 0 new" in again.stderr
 
 
-def test_simulated_results_never_pass_for_trained_ones(write_study: StudyWriter, tmp_path: Path) -> None:
+def test_simulated_results_never_pass_for_trained_ones(
+    asr_scaling: Command, write_study: StudyWriter, tmp_path: Path
+) -> None:
     asr_scaling("run", write_study(), "--simulate", "--out", tmp_path / "out")
     report = json.loads(asr_scaling("plan", write_study(), "--out", tmp_path / "out", "--json").stdout)
     assert report["reused"] == {"runs": 0, "nodes": 0}
 
 
-def test_status_of_a_folder_without_study_is_exit_code_2(tmp_path: Path) -> None:
+def test_status_of_a_folder_without_study_is_exit_code_2(asr_scaling: Command, tmp_path: Path) -> None:
     done = asr_scaling("status", tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "no plan.json" in done.stderr
 
 
-def test_a_folder_that_cannot_be_written_is_exit_code_2(write_study: StudyWriter, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_exit_code_2(
+    asr_scaling: Command, write_study: StudyWriter, tmp_path: Path
+) -> None:
     (tmp_path / "out").write_text("a file is in the way")
     done = asr_scaling("run", write_study(), "--simulate", "--out", tmp_path / "out")
     assert (done.returncode, done.stdout) == (2, "")
     assert "cannot be written" in done.stderr
 
 
-def test_a_study_s_folder_may_be_moved(write_study: StudyWriter, tmp_path: Path) -> None:
+def test_a_study_s_folder_may_be_moved(asr_scaling: Command, write_study: StudyWriter, tmp_path: Path) -> None:
     asr_scaling("run", write_study(), "--simulate", "--out", tmp_path / "out")
     (tmp_path / "out").rename(tmp_path / "moved")
     state = json.loads(asr_scaling("status", tmp_path / "moved", "--json").stdout)

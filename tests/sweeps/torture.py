@@ -170,7 +170,7 @@ def torture(folder: Path, kills: int, seconds: float, seed: int = 0, **fields: A
     while toll.total < kills and time.monotonic() - began < seconds:
         out = folder / f"sweep-{toll.sweeps}"
         if toll.sweeps % 2:
-            sweep_at_random(study, out, toll, rng)
+            sweep_at_random(study, out, toll, rng, kills)
         else:
             sweep_at_write_points(study, out, toll, *faults_in_turn)
         count_places(out, toll)
@@ -233,9 +233,10 @@ def sweep_at_write_points(
         toll.kills["launcher at a write point"] += code == -signal.SIGKILL
 
 
-def sweep_at_random(study: Path, out: Path, toll: Toll, rng: random.Random) -> None:
-    """One sweep under kills at random moments, some dozens at most: then it may come to its end."""
-    enough = toll.total + KILLS_A_SWEEP
+def sweep_at_random(study: Path, out: Path, toll: Toll, rng: random.Random, kills: int) -> None:
+    """One sweep under kills at random moments, until there were `kills` of all kinds or some dozens here: then it may
+    come to its end."""
+    enough = min(kills, toll.total + KILLS_A_SWEEP)
     launcher = start(study, out, itertools.repeat(""))
     while (code := launcher.poll()) != 0:
         if code is not None:
