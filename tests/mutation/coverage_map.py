@@ -81,7 +81,9 @@ def record(folder: Path) -> None:
     os.environ["COVERAGE_PROCESS_START"] = str(settings)
     recorder = Recorder(measured)
     measured.start()
-    pytest.main(["-p", "no:cacheprovider", "--hypothesis-seed=0", "-rfE"], plugins=[recorder])
+    ended = pytest.main(["-p", "no:cacheprovider", "--hypothesis-seed=0", "-rfE"], plugins=[recorder])
+    if ended not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise SystemExit(f"the suite did not run to its end: {ended!r}")
     measured.stop()
     measured.save()
     whole = coverage.Coverage(config_file=str(settings), data_suffix=False)

@@ -13,7 +13,6 @@ are what an interrupted run goes on from.
 
 import json
 import os
-import random
 import resource
 import shutil
 import signal
@@ -23,7 +22,6 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,25 +29,17 @@ import coverage_map
 import pytest
 import typer
 from coverage_map import CoverageMap
-from operators import mutate, mutations
+from operators import mutate
+from sample import PACKAGES, Mutant, draw
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("scaling", "sweeps", "analysis")
 LEFT_OUT = (".*", "__pycache__", "*.egg-info", "build", "dist")
-
-LEAST_OF_A_PACKAGE = 4
-"""Mutations of the smallest sub-package; the others are shared out by the number of lines that tests execute."""
-
-SHARE_IN_MOTION = 0.15
-"""What may come of files that are about to change, where a mutation is likely not to be found again."""
 
 FIRST_TESTS = 20
 """Run on their own, because most mutations are noticed by them, and to collect all test files takes 10 to 20 s."""
 
 WAITING = 5
 """A run of tests may take this many times its limit of processor time on the clock, beside the work of others."""
-
-Record = list[dict[str, Any]]
 
 
 def main(
@@ -70,7 +60,7 @@ def main(
             tree.record_coverage(work)
         known = CoverageMap(work)
         if not record.exists():
-            _write(record, draw(known, size, seed, in_motion or []))
+            _write(record, draw(ROOT, known, size, seed, in_motion or ()))
         mutants = json.loads(record.read_text())
         for mutant in mutants:
             if name not in mutant:
@@ -81,39 +71,6 @@ def main(
         _write(record, mutants)
     show(mutants, name)
     raise SystemExit(bool(lost(mutants, name)))
-
-
-def draw(known: CoverageMap, size: int, seed: int, in_motion: Sequence[str]) -> Record:
-    """`size` mutations of lines that tests execute, at most one of a function, and every package has its share."""
-    rng = random.Random(seed)
-    functions: dict[str, dict[tuple[str, str], Record]] = defaultdict(lambda: defaultdict(list))
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            file = path.relative_to(ROOT).as_posix()
-            tested = known.lines(file)
-            stratum = "in motion" if file in in_motion else ".".join(path.relative_to(ROOT).parts[:-1])
-            for mutation in mutations(path.read_text(encoding="utf-8")):
-                if tested.get(mutation.number):
-                    found = {"file": file, **asdict(mutation)}
-                    functions[stratum][file, mutation.function].append(found)
-    chosen = []
-    for stratum, quota in _quotas({name: len(group) for name, group in functions.items()}, size).items():
-        for group in rng.sample(list(functions[stratum].values()), quota):
-            kind = rng.choice(sorted({mutation["kind"] for mutation in group}))
-            chosen.append(rng.choice([mutation for mutation in group if mutation["kind"] == kind]))
-    return sorted(chosen, key=lambda mutation: (mutation["file"], mutation["number"]))
-
-
-def _quotas(functions: dict[str, int], size: int) -> dict[str, int]:
-    """How many of each package, by its number of functions."""
-    moving = min(functions.get("in motion", 0), round(SHARE_IN_MOTION * size))
-    still = {name: count for name, count in functions.items() if name != "in motion"}
-    least = {name: min(LEAST_OF_A_PACKAGE, count) for name, count in still.items()}
-    free = max(0, size - moving - sum(least.values()))
-    shares = {
-        name: min(count, least[name] + round(free * count / sum(still.values()))) for name, count in still.items()
-    }
-    return shares | ({"in motion": moving} if moving else {})
 
 
 class Tree:
@@ -137,7 +94,7 @@ class Tree:
         command = [sys.executable, coverage_map.__file__, str(folder)]
         subprocess.run(command, cwd=self.root, env=self.environment, check=True)
 
-    def place(self, mutant: dict[str, Any]) -> tuple[Path, int, str] | None:
+    def place(self, mutant: Mutant) -> tuple[Path, int, str] | None:
         """The file that has the mutant's line in a function of its name, the line's number and the changed text.
 
         The mutant's own file is looked at first, then all others: code moves.
@@ -176,7 +133,7 @@ class Tree:
         return (None if process.returncode == -signal.SIGXCPU else process.returncode), failed
 
 
-def judge(tree: Tree, mutant: dict[str, Any], known: CoverageMap, seconds: int) -> dict[str, Any]:
+def judge(tree: Tree, mutant: Mutant, known: CoverageMap, seconds: int) -> dict[str, Any]:
     """Make one mutation and run the tests that execute its line until one fails."""
     place = tree.place(mutant)
     if place is None:
@@ -205,7 +162,7 @@ def _first_failure(tree: Tree, tests: Sequence[str], seconds: int) -> dict[str, 
     return {"outcome": "survived"}
 
 
-def excuse(tree: Tree, mutants: Record, name: str) -> None:
+def excuse(tree: Tree, mutants: list[Mutant], name: str) -> None:
     """Take back what tests killed that fail without any mutation too."""
     killed = [mutant[name] for mutant in mutants if mutant[name]["outcome"] == "killed"]
     failing = tree.run(sorted({kill["by"] for kill in killed if "::" in kill["by"]}), 3600)[1]
@@ -214,7 +171,7 @@ def excuse(tree: Tree, mutants: Record, name: str) -> None:
             kill["outcome"] = "fails without mutation"
 
 
-def lost(mutants: Record, name: str) -> Record:
+def lost(mutants: list[Mutant], name: str) -> list[Mutant]:
     """Mutations still in the code that an earlier suite noticed and this one does not."""
     return [
         mutant
@@ -224,7 +181,7 @@ def lost(mutants: Record, name: str) -> Record:
     ]
 
 
-def show(mutants: Record, name: str) -> None:
+def show(mutants: list[Mutant], name: str) -> None:
     """Print what came of the mutations of each package, those that survived, and those that did not before."""
     outcomes: dict[str, Counter[str]] = defaultdict(Counter)
     for mutant in mutants:
@@ -238,7 +195,7 @@ def show(mutants: Record, name: str) -> None:
         typer.echo(f"LOST: {_text(mutant)}")
 
 
-def _text(mutant: dict[str, Any]) -> str:
+def _text(mutant: Mutant) -> str:
     return f"{mutant['file']} {mutant['function']}\n  - {mutant['line']}\n  + {mutant['mutated']}"
 
 
@@ -247,7 +204,7 @@ def _processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _write(file: Path, mutants: Record) -> None:
+def _write(file: Path, mutants: list[Mutant]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(mutants, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

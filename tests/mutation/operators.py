@@ -143,7 +143,9 @@ def _acts(node: ast.AST) -> bool:
     """Whether a statement does something that the code after it could run without."""
     if isinstance(node, ast.Assign):
         return isinstance(node.targets[0], ast.Attribute | ast.Subscript)
-    return isinstance(node, ast.AugAssign) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call))
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Call) and not _prints(node.value)
+    return isinstance(node, ast.AugAssign)
 
 
 def _operator(
