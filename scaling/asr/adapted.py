@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import Linear
 from torch import Tensor, nn
@@ -29,7 +28,6 @@ class AdaptedLinear(Linear):  # type: ignore[misc]
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         (adapter,) = self.active_adapters
-        wide = self.base_layer(x)
-        narrow = functional.linear(x, self.lora_A[adapter].weight).flatten(0, -2)
-        adapted = torch.addmm(wide.flatten(0, -2), narrow, self.lora_B[adapter].weight.T, alpha=self.scaling[adapter])
-        return adapted.view_as(wide)
+        narrow = functional.linear(x, self.lora_A[adapter].weight) * self.scaling[adapter]
+        adapted: Tensor = self.base_layer(x) + functional.linear(narrow, self.lora_B[adapter].weight)
+        return adapted
