@@ -62,7 +62,7 @@ def test_what_runs_beside_what_is_executed_is_the_hearing_of_the_others_of_a_gro
         return plain(self, utterances, kept, device)
 
     monkeypatch.setattr(Hearing, "_outputs", noting)
-    fields = {"strategies": ["frozen_encoder"], **FEW, "kept": NOTHING}
+    fields = {"strategies": ["frozen_encoder"], "budgets_flops": [3e7], "kept": NOTHING}
     orders = order(write_study(world, **fields), tmp_path)
     assert work(orders.ledger, orders.content, NeverStop()) == 0
     results = [orders.ledger.result(key) for key in orders.nodes]
