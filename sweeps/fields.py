@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictBool, StrictInt, StrictStr, Tag
 
+from scaling.corpora.synthetic import HELD_OUT_UTTERANCES
 from scaling.manifest import MAX_BAD_SHARE
 from scaling.spec import Objective, Part, Precision, Scoring
 
@@ -140,6 +141,8 @@ class CorpusFields(_Fields):
     corpus: StrictStr
     hours: Positive
     seed: Annotated[StrictInt, Field(ge=0)] = 0
+    test_utterances: Annotated[StrictInt, Field(ge=1)] = HELD_OUT_UTTERANCES
+    """Utterances of the test set: n errors are known to about n to the power of -1/2 by counting alone."""
 
 
 class AugmentationFields(_Fields):

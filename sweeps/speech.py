@@ -15,7 +15,7 @@ import numpy as np
 from scaling.assumed import assumed_manifest
 from scaling.audio import Clip, clip_digest
 from scaling.cache import cache_dir
-from scaling.corpora.synthetic import RECIPES, Recipe, write_corpus
+from scaling.corpora.synthetic import HELD_OUT_UTTERANCES, RECIPES, Recipe, write_corpus
 from scaling.errors import InputError, nearest
 from scaling.manifest import Manifest, Unwritable, read_manifest
 from scaling.spec import Augmentation, DataSpec
@@ -152,9 +152,12 @@ def _corpus(file: StudyFile, data: CorpusFields) -> Sources:
         known = nearest(data.corpus, RECIPES)
         raise InputError(f"{file.place(('data', 'corpus'))}: {data.corpus!r} is no corpus{known}")
     recipe = RECIPES[data.corpus]
-    folder = cache_dir() / "corpora" / f"{recipe.name}-{data.hours:g}h-{data.seed}-{_digest(recipe)}"
+    name = f"{recipe.name}-{data.hours:g}h-{data.seed}-{_digest(recipe)}"
+    if data.test_utterances != HELD_OUT_UTTERANCES:
+        name += f"-test{data.test_utterances}"
+    folder, making = cache_dir() / "corpora" / name, data.model_dump(exclude={"corpus"})
     with doing(f"making {data.hours:g} h of speech, the corpus {recipe.name}, in {folder}"):
-        made = file.located(("data",), lambda: write_corpus(recipe, folder, hours=data.hours, seed=data.seed))
+        made = file.located(("data",), lambda: write_corpus(recipe, folder, **making))
     return {("data", "train"): made.train, ("data", "dev"): made.dev, ("data", "test", data.corpus): made.test}
 
 

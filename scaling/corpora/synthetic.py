@@ -39,7 +39,7 @@ from scaling.errors import InputError
 
 SCHEMA = 1
 SAMPLING_RATE = 16_000
-HELD_OUT_UTTERANCES = 300  # in dev and in test each: about 1 500 digits, so CER 0.1 is known to about 0.01
+HELD_OUT_UTTERANCES = 300  # in dev, and in test by default: about 1 500 digits, so CER 0.1 is known to about 0.01
 TEXT_SHARES = {"test": 1, "dev": 1, "train": 18}  # of 20 texts; no text is in two splits
 UTTERANCES_PER_FOLDER = 1000
 BLOCK = 150  # utterances a process renders at a time: under a second of work, and half a held-out set
@@ -94,8 +94,12 @@ class Utterance:
     band_hz: tuple[int, int] | None
 
 
-def write_corpus(recipe: Recipe, directory: Path, *, hours: float, seed: int = 0) -> Manifests:
+def write_corpus(
+    recipe: Recipe, directory: Path, *, hours: float, seed: int = 0, test_utterances: int = HELD_OUT_UTTERANCES
+) -> Manifests:
     """Write PCM16 WAV files at 16 kHz and their manifests; `hours` counts training audio.
+
+    A larger test set begins with the utterances of a smaller one.
 
     The folder appears whole or not at all. Where it is there already, made from the same recipe, hours and seed, it is
     left as it is. Raises `InputError` where it holds something else, for hours that are not positive, and where the
@@ -104,14 +108,20 @@ def write_corpus(recipe: Recipe, directory: Path, *, hours: float, seed: int = 0
     if not 0 < hours < float("inf"):
         raise InputError(f"hours of the corpus {recipe.name}: {hours}; expected a positive number")
     making = json.loads(json.dumps({"schema": SCHEMA, "recipe": asdict(recipe), "hours": hours, "seed": seed}))
+    if test_utterances != HELD_OUT_UTTERANCES:
+        making["test_utterances"] = test_utterances
+    enough = {
+        "train": _first_seconds(hours * 3600),
+        "dev": _first_rows(HELD_OUT_UTTERANCES),
+        "test": _first_rows(test_utterances),
+    }
     if directory.exists():
         _check_same(making, directory)
     else:
         directory.parent.mkdir(parents=True, exist_ok=True)
         with _whole_or_absent(directory) as folder, _pool() as pool:
             for split in TEXT_SHARES:
-                enough = _first_seconds(hours * 3600) if split == "train" else _first_rows(HELD_OUT_UTTERANCES)
-                _write_split(pool, recipe, folder, split, seed, enough)
+                _write_split(pool, recipe, folder, split, seed, enough[split])
             (folder / "corpus.json").write_text(json.dumps(making, ensure_ascii=False, indent=1) + "\n", "utf-8")
     return Manifests(**{split: directory / f"{split}.jsonl" for split in TEXT_SHARES})
 
@@ -190,7 +200,7 @@ def _check_same(making: dict[str, Any], directory: Path) -> None:
     except ValueError as broken:
         raise InputError(f"{record}: not JSON ({broken}); remove the folder to make the corpus again") from broken
     if found != making:
-        changed = [field for field in making if found.get(field) != making[field]]
+        changed = [field for field in making | found if found.get(field) != making.get(field)]
         raise InputError(f"{directory} holds a corpus with another {', '.join(changed)}; name a new folder")
 
 

@@ -132,6 +132,17 @@ def test_more_hours_only_add_utterances_and_held_out_sets_stay(corpus: Path, tmp
     assert (tmp_path / "larger" / last).read_bytes() == (corpus / last).read_bytes()
 
 
+def test_a_larger_test_set_begins_with_the_smaller_one_and_nothing_else_changes(corpus: Path, tmp_path: Path) -> None:
+    larger = write_corpus(DIGITS, tmp_path / "larger", hours=0.025, seed=5, test_utterances=310)
+    smaller = (corpus / "test.jsonl").read_bytes()
+    assert larger.test.read_bytes().startswith(smaller)
+    assert len(_rows(larger.test)) == 310
+    for split in ("train", "dev"):
+        assert (tmp_path / "larger" / f"{split}.jsonl").read_bytes() == (corpus / f"{split}.jsonl").read_bytes()
+    with pytest.raises(InputError, match="another test_utterances"):
+        write_corpus(DIGITS, tmp_path / "larger", hours=0.025, seed=5, test_utterances=311)
+
+
 def test_a_corpus_made_before_is_left_as_it_is_and_another_one_is_refused(corpus: Path) -> None:
     before = (corpus / "train.jsonl").stat().st_mtime_ns
     assert write_corpus(DIGITS, corpus, hours=0.025, seed=5).train == corpus / "train.jsonl"
