@@ -1,4 +1,4 @@
-"""Adapters folded into the weights they adapt for as long as a model decodes: a fourth of the products at every token.
+"""Adapters folded into the weights they adapt for as long as a model decodes: one product a layer instead of three.
 
 The adapters and the weights themselves are not touched, so that training goes on with the same bits.
 """
@@ -14,19 +14,20 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from scaling.asr.base_models import KEEP_IN_MEMORY_PARAMETERS
+from scaling.asr.sharding import is_share
 
 
 @contextmanager
 def folded(model: PreTrainedModel) -> Iterator[None]:
     """Within, layers with adapters are one product each, equal to rounding in fp32.
 
-    Not so where a copy of the weights may not fit (`KEEP_IN_MEMORY_PARAMETERS`), nor in bf16, whose rounding of the sum
-    would lose most of what an adapter has learnt.
+    Not so where a copy of the weights may not fit (`KEEP_IN_MEMORY_PARAMETERS`), where ranks share them, and in bf16,
+    whose rounding of the sum would lose most of what an adapter has learnt.
     """
-    small = sum(parameter.numel() for parameter in model.parameters()) <= KEEP_IN_MEMORY_PARAMETERS
-    layers = [module for module in model.modules() if isinstance(module, LoraLayer)]
-    if not small or torch.is_autocast_enabled(model.device.type):
-        layers = []
+    weights = list(model.parameters())
+    large = sum(weight.numel() for weight in weights) > KEEP_IN_MEMORY_PARAMETERS
+    apart = large or any(map(is_share, weights)) or torch.is_autocast_enabled(model.device.type)
+    layers = [] if apart else [module for module in model.modules() if isinstance(module, LoraLayer)]
     for layer in layers:
         layer.forward = _linear(layer)
     try:

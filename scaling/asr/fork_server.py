@@ -22,7 +22,7 @@ import os
 import sys
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
 
 from scaling import faults
 from scaling.console import log
@@ -43,8 +43,7 @@ def main() -> int:
     launcher = os.getppid()
     answers = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print while they are imported is no answer
-    import scaling.asr.__main__ as trainer
-
+    work = _imported()
     if obstacle := _obstacle():
         log(f"a library has {obstacle} when imported, which no fork would have")
         os._exit(1)  # now: the interpreter would wait for that thread
@@ -55,8 +54,15 @@ def main() -> int:
             _set_up(**json.loads(request))
             _say(answers, str(os.getpid()))
             os.close(answers)
-            return trainer.main()
+            return work()
     return 0
+
+
+def _imported() -> Callable[[], int]:
+    """A worker's whole work, with all that it needs."""
+    from scaling.asr.__main__ import main as work
+
+    return work
 
 
 def _obstacle() -> str:
@@ -97,7 +103,7 @@ def _set_up(environment: dict[str, str], log_file: str) -> None:
     os.close(output)
 
 
-def _say(answers: int, line: Any) -> None:
+def _say(answers: int, line: str) -> None:
     os.write(answers, f"{line}\n".encode())
 
 

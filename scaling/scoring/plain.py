@@ -3,6 +3,7 @@
 Numbers stay as written.
 """
 
+import functools
 import unicodedata
 
 from scaling.scoring.words import split
@@ -21,12 +22,12 @@ def plain(text: str) -> list[str]:
 
 def unmarked(text: str) -> str:
     """`text` without punctuation, symbols and control characters (Unicode categories P, S, C)."""
-    return "".join(" " if _separates(char) else char for char in text if not _ignored(char))
+    return "".join(map(_unmarked, text))
 
 
-def _ignored(char: str) -> bool:
-    return unicodedata.category(char)[0] in "PSC" and not _separates(char)
-
-
-def _separates(char: str) -> bool:
-    return char.isspace() or char == "-"
+@functools.cache
+def _unmarked(char: str) -> str:
+    """What stays of a character: a space where words are parted, nothing where it is a mark."""
+    if char.isspace() or char == "-":
+        return " "
+    return "" if unicodedata.category(char)[0] in "PSC" else char

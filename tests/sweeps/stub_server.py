@@ -5,14 +5,16 @@ STUB_IMPORT: a program that runs where all that a worker needs is imported.
 
 import os
 import sys
-from types import ModuleType
+from collections.abc import Callable
 
 from scaling.asr import fork_server
 
-TRAINER = "scaling.asr.__main__"
+
+def imported() -> Callable[[], None]:
+    exec(os.environ.get("STUB_IMPORT", ""), {})
+    return lambda: exec(os.environ["STUB_WORKER"], {})
+
 
 if __name__ == "__main__":
-    exec(os.environ.get("STUB_IMPORT", ""))
-    trainer = sys.modules.setdefault(TRAINER, ModuleType(TRAINER))
-    trainer.main = lambda: exec(os.environ["STUB_WORKER"], {})
+    fork_server._imported = imported
     sys.exit(fork_server.main())

@@ -153,13 +153,15 @@ def test_a_worker_outlives_its_fork_server_which_is_replaced(
     assert work(found, "raise SystemExit(8)", tmp_path / "worker.log").wait() == 8
 
 
-def test_a_fork_server_that_hangs_is_killed_and_the_worker_started_by_its_command(
-    begin: Callable[..., Starter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_fork_server_that_does_not_answer_is_killed_and_the_worker_started_by_its_command(
+    number: signal.Signals, begin: Callable[..., Starter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(starter, "ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(starter, "TRAINER", (sys.executable,))
     found = begin([sys.executable, "-c", "raise SystemExit(9)"])
-    server(found).send_signal(signal.SIGSTOP)
+    server(found).send_signal(number)
+    wait_until(lambda: number is signal.SIGSTOP or not alive(server(found).pid), 5)
     assert work(found, "raise SystemExit(8)", tmp_path / "worker.log").wait() == 9
     assert not alive(server(found).pid)
     wait_until(found.ready, 60)
