@@ -98,9 +98,15 @@ def _run(
     result["provenance"] |= {"processes": ranks.size, **ways}
     if not node.final:
         return result | {"dev": None, "test": None}
+    began = time.perf_counter()
     tests = {name: scored(workshop.hearing(node, model, content), name=name) for name, content in node.data.test}
+    chosen_on = dev()
     ranks.once(_write_utterances)(attempt, tests.values())
-    return result | {"dev": dev().summary(), "test": {name: test.summary() for name, test in tests.items()}}
+    return result | {
+        "evaluation_seconds": time.perf_counter() - began,
+        "dev": chosen_on.summary(),
+        "test": {name: test.summary() for name, test in tests.items()},
+    }
 
 
 class _Looking:
