@@ -5,7 +5,6 @@ from typing import Any
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import Linear
 from torch import Tensor, nn
-from torch.nn import functional
 
 from scaling.spec import LoraSpec
 
@@ -28,6 +27,6 @@ class AdaptedLinear(Linear):  # type: ignore[misc]
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         (adapter,) = self.active_adapters
-        narrow = functional.linear(x, self.lora_A[adapter].weight) * self.scaling[adapter]
-        adapted: Tensor = self.base_layer(x) + functional.linear(narrow, self.lora_B[adapter].weight)
+        narrow = self.lora_A[adapter](x) * self.scaling[adapter]
+        adapted: Tensor = self.base_layer(x) + self.lora_B[adapter](narrow)
         return adapted
