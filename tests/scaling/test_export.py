@@ -29,7 +29,7 @@ def hypotheses(finished: Finished, strategy: str) -> list[str]:
     return [entry["hyp"] for entry in finished.utterances(strategy)]
 
 
-def test_an_export_transcribes_as_the_run_did(finished, exported, world):
+def test_an_export_transcribes_as_the_run_did(finished, exported, world, in_this_process):
     written = transcribe(exported, [world / "test.jsonl"], None, None)
     assert [transcript.text for transcript in written] == hypotheses(finished, "efin")
 

@@ -11,7 +11,7 @@ from scaling.asr import fork_server
 
 
 def imported() -> Callable[[], None]:
-    exec(os.environ.get("STUB_IMPORT", ""), {})
+    exec(os.environ.get("STUB_IMPORT", ""), globals())
     return lambda: exec(os.environ["STUB_WORKER"], {})
 
 

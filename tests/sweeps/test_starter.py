@@ -20,6 +20,9 @@ from sweeps.launchers.starter import TRAINER, Process, Starter, starting
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are started by their command")
 
+PATIENCE_SECONDS = 300
+"""For imports beside much other work."""
+
 REPORT = """
 import json, os, resource, signal, stat, sys, threading
 from pathlib import Path
@@ -57,7 +60,7 @@ def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         def begun(command: list[str], **environment: str) -> Starter:
             new = starting(command, {**os.environ, **environment}, tmp_path / "fork-server.log")
             found = stack.enter_context(new)
-            wait_until(found.ready, 60)
+            wait_until(found.ready, PATIENCE_SECONDS)
             return found
 
         yield begun
@@ -148,7 +151,7 @@ def test_a_worker_outlives_its_fork_server_which_is_replaced(
     assert "the process that workers are forked from died (killed by SIGKILL, see" in said
     assert "starting another" in said
     assert worker.wait() == 7
-    wait_until(found.ready, 60)
+    wait_until(found.ready, PATIENCE_SECONDS)
     assert server(found).pid != first
     assert work(found, "raise SystemExit(8)", tmp_path / "worker.log").wait() == 8
 
@@ -164,7 +167,7 @@ def test_a_fork_server_that_does_not_answer_is_killed_and_the_worker_started_by_
     wait_until(lambda: number is signal.SIGSTOP or not alive(server(found).pid), 5)
     assert work(found, "raise SystemExit(8)", tmp_path / "worker.log").wait() == 9
     assert not alive(server(found).pid)
-    wait_until(found.ready, 60)
+    wait_until(found.ready, PATIENCE_SECONDS)
     assert work(found, "raise SystemExit(8)", tmp_path / "worker.log").wait() == 8
 
 

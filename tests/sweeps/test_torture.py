@@ -11,7 +11,7 @@ import json, sys
 from pathlib import Path
 from torture import torture
 fields = {"budgets_flops": [4e7], "strategies": ["joint", "projector_then_joint"]}
-report = torture(Path(sys.argv[1]), kills=14, seconds=300, **fields)
+report = torture(Path(sys.argv[1]), kills=1, seconds=0, at_random=5, **fields)
 print(json.dumps(report))
 """
 
@@ -26,6 +26,6 @@ def test_a_sweep_of_real_nodes_under_kill_9_ends_as_the_undisturbed_one(tmp_path
     )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])
-    assert report["kills"] >= 14
+    at_write_points = [count for what, count in report["by"].items() if what.endswith("at a write point")]
     assert report["by"]["worker at a write point"] > 0
-    assert report["sweeps"] > 1  # the second one under kills at random moments
+    assert report["kills"] > sum(at_write_points)  # and some at random moments

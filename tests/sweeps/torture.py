@@ -154,8 +154,13 @@ class Toll:
         return sum(self.kills.values())
 
 
-def torture(folder: Path, kills: int, seconds: float, seed: int = 0, **fields: Any) -> dict[str, Any]:
-    """Kill until `kills` processes have died or the time is up, and finish; the counts. Raises AssertionError."""
+def torture(
+    folder: Path, kills: int, seconds: float, seed: int = 0, *, at_random: int = KILLS_A_SWEEP, **fields: Any
+) -> dict[str, Any]:
+    """Kill until `kills` processes have died or the time is up, and finish; the counts. Raises AssertionError.
+
+    There is one sweep of either kind at least; in one at random moments no more than `at_random` die.
+    """
     study = write_study(write_world(folder / "world"), **{**FIELDS, **fields})
     plain = folder / "plain"
     hurry()
@@ -167,10 +172,10 @@ def torture(folder: Path, kills: int, seconds: float, seed: int = 0, **fields: A
         itertools.cycle(f"{number} {name}" for number in (1, 2, 3, 4) for name in WORKERS_WRITE),
         itertools.cycle(f"{number} {name}" for number in (1, 2, 3, 4) for name in LAUNCHERS_WRITE),
     )
-    while toll.total < kills and time.monotonic() - began < seconds:
+    while toll.sweeps < 2 or (toll.total < kills and time.monotonic() - began < seconds):
         out = folder / f"sweep-{toll.sweeps}"
         if toll.sweeps % 2:
-            sweep_at_random(study, out, toll, rng, kills)
+            sweep_at_random(study, out, toll, rng, at_random)
         else:
             sweep_at_write_points(study, out, toll, *faults_in_turn)
         count_places(out, toll)
@@ -233,10 +238,9 @@ def sweep_at_write_points(
         toll.kills["launcher at a write point"] += code == -signal.SIGKILL
 
 
-def sweep_at_random(study: Path, out: Path, toll: Toll, rng: random.Random, kills: int) -> None:
-    """One sweep under kills at random moments, until there were `kills` of all kinds or some dozens here: then it may
-    come to its end."""
-    enough = min(kills, toll.total + KILLS_A_SWEEP)
+def sweep_at_random(study: Path, out: Path, toll: Toll, rng: random.Random, most: int) -> None:
+    """One sweep under kills at random moments, so many at most: then it may come to its end."""
+    enough = toll.total + most
     launcher = start(study, out, itertools.repeat(""))
     while (code := launcher.poll()) != 0:
         if code is not None:
