@@ -14,7 +14,7 @@ SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server-core mariadb-client-co
 SLURM_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SLURM_PACKAGES)
 DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
-FORECAST := 1.28e12
+FORECAST := 8e11
 
 .PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready check bench bench-gpu fuzz minis clean
 
