@@ -78,9 +78,16 @@ def counted_step(model: Recognizer, shape: Geometry, training: Trains, lengths: 
 
 
 @pytest.mark.parametrize("training", [*PRESET_STAGES, *UNUSUAL], ids=lambda training: "+".join(sorted(training.parts)))
-@pytest.mark.parametrize(("llm", "stack"), [(MINI_LLM, 2), (MINI_UNTIED, 3)], ids=["tied", "untied"])
+@pytest.mark.parametrize(
+    ("llm", "stack", "recompute"),
+    [
+        pytest.param(MINI_LLM, 2, False, id="tied"),
+        pytest.param(MINI_UNTIED, 3, True, id="untied-recompute"),
+        pytest.param(MINI_LLM, 2, True, id="tied-recompute", marks=pytest.mark.slow),
+        pytest.param(MINI_UNTIED, 3, False, id="untied", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("encoder", MINI_ENCODERS, ids=lambda dims: dims.name)
-@pytest.mark.parametrize("recompute", [False, True], ids=["", "recompute"])
 def test_a_training_step_executes_what_the_formula_says(recompute, encoder, llm, stack, training):
     shape = geometry(encoder, llm, stack=stack, encoder_lora=ATTENTION_ONLY)
     model = recognizer(shape)
