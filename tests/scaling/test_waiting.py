@@ -16,8 +16,8 @@ line = Line()
 line.show("half of it")
 log("something happened")
 line.show("all of it")
-line.close()
 print("the result")
+line.close()
 """
 
 

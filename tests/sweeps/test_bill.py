@@ -17,6 +17,7 @@ from scaling.throughput import Throughput
 from sweeps.bill import Bill, Limits, bill, tariff_of
 from sweeps.evaluation import evaluation_flops, held_out
 from sweeps.keeping import Use, kept
+from sweeps.plan import remaining
 from sweeps.preparation import Prepared, prepare
 from sweeps.show import costs_document, price_line
 
@@ -82,6 +83,16 @@ def test_no_number_of_workers_is_faster_than_the_longest_chain(prepared: Prepare
     assert longest == 8_000_000_000  # a run waits for itself alone
     one = next(iter(evaluation_flops(prepared.study, prepared.plan).values()))  # all end with the same objective
     assert bill(prepared, None, H100, workers=1000).finish_hours == pytest.approx((longest + one) / speed / 3600)
+
+
+def test_the_costliest_chain_is_found_whatever_its_nodes_cost(prepared: Prepared) -> None:
+    nodes = prepared.plan.nodes
+    costs = {key: 1 + place % 5 for place, key in enumerate(nodes)}
+
+    def costliest(key: str) -> int:
+        return costs[key] + max((costliest(later) for later in nodes if key in nodes[later].node.needs), default=0)
+
+    assert remaining(nodes, costs) == {key: costliest(key) for key in nodes}
 
 
 def chain_flops(prepared: Prepared, key: str) -> int:

@@ -77,6 +77,13 @@ def test_decoding_takes_as_long_as_it_took_in_this_study(orders: Orders) -> None
     assert eta(orders) == pytest.approx(of_training(7e9, 4e9) + 500.0)
 
 
+def test_a_trainer_that_does_not_say_how_long_it_decoded_does_not_count_as_quick(orders: Orders) -> None:
+    ends = [run["nodes"][-1] for run in orders.runs]
+    commit(orders, ends[0], evaluation_seconds=500.0)
+    commit(orders, ends[1])
+    assert pace_of(orders, survey(orders)).decoding == pytest.approx(orders.evaluation_flops[ends[0]] / 500.0)
+
+
 def test_looks_at_dev_slow_training_down(orders: Orders) -> None:
     commit(orders, orders.nodes[0], look_seconds=80.0)  # as long as its training
     assert pace_of(orders, survey(orders)).training == pytest.approx(SPEED / 2)

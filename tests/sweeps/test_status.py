@@ -90,15 +90,19 @@ def test_a_node_whose_test_set_is_decoded_says_which_and_how_far(orders: Orders)
     assert survey(orders).evaluating == [end]
 
 
-def test_a_long_decoding_does_not_hide_how_far_training_came(orders: Orders) -> None:
+@pytest.mark.parametrize("block", [100, 8192])
+def test_a_long_decoding_does_not_hide_how_far_training_came(
+    orders: Orders, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr("sweeps.headway.BLOCK_BYTES", block)
     begin(orders, orders.nodes[0], {"event": "start", "flops": 0}, {"event": "progress", "flops": 4 * 10**9})
     attempt = orders.ledger.attempts(orders.nodes[0])[0]
-    for done in range(2000):
-        attempt.log({"event": "evaluating", "set": "dev", "done": done, "of": 2000})
+    for done in range(400):
+        attempt.log({"event": "evaluating", "set": "dev", "done": done, "of": 400})
     found = survey(orders).nodes[orders.nodes[0]]
     assert found.flops == 4 * 10**9
     assert found.headway.evaluation is not None
-    assert found.headway.evaluation.done == 1999
+    assert found.headway.evaluation.done == 399
 
 
 def test_a_look_at_dev_is_decoding_until_it_is_over(orders: Orders) -> None:
