@@ -20,7 +20,7 @@ from sweeps.launchers.starter import TRAINER, Process, Starter, starting
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are started by their command")
 
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 """For imports beside much other work."""
 
 REPORT = """
