@@ -55,7 +55,7 @@ test-ray: ray-ready  ## on a real Ray cluster of two nodes, in a network of its 
 
 slurm-ready: $(READY)  ## what test-slurm needs: root, host names of its own, Debian's packages (installed if need be)
 	@unshare --uts true || { echo "a Slurm of its own needs root" >&2; exit 1; }
-	@for name in $(SLURM_PROGRAMS); do command -v $$name || exit 1; done >/dev/null || \
+	@(for name in $(SLURM_PROGRAMS); do command -v $$name || exit 1; done) >/dev/null || \
 		{ apt-get update -qq && $(SLURM_INSTALL); } || \
 		{ echo "a Slurm of its own needs $(SLURM_PACKAGES), and apt-get could not install them" >&2; exit 1; }
 
