@@ -17,14 +17,10 @@ from scaling.asr.model import Batch, Recognizer
 from scaling.asr.precision import products
 from scaling.asr.ranks import ALONE, Ranks
 from scaling.asr.train import LOG_SECONDS, Interrupted
+from scaling.decoding import BATCH_AUDIO_SECONDS, FIRST_LOOK_SECONDS, LOOKS_OVER_TRAINING
 from scaling.scoring.score import Score, score, total
 from scaling.spec import Objective, Scoring
 from scaling.strings import IntArray
-
-BATCH_AUDIO_SECONDS = 240.0
-"""Padded audio decoded together at least, about 64 utterances: greedy decoding is bound by memory traffic and gains
-most of what batching gives by then (measured). Keys and values of a 7B LLM take 3 GB (assumption: that is to spare
-beside it)."""
 
 KEYS_AND_VALUES_BYTES = 2**28
 """What keys and values of an LLM may take where more than that audio is decoded together (assumption: little beside
@@ -180,7 +176,7 @@ class Looks:
 
     def __init__(self) -> None:
         self.seconds = 0.0  # spent looking
-        self._next = 60.0  # seconds of training before the first look, whose cost is not known yet (assumption)
+        self._next = FIRST_LOOK_SECONDS  # of training: what a look costs is not known yet
 
     def due(self, trained_seconds: float) -> bool:
         """Whether enough was trained since the last look."""
@@ -189,4 +185,5 @@ class Looks:
     def took(self, seconds: float, trained_seconds: float) -> None:
         """Record a look, and put the next one off accordingly."""
         self.seconds += seconds
-        self._next = max(trained_seconds, 9 * (self.seconds + seconds))  # the next one costs as much, and is paid for
+        spent = self.seconds + seconds  # with the next look, which costs as much
+        self._next = max(trained_seconds, spent / LOOKS_OVER_TRAINING)
