@@ -23,7 +23,7 @@ from sweeps.launchers.starter import Starter, starting
 from sweeps.orders import Orders, write_orders
 from sweeps.preparation import prepare
 
-ROUNDS = 5
+ROUNDS = 7
 LOOK_SECONDS = 0.005
 
 Figures = dict[str, float]

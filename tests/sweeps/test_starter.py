@@ -199,7 +199,7 @@ def test_where_imports_do_not_allow_a_fork_workers_are_started_by_their_command(
 
 
 def test_what_libraries_print_when_imported_is_no_answer(begin: Callable[..., Starter], tmp_path: Path) -> None:
-    found = begin(forking(), STUB_IMPORT="print('welcome', flush=True)")
+    found = begin(forking(), STUB_IMPORT="import time; print('welcome', flush=True); time.sleep(0.5)")
     assert work(found, "raise SystemExit(8)", tmp_path / "worker.log").wait() == 8
 
 
