@@ -81,7 +81,8 @@ def record(folder: Path) -> None:
     os.environ["COVERAGE_PROCESS_START"] = str(settings)
     recorder = Recorder(measured)
     measured.start()
-    ended = pytest.main(["-p", "no:cacheprovider", "--hypothesis-seed=0", "-rfE"], plugins=[recorder])
+    left_behind = ["-W", "default::pytest.PytestUnraisableExceptionWarning"]  # by a test that fails, maybe at the end
+    ended = pytest.main([*left_behind, "-p", "no:cacheprovider", "--hypothesis-seed=0"], plugins=[recorder])
     if ended not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise SystemExit(f"the suite did not run to its end: {ended!r}")
     measured.stop()

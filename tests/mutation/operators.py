@@ -31,7 +31,7 @@ SYMBOLS: dict[type[ast.AST], tuple[str, tuple[str, ...]]] = {
 """How an operator is written, and what takes its place."""
 
 RETURNED = {"bool": "return not ({})", "int": "return ({}) + 1", "float": "return ({}) + 1", "str": 'return ""'}
-"""What is returned instead of a value, by its annotated type; None where it has another type."""
+"""What is returned instead of a value, by its annotated type; None where the type allows it."""
 
 PRINTING = {"echo", "print", "say", "warn", "warning", "info", "debug"}
 
@@ -120,7 +120,7 @@ def _changes(node: ast.AST, lines: Sequence[str], function: Function) -> Iterato
     """Each change of a node as its kind, the line's number and the changed line; none of what spans several lines."""
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         yield from _operator("comparison", node.ops[0], node.left, node.comparators[0], lines)
-    elif isinstance(node, ast.BinOp) and not any(isinstance(n, ast.JoinedStr) for n in (node.left, node.right)):
+    elif isinstance(node, ast.BinOp) and not any(_is_text(operand) for operand in (node.left, node.right)):
         yield from _operator("arithmetic", node.op, node.left, node.right, lines)
     elif isinstance(node, ast.BoolOp):
         yield from _operator("and or", node.op, node.values[0], node.values[1], lines)
@@ -133,10 +133,15 @@ def _changes(node: ast.AST, lines: Sequence[str], function: Function) -> Iterato
     elif isinstance(node, ast.If | ast.While | ast.IfExp):
         yield from _replaced("negated condition", node.test, "not ({})", lines)
     elif isinstance(node, ast.Return) and node.value is not None:
-        returned = RETURNED.get(ast.unparse(function.returns) if function.returns else "", "return None")
-        yield from _replaced("returned value", node, returned, lines, node.value)
+        annotation = ast.unparse(function.returns) if function.returns else ""
+        if wrong := RETURNED.get(annotation, "return None" if annotation.endswith("| None") else ""):
+            yield from _replaced("returned value", node, wrong, lines, node.value)
     elif _acts(node):
         yield from _replaced("removed statement", node, "pass", lines)
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
 def _acts(node: ast.AST) -> bool:
