@@ -115,9 +115,8 @@ class Crew:
 
     def start(self) -> None:
         """Start every worker that is due, as soon as one can be started."""
-        waiting = [worker for worker in self.workers if worker.process is None and not worker.finished]
-        due = [worker for worker in waiting if time.monotonic() >= worker.not_before]
-        if due and not self.stopping and self.starter.ready():
+        due = [worker for worker in self.workers if self._is_due(worker)]
+        if due and self.starter.ready():
             for worker in due:
                 worker.born = time.monotonic()
                 worker.name = f"local-{os.getpid()}-{worker.number}-{worker.born:.6f}"
@@ -129,6 +128,16 @@ class Crew:
             if worker.process is not None and (code := worker.process.poll()) is not None:
                 process, worker.process = worker.process, None
                 self._ended(worker, process.pid, code)
+
+    def alive(self) -> list[str]:
+        """The names of the workers that are at work, or start as soon as the fork server is ready."""
+        at_work = [worker.name for worker in self.workers if worker.process is not None]
+        return at_work + [f"worker {worker.number}" for worker in self.workers if self._is_due(worker)]
+
+    def _is_due(self, worker: Worker) -> bool:
+        """Whether a worker is to be started now."""
+        ended = worker.process is None and not worker.finished
+        return ended and not self.stopping and time.monotonic() >= worker.not_before
 
     def working(self) -> bool:
         """Whether any worker is at work or will be started again."""
@@ -191,7 +200,7 @@ def run_workers(
                     crew.stop(received[0])
                 if not crew.working() or len(received) > 1:
                     return received[0] if received else None
-                watch([worker.name for worker in crew.workers if worker.process is not None])
+                watch(crew.alive())
                 time.sleep(POLL_SECONDS)
         finally:
             _end(crew, patient=len(received) < 2)

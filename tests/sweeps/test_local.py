@@ -89,6 +89,7 @@ def test_two_workers_share_the_nodes_and_the_table_holds_every_run(write_study: 
     assert json.loads(utterances.read_text())["ref"] == "secret words"
 
 
+@pytest.mark.usefixtures("crew_of")
 def test_the_launcher_says_that_workers_start_and_then_that_they_work(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
