@@ -30,6 +30,7 @@ class Groups:
     def of(cls, frames_N: Indices, stream: Stream, most_samples: int) -> "Groups":
         """Utterances of as many input frames in one pool of the stream's first epoch, up to so much audio a group."""
         pool_N = stream.first_pools()
+        # A run is all utterances of one length in a pool; a group is a stretch of a run.
         members_N = np.lexsort((frames_N, pool_N))
         alike_N = np.stack([pool_N, frames_N])[:, members_N]
         new_run = np.append(True, (np.diff(alike_N) != 0).any(axis=0))

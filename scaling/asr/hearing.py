@@ -54,21 +54,19 @@ class Hearing:
         """The encoder's output (S, E) of each utterance, on `device`."""
         outputs = {index: kept.get(index) for index in utterances.indices}
         read = dict(zip(utterances.indices, utterances.mels, strict=True))
-        for index in utterances.indices:
-            if outputs[index] is None:
-                lacking = [other for other, output in outputs.items() if output is None]
-                group = lacking if self.groups is None else self.groups.heard_with(index)
-                for other, output in zip(
-                    group, self._encode([self._mel(each, read) for each in group], device), strict=True
-                ):
-                    kept.put(other, output)
-                    if other in outputs:
-                        outputs[other] = output
+        while lacking := [index for index, output in outputs.items() if output is None]:
+            group = lacking if self.groups is None else self.groups.heard_with(lacking[0])
+            heard = self._encode([self._mel(index, read) for index in group], device)
+            for index, output in zip(group, heard, strict=True):
+                kept.put(index, output)
+                if index in outputs:
+                    outputs[index] = output
         return [output.to(device) for output in outputs.values() if output is not None]
 
     def _mel(self, index: int, read: Mapping[int, Tensor | None]) -> Tensor:
-        """Features of an utterance: as they were read, or of one that was not read for this batch, or without them
-        because its output was kept then, and has given way since.
+        """Features of an utterance: as they were read with the batch, else anew.
+
+        They were not read where the batch lacks the utterance, or where its output was kept then and has given way.
         """
         mel = read.get(index)
         return self.speech.mel(index) if mel is None else mel
