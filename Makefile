@@ -7,6 +7,7 @@ READY := $(VENV)/.ready
 TORCH ?= torch==2.13.0
 WORKERS ?= 2
 MINUTES ?= 10
+NAME ?= after
 KILLS ?= 1000
 RUN := $(BIN)/asr-scaling
 SLURM_PROGRAMS := slurmctld munged slurmdbd mariadbd my_print_defaults
@@ -16,7 +17,7 @@ DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 8e11
 
-.PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready check bench bench-gpu fuzz minis clean
+.PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready check bench bench-gpu mutate fuzz minis clean
 
 venv: $(READY)
 
@@ -77,6 +78,9 @@ bench: $(READY)  ## ratios against named baselines, in one run, to results/bench
 
 bench-gpu: $(READY)  ## on an accelerator, in about five minutes, to results/benchmarks/gpu.json
 	$(BIN)/python tests/benchmarks/bench_gpu.py
+
+mutate: $(READY)  ## which small wrong changes the tests notice, to results/benchmarks/mutation.json under NAME; an hour and more
+	$(BIN)/python tests/mutation/mutate.py $(NAME)
 
 fuzz: $(READY)  ## damaged input for every reader; MINUTES for all together
 	$(BIN)/python tests/fuzz/fuzz.py --minutes $(MINUTES)
