@@ -49,10 +49,10 @@ test-gpu: $(READY)  ## the tests that need an accelerator
 	$(BIN)/python -m pytest --gpu -m gpu
 
 test-slurm: slurm-ready  ## on a real Slurm of two nodes of its own
-	$(BIN)/python -m pytest --slurm tests/sweeps/test_slurm.py
+	$(BIN)/python -m pytest --slurm tests/sweeps/launchers/test_slurm.py
 
 test-ray: ray-ready  ## on a real Ray cluster of two nodes, in a network of its own
-	$(BIN)/python -m pytest --ray tests/sweeps/test_ray.py
+	$(BIN)/python -m pytest --ray tests/sweeps/launchers/test_ray.py
 
 slurm-ready: $(READY)  ## what test-slurm needs: root, host names of its own, Debian's packages (installed if need be)
 	@unshare --uts true || { echo "a Slurm of its own needs root" >&2; exit 1; }
@@ -86,7 +86,7 @@ fuzz: $(READY)  ## damaged input for every reader; MINUTES for all together
 	$(BIN)/python tests/fuzz/fuzz.py --minutes $(MINUTES)
 
 minis: $(READY)  ## make the small base models again, from their seeds (about half an hour on two cores)
-	$(BIN)/python -m scaling.asr.pretrain all
+	$(BIN)/python -m scaling.asr.pretraining.pretrain all
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis results/demo build dist *.egg-info

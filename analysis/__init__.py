@@ -12,7 +12,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.fitting import Fit, fit
+    from analysis.fitting.fit import Fit, fit
 
 __all__ = ["Fit", "fit"]
 
@@ -21,5 +21,5 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         import importlib
 
-        return getattr(importlib.import_module("analysis.fitting"), name)
+        return getattr(importlib.import_module("analysis.fitting.fit"), name)
     raise AttributeError(f"module 'analysis' has no attribute {name!r}")

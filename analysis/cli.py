@@ -8,9 +8,9 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analysis.coverage import Coverage
-    from analysis.curves import Curve
-    from analysis.table import Table
+    from analysis.curves.coverage import Coverage
+    from analysis.curves.curves import Curve
+    from analysis.tables.table import Table
 
 app = typer.Typer()
 
@@ -38,13 +38,13 @@ def fit(
     as_json: AsJson = False,
 ) -> None:
     """Fit error-versus-FLOPs laws, one for each strategy and pair of models."""
-    from analysis.curves import DEFAULT_LOSS, FITS_FILE, fit_curves, store
-    from analysis.laws import law_named
-    from analysis.losses import loss_named
-    from analysis.show import fits_document, fits_text
-    from analysis.table import RUNS_FILE
+    from analysis.curves.curves import DEFAULT_LOSS, FITS_FILE, fit_curves, store
+    from analysis.fitting.laws import law_named
+    from analysis.fitting.losses import loss_named
+    from analysis.tables.table import RUNS_FILE
+    from analysis.text import fits_document, fits_text
     from scaling.console import emit
-    from scaling.waiting import doing
+    from scaling.system.progress_line import doing
 
     chosen_law = law_named(law).name if law else None
     table = _table(source, columns, where)
@@ -72,13 +72,13 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict the error of one new run, with its intervals and how far it extrapolates."""
-    from analysis.curves import curves_of
-    from analysis.predict import predict as predict_run
-    from analysis.predict import predict_rows
-    from analysis.show import prediction_text, rows_text
+    from analysis.curves.curves import curves_of
+    from analysis.curves.predict import predict as predict_run
+    from analysis.curves.predict import predict_rows
+    from analysis.text import prediction_text, rows_text
     from scaling.console import emit
     from scaling.errors import InputError
-    from scaling.waiting import doing
+    from scaling.system.progress_line import doing
 
     if sum(option is not None for option in (flops, at, rows)) != 1:
         raise InputError("predict: give one of --flops, --at and --table")
@@ -108,11 +108,11 @@ def laws(
     as_json: AsJson = False,
 ) -> None:
     """Choose a law by how well it forecast larger budgets from smaller ones; show how far the answer moves."""
-    from analysis.choose import candidates, spread
-    from analysis.curves import points_of
-    from analysis.show import laws_document, laws_text
+    from analysis.curves.curves import points_of
+    from analysis.fitting.model_selection import candidates, spread
+    from analysis.text import laws_document, laws_text
     from scaling.console import emit
-    from scaling.waiting import doing
+    from scaling.system.progress_line import doing
 
     place = {"C": _positive("--flops", flops)} if flops is not None else None
     if at is not None:
@@ -134,12 +134,12 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare strategies: error saved at equal FLOPs, FLOPs saved at equal error, with intervals."""
-    from analysis.compare import compare_all
-    from analysis.curves import curves_of
-    from analysis.show import comparisons_text
-    from analysis.table import read_table
+    from analysis.comparing.compare import compare_all
+    from analysis.curves.curves import curves_of
+    from analysis.tables.table import read_table
+    from analysis.text import comparisons_text
     from scaling.console import emit
-    from scaling.waiting import doing
+    from scaling.system.progress_line import doing
 
     at = None if flops is None else _positive("--flops", flops)
     with doing(f"fitting laws to {source}"):
@@ -166,15 +166,15 @@ def recommend(
     """Say how to spend a budget, or what a wanted CER costs: strategy, models, hours, FLOPs of each stage; the best
     sizes and shares where the runs identify them.
     """
-    from analysis.curves import curves_of
-    from analysis.money import flops_of_hours, flops_of_usd
-    from analysis.recommend import recommend_for_cer, recommend_for_flops
-    from analysis.show import recommendation_text
-    from analysis.table import read_table
+    from analysis.curves.curves import curves_of
+    from analysis.recommending.budgets import flops_of_hours, flops_of_usd
+    from analysis.recommending.recommend import recommend_for_cer, recommend_for_flops
+    from analysis.tables.table import read_table
+    from analysis.text import recommendation_text
     from scaling.console import emit
+    from scaling.cost.hardware import find_hardware
     from scaling.errors import InputError
-    from scaling.hardware import find_hardware
-    from scaling.waiting import doing
+    from scaling.system.progress_line import doing
 
     if sum(option is not None for option in (flops, cer, usd, device_hours)) != 1:
         raise InputError("recommend: give one of --flops, --cer, --usd and --device-hours")
@@ -195,7 +195,7 @@ def recommend(
         else:
             answer = recommend_for_cer(curves, table, _positive("--cer", cer or 0.0), device, lifetime_hours)
     if study is not None:
-        from analysis.next_study import write_next_study
+        from analysis.recommending.next_study import write_next_study
 
         write_next_study(source, answer, study)
     emit(answer.as_dict(), as_json=as_json, text=recommendation_text(answer))
@@ -207,10 +207,10 @@ def forecast(
     as_json: AsJson = False,
 ) -> None:
     """Hold the fits against runs they have not seen: prediction, interval and truth side by side."""
-    from analysis.curves import curves_of
-    from analysis.hindsight import forecasts, forecasts_text
+    from analysis.curves.curves import curves_of
+    from analysis.curves.forecast_check import forecasts, forecasts_text
     from scaling.console import emit
-    from scaling.waiting import doing
+    from scaling.system.progress_line import doing
 
     with doing(f"fitting laws to {folder}"):
         found = forecasts(curves_of(folder), folder)
@@ -223,7 +223,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write DIR/report.html and DIR/figures: what the study says, with a figure that answers for any budget."""
-    from analysis.report import write_report
+    from analysis.report.report import write_report
     from scaling.console import emit
 
     written = write_report(folder)
@@ -240,11 +240,11 @@ def frontier(
     """Find the best model size of each budget (columns N, C and y) and where it moves with compute, with intervals."""
     import numpy as np
 
-    from analysis.cells import cells_of
-    from analysis.frontier import frontier as find
-    from analysis.show import frontier_text
+    from analysis.recommending.isoflop_frontier import frontier as find
+    from analysis.tables.points import cells_of
+    from analysis.text import frontier_text
     from scaling.console import emit
-    from scaling.waiting import doing
+    from scaling.system.progress_line import doing
 
     cells, _ = cells_of(_table(source, columns, where), ("C", "N"))
     flops, sizes = (np.array([cell.columns[name] for cell in cells]) for name in ("C", "N"))
@@ -264,11 +264,11 @@ def coverage(
     """Repeat a study's design on its own fitted laws: how often does each interval hold the truth, and how wide is
     it?
     """
-    from analysis.coverage import coverage as repeat
-    from analysis.curves import FAR, curves_of
-    from analysis.show import coverage_text
+    from analysis.curves.coverage import coverage as repeat
+    from analysis.curves.curves import FAR, curves_of
+    from analysis.text import coverage_text
     from scaling.console import emit
-    from scaling.waiting import doing
+    from scaling.system.progress_line import doing
 
     at = None if flops is None else _positive("--flops", flops)
     with doing(f"fitting laws to {source}"):
@@ -290,11 +290,11 @@ def design(
     as_json: AsJson = False,
 ) -> None:
     """Propose the next runs: those that shrink the interval of the error at a target most for their FLOPs."""
-    from analysis.curves import curves_of
-    from analysis.design import propose
-    from analysis.show import proposal_text
+    from analysis.curves.curves import curves_of
+    from analysis.recommending.next_runs import propose
+    from analysis.text import proposal_text
     from scaling.console import emit
-    from scaling.waiting import doing
+    from scaling.system.progress_line import doing
 
     with doing(f"fitting laws to {source}"):
         curve = curves_of(source).best(_positive("--flops", flops), strategy)
@@ -313,9 +313,9 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score transcripts as runs are scored: CER and WER of each test set and together, with intervals over speakers."""
-    from analysis.scores import score_files, scores_document, scores_text
+    from analysis.tables.scores import score_files, scores_document, scores_text
     from scaling.console import emit
-    from scaling.waiting import doing
+    from scaling.system.progress_line import doing
 
     with doing(f"scoring {hypotheses}"):
         document = scores_document(score_files(hypotheses, references, scoring))
@@ -331,10 +331,10 @@ def _positive(option: str, value: float) -> float:
 
 
 def _table(source: Path, columns: str | None, where: str | None) -> "Table":
-    from analysis.cells import COUNTED_IN, SOURCE
-    from analysis.table import read_table
-    from analysis.where import select
-    from scaling.waiting import doing
+    from analysis.tables.points import COUNTED_IN, SOURCE
+    from analysis.tables.row_filter import select
+    from analysis.tables.table import read_table
+    from scaling.system.progress_line import doing
 
     with doing(f"reading {source}"):
         table = read_table(source)
@@ -381,7 +381,7 @@ def _points(curve: "Curve", pairs: dict[str, str]) -> dict[str, list[float]]:
 
 def _points_of_table(curve: "Curve", table: "Table", named: "Mapping[str, str]") -> dict[str, list[float]]:
     """The law's columns of a table: under their own names, as runs have them, or as the fitted table had them."""
-    from analysis.cells import SOURCE
+    from analysis.tables.points import SOURCE
 
     points = {}
     for name in curve.domain:

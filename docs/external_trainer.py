@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from scaling.json_text import read_json
-from scaling.ledger import Attempt, Ledger, LostLease
-from scaling.pull import Heart, Queue
+from scaling.ledger.ledger import Attempt, Ledger, LostLease
+from scaling.ledger.queue import Heart, Queue
+from scaling.system.json_files import read_json
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ RECIPE_VERSION = 1
 """Raised whenever the trainer or the FLOP convention changes what a key stands for: old results are then other runs."""
 
 FLOP_CONVENTION = "charged-v1"
-"""Forward and backward model FLOPs at real lengths, logits at target positions only (see `scaling.flops`)."""
+"""Forward and backward model FLOPs at real lengths, logits at target positions only (see `scaling.cost.flops`)."""
 
 
 class Part(StrEnum):

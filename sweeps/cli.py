@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from scaling.console import emit, log
-from sweeps.launchers.place import Place
+from sweeps.launchers.dispatch import Place
 
 app = typer.Typer()
 
@@ -56,11 +56,11 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show every run of STUDY, what they share and what they cost, before anything is spent."""
-    from scaling.ledger import Ledger
-    from sweeps.bill import Limits, bill, tariff_of
-    from sweeps.exact import exact_costs
-    from sweeps.preparation import prepare
-    from sweeps.show import plan_document, plan_text
+    from scaling.ledger.ledger import Ledger
+    from sweeps.costs.cost_estimate import Limits, bill, tariff_of
+    from sweeps.costs.exact_costs import exact_costs
+    from sweeps.plan.prepare import prepare
+    from sweeps.text import plan_document, plan_text
 
     root = ledger or out
     found = Ledger(root) if root is not None else None
@@ -104,13 +104,13 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Train what is missing of STUDY into DIR. The same command again resumes; a grown study reuses what exists."""
-    from scaling.ledger import Ledger
-    from sweeps.bill import Limits, bill, tariff_of
-    from sweeps.launchers.place import nodes_field
-    from sweeps.preparation import prepare
-    from sweeps.running import train
-    from sweeps.show import costs_document, outcome_document, outcome_text, price_line, reuse_text
-    from sweeps.simulate import answer, simulated_ledger
+    from scaling.ledger.ledger import Ledger
+    from sweeps.costs.cost_estimate import Limits, bill, tariff_of
+    from sweeps.launchers.dispatch import nodes_field
+    from sweeps.plan.prepare import prepare
+    from sweeps.run.run import train
+    from sweeps.run.simulate import answer, simulated_ledger
+    from sweeps.text import costs_document, outcome_document, outcome_text, price_line, reuse_text
 
     root = simulated_ledger(ledger or out) if simulate else Ledger(ledger or out)
     prepared = prepare(study, [*(set_ or []), *nodes_field(on, nodes)], root)
@@ -153,11 +153,11 @@ def tune(
     as_json: JsonOption = False,
 ) -> None:
     """Search peak rates and the batch of every strategy of STUDY with the same grid and FLOPs, chosen on dev."""
-    from scaling.ledger import Ledger
-    from sweeps.running import train
-    from sweeps.study import load_study
-    from sweeps.tuning.search import RATES, Knob
-    from sweeps.tuning.show import refuse_no_folder, tuning_document, tuning_text, write_document, write_tuned_study
+    from scaling.ledger.ledger import Ledger
+    from sweeps.run.run import train
+    from sweeps.study.study import load_study
+    from sweeps.tuning.grid import RATES, Knob
+    from sweeps.tuning.text import refuse_no_folder, tuning_document, tuning_text, write_document, write_tuned_study
     from sweeps.tuning.tune import Tuning, tune, tuning_budgets
 
     if write is not None:
@@ -183,7 +183,7 @@ def tune(
 @app.command()
 def track(folder: FolderArgument, as_json: JsonOption = False) -> None:
     """Write the runs of DIR to Weights & Biases, again if need be; offline unless WANDB_MODE says otherwise."""
-    from sweeps.track import write_runs
+    from sweeps.run.wandb_tracker import write_runs
 
     count = write_runs(folder)
     emit({"runs": count, "folder": str(folder / "wandb")}, as_json=as_json, text=f"{count} runs: {folder / 'wandb'}")
@@ -196,10 +196,10 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Say what is done, running, waiting, blocked and failed in DIR."""
-    from sweeps.orders import read_orders
-    from sweeps.standing import as_document, status_text
-    from sweeps.status import survey
-    from sweeps.watch import watch as watch_study
+    from sweeps.plan.write_plan import read_orders
+    from sweeps.progress.status import survey
+    from sweeps.progress.status_text import as_document, status_text
+    from sweeps.progress.watch import watch as watch_study
 
     if watch:
         watch_study(folder, as_json=as_json)
@@ -216,10 +216,10 @@ def collect_garbage(
     as_json: JsonOption = False,
 ) -> None:
     """Free checkpoints that no run needs any more, and what interrupted attempts left; results stay."""
-    from scaling.ledger import Ledger
-    from sweeps.gc import collect_garbage, freed_document
-    from sweeps.orders import read_orders
-    from sweeps.show import freed_text
+    from scaling.ledger.ledger import Ledger
+    from sweeps.plan.write_plan import read_orders
+    from sweeps.progress.retention import collect_garbage, freed_document
+    from sweeps.text import freed_text
 
     ledger = read_orders(folder).ledger if (folder / "plan.json").exists() else Ledger(folder)
     document = freed_document(collect_garbage(ledger, dry_run=dry_run), dry_run=dry_run)
@@ -250,7 +250,7 @@ def flops(
     as_json: JsonOption = False,
 ) -> None:
     """Price one training step, stage by stage and part by part, without weights or data."""
-    from sweeps.price import Step, price, price_text, purchase_of
+    from sweeps.costs.step_price import Step, price, price_text, purchase_of
 
     step = Step(
         encoder=encoder,
@@ -280,7 +280,7 @@ def transcribe(
     as_json: JsonOption = False,
 ) -> None:
     """Write what the best run of RUN_DIR hears in AUDIO; with manifests that hold text, also how wrong it is."""
-    from sweeps.use import transcribe, transcripts_document, transcripts_text
+    from sweeps.finished.transcribe_export import transcribe, transcripts_document, transcripts_text
 
     document = transcripts_document(transcribe(folder, audio, key, strategy))
     emit(document, as_json=as_json, text="" if as_json else transcripts_text(document))
@@ -295,7 +295,7 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write the best run of DIR to OUT: Hugging Face folders with adapters merged, projector, and a model card."""
-    from sweeps.use import export
+    from sweeps.finished.transcribe_export import export
 
     run = export(folder, out, key, strategy)
     document = {"folder": str(out), "run": run.row["key"], "strategy": run.row["strategy"], "cer": run.row["cer"]}

@@ -12,8 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from scaling.cache import cache_dir
-from scaling.throughput import Throughput, save_throughput
+from scaling.cost.throughput import Throughput, save_throughput
+from scaling.system.cache import cache_dir
 from sweeps.launchers.local import TRAINER_NEEDS
 
 PROBE_SECONDS = 300.0
@@ -94,7 +94,7 @@ def _torch() -> tuple[Check, Check, Throughput | None]:
         detail = f"training needs {', '.join(missing)}: pip install 'asr-scaling[train]'"
         return Check(name="torch", health=Health.MISSING, detail=detail), absent, None
     try:
-        found = json.loads(_output([sys.executable, "-m", "scaling.asr.probe"], PROBE_SECONDS))
+        found = json.loads(_output([sys.executable, "-m", "scaling.asr.execution.probe"], PROBE_SECONDS))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         return Check(name="torch", health=Health.BROKEN, detail=_cause(error)), absent, None
     versions = ", ".join(f"{name} {found[name]}" for name in ("torch", "transformers", "peft"))
@@ -112,8 +112,8 @@ def _espeak() -> Check:
     if importlib.util.find_spec("espeakng_loader") is None:
         detail = "synthetic corpora need it: pip install 'asr-scaling[synth]'"
         return Check(name="espeak", health=Health.MISSING, detail=detail)
-    from scaling.corpora.espeak import Speech, synthesise
     from scaling.errors import InputError
+    from scaling.speech.synthetic.espeak import Speech, synthesise
 
     try:
         samples, rate = synthesise(Speech(text="1", voice="cmn", rate_wpm=160, pitch=50, seed=0))

@@ -25,13 +25,13 @@ from tiny_world import (
 
 from scaling.asr import worker
 from scaling.asr.__main__ import work
-from scaling.asr.memory import OutOfMemory
-from scaling.asr.minis import EncoderSize
-from scaling.control_groups import Group
-from scaling.ledger import Ledger
-from sweeps.collect import Collector, read_rows
-from sweeps.exact import exact_costs
-from sweeps.preparation import prepare
+from scaling.asr.execution.device_memory import OutOfMemory
+from scaling.asr.pretraining.mini_models import EncoderSize
+from scaling.ledger.ledger import Ledger
+from scaling.system.container_memory import Group
+from sweeps.costs.exact_costs import exact_costs
+from sweeps.plan.prepare import prepare
+from sweeps.progress.results_table import Collector, read_rows
 
 COMMAND = [sys.executable, "-c", "from scaling.cli import main; main()"]
 

@@ -12,7 +12,7 @@ import pytest
 from small_study import ENCODER, LLM, study_fields, write_manifest, write_model
 
 from scaling.errors import InputError
-from scaling.manifest import read_manifest
+from scaling.speech.manifest import read_manifest
 
 DEEP = "[" * 3000 + "]" * 3000
 RUNS = [{"flops": 10.0**power, "cer": 0.05 + 10.0 ** (-power / 12), "ref_chars": 9000} for power in range(11, 17)]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sweeps.simulate import FLOPS_PER_PARAM, PLANTED
+from sweeps.run.simulate import FLOPS_PER_PARAM, PLANTED
 
 STRATEGIES = ("efin", "joint", "frozen_encoder")
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from tiny_world import timeless, write_study, write_world
 
-from scaling.ledger import Ledger
-from sweeps.collect import read_rows
-from sweeps.gc import collect_garbage
+from scaling.ledger.ledger import Ledger
+from sweeps.progress.results_table import read_rows
+from sweeps.progress.retention import collect_garbage
 
 COMMAND = [sys.executable, "-c", "from scaling.cli import main; main()"]
 

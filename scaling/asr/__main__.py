@@ -8,7 +8,7 @@ after a checkpoint.
 
 Several processes of one worker, on one machine or more, train each node together, an accelerator each:
 
-    python -m scaling.asr.torchrun --nproc-per-node 4 -m scaling.asr --ledger ROOT --plan DIR/plan.json
+    python -m scaling.asr.execution.torchrun --nproc-per-node 4 -m scaling.asr --ledger ROOT --plan DIR/plan.json
 
 A node that ran out of memory is tried again with each batch in twice as many pieces, by a process of its own
 (`--node KEY`): if that one is killed too, its worker lives.
@@ -22,14 +22,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from scaling.asr.ranks import ALONE, Ranks, join
+from scaling.asr.execution.ranks import ALONE, Ranks, join
 from scaling.asr.worker import IDLE, LEAVE, Worker
 from scaling.console import log
 from scaling.errors import InputError
-from scaling.json_text import read_json
-from scaling.ledger import Ledger
-from scaling.lifeline import end_with_parent
-from scaling.pull import Queue
+from scaling.ledger.ledger import Ledger
+from scaling.ledger.queue import Queue
+from scaling.system.json_files import read_json
+from scaling.system.parent_death import end_with_parent
 
 WAIT_SECONDS = 0.2
 """Pause while other workers hold what this one needs next: short against any node, long against a directory listing."""

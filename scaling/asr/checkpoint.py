@@ -23,14 +23,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from scaling.asr.optimizer import FlatAdamW
-from scaling.asr.ranks import ALONE, Ranks
-from scaling.asr.sharding import whole
+from scaling.asr.execution.optimizer import FlatAdamW
+from scaling.asr.execution.ranks import ALONE, Ranks
+from scaling.asr.execution.sharding import whole
 from scaling.errors import InputError
-from scaling.faults import write_point
-from scaling.json_text import read_json
-from scaling.ledger import sync, write_atomically
-from scaling.stream import Position
+from scaling.ledger.ledger import sync, write_atomically
+from scaling.speech.batches import Position
+from scaling.system.fault_injection import write_point
+from scaling.system.json_files import read_json
 
 Weights = dict[str, Tensor]
 
@@ -39,7 +39,7 @@ Weights = dict[str, Tensor]
 class Progress:
     """How far a stage has come. Counts are of this stage alone; `position`, `seen` and `encoded` carry on.
 
-    The three currencies are those of `scaling.meter`; `cache_credited_flops` is None where the stage began under a
+    The three currencies are those of `scaling.cost.step_costs`; `cache_credited_flops` is None where the stage began under a
     version that did not count it. `seen` marks the utterances trained on (N,), `encoded` those that the encoder as it
     is now has heard while frozen (N,). `wait_seconds` of `seconds` passed waiting for features. `loss` is that of the
     last step, None before the first: a node that its start has reached already takes none.

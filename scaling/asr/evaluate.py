@@ -9,18 +9,18 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from scaling.asr import greedy
-from scaling.asr.folded import folded
-from scaling.asr.hearing import Hearing
-from scaling.asr.llm_writer import LlmWriter
-from scaling.asr.model import Batch, Recognizer
-from scaling.asr.precision import products
-from scaling.asr.ranks import ALONE, Ranks
+from scaling.arrays import IntArray
+from scaling.asr.execution.merged_lora import folded
+from scaling.asr.execution.precision import products
+from scaling.asr.execution.ranks import ALONE, Ranks
+from scaling.asr.inputs.model_inputs import Hearing
+from scaling.asr.model import greedy
+from scaling.asr.model.llm_decoder import LlmWriter
+from scaling.asr.model.recognizer import Batch, Recognizer
 from scaling.asr.train import LOG_SECONDS, Interrupted
-from scaling.decoding import BATCH_AUDIO_SECONDS, FIRST_LOOK_SECONDS, LOOKS_OVER_TRAINING
+from scaling.cost.decoding import BATCH_AUDIO_SECONDS, FIRST_LOOK_SECONDS, LOOKS_OVER_TRAINING
 from scaling.scoring.score import Score, score, total
 from scaling.spec import Objective, Scoring
-from scaling.strings import IntArray
 
 KEYS_AND_VALUES_BYTES = 2**28
 """What keys and values of an LLM may take where more than that audio is decoded together (assumption: little beside

@@ -6,7 +6,7 @@ The arguments are a worker's, as `python -m scaling.asr` takes them, and hold fo
 writes a line to stdout when it is ready. For each request, a line of JSON on stdin with the worker's `environment` and
 its `log_file`, it forks a worker and that worker answers with its pid. The server ends with its stdin.
 
-A worker becomes a child of the launcher, which adopts orphans (`scaling.lifeline`): the process between it and the
+A worker becomes a child of the launcher, which adopts orphans (`scaling.system.parent_death`): the process between it and the
 server ends at once. So its exit code reaches the launcher from the kernel, and it outlives the server. It has the
 server's command line, by which it can be found. Python's own fork server (multiprocessing) does neither: there a worker
 stays the server's child, and one whose server dies is reported as dead; the launcher's main module runs again in each
@@ -24,9 +24,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from scaling import faults
 from scaling.console import log
-from scaling.lifeline import end_with_parent
+from scaling.system import fault_injection as faults
+from scaling.system.parent_death import end_with_parent
 
 READY = "ready"
 """What the server says when it has imported everything."""

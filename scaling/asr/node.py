@@ -12,15 +12,15 @@ import torch
 import transformers
 
 from scaling.asr.checkpoint import Checkpoint, Progress, Weights, latest, load, save, save_periodic
-from scaling.asr.data import Speech
 from scaling.asr.evaluate import Looks, Scored, evaluate
-from scaling.asr.memory import out_of_memory_named, refuse_too_large
-from scaling.asr.ranks import Ranks
+from scaling.asr.execution.device_memory import out_of_memory_named, refuse_too_large
+from scaling.asr.execution.ranks import Ranks
+from scaling.asr.inputs.speech import Speech
+from scaling.asr.resources import WorkerResources, in_words, load_part, outlived
 from scaling.asr.train import Hooks, Interrupted, train
-from scaling.asr.workshop import Workshop, in_words, load_part, outlived
-from scaling.ledger import Attempt, write_text_atomically
-from scaling.memory import state_memory
-from scaling.meter import encoder_is_frozen
+from scaling.cost.memory import state_memory
+from scaling.cost.step_costs import encoder_is_frozen
+from scaling.ledger.ledger import Attempt, write_text_atomically
 from scaling.spec import StageNode
 
 LOOK_UTTERANCES = 100
@@ -30,7 +30,7 @@ LOOK_UTTERANCES = 100
 def run_node(
     node: StageNode,
     attempt: Attempt,
-    workshop: Workshop,
+    resources: WorkerResources,
     checkpoint_seconds: float,
     should_stop: Callable[[], bool],
     pieces: int = 1,
@@ -38,35 +38,35 @@ def run_node(
     """Train `node` in `attempt` and return its result, ready to commit.
 
     Goes on from the newest checkpoint of any attempt at this node, else from its start or its parent: one that was
-    trained to its end is only evaluated. `pieces` cuts batches for a machine with little memory, and the workshop's
+    trained to its end is only evaluated. `pieces` cuts batches for a machine with little memory, and the resources's
     ranks share them: how a node is executed, never what it is. Every rank calls this; the first alone writes. Raises
     Interrupted where `should_stop()` turns true, OutOfMemory where memory runs out all the same.
     """
     with out_of_memory_named(f"training {in_words(node)}"):
-        return _run(node, attempt, workshop, checkpoint_seconds, should_stop, pieces)
+        return _run(node, attempt, resources, checkpoint_seconds, should_stop, pieces)
 
 
 def _run(
     node: StageNode,
     attempt: Attempt,
-    workshop: Workshop,
+    resources: WorkerResources,
     checkpoint_seconds: float,
     should_stop: Callable[[], bool],
     pieces: int,
 ) -> dict[str, Any]:
-    ledger, ranks = attempt.ledger, workshop.ranks
-    beginning, carried = _beginning(node, workshop, ledger.folder)
+    ledger, ranks = attempt.ledger, resources.ranks
+    beginning, carried = _beginning(node, resources, ledger.folder)
     newest = ranks.agree(latest([other.folder for other in ledger.attempts(node.key)]))
     resumed = None if newest is None else load(newest)
     start = resumed or beginning
     base = (beginning.progress.flops, beginning.progress.executed_flops, beginning.progress.seconds)
-    geometry = workshop.geometry(node)
-    least = state_memory(geometry, node.stage, node.precision, sharers=ranks.size if ranks.shard else 1)
-    refuse_too_large(f"training {in_words(node)}", least.total, workshop.device)
-    model = workshop.recognizer(node, carried, rounded=True)
+    model_shape = resources.model_shape(node)
+    least = state_memory(model_shape, node.stage, node.precision, sharers=ranks.size if ranks.shard else 1)
+    refuse_too_large(f"training {in_words(node)}", least.total, resources.device)
+    model = resources.recognizer(node, carried, rounded=True)
     for part in node.stage.parts:
         load_part(model, part, start.weights)
-    hearing = workshop.hearing(node, model, node.data.train)
+    hearing = resources.hearing(node, model, node.data.train)
     scored = partial(
         evaluate,
         objective=node.stage.objective,
@@ -76,7 +76,7 @@ def _run(
         should_stop=should_stop,
         on_progress=ranks.once(partial(_log_evaluating, attempt)),
     )
-    dev = partial(scored, workshop.hearing(node, model, node.data.dev), name="dev")
+    dev = partial(scored, resources.hearing(node, model, node.data.dev), name="dev")
     looking = _Looking(partial(dev, limit=LOOK_UTTERANCES), attempt, start.progress.seconds, ranks)
     ranks.once(attempt.log)(
         {"event": "start", "stage": node.stage.name, "flops": start.progress.flops, "resumed": bool(resumed)}
@@ -88,7 +88,7 @@ def _run(
         should_stop=should_stop,
         checkpoint_seconds=checkpoint_seconds,
     )
-    end = train(node, hearing, geometry, start, hooks, pieces, ranks)
+    end = train(node, hearing, model_shape, start, hooks, pieces, ranks)
     optimizer = end.optimizer if node.cooldown_from_flops is None else None
     earlier = outlived(carried, node.stage.parts) if ranks.first else {}
     final = Checkpoint(earlier | end.weights, optimizer, end.progress)
@@ -99,7 +99,7 @@ def _run(
     if not node.final:
         return result | {"dev": None, "test": None}
     began = time.perf_counter()
-    tests = {name: scored(workshop.hearing(node, model, content), name=name) for name, content in node.data.test}
+    tests = {name: scored(resources.hearing(node, model, content), name=name) for name, content in node.data.test}
     chosen_on = dev()
     ranks.once(_write_utterances)(attempt, tests.values())
     return result | {
@@ -151,10 +151,12 @@ def _log_evaluating(attempt: Attempt, name: str, done: int, of: int) -> None:
     attempt.log({"event": "evaluating", "set": name, "done": done, "of": of})
 
 
-def _beginning(node: StageNode, workshop: Workshop, folder: Callable[[str], Path]) -> tuple[Checkpoint, Weights]:
+def _beginning(
+    node: StageNode, resources: WorkerResources, folder: Callable[[str], Path]
+) -> tuple[Checkpoint, Weights]:
     """Where the node sets out from, and the weights of earlier stages it carries along."""
     carried: Weights = {}
-    progress = Progress.beginning(len(workshop.speech(node, node.data.train)))
+    progress = Progress.beginning(len(resources.speech(node, node.data.train)))
     if node.parent is not None:
         parent = _final_checkpoint(folder(node.parent))
         carried = parent.weights

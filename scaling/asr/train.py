@@ -8,22 +8,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from scaling.asr.ahead import Ahead
+from scaling.arrays import IntArray
 from scaling.asr.checkpoint import Checkpoint, Progress, optimizer_tensors, restore_optimizer, tensors_to_write
-from scaling.asr.data import Utterances
-from scaling.asr.hearing import Hearing
-from scaling.asr.model import Recognizer
-from scaling.asr.optimizer import FlatAdamW
-from scaling.asr.precision import products
-from scaling.asr.ranks import ALONE, Ranks
-from scaling.asr.sharding import clip, is_share
-from scaling.cut import Cut, cut
-from scaling.geometry import Geometry
-from scaling.lengths import Lengths
-from scaling.meter import Meter
+from scaling.asr.execution.optimizer import FlatAdamW
+from scaling.asr.execution.precision import products
+from scaling.asr.execution.ranks import ALONE, Ranks
+from scaling.asr.execution.sharding import clip, is_share
+from scaling.asr.inputs.model_inputs import Hearing
+from scaling.asr.inputs.prefetch import Ahead
+from scaling.asr.inputs.speech import Utterances
+from scaling.asr.model.recognizer import Recognizer
+from scaling.cost.model_shape import ModelShape
+from scaling.cost.step_costs import Meter
 from scaling.spec import Objective, Part, StageNode
-from scaling.stream import Indices, Position, Stream
-from scaling.strings import IntArray
+from scaling.speech.batches import BatchStream, Indices, Position
+from scaling.speech.lengths import Lengths
+from scaling.speech.micro_batches import Cut, cut
 
 LOG_SECONDS = 1.0
 """Time between progress events: what a person watching needs, at a cost of microseconds."""
@@ -78,7 +78,7 @@ class Step:
 def train(
     node: StageNode,
     hearing: Hearing,
-    geometry: Geometry,
+    model_shape: ModelShape,
     start: Checkpoint,
     hooks: Hooks,
     pieces: int = 1,
@@ -101,11 +101,11 @@ def train(
     else:
         torch.manual_seed(node.seed)
     meter = Meter(
-        geometry, stage, speech.lengths, encoder_unpadded=hearing.groups is not None, recompute=model.recomputes
+        model_shape, stage, speech.lengths, encoder_unpadded=hearing.groups is not None, recompute=model.recomputes
     )
-    stream = Stream(speech.samples, node.seed, stage.optimization.batch_audio_seconds)
+    stream = BatchStream(speech.samples, node.seed, stage.optimization.batch_audio_seconds)
     rates = [group["lr"] for group in optimizer.param_groups]
-    worst = EXPLOSION * ignorant_loss(geometry, stage.objective, speech.lengths)
+    worst = EXPLOSION * ignorant_loss(model_shape, stage.objective, speech.lengths)
     clock, saved_steps = _Clock(hooks), progress.steps
 
     def state() -> Checkpoint:
@@ -150,15 +150,15 @@ def train(
     return state()
 
 
-def ignorant_loss(geometry: Geometry, objective: Objective, lengths: Lengths) -> float:
+def ignorant_loss(model_shape: ModelShape, objective: Objective, lengths: Lengths) -> float:
     """Nats a target token of a model that takes every symbol of its vocabulary for equally likely.
 
     With CTC it must be so at every frame: a bound from above, because many paths spell the same text.
     """
     if objective is Objective.LLM:
-        return math.log(geometry.llm.vocabulary)
-    written, wanted = geometry.writing_positions(lengths).sum(), lengths.asr_tokens.sum()
-    return math.log(geometry.encoder.vocabulary) * float(max(1.0, written / wanted))
+        return math.log(model_shape.llm.vocabulary)
+    written, wanted = model_shape.writing_positions(lengths).sum(), lengths.asr_tokens.sum()
+    return math.log(model_shape.encoder.vocabulary) * float(max(1.0, written / wanted))
 
 
 def rate_factor(node: StageNode, progress: Progress) -> float:
@@ -214,7 +214,7 @@ def _targets(piece: Utterances, objective: Objective) -> Sequence[Tensor]:
     return piece.asr_targets if objective is Objective.ASR else piece.llm_targets
 
 
-def _prices(meter: Meter, stream: Stream, progress: Progress, pieces: int, ranks: Ranks) -> Iterator[Price]:
+def _prices(meter: Meter, stream: BatchStream, progress: Progress, pieces: int, ranks: Ranks) -> Iterator[Price]:
     """What each step costs, in the order of the steps. Those of a pool are counted together, when the first one was
     taken: what the encoder has heard is known by then.
     """

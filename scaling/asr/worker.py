@@ -13,18 +13,18 @@ from typing import Any
 import torch
 import transformers
 
-from scaling.asr.kept import NOTHING, Bounds
-from scaling.asr.memory import OutOfMemory
+from scaling.arrays import IntArray
+from scaling.asr.execution.device_memory import OutOfMemory
+from scaling.asr.execution.ranks import ALONE, Ranks, is_broken
+from scaling.asr.inputs.encoder_output_cache import NOTHING, Bounds
 from scaling.asr.node import run_node
-from scaling.asr.ranks import ALONE, Ranks, is_broken
+from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import Diverged, Interrupted
-from scaling.asr.workshop import Sources, Workshop
 from scaling.console import log
-from scaling.ledger import Attempt, Ledger, LostLease
-from scaling.pull import Heart
+from scaling.ledger.ledger import Attempt, Ledger, LostLease
+from scaling.ledger.queue import Heart
 from scaling.spec import StageNode, node_from_json
-from scaling.stream import Position, Stream
-from scaling.strings import IntArray
+from scaling.speech.batches import BatchStream, Position
 
 FULL_DISK_SECONDS = 5.0
 """Between tries while the disk is full."""
@@ -127,12 +127,12 @@ class Worker:
             raise SystemExit(f"rank {self._ranks.rank}: {type(error).__name__}: {error}") from error
 
     @cached_property
-    def _workshop(self) -> Workshop:
+    def _workshop(self) -> WorkerResources:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # of a rank: its own, see `ranks.join`
         bounds = Bounds(**self._plan["kept"]) if "kept" in self._plan else NOTHING
         ways = {"recompute": "gradient_checkpointing", "compiled": "compile"}
         asked = {way: bool(self._plan.get(field, False)) for way, field in ways.items()}
-        return Workshop(Sources(self._plan["sources"]), device, bounds, self._ranks, **asked)
+        return WorkerResources(Sources(self._plan["sources"]), device, bounds, self._ranks, **asked)
 
     def _finish(self, node: StageNode, attempt: Attempt, pieces: int, heart: Heart) -> None:
         """Train and commit. While the disk is full the lease is kept; then it goes on from the last checkpoint."""
@@ -195,6 +195,6 @@ class Worker:
 
 def _largest_batch(node: StageNode, samples: IntArray) -> int:
     """Utterances in the largest batch of the first epoch: into more pieces no batch can be cut."""
-    stream = Stream(samples, node.seed, node.stage.optimization.batch_audio_seconds)
+    stream = BatchStream(samples, node.seed, node.stage.optimization.batch_audio_seconds)
     epoch = takewhile(lambda step: step[1].pool <= stream.pools_per_epoch, stream.batches(Position(0, 0)))
     return max(len(indices) for indices, _ in epoch)

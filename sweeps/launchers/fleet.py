@@ -14,11 +14,11 @@ from typing import Protocol
 
 from scaling.console import log
 from scaling.errors import InputError
-from scaling.ledger import Attempt
-from sweeps.launchers.blame import Blame, held_by
+from scaling.ledger.ledger import Attempt
+from sweeps.launchers.death_count import Blame, held_by
 from sweeps.launchers.local import BAD_INPUT, DEATHS_IN_A_ROW, LEFT, STOP_SECONDS, last_line, signals
-from sweeps.orders import Orders
-from sweeps.status import State, Survey, ready, survey
+from sweeps.plan.write_plan import Orders
+from sweeps.progress.status import State, Survey, ready, survey
 
 POLL_SECONDS = 0.5
 """How often a signal is looked for; the engine is asked every `look_seconds` of its own."""

@@ -15,11 +15,11 @@ from types import FrameType
 
 from scaling.console import log
 from scaling.errors import InputError
-from scaling.lease import WORKER_NAME
-from sweeps.launchers.blame import Blame, held_by
+from scaling.ledger.lease import WORKER_NAME
+from sweeps.launchers.death_count import Blame, held_by
 from sweeps.launchers.gpus import gpus, gpus_of
 from sweeps.launchers.starter import TRAINER, Process, Starter, reason, starting
-from sweeps.orders import Orders
+from sweeps.plan.write_plan import Orders
 
 POLL_SECONDS = 0.2
 """How often the workers are looked at: a dead one is noticed well within two seconds."""

@@ -16,12 +16,12 @@ from typing import Any
 
 from scaling.console import log
 from scaling.errors import InputError
-from scaling.lease import WORKER_NAME
-from scaling.lifeline import end_with_parent
-from sweeps.fields import RayFields
+from scaling.ledger.lease import WORKER_NAME
+from scaling.system.parent_death import end_with_parent
 from sweeps.launchers.fleet import Ending, Fate, Look, ending
 from sweeps.launchers.local import THREAD_VARIABLES, Command
-from sweeps.orders import Orders
+from sweeps.plan.write_plan import Orders
+from sweeps.study.schema import RayFields
 
 POLL_SECONDS = 0.2
 """How often a task looks at its worker."""

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 
 from scaling.console import log
 from scaling.errors import InputError
-from scaling.lease import WORKER_NAME
-from sweeps.fields import SlurmFields
+from scaling.ledger.lease import WORKER_NAME
 from sweeps.launchers.fleet import Ending, Fate, Look, Refused, ending
-from sweeps.launchers.in_step import SRUN
 from sweeps.launchers.local import STOP_SECONDS, THREAD_VARIABLES, Command
-from sweeps.orders import Orders
+from sweeps.launchers.multi_process import SRUN
+from sweeps.plan.write_plan import Orders
+from sweeps.study.schema import SlurmFields
 
 ANSWER_SECONDS = 30.0
 """A command of Slurm's that takes longer has failed: its own messages time out after 10 s by default."""

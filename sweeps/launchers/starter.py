@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scaling.console import log
-from scaling.lifeline import adopting, end_with_parent
+from scaling.system.parent_death import adopting, end_with_parent
 
 TRAINER = (sys.executable, "-m", "scaling.asr")
 """How the command of a worker begins that can be forked instead."""

@@ -1,6 +1,6 @@
 """The search: rounds of ordinary runs at two small budgets, as many for every strategy, judged by their error on dev.
 
-Every strategy of every model walks by itself at each budget (`sweeps.tuning.search`), in rounds of as many points;
+Every strategy of every model walks by itself at each budget (`sweeps.tuning.grid`), in rounds of as many points;
 while a best lies at an edge of what was tried that can be moved, all walk on. So the same is charged to the tuning of
 every strategy, however many parts it trains. Nothing is kept but the ledger: the same command finds its runs there and
 goes on where it was, and one more strategy costs its own runs alone.
@@ -13,16 +13,16 @@ from dataclasses import dataclass
 
 from scaling.console import log
 from scaling.errors import InputError
-from scaling.ledger import Ledger
+from scaling.ledger.ledger import Ledger
+from scaling.ledger.records import Row
 from scaling.spec import Part, RunSpec, Strategy
-from sweeps.preparation import Prepared, prepare_runs
-from sweeps.records import Row
-from sweeps.running import Outcome
-from sweeps.study import Study, StudyModel
-from sweeps.tuned import BATCH, Tuned
-from sweeps.tuning.optimum import Optimum, optima
-from sweeps.tuning.search import RATES, TURNS, Knob, Point, turned
-from sweeps.tuning.walk import Walk, walks_of
+from sweeps.plan.prepare import Prepared, prepare_runs
+from sweeps.run.run import Outcome
+from sweeps.study.study import Study, StudyModel
+from sweeps.study.tuned_settings import BATCH, Tuned
+from sweeps.tuning.grid import RATES, TURNS, Knob, Point, turned
+from sweeps.tuning.optimum_fit import Optimum, optima
+from sweeps.tuning.search_state import Walk, walks_of
 
 ENDS = {len(RATES): (5, 11, 14), len(Knob): (9, 15, 21)}
 """Points tried at the end of each round, by the knobs that are searched: those of `first_points`, six that are both

@@ -11,11 +11,11 @@ from planted import PLANTED, planted_cer
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.compare import compare, compare_all
-from analysis.curves import FITS_FILE, curves_of, fit_curves
-from analysis.predict import predict
-from analysis.recommend import recommend_for_cer, recommend_for_flops
-from analysis.table import read_table
+from analysis.comparing.compare import compare, compare_all
+from analysis.curves.curves import FITS_FILE, curves_of, fit_curves
+from analysis.curves.predict import predict
+from analysis.recommending.recommend import recommend_for_cer, recommend_for_flops
+from analysis.tables.table import read_table
 from scaling.errors import InputError
 
 FAR = 1e15
@@ -226,7 +226,7 @@ def test_a_budget_that_needs_more_audio_than_exists_says_so(write_study):
 def test_verbs_say_in_a_pipe_what_takes_them_long_and_print_one_document(
     write_study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scaling.waiting.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("scaling.system.progress_line.PATIENCE_SECONDS", 0.0)
     for arguments, said in {
         ("fit",): ["fitting laws to DIR ..."],
         ("compare", "--baseline", "joint"): ["fitting laws to DIR ...", "comparing 3 strategies ..."],

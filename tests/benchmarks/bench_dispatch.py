@@ -16,9 +16,9 @@ from record import machine, require, write
 
 import scaling.asr.train as training
 from scaling.asr.__main__ import work
-from scaling.ledger import Attempt, Ledger
-from sweeps.orders import write_orders
-from sweeps.preparation import prepare
+from scaling.ledger.ledger import Attempt, Ledger
+from sweeps.plan.prepare import prepare
+from sweeps.plan.write_plan import write_orders
 
 STUDY = """
 name: dispatch

@@ -18,9 +18,9 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import t as student
 
 import analysis
-from analysis.curves import fit_curves
-from analysis.ratio import Ratio, saved
-from analysis.table import read_table
+from analysis.comparing.ratio import Ratio, saved
+from analysis.curves.curves import fit_curves
+from analysis.tables.table import read_table
 
 TRUTHS = {"plain": (0.05, 0.35, 0.30), "weak floor": (0.03, 0.37, 0.15), "no floor": (0.0, 0.40, 0.20)}
 CELLS = [(truth, n, s) for truth in ("plain", "weak floor") for n in (15, 30, 45) for s in (0.03, 0.05)]

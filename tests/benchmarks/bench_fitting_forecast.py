@@ -18,15 +18,15 @@ import numpy as np
 from record import machine, write
 
 import analysis
-from analysis.forecast import LARGEST_FACTOR, levels, windows
-from analysis.student import t_quantile
+from analysis.fitting.backtest import LARGEST_FACTOR, levels, windows
+from analysis.fitting.student_t import t_quantile
 
 SHARED = Path(os.environ.get("ASR_SCALING_SHARED") or Path(__file__).parents[3] / "shared")
 DATA = SHARED / "data"
 LOSSES = ("log_ls", "log_huber", "raw_ls")
 FEWEST_LEVELS = 5
 OURS = ("half", "rms", 1, LARGEST_FACTOR)
-"""The rule of `analysis.forecast`: windows used, their error, degrees of freedom beyond their number, the cap."""
+"""The rule of `analysis.fitting.backtest`: windows used, their error, degrees of freedom beyond their number, the cap."""
 RULES = [OURS, *product(("half", "all", "last two"), ("rms", "largest"), (0, 1, 2, 3, 5), (2.0, 2.5, 3.0))]
 
 

@@ -14,9 +14,9 @@ from record import machine, write
 from scipy.optimize import brentq, least_squares
 
 import analysis
-from analysis.choose import default_fit
-from analysis.curves import Curve
-from analysis.design import propose
+from analysis.curves.curves import Curve
+from analysis.fitting.model_selection import default_fit
+from analysis.recommending.next_runs import propose
 
 SMALLEST, LARGEST, TARGET = 1e18, 1e21, 1e22
 BUDGETS, SEEDS, NOISE, REDUCTION = np.geomspace(SMALLEST, LARGEST, 11), 2, 0.05, 0.10

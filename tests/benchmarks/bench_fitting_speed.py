@@ -21,8 +21,8 @@ import numpy as np
 from record import machine, write
 
 import analysis
-from analysis.bootstrap import refits
-from analysis.laws import CHINCHILLA
+from analysis.fitting.bootstrap import refits
+from analysis.fitting.laws import CHINCHILLA
 
 SHARED = Path(os.environ.get("ASR_SCALING_SHARED") or Path(__file__).parents[3] / "shared")
 TABLE = SHARED / "data" / "epoch_chinchilla.csv"

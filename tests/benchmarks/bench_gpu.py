@@ -24,8 +24,8 @@ from record import machine, write
 from training_lab import QUIET, Lab, Ours, Pair
 
 from scaling.asr.checkpoint import Progress
-from scaling.memory import step_memory
-from scaling.models import find_encoder, find_llm
+from scaling.base_models.lookup import find_encoder, find_llm
+from scaling.cost.memory import step_memory
 from scaling.spec import Precision
 
 STAGES = ("encoder", "projector_lora")
@@ -34,7 +34,7 @@ SECONDS = 6.0
 """Training measured for each stage, after an epoch in which kernels are chosen and memory is reserved."""
 
 MATRIX = 8192
-"""Rows and columns of the products that the device's rate is taken from: as in `scaling.asr.probe`."""
+"""Rows and columns of the products that the device's rate is taken from: as in `scaling.asr.execution.probe`."""
 
 PROCESSES = (1, 2, 4, 8)
 PATIENCE_SECONDS = 300.0
@@ -100,7 +100,7 @@ def alone(lab: Lab, stage: str, seconds: float, rate: float, *, compiled: bool) 
     spent = after.seconds - before.seconds
     executed = (after.executed_flops - before.executed_flops) / spent
     training, lengths = lab.stages[stage], ours.hearing.speech.lengths
-    estimate = step_memory(ours.geometry, training, Precision.BF16, lengths, lab.pair.batch_audio_seconds)
+    estimate = step_memory(ours.model_shape, training, Precision.BF16, lengths, lab.pair.batch_audio_seconds)
     return {
         "mfu": executed / rate,
         "executed_flops_per_second": executed,

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from record import machine, write
 
-from analysis.compare import compare_all
-from analysis.curves import fit_curves
-from analysis.table import read_table
-from sweeps.study import load_study
+from analysis.comparing.compare import compare_all
+from analysis.curves.curves import fit_curves
+from analysis.tables.table import read_table
+from sweeps.study.study import load_study
 
 SETS = 40
 NOISES = (0.03, 0.06)

@@ -29,10 +29,10 @@ FIELDS = [
 ]
 PLAN = """
 import json, resource, sys, time
-from scaling.collector import collect_seldom
-from sweeps.bill import bill
-from sweeps.preparation import prepare
-from sweeps.show import plan_document
+from scaling.cli import collect_garbage_seldom as collect_seldom
+from sweeps.costs.cost_estimate import bill
+from sweeps.plan.prepare import prepare
+from sweeps.text import plan_document
 collect_seldom()
 began = time.process_time()
 prepared = prepare("simulated", json.loads(sys.argv[1]), None)

@@ -16,12 +16,12 @@ from pathlib import Path
 from bench_dispatch import STUDY
 from record import machine, require, write
 
-from scaling.ledger import Ledger
-from sweeps.launchers.blame import held_by
+from scaling.ledger.ledger import Ledger
+from sweeps.launchers.death_count import held_by
 from sweeps.launchers.local import THREAD_VARIABLES, trainer, worker_command
 from sweeps.launchers.starter import Starter, starting
-from sweeps.orders import Orders, write_orders
-from sweeps.preparation import prepare
+from sweeps.plan.prepare import prepare
+from sweeps.plan.write_plan import Orders, write_orders
 
 ROUNDS = 7
 LOOK_SECONDS = 0.005

@@ -1,6 +1,6 @@
 """Training and decoding speed on one CPU core: the trainer against the loop that public recipes run.
 
-Audio-seconds a processor-second, the sides in turns, medians over the rounds. See `training_lab` for the geometry and
+Audio-seconds a processor-second, the sides in turns, medians over the rounds. See `training_lab` for the model_shape and
 for both sides; reading audio and features is part of both. `later` epochs are those for which the outputs of a frozen
 encoder are kept. `compiled` is ours with `compile: true`, after an epoch in which it compiled. Writes
 results/benchmarks/training.json; on a core whose products are no faster in bf16, which is left out there,
@@ -25,10 +25,10 @@ from training_lab import BATCH_AUDIO_SECONDS, Common, Lab, Ours
 from transformers import WhisperFeatureExtractor
 
 from scaling.asr.evaluate import Looks, transcribe
-from scaling.asr.features import LogMel, read_audio
-from scaling.asr.hearing import Hearing
+from scaling.asr.inputs.model_inputs import Hearing
+from scaling.asr.model.features import LogMel, read_audio
 from scaling.spec import Objective, Precision
-from scaling.stream import Position, Stream
+from scaling.speech.batches import BatchStream, Position
 
 ROUNDS = 3
 UTTERANCES = 160
@@ -100,7 +100,7 @@ def padding_efficiency() -> float:
     """Real over padded audio of a few epochs' batches, on the bench's lengths."""
     seconds = np.clip(np.random.default_rng(1).lognormal(np.log(2.7), 0.5, 20_000), 1.0, 8.0)
     samples = (seconds * 16_000).astype(np.int64)
-    stream, real, padded = Stream(samples, 0, BATCH_AUDIO_SECONDS), 0, 0
+    stream, real, padded = BatchStream(samples, 0, BATCH_AUDIO_SECONDS), 0, 0
     for batch, after in stream.batches(Position(0, 0)):
         real += int(samples[batch].sum())
         padded += int(samples[batch].max()) * len(batch)

@@ -1,6 +1,6 @@
 """The models, the speech and the two sides that `bench_training.py` compares; `bench_gpu.py` trains the first alone.
 
-Geometry where no other is named: a Whisper-shaped encoder-decoder of width 192, 4 layers each, a Qwen2-shaped LLM of
+ModelShape where no other is named: a Whisper-shaped encoder-decoder of width 192, 4 layers each, a Qwen2-shaped LLM of
 width 192 and 4 layers, vocabulary 4096. Random weights; speech of log-normal length between 1 and 8 s, 3 s in the mean,
 four characters a second. *Ours* is the trainer itself. *Common* is the loop that public recipes run: Hugging Face
 modules on windows of 30 s from WhisperFeatureExtractor's defaults, utterances in random order, labels padded, the same
@@ -29,19 +29,19 @@ from transformers import (
 )
 
 from scaling.asr.checkpoint import Checkpoint, Progress
-from scaling.asr.features import read_audio
-from scaling.asr.hearing import Hearing
-from scaling.asr.kept import Bounds
-from scaling.asr.minis import new_tokenizer
-from scaling.asr.projector import Projector
+from scaling.asr.inputs.encoder_output_cache import Bounds
+from scaling.asr.inputs.model_inputs import Hearing
+from scaling.asr.model.features import read_audio
+from scaling.asr.model.projector import Projector
+from scaling.asr.pretraining.mini_models import new_tokenizer
+from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import Hooks, train
-from scaling.asr.workshop import Sources, Workshop
-from scaling.defaults import default_hidden, default_lora, default_stack
-from scaling.encoders.whisper import WhisperDims
-from scaling.flops import charged
-from scaling.llms import LlmDims
-from scaling.manifest import read_manifest
+from scaling.base_models.encoders.whisper import WhisperDims
+from scaling.base_models.llms import LlmDims
+from scaling.cost.defaults import default_hidden, default_lora, default_stack
+from scaling.cost.flops import charged
 from scaling.spec import DataSpec, ModelSpec, Optimization, Precision, StageNode
+from scaling.speech.manifest import read_manifest
 from scaling.strategies import preset, resolve
 
 BATCH = 16
@@ -115,12 +115,12 @@ class Lab:
         self.texts, self.audio = _write_speech(folder, utterances)
         self.speech = read_manifest(folder / SPEECH).digest
 
-    def workshop(self, gib: float, *, compiled: bool = False) -> Workshop:
+    def resources(self, gib: float, *, compiled: bool = False) -> WorkerResources:
         """A worker that keeps up to so much of frozen encoders' outputs."""
         found = {"encoder": self.folder / "encoder", "llm": self.folder / "llm", self.speech: self.folder / SPEECH}
         places = {name: {"path": str(path), "hours": None} for name, path in found.items()}
         bounds = Bounds(memory_gib=gib, disk_gib=0.0)
-        return Workshop(Sources(places), torch.device(self.device), bounds, compiled=compiled)
+        return WorkerResources(Sources(places), torch.device(self.device), bounds, compiled=compiled)
 
     def node(self, stage: str, precision: Precision, until_flops: int) -> StageNode:
         """The node that trains one stage so far."""
@@ -170,13 +170,13 @@ class Ours:
         hooks: Hooks = QUIET,
         compiled: bool = False,
     ) -> None:
-        self._workshop, self._hooks = lab.workshop(kept_gib, compiled=compiled), hooks
+        self._workshop, self._hooks = lab.resources(kept_gib, compiled=compiled), hooks
         node = lab.node(stage, precision, until_flops=1)
         model = self._workshop.recognizer(node, {}, rounded=True)
-        self.geometry = self._workshop.geometry(node)
+        self.model_shape = self._workshop.model_shape(node)
         self.hearing: Hearing = self._workshop.hearing(node, model, lab.speech)
         lengths = self.hearing.speech.lengths
-        self.epoch_flops = int(charged(self.geometry, node.stage, lengths).sum())
+        self.epoch_flops = int(charged(self.model_shape, node.stage, lengths).sum())
         self.audio_seconds = float(lengths.samples.sum()) / 16_000
         self.state = Checkpoint({}, None, Progress.beginning(len(lengths)))
         self._node, self._epochs = node, 0
@@ -186,7 +186,7 @@ class Ours:
         self._epochs += 1
         node = replace(self._node, until_flops=self._epochs * self.epoch_flops)
         began = time.process_time()
-        self.state = train(node, self.hearing, self.geometry, self.state, self._hooks)
+        self.state = train(node, self.hearing, self.model_shape, self.state, self._hooks)
         return time.process_time() - began
 
 

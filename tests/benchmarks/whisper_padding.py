@@ -16,17 +16,17 @@ import transformers
 import typer
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 
-from scaling.asr.base_models import BaseModels
-from scaling.asr.data import Speech
 from scaling.asr.evaluate import evaluate
-from scaling.asr.features import SAMPLING_RATE, read_audio
-from scaling.asr.hearing import Hearing
-from scaling.asr.model import Recognizer
-from scaling.encoders import asr_codec
-from scaling.manifest import read_manifest
+from scaling.asr.inputs.model_inputs import Hearing
+from scaling.asr.inputs.speech import Speech
+from scaling.asr.model.features import SAMPLING_RATE, read_audio
+from scaling.asr.model.load_base import BaseModels
+from scaling.asr.model.recognizer import Recognizer
+from scaling.base_models.encoders import asr_codec
+from scaling.base_models.tokenizers import TextCodec
 from scaling.scoring.score import Score, score, total
 from scaling.spec import Objective
-from scaling.text import TextCodec
+from scaling.speech.manifest import read_manifest
 
 MAX_TOKENS = 200
 """More than anyone says in 30 s."""

@@ -129,7 +129,7 @@ class World:
     @cached_property
     def export(self) -> Path:
         """An exported recogniser that writes through its encoder-decoder."""
-        from scaling.models import MINIS
+        from scaling.base_models.lookup import MINIS
 
         folder = self.root / "export"
         shutil.copytree(MINIS / "encoders" / "mini-s", folder / "encoder")
@@ -258,22 +258,22 @@ def _use_model(folder: Path, rng: random.Random) -> None:
 
 
 def _recordings(folder: Path, rng: random.Random) -> None:
-    from scaling.audio import read_clip
-    from scaling.recordings import find_recordings
+    from scaling.speech.audio import read_clip
+    from scaling.speech.recordings import find_recordings
 
     for recording in find_recordings([folder], 30.0):
         read_clip(recording.clip)
 
 
 def _named_recordings(folder: Path, rng: random.Random) -> None:
-    from scaling.recordings import find_recordings
+    from scaling.speech.recordings import find_recordings
 
     find_recordings([folder / "test.jsonl", *_sometimes(rng, folder / "test")], 30.0)
 
 
 def _read_corpus(folder: Path, rng: random.Random) -> None:
-    from scaling.audio import read_clip
-    from scaling.manifest import read_manifest
+    from scaling.speech.audio import read_clip
+    from scaling.speech.manifest import read_manifest
 
     manifest = read_manifest(folder / rng.choice(CORPORA), max_bad_share=rng.choice((0.01, 1.0)))
     for clip in manifest.audio:
@@ -302,8 +302,8 @@ def _load_checkpoint(folder: Path, rng: random.Random) -> None:
 
 
 def _load_export(folder: Path, rng: random.Random) -> None:
-    from scaling.asr.trained import read_export
-    from sweeps.trained import exported_encoder, exported_scoring
+    from scaling.asr.use.trained import read_export
+    from sweeps.finished.find_run import exported_encoder, exported_scoring
 
     exported_encoder(folder)
     exported_scoring(folder)
@@ -383,7 +383,7 @@ def _sometimes(rng: random.Random, option: Argument) -> list[Argument]:
 
 
 CACHED = ("utterances/*/meta.json", "digests/*", "tokens/*")
-"""What of a cache is damaged at will; columns are known by their sizes alone (tests/scaling/test_lengths.py)."""
+"""What of a cache is damaged at will; columns are known by their sizes alone (tests/scaling/speech/test_lengths.py)."""
 
 TARGETS = {
     "study": Target(source=lambda world: world.speech, damaged=("study.yaml",), read=_plan),

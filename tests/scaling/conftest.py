@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tiny_world import Finished, train_study, write_study, write_world
 
-from sweeps import use
+from sweeps.finished import transcribe_export as use
 
 ENCODER_ONLY = {
     "name": "encoder-only",
@@ -35,7 +35,7 @@ def finished(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `sweeps.use` starts as `python -m MODULE` runs here, where everything is imported already."""
+    """What `sweeps.finished.transcribe_export` starts as `python -m MODULE` runs here, where everything is imported already."""
 
     def run(module: str, arguments: Sequence[str], lines: str) -> str:
         said = io.StringIO()

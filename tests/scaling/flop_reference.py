@@ -34,14 +34,14 @@ from transformers import (
 )
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from scaling.defaults import default_lora
-from scaling.encoders import EncoderDims
-from scaling.encoders.wav2vec2 import Wav2Vec2Dims
-from scaling.encoders.whisper import WhisperDims
-from scaling.geometry import Geometry
-from scaling.lengths import Lengths
-from scaling.llms import LlmDims
+from scaling.base_models.encoders import EncoderDims
+from scaling.base_models.encoders.wav2vec2 import Wav2Vec2Dims
+from scaling.base_models.encoders.whisper import WhisperDims
+from scaling.base_models.llms import LlmDims
+from scaling.cost.defaults import default_lora
+from scaling.cost.model_shape import ModelShape
 from scaling.spec import LoraSpec, Objective, Part
+from scaling.speech.lengths import Lengths
 from scaling.strategies import PRESETS
 
 ATTENTION_ONLY = LoraSpec(rank=4, alpha=8.0, targets=("q_proj", "v_proj"))
@@ -76,12 +76,12 @@ PRESET_STAGES = sorted(
 )
 
 
-def geometry(encoder: EncoderDims, llm: LlmDims, **changes: object) -> Geometry:
+def model_shape(encoder: EncoderDims, llm: LlmDims, **changes: object) -> ModelShape:
     values = {
         "stack": 4, "hidden": llm.width, "encoder_lora": default_lora(encoder), "llm_lora": default_lora(llm),
         "llm_prompt_tokens": 5, "asr_prompt_extra": 2,
     }  # fmt: skip
-    return Geometry(encoder=encoder, llm=llm, **(values | changes))
+    return ModelShape(encoder=encoder, llm=llm, **(values | changes))
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ class Modules:
     def decoder(self) -> nn.Module:
         return self.asr.model.decoder if self.asr.config.model_type == "whisper" else self.asr.lm_head
 
-    def train(self, geometry: Geometry, parts: Collection[Part]) -> None:
+    def train(self, model_shape: ModelShape, parts: Collection[Part]) -> None:
         """Freeze everything, add the adapters that train, let `parts` learn."""
         encoder = self.encoder
         for module in (self.asr, self.projector, self.llm):
@@ -220,8 +220,8 @@ class Modules:
         else:
             self.asr.freeze_feature_encoder()
         for part, host, lora in (
-            (Part.ENCODER_LORA, encoder, geometry.encoder_lora),
-            (Part.LLM_LORA, self.llm, geometry.llm_lora),
+            (Part.ENCODER_LORA, encoder, model_shape.encoder_lora),
+            (Part.LLM_LORA, self.llm, model_shape.llm_lora),
         ):
             if part in parts:
                 trained = {name for name, parameter in host.named_parameters() if parameter.requires_grad}
@@ -241,17 +241,19 @@ class Modules:
                 module._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
 
 
-def modules(geometry: Geometry, device: str) -> Modules:
-    encoder, llm = geometry.encoder, geometry.llm
+def modules(model_shape: ModelShape, device: str) -> Modules:
+    encoder, llm = model_shape.encoder, model_shape.llm
     with torch.device(device):
         projector = nn.Sequential(
-            nn.Linear(geometry.stack * encoder.width, geometry.hidden), nn.GELU(), nn.Linear(geometry.hidden, llm.width)
+            nn.Linear(model_shape.stack * encoder.width, model_shape.hidden),
+            nn.GELU(),
+            nn.Linear(model_shape.hidden, llm.width),
         )
     return Modules(asr_module(encoder, device), projector, llm_module(llm, device))
 
 
 def step(
-    geometry: Geometry,
+    model_shape: ModelShape,
     objective: Objective,
     parts: Collection[Part],
     lengths: Lengths,
@@ -263,16 +265,16 @@ def step(
 
     With `recompute`, under gradient checkpointing.
     """
-    built = modules(geometry, device)
-    built.train(geometry, parts)
+    built = modules(model_shape, device)
+    built.train(model_shape, parts)
     if recompute:
         built.recompute()
     forward, backward = counter(), counter()
     with forward:
-        encode = _encode_log_mel if isinstance(geometry.encoder, WhisperDims) else _encode_wave
-        speech = encode(geometry, built.asr, lengths, device)
+        encode = _encode_log_mel if isinstance(model_shape.encoder, WhisperDims) else _encode_wave
+        speech = encode(model_shape, built.asr, lengths, device)
         run = _asr_loss if objective is Objective.ASR else _llm_loss
-        loss = run(geometry, built, speech, lengths, device)
+        loss = run(model_shape, built, speech, lengths, device)
     with backward:
         loss.backward()
     return Counted(forward.get_total_flops(), backward.get_total_flops())
@@ -291,10 +293,10 @@ def _convolution_backward(
 
 
 def _encode_log_mel(
-    geometry: Geometry, whisper: WhisperForConditionalGeneration, lengths: Lengths, device: str
+    model_shape: ModelShape, whisper: WhisperForConditionalGeneration, lengths: Lengths, device: str
 ) -> Tensor:
-    frames = max(int(samples) // geometry.encoder.hop_length for samples in lengths.samples)
-    mel = torch.zeros(len(lengths), geometry.encoder.mel_bins, frames, device=device)
+    frames = max(int(samples) // model_shape.encoder.hop_length for samples in lengths.samples)
+    mel = torch.zeros(len(lengths), model_shape.encoder.mel_bins, frames, device=device)
     encoder = whisper.model.encoder
     x = functional.gelu(encoder.conv2(functional.gelu(encoder.conv1(mel)))).transpose(1, 2)
     x = x + encoder.embed_positions.weight[: x.shape[1]]
@@ -303,7 +305,7 @@ def _encode_log_mel(
     return encoder.layer_norm(x)
 
 
-def _encode_wave(geometry: Geometry, ctc: Wav2Vec2ForCTC | HubertForCTC, lengths: Lengths, device: str) -> Tensor:
+def _encode_wave(model_shape: ModelShape, ctc: Wav2Vec2ForCTC | HubertForCTC, lengths: Lengths, device: str) -> Tensor:
     base = ctc.base_model
     wave = torch.zeros(len(lengths), int(lengths.samples.max()), device=device)
     projected = base.feature_projection(base.feature_extractor(wave).transpose(1, 2))
@@ -319,17 +321,17 @@ def _encode_wave(geometry: Geometry, ctc: Wav2Vec2ForCTC | HubertForCTC, lengths
     return base.encoder.layer_norm(x)
 
 
-def _frames(geometry: Geometry, built: Modules, samples: int) -> int:
-    if isinstance(geometry.encoder, WhisperDims):
-        return (samples // geometry.encoder.hop_length + 1) // 2
+def _frames(model_shape: ModelShape, built: Modules, samples: int) -> int:
+    if isinstance(model_shape.encoder, WhisperDims):
+        return (samples // model_shape.encoder.hop_length + 1) // 2
     return int(built.asr._get_feat_extract_output_lengths(samples))
 
 
-def _asr_loss(geometry: Geometry, built: Modules, speech: Tensor, lengths: Lengths, device: str) -> Tensor:
+def _asr_loss(model_shape: ModelShape, built: Modules, speech: Tensor, lengths: Lengths, device: str) -> Tensor:
     decoder = built.decoder
-    if isinstance(geometry.encoder, Wav2Vec2Dims):
+    if isinstance(model_shape.encoder, Wav2Vec2Dims):
         return decoder(speech).sum()
-    longest = int(lengths.asr_tokens.max()) + geometry.asr_prompt_extra
+    longest = int(lengths.asr_tokens.max()) + model_shape.asr_prompt_extra
     ids = torch.zeros(len(lengths), longest, dtype=torch.long, device=device)
     x = decoder.embed_tokens(ids) + decoder.embed_positions.weight[:longest]
     for layer in decoder.layers:
@@ -338,12 +340,14 @@ def _asr_loss(geometry: Geometry, built: Modules, speech: Tensor, lengths: Lengt
     return logits.sum()
 
 
-def _llm_loss(geometry: Geometry, built: Modules, speech: Tensor, lengths: Lengths, device: str) -> Tensor:
+def _llm_loss(model_shape: ModelShape, built: Modules, speech: Tensor, lengths: Lengths, device: str) -> Tensor:
     batch, frames, width = speech.shape
-    stacked = functional.pad(speech, (0, 0, 0, -frames % geometry.stack)).reshape(batch, -1, width * geometry.stack)
+    stacked = functional.pad(speech, (0, 0, 0, -frames % model_shape.stack)).reshape(
+        batch, -1, width * model_shape.stack
+    )
     tokens = built.projector(stacked)
     longest = max(
-        -(-_frames(geometry, built, int(samples)) // geometry.stack) + geometry.llm_prompt_tokens + int(text)
+        -(-_frames(model_shape, built, int(samples)) // model_shape.stack) + model_shape.llm_prompt_tokens + int(text)
         for samples, text in zip(lengths.samples, lengths.llm_tokens, strict=True)
     )
     ids = torch.zeros(batch, longest - min(tokens.shape[1], longest), dtype=torch.long, device=device)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import pytest
-from test_local import wait_until
+from processes import wait_until
 
-from scaling.control_groups import Group, memory_groups
+from scaling.system.container_memory import Group, memory_groups
 
 SWAP_LIMITS = {"memory.memsw.limit_in_bytes": None, "memory.swap.max": 0}
 """By file, where the kernel counts swap: None for the same limit, which is of memory and swap together in version 1."""

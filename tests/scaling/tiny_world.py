@@ -1,5 +1,6 @@
 """The smallest world the trainer runs in: tones that spell digits, untrained models of a few thousand parameters."""
 
+import inspect
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,14 @@ import numpy as np
 import soundfile
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from scaling.asr.__main__ import work
-from scaling.asr.minis import EncoderSize, LlmSize, new_encoder, new_llm, new_tokenizer, save
-from scaling.ledger import Ledger, read_events
-from sweeps.collect import Collector
-from sweeps.orders import Orders, write_orders
-from sweeps.preparation import prepare
+from scaling.asr.pretraining.mini_models import EncoderSize, LlmSize, new_encoder, new_llm, new_tokenizer, save
+from scaling.ledger.ledger import Ledger, read_events
+from sweeps.plan.prepare import prepare
+from sweeps.plan.write_plan import Orders, write_orders
+from sweeps.progress.results_table import Collector
 
 ENCODER = EncoderSize(name="tiny", width=16, encoder_layers=2, decoder_layers=1, heads=2)
 LLM = LlmSize(name="tiny", width=24, layers=2, heads=2)
@@ -116,3 +118,25 @@ def timeless(row: dict[str, Any]) -> dict[str, Any]:
     """A row of the table without what depends on the clock, the machine, or where a node set out from."""
     kept = {name: value for name, value in row.items() if name not in ("seconds", "spent", "provenance")}
     return kept | {"stages": [{k: v for k, v in stage.items() if k != "seconds"} for stage in row["stages"]]}
+
+
+def final_weights(ledger: Ledger, key: str) -> dict[str, torch.Tensor]:
+    return load_file(ledger.folder(key) / ledger.result(key)["checkpoint"] / "weights.safetensors")
+
+
+def assert_same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name, tensor in one.items():
+        assert torch.equal(tensor, other[name]), name
+
+
+class StopAfter:
+    """Asked to stop when looked at so many times while training; not while evaluating, which would never end."""
+
+    def __init__(self, looks: int) -> None:
+        self._looks = looks
+
+    @property
+    def asked(self) -> bool:
+        self._looks -= not any(caller.function == "evaluate" for caller in inspect.stack(0))
+        return self._looks < 0

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from scaling.ledger import Ledger
-from scaling.waiting import Line
+from scaling.ledger.ledger import Ledger
+from scaling.system.progress_line import Line
 from sweeps.launchers import starter
 from sweeps.launchers.local import run_workers, worker_command
-from sweeps.orders import write_orders
-from sweeps.preparation import prepare
-from sweeps.running import Follower, Outcome
+from sweeps.plan.prepare import prepare
+from sweeps.plan.write_plan import write_orders
+from sweeps.run.run import Follower, Outcome
 
 STAND_IN = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
 STUB_SERVER = [sys.executable, str(Path(__file__).with_name("stub_server.py"))]

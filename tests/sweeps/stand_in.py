@@ -14,8 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-from scaling.ledger import Attempt, Ledger, LostLease, read_json
-from scaling.pull import Queue
+from scaling.ledger.ledger import Attempt, Ledger, LostLease, read_json
+from scaling.ledger.queue import Queue
 from scaling.spec import StageNode, node_from_json
 
 SECONDS = float(os.environ.get("STAND_IN_SECONDS", "0"))

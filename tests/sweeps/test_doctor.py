@@ -9,10 +9,10 @@ import pytest
 from small_study import StudyWriter
 
 import sweeps.doctor
-from scaling.throughput import Throughput, save_throughput, saved_throughput
-from sweeps.bill import bill
+from scaling.cost.throughput import Throughput, save_throughput, saved_throughput
+from sweeps.costs.cost_estimate import bill
 from sweeps.doctor import Health, diagnose, diagnosis_document, diagnosis_text
-from sweeps.preparation import prepare
+from sweeps.plan.prepare import prepare
 
 MEASURED = {"torch": "2.0", "transformers": "5.0", "peft": "0.18", "device": "x", "threads": 1, "precision": "fp32"}
 
@@ -97,7 +97,7 @@ def test_a_measurement_of_another_version_is_none(tmp_path: Path) -> None:
 def test_the_probe_measures_real_matrix_products(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    probe = pytest.importorskip("scaling.asr.probe", reason="torch is an extra")
+    probe = pytest.importorskip("scaling.asr.execution.probe", reason="torch is an extra")
     monkeypatch.setattr(probe, "SECONDS", 0.1)
     probe.main()
     found = json.loads(capsys.readouterr().out)

@@ -30,16 +30,16 @@ from safetensors.torch import load_file
 from tiny_world import timeless, write_study, write_world
 
 import scaling.asr.__main__ as trainer
-from scaling import faults
-from scaling.ledger import Ledger, read_json
-from scaling.lifeline import end_with_parent
-from scaling.shelf import is_freed
-from sweeps.collect import read_rows
-from sweeps.gc import collect_garbage
+from scaling.ledger.freed_checkpoints import is_freed
+from scaling.ledger.ledger import Ledger, read_json
+from scaling.system import fault_injection as faults
+from scaling.system.parent_death import end_with_parent
 from sweeps.launchers import local
-from sweeps.orders import read_orders
-from sweeps.preparation import prepare
-from sweeps.running import train
+from sweeps.plan.prepare import prepare
+from sweeps.plan.write_plan import read_orders
+from sweeps.progress.results_table import read_rows
+from sweeps.progress.retention import collect_garbage
+from sweeps.run.run import train
 
 WORKERS = 2
 PAUSE_SECONDS = (0.02, 0.3)

@@ -1,0 +1,343 @@
+"""Curves: the fitted laws of a study, one for each strategy and pair of models, and their file.
+
+How models are treated: every (strategy, encoder, LLM) has its own law. "Strategy S at C FLOPs" without a model means
+the pair whose law predicts the lowest CER there; the answer names it, and its interval is that pair's. Pairs with too
+few points to fit compete only where no pair has enough.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.curves.data_checks import remarks
+from analysis.curves.seed_noise import Noise, noise_of
+from analysis.curves.trunk_variance import common_luck
+from analysis.fitting.backtest import Calibration, calibrate
+from analysis.fitting.fit import Fit, fit, with_common_luck
+from analysis.fitting.laws import Array, law_named
+from analysis.fitting.model_selection import default_fit
+from analysis.notes import Note, Status
+from analysis.tables.points import Cell, cells_of
+from analysis.tables.table import RUNS_FILE, Table, read_table
+from analysis.tables.wandb_online import is_online
+from scaling.errors import InputError, nearest
+from scaling.system.json_files import read_json
+
+SCHEMA = 3
+FITS_FILE = "fits.json"
+DEFAULT_LOSS = "log_ls_screened"
+"""Least squares of log errors, the maximum-likelihood fit for noise that is a share of the error, gross outliers set
+aside.
+"""
+FAR, VERY_FAR = 10.0, 100.0
+# Beyond the largest run by more than this, an answer rests on the law.
+NOTICEABLE = 1.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """The law of one strategy with one pair of models (or of one strategy, for a law that spans models).
+
+    `fit` is None where there are too few points for any law, `calibration` where there are too few to cut. `domain`
+    holds the smallest and largest value of each of the law's columns.
+    """
+
+    strategy: str
+    encoder: str | None
+    llm: str | None
+    fit: Fit | None
+    calibration: Calibration | None
+    domain: Mapping[str, tuple[float, float]]
+    notes: tuple[Note, ...]
+    noise: Noise | None = None
+
+    @property
+    def identity(self) -> tuple[str, str | None, str | None]:
+        """Strategy, encoder and LLM: the `curve` of its cells."""
+        return self.strategy, self.encoder, self.llm
+
+    @property
+    def status(self) -> Status:
+        """The fit's status."""
+        return "too_few_points" if self.fit is None or "too_few_points" in self._codes else self.fit.status
+
+    @property
+    def warnings(self) -> tuple[Note, ...]:
+        """Notes on the points and on the fit."""
+        return self.notes + (() if self.fit is None else self.fit.warnings)
+
+    @property
+    def label(self) -> str:
+        """Strategy and models in words."""
+        models = " + ".join(name for name in (self.encoder, self.llm) if name)
+        return f"{self.strategy} ({models})" if models else self.strategy
+
+    @property
+    def largest_flops(self) -> float:
+        """The largest budget fitted. Raises InputError for a law in other columns."""
+        if "C" not in self.domain:
+            raise InputError(f"{self.label}: its law is in {', '.join(self.domain)}, not in FLOPs; predict with --at")
+        return self.domain["C"][1]
+
+    def cer(self, flops: float) -> float:
+        """The curve at `flops`; NaN without a fit."""
+        return math.nan if self.fit is None else float(self.fit.predict({"C": [flops]})[0])
+
+    def extrapolation(self, flops: float) -> float:
+        """`flops` over the largest fitted."""
+        return flops / self.largest_flops
+
+    @property
+    def _codes(self) -> set[str]:
+        return {note.code for note in self.notes}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curves:
+    """All curves of one table, and the digest of the table they were fitted to.
+
+    `named` tells under which names the table held the law's columns, where not under their own.
+    """
+
+    source_sha256: str
+    law: str | None
+    loss: str
+    curves: tuple[Curve, ...]
+    notes: tuple[Note, ...]
+    named: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """Names of the strategies fitted."""
+        return tuple(dict.fromkeys(curve.strategy for curve in self.curves))
+
+    def of(self, strategy: str | None = None, encoder: str | None = None, llm: str | None = None) -> tuple[Curve, ...]:
+        """Curves of a strategy and models, where given. Raises InputError for a name that none has."""
+        chosen = self.curves
+        for name, wanted in (("strategy", strategy), ("encoder", encoder), ("llm", llm)):
+            if wanted is not None:
+                valid = {getattr(curve, name) or "none" for curve in chosen}
+                if wanted not in valid:
+                    raise InputError(f"{name}: no run has {wanted!r}{nearest(wanted, valid)}")
+                chosen = tuple(curve for curve in chosen if getattr(curve, name) == wanted)
+        return chosen
+
+    def best(
+        self, flops: float, strategy: str | None = None, encoder: str | None = None, llm: str | None = None
+    ) -> Curve:
+        """The curve with the lowest predicted CER at `flops`."""
+        return lowest(self.of(strategy, encoder, llm), flops)
+
+    def only(self, strategy: str | None = None, encoder: str | None = None, llm: str | None = None) -> Curve:
+        """The one curve with these names. Raises InputError where several have them."""
+        chosen = self.of(strategy, encoder, llm)
+        if len(chosen) > 1:
+            labels = ", ".join(curve.label for curve in chosen)
+            raise InputError(f"which of {labels}? Give --strategy, --encoder or --llm")
+        return chosen[0]
+
+
+def lowest(curves: Sequence[Curve], flops: float) -> Curve:
+    """The curve that predicts the lowest CER, see `rank`."""
+    return min(curves, key=lambda curve: rank(curve, flops))
+
+
+def rank(curve: Curve, flops: float) -> tuple[bool, bool, bool, float]:
+    """The order of curves at `flops`, best first: by predicted CER. Asked beyond the runs, one that its
+    points do not identify is taken only where there is no other; one with too few points always comes last.
+    """
+    doubtful = curve.status in ("not_identified", "not_converged") and curve.extrapolation(flops) > NOTICEABLE
+    return curve.fit is None, curve.status == "too_few_points", doubtful, curve.cer(flops)
+
+
+def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -> Curves:
+    """Fit every curve of a table. Without `law`, a law in compute is chosen by the number of points."""
+    columns = law_named(law).columns if law else ("C",)
+    cells, notes = cells_of(table, columns)
+    if not cells:
+        raise InputError(f"{table.path}: no row can be fitted; " + "; ".join(map(str, notes[:3])))
+    groups = [list(group) for _, group in groupby(cells, key=lambda cell: cell.curve)]
+    curves = tuple(_fit_curve(table, group, law, loss) for group in groups)
+    return Curves(source_sha256=digest(table.path), law=law, loss=loss, curves=curves, notes=notes, named=table.named)
+
+
+def points_of(table: Table, strategy: str | None, columns: tuple[str, ...]) -> tuple[dict[str, Array], Array, Array]:
+    """One curve's points, before any law: columns, errors and runs a point, each (n,).
+
+    Raises InputError where the table holds several curves and `strategy` does not leave one.
+    """
+    cells, _ = cells_of(table, columns)
+    labels = dict.fromkeys(cell.curve for cell in cells if strategy in (None, cell.strategy))
+    if len(labels) != 1:
+        names = ", ".join(" + ".join(filter(None, label)) for label in labels or {cell.curve for cell in cells})
+        raise InputError(f"{table.path}: which curve of {names}? Give --strategy, or --where")
+    chosen = [cell for cell in cells if cell.curve in labels]
+    points = {name: np.array([cell.columns[name] for cell in chosen]) for name in columns}
+    return points, np.array([cell.cer for cell in chosen]), np.array([float(cell.runs) for cell in chosen])
+
+
+def curves_of(path: Path) -> Curves:
+    """The curves of a study's folder, from its fits.json where that is up to date, else fitted now (and stored).
+
+    A table is fitted each time; a file of fits (`fit --out`) is read as it is.
+    """
+    if path.suffix == ".json" and path.is_file() and (kept := _stored(path)) is not None:
+        return kept
+    if not (path / RUNS_FILE).exists():
+        return fit_curves(read_table(path))
+    stored = _stored(path / FITS_FILE)
+    if stored is not None and stored.source_sha256 == digest(path / RUNS_FILE):
+        return stored
+    fresh = fit_curves(
+        read_table(path), law=stored.law if stored else None, loss=stored.loss if stored else DEFAULT_LOSS
+    )
+    store(fresh, path / FITS_FILE)
+    return fresh
+
+
+def store(curves: Curves, file: Path) -> None:
+    """Write curves; readers never see half a file."""
+    from scaling.ledger.ledger import write_text_atomically
+
+    document = {
+        "schema": SCHEMA,
+        "source_sha256": curves.source_sha256,
+        "law": curves.law,
+        "loss": curves.loss,
+        "notes": _dump_notes(curves.notes),
+        "named": dict(curves.named),
+        "curves": [
+            {
+                "strategy": curve.strategy,
+                "encoder": curve.encoder,
+                "llm": curve.llm,
+                "domain": curve.domain,
+                "calibration": None if curve.calibration is None else curve.calibration.as_dict(),
+                "notes": _dump_notes(curve.notes),
+                "noise": None if curve.noise is None else asdict(curve.noise),
+                "fit": None if curve.fit is None else curve.fit.as_dict(),
+            }
+            for curve in curves.curves
+        ],
+    }
+    write_text_atomically(file, json.dumps({**document, "sha256": _checksum(document)}, indent=1) + "\n")
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of a file; empty for another tool's runs. Raises InputError where it is missing."""
+    if file.is_dir() or is_online(file):
+        return ""
+    if not file.exists():
+        raise InputError(f"{file}: not found; expected a study's folder with {RUNS_FILE}")
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def extrapolation_notes(curve: Curve, columns: Mapping[str, float]) -> list[Note]:
+    """What to say about an answer at `columns`, given where the curve's points lie."""
+    notes = []
+    for name, (smallest, largest) in curve.domain.items():
+        ratio = columns[name] / largest
+        what = f"{name}={columns[name]:.4g}"
+        if ratio > VERY_FAR:
+            message = f"{what} is {ratio:.0f} times the largest fitted: the law may not hold there"
+            notes.append(Note("extrapolation_100x", message))
+        elif ratio > FAR:
+            notes.append(Note("extrapolation_10x", f"{what} is {ratio:.1f} times the largest fitted"))
+        elif columns[name] < smallest:
+            notes.append(Note("below_data", f"{what} lies below the smallest fitted, {smallest:.4g}"))
+        if name == "C" and curve.encoder and ratio > NOTICEABLE:
+            message = f"all runs of {curve.label} are of one size, which saturates: more compute adds data alone"
+            notes.append(Note("one_model_size", message))
+    return notes
+
+
+def _fit_curve(table: Table, cells: Sequence[Cell], law: str | None, loss: str) -> Curve:
+    notes = remarks(table, cells)
+    columns = {name: np.array([cell.columns[name] for cell in cells]) for name in cells[0].columns}
+    points = len(set(zip(*columns.values(), strict=True)))
+    errors, runs = np.array([cell.cer for cell in cells]), np.array([float(cell.runs) for cell in cells])
+    noise = noise_of(table, cells)
+    weights = runs if noise is None else runs * noise.weight(errors)
+    wanted = len(law_named(law).names) if law else 2
+    fitted: Fit | None = None
+    if points < wanted:
+        message = f"{points} points cannot show how the error falls; the law needs at least {wanted}"
+        notes.append(Note("too_few_points", message))
+    elif law:
+        fitted = fit(law, columns, errors, loss=loss, weights=weights)
+    else:
+        fitted = default_fit(columns, errors, weights, loss, cells[0].chance)
+        if fitted.law.floor is None:
+            message = f"{points} budgets cannot show a floor: a power law without one was fitted; a floor needs 4"
+            notes.append(Note("too_few_points", message))
+    luck = common_luck(table, cells)
+    if luck is not None and luck.ratio is None:
+        message = (
+            "all budgets are cut from one seed's trunk: its luck moves the whole curve and no interval here has it"
+        )
+        notes.append(Note("one_trunk", message))
+    if fitted is not None and luck is not None and luck.ratio is not None:
+        fitted = with_common_luck(fitted, luck.ratio, luck.trunks)
+    return Curve(
+        strategy=cells[0].strategy,
+        encoder=cells[0].encoder,
+        llm=cells[0].llm,
+        fit=fitted,
+        calibration=None if fitted is None or fitted.dof < 1 else calibrate(fitted),
+        domain={name: (float(values.min()), float(values.max())) for name, values in columns.items()},
+        notes=tuple(notes),
+        noise=noise,
+    )
+
+
+def _stored(file: Path) -> Curves | None:
+    """Curves read from a file; None where there is none, or it is damaged or belongs to another version."""
+    try:
+        document = read_json(file)
+    except InputError:
+        return None
+    whole = document.pop("sha256", None) == _checksum(document)
+    return _load(document) if whole and document["schema"] == SCHEMA else None
+
+
+def _checksum(document: Mapping[str, Any]) -> str:
+    """A file that is not as `store` left it holds a law that nobody fitted, however plausible its numbers."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _load(document: Mapping[str, Any]) -> Curves:
+    return Curves(
+        source_sha256=document["source_sha256"],
+        law=document["law"],
+        loss=document["loss"],
+        notes=_load_notes(document["notes"]),
+        named=document["named"],
+        curves=tuple(
+            Curve(
+                strategy=entry["strategy"],
+                encoder=entry["encoder"],
+                llm=entry["llm"],
+                fit=None if entry["fit"] is None else Fit.from_dict(entry["fit"]),
+                domain={name: (ends[0], ends[1]) for name, ends in entry["domain"].items()},
+                calibration=None if entry["calibration"] is None else Calibration.from_dict(entry["calibration"]),
+                notes=_load_notes(entry["notes"]),
+                noise=None if entry["noise"] is None else Noise(**entry["noise"]),
+            )
+            for entry in document["curves"]
+        ),
+    )
+
+
+def _dump_notes(notes: Sequence[Note]) -> list[list[str]]:
+    return [[note.code, note.message] for note in notes]
+
+
+def _load_notes(document: Sequence[Any]) -> tuple[Note, ...]:
+    return tuple(Note(code, message) for code, message in document)

@@ -1,0 +1,136 @@
+"""Traces: each curve with its measured points, what its seeds scored and heard, and its law as far as it is drawn."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.curves.curves import Curve
+from analysis.curves.predict import Prediction, predict_rows
+from analysis.tables.points import ERROR, SECONDS_AN_HOUR, Cell, cells_of
+from analysis.tables.table import Row, Table
+
+IDENTIFIED = ("ok", "at_bound")
+# Enough for a smooth line over four decades: neighbours are a quarter of a budget apart.
+PATH_POINTS = 41
+# A doubtful law whose error falls by less than this factor over all budgets draws a line through noise.
+LEAST_FALL = 1.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A cell with what its seeds scored: `low` to `high`. `unique_hours` and `passes` are None where not recorded.
+
+    `set_aside`: the fit took it for a gross outlier.
+    """
+
+    cell: Cell
+    low: float
+    high: float
+    unique_hours: float | None
+    passes: float | None
+    set_aside: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """One curve as it is drawn: its points, and its law at growing FLOPs as far as the data carry it.
+
+    `path` is empty, or ends at the largest budget, where the data do not identify the law; `reason` says so.
+    `params` counts encoder and LLM, embeddings included; None where the table does not say.
+    """
+
+    curve: Curve
+    points: tuple[Point, ...]
+    path: tuple[Prediction, ...]
+    reason: str | None
+    params: float | None
+
+    @property
+    def models(self) -> str:
+        """The pair of models in words."""
+        return models_text(self.curve.encoder, self.curve.llm)
+
+
+def traces_of(table: Table, curves: Sequence[Curve], horizon: float | None = None) -> tuple[Trace, ...]:
+    """One trace a curve: strategies in the order of the runs, and the models of each.
+
+    `horizon` is how far laws are drawn, in FLOPs; without it no path is worked out.
+    """
+    cells, _ = cells_of(table)
+    traces = []
+    for curve in curves:
+        own = [cell for cell in cells if cell.curve == (curve.strategy, curve.encoder, curve.llm)]
+        aside = set() if curve.fit is None else set(curve.fit.excluded)
+        trace = Trace(
+            curve=curve,
+            points=tuple(_point(table, cell, i in aside) for i, cell in enumerate(own)),
+            path=() if horizon is None else _path(curve, horizon),
+            reason=_reason(curve),
+            params=_params(table.rows[own[0].rows[0]]),
+        )
+        traces.append(trace)
+    first: dict[str, int] = {}
+    for trace in traces:
+        row = min(trace.points[0].cell.rows)
+        first[trace.curve.strategy] = min(row, first.get(trace.curve.strategy, row))
+    return tuple(sorted(traces, key=lambda trace: (first[trace.curve.strategy], min(trace.points[0].cell.rows))))
+
+
+def models_text(encoder: str | None, llm: str | None) -> str:
+    """A pair of models in words."""
+    return " + ".join(name for name in (encoder, llm) if name) or "all models"
+
+
+def carries(curve: Curve) -> bool:
+    """Whether a curve's law says anything about its own budgets: what it says beyond them is another matter."""
+    if curve.fit is None or curve.status == "not_converged":
+        return False
+    smallest, largest = curve.domain["C"]
+    return curve.status in IDENTIFIED or curve.cer(smallest) >= LEAST_FALL * curve.cer(largest)
+
+
+def _point(table: Table, cell: Cell, set_aside: bool) -> Point:
+    scores = [table.number(i, ERROR) for i in cell.rows] if cell.runs > 1 else [cell.cer]
+    hours = _mean(table, cell, "unique_audio_seconds")
+    return Point(
+        cell=cell,
+        low=min(scores),
+        high=max(scores),
+        unique_hours=None if hours is None else hours / SECONDS_AN_HOUR,
+        passes=_mean(table, cell, "epochs"),
+        set_aside=set_aside,
+    )
+
+
+def _path(curve: Curve, horizon: float) -> tuple[Prediction, ...]:
+    if not carries(curve):
+        return ()
+    smallest, largest = curve.domain["C"]
+    end = horizon if curve.status in IDENTIFIED else largest
+    flops = np.unique(np.append(np.geomspace(smallest, end, PATH_POINTS), largest))
+    return tuple(predict_rows(curve, {"C": flops.tolist()}))
+
+
+def _reason(curve: Curve) -> str | None:
+    """Why a curve is not drawn, or not beyond its data."""
+    if curve.status in IDENTIFIED:
+        return None
+    why = {
+        "too_few_points": "its budgets are too few to show how the error falls",
+        "not_identified": "many laws fit its runs equally well",
+        "not_converged": "the search for its law stopped early",
+    }[curve.status]
+    drawn = "its law is not drawn beyond them" if carries(curve) else "no law is drawn"
+    return f"{curve.label}: {why}; {drawn}."
+
+
+def _mean(table: Table, cell: Cell, column: str) -> float | None:
+    values = [value for i in cell.rows if not math.isnan(value := table.number(i, column))]
+    return math.fsum(values) / len(values) if values else None
+
+
+def _params(row: Row) -> float | None:
+    parts = [row.get("encoder_params"), row.get("llm_params")]
+    return None if None in parts else math.fsum(float(part) for part in parts if part is not None)

@@ -1,0 +1,49 @@
+"""Luck that all budgets of a seed share, because their runs are cut from one trunk of training.
+
+It moves the whole curve, and the residuals of a curve cannot show it; runs of other seeds can. Its variance is
+estimated from runs against the mean of their budget; averaging S seeds divides it by S, and it is known with S - 1
+degrees of freedom.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.fitting.cluster_noise import shared_ratio
+from analysis.tables.points import ERROR, Cell
+from analysis.tables.table import Table
+
+CLUSTER = "cluster"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonLuck:
+    """The common variance over a run's own (None where one seed cannot show it), and the number of trunks."""
+
+    ratio: float | None
+    trunks: int
+
+
+def common_luck(table: Table, cells: Sequence[Cell]) -> CommonLuck | None:
+    """The luck common to the budgets of one curve; None where its runs share no trunk."""
+    labels = [[str(table.rows[i].get(CLUSTER) or f"row {i}") for i in cell.rows] for cell in cells]
+    budgets_of = Counter(label for group in labels for label in set(group))
+    trunks = sum(count > 1 for count in budgets_of.values())
+    if not trunks:
+        return None
+    logs, trunk, budget = [], [], []
+    for number, (cell, group) in enumerate(zip(cells, labels, strict=True)):
+        for i, label in zip(cell.rows, group, strict=True):
+            error = table.number(i, ERROR)
+            if error > 0.0:
+                logs.append(math.log(error))
+                trunk.append(label)
+                budget.append(number)
+    if trunks < 2 or len(logs) - len(set(budget)) < 2:
+        return CommonLuck(ratio=None, trunks=trunks)
+    means = (np.array(budget)[:, None] == np.arange(len(cells))[None, :]).astype(float)
+    own = np.array(logs) - means @ (means.T @ np.array(logs) / np.maximum(means.sum(0), 1.0))
+    return CommonLuck(ratio=shared_ratio(own, means[:, means.sum(0) > 0], trunk), trunks=trunks)

@@ -1,0 +1,90 @@
+"""What a fit is worth: its status, and remarks on what its points do not identify."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from analysis.fitting.intervals import LEVEL, cut
+from analysis.fitting.laws import Array
+from analysis.fitting.minimiser import Minima, Problem, minimise
+from analysis.fitting.student_t import t_quantile
+from analysis.notes import Note, Status
+
+# An exponent whose bound lies this many times its symmetric half-width away needs no profile to be called identified.
+CLEARLY_INSIDE = 4.0
+
+
+def verdict_of(
+    problem: Problem, reached: Minima, best: int, columns: Mapping[str, Array], fixed: Mapping[str, float]
+) -> tuple[Status, list[Note]]:
+    """The status of lane `best` and what to say about it."""
+    law, x = problem.law, reached.parameters[best]
+    notes: list[Note] = []
+    status: Status = "ok"
+    if law.floor and law.floor not in fixed and x[law.names.index(law.floor)] <= 1e-9 * problem.y.min():
+        notes.append(Note("floor_at_zero", "the best floor is zero: the data show no floor"))
+        status = "at_bound"
+    for name in law.columns:
+        if np.ptp(problem.z[name]) < 1e-9:
+            notes.append(
+                Note("one_value", f"all points have {name}={columns[name][0]:.4g}: its term is not identified")
+            )
+            status = "not_identified"
+    loose = _unidentified(problem, reached, best, fixed)
+    if loose:
+        notes.append(
+            Note(
+                "exponent_not_identified",
+                f"the 90 % interval of {', '.join(loose)} reaches the edge of what is searched",
+            )
+        )
+        status = "not_identified"
+    if problem.y.shape[1] - len(law.names) + len(fixed) < 1:
+        notes.append(Note("too_few_points", f"{problem.y.shape[1]} points leave no degree of freedom: no interval"))
+        status = "too_few_points"
+    if not reached.converged[best]:
+        notes.append(Note("not_converged", "the search stopped before the gradient vanished"))
+        status = "not_converged"
+    return status, notes
+
+
+def _unidentified(problem: Problem, reached: Minima, best: int, fixed: Mapping[str, float]) -> list[str]:
+    """Exponents whose 90 % profile interval reaches the edge of the box."""
+    law = problem.law
+    free = [j for j, name in enumerate(law.names) if j >= len(law.terms) and name not in fixed]
+    dof = problem.y.shape[1] - len(law.names) + len(fixed)
+    if not free or dof < 1:
+        return []
+    x, error = reached.parameters[best], _standard_errors(problem, reached.parameters[best], dof)
+    far = CLEARLY_INSIDE * t_quantile(0.5 + LEVEL / 2.0, dof) * error
+    lanes = [(j, end) for j in free for end in (problem.low[0, j], problem.high[0, j]) if abs(end - x[j]) <= far[j]]
+    if not lanes:
+        return []
+    low, high = np.repeat(problem.low, len(lanes), 0), np.repeat(problem.high, len(lanes), 0)
+    for lane, (j, end) in enumerate(lanes):
+        low[lane, j] = high[lane, j] = end
+    held = Problem(law=law, loss=problem.loss, z=problem.z, y=problem.y, w=problem.w, low=low, high=high)
+    edges = minimise(held, np.repeat(x[None, :], len(lanes), 0), max_steps=60)
+    inside = edges.cost <= cut(problem, x, dof, LEVEL)
+    return list(dict.fromkeys(law.names[j] for (j, _), within in zip(lanes, inside, strict=True) if within))
+
+
+def _standard_errors(problem: Problem, parameters: Array, dof: int) -> Array:
+    """Delta-method errors (m,); infinite for parameters on a bound or that the points do not move."""
+    residual, jacobian = weighted(problem, parameters)
+    free = problem.free(parameters)
+    error = np.full(len(parameters), np.inf)
+    with np.errstate(all="ignore"):
+        try:
+            variance = np.diagonal(np.linalg.inv(jacobian[:, free].T @ jacobian[:, free])) * (residual @ residual) / dof
+        except np.linalg.LinAlgError:
+            return error
+        error[free] = np.where(variance > 0.0, np.sqrt(variance), np.inf)
+    return error
+
+
+def weighted(problem: Problem, parameters: Array) -> tuple[Array, Array]:
+    """Weighted residuals (n,) and their Jacobian (n, m) at a parameter vector."""
+    residual, jacobian, weight = problem.linear(parameters[None, :])
+    root = np.sqrt(weight[0])
+    return residual[0] * root, jacobian[0] * root[:, None]

@@ -1,0 +1,151 @@
+"""How to divide a budget over the stages, where the study varied it.
+
+Strategies with the same stages, objectives and trained parts but other shares are one family. Over a family, with one
+pair of models, the log error is taken as a parabola in the log ratios of the shares, on top of a parabola in log FLOPs,
+the best division moving with log FLOPs: the isoFLOP valley, turned to shares. Only directions in which the
+divisions really differ are judged, and only between those tried. Intervals: one wild bootstrap of the whole chain.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+
+from analysis.curves.curves import Curve
+from analysis.fitting.intervals import LEVEL, Interval, percentiles
+from analysis.fitting.laws import Array
+from analysis.notes import Note, as_text
+from analysis.recommending.box_search import lowest_in_box
+from analysis.recommending.isoflop_frontier import wild_draws
+from analysis.tables.points import FLOPS, Cell, cells_of
+from analysis.tables.table import Row, Table
+
+# Divisions that differ by less than this in a log ratio are met within a step, not chosen.
+SAME_DIVISION = 0.05
+DRAWS = 400
+# A best division within this share of the range of those tried lies at its edge.
+EDGE = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestShares:
+    """The best share of each stage, with intervals; `cer_reduction` is what it saves against the strategy's own."""
+
+    shares: Mapping[str, float]
+    intervals: Mapping[str, Interval]
+    cer_reduction: float
+    cer_reduction_interval: Interval
+    divisions: int
+    warnings: tuple[Note, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `recommend --json` prints it."""
+        named = {name: getattr(self, name) for name in self.__slots__}
+        return {**named, "level": LEVEL, "warnings": as_text(self.warnings)}
+
+
+def best_shares(table: Table, curve: Curve, flops: float) -> BestShares | Note | None:
+    """The best division of `flops` over the stages of `curve`'s strategy; a note where the divisions tried are too few;
+    None where only one was.
+    """
+    cells = _family(table, curve)
+    names = tuple(_division(table, cells[0])) if cells else ()
+    tried = {cell.strategy: _log_ratios(table, cell) for cell in cells}
+    if len(names) < 2 or len(tried) < 2:
+        return None
+    middle = np.mean(list(tried.values()), axis=0)
+    _, lengths, axes = np.linalg.svd(np.array(list(tried.values())) - middle, full_matrices=False)
+    axes = axes[lengths > SAME_DIVISION]
+    places = {strategy: axes @ (ratios - middle) for strategy, ratios in tried.items()}
+    needed = len(_parabola(np.zeros((1, len(axes)))).T)
+    if len(axes) == 0 or len(tried) < needed:
+        message = f"{len(tried)} divisions of the budget over the stages, of {needed} that a parabola needs"
+        return Note("shares_not_identified", message)
+
+    logs = np.log([cell.flops for cell in cells])
+    origin, place = logs.mean(), np.array([places[cell.strategy] for cell in cells])
+    shapes = np.hstack([_parabola(place), _trend(logs - origin, place)])
+    if len(cells) <= shapes.shape[1]:
+        return Note("shares_not_identified", f"{len(cells)} points for {shapes.shape[1]} coefficients")
+    y = np.log([cell.cer for cell in cells])
+    found = np.vstack([np.linalg.pinv(shapes) @ y, wild_draws(shapes, y, DRAWS, np.random.default_rng(0))])
+
+    def errors(places_LGK: Array) -> Array:
+        lanes, count, k = places_LGK.shape
+        flat = places_LGK.reshape(-1, k)
+        rows = np.hstack([_parabola(flat), _trend(np.full(len(flat), np.log(flops) - origin), flat)])
+        value: Array = np.einsum("lgm,lm->lg", rows.reshape(lanes, count, -1), found)
+        return value
+
+    box = np.array([np.min(list(places.values()), axis=0), np.max(list(places.values()), axis=0)])
+    best = lowest_in_box(errors, box, len(found))
+    own = np.broadcast_to(places[curve.strategy], best.shape)
+    gains = 1.0 - np.exp((errors(best[:, None, :]) - errors(own[:, None, :]))[:, 0])
+    shares = _shares(middle + best @ axes)
+    return BestShares(
+        shares=dict(zip(names, map(float, shares[0]), strict=True)),
+        intervals={name: percentiles(shares[1:, k]) for k, name in enumerate(names)},
+        cer_reduction=float(gains[0]),
+        cer_reduction_interval=percentiles(gains[1:]),
+        divisions=len(tried),
+        warnings=tuple(_edges(best[0], box)),
+    )
+
+
+def _family(table: Table, curve: Curve) -> list[Cell]:
+    """Cells of all strategies with the stages of `curve`'s, with its models."""
+    cells = [cell for cell in cells_of(table)[0] if (cell.encoder, cell.llm) == (curve.encoder, curve.llm)]
+    kinds = {cell.strategy: _kind(table.rows[cell.rows[0]]) for cell in cells}
+    wanted = kinds.get(curve.strategy)
+    return [cell for cell in cells if wanted and kinds[cell.strategy] == wanted]
+
+
+def _kind(row: Row) -> tuple[object, ...]:
+    """What makes the stages of two strategies the same: names, objectives and trained parts, in order."""
+    stages = row.get("stages") or []
+    return tuple((stage["name"], stage.get("objective"), *sorted(stage.get("trains") or {})) for stage in stages)
+
+
+def _division(table: Table, cell: Cell) -> dict[str, float]:
+    """Mean FLOPs of each stage over a cell's runs."""
+    rows = [table.rows[i] for i in cell.rows]
+    return {
+        stage["name"]: float(np.mean([row["stages"][k][FLOPS] for row in rows]))
+        for k, stage in enumerate(rows[0]["stages"])
+    }
+
+
+def _log_ratios(table: Table, cell: Cell) -> Array:
+    """Of all stages but the last to the last."""
+    spent = np.log(list(_division(table, cell).values()))
+    ratios: Array = spent[:-1] - spent[-1]
+    return ratios
+
+
+def _shares(ratios_LK: Array) -> Array:
+    """The inverse of `_log_ratios`: shares (l, k + 1) that add up to one."""
+    weights = np.hstack([np.exp(ratios_LK), np.ones((len(ratios_LK), 1))])
+    shares: Array = weights / weights.sum(1, keepdims=True)
+    return shares
+
+
+def _parabola(place_NK: Array) -> Array:
+    """Constant, linear and quadratic shapes of a place."""
+    k = place_NK.shape[1]
+    squares = [place_NK[:, i] * place_NK[:, j] for i, j in combinations_with_replacement(range(k), 2)]
+    return np.column_stack([np.ones(len(place_NK)), place_NK, *squares])
+
+
+def _trend(logs_N: Array, place_NK: Array) -> Array:
+    """Shapes of the budget, and of how the best division moves with it."""
+    return np.column_stack([logs_N, logs_N**2, logs_N[:, None] * place_NK])
+
+
+def _edges(best: Array, box: Array) -> list[Note]:
+    span = np.ptp(box, axis=0)
+    inside = (best - box[0] > EDGE * span) & (box[1] - best > EDGE * span)
+    if inside.all():
+        return []
+    return [Note("shares_at_edge", "the best division lies at the edge of those tried: try further")]

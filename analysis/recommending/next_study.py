@@ -1,0 +1,42 @@
+"""A recommendation as the next study: the file that `run` takes, so that analysis never calls the sweep."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from analysis.recommending.recommend import Recommendation
+from scaling.errors import InputError
+from scaling.ledger.ledger import write_text_atomically
+
+
+def write_next_study(folder: Path, recommendation: Recommendation, out: Path) -> None:
+    """Write the recommended runs as a study at `out`: that budget, strategy and pair of models, all else as before.
+
+    `folder`/study.yaml is the study that was run, its paths absolute. Raises InputError where it is missing, or where
+    nothing is recommended.
+    """
+    source = folder / "study.yaml"
+    if not source.is_file():
+        raise InputError(f"{source}: no such file; a next study is written from the folder of a study that was run")
+    if recommendation.prediction is None or recommendation.flops is None:
+        raise InputError(f"{folder}: nothing is recommended ({recommendation.status}), so there is no next study")
+    curve = recommendation.prediction.curve
+    study: dict[str, Any] = yaml.safe_load(source.read_text("utf-8"))
+    study |= {
+        "name": f"{study['name']}-next",
+        "budgets_flops": [float(recommendation.flops)],
+        "strategies": [entry for entry in study["strategies"] if _name(entry) == curve.strategy],
+        "models": [
+            entry
+            for entry in study["models"]
+            if (Path(entry["encoder"]).name, Path(entry["llm"]).name)
+            == (Path(str(curve.encoder)).name, Path(str(curve.llm)).name)
+        ],
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(out, yaml.safe_dump(study, sort_keys=False, allow_unicode=True))
+
+
+def _name(strategy: Any) -> str:
+    return str(strategy) if isinstance(strategy, str) else str(strategy.get("name") or strategy["preset"])

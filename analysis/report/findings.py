@@ -1,0 +1,144 @@
+"""Findings: everything a report says about a study, worked out once; `analysis.report.figures` draws it, `analysis.report.page` tells
+it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.comparing.compare import Comparison, compare, compare_all
+from analysis.curves.curves import Curves, curves_of, fit_curves, lowest
+from analysis.curves.predict import Prediction, predict
+from analysis.curves.traces import Trace, traces_of
+from analysis.notes import Note
+from analysis.recommending.recommend import Recommendation, recommend_for_flops
+from analysis.tables.points import Cell, cells_of
+from analysis.tables.table import RUNS_FILE, Table, read_table
+from scaling.errors import InputError
+from scaling.system.progress_line import doing
+
+# Standard joint post-training: what labs do today, so what others are measured against.
+USUAL_BASELINE = "joint"
+# Laws are drawn this far beyond the largest budget, where `predict` starts to warn.
+HORIZON = 10.0
+# Beyond a forecast run the drawing goes on by this factor, so that its mark does not sit on the edge.
+MARGIN = 1.5
+FORECAST_FOLDER = "forecast"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """Runs that no fit has seen (their mean in `cell`), and what the fit says of them; None where it has no curve."""
+
+    cell: Cell
+    prediction: Prediction | None
+
+    @property
+    def held(self) -> bool | None:
+        """Whether the interval of one new run holds the truth; None without an interval."""
+        if self.prediction is None or self.prediction.interval is None:
+            return None
+        low, high = self.prediction.interval
+        return low <= self.cell.cer <= high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """A study's runs, fits and answers.
+
+    `recommendation` is for `largest_flops`, the largest budget of any run; `rivals` compares it with the best curve of
+    another strategy there. `comparisons` are against `baseline`; both are empty with one strategy.
+    """
+
+    name: str
+    table: Table
+    curves: Curves
+    traces: tuple[Trace, ...]
+    largest_flops: float
+    recommendation: Recommendation
+    rivals: Comparison | None
+    baseline: str | None
+    comparisons: tuple[Comparison, ...]
+    forecasts: tuple[Forecast, ...]
+    notes: tuple[Note, ...]
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """Names of the strategies, in the order of the runs."""
+        return tuple(dict.fromkeys(trace.curve.strategy for trace in self.traces))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Pairs of models, smallest first where their parameters are recorded, else in the order of the runs."""
+        return tuple(
+            dict.fromkeys(trace.models for trace in sorted(self.traces, key=lambda trace: trace.params or 0.0))
+        )
+
+    def of(self, strategy: str) -> tuple[Trace, ...]:
+        """The traces of a strategy."""
+        return tuple(trace for trace in self.traces if trace.curve.strategy == strategy)
+
+
+def find(folder: Path) -> Findings:
+    """What the study in `folder` found. Raises InputError where it has no runs or none that can be fitted."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: not a folder; expected a study's folder with {RUNS_FILE}")
+    table = read_table(folder)
+    with doing(f"fitting laws to {folder}"):
+        curves = _in_compute(curves_of(folder), table)
+    forecasts = _forecasts(folder / FORECAST_FOLDER, curves)
+    largest = max(curve.largest_flops for curve in curves.curves)
+    horizon = max(HORIZON * largest, *(MARGIN * forecast.cell.flops for forecast in forecasts), 0.0)
+    baseline = _baseline(curves, table)
+    with doing(f"comparing {len(curves.strategies)} strategies"):
+        comparisons = () if baseline is None else tuple(compare_all(curves, baseline, table=table))
+    with doing(f"drawing the laws to {horizon:.2g} FLOPs, and choosing a recommendation"):
+        traces = traces_of(table, curves.curves, horizon)
+        recommendation, rivals = recommend_for_flops(curves, table, largest), _rivals(curves, largest, comparisons)
+    return Findings(
+        name=str(next((row["study"] for row in table.rows if row.get("study")), folder.resolve().name)),
+        table=table,
+        curves=curves,
+        traces=traces,
+        largest_flops=largest,
+        recommendation=recommendation,
+        rivals=rivals,
+        baseline=baseline,
+        comparisons=comparisons,
+        forecasts=forecasts,
+        notes=curves.notes,
+    )
+
+
+def _in_compute(curves: Curves, table: Table) -> Curves:
+    """The curves, fitted afresh where fits.json holds laws in other columns: a report's axis is compute."""
+    return curves if all("C" in curve.domain for curve in curves.curves) else fit_curves(table)
+
+
+def _baseline(curves: Curves, table: Table) -> str | None:
+    if len(curves.strategies) < 2:
+        return None
+    if USUAL_BASELINE in curves.strategies:
+        return USUAL_BASELINE
+    return next(name for row in table.rows if (name := str(row.get("strategy"))) in curves.strategies)
+
+
+def _rivals(curves: Curves, flops: float, comparisons: tuple[Comparison, ...]) -> Comparison | None:
+    """The best curve at `flops` against the best of another strategy, as it was compared before if it was."""
+    best = curves.best(flops)
+    others = [curve for curve in curves.curves if curve.strategy != best.strategy and curve.fit is not None]
+    if not others or best.fit is None:
+        return None
+    other = lowest(others, flops)
+    known = (one for one in comparisons if one.curve is best and one.baseline is other and one.flops == flops)
+    return next(known, None) or compare(best, other, flops)
+
+
+def _forecasts(folder: Path, curves: Curves) -> tuple[Forecast, ...]:
+    if not (folder / RUNS_FILE).exists():
+        return ()
+    cells, _ = cells_of(read_table(folder))
+    by_owner = {(curve.strategy, curve.encoder, curve.llm): curve for curve in curves.curves}
+    return tuple(
+        Forecast(cell=cell, prediction=predict(by_owner[cell.curve], cell.flops) if cell.curve in by_owner else None)
+        for cell in cells
+    )

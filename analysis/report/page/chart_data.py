@@ -1,0 +1,75 @@
+"""What the figure of the page draws, as JSON: points, laws sampled along FLOPs, forecast runs."""
+
+import math
+from typing import Any
+
+from analysis.curves.traces import Point, Trace
+from analysis.report.findings import Findings, Forecast
+from analysis.report.palette import LOOKS, look
+
+# A share of 1e-4 of an error rate is below what any test set shows.
+DIGITS = 4
+
+
+def chart(findings: Findings) -> dict[str, Any]:
+    """The document that assets/report.js reads. A path's rows: FLOPs, CER, both ends of the curve's interval, both ends
+    of the interval of one new run.
+    """
+    flops = [point.cell.flops for trace in findings.traces for point in trace.points]
+    flops += [one.flops for trace in findings.traces for one in trace.path]
+    flops += [forecast.cell.flops for forecast in findings.forecasts]
+    return {
+        "largest_flops": findings.largest_flops,
+        "flops_range": [min(flops), max(flops)],
+        "strategies": findings.strategies,
+        "models": findings.models,
+        "traces": [_trace(findings, trace) for trace in findings.traces],
+        "forecasts": [one for forecast in findings.forecasts if (one := _forecast(findings, forecast)) is not None],
+    }
+
+
+def _trace(findings: Findings, trace: Trace) -> dict[str, Any]:
+    strategy = findings.strategies.index(trace.curve.strategy)
+    return {
+        "label": trace.curve.label,
+        "strategy": strategy,
+        "models": findings.models.index(trace.models),
+        "look": strategy % len(LOOKS),
+        "mark": look(strategy).mark,
+        "status": trace.curve.status,
+        "largest_flops": trace.curve.largest_flops,
+        "points": [_point(point) for point in trace.points],
+        "path": [[one.flops, _round(one.cer), *_ends(one.curve_interval), *_ends(one.interval)] for one in trace.path],
+    }
+
+
+def _point(point: Point) -> dict[str, Any]:
+    return {
+        "flops": point.cell.flops,
+        "cer": _round(point.cell.cer),
+        "low": _round(point.low),
+        "high": _round(point.high),
+        "runs": point.cell.runs,
+        "set_aside": point.set_aside,
+    }
+
+
+def _forecast(findings: Findings, forecast: Forecast) -> dict[str, Any] | None:
+    prediction = forecast.prediction
+    if prediction is None:
+        return None
+    return {
+        "trace": next(i for i, trace in enumerate(findings.traces) if trace.curve is prediction.curve),
+        "flops": forecast.cell.flops,
+        "truth": _round(forecast.cell.cer),
+        "predicted": _round(prediction.cer),
+        "interval": None if None in (ends := _ends(prediction.interval)) else ends,
+    }
+
+
+def _ends(interval: tuple[float, float] | None) -> list[float | None]:
+    return [None, None] if interval is None else [_round(end) for end in interval]
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(f"{value:.{DIGITS}g}")

@@ -1,0 +1,30 @@
+"""A figure's SVG as part of a page: its text takes the page's font, its colours follow light and dark."""
+
+import html
+import re
+
+from analysis.report.page.html import Html
+from analysis.report.palette import INK, LOOKS, PAPER, RULE
+
+_REFERRED = re.compile(r"(?:url\(#|href=\"#)([^)\"]+)")
+_IDENTITY = re.compile(r' id="([^"]*)"')
+
+
+def inline(svg: str, label: str) -> Html:
+    """`svg`, as `analysis.report.figures` wrote it, for a page; `label` says what it shows to those who cannot see it."""
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    # Rules of a style sheet would reach the whole page.
+    body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)
+    referred = set(_REFERRED.findall(body))
+    body = _IDENTITY.sub(lambda match: match.group(0) if match.group(1) in referred else "", body)
+    for colour, variable in _VARIABLES.items():
+        body = body.replace(colour, f"var(--{variable})")
+    body = re.sub(r">\s+<", "><", body)
+    # A height in points would keep the figure from shrinking with the page; viewBox keeps its shape.
+    body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
+    body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
+    return Html(body.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1))
+
+
+_VARIABLES = {INK: "ink", RULE: "rule", PAPER: "paper"} | {one.light: f"s{i}" for i, one in enumerate(LOOKS)}

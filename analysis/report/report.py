@@ -1,0 +1,46 @@
+"""A study's report: its figures and one page."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.report.findings import find
+from scaling.system.progress_line import doing
+
+REPORT_FILE = "report.html"
+FIGURES_FOLDER = "figures"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What was written where."""
+
+    path: Path
+    figures: tuple[Path, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `report --json` prints it."""
+        return {"report": str(self.path), "figures": [str(figure) for figure in self.figures]}
+
+
+def write_report(folder: Path) -> Report:
+    """Write `folder`/report.html and `folder`/figures from `folder`/runs.jsonl (and its forecast/, if there is one).
+
+    The same runs give the same bytes. Raises InputError where there are no runs or matplotlib is missing, before
+    anything is written.
+    """
+    from analysis.report.figures import draw, save
+    from analysis.report.page.document import page
+
+    findings = find(folder)
+    kept = folder / FIGURES_FOLDER
+    with doing(f"drawing {kept}"):
+        figures = draw(findings)
+        kept.mkdir(exist_ok=True)
+        saved = {name: save(name, figure, kept) for name, figure in figures.items()}
+    text = page(findings, {name: svg.read_text(encoding="utf-8") for name, (_, svg) in saved.items()})
+    draft = folder / f".{REPORT_FILE}.{os.getpid()}"
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(folder / REPORT_FILE)
+    return Report(path=folder / REPORT_FILE, figures=tuple(path for paths in saved.values() for path in paths))

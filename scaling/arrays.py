@@ -1,0 +1,7 @@
+"""The array type that several packages hand to each other."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+"""Whole numbers: samples, frames, tokens, FLOPs. An array of FLOPs stays below 2**63."""

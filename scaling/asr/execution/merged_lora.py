@@ -1,0 +1,43 @@
+"""Adapters folded into the weights they adapt for as long as a model decodes: one product a layer instead of three.
+
+The adapters and the weights themselves are not touched, so that training goes on with the same bits.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from peft.tuners.lora import LoraLayer
+from torch import nn
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from scaling.asr.execution.sharding import is_share
+from scaling.asr.model.load_base import KEEP_IN_MEMORY_PARAMETERS
+
+
+@contextmanager
+def folded(model: PreTrainedModel) -> Iterator[None]:
+    """Within, layers with adapters are one product each, equal to rounding in fp32.
+
+    Not so where a copy of the weights may not fit (`KEEP_IN_MEMORY_PARAMETERS`), where ranks share them, and in bf16,
+    whose rounding of the sum would lose most of what an adapter has learnt.
+    """
+    weights = list(model.parameters())
+    large = sum(weight.numel() for weight in weights) > KEEP_IN_MEMORY_PARAMETERS
+    apart = large or any(map(is_share, weights)) or torch.is_autocast_enabled(model.device.type)
+    layers = [] if apart else [module for module in model.modules() if isinstance(module, LoraLayer)]
+    for layer in layers:
+        layer.forward = _linear(layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _linear(layer: LoraLayer) -> partial[torch.Tensor]:
+    (adapter,) = layer.active_adapters
+    base: nn.Linear = layer.get_base_layer()
+    return partial(functional.linear, weight=base.weight + layer.get_delta_weight(adapter), bias=base.bias)

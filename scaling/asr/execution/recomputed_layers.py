@@ -1,0 +1,23 @@
+"""Gradient checkpointing: a layer keeps what goes into it, and is run again when its backward pass asks for the rest.
+
+transformers' own switch does nothing in eval mode, in which a frozen LLM behind a trainable projector stays. Autocast
+and the state of random numbers are those of the first time.
+"""
+
+from typing import Any
+
+from torch.utils.checkpoint import checkpoint
+
+from scaling.asr.execution.layer_modes import Forward, while_learning
+from scaling.asr.model.recognizer import Recognizer
+
+
+def recompute_layers(model: Recognizer) -> Recognizer:
+    """Let every layer of `model` that a gradient passes keep its inputs alone."""
+    while_learning(model, _twice)
+    model.recomputes = True
+    return model
+
+
+def _twice(forward: Forward, *inputs: Any, **options: Any) -> Any:
+    return checkpoint(forward, *inputs, use_reentrant=False, **options)

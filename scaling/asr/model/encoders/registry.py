@@ -1,0 +1,15 @@
+"""The families of encoders that can be trained, by the model_type of their config."""
+
+from pathlib import Path
+
+from scaling.asr.model.encoders.family import Family
+from scaling.asr.model.encoders.wav2vec2 import HUBERT, WAV2VEC2
+from scaling.asr.model.encoders.whisper import WHISPER
+from scaling.base_models.config_file import ConfigFile
+
+FAMILIES = {"whisper": WHISPER, "wav2vec2": WAV2VEC2, "hubert": HUBERT}
+
+
+def family_of(directory: Path) -> Family:
+    """The family of the encoder in a Hugging Face directory; raises InputError where it is of none."""
+    return FAMILIES[ConfigFile(directory / "config.json").kind(FAMILIES, "no family of encoders here")]

@@ -1,0 +1,160 @@
+"""wav2vec 2.0 and HuBERT on padded batches, and CTC over their frames.
+
+Shapes: B utterances, T samples, S encoder positions, D width, V vocabulary. An utterance is heard as it would be alone,
+which is how Hugging Face's models hear it in a batch of one: the norm over time that some begin with leaves padding
+out, padded positions are zero before the positional convolution and masked as keys of every attention.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import HubertForCTC, PreTrainedModel, Wav2Vec2ForCTC
+
+from scaling.asr.model.encoders.family import Family, Heard
+from scaling.asr.model.features import SAMPLING_RATE
+from scaling.asr.model.padding import hidden_states, key_mask, real_positions
+from scaling.base_models.config_file import ConfigFile
+from scaling.base_models.encoders.wav2vec2 import read
+from scaling.base_models.tokenizers import TextCodec
+from scaling.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waveform:
+    """The samples themselves, one feature a frame, as `Wav2Vec2FeatureExtractor` makes them of one utterance alone."""
+
+    normalized: bool
+    shortest: int  # samples: what one encoder position sees
+
+    @classmethod
+    def from_directory(cls, directory: Path) -> Self:
+        """The features that the model in this Hugging Face directory was trained on.
+
+        Raises InputError where its preprocessor_config.json is missing, is not JSON, or wants another rate than 16 kHz.
+        """
+        config = ConfigFile(directory / "preprocessor_config.json")
+        config.expect("sampling_rate", SAMPLING_RATE, "speech is read at 16 kHz")
+        return cls(normalized=bool(config.values.get("do_normalize", True)), shortest=_frame_samples(directory))
+
+    def __call__(self, samples_T: np.ndarray) -> Tensor:
+        """Features (1, T); raises InputError for audio too short for one encoder position."""
+        if len(samples_T) < self.shortest:
+            raise InputError(f"audio of {len(samples_T)} samples; expected at least {self.shortest} (one frame)")
+        wave_T = torch.from_numpy(samples_T)
+        if self.normalized:
+            wave_T = (wave_T - wave_T.mean()) / (wave_T.var(correction=0) + 1e-7).sqrt()  # its extractor's constant
+        return wave_T[None]
+
+
+def encode(model: PreTrainedModel, wave_B1T: Tensor, samples_B: Tensor) -> Heard:
+    """Hidden states (B, S, D), zero at padding, and the real number of positions of each utterance (B,)."""
+    base = model.base_model
+    x_BCS, lengths_B = _front_end(base.feature_extractor, wave_B1T, samples_B)
+    length, dtype = x_BCS.shape[2], x_BCS.dtype
+    projection = base.feature_projection
+    x = projection.projection(projection.layer_norm(x_BCS.transpose(1, 2)))
+    real = real_positions(lengths_B, length)[..., None]
+    x = x * real
+    x = x + _positions(base.encoder.pos_conv_embed, x)
+    first_norm = not model.config.do_stable_layer_norm
+    if first_norm:
+        x = base.encoder.layer_norm(x)
+    mask = key_mask(lengths_B, length, dtype)
+    for layer in base.encoder.layers:
+        x = hidden_states(layer(x, attention_mask=mask))
+    if not first_norm:
+        x = base.encoder.layer_norm(x)
+    return x * real, lengths_B
+
+
+def ctc_loss(model: PreTrainedModel, codec: TextCodec, heard: Heard, targets: Sequence[Tensor]) -> tuple[Tensor, int]:
+    """CTC summed over the batch (an utterance that has fewer frames than it needs adds nothing); target tokens."""
+    hidden_BSD, lengths_B = heard
+    log_probs_SBV = model.lm_head(hidden_BSD).float().log_softmax(-1).transpose(0, 1)
+    counts = [len(target) for target in targets]
+    loss = functional.ctc_loss(
+        log_probs_SBV,
+        torch.cat(list(targets)),
+        lengths_B,
+        torch.tensor(counts, device=lengths_B.device),
+        blank=model.config.pad_token_id,
+        reduction="sum",
+        zero_infinity=True,
+    )
+    return loss, sum(counts)
+
+
+@torch.no_grad()
+def write(model: PreTrainedModel, codec: TextCodec, heard: Heard, max_tokens: int) -> list[list[int]]:
+    """The best token of each frame, repetitions joined and blanks left out."""
+    hidden_BSD, lengths_B = heard
+    best_BS = model.lm_head(hidden_BSD).argmax(-1)
+    rows = [best_S[:length].unique_consecutive() for best_S, length in zip(best_BS, lengths_B.tolist(), strict=True)]
+    return [row[row != model.config.pad_token_id].tolist()[:max_tokens] for row in rows]
+
+
+def _front_end(extractor: Any, wave_B1T: Tensor, samples_B: Tensor) -> Heard:
+    """Convolutions without padding: what is real never sees what is not. Never trained (see `scaling.base_models.encoders`)."""
+    x_BCS, lengths_B = wave_B1T, samples_B
+    with torch.no_grad():
+        for layer in extractor.conv_layers:
+            x_BCS = layer.conv(x_BCS)
+            lengths_B = (lengths_B - layer.conv.kernel_size[0]) // layer.conv.stride[0] + 1
+            norm = getattr(layer, "layer_norm", None)
+            if isinstance(norm, nn.GroupNorm):
+                x_BCS = _norm_over_time(norm, x_BCS, lengths_B)
+            elif norm is not None:
+                x_BCS = norm(x_BCS.transpose(1, 2)).transpose(1, 2)
+            x_BCS = layer.activation(x_BCS)
+    return x_BCS, lengths_B
+
+
+def _norm_over_time(norm: nn.GroupNorm, x_BCS: Tensor, lengths_B: Tensor) -> Tensor:
+    """The norm of each channel (a group of its own) over the real positions of each utterance."""
+    real = real_positions(lengths_B, x_BCS.shape[2])[:, None]
+    if bool(real.all()):
+        normed: Tensor = norm(x_BCS)
+        return normed
+    count = lengths_B[:, None, None]
+    mean = (x_BCS * real).sum(2, keepdim=True) / count
+    variance = (((x_BCS - mean) * real) ** 2).sum(2, keepdim=True) / count
+    scale = norm.weight[:, None] * (variance + norm.eps).rsqrt()
+    return (x_BCS - mean) * scale + norm.bias[:, None]
+
+
+def _positions(embedding: Any, x_BSD: Tensor) -> Tensor:
+    """The positional convolution; where its kernel is even, it looks one position further back than ahead."""
+    conv = embedding.conv
+    kernel = conv.kernel_size[0]
+    padded = functional.pad(x_BSD.transpose(1, 2), (kernel // 2, (kernel - 1) // 2))
+    found: Tensor = embedding.activation(functional.conv1d(padded, conv.weight, conv.bias, groups=conv.groups))
+    return found.transpose(1, 2)
+
+
+def _frame_samples(directory: Path) -> int:
+    """Samples that one encoder position sees."""
+    dims = read(ConfigFile(directory / "config.json"))
+    seen = 1
+    for kernel, stride in zip(reversed(dims.kernels), reversed(dims.strides), strict=True):
+        seen = (seen - 1) * stride + kernel
+    return seen
+
+
+WAV2VEC2 = Family(
+    model=Wav2Vec2ForCTC,
+    features=Waveform.from_directory,
+    encoder=lambda model: model.base_model,
+    decoder=lambda model: {"": model.lm_head},
+    never_trained=("feature_extractor.",),
+    fresh=("lm_head.",),  # a checkpoint of pretraining alone has no head
+    encode=encode,
+    loss=ctc_loss,
+    write=write,
+)
+HUBERT = replace(WAV2VEC2, model=HubertForCTC)

@@ -1,0 +1,134 @@
+"""Base models from Hugging Face directories, and the recogniser that is built from them before any training."""
+
+import copy
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    GenerationConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+
+from scaling.asr.model.encoders.registry import family_of
+from scaling.asr.model.projector import Projector
+from scaling.asr.model.recognizer import Recognizer, part_seed
+from scaling.base_models.encoders import encoder_dims
+from scaling.base_models.llms import llm_dims
+from scaling.base_models.tokenizers import TextCodec
+from scaling.errors import InputError
+from scaling.spec import ModelSpec, Objective, Part
+
+ATTENTION = "sdpa"
+"""The attention kernel of every base model that can use it: fused where the machine has it, the same function
+everywhere. Models that cap attention scores (Gemma 2) have no fused kernel."""
+
+KEEP_IN_MEMORY_PARAMETERS = 100_000_000
+"""Base models up to this size are kept and copied for each node, larger ones read again: a copy of a mini takes
+milliseconds, a second copy of a 7B model may not fit (assumption)."""
+
+
+@dataclass(slots=True)
+class BaseModels:
+    """Pretrained models by directory; small ones are read once and copied for every node.
+
+    Nothing in them is left to chance: every dropout, dropped layer and random mask of a config is off, so that a step
+    is a function of weights and batch, and a resumed run the same as an uninterrupted one.
+    """
+
+    kept: dict[Path, PreTrainedModel]
+
+    def encoder(self, directory: Path) -> PreTrainedModel:
+        """A fresh copy of the speech model in fp32."""
+        family = family_of(directory)
+        return self._fresh(directory, family.model, family.fresh)
+
+    def llm(self, directory: Path) -> PreTrainedModel:
+        """A fresh copy of the causal LM in fp32.
+
+        Without its generation settings: a chat model's penalties and temperature would change greedy decoding.
+        """
+        model = self._fresh(directory, None, ())
+        model.generation_config = GenerationConfig()
+        return model
+
+    def _fresh(self, directory: Path, kind: type[PreTrainedModel] | None, may_lack: tuple[str, ...]) -> PreTrainedModel:
+        if directory in self.kept:
+            return copy.deepcopy(self.kept[directory])
+        model = _read(directory, kind, may_lack)
+        if sum(p.numel() for p in model.parameters()) <= KEEP_IN_MEMORY_PARAMETERS:
+            self.kept[directory] = model
+            return copy.deepcopy(model)
+        return model
+
+
+def build(
+    spec: ModelSpec,
+    objective: Objective,
+    bases: BaseModels,
+    encoder: Path,
+    llm: Path,
+    codecs: tuple[TextCodec, TextCodec],
+    seed: int,
+) -> Recognizer:
+    """The recogniser before any training: pretrained speech model and LLM, fresh projector.
+
+    The encoder's own objective needs neither projector nor LLM: they are not loaded for it.
+    """
+    asr = bases.encoder(encoder)
+    if objective is Objective.ASR:
+        return Recognizer(asr, None, None, codecs[0], None)
+    projector = Projector(
+        encoder_width=encoder_dims(encoder / "config.json").width,
+        stack=spec.stack,
+        hidden=spec.hidden,
+        llm_width=llm_dims(llm / "config.json").width,
+        seed=part_seed(seed, Part.PROJECTOR),
+    )
+    return Recognizer(asr, projector, bases.llm(llm), *codecs)
+
+
+def _read(directory: Path, kind: type[PreTrainedModel] | None, may_lack: tuple[str, ...]) -> PreTrainedModel:
+    """Raises InputError where transformers does not take the config, or the weights are not those it asks for."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # weights that a checkpoint may lack are a part of the base: the same for every run
+        try:
+            config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+            _leave_nothing_to_chance(config)
+            loader = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)] if kind is None else kind
+            model, found = loader.from_pretrained(
+                directory,
+                config=config,
+                dtype=torch.float32,
+                attn_implementation=ATTENTION if loader._supports_sdpa else "eager",
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+        except Exception as error:  # of any kind: transformers, safetensors and pickles agree on none
+            raise InputError(f"{directory}: a model that cannot be loaded ({_first_line(error)})") from error
+    lacking = sorted(name for name in found["missing_keys"] if not name.startswith(may_lack or ("\0",)))
+    if lacking:
+        raise InputError(f"{directory}: the weights lack {_some(lacking)}, which its config.json asks for")
+    loaded: PreTrainedModel = model
+    return loaded
+
+
+def _leave_nothing_to_chance(config: PreTrainedConfig) -> None:
+    for name, value in config.to_dict().items():
+        random = "drop" in name or (name.startswith("mask_") and name.endswith("_prob"))
+        if random and isinstance(value, float):
+            setattr(config, name, 0.0)
+
+
+def _some(names: Collection[str]) -> str:
+    shown = ", ".join(list(names)[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more tensors"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,57 @@
+"""What a trained recogniser hears: `python -m scaling.asr.use.transcribe`, started by `asr-scaling transcribe`.
+
+    ... --ledger ROOT --plan DIR/plan.json --node KEY    the run that ends in this node of the ledger
+    ... --model FOLDER                     an exported recogniser
+
+Reads clips from stdin, one JSON object a line: the fields of `scaling.speech.audio.Clip`. Writes one for each, as they come:
+{"place": line number from 0, "text"}.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+
+from scaling.asr.use.trained import Trained, read_export, read_run
+from scaling.console import log
+from scaling.errors import InputError
+from scaling.ledger.ledger import Ledger
+from scaling.speech.audio import Clip
+from scaling.system.json_files import read_json
+
+
+def main() -> int:
+    """See the module's docstring. Exit code 2: the input cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m scaling.asr.use.transcribe", description=__doc__.splitlines()[0])
+    parser.add_argument("--ledger", type=Path, help="root folder of the ledger")
+    parser.add_argument("--plan", type=Path, help="plan.json of a study")
+    parser.add_argument("--node", help="key of the node that ends the run")
+    parser.add_argument("--model", type=Path, help="folder of an exported recogniser")
+    arguments = parser.parse_args()
+    clips = [Clip(**{**fields, "path": Path(fields["path"])}) for fields in map(json.loads, sys.stdin)]
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    try:
+        trained = (
+            read_export(arguments.model) if arguments.model else _run(arguments.ledger, arguments.plan, arguments.node)
+        )
+        for place, text in trained.transcripts(clips):
+            sys.stdout.write(json.dumps({"place": place, "text": text}, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+    except InputError as error:
+        log(f"error: {error}")
+        return 2
+    return 0
+
+
+def _run(root: Path, plan_file: Path, key: str) -> Trained:
+    plan = read_json(plan_file)
+    torch.set_num_threads(int(plan["threads"]))
+    return read_run(Ledger(root), plan["sources"], key)[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

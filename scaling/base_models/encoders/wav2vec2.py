@@ -1,0 +1,202 @@
+"""wav2vec 2.0 and HuBERT: convolutions on the waveform, a transformer encoder, and a CTC head over its frames.
+
+The convolutional front end never trains here, as in the fine-tuning of both papers (Baevski et al. 2020, section 4.3;
+Hsu et al. 2021, section 4.3): part `encoder` is everything behind it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from scaling.arrays import IntArray
+from scaling.base_models.config_file import ConfigFile
+from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention, feed_forward
+from scaling.base_models.tokenizers import TextCodec, load_tokenizer, model_settings, tokenizer_file
+from scaling.errors import InputError
+from scaling.spec import SILENT, LoraSpec, Part
+
+CHANNELS, KERNELS, STRIDES = (512,) * 7, (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
+"""The front end of every published model: a frame of 400 samples every 320 (20 ms at 16 kHz)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wav2Vec2Dims:
+    """A CTC encoder on the waveform. Widths in features, kernels and strides in positions of the layer below.
+
+    `layer_norms`: each convolution is normalised over its features; otherwise only the first, over time. In published
+    models a layer of the transformer ends in a norm exactly where they are not; `norm_last` says so of any others.
+    """
+
+    linears: ClassVar[tuple[str, ...]] = (
+        "q_proj", "k_proj", "v_proj", "out_proj", "intermediate_dense", "output_dense",
+    )  # fmt: skip
+
+    name: str = field(compare=False)
+    source: str = field(compare=False)
+    channels: tuple[int, ...]
+    kernels: tuple[int, ...]
+    strides: tuple[int, ...]
+    conv_bias: bool
+    layer_norms: bool
+    width: int
+    layers: int
+    heads: int
+    ffn: int
+    position_kernel: int
+    position_groups: int
+    vocabulary: int
+    norm_last: bool | None = field(default=None, metadata=SILENT)
+
+    @property
+    def encoder_params(self) -> int:
+        """Parameters of the encoder with its frozen front end, without the mask embedding that only pretraining has."""
+        weights = sum(kernel * below * above for kernel, below, above in self._convolutions())
+        norms = sum(self.channels) if self.layer_norms else self.channels[0]
+        front_end = weights + self.conv_bias * sum(self.channels) + 2 * norms
+        projection = 2 * self.channels[-1] + (self.channels[-1] + 1) * self.width
+        positions = self.position_kernel * (self.width**2 // self.position_groups + 1) + self.width
+        attention = 4 * (self.width**2 + self.width)
+        layer = attention + 2 * self.width * self.ffn + self.ffn + self.width + 4 * self.width
+        return front_end + projection + positions + 2 * self.width + self.layers * layer
+
+    @property
+    def asr_decoder_params(self) -> int:
+        """Parameters of the CTC head."""
+        return (self.width + 1) * self.vocabulary
+
+    @property
+    def max_frames(self) -> float:
+        """Positions are relative (a convolution): there is no longest audio but what memory allows."""
+        return float("inf")
+
+    @property
+    def max_audio_seconds(self) -> float:
+        """As `max_frames`."""
+        return float("inf")
+
+    @property
+    def frames_per_second(self) -> float:
+        """Encoder positions per second of audio."""
+        return 16_000 / float(np.prod(self.strides))
+
+    def most_tokens(self, frames: IntArray) -> IntArray:
+        """The most text tokens that can be written about so many encoder positions: CTC writes one at each."""
+        return frames
+
+    def writing_positions(self, frames: IntArray, tokens: IntArray) -> IntArray:
+        """Positions its own objective writes at: every frame."""
+        return frames
+
+    def input_frames(self, samples: IntArray) -> IntArray:
+        """The encoder reads the samples themselves."""
+        return samples
+
+    def work(self, samples: IntArray) -> dict[Work, IntArray]:
+        """Encoder work of utterances of so many samples; the front end's is in multiply-adds."""
+        length, multiply_adds = samples, np.zeros_like(samples)
+        for stride, (kernel, below, above) in zip(self.strides, self._convolutions(), strict=True):
+            length = np.maximum((length - kernel) // stride + 1, 0)
+            multiply_adds = multiply_adds + length * (kernel * below * above)
+        return {Work.FRONT_END: multiply_adds, Work.ENCODER_FRAMES: length, Work.ENCODER_PAIRS: length**2}
+
+    def hear(self, tape: Tape, lora: LoraSpec) -> Flow:
+        """The encoder: from samples to `width` features a frame."""
+        weights = Weights(Part.ENCODER, Part.ENCODER_LORA, lora)
+        tape.frozen(Part.ENCODER, Work.FRONT_END)
+        # A norm with weights of its own lies below the projection: where it trains, the projection's input needs a
+        # gradient.
+        normed = Flow(Work.ENCODER_FRAMES, self.channels[-1], Part.ENCODER in tape.trained)
+        frames = tape.linear(weights, "projection", normed, self.width)
+        kernel = Flow(Work.ENCODER_FRAMES, self.position_kernel * self.width, frames.needs)
+        frames = frames.plus(tape.linear(weights, "conv", kernel, self.width, groups=self.position_groups))
+
+        def layer(x: Flow) -> Flow:
+            x = x.plus(attention(tape, weights, x, x, Work.ENCODER_PAIRS, self.width, self.width, "out_proj"))
+            return x.plus(feed_forward(tape, weights, x, self.ffn, ("intermediate_dense", "output_dense")))
+
+        ends_in_norm = not self.layer_norms if self.norm_last is None else self.norm_last
+        return tape.layers(self.layers, frames, layer, ends_in_norm=ends_in_norm)
+
+    def write(self, tape: Tape, speech: Flow) -> None:
+        """The CTC head: a token or a blank at every frame."""
+        tape.linear(Weights(Part.ASR_DECODER), "lm_head", speech, self.vocabulary)
+
+    def _convolutions(self) -> Iterator[tuple[int, int, int]]:
+        """Kernel, features below and features above of each layer of the front end."""
+        for kernel, (below, above) in zip(self.kernels, pairwise((1, *self.channels)), strict=True):
+            yield kernel, below, above
+
+
+def read(config: ConfigFile) -> Wav2Vec2Dims:
+    """Dimensions from the config.json of a wav2vec 2.0 or HuBERT model.
+
+    Raises InputError on variants with other products: adapters behind the encoder, projections without a norm, batch
+    norm in the positions.
+    """
+    config.expect("add_adapter", False, "adapters behind the encoder are not priced")
+    config.expect("adapter_attn_dim", None, "adapters of languages are not priced")
+    config.expect("feat_proj_layer_norm", True, "a projection without a norm is not priced")
+    config.expect("conv_pos_batch_norm", False, "batch norm would mix the utterances of a batch")
+    norm = config.values.get("feat_extract_norm", "group")
+    if norm not in ("group", "layer"):
+        raise InputError(f"{config.path}: feat_extract_norm must be 'group' or 'layer', not {norm!r}")
+    norm_last = not config.values.get("do_stable_layer_norm", False)
+    dims = Wav2Vec2Dims(
+        name=config.path.parent.name,
+        source=str(config.path),
+        channels=config.integers("conv_dim", CHANNELS),
+        kernels=config.integers("conv_kernel", KERNELS),
+        strides=config.integers("conv_stride", STRIDES),
+        conv_bias=bool(config.values.get("conv_bias", False)),
+        layer_norms=norm == "layer",
+        width=config.integer("hidden_size"),
+        layers=config.integer("num_hidden_layers"),
+        heads=config.integer("num_attention_heads"),
+        ffn=config.integer("intermediate_size"),
+        position_kernel=config.integer("num_conv_pos_embeddings", 128),
+        position_groups=config.integer("num_conv_pos_embedding_groups", 16),
+        vocabulary=config.integer("vocab_size", 32),
+        norm_last=norm_last if norm_last == (norm == "layer") else None,
+    )
+    if not len(dims.channels) == len(dims.kernels) == len(dims.strides):
+        raise InputError(f"{config.path}: conv_dim, conv_kernel and conv_stride must name as many layers each")
+    return dims
+
+
+def codec(directory: Path, language: str) -> TextCodec:
+    """How the CTC head writes text: no prefix and no end; its letters know one language."""
+    vocabulary = model_settings(directory).get("vocab_size")
+    return TextCodec(load_tokenizer(tokenizer_file(directory), vocabulary), (), (), None)
+
+
+def _row(hub_id: str, width: int, layers: int, *, layer_norms: bool = False) -> Wav2Vec2Dims:
+    """Every published model has heads of 64 features, feed-forwards of 4 widths and the letters of English."""
+    return Wav2Vec2Dims(
+        name=hub_id.split("/")[1],
+        source=f"https://huggingface.co/{hub_id}/blob/main/config.json",
+        channels=CHANNELS,
+        kernels=KERNELS,
+        strides=STRIDES,
+        conv_bias=layer_norms,
+        layer_norms=layer_norms,
+        width=width,
+        layers=layers,
+        heads=width // 64,
+        ffn=4 * width,
+        position_kernel=128,
+        position_groups=16,
+        vocabulary=32,
+    )
+
+
+ROWS = (
+    _row("facebook/wav2vec2-base", 768, 12),
+    _row("facebook/wav2vec2-base-960h", 768, 12),
+    _row("facebook/wav2vec2-large-960h", 1024, 24),
+    _row("facebook/wav2vec2-large-960h-lv60-self", 1024, 24, layer_norms=True),
+    _row("facebook/hubert-large-ls960-ft", 1024, 24, layer_norms=True),
+)

@@ -1,0 +1,222 @@
+"""Whisper: log-mel frames, two convolutions, a transformer encoder, and a decoder that writes text by attention."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from scaling.arrays import IntArray
+from scaling.base_models.config_file import ConfigFile
+from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention, feed_forward
+from scaling.base_models.tokenizers import TextCodec, load_tokenizer, model_settings, token_id, tokenizer_file
+from scaling.errors import InputError
+from scaling.spec import LoraSpec, Part
+
+HOP_LENGTH = 160
+"""Samples between two mel frames of every published Whisper (10 ms at 16 kHz; their preprocessor_config.json)."""
+
+TASK, PLAIN = "<|transcribe|>", "<|notimestamps|>"
+MULTILINGUAL_VOCABULARY = 51_865
+"""The vocabulary of the multilingual models, the smallest first; the English ones have one token less (and the language
+tokens too, but never learned them), and OpenAI's own code tells them apart by it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhisperDims:
+    """A Whisper-type encoder-decoder. Widths in features, `hop_length` in samples at 16 kHz."""
+
+    linears: ClassVar[tuple[str, ...]] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
+
+    name: str = field(compare=False)
+    source: str = field(compare=False)
+    mel_bins: int
+    hop_length: int
+    width: int
+    layers: int
+    heads: int
+    ffn: int
+    decoder_layers: int
+    decoder_heads: int
+    decoder_ffn: int
+    vocabulary: int
+    max_positions: int
+    max_decoder_positions: int
+
+    @property
+    def encoder_params(self) -> int:
+        """Parameters of the encoder, its (frozen, sinusoidal) positions among them."""
+        convolutions = 3 * self.mel_bins * self.width + 3 * self.width**2 + 2 * self.width
+        layer = _attention_params(self.width) + _ffn_params(self.width, self.ffn) + 2 * _norm_params(self.width)
+        return convolutions + self.max_positions * self.width + self.layers * layer + _norm_params(self.width)
+
+    @property
+    def asr_decoder_params(self) -> int:
+        """Parameters of the decoder with embeddings, counted once: the output projection is tied to them."""
+        feed_forward = _ffn_params(self.width, self.decoder_ffn)
+        layer = 2 * _attention_params(self.width) + feed_forward + 3 * _norm_params(self.width)
+        embeddings = (self.vocabulary + self.max_decoder_positions) * self.width
+        return embeddings + self.decoder_layers * layer + _norm_params(self.width)
+
+    @property
+    def max_frames(self) -> float:
+        """The most encoder positions."""
+        return self.max_positions
+
+    @property
+    def max_audio_seconds(self) -> float:
+        """The longest audio the encoder has positions for."""
+        return self.max_positions / self.frames_per_second
+
+    @property
+    def frames_per_second(self) -> float:
+        """Encoder positions per second of audio."""
+        return 16_000 / self.hop_length / 2
+
+    def most_tokens(self, frames: IntArray) -> IntArray:
+        """The most prompt and text tokens that can be written about so many encoder positions."""
+        return np.full_like(frames, self.max_decoder_positions)
+
+    def writing_positions(self, frames: IntArray, tokens: IntArray) -> IntArray:
+        """Positions its own objective writes at: the decoder's, one a prompt or text token."""
+        return tokens
+
+    def input_frames(self, samples: IntArray) -> IntArray:
+        """Mel frames, which the encoder reads, of utterances of so many samples."""
+        return samples // self.hop_length
+
+    def work(self, samples: IntArray) -> dict[Work, IntArray]:
+        """Encoder work of utterances of so many samples; the second convolution halves the frames, rounding up."""
+        mel_frames = self.input_frames(samples)
+        frames = (mel_frames + 1) // 2
+        return {Work.MEL_FRAMES: mel_frames, Work.ENCODER_FRAMES: frames, Work.ENCODER_PAIRS: frames**2}
+
+    def hear(self, tape: Tape, lora: LoraSpec) -> Flow:
+        """The encoder: from mel frames to `width` features a frame."""
+        weights = Weights(Part.ENCODER, Part.ENCODER_LORA, lora)
+        mel = tape.linear(weights, "conv1", Flow(Work.MEL_FRAMES, 3 * self.mel_bins, False), self.width)
+        frames = tape.linear(weights, "conv2", Flow(Work.ENCODER_FRAMES, 3 * self.width, mel.needs), self.width)
+
+        def layer(x: Flow) -> Flow:
+            x = x.plus(attention(tape, weights, x, x, Work.ENCODER_PAIRS, self.width, self.width, "out_proj"))
+            return x.plus(feed_forward(tape, weights, x, self.ffn))
+
+        return tape.layers(self.layers, frames, layer)
+
+    def write(self, tape: Tape, speech: Flow) -> None:
+        """The decoder: text that attends to the speech, logits at target positions."""
+        weights = Weights(Part.ASR_DECODER)
+        memory = replace(speech, work=Work.CROSS_FRAMES)
+
+        def layer(x: Flow) -> Flow:
+            x = x.plus(attention(tape, weights, x, x, Work.DECODER_PAIRS, self.width, self.width, "out_proj"))
+            x = x.plus(attention(tape, weights, x, memory, Work.CROSS_PAIRS, self.width, self.width, "out_proj"))
+            return x.plus(feed_forward(tape, weights, x, self.decoder_ffn))
+
+        # The embeddings train with the decoder, so its first layer's input needs a gradient exactly when it trains.
+        first = Flow(Work.DECODER, self.width, Part.ASR_DECODER in tape.trained)
+        text = tape.layers(self.decoder_layers, first, layer)
+        tape.linear(weights, "proj_out", replace(text, work=Work.ASR_TARGETS), self.vocabulary)
+
+
+def read(config: ConfigFile) -> WhisperDims:
+    """Dimensions from the config.json of a Whisper-type model, hop length from the feature extractor's beside it."""
+    return WhisperDims(
+        name=config.path.parent.name,
+        source=str(config.path),
+        mel_bins=config.integer("num_mel_bins"),
+        hop_length=_hop_length(config.path.parent),
+        width=config.integer("d_model"),
+        layers=config.integer("encoder_layers"),
+        heads=config.integer("encoder_attention_heads"),
+        ffn=config.integer("encoder_ffn_dim"),
+        decoder_layers=config.integer("decoder_layers"),
+        decoder_heads=config.integer("decoder_attention_heads"),
+        decoder_ffn=config.integer("decoder_ffn_dim"),
+        vocabulary=config.integer("vocab_size"),
+        max_positions=config.integer("max_source_positions"),
+        max_decoder_positions=config.integer("max_target_positions"),
+    )
+
+
+def codec(directory: Path, language: str) -> TextCodec:
+    """How the decoder writes text; `language` is a Whisper code (`zh`, `en`) used where the model knows languages.
+
+    The prefix is the start token, then for multilingual models language and task, then no-timestamps, as far as the
+    vocabulary has them. Raises InputError on another language than a model knows.
+    """
+    settings = model_settings(directory)
+    tokenizer = load_tokenizer(tokenizer_file(directory), settings.get("vocab_size"))
+    start = token_id(settings, directory, "decoder_start_token_id")
+    multilingual = settings.get("is_multilingual", settings.get("vocab_size", 0) >= MULTILINGUAL_VOCABULARY)
+    wanted = [f"<|{language}|>", TASK, PLAIN] if multilingual else [PLAIN]
+    ids = {token: tokenizer.token_to_id(token) for token in wanted}
+    if multilingual and ids[wanted[0]] is None:
+        raise InputError(f"{directory}: the encoder's tokenizer has no language {language!r}")
+    prefix = (start, *(number for number in ids.values() if number is not None))
+    return TextCodec(tokenizer, (), prefix, token_id(settings, directory, "eos_token_id"))
+
+
+def _hop_length(directory: Path) -> int:
+    for name in ("preprocessor_config.json", "processor_config.json"):
+        if (directory / name).is_file():
+            config = ConfigFile(directory / name)
+            extractor = config.values.get("feature_extractor", config.values)
+            if isinstance(extractor, dict) and "hop_length" in extractor:
+                return int(extractor["hop_length"])
+    return HOP_LENGTH
+
+
+def _attention_params(width: int) -> int:
+    return 4 * width**2 + 3 * width  # q, v and output have a bias, k has none
+
+
+def _ffn_params(width: int, inner: int) -> int:
+    return 2 * width * inner + inner + width
+
+
+def _norm_params(width: int) -> int:
+    return 2 * width
+
+
+def _row(
+    name: str,
+    width: int,
+    layers: int,
+    *,
+    vocabulary: int = 51_865,
+    mel_bins: int = 80,
+    decoder_layers: int | None = None,
+) -> WhisperDims:
+    """Every Whisper has heads of 64 features, feed-forwards of 4 widths, 1500 encoder and 448 decoder positions."""
+    return WhisperDims(
+        name=name,
+        source=f"https://huggingface.co/openai/{name}/blob/main/config.json",
+        mel_bins=mel_bins,
+        hop_length=HOP_LENGTH,
+        width=width,
+        layers=layers,
+        heads=width // 64,
+        ffn=4 * width,
+        decoder_layers=layers if decoder_layers is None else decoder_layers,
+        decoder_heads=width // 64,
+        decoder_ffn=4 * width,
+        vocabulary=vocabulary,
+        max_positions=1500,
+        max_decoder_positions=448,
+    )
+
+
+ROWS = (
+    _row("whisper-tiny", 384, 4),
+    _row("whisper-tiny.en", 384, 4, vocabulary=51_864),
+    _row("whisper-base", 512, 6),
+    _row("whisper-base.en", 512, 6, vocabulary=51_864),
+    _row("whisper-small", 768, 12),
+    _row("whisper-small.en", 768, 12, vocabulary=51_864),
+    _row("whisper-medium", 1024, 24),
+    _row("whisper-medium.en", 1024, 24, vocabulary=51_864),
+    _row("whisper-large-v2", 1280, 32),
+    _row("whisper-large-v3", 1280, 32, vocabulary=51_866, mel_bins=128),
+    _row("whisper-large-v3-turbo", 1280, 32, vocabulary=51_866, mel_bins=128, decoder_layers=4),
+)

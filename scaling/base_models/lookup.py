@@ -1,0 +1,174 @@
+"""Models by name: a shipped row, a mini of the project, or any Hugging Face directory or config.json.
+
+Weights are only looked for on this machine, never fetched: a model without them can be planned and priced, not run.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from scaling.base_models.config_file import ConfigFile
+from scaling.base_models.encoders import ENCODERS, EncoderDims, encoder_dims
+from scaling.base_models.llms import LLMS, LlmDims, llm_dims
+from scaling.base_models.tokenizers import find_tokenizer
+from scaling.errors import InputError, nearest
+from scaling.spec import digest
+from scaling.system.cache import file_digest
+
+MINIS = Path(__file__).parents[1] / "minis"
+"""The small base models of the project: `encoders/NAME` and `llms/NAME`, ordinary Hugging Face directories."""
+
+IDENTITY_FILES = (
+    "config.json",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+)
+"""What, beside weights and tokenizer, changes the outcome of a run: shapes, start and end tokens, features."""
+
+HUB_REVISION = re.compile(r"(?P<name>(\w[\w.-]*/)?\w[\w.-]*)@(?P<revision>\w[\w.-]*)")
+"""A shipped row or a hub id at a branch, tag or commit: `Qwen/Qwen2.5-0.5B@060db64`."""
+
+WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
+
+
+Dims = TypeVar("Dims", EncoderDims, LlmDims)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundModel(Generic[Dims]):
+    """A model by name, and where its weights lie.
+
+    `directory` is None where this machine has no weights. `digest` covers config, tokenizer and weights, or the
+    dimensions alone where there are no weights. `pretrain_flops` is what making the base cost, where recorded.
+    """
+
+    name: str
+    dims: Dims
+    directory: Path | None
+    hub_id: str | None
+    digest: str
+    pretrain_flops: float | None
+
+
+def find_encoder(name_or_path: str, base: Path = Path()) -> FoundModel[EncoderDims]:
+    """The encoder of that name: a shipped row, a mini, a hub id, a directory or a config.json.
+
+    A row or hub id may be pinned: `name@revision`.
+    Relative paths start at `base`. Raises InputError where nothing is found (naming the nearest name), or where a
+    config is of no family of `scaling.base_models.encoders`.
+    """
+    return _find(name_or_path, base, "encoder", ENCODERS, MINIS / "encoders", encoder_dims)
+
+
+def find_llm(name_or_path: str, base: Path = Path()) -> FoundModel[LlmDims]:
+    """The LLM of that name; as `find_encoder`."""
+    return _find(name_or_path, base, "LLM", LLMS, MINIS / "llms", llm_dims)
+
+
+def _find(
+    name_or_path: str,
+    base: Path,
+    kind: str,
+    rows: Mapping[str, Dims],
+    minis: Path,
+    read: Callable[[Path], Dims],
+) -> FoundModel[Dims]:
+    path = base / Path(name_or_path).expanduser()
+    if (pinned := HUB_REVISION.fullmatch(name_or_path)) and not path.exists():
+        return _found_revision(kind, pinned["name"], pinned["revision"], rows, read)
+    short = _short(name_or_path)
+    row = rows.get(short)
+    if row is not None and name_or_path in (row.name, _hub_id(row)):
+        return _found(row, _hub_snapshot(_hub_id(row)), _hub_id(row))
+    if Path(name_or_path).name == name_or_path and (minis / name_or_path / "config.json").is_file():
+        return _found(
+            replace(read(minis / name_or_path / "config.json"), name=name_or_path), minis / name_or_path, None
+        )
+    config_file = path if path.is_file() else path / "config.json"
+    if config_file.is_file():
+        return _found(read(config_file), config_file.parent, None)
+    if path.is_dir():
+        raise InputError(f"{kind} {name_or_path!r}: the directory {path} holds no config.json")
+    snapshot = _hub_snapshot(name_or_path) if _is_hub_id(name_or_path) else None
+    if snapshot is not None:
+        return _found(replace(read(snapshot / "config.json"), name=short), snapshot, name_or_path)
+    valid = [*rows, *sorted(directory.name for directory in minis.glob("*") if directory.is_dir())]
+    fetch = f" (`hf download {name_or_path}` gets a hub model)" if _is_hub_id(name_or_path) else ""
+    raise InputError(
+        f"{kind} {name_or_path!r} is no shipped row, no file or directory from {base.resolve()},"
+        f" and no model in the local Hugging Face cache{fetch}{nearest(short, valid)}"
+    )
+
+
+def _found_revision(
+    kind: str, name: str, revision: str, rows: Mapping[str, Dims], read: Callable[[Path], Dims]
+) -> FoundModel[Dims]:
+    """A revision stands for its files: without them in the local cache there is nothing to price."""
+    hub_id = _hub_id(rows[name]) if name in rows else name
+    snapshot = _hub_snapshot(hub_id, revision) if _is_hub_id(hub_id) else None
+    if snapshot is None:
+        raise InputError(
+            f"{kind} '{name}@{revision}': no such revision in the local Hugging Face cache"
+            f" (`hf download {hub_id} --revision {revision}` gets it)"
+        )
+    dims = replace(read(snapshot / "config.json"), name=f"{_short(name)}@{revision}")
+    return _found(dims, snapshot, f"{hub_id}@{revision}")
+
+
+def _found(dims: Dims, directory: Path | None, hub_id: str | None) -> FoundModel[Dims]:
+    weights = _weights(directory) if directory is not None else []
+    return FoundModel(
+        name=dims.name,
+        dims=dims,
+        directory=directory.resolve() if directory is not None and weights else None,
+        hub_id=hub_id,
+        digest=_content_digest(directory, weights) if directory is not None and weights else digest(dims),
+        pretrain_flops=_pretrain_flops(directory) if directory is not None else None,
+    )
+
+
+def _weights(directory: Path) -> list[Path]:
+    for pattern in WEIGHT_FILES:  # safetensors win: what is loaded is what is digested
+        if files := sorted(directory.glob(pattern)):
+            return files
+    return []
+
+
+def _content_digest(directory: Path, weights: Iterable[Path]) -> str:
+    identity = [directory / name for name in IDENTITY_FILES if (directory / name).is_file()]
+    tokenizer = find_tokenizer(directory)
+    files = [*identity, *weights] if tokenizer is None else [*identity, tokenizer, *weights]
+    return digest({path.name: file_digest(path) for path in files})
+
+
+def _pretrain_flops(directory: Path) -> float | None:
+    record = directory / "making.json"  # written beside the project's own minis
+    flops = ConfigFile(record).values.get("flops") if record.is_file() else None
+    return float(flops) if isinstance(flops, int | float) else None
+
+
+def _is_hub_id(name: str) -> bool:
+    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) is not None
+
+
+def _hub_id(row: EncoderDims | LlmDims) -> str:
+    return row.source.removeprefix("https://huggingface.co/").split("/blob/")[0]
+
+
+def _short(name: str) -> str:
+    """A hub id without its owner."""
+    return name.rsplit("/", 1)[-1] if name.count("/") == 1 else name
+
+
+def _hub_snapshot(hub_id: str, revision: str = "main") -> Path | None:
+    """The directory of `hub_id` in the local Hugging Face cache at a branch, tag or commit, if it has a config.json."""
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    folder = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{hub_id.replace('/', '--')}"
+    reference = folder / "refs" / revision
+    commit = reference.read_text().strip() if reference.is_file() else revision
+    snapshot = folder / "snapshots" / commit
+    return snapshot if (snapshot / "config.json").is_file() else None

@@ -1,0 +1,74 @@
+"""The shape of a recogniser, and how many positions each of its modules works on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from scaling.arrays import IntArray
+from scaling.base_models.encoders import EncoderDims
+from scaling.base_models.llms import LlmDims
+from scaling.base_models.matmul_tape import Work
+from scaling.errors import InputError, nearest
+from scaling.spec import LoraSpec
+from scaling.speech.lengths import Lengths
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelShape:
+    """All that the cost of a step depends on but the utterances in it.
+
+    The projector joins `stack` encoder frames and maps them through a hidden layer of width `hidden`.
+    `llm_prompt_tokens` are the positions of the LLM beside speech and text. `asr_prompt_extra` are those of the decoder
+    beside the text, whose count already pays for one start token. Raises InputError on a LoRA target that names no
+    linear layer.
+    """
+
+    encoder: EncoderDims
+    llm: LlmDims
+    stack: int
+    hidden: int
+    encoder_lora: LoraSpec
+    llm_lora: LoraSpec
+    llm_prompt_tokens: int = 0
+    asr_prompt_extra: int = 0
+
+    def __post_init__(self) -> None:
+        for lora, linears in ((self.encoder_lora, self.encoder.linears), (self.llm_lora, self.llm.linears)):
+            for target in lora.targets:
+                if target not in linears:
+                    raise InputError(f"LoRA target {target!r} names no linear layer{nearest(target, linears)}")
+
+    @property
+    def projector_params(self) -> int:
+        """Parameters of the projector: two linear layers with biases."""
+        return (self.stack * self.encoder.width + 1) * self.hidden + (self.hidden + 1) * self.llm.width
+
+    def encoder_frames(self, lengths: Lengths) -> IntArray:
+        """Encoder positions of each utterance."""
+        return self.encoder.work(lengths.samples)[Work.ENCODER_FRAMES]
+
+    def speech_tokens(self, lengths: Lengths) -> IntArray:
+        """Speech tokens of each utterance; the last stack of frames is filled up with zeros."""
+        return -(-self.encoder_frames(lengths) // self.stack)
+
+    def llm_positions(self, lengths: Lengths) -> IntArray:
+        """Positions of the LLM: prompt, speech, and a start token with all of the text but its end token."""
+        return self.speech_tokens(lengths) + self.llm_prompt_tokens + lengths.llm_tokens
+
+    def writing_positions(self, lengths: Lengths) -> IntArray:
+        """Positions the encoder's own objective writes at: a decoder's, or all frames."""
+        tokens = lengths.asr_tokens + self.asr_prompt_extra
+        return self.encoder.writing_positions(self.encoder_frames(lengths), tokens)
+
+    def too_long(self, lengths: Lengths) -> npt.NDArray[np.bool_]:
+        """Utterances that there are no positions for: audio over the encoder's window, text over what its own objective
+        can write, or both together over the LLM's context.
+        """
+        audio = self.encoder_frames(lengths) > self.encoder.max_frames
+        text = lengths.asr_tokens > self.most_text_tokens(lengths)
+        return np.asarray(audio | text | (self.llm_positions(lengths) > self.llm.context))
+
+    def most_text_tokens(self, lengths: Lengths) -> IntArray:
+        """The most target tokens that the encoder's own objective can write about each utterance."""
+        return self.encoder.most_tokens(self.encoder_frames(lengths)) - self.asr_prompt_extra

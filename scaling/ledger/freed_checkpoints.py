@@ -1,0 +1,56 @@
+"""Checkpoints of finished nodes: freed when nothing sets out from them any more, made again when something does.
+
+    ROOT/stages/<key>/freed.json     the result stands, its checkpoint is gone
+    ROOT/stages/<key>/former.json    the result of a node that is trained again for its checkpoint's sake
+
+A node that is trained again keeps its former result, with the new checkpoint's place: no table ever changes by it.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Container, Sequence
+from pathlib import Path
+
+from scaling.ledger.ledger import Ledger, write_atomically
+
+
+def is_freed(ledger: Ledger, key: str) -> bool:
+    """Whether node `key` is done and its checkpoint gone."""
+    return _mark(ledger, key).exists() and ledger.done(key)
+
+
+def free(ledger: Ledger, keys: Sequence[str], needed: Callable[[], Container[str]]) -> list[str]:
+    """Free the checkpoints of finished nodes, but of those that are `needed` once all this was announced; the freed.
+
+    Whoever enters a node into the ledger looks afterwards for freed ones that it needs (`revive`); here the question
+    who is needed is asked after the announcement: so one of the two sees the other, without a lock.
+    """
+    for key in keys:
+        write_atomically(_mark(ledger, key), {"time": time.time()})
+    still_needed = needed()
+    freed = [key for key in keys if key not in still_needed]
+    for key in keys:
+        checkpoint = checkpoint_of(ledger, key)
+        if key in still_needed:
+            _mark(ledger, key).unlink(missing_ok=True)
+        elif checkpoint is not None:
+            shutil.rmtree(checkpoint, ignore_errors=True)
+    return freed
+
+
+def revive(ledger: Ledger, key: str) -> None:
+    """Have a freed node trained again: it is no longer done, and its result waits for the new checkpoint."""
+    folder = ledger.folder(key)
+    if is_freed(ledger, key):
+        (folder / "result.json").replace(folder / "former.json")
+    _mark(ledger, key).unlink(missing_ok=True)
+
+
+def checkpoint_of(ledger: Ledger, key: str) -> Path | None:
+    """Where the result of node `key` says that its checkpoint lies; None where it is not done, or was simulated."""
+    result = ledger.result(key) if ledger.done(key) else None
+    return ledger.folder(key) / result["checkpoint"] if result is not None and result["checkpoint"] else None
+
+
+def _mark(ledger: Ledger, key: str) -> Path:
+    return ledger.folder(key) / "freed.json"

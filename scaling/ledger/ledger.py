@@ -1,0 +1,315 @@
+"""Stages on disk: who works on a node, what came of it. The only file format other programs rely on.
+
+    ROOT/stages/<key>/stage.json             what to train; written once, never changed
+    ROOT/stages/<key>/attempts/<n>/          one try: lease.json, heartbeat, events.jsonl, checkpoints, failure.json
+    ROOT/stages/<key>/result.json            exists = the node is done; names the attempt that holds its checkpoint
+
+An attempt is claimed by moving its folder, lease and all, to the next number, which a file system lets one process do.
+When a lease is over is said in `scaling.ledger.lease`. A worker whose lease was taken over can still write into its own
+folder, and nowhere else: `commit` refuses it (fencing), and links `result.json` into place without replacing, so a node
+has exactly one result whatever dies when.
+
+A failure's `kind` says who may try again: `error` the next invocation, `diverged` nobody until it is forgiven, because
+the same steps would diverge again, and `memory` anybody, in smaller pieces.
+"""
+
+import errno
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from scaling.errors import InputError
+from scaling.ledger.lease import gone, killed_for_memory, new_lease, stands_still, young
+from scaling.system.fault_injection import write_point
+from scaling.system.json_files import parse_json, read_json
+from scaling.system.json_schema import check_shape, inside, nothing
+
+SCHEMA = "asr-scaling/ledger-1"
+
+
+class LostLease(Exception):
+    """Another worker has taken over this node; what was done here must not be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The stages under one root folder, shared by any number of studies and workers.
+
+    `durable` waits for the disk before a node counts as written: what training cost must survive a power cut.
+    """
+
+    root: Path
+    durable: bool = True
+
+    def folder(self, key: str) -> Path:
+        """Where the node `key` lives."""
+        return self.root / "stages" / key
+
+    def add(self, key: str, stage: dict[str, Any]) -> bool:
+        """Write what node `key` is, unless it is there already; True where it is new."""
+        path = self.folder(key) / "stage.json"
+        if path.exists():
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return write_once(path, {"schema": SCHEMA, "key": key, **stage}, durable=self.durable)
+
+    def stage(self, key: str) -> dict[str, Any]:
+        """What node `key` is. Raises InputError where the file is missing or torn."""
+        return read_json(self.folder(key) / "stage.json")
+
+    def result(self, key: str) -> dict[str, Any] | None:
+        """What came of node `key`, or None where it was never done. A node trained again has its former result.
+
+        Raises InputError where its checkpoint is said to lie outside the node's folder.
+        """
+        for name in ("result.json", "former.json"):
+            if (path := self.folder(key) / name).exists():
+                result = read_json(path)
+                check_shape({"checkpoint": result.get("checkpoint")}, {"checkpoint": (nothing, inside)}, str(path))
+                return result
+        return None
+
+    def done(self, key: str) -> bool:
+        """Whether node `key` has a committed result."""
+        return (self.folder(key) / "result.json").exists()
+
+    def attempts(self, key: str) -> list["Attempt"]:
+        """Every try at node `key`, oldest first."""
+        folder = self.folder(key) / "attempts"
+        numbers = sorted(int(path.name) for path in folder.glob("[0-9]*")) if folder.is_dir() else []
+        return [Attempt(ledger=self, key=key, number=number) for number in numbers]
+
+    def claim(self, key: str, *, session: str) -> "Attempt | None":
+        """Start the next attempt at node `key`; None where it is done, held by a live worker, or just taken.
+
+        `session` names the invocation the worker belongs to; it is recorded with a failure, so that a later
+        invocation may try again.
+        """
+        if self.done(key):
+            return None
+        attempts = self.attempts(key)
+        if attempts and not attempts[-1].over():
+            return None
+        attempt = Attempt(ledger=self, key=key, number=attempts[-1].number + 1 if attempts else 1)
+        if not attempt.take(session):
+            return None
+        if attempts:
+            attempts[-1].bury(session)
+        if self.done(key):  # the one before committed as its last deed, between our two looks
+            attempt.release()
+            return None
+        return attempt
+
+    def memory_failures(self, key: str) -> int:
+        """How many attempts at node `key` ran out of memory."""
+        failures = (attempt.failure() for attempt in self.attempts(key))
+        return sum(failure is not None and failure["kind"] == "memory" for failure in failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at one node, in a folder of its own."""
+
+    ledger: Ledger
+    key: str
+    number: int
+
+    @property
+    def folder(self) -> Path:
+        """Where this attempt writes; nobody else does."""
+        return self.ledger.folder(self.key) / "attempts" / f"{self.number:04d}"
+
+    @property
+    def events(self) -> Path:
+        """Progress of this attempt, one JSON object a line."""
+        return self.folder / "events.jsonl"
+
+    @property
+    def heartbeat(self) -> Path:
+        """Touched as long as the worker lives."""
+        return self.folder / "heartbeat"
+
+    def take(self, session: str) -> bool:
+        """Make this attempt ours, lease and heartbeat in it from its first moment; False where another was faster."""
+        self.folder.parent.mkdir(exist_ok=True)
+        made = _temporary(self.folder)
+        made.mkdir()
+        try:
+            write_point("claim: folder made")
+            (made / "lease.json").write_text(json.dumps(new_lease(session)) + "\n")
+            (made / "heartbeat").touch()
+            write_point("claim: lease written")
+            made.rename(self.folder)  # refused where the folder is there: no attempt's folder is ever empty
+        except OSError as error:
+            shutil.rmtree(made, ignore_errors=True)
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                return False
+            raise
+        write_point("claim: attempt begun")
+        return True
+
+    def beat(self) -> None:
+        """Say that the worker lives."""
+        self.heartbeat.touch()
+
+    def held(self) -> bool:
+        """Whether a live worker seems to hold this attempt, at one look."""
+        return not self._abandoned() and young(self.heartbeat)
+
+    def over(self) -> bool:
+        """Whether another may take this attempt's place. Where its worker is silent: ask again (`scaling.ledger.lease`)."""
+        return self._abandoned() or (not young(self.heartbeat) and stands_still(self.heartbeat))
+
+    def bury(self, session: str) -> None:
+        """Record that this attempt's worker was killed for memory, where it was, so that the next one asks for less."""
+        lease = self.lease()
+        if not self.ended() and lease is not None and killed_for_memory(lease):
+            self.fail("memory", "its process was killed by the kernel: out of memory", session=session)
+
+    def lease(self) -> dict[str, Any] | None:
+        """Who holds, or held, this attempt; None where a power cut left no more than the folder."""
+        try:
+            return read_json(self.folder / "lease.json")
+        except InputError:
+            return None
+
+    def failure(self) -> dict[str, Any] | None:
+        """Why this attempt failed: `kind`, `cause`, `session`; None where it did not."""
+        path = self.folder / "failure.json"
+        return read_json(path) if path.exists() else None
+
+    def fail(self, kind: str, cause: str, *, session: str) -> None:
+        """Record that this attempt ended without a result. `kind` is `error`, `diverged` or `memory`."""
+        write_atomically(self.folder / "failure.json", {"kind": kind, "cause": cause, "session": session})
+
+    def verdict(self, session: str) -> dict[str, Any] | None:
+        """The failure that forbids `session` to try this node again, if there is one."""
+        failure = self.failure()
+        if failure is None or failure["kind"] == "memory":
+            return None
+        if failure["kind"] == "diverged":
+            return None if (self.folder / "forgiven.json").exists() else failure
+        return failure if failure["session"] == session else None
+
+    def forgive(self) -> None:
+        """Let a diverged node be tried again, though nothing but the software can make it end otherwise."""
+        write_atomically(self.folder / "forgiven.json", {"time": time.time()})
+
+    def ended(self) -> bool:
+        """Whether its worker, or who judged it, has said that this attempt is over without a result."""
+        return self.failure() is not None or (self.folder / "released.json").exists()
+
+    def release(self) -> None:
+        """Give the node up without a result or a failure: anyone may go on from its checkpoint at once."""
+        write_atomically(self.folder / "released.json", {"time": time.time()})
+
+    def log(self, event: dict[str, Any]) -> None:
+        """Append one event. Only this attempt writes the file; a line torn by a kill is skipped by readers."""
+        line = json.dumps({"time": round(time.time(), 3), **event}, ensure_ascii=False, allow_nan=False) + "\n"
+        with cast(BinaryIO, self.events.open("ab+", buffering=0)) as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(0, end - 1))
+            torn = file.read(1) not in (b"", b"\n")  # by a disk that was full
+            _write_all(file, b"\n" * torn + line.encode(), self.events.name)
+
+    def check_lease(self) -> None:
+        """Raise LostLease where a newer attempt exists or the node is done."""
+        if self.ledger.done(self.key) or self.ledger.attempts(self.key)[-1].number != self.number:
+            raise LostLease(f"node {self.key}: attempt {self.number} was taken over")
+
+    def commit(self, result: dict[str, Any]) -> None:
+        """Make `result` the node's one result. Raises LostLease where this attempt no longer holds the node."""
+        self.check_lease()
+        former = self.ledger.result(self.key)
+        result = result if former is None else {**former, "checkpoint": result["checkpoint"]}
+        entry = {**result, "schema": SCHEMA, "key": self.key, "attempt": self.number}
+        if not write_once(self.ledger.folder(self.key) / "result.json", entry):
+            raise LostLease(f"node {self.key}: another attempt has committed")
+
+    def _abandoned(self) -> bool:
+        lease = self.lease()
+        return self.ended() or (lease is not None and gone(lease))
+
+
+def read_events(path: Path) -> Iterator[dict[str, Any]]:
+    """The events of one attempt; lines torn by a kill are skipped."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            with suppress(InputError):
+                yield parse_json(line, str(path))
+
+
+def write_atomically(path: Path, value: dict[str, Any]) -> None:
+    """Replace `path` by `value` as JSON; readers see the old file or the new one, never a part."""
+    write_text_atomically(path, _text(value))
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Replace `path` by `text`; readers see the old file or the new one, never a part."""
+    temporary = _write_beside(path, text, durable=True)
+    temporary.replace(path)
+    write_point(f"{path.name}: replaced")
+    sync(path.parent)
+
+
+def write_once(path: Path, value: dict[str, Any], *, durable: bool = True) -> bool:
+    """Create `path` holding `value` as JSON; False, and nothing changed, where it exists already."""
+    temporary = _write_beside(path, _text(value), durable=durable)
+    try:
+        os.link(temporary, path)
+        write_point(f"{path.name}: linked")
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink()
+    if durable:
+        sync(path.parent)
+    return True
+
+
+def _text(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"  # in one line: ten times as fast
+
+
+def _write_beside(path: Path, text: str, *, durable: bool) -> Path:
+    temporary = _temporary(path)
+    try:
+        with temporary.open("wb", buffering=0) as file:
+            _write_all(cast(BinaryIO, file), text.encode(), path.name)
+            if durable:
+                os.fsync(file.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    write_point(f"{path.name}: written beside")
+    return temporary
+
+
+def _write_all(file: BinaryIO, content: bytes, name: str) -> None:
+    """In two parts, so that a test can die between them; a system call may write less than it was given."""
+    for part in (content[: len(content) // 2], content[len(content) // 2 :]):
+        write_point(f"{name}: in the middle")
+        left = memoryview(part)
+        while left:
+            left = left[file.write(left) :]
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+
+
+def sync(path: Path) -> None:
+    """Wait until the content of a file, or the names in a folder, are on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,100 @@
+"""The order in which utterances are read: a function of (lengths, seed, position), shared by plan and trainer.
+
+Each epoch is a seeded permutation cut into pools. Within a pool utterances are sorted by length and grouped into
+batches of near-equal length, and the batches are shuffled. A new stage goes on at the pool after the one the previous
+stage stopped in, so stages read different speech until an epoch is through.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+POOL_UTTERANCES = 512
+"""Pool size: large enough that bucketing wastes under 7 % on log-normal 1-8 s speech at batch 16 (measured), small
+enough that a stage of a few dozen steps leaves little of its last pool unread."""
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the stream: the next batch is number `batch` of pool `pool`, counted over all epochs."""
+
+    pool: int
+    batch: int
+
+    def next_stage(self) -> "Position":
+        """Where the stage after this one begins."""
+        return self if self.batch == 0 else Position(self.pool + 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStream:
+    """Batches of utterance indices. `samples` are real 16 kHz sample counts, one an utterance."""
+
+    samples: Indices
+    seed: int
+    batch_audio_seconds: float
+
+    @property
+    def pools_per_epoch(self) -> int:
+        """Pools in one pass over the data."""
+        return -(-len(self.samples) // POOL_UTTERANCES)
+
+    def batches(self, position: Position) -> Iterator[tuple[Indices, Position]]:
+        """Every batch from `position` on, without end, each with the position after it."""
+        pool = position.pool
+        skip = position.batch
+        while True:
+            batches = self._pool(pool)
+            for number in range(skip, len(batches)):
+                last = number + 1 == len(batches)
+                yield batches[number], Position(pool + 1, 0) if last else Position(pool, number + 1)
+            pool, skip = pool + 1, 0
+
+    def pools(self, position: Position) -> Iterator[list[tuple[Indices, Position]]]:
+        """What `batches` yields, pool by pool: within one no utterance comes twice."""
+        pool = []
+        for batch, after in self.batches(position):
+            pool.append((batch, after))
+            if after.batch == 0:
+                yield pool
+                pool = []
+
+    def first_pools(self) -> Indices:
+        """The pool of the first epoch that each utterance is in (N,)."""
+        pools = np.empty(len(self.samples), dtype=np.int64)
+        pools[_order(self.seed, 0, len(self.samples))] = np.arange(len(self.samples)) // POOL_UTTERANCES
+        return pools
+
+    def epoch(self, after: Position) -> int:
+        """The epoch of the batch that ends at `after`."""
+        return (after.pool if after.batch else after.pool - 1) // self.pools_per_epoch
+
+    def _pool(self, pool: int) -> list[Indices]:
+        epoch, within = divmod(pool, self.pools_per_epoch)
+        order = _order(self.seed, epoch, len(self.samples))
+        chosen = order[within * POOL_UTTERANCES : (within + 1) * POOL_UTTERANCES]
+        batches = self._cut(chosen[np.argsort(self.samples[chosen], kind="stable")])
+        shuffled = np.random.default_rng([self.seed, epoch, within]).permutation(len(batches))
+        return [batches[number] for number in shuffled]
+
+    def _cut(self, by_length: Indices) -> list[Indices]:
+        """Greedy groups whose padded length stays within the batch; an utterance longer than that is a batch alone."""
+        limit = self.batch_audio_seconds * 16_000
+        batches, first = [], 0
+        for end in range(1, len(by_length) + 1):
+            full = end == len(by_length) or self.samples[by_length[end]] * (end + 1 - first) > limit
+            if full:
+                batches.append(by_length[first:end])
+                first = end
+        return batches
+
+
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, utterances: int) -> Indices:
+    """An epoch's order. Remembered: with five million utterances it takes as long as reading a pool of them."""
+    return np.random.default_rng([seed, epoch]).permutation(utterances)

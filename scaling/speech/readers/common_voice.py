@@ -1,0 +1,55 @@
+"""Common Voice: one of its tables (`train.tsv`, `dev.tsv`, `test.tsv`, `validated.tsv`) beside the folder `clips`.
+
+Columns by name: `path`, `sentence`, `client_id`. The columns have changed between versions; these three have not.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from scaling.speech.readers.row import Fault, Format, Row, Rows, lines
+
+NEEDED = ("path", "sentence")
+
+
+def _recognises(path: Path) -> bool:
+    return path.is_file() and path.suffix == ".tsv" and (path.parent / "clips").is_dir()
+
+
+def _files(path: Path) -> Iterable[Path]:
+    return [path]
+
+
+def _rows(path: Path, _part: str) -> Rows:
+    columns: dict[str, int] = {}
+    for number, line in lines(path):
+        if isinstance(line, Fault):
+            yield line
+            continue
+        cells = line.split("\t")
+        if not columns:
+            columns = {name: place for place, name in enumerate(cells)}
+            if absent := [name for name in NEEDED if name not in columns]:
+                yield Fault("no such column", f"{path}, line {number}: no {' or '.join(absent)} in {', '.join(cells)}")
+                return
+            continue
+        if len(cells) <= max(columns[name] for name in NEEDED):
+            yield Fault("line cut short", f"{path}, line {number}: {len(cells)} cells; expected {len(columns)}")
+            continue
+        name = cells[columns["path"]]
+        speaker = cells[columns["client_id"]] if "client_id" in columns else ""
+        if "/" in name:
+            yield Fault("path outside clips", f"{path}, line {number}: {name!r}; expected the name of a file in clips")
+            continue
+        audio = f"{path.parent}/clips/{name}"
+        yield Row(
+            audio=audio,
+            text=cells[columns["sentence"]],
+            id=name.rpartition(".")[0] or name,
+            speaker=speaker,
+            line=number,
+        )
+
+
+FORMAT = Format(
+    name="table of Common Voice (train.tsv beside clips/)", recognises=_recognises, files=_files, rows=_rows
+)

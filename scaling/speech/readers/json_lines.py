@@ -1,0 +1,72 @@
+"""NeMo and WeNet manifests: JSON lines, one utterance a line.
+
+`audio_filepath`, `text`, optional `speaker`, `id`, `duration`, `offset`; or WeNet's `wav`, `txt`, `key`. Paths start at
+the manifest's folder. `offset` (s) makes a row a stretch of `duration` seconds of a longer recording.
+"""
+
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from scaling.speech.readers.row import NOT_TOLD, Fault, Format, Row, Rows, beside, raw_lines
+
+SUFFIXES = (".jsonl", ".json", ".ndjson", ".list", ".manifest")
+
+
+def _recognises(path: Path) -> bool:
+    return path.is_file() and (path.suffix in SUFFIXES or path.name.endswith(".jsonl.gz"))
+
+
+def _rows(path: Path, _part: str) -> Rows:
+    base = path.parent
+    for number, line in raw_lines(path):
+        try:
+            values = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            yield Fault("not JSON", f"{path}, line {number}: {error}")
+            continue
+        try:
+            yield _row(values, base, number)
+        except ValueError as error:
+            yield Fault("field missing or of the wrong type", f"{path}, line {number}: {error}")
+
+
+def _row(values: Any, base: Path, number: int) -> Row:
+    if type(values) is not dict:
+        raise ValueError(f"expected an object, found {type(values).__name__}")
+    get = values.get
+    audio, text = get("audio_filepath", get("wav")), get("text", get("txt"))
+    if type(audio) is not str or not (text is None or type(text) is str):
+        raise ValueError(_wrong("audio_filepath (or wav)", audio, values) or _wrong("text", text, values))
+    duration, start = _seconds(values, "duration"), _seconds(values, "offset")
+    if isnan(duration) and not isnan(start):
+        raise ValueError("offset without duration; expected both, or none for the whole recording")
+    return Row(
+        audio=beside(base, audio),
+        text=text,
+        id=str(get("id", get("key", ""))),
+        speaker=str(get("speaker", "")),
+        duration=duration,
+        start=start,
+        line=number,
+    )
+
+
+def _wrong(name: str, value: Any, values: dict[str, Any]) -> str:
+    if value is None:
+        return f"no field {name}; it has {', '.join(sorted(values)) or 'none'}"
+    return "" if isinstance(value, str) else f"{name} must be a string, not {value!r}"
+
+
+def _seconds(values: dict[str, Any], name: str) -> float:
+    value = values.get(name)
+    if value is None:
+        return NOT_TOLD
+    if type(value) in (int, float) and 0 <= value < 1e9:
+        return float(value)
+    raise ValueError(f"{name} must be seconds, not {value!r}")
+
+
+FORMAT = Format(name="NeMo or WeNet JSON lines", recognises=_recognises, files=lambda path: [path], rows=_rows)

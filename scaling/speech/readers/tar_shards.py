@@ -1,0 +1,97 @@
+"""Tar shards as WebDataset and WeNet write them: KEY.wav (or another kind of audio) beside KEY.txt or KEY.json.
+
+Nothing is unpacked: audio is read in place, as so many bytes at an offset, so names of members lead nowhere. Links and
+devices are no recordings. A compressed tar has no places to read at, and is refused.
+"""
+
+import json
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+import orjson
+
+from scaling.errors import InputError
+from scaling.speech.readers.row import Fault, Format, Row, Rows
+
+AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
+TEXTS = (".txt", ".json")
+
+MAX_TEXT_BYTES = 1 << 20
+"""A transcript or description of an utterance is far smaller (assumption)."""
+
+Member = tuple[str, str, int, int]
+"""Key, suffix, offset and size of a regular file."""
+
+
+def members(path: Path) -> Iterator[Member | Fault]:
+    """Regular files of a shard, in its order. Raises InputError where it is compressed or no tar."""
+    try:
+        shard = tarfile.open(path, "r:")  # noqa: SIM115
+    except (tarfile.ReadError, OSError) as error:
+        raise InputError(f"{path}: no tar that can be read in place ({error}); expected one uncompressed") from error
+    with shard:
+        try:
+            for member in shard:
+                key, _, suffix = member.name.rpartition("/")[2].partition(".")
+                if member.isreg() and not member.issparse():
+                    yield key, f".{suffix}".lower(), member.offset_data, member.size
+                elif not member.isdir():
+                    yield Fault("member that is no plain file", f"{path}: {member.name!r}")
+                shard.members.clear()  # type: ignore[attr-defined]  # else all headers stay in memory
+        except tarfile.ReadError as error:
+            yield Fault("shard cut short", f"{path}: {error}")
+
+
+def _rows(path: Path, _part: str) -> Rows:
+    with path.open("rb") as stream:
+        key, audio, text = "", (0, -1), dict[str, str]()
+        for member in members(path):
+            if isinstance(member, Fault):
+                yield member
+                continue
+            if member[0] != key:
+                yield from _row(path, key, audio, text)
+                key, audio, text = member[0], (0, -1), {}
+            _, suffix, offset, size = member
+            if suffix in AUDIO:
+                audio = offset, size
+            elif suffix in TEXTS:
+                text |= _described(stream, suffix, offset, size)
+        yield from _row(path, key, audio, text)
+
+
+def _row(path: Path, key: str, audio: tuple[int, int], text: dict[str, str]) -> Rows:
+    if audio[1] >= 0:
+        speaker = text.get("speaker", "")
+        yield Row(str(path), text.get("text"), id=key, speaker=speaker, offset=audio[0], size=audio[1])
+    elif key:
+        yield Fault("no audio", f"{path}: {key!r} has no member that ends in {', '.join(AUDIO)}")
+
+
+def _described(stream: IO[bytes], suffix: str, offset: int, size: int) -> dict[str, str]:
+    """`text` and perhaps `speaker`; nothing where that cannot be read, which leaves the row without a text."""
+    if size > MAX_TEXT_BYTES:
+        return {}
+    stream.seek(offset)
+    content = stream.read(size)
+    if suffix == ".txt":
+        return {"text": content.decode(errors="replace").strip()}
+    try:
+        values = orjson.loads(content)
+    except json.JSONDecodeError:
+        return {}
+    named = values if isinstance(values, dict) else {}
+    return {name: value for name in ("text", "speaker") if isinstance(value := named.get(name), str)}
+
+
+def _recognises(path: Path) -> bool:
+    return path.is_file() and any(suffix in (".tar", ".tgz") for suffix in path.suffixes)
+
+
+def _files(path: Path) -> Iterable[Path]:
+    return [path]
+
+
+FORMAT = Format(name="tar shard (KEY.wav with KEY.txt or KEY.json)", recognises=_recognises, files=_files, rows=_rows)

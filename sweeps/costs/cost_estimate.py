@@ -1,0 +1,171 @@
+"""What a plan costs before it is started: FLOPs charged and spent, audio, steps, hours, money and disk."""
+
+from dataclasses import dataclass
+
+from scaling.cost.decoding import look_seconds
+from scaling.cost.hardware import HARDWARE, find_hardware
+from scaling.cost.throughput import saved_throughput
+from scaling.errors import InputError
+from scaling.ledger.ledger import Ledger
+from sweeps.costs.checkpoint_disk import Disk, disk
+from sweeps.costs.speed import Speed, speed_of
+from sweeps.costs.step_price import Purchase
+from sweeps.launchers.local import default_workers
+from sweeps.plan.evaluation import evaluation_flops
+from sweeps.plan.plan import remaining
+from sweeps.plan.prepare import Prepared
+from sweeps.plan.stage_consumption import but_for_seeds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rent:
+    """What a worker occupies: so many devices, each at a price an hour. None: no price is known."""
+
+    devices: int
+    device: str
+    usd_per_hour: float | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tariff:
+    """What to price by instead of what is known of this machine: other hardware, another rent for a device-hour."""
+
+    hardware: Purchase | None = None
+    usd_per_hour: float | None = None
+
+
+def tariff_of(hardware: str | None, mfu: float | None, usd_per_hour: float | None) -> Tariff:
+    """The tariff that a command line asks for. Raises InputError on an unknown device or a figure out of range."""
+    if hardware is None and mfu is not None:
+        raise InputError("--mfu says something about a device: give --hardware")
+    if usd_per_hour is not None and not 0 <= usd_per_hour < float("inf"):
+        raise InputError(f"--usd-per-hour must be 0 or more, not {usd_per_hour}")
+    bought = None if hardware is None else Purchase(hardware=find_hardware(hardware), mfu=mfu)
+    return Tariff(hardware=bought, usd_per_hour=usd_per_hour)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """The cost of a study. Audio and steps are those of all runs, as charged; the rest is what is still to pay.
+
+    `worker_hours` are of one worker, `device_hours` those of all its devices, `finish_hours` until the last of
+    `workers` workers is through: no less than the longest chain of nodes that wait for one another. All three hold
+    `decoding_hours`, of one worker for dev and test sets where runs end (`decoding_flops`), and `look_hours`, of one
+    worker for looks at dev during training. FLOPs other than `decoding_flops` are those of training alone.
+    """
+
+    charged_flops: int
+    spent_flops: int
+    reused_flops: int
+    audio_hours: float
+    steps: float
+    decoding_flops: int
+    decoding_hours: float
+    look_hours: float
+    worker_hours: float
+    workers: int
+    finish_hours: float
+    speed: Speed
+    rent: Rent
+    disk: Disk
+
+    @property
+    def spent_over_charged(self) -> float:
+        """What sharing leaves to pay, as a fraction."""
+        return self.spent_flops / self.charged_flops
+
+    @property
+    def to_spend_flops(self) -> int:
+        """FLOPs still to train."""
+        return self.spent_flops - self.reused_flops
+
+    @property
+    def device_hours(self) -> float:
+        """Hours of devices still to pay."""
+        return self.worker_hours * self.rent.devices
+
+    @property
+    def usd(self) -> float | None:
+        """Money still to pay; None where no price is known."""
+        return None if self.rent.usd_per_hour is None else self.device_hours * self.rent.usd_per_hour
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The most a study may still cost. None: no limit."""
+
+    flops: float | None = None
+    device_hours: float | None = None
+    usd: float | None = None
+
+    def refuse(self, costs: Bill) -> None:
+        """Raise InputError where the bill is over a limit, or where its money is limited and no price is known."""
+        for flag, most, cost, unit in (
+            ("--max-flops", self.flops, costs.to_spend_flops, "FLOPs"),
+            ("--max-hours", self.device_hours, costs.device_hours, f"device-hours ({costs.speed.source})"),
+            ("--max-usd", self.usd, costs.usd, f"USD ({costs.speed.source}; rent: {costs.rent.source})"),
+        ):
+            if most is not None and cost is None:
+                raise InputError(f"{flag} {most:g}: no price of {costs.rent.device} is known; give --usd-per-hour")
+            if most is not None and cost is not None and cost > most:
+                raise InputError(f"{flag} {most:g}: what is left of this study costs {cost:.4g} {unit}")
+
+
+def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None, workers: int | None = None) -> Bill:
+    """The bill of a plan. Nodes that are finished in `ledger` cost nothing more.
+
+    `workers` work side by side, as many as this machine has room for where not given.
+    """
+    plan, study = prepared.plan, prepared.study
+    tariff = tariff or Tariff()
+    processes = study.thrift.processes
+    side_by_side = workers or default_workers(study.threads, study.processes)
+    charged, spent = plan.charged_flops, plan.spent_flops
+    reused = sum(plan.nodes[key].node.flops for key in prepared.done)
+    audio_seconds = steps = 0.0
+    for run, count in but_for_seeds([run.spec for run in plan.runs]):
+        for stage in run.strategy.stages:
+            appetite = prepared.appetites[run.model, stage]
+            seconds = count * stage.budget(run.budget_flops) / appetite.flops_per_audio_second
+            audio_seconds += seconds
+            steps += seconds / appetite.audio_seconds_per_step
+    decoding = evaluation_flops(study, plan)
+    speed = speed_of(prepared, ledger, tariff.hardware, charged / steps, decoding)
+    trained = {
+        key: link.node.flops / speed.flops_per_second for key, link in plan.nodes.items() if key not in prepared.done
+    }
+    decoded = {key: flops / speed.decoding_flops_per_second for key, flops in decoding.items() if key in trained}
+    looks = sum(map(look_seconds, trained.values()))
+    worked = {key: seconds + look_seconds(seconds) + decoded.get(key, 0.0) for key, seconds in trained.items()}
+    longest = max(remaining(plan.nodes, worked).values())
+    return Bill(
+        charged_flops=charged,
+        spent_flops=spent,
+        reused_flops=reused,
+        audio_hours=audio_seconds / 3600,
+        steps=steps,
+        decoding_flops=sum(decoding[key] for key in decoded),
+        decoding_hours=sum(decoded.values()) / 3600,
+        look_hours=looks / 3600,
+        worker_hours=sum(worked.values()) / 3600,
+        workers=side_by_side,
+        finish_hours=max(sum(worked.values()) / side_by_side, longest) / 3600,
+        speed=speed,
+        rent=_rent(study.threads, processes, tariff),
+        disk=disk(study, plan),
+    )
+
+
+def _rent(threads: int, processes: int, tariff: Tariff) -> Rent:
+    measured = saved_throughput()
+    usual: float | None
+    if tariff.hardware is not None:
+        devices, device, usual = processes, tariff.hardware.hardware.name, tariff.hardware.hardware.usd_per_hour
+    elif measured is not None and measured.accelerator:
+        devices, device, usual = processes, measured.device, None
+    else:
+        devices, device, usual = threads * processes, "cpu-core", HARDWARE["cpu-core"].usd_per_hour
+    given = tariff.usd_per_hour
+    source = "given" if given is not None else "assumption"
+    return Rent(devices=devices, device=device, usd_per_hour=usual if given is None else given, source=source)

@@ -1,0 +1,310 @@
+"""What one training step costs, stage by stage and part by part, from names alone: no weights, no data, no torch."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scaling.base_models.lookup import find_encoder, find_llm
+from scaling.cost.defaults import default_hidden, default_lora, default_stack
+from scaling.cost.flops import Cost, executed, generation, six_nd
+from scaling.cost.hardware import Hardware, device_hours, find_hardware
+from scaling.cost.model_shape import ModelShape
+from scaling.errors import InputError
+from scaling.spec import LoraSpec, Objective, Part
+from scaling.speech.audio import SAMPLE_RATE
+from scaling.speech.lengths import Lengths
+from scaling.strategies import PresetStage, preset
+
+SCHEMA = 1
+
+CONVENTIONS = (
+    "FLOPs are 2 per multiply-add of linear layers, convolutions and attention products; no biases, norms, softmax,"
+    " activations, embeddings, rotary tables, loss or optimizer",
+    "all utterances of the step have the same length, so charged (real lengths) equals executed (padded) FLOPs",
+    "log-mel encoders (Whisper): mel_frames = samples // hop_length; encoder_frames = (mel_frames + 1) // 2 (second"
+    " convolution, stride 2, kernels of 3)",
+    "waveform encoders (wav2vec 2.0, HuBERT): a layer of the front end gives (length - kernel) // stride + 1 frames,"
+    " the last encoder_frames; front_end = its multiply-adds, forward only: it never trains; the positional convolution"
+    " has kernels of position_kernel x width / position_groups",
+    "speech_tokens = ceil(encoder_frames / stack), zero-padded; projector = linear, GELU, linear",
+    "llm_positions = prompt_tokens + speech_tokens + text_tokens; decoder_positions = text_tokens +"
+    " decoder_prompt_tokens, or encoder_frames for CTC; text_tokens counts the end token as a target, and the start"
+    " token as an input",
+    "logits at the text_tokens target positions only; cross attention keys and values run on encoder_frames",
+    "attention over all query-key pairs (not halved for being causal), keys and values repeated to all query heads",
+    "input_grad and weight_grad are counted where autograd computes them: never below the lowest trained weight",
+    "objective asr trains encoder and decoder (CTC: its head on all encoder_frames); objective llm runs encoder,"
+    " projector and LLM; LoRA (dropout 0, no bias) adds rank x (in + out) per target layer, and only in stages where it"
+    " trains; no activation checkpointing",
+)
+"""What an outsider needs to count the step again, in words; the numbers are in the document."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """The step asked about. `text_tokens` counts target tokens with the end token, for both the decoder and the LLM."""
+
+    encoder: str
+    llm: str
+    strategy: str
+    audio_seconds: float
+    text_tokens: int
+    prompt_tokens: int = 0
+    decoder_prompt_tokens: int = 0
+    batch: int = 1
+    beams: int = 1
+    stack: int | None = None
+    hidden: int | None = None
+    lora_rank: int | None = None
+    lora_targets: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """What FLOPs are bought with. None means the device's own figure."""
+
+    hardware: Hardware
+    mfu: float | None = None
+    usd_per_hour: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.mfu is not None and not 0 < self.mfu <= 1:
+            raise InputError(f"--mfu must lie in (0, 1], not {self.mfu}")
+        if self.usd_per_hour is not None and not self.usd_per_hour >= 0:
+            raise InputError(f"--usd-per-hour must be 0 or more, not {self.usd_per_hour}")
+
+
+def price(
+    step: Step, base: Path = Path(), budget_flops: float | None = None, purchase: Purchase | None = None
+) -> dict[str, Any]:
+    """The price of a step as a document; paths of models start at `base`.
+
+    With `budget_flops`, what each stage gets of it; with a `purchase`, device-hours and money. Raises InputError on
+    unknown names, on lengths below one frame or token, and on audio or text the encoder-decoder has no positions for.
+    """
+    if budget_flops is not None and not 0 < budget_flops < float("inf"):
+        raise InputError(f"--budget must be FLOPs above 0, not {budget_flops}")
+    model_shape = _geometry(step, base)
+    lengths = _lengths(step, model_shape)
+    stages = [_stage(model_shape, stage, lengths, step) for stage in preset(step.strategy).stages]
+    document = {
+        "schema": SCHEMA,
+        "strategy": step.strategy,
+        "encoder": asdict(model_shape.encoder)
+        | {
+            "encoder_params": model_shape.encoder.encoder_params,
+            "asr_decoder_params": model_shape.encoder.asr_decoder_params,
+        },
+        "llm": asdict(model_shape.llm) | {"params": model_shape.llm.params},
+        "projector": _projector(model_shape),
+        "lora": asdict(model_shape.llm_lora),
+        "batch": step.batch,
+        "lengths": _lengths_document(step, model_shape, lengths),
+        "conventions": list(CONVENTIONS),
+        "stages": stages,
+        "generation": _generation(model_shape, lengths, step),
+    }
+    if purchase is not None:
+        document["hardware"] = _hardware(purchase)
+        for stage in stages:
+            stage["device_seconds"] = 3600 * device_hours(stage["total"], purchase.hardware, purchase.mfu)
+    if budget_flops is not None:
+        document["budget"] = _budget(budget_flops, stages, step, purchase)
+    return document
+
+
+def purchase_of(hardware: str | None, mfu: float | None, usd_per_hour: float | None) -> Purchase | None:
+    """A purchase on the device of that name, if one is named; raises InputError on figures without a device."""
+    if hardware is not None:
+        return Purchase(hardware=find_hardware(hardware), mfu=mfu, usd_per_hour=usd_per_hour)
+    if mfu is not None or usd_per_hour is not None:
+        raise InputError("--mfu and --usd-per-hour say something about a device: give --hardware")
+    return None
+
+
+def price_text(document: dict[str, Any]) -> str:
+    """The document for people."""
+    lengths = document["lengths"]
+    lines = [
+        f"{document['encoder']['name']} + {document['llm']['name']}, {document['strategy']}: one step on"
+        f" {document['batch']} x {lengths['audio_seconds']:g} s, {lengths['text_tokens']} target tokens",
+        f"{lengths['encoder_frames']} encoder positions, {lengths['speech_tokens']} speech tokens,"
+        f" {lengths['llm_positions']} LLM positions",
+        "",
+        f"{'stage / part':<22}{'forward':>12}{'input grad':>12}{'weight grad':>12}{'total':>12}",
+    ]
+    for stage in document["stages"]:
+        error = stage["six_nd"]["relative_error"]
+        lines.append(f"{stage['name']:<58}{stage['total']:>12.4g}   6ND {error:+.0%}")
+        for part, kinds in stage["parts"].items():
+            row = "".join(f"{kinds[kind]:>12.4g}" for kind in ("forward", "input_grad", "weight_grad", "total"))
+            lines.append(f"  {part:<20}{row}")
+    decoding = document["generation"]
+    lines += [
+        "",
+        f"decoding the same batch, {decoding['beams']} beam(s): {decoding['total']:.4g}, never charged to training",
+    ]
+    return "\n".join(lines + _hardware_lines(document) + _budget_lines(document))
+
+
+def _geometry(step: Step, base: Path) -> ModelShape:
+    encoder, llm = find_encoder(step.encoder, base).dims, find_llm(step.llm, base).dims
+    for flag, value in (("--stack", step.stack), ("--projector-hidden", step.hidden), ("--lora-rank", step.lora_rank)):
+        _at_least_one(flag, 1 if value is None else value)
+    return ModelShape(
+        encoder=encoder,
+        llm=llm,
+        stack=default_stack(encoder) if step.stack is None else step.stack,
+        hidden=default_hidden(llm) if step.hidden is None else step.hidden,
+        encoder_lora=default_lora(encoder),
+        llm_lora=_lora(step, default_lora(llm)),
+        llm_prompt_tokens=step.prompt_tokens,
+        asr_prompt_extra=step.decoder_prompt_tokens,
+    )
+
+
+def _lora(step: Step, default: LoraSpec) -> LoraSpec:
+    return replace(
+        default,
+        rank=default.rank if step.lora_rank is None else step.lora_rank,
+        targets=default.targets if step.lora_targets is None else tuple(step.lora_targets),
+    )
+
+
+def _lengths(step: Step, model_shape: ModelShape) -> Lengths:
+    for flag, value in (("--text-tokens", step.text_tokens), ("--batch", step.batch), ("--beams", step.beams)):
+        _at_least_one(flag, value)
+    for flag, value in (
+        ("--prompt-tokens", step.prompt_tokens),
+        ("--decoder-prompt-tokens", step.decoder_prompt_tokens),
+    ):
+        if value < 0:
+            raise InputError(f"{flag} must be 0 or more, not {value}")
+    if not 0 <= step.audio_seconds < float("inf"):
+        raise InputError(f"--audio-seconds must be 0 or more, not {step.audio_seconds}")
+    samples = round(step.audio_seconds * SAMPLE_RATE)
+    if step.audio_seconds > model_shape.encoder.max_audio_seconds:
+        longest = model_shape.encoder.max_audio_seconds
+        raise InputError(
+            f"--audio-seconds {step.audio_seconds:g}: {model_shape.encoder.name} hears at most {longest:g} s"
+        )
+    tokens = np.full(step.batch, step.text_tokens, dtype=np.int64)
+    lengths = Lengths(samples=np.full(step.batch, samples, dtype=np.int64), asr_tokens=tokens, llm_tokens=tokens)
+    if not model_shape.encoder_frames(lengths)[0]:
+        raise InputError(f"--audio-seconds {step.audio_seconds:g} is less than one frame of {model_shape.encoder.name}")
+    if model_shape.too_long(lengths).any():
+        most = model_shape.most_text_tokens(lengths)[0]
+        raise InputError(f"--text-tokens {step.text_tokens}: {model_shape.encoder.name} writes at most {most}")
+    return lengths
+
+
+def _at_least_one(flag: str, value: int) -> None:
+    if value < 1:
+        raise InputError(f"{flag} must be 1 or more, not {value}")
+
+
+def _stage(model_shape: ModelShape, stage: PresetStage, lengths: Lengths, step: Step) -> dict[str, Any]:
+    costs = executed(model_shape, stage, lengths)
+    total = sum(cost.total for cost in costs.values())
+    rule = six_nd(model_shape, stage, lengths)
+    return {
+        "name": stage.name,
+        "objective": stage.objective.value,
+        "trains": [part.value for part in Part if part in stage.parts],
+        "share": stage.share,
+        "parts": {part.value: _kinds(cost) for part, cost in costs.items()},
+        "total": total,
+        "flops_per_audio_second": total / (step.batch * step.audio_seconds),
+        "six_nd": {"flops": rule, "relative_error": rule / total - 1},
+    }
+
+
+def _kinds(cost: Cost) -> dict[str, int]:
+    return asdict(cost) | {"total": cost.total}
+
+
+def _projector(model_shape: ModelShape) -> dict[str, int]:
+    return {
+        "stack": model_shape.stack,
+        "input_width": model_shape.stack * model_shape.encoder.width,
+        "hidden": model_shape.hidden,
+        "output_width": model_shape.llm.width,
+        "params": model_shape.projector_params,
+    }
+
+
+def _lengths_document(step: Step, model_shape: ModelShape, lengths: Lengths) -> dict[str, float]:
+    """Lengths of one utterance; all of the batch are alike."""
+    return {
+        "audio_seconds": step.audio_seconds,
+        "samples": int(lengths.samples[0]),
+        **{work.value: int(amount[0]) for work, amount in model_shape.encoder.work(lengths.samples).items()},
+        "speech_tokens": int(model_shape.speech_tokens(lengths)[0]),
+        "prompt_tokens": step.prompt_tokens,
+        "text_tokens": step.text_tokens,
+        "llm_positions": int(model_shape.llm_positions(lengths)[0]),
+        "decoder_prompt_tokens": step.decoder_prompt_tokens,
+        "decoder_positions": int(model_shape.writing_positions(lengths)[0]),
+    }
+
+
+def _generation(model_shape: ModelShape, lengths: Lengths, step: Step) -> dict[str, int]:
+    phases = generation(model_shape, Objective.LLM, lengths, step.text_tokens, step.beams)
+    return {"beams": step.beams, "new_tokens": step.text_tokens, **phases, "total": sum(phases.values())}
+
+
+def _hardware(purchase: Purchase) -> dict[str, Any]:
+    document = asdict(purchase.hardware) | {"usd_source": "assumption"}
+    if purchase.mfu is not None:
+        document |= {"mfu": purchase.mfu, "mfu_source": "given"}
+    if purchase.usd_per_hour is not None:
+        document |= {"usd_per_hour": purchase.usd_per_hour, "usd_source": "given"}
+    return document
+
+
+def _budget(flops: float, stages: list[dict[str, Any]], step: Step, purchase: Purchase | None) -> dict[str, Any]:
+    shares = [
+        {
+            "name": stage["name"],
+            "flops": stage["share"] * flops,
+            "steps": stage["share"] * flops / stage["total"],
+            "audio_hours": stage["share"] * flops / stage["flops_per_audio_second"] / 3600,
+        }
+        for stage in stages
+    ]
+    document: dict[str, Any] = {"flops": flops, "stages": shares}
+    if purchase is not None:
+        hours = device_hours(flops, purchase.hardware, purchase.mfu)
+        rent = purchase.hardware.usd_per_hour if purchase.usd_per_hour is None else purchase.usd_per_hour
+        document |= {"device_hours": hours, "usd": hours * rent}
+    return document
+
+
+def _hardware_lines(document: dict[str, Any]) -> list[str]:
+    if "hardware" not in document:
+        return []
+    device = document["hardware"]
+    times = ", ".join(f"{stage['name']} {stage['device_seconds']:.3g} s" for stage in document["stages"])
+    return [
+        "",
+        f"{device['name']}: {device['peak_flops']:.4g} FLOP/s peak at MFU {device['mfu']:g} ({device['mfu_source']}),"
+        f" {device['usd_per_hour']:g} USD an hour ({device['usd_source']}); a step: {times}",
+    ]
+
+
+def _budget_lines(document: dict[str, Any]) -> list[str]:
+    if "budget" not in document:
+        return []
+    budget = document["budget"]
+    lines = ["", f"a budget of {budget['flops']:.4g} FLOPs:"]
+    lines += [
+        f"  {stage['name']:<20}{stage['flops']:>12.4g} FLOPs, {stage['steps']:.4g} steps,"
+        f" {stage['audio_hours']:.4g} h of audio"
+        for stage in budget["stages"]
+    ]
+    if "device_hours" in budget:
+        lines.append(f"  {budget['device_hours']:.4g} device-hours, {budget['usd']:.4g} USD")
+    return lines

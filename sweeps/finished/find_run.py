@@ -1,0 +1,99 @@
+"""A trained run of a study: the one a user names, or the best on dev, checked before torch is started."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scaling.base_models.encoders import EncoderDims, encoder_dims
+from scaling.base_models.lookup import find_encoder, find_llm
+from scaling.errors import InputError, nearest
+from scaling.ledger.records import Row
+from scaling.spec import Scoring
+from scaling.system.json_files import read_json
+from sweeps.plan.write_plan import Orders, read_orders
+from sweeps.progress.results_table import read_rows
+
+EXPORTED = "recognizer.json"
+"""The file that makes a folder an exported recogniser (`scaling.asr.use.trained`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedRun:
+    """A finished run whose weights are on this machine. `node` is the stage node that ends it."""
+
+    orders: Orders
+    row: Row
+    node: str
+    encoder: EncoderDims
+    scoring: Scoring
+
+
+def find_run(folder: Path, key: str | None, strategy: str | None) -> TrainedRun:
+    """The finished run of the study in `folder` with this key (or its beginning), or the lowest dev CER, of a strategy.
+
+    Raises InputError where there is none, where its checkpoint or base models are gone, or the models have changed.
+    """
+    orders = read_orders(folder)
+    row = _chosen(folder, [row for row in read_rows(folder) if row["status"] == "ok"], key, strategy)
+    node = row["nodes"][-1]
+    checkpoint = (orders.ledger.result(node) or {}).get("checkpoint")
+    if checkpoint is None:
+        raise InputError(f"{folder}: run {row['key']} has no weights: it was simulated; expected a trained run")
+    if not (orders.ledger.folder(node) / checkpoint / "progress.json").is_file():
+        raise InputError(f"{orders.ledger.folder(node) / checkpoint}: the run's checkpoint is gone; train it again")
+    content = orders.ledger.stage(node)["node"]
+    encoder = _base(orders, "encoder", content["model"])
+    _base(orders, "llm", content["model"])
+    return TrainedRun(
+        orders=orders,
+        row=row,
+        node=node,
+        encoder=encoder_dims(encoder / "config.json"),
+        scoring=Scoring(content["data"].get("scoring", Scoring.PLAIN)),
+    )
+
+
+def exported_encoder(folder: Path) -> EncoderDims:
+    """The encoder of an exported recogniser. Raises InputError where `folder` is none."""
+    if not (folder / EXPORTED).is_file():
+        raise InputError(
+            f"{folder}: neither the folder of a study (plan.json) nor an exported recogniser ({EXPORTED});"
+            " expected DIR of `asr-scaling run STUDY --out DIR`, or OUT of `asr-scaling export DIR OUT`"
+        )
+    return encoder_dims(folder / "encoder" / "config.json")
+
+
+def exported_scoring(folder: Path) -> Scoring:
+    """How an exported recogniser was scored. Raises InputError where its configuration says something else."""
+    name = read_json(folder / EXPORTED).get("scoring", Scoring.PLAIN)
+    if name not in list(Scoring):
+        raise InputError(f"{folder / EXPORTED}: scoring {name!r}{nearest(name, Scoring)}")
+    return Scoring(name)
+
+
+def _chosen(folder: Path, rows: list[Row], key: str | None, strategy: str | None) -> Row:
+    if not rows:
+        raise InputError(f"{folder}: no run is finished yet; see `asr-scaling status {folder}`")
+    if strategy is not None and all(row["strategy"] != strategy for row in rows):
+        names = sorted({row["strategy"] for row in rows})
+        raise InputError(f"{folder}: no finished run of strategy {strategy!r}{nearest(strategy, names)}")
+    rows = [row for row in rows if strategy in (None, row["strategy"])]
+    if key is None:
+        return min(rows, key=lambda row: row["dev_cer"])
+    found = [row for row in rows if key and row["key"].startswith(key)]
+    if len(found) != 1:
+        keys = [row["key"] for row in rows]
+        raise InputError(f"{folder}: run {key!r} names {len(found)} finished runs; expected one{nearest(key, keys)}")
+    return found[0]
+
+
+def _base(orders: Orders, kind: str, model: dict[str, Any]) -> Path:
+    """The directory of a base model, with the content that the run began with."""
+    name, content = model[f"{kind}_name"], model[kind]
+    path = orders.content["sources"].get(content, {}).get("path")
+    if path is None or not Path(path).is_dir():
+        raise InputError(f"{kind} {name}: its directory {path} is gone; the run's weights stand on it")
+    found = find_encoder(path) if kind == "encoder" else find_llm(path)
+    if found.digest != content:
+        raise InputError(f"{kind} {name}: the content of {path} has changed since the run; expected digest {content}")
+    return Path(path)

@@ -1,0 +1,137 @@
+"""Using what was trained: transcripts and exports. Models run in a process of their own, the only one with torch."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from scaling.errors import InputError
+from scaling.ledger.ledger import write_text_atomically
+from scaling.scoring.score import Score, score, total
+from scaling.spec import Scoring
+from scaling.speech.audio import SAMPLE_RATE
+from scaling.speech.long_audio import joined
+from scaling.speech.recordings import Recording, find_recordings
+from sweeps.finished.find_run import TrainedRun, exported_encoder, exported_scoring, find_run
+from sweeps.finished.model_card import card
+from sweeps.launchers.local import BAD_INPUT, TRAINER_NEEDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcript:
+    """What a recogniser wrote about a recording, one of `texts` for each of its segments.
+
+    `score` is against the text of a corpus, where it has one.
+    """
+
+    recording: Recording
+    texts: tuple[str, ...]
+    score: Score | None
+
+    @property
+    def text(self) -> str:
+        """The texts of all segments."""
+        return joined(self.texts)
+
+
+def transcribe(folder: Path, audio: Sequence[Path], key: str | None, strategy: str | None) -> list[Transcript]:
+    """Transcripts of all that `audio` names, in its order, by a run of the study in `folder` or an export.
+
+    Raises InputError, before anything is loaded, where the run or a recording cannot be used.
+    """
+    if (folder / "plan.json").exists():
+        run = find_run(folder, key, strategy)
+        encoder, scoring, model = run.encoder, run.scoring, _arguments(run)
+    else:
+        encoder, scoring, model = exported_encoder(folder), exported_scoring(folder), ["--model", str(folder)]
+        if key is not None or strategy is not None:
+            raise InputError(f"{folder}: an exported recogniser is one run; --run and --strategy choose from a study")
+    recordings = find_recordings(audio, encoder.max_audio_seconds)
+    lines = [json.dumps(asdict(clip), default=str) + "\n" for found in recordings for clip in found.segments]
+    written = _run("scaling.asr.use.transcribe", model, "".join(lines))
+    entries = sorted(map(json.loads, written.splitlines()), key=lambda entry: int(entry["place"]))
+    texts = iter([str(entry["text"]) for entry in entries])
+    return [_scored(found, tuple(islice(texts, len(found.segments))), scoring) for found in recordings]
+
+
+def transcripts_document(transcripts: Sequence[Transcript]) -> dict[str, Any]:
+    """What `transcribe --json` prints; `cer` is over the recordings whose text is known."""
+    whole = total(transcript.score for transcript in transcripts if transcript.score is not None)
+    return {
+        "schema": "asr-scaling/transcripts-1",
+        **(whole.summary() if whole.chars.length else {"cer": None, "wer": None}),
+        "transcripts": [
+            {
+                "id": transcript.recording.id,
+                "audio": str(transcript.recording.clip.path),
+                "audio_seconds": transcript.recording.samples / SAMPLE_RATE,
+                "text": transcript.text,
+                "segments": list(_segments(transcript)),
+                **({} if transcript.score is None else {"ref": transcript.recording.text, **transcript.score.counts()}),
+            }
+            for transcript in transcripts
+        ],
+    }
+
+
+def transcripts_text(document: dict[str, Any]) -> str:
+    """A line for each recording: its id, a tab, its text."""
+    lines = [f"{entry['id']}\t{entry['text'].strip()}" for entry in document["transcripts"]]
+    rates = [] if document["cer"] is None else [f"CER {document['cer']:.4f}, WER {document['wer']:.4f}"]
+    return "\n".join([*lines, *rates])
+
+
+def export(folder: Path, out: Path, key: str | None, strategy: str | None) -> TrainedRun:
+    """Write the recogniser of a run into the new folder `out`, with its card; the run.
+
+    Nothing is left at `out` where that fails. Raises InputError where the run cannot be used or `out` exists.
+    """
+    run = find_run(folder, key, strategy)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: exists already; expected a new or an empty folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
+        whole = Path(beside) / "whole"
+        whole.mkdir()
+        _run("scaling.asr.use.export", [*_arguments(run), str(whole)], "")
+        write_text_atomically(whole / "README.md", card(run))
+        whole.replace(out)
+    return run
+
+
+def _arguments(run: TrainedRun) -> list[str]:
+    orders = run.orders
+    return ["--ledger", str(orders.ledger.root), "--plan", str(orders.path), "--node", run.node]
+
+
+def _run(module: str, arguments: Sequence[str], lines: str) -> str:
+    """What `python -m module` writes. Where it fails, it has said why on stderr, and this process ends likewise."""
+    missing = [name for name in TRAINER_NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(f"using a model needs {', '.join(missing)}: pip install 'asr-scaling[train]'")
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, input=lines, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=False)
+    if done.returncode:
+        raise SystemExit(BAD_INPUT if done.returncode == BAD_INPUT else 1)
+    return done.stdout
+
+
+def _scored(recording: Recording, texts: tuple[str, ...], scoring: Scoring) -> Transcript:
+    scored = None if recording.text is None else score(recording.text, joined(texts), scoring)
+    return Transcript(recording=recording, texts=texts, score=scored)
+
+
+def _segments(transcript: Transcript) -> Iterator[dict[str, Any]]:
+    """What was heard at a time, with its start and end in seconds of the recording."""
+    recording = transcript.recording
+    begin, seconds = recording.clip.start or 0.0, recording.samples / SAMPLE_RATE
+    for clip, text in zip(recording.segments, transcript.texts, strict=True):
+        start = 0.0 if clip.start is None else clip.start - begin
+        end = seconds if clip.seconds is None else start + clip.seconds
+        yield {"start": round(start, 3), "end": round(end, 3), "text": text}

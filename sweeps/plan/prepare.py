@@ -1,0 +1,49 @@
+"""From a study's text to a plan that may be started: one path for `plan` and `run`, so what is shown is what runs."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from scaling.ledger.ledger import Ledger
+from scaling.spec import RunSpec
+from sweeps.plan.grid import enumerate_runs
+from sweeps.plan.plan import Plan, plan_runs
+from sweeps.plan.stage_consumption import Appetites, appetites, refuse_small_budgets
+from sweeps.plan.write_plan import finished_elsewhere, to_revive
+from sweeps.study.study import Study, load_study
+from sweeps.study.too_long import refuse_too_long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A study, its plan, what its stages consume, and which of its nodes are finished already."""
+
+    study: Study
+    plan: Plan
+    appetites: Appetites
+    done: frozenset[str]
+
+    @property
+    def reused_runs(self) -> int:
+        """Runs that are finished already."""
+        return sum(run.end in self.done for run in self.plan.runs)
+
+
+def prepare(argument: str, overrides: Sequence[str], ledger: Ledger | None) -> Prepared:
+    """Load, check and plan a study against what `ledger` holds. Raises InputError; writes nothing but caches."""
+    study = load_study(argument, overrides)
+    return prepare_runs(study, enumerate_runs(study), ledger)
+
+
+def prepare_runs(study: Study, runs: Iterable[RunSpec], ledger: Ledger | None) -> Prepared:
+    """A plan of these runs, which are of the study's models and data. Raises InputError as `prepare` does."""
+    refuse_too_long(study)
+    specs = tuple(runs)
+    eaten = appetites(study, specs)
+    refuse_small_budgets(specs, eaten)
+    plan = plan_runs(specs)
+    done = frozenset(key for key in plan.nodes if ledger is not None and ledger.done(key))
+    if ledger is not None:
+        if elsewhere := finished_elsewhere(ledger, plan):
+            plan = plan_runs(specs, elsewhere)
+        done -= to_revive(plan, ledger)
+    return Prepared(study=study, plan=plan, appetites=eaten, done=done)

@@ -1,0 +1,112 @@
+"""What FLOPs buy: the audio and steps that a stage's FLOPs pay for, from the lengths of the training speech."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+
+from scaling.cost.flops import charged, exact_sum
+from scaling.cost.memory import Memory, step_memory
+from scaling.cost.model_shape import ModelShape
+from scaling.errors import InputError
+from scaling.spec import ModelSpec, Objective, Part, RunSpec, Stage
+from scaling.speech.audio import SAMPLE_RATE
+from scaling.speech.batches import BatchStream, Position
+from scaling.speech.lengths import Lengths, index
+from sweeps.study.study import Study
+
+SAMPLED_BATCHES = 1000
+"""Batches looked at for their mean size: enough for a percent, whatever the size of the corpus."""
+
+SHARDED_DEVICES = 8
+"""Of the usual machine: what memory would be if its devices shared one run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appetite:
+    """What one stage of one model consumes, on average over the training speech.
+
+    `memory` is one step's, unpadded, on each device of a worker; `memory_sharded` if a worker had `SHARDED_DEVICES` and
+    shared the LLM among them.
+    """
+
+    flops_per_audio_second: float
+    audio_seconds_per_step: float
+    memory: Memory
+    memory_sharded: Memory
+
+    @property
+    def flops_per_step(self) -> float:
+        """FLOPs of an average batch."""
+        return self.flops_per_audio_second * self.audio_seconds_per_step
+
+
+Appetites = Mapping[tuple[ModelSpec, Stage], Appetite]
+
+
+def appetites(study: Study, runs: Sequence[RunSpec]) -> Appetites:
+    """What every stage of these runs of the study consumes; work that is priced alike is counted once."""
+    found: dict[tuple[ModelSpec, Stage], Appetite] = {}
+    batch_seconds: dict[float, float] = {}
+    stages = _stages(runs)
+    for model in study.models:
+        lengths = index(study.speech.train, encoder=model.encoder.directory, llm=model.llm.directory)
+        model_shape = model.model_shape(study.speech.spec.language)
+        known: dict[tuple[Objective, frozenset[Part], float], Appetite] = {}
+        for stage in stages[model.spec]:
+            batch = stage.optimization.batch_audio_seconds
+            work = (stage.objective, stage.parts, batch)
+            if batch not in batch_seconds:
+                batch_seconds[batch] = _mean_batch_seconds(lengths, batch)
+            if work not in known:
+                step = partial(step_memory, model_shape, stage, study.precision, lengths, batch)
+                known[work] = Appetite(
+                    flops_per_audio_second=_flops_per_audio_second(model_shape, stage, lengths),
+                    audio_seconds_per_step=batch_seconds[batch],
+                    memory=step(study.thrift),
+                    memory_sharded=step(replace(study.thrift, processes=SHARDED_DEVICES, shard=True)),
+                )
+            found[model.spec, stage] = known[work]
+    return found
+
+
+def but_for_seeds(runs: Sequence[RunSpec]) -> list[tuple[RunSpec, int]]:
+    """One run of each model, strategy and budget, and how many there are: seeds apart, they cost the same.
+
+    They are found by the values that an enumeration shares between its seeds.
+    """
+    kinds = [(id(run.model), id(run.strategy), run.budget_flops) for run in runs]
+    counts = Counter(kinds)
+    return [(run, counts[kind]) for kind, run in dict(zip(kinds, runs, strict=True)).items()]
+
+
+def refuse_small_budgets(runs: Sequence[RunSpec], found: Appetites) -> None:
+    """Raise InputError where a stage of a run would get less than one average step."""
+    for run, _ in but_for_seeds(runs):
+        for stage in run.strategy.stages:
+            step, flops = found[run.model, stage].flops_per_step, stage.budget(run.budget_flops)
+            if flops < step:
+                remedy = f"a budget of at least {step / stage.share:.3g}" if stage.share else "more for the stage"
+                raise InputError(
+                    f"budgets_flops: {run.budget_flops:.4g} leaves {flops:.3g} FLOPs to stage {stage.name!r} of"
+                    f" {run.strategy.name} on {run.model.encoder_name} + {run.model.llm_name}, and one step takes"
+                    f" {step:.3g}; expected {remedy}"
+                )
+
+
+def _stages(runs: Sequence[RunSpec]) -> Mapping[ModelSpec, set[Stage]]:
+    found: dict[ModelSpec, set[Stage]] = defaultdict(set)
+    for run, _ in but_for_seeds(runs):
+        found[run.model] |= set(run.strategy.stages)
+    return found
+
+
+def _flops_per_audio_second(model_shape: ModelShape, stage: Stage, lengths: Lengths) -> float:
+    return exact_sum(charged(model_shape, stage, lengths)) / (float(lengths.samples.sum()) / SAMPLE_RATE)
+
+
+def _mean_batch_seconds(lengths: Lengths, batch_audio_seconds: float) -> float:
+    stream = BatchStream(samples=lengths.samples, seed=0, batch_audio_seconds=batch_audio_seconds)
+    batches = [batch for batch, _ in islice(stream.batches(Position(0, 0)), SAMPLED_BATCHES)]
+    return float(sum(lengths.samples[batch].sum() for batch in batches)) / SAMPLE_RATE / len(batches)

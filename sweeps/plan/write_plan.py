@@ -1,0 +1,271 @@
+"""Orders: `plan.json`, all that workers, `status`, `collect` and the tracker need to know about a study.
+
+    DIR/plan.json = {schema, study, session, ledger, threads, processes, gradient_accumulation, gradient_checkpointing,
+                     compile, checkpoint_seconds, kept, tracker,
+                     nodes: [keys, in working order], work: {key: {flops, start_flops, needs}},
+                     evaluation_flops: {key of a node that ends a run: FLOPs of decoding dev and test sets},
+                     sources: {digest: {path, hours, max_seconds, unwritable}}, runs: [...]}
+
+`sources` says where the models and manifests with these digests lie on this machine; `runs` holds what is known about
+each run before it is trained, with the keys of its nodes.
+"""
+
+import math
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scaling.errors import InputError
+from scaling.ledger.freed_checkpoints import checkpoint_of, is_freed, revive
+from scaling.ledger.ledger import Ledger, write_atomically, write_text_atomically
+from scaling.ledger.records import check_plan, node_of
+from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, digest, node_to_json
+from scaling.system.cache import check_once
+from scaling.system.json_files import parse_object, read_bytes
+from sweeps.plan.chain import Link
+from sweeps.plan.plan import Plan, PlannedRun, TrunkPositions
+
+if TYPE_CHECKING:  # `status` reads orders, and should not wait for all that a study needs
+    from sweeps.study.study import Study, StudyModel
+
+SCHEMA = "asr-scaling/plan-1"
+RUN_SCHEMA = "asr-scaling/run-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """A study's orders as written in `folder`."""
+
+    folder: Path
+    ledger: Ledger
+    content: dict[str, Any]
+
+    @property
+    def path(self) -> Path:
+        """The file that workers are started with."""
+        return self.folder / "plan.json"
+
+    @property
+    def session(self) -> str:
+        """Names the invocation: failures in it are final until the next one."""
+        return str(self.content["session"])
+
+    @property
+    def nodes(self) -> list[str]:
+        """Keys of the nodes to work on, in order."""
+        nodes: list[str] = self.content["nodes"]
+        return nodes
+
+    @property
+    def work(self) -> dict[str, dict[str, Any]]:
+        """For each node its FLOPs from start to end, the position it starts at, and the nodes it needs."""
+        work: dict[str, dict[str, Any]] = self.content["work"]
+        return work
+
+    @property
+    def evaluation_flops(self) -> dict[str, int]:
+        """FLOPs of decoding dev and test sets, by the nodes that end runs; empty in orders of earlier versions."""
+        flops: dict[str, int] = self.content.get("evaluation_flops", {})
+        return flops
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """What is known about each run beforehand, with its `nodes`."""
+        runs: list[dict[str, Any]] = self.content["runs"]
+        return runs
+
+
+def write_orders(study: "Study", plan: Plan, folder: Path, ledger: Ledger) -> Orders:
+    """Enter the plan's nodes into the ledger and write `folder`/plan.json.
+
+    Raises InputError where `folder` or the ledger cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for key, link in plan.nodes.items():
+            ledger.add(key, {"node": node_to_json(link.node)})
+        for key in to_revive(plan, ledger):
+            revive(ledger, key)
+    except OSError as error:
+        raise InputError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
+    from sweeps.plan.evaluation import (
+        evaluation_flops,  # `status` reads orders, and should not wait for what prices them
+    )
+
+    passed = _on_the_way(plan, ledger)
+    content = {
+        "schema": SCHEMA,
+        "study": study.name,
+        "session": uuid.uuid4().hex[:12],
+        "ledger": _path_from(folder, ledger.root),
+        "threads": study.threads,
+        "processes": study.processes,
+        "gradient_accumulation": study.gradient_accumulation,
+        "gradient_checkpointing": study.gradient_checkpointing,
+        "compile": study.compile,
+        "checkpoint_seconds": study.checkpoint_seconds,
+        "kept": study.kept.model_dump(),
+        "tracker": study.tracker,
+        "nodes": [*passed, *plan.nodes],
+        "work": {
+            **{key: _work(node) for key, node in passed.items()},
+            **{key: _work(link.node) for key, link in plan.nodes.items()},
+        },
+        "evaluation_flops": evaluation_flops(study, plan),
+        "sources": _sources(study),
+        "runs": _runs(study, plan),
+    }
+    orders = Orders(folder, ledger, content)
+    write_text_atomically(folder / "study.yaml", study.text)
+    write_atomically(orders.path, content)
+    return orders
+
+
+def read_orders(folder: Path) -> Orders:
+    """The orders in `folder`. Raises InputError where no study was run there."""
+    path = folder / "plan.json"
+    if not path.exists():
+        raise InputError(f"{folder}: no plan.json; expected the folder of a study (`asr-scaling run STUDY --out DIR`)")
+    written = read_bytes(path)
+    content = parse_object(written, path)
+    if content.get("schema") != SCHEMA:
+        raise InputError(f"{path}: schema {content.get('schema')!r}; expected {SCHEMA!r}")
+    check_once(written, lambda: check_plan(content, path), name="plan-2")
+    return Orders(folder, Ledger(folder / content["ledger"]), content)
+
+
+def finished_elsewhere(ledger: Ledger, plan: Plan) -> TrunkPositions:
+    """Finished nodes of other studies on the trunks of this plan, from where it may go on."""
+    trunks = {link.trunk for link in plan.nodes.values()}
+    found: dict[str, dict[int, str]] = {}
+    stages = ledger.root / "stages"
+    for folder in stages.iterdir() if stages.is_dir() else ():
+        here = folder.name not in plan.nodes and ledger.done(folder.name) and not is_freed(ledger, folder.name)
+        if here and checkpoint_of(ledger, folder.name) is not None:
+            node = node_of(ledger, folder.name)
+            if node.cooldown_from_flops is None and (trunk := node.trunk) in trunks:
+                found.setdefault(trunk, {})[node.until_flops] = folder.name
+    return found
+
+
+def to_revive(plan: Plan, ledger: Ledger) -> set[str]:
+    """Finished nodes whose checkpoints were freed and that this plan's unfinished nodes set out from after all."""
+    found: set[str] = set()
+    needing = [_as_entered(ledger, link) for key, link in plan.nodes.items() if not ledger.done(key)]
+    while needing:
+        node = needing.pop()
+        for key in node.needs:
+            if key not in found and is_freed(ledger, key):
+                found.add(key)
+                needing.append(node_of(ledger, key))
+    return found
+
+
+def _as_entered(ledger: Ledger, link: Link) -> StageNode:
+    """The node as an earlier plan entered it, if one did: its start may be another."""
+    entered = link.node.start is not None and (ledger.folder(link.key) / "stage.json").exists()
+    return node_of(ledger, link.key) if entered else link.node
+
+
+def _path_from(folder: Path, root: Path) -> str:
+    """Relative where one lies within the other, so that both may be moved together; else absolute."""
+    here, there = folder.resolve(), root.resolve()
+    together = here.is_relative_to(there) or there.is_relative_to(here)
+    return os.path.relpath(there, here) if together else str(there)
+
+
+def _work(node: StageNode) -> dict[str, Any]:
+    return {
+        "flops": node.flops,
+        "start_flops": node.start_flops,
+        "needs": node.needs,
+    }
+
+
+def _on_the_way(plan: Plan, ledger: Ledger) -> dict[str, StageNode]:
+    """Unfinished nodes from which the ledger's nodes of this plan start, though no run of the plan ends there.
+
+    An earlier, larger plan has entered them. They lie on the way: training through them costs nothing more.
+    """
+    found: dict[str, StageNode] = {}
+    for key, link in plan.nodes.items():
+        start = None if ledger.done(key) or link.node.start is None else node_of(ledger, key).start
+        while start is not None and start not in plan.nodes and start not in found and not ledger.done(start):
+            found[start] = node_of(ledger, start)
+            start = found[start].start
+    return dict(reversed(found.items()))
+
+
+def _sources(study: "Study") -> dict[str, dict[str, Any]]:
+    speech = study.speech
+    models = {found.digest: found.directory for model in study.models for found in (model.encoder, model.llm)}
+    manifests = {manifest.digest: manifest.path for manifest in (speech.dev, *(test for _, test in speech.tests))}
+    sources: dict[str, dict[str, Any]] = {
+        content: {"path": None if path is None else str(path.resolve()), "hours": None}
+        for content, path in {**models, **manifests}.items()
+    }
+    longest = speech.max_seconds if math.isfinite(speech.max_seconds) else None  # JSON has no infinity
+    train = {"hours": speech.hours, "max_seconds": longest, "unwritable": speech.train.unwritable.tolist()}
+    sources[speech.train.digest] = {"path": str(speech.train.path.resolve()), **train}
+    return sources
+
+
+def _runs(study: "Study", plan: Plan) -> list[dict[str, Any]]:
+    """The fields of each run that are known before it is trained."""
+    speech = {
+        "train_hours": study.speech.train.hours,
+        "test_digest": _test_digest(study.speech.spec),
+        "scoring": study.speech.spec.scoring.value,
+        "flop_convention": FLOP_CONVENTION,
+    }
+    models = {model.spec: _model(model) for model in study.models}
+    tuned = {(model.spec, name): found.columns() for model in study.models for name, found in model.tuned.items()}
+
+    def shared(spec: RunSpec) -> dict[str, Any]:
+        return {**models[spec.model], **speech, **tuned.get((spec.model, spec.strategy.name), {})}
+
+    return [_run(study, plan, run, shared(run.spec)) for run in plan.runs]
+
+
+def _test_digest(data: DataSpec) -> str:
+    """What error rates are comparable by: the test sets, and the scoring where it is not plain."""
+    return digest(data.test if data.scoring is Scoring.PLAIN else (data.test, data.scoring))
+
+
+def _model(model: "StudyModel") -> dict[str, Any]:
+    known = [model.encoder.pretrain_flops, model.llm.pretrain_flops]
+    return {
+        "encoder": model.spec.encoder_name,
+        "llm": model.spec.llm_name,
+        "pretrain_flops": None if None in known else sum(flops for flops in known if flops is not None),
+        "encoder_params": model.encoder.dims.encoder_params,
+        "asr_decoder_params": model.encoder.dims.asr_decoder_params,
+        "llm_params": model.llm.dims.params,
+    }
+
+
+def _run(study: "Study", plan: Plan, run: PlannedRun, shared: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "schema": RUN_SCHEMA,
+        "key": run.key,
+        "study": study.name,
+        "strategy": run.spec.strategy.name,
+        "budget_flops": run.spec.budget_flops,
+        "seed": run.spec.seed,
+        "precision": run.spec.precision,
+        "stages": [
+            {
+                "name": stage.name,
+                "objective": stage.objective,
+                "trains": dict(stage.trains),
+                "batch_audio_seconds": stage.optimization.batch_audio_seconds,
+                "node": keys[-1],
+            }
+            for stage, keys in zip(run.spec.strategy.stages, run.stages, strict=True)
+        ],
+        "cluster": plan.nodes[run.nodes[0]].trunk,
+        "nodes": list(run.nodes),
+        **shared,
+    }

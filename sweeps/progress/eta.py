@@ -1,0 +1,80 @@
+"""When a study will be through: its training at the speeds seen, and the decoding of dev and test where runs end."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sweeps.plan.write_plan import Orders
+from sweeps.progress.measured import measured
+from sweeps.progress.status import NodeStatus, State, Survey
+
+SAMPLED_NODES = 50
+"""Finished nodes looked at for a speed, evenly over the working order: enough for a mean, quick in any study."""
+
+
+class Pace(NamedTuple):
+    """FLOPs a second of a worker in training, looks at dev included, and in decoding; None where nothing is known.
+
+    Until a finished run says how long its decoding took, FLOPs of decoding are taken to last as long as those of
+    training (assumption).
+    """
+
+    training: float | None
+    decoding: float | None
+
+
+def pace_of(orders: Orders, found: Survey) -> Pace:
+    """The pace of this study's finished nodes and of those at work."""
+    running = [found.nodes[key].headway for key in found.in_state(State.RUNNING)]
+    done = found.in_state(State.DONE)
+    ends = [key for key in done if key in orders.evaluation_flops]
+    nodes = measured(orders.ledger, _spread(done), {})
+    runs = measured(orders.ledger, _spread(ends), orders.evaluation_flops)
+    flops = nodes.trained_flops + sum(one.trained_flops for one in running)
+    seconds = nodes.trained_seconds + nodes.look_seconds + sum(one.seconds for one in running)
+    training = flops / seconds if flops > 0 and seconds > 0 else None
+    return Pace(training, runs.decoded_flops / runs.decoded_seconds if runs.decoded_seconds else training)
+
+
+def eta_seconds(orders: Orders, found: Survey, pace: Pace, workers: int = 0) -> float | None:
+    """Seconds until nothing remains; None where no speed is known or nobody works.
+
+    They are of the nodes' workers, or of `workers` where more are alive; no less than the longest chain of nodes that
+    wait for one another.
+    """
+    busy = max(len(found.in_state(State.RUNNING)), workers)
+    left: dict[str, float] = {}
+    for key, node in found.nodes.items():
+        if node.state in (State.RUNNING, State.WAITING):
+            seconds = node_eta_seconds(orders, key, node, pace)
+            if seconds is None or not busy:
+                return None
+            left[key] = seconds
+    return max(sum(left.values()) / busy, _longest_chain(orders, left)) if left else None
+
+
+def node_eta_seconds(orders: Orders, key: str, node: NodeStatus, pace: Pace) -> float | None:
+    """Seconds of work left in a node, at its own speed where it has one; None where no speed is known."""
+    own, decoding = node.headway, node.headway.evaluation
+    training = own.trained_flops / own.seconds if own.trained_flops > 0 and own.seconds > 0 else pace.training
+    if training is None:
+        return None
+    evaluation = orders.evaluation_flops.get(key, 0) / (pace.decoding or training)
+    if decoding is not None and decoding.final:
+        evaluation = max(evaluation - decoding.seconds, decoding.left or 0.0)
+    return (node.total_flops - node.flops) / training + evaluation
+
+
+def _longest_chain(orders: Orders, left: Mapping[str, float]) -> float:
+    """Seconds of the chain of nodes that takes longest, where each waits for the one before."""
+    after: dict[str, float] = {}
+    longest = 0.0
+    for key in reversed(orders.nodes):  # those that wait come last
+        chain = left.get(key, 0.0) + after.get(key, 0.0)
+        longest = max(longest, chain)
+        for need in orders.work[key]["needs"]:
+            after[need] = max(after.get(need, 0.0), chain)
+    return longest
+
+
+def _spread(keys: Sequence[str]) -> Sequence[str]:
+    return keys[:: -(-len(keys) // SAMPLED_NODES) or 1]

@@ -1,0 +1,175 @@
+"""What is done, running, waiting, blocked and failed, from the ledger alone."""
+
+import os
+import time
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any, NamedTuple
+
+from scaling.ledger.ledger import Attempt
+from sweeps.plan.write_plan import Orders
+from sweeps.progress.headway import Headway, headway
+
+
+class State(StrEnum):
+    """Where a node or a run stands."""
+
+    DONE = "done"
+    RUNNING = "running"
+    WAITING = "waiting"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+
+
+LOST = (State.FAILED, State.BLOCKED)
+"""A node so will not be trained by this invocation."""
+
+
+class NodeStatus(NamedTuple):
+    """One node. `flops` of `total_flops` are trained; `cause` says why it failed or what blocks it.
+
+    Where it is running, the worker of this name has held it for `seconds`, and has come as far as `headway` says.
+    """
+
+    state: State
+    flops: int
+    total_flops: int
+    seconds: float = 0.0
+    cause: str | None = None
+    worker: str | None = None
+    headway: Headway = Headway()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """Every node of a study, and its runs by state."""
+
+    nodes: Mapping[str, NodeStatus]
+    runs: Mapping[str, State]
+
+    @property
+    def done_flops(self) -> int:
+        """FLOPs trained, shared nodes counted once."""
+        return sum(node.flops for node in self.nodes.values())
+
+    @property
+    def total_flops(self) -> int:
+        """FLOPs of the study's bill."""
+        return sum(node.total_flops for node in self.nodes.values())
+
+    @property
+    def lost_flops(self) -> int:
+        """FLOPs that will not be trained, because a node failed."""
+        return sum(node.total_flops - node.flops for node in self.nodes.values() if node.state in LOST)
+
+    @property
+    def remaining_flops(self) -> int:
+        """FLOPs still to train."""
+        return self.total_flops - self.done_flops - self.lost_flops
+
+    def in_state(self, state: State) -> list[str]:
+        """Keys of the nodes in `state`."""
+        return [key for key, node in self.nodes.items() if node.state is state]
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left that could be done."""
+        return not any(node.state in (State.RUNNING, State.WAITING) for node in self.nodes.values())
+
+    @property
+    def evaluating(self) -> list[str]:
+        """Keys of the nodes of which a worker decodes dev or a test set."""
+        return [key for key in self.in_state(State.RUNNING) if self.nodes[key].headway.evaluation is not None]
+
+
+def survey(orders: Orders, *, known: Mapping[str, NodeStatus] | None = None) -> Survey:
+    """How a study stands. `known` is an earlier survey's nodes: what was done then is not looked up again."""
+    nodes: dict[str, NodeStatus] = {}
+    lost: set[str] = set()
+    untried: set[str] = set()
+    stages, all_work = f"{orders.ledger.root}/stages", orders.work
+    for key in orders.nodes:  # parents first: what needs a node never tried was never tried, and is not looked for
+        before, folder, work = known.get(key) if known else None, f"{stages}/{key}", all_work[key]
+        if before and before.state is State.DONE:
+            node = before
+        elif os.access(f"{folder}/result.json", os.F_OK):
+            node = _done(work["flops"])
+        elif untried.isdisjoint(work["needs"]) and os.access(f"{folder}/attempts", os.F_OK):
+            node = _tried(orders, key, lost)
+        else:
+            node = _untried(work, lost)
+            untried.add(key)
+        if node.state in LOST:
+            lost.add(key)
+        nodes[key] = node
+    return Survey(nodes=nodes, runs={run["key"]: _run(nodes, run["nodes"]) for run in orders.runs})
+
+
+def ready(orders: Orders, found: Survey) -> list[str]:
+    """Nodes that only wait for a worker."""
+    done = set(found.in_state(State.DONE))
+    return [
+        key
+        for key in found.in_state(State.WAITING)
+        if all(need in done or orders.ledger.done(need) for need in orders.work[key]["needs"])
+    ]
+
+
+def _tried(orders: Orders, key: str, lost: Set[str]) -> NodeStatus:
+    """The state of a node that was attempted and has no result."""
+    work, attempts = orders.work[key], orders.ledger.attempts(key)
+    total = work["flops"]
+    failure = attempts[-1].verdict(orders.session) if attempts else None
+    if failure is not None:
+        return NodeStatus(State.FAILED, 0, total, cause=f"{failure['kind']}: {failure['cause']}")
+    untried = _untried(work, lost)
+    if untried.state is State.BLOCKED or not attempts:
+        return untried
+    found = headway(attempts[-1].events, time.time())
+    through = found.evaluation is not None and found.evaluation.final
+    flops = total if through else min(max(found.flops - work["start_flops"], 0), total)
+    if attempts[-1].held():
+        worker = (attempts[-1].lease() or {}).get("worker")
+        return NodeStatus(State.RUNNING, flops, total, _seconds(attempts[-1]), worker=worker, headway=found)
+    return NodeStatus(State.WAITING, flops, total)
+
+
+def _untried(work: Mapping[str, Any], lost: Set[str]) -> NodeStatus:
+    """The state of a node that was never attempted, where the nodes in `lost` will have no result."""
+    for need in work["needs"]:
+        if need in lost:
+            return NodeStatus(State.BLOCKED, 0, work["flops"], cause=f"needs {need}")
+    return _waiting(work["flops"])
+
+
+@cache
+def _done(flops: int) -> NodeStatus:
+    """The state of nodes of so many FLOPs with a result; most of a study's thousands have as many as others."""
+    return NodeStatus(State.DONE, flops, flops)
+
+
+@cache
+def _waiting(flops: int) -> NodeStatus:
+    """The state of nodes of so many FLOPs that wait, untrained."""
+    return NodeStatus(State.WAITING, 0, flops)
+
+
+def _run(nodes: Mapping[str, NodeStatus], keys: list[str]) -> State:
+    """A run is where the least of its nodes is."""
+    states = {nodes[key].state for key in keys}
+    if len(states) == 1:
+        return states.pop()
+    for state in (State.FAILED, State.BLOCKED, State.RUNNING):
+        if state in states:
+            return state
+    return State.WAITING
+
+
+def _seconds(attempt: Attempt) -> float:
+    """Since the attempt began."""
+    try:
+        return max(time.time() - (attempt.folder / "lease.json").stat().st_mtime, 0.0)
+    except FileNotFoundError:
+        return 0.0

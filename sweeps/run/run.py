@@ -1,0 +1,194 @@
+"""One invocation of `run`: enter the plan into the ledger, start workers, follow them, and tell what came of it."""
+
+import time
+from collections.abc import Collection
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaling.console import log
+from scaling.errors import InputError
+from scaling.ledger.ledger import Ledger
+from scaling.ledger.records import Row
+from scaling.system.progress_line import Line
+from sweeps.launchers.dispatch import Place, in_step, refuse_missing_place, work_at
+from sweeps.launchers.local import other_trainer, trainer, worker_command
+from sweeps.plan.prepare import Prepared
+from sweeps.plan.write_plan import Orders, write_orders
+from sweeps.progress.eta import eta_seconds, pace_of
+from sweeps.progress.quota import Quota
+from sweeps.progress.results_table import Collector
+from sweeps.progress.status import NodeStatus, State, Survey, ready, survey
+from sweeps.run.wandb_tracker import end_tracker, start_tracker
+from sweeps.study.speech import refuse_assumed
+from sweeps.units import duration
+
+LOOK_SECONDS = 1.0
+"""Between looks at the ledger, and at least ten times as long as a look takes: watching must not cost training."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an invocation left: the table's rows, the state of every node, the signal that stopped it, if any.
+
+    `detached` says that workers were left to go on alone.
+    """
+
+    rows: list[Row]
+    survey: Survey
+    stopped_by: int | None
+    detached: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every run is there or left alone, 1 when one failed, 128 + the signal's number when stopped."""
+        if self.stopped_by is not None:
+            return 128 + self.stopped_by
+        return 0 if self.detached or all(state is State.DONE for state in self.survey.runs.values()) else 1
+
+
+def train(
+    prepared: Prepared,
+    folder: Path,
+    ledger: Ledger,
+    workers: int | None,
+    place: Place = Place.LOCAL,
+    *,
+    detach: bool = False,
+    retry_diverged: bool = False,
+    worker: str | None = None,
+) -> Outcome:
+    """Train what is missing. Raises InputError, before anything is written, where it cannot begin.
+
+    `workers` is at most how many work side by side, None for the place's own default. With `detach` they are started
+    and left to themselves. A node that diverged before stays so, unless `retry_diverged`. `worker` is the command of
+    another trainer than ours: what weights it needs is its own affair.
+    """
+    study = prepared.study
+    refuse_assumed(study.speech)
+    refuse_missing_place(place, prepared.study, detach=detach)
+    if worker is None:
+        refuse_missing_weights(prepared)
+    program = other_trainer(worker) if worker is not None else in_step(place, study, trainer(shard=study.shard))
+    orders = write_orders(prepared.study, prepared.plan, folder, ledger)
+    if retry_diverged:
+        forgive_diverged(orders)
+    command = worker_command(program, orders)
+    tracker = start_tracker(folder) if prepared.study.tracker == "wandb" else None
+    try:
+        with closing(Line()) as line:
+            follower = Follower(orders, line)
+            stopped_by = None
+            if not follower.survey.finished:
+                quota = Quota(ledger, study.disk_quota_gb)
+
+                def watch(alive: Collection[str] = ()) -> Survey:
+                    quota.look()
+                    return follower.look(alive)
+
+                stopped_by = work_at(place, study, orders, command, workers=workers, watch=watch, detach=detach)
+        return follower.finish(stopped_by, detached=detach)
+    finally:
+        end_tracker(tracker)
+
+
+def refuse_missing_weights(prepared: Prepared) -> None:
+    """Raise InputError where a model of the study has dimensions but no weights on this machine."""
+    for model in prepared.study.models:
+        for found in (model.encoder, model.llm):
+            if found.directory is None:
+                fetch = f", or the model from `hf download {found.hub_id}`, which needs network" if found.hub_id else ""
+                raise InputError(
+                    f"study {prepared.study.name!r}: {found.name} has no weights on this machine; expected a directory"
+                    f" with weights{fetch}"
+                )
+
+
+def forgive_diverged(orders: Orders) -> None:
+    """Let the nodes of a study that diverged be tried again."""
+    for key in orders.nodes:
+        attempts = [] if orders.ledger.done(key) else orders.ledger.attempts(key)
+        failure = attempts[-1].failure() if attempts else None
+        if failure is not None and failure["kind"] == "diverged":
+            attempts[-1].forgive()
+
+
+class Follower:
+    """Looks at the ledger while workers work: keeps the table fresh and says how far they are."""
+
+    def __init__(self, orders: Orders, line: Line) -> None:
+        self._orders = orders
+        self._line = line
+        self._collector = Collector(orders)
+        self._next_look = 0.0
+        self._seen: set[str | None] = set()  # workers that have claimed a node
+        self._news = (0, 0)
+        self.survey = survey(orders)
+
+    def look(self, alive: Collection[str] = ()) -> Survey:
+        """Called often, with the names of workers that are `alive` where they are known; the newest survey.
+
+        Looks, and says what it sees, when it is time to.
+        """
+        now = time.monotonic()
+        if now < self._next_look:
+            return self.survey
+        done = len(self.survey.in_state(State.DONE))
+        self._survey()
+        if len(self.survey.in_state(State.DONE)) > done:
+            with suppress(OSError):  # a full disk: the table is written again at the end
+                self._collector.collect()
+        self._tell(alive)
+        self._next_look = time.monotonic() + max(LOOK_SECONDS, 10 * (time.monotonic() - now))
+        return self.survey
+
+    def finish(self, stopped_by: int | None, *, detached: bool = False) -> Outcome:
+        """Write the table a last time, and name what failed and what waits for it."""
+        self._survey()
+        try:
+            rows = self._collector.collect()
+        except OSError as error:
+            raise InputError(
+                f"{error.filename or self._orders.folder}: cannot be written ({error.strerror})"
+            ) from error
+        for key in self.survey.in_state(State.FAILED):
+            log(f"failed: {describe(self._orders, key)}: {self.survey.nodes[key].cause}")
+        for key in self.survey.in_state(State.BLOCKED):
+            log(f"blocked: {describe(self._orders, key)} {self.survey.nodes[key].cause}")
+        return Outcome(rows=rows, survey=self.survey, stopped_by=stopped_by, detached=detached)
+
+    def _survey(self) -> None:
+        known: dict[str, NodeStatus] = dict(self.survey.nodes)
+        self.survey = survey(self._orders, known=known)
+
+    def _tell(self, alive: Collection[str]) -> None:
+        """Say how the study stands; it is news where workers have started, or a node has failed."""
+        found = self.survey
+        self._seen |= {found.nodes[key].worker for key in found.in_state(State.RUNNING)}
+        starting = min(len(set(alive) - self._seen), len(ready(self._orders, found)))
+        eta = eta_seconds(self._orders, found, pace_of(self._orders, found), len(alive))
+        news = (starting, len(found.in_state(State.FAILED)))
+        self._line.show(progress_text(found, starting, eta), news=news != self._news)
+        self._news = news
+
+
+def progress_text(found: Survey, starting: int, eta: float | None) -> str:
+    """How a study stands in a line, what matters most first: a narrow terminal cuts off the rest."""
+    running, decoding, runs = found.in_state(State.RUNNING), len(found.evaluating), found.runs.values()
+    return (
+        f"{sum(state is State.DONE for state in runs)}/{len(runs)} runs, "
+        + f"{starting} worker{'s' * (starting > 1)} starting, " * (starting > 0)
+        + f"{len(running)} running"
+        + f" ({decoding} decoding)" * (decoding > 0)
+        + f", ETA {'unknown' if eta is None else duration(eta)}" * (not found.finished)
+        + f", {found.done_flops / found.total_flops:.0%} of FLOPs, {found.remaining_flops:.2e} to go,"
+        f" {len(found.in_state(State.DONE))}/{len(found.nodes)} nodes"
+    )
+
+
+def describe(orders: Orders, key: str) -> str:
+    """A node in words: the stage and position, and a run that needs it."""
+    node = orders.ledger.stage(key)["node"]
+    users = [run for run in orders.runs if key in run["nodes"]][:1]
+    where = "".join(f" of {run['strategy']} on {run['encoder']} + {run['llm']}, seed {run['seed']}" for run in users)
+    return f"{key} (stage {node['stage']['name']!r} to {node['until_flops']:.3g} FLOPs{where})"

@@ -1,0 +1,164 @@
+"""Answers from a planted law instead of training: the whole chain but the trainer, in seconds, for tests and trials.
+
+The planted law of a run, with C its charged FLOPs, P the parameters of encoder and LLM, and z a standard normal number
+drawn from the run's key:
+
+    cer = min(1, (E + A * (C / (1e6 P))^-b) * exp(0.03 z))
+
+E, A and b depend on the strategy (`PLANTED`), so curves cross: the frozen encoder is best at small budgets and keeps a
+floor, `joint` starts worst and falls fastest. A strategy of the user's own follows `joint`. The constants are invented:
+nothing here says which strategy is better.
+"""
+
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scaling.ledger.ledger import SCHEMA, Ledger, write_once
+from scaling.scoring.score import normalised
+from scaling.spec import RunSpec, Scoring, StageNode
+from scaling.system.progress_line import Line
+from sweeps.plan.chain import Link
+from sweeps.plan.prepare import Prepared
+from sweeps.plan.write_plan import write_orders
+from sweeps.run.run import Follower, Outcome
+from sweeps.study.study import StudyModel
+
+NOISE = 0.03
+"""Spread of log CER between seeds (about that of the minis over three seeds; LOG.md)."""
+
+FLOPS_PER_PARAM = 1e6
+"""Training FLOPs a parameter at which the law's power is 1: the minis' CER is near 0.07 there."""
+
+PADDING = 1.06
+"""Executed over charged FLOPs."""
+
+SIMULATED_FLOPS_PER_SECOND = 3e10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantedLaw:
+    """cer = floor + scale * x^-exponent, with x in units of `FLOPS_PER_PARAM` x parameters."""
+
+    floor: float
+    scale: float
+    exponent: float
+
+    def cer(self, x: float) -> float:
+        """The error rate without noise."""
+        return min(1.0, self.floor + self.scale * math.pow(x, -self.exponent))
+
+
+PLANTED = {
+    "efin": PlantedLaw(floor=0.010, scale=0.060, exponent=0.80),
+    "joint": PlantedLaw(floor=0.008, scale=0.066, exponent=0.95),
+    "frozen_encoder": PlantedLaw(floor=0.050, scale=0.090, exponent=0.50),
+    "projector_only": PlantedLaw(floor=0.150, scale=0.120, exponent=0.45),
+    "projector_then_joint": PlantedLaw(floor=0.010, scale=0.064, exponent=0.86),
+    "staged_joint": PlantedLaw(floor=0.012, scale=0.068, exponent=0.84),
+    "efin_then_joint": PlantedLaw(floor=0.006, scale=0.070, exponent=0.82),
+    "efin_no_align": PlantedLaw(floor=0.012, scale=0.072, exponent=0.78),
+}
+
+
+def planted_law(run: RunSpec) -> PlantedLaw:
+    """The law that the simulated runs of this strategy follow; one of the user's own has `joint`'s."""
+    return PLANTED.get(run.strategy.name, PLANTED["joint"])
+
+
+def planted_cer(run: RunSpec, params: int) -> float:
+    """The simulated error rate of a run, with its noise."""
+    law = planted_law(run).cer(run.budget_flops / (FLOPS_PER_PARAM * params))
+    return min(1.0, law * math.exp(NOISE * random.Random(run.key).gauss(0.0, 1.0)))
+
+
+def simulated_ledger(root: Path) -> Ledger:
+    """Where simulated nodes lie: apart, because they have the keys of real ones and must never pass for trained.
+
+    It does not wait for the disk, because an answer costs nothing.
+    """
+    return Ledger(root / "simulated", durable=False)
+
+
+def answer(prepared: Prepared, folder: Path, ledger: Ledger) -> Outcome:
+    """Commit a result for every node of the plan, and collect as after training."""
+    orders = write_orders(prepared.study, prepared.plan, folder, ledger)
+    simulation = _Simulation(prepared)
+    for key, link in prepared.plan.nodes.items():
+        result = {"schema": SCHEMA, "key": key, "attempt": 0, **simulation.result(link)}
+        write_once(ledger.folder(key) / "result.json", result, durable=False)
+    return Follower(orders, Line()).finish(stopped_by=None)
+
+
+class _Simulation:
+    """What the results of a plan's nodes are made from."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._prepared = prepared
+        self._params = {model.spec: _params(model) for model in prepared.study.models}
+        self._runs = {run.end: run.spec for run in prepared.plan.runs}
+        speech = prepared.study.speech
+        self._dev = _size(speech.dev.texts, speech.spec.scoring)
+        self._tests = {name: _size(test.texts, speech.spec.scoring) for name, test in speech.tests}
+
+    def result(self, link: Link) -> dict[str, Any]:
+        node = link.node
+        counts = self._counts(node, node.until_flops)
+        train_seconds = 3600 * self._prepared.study.speech.train.hours
+        heard = self._heard_before(node) + counts["audio_seconds"]
+        return {
+            "status": "ok",
+            **counts,
+            "unique_audio_seconds": min(heard, train_seconds),
+            "spent": {field: self._counts(node, node.flops)[field] for field in ("flops", "executed_flops", "seconds")},
+            "loss": None,
+            "checkpoint": None,
+            "utterances": None,
+            **self._scores(link),
+            "provenance": {"simulated": True},
+        }
+
+    def _counts(self, node: StageNode, flops: int) -> dict[str, Any]:
+        appetite = self._prepared.appetites[node.model, node.stage]
+        return {
+            "flops": flops,
+            "executed_flops": round(flops * PADDING),
+            "steps": max(1, round(flops / appetite.flops_per_step)),
+            "audio_seconds": flops / appetite.flops_per_audio_second,
+            "seconds": flops / SIMULATED_FLOPS_PER_SECOND,
+        }
+
+    def _heard_before(self, node: StageNode) -> float:
+        heard, parent = 0.0, node.parent
+        while parent is not None:
+            node = self._prepared.plan.nodes[parent].node
+            heard += self._counts(node, node.until_flops)["audio_seconds"]
+            parent = node.parent
+        return heard
+
+    def _scores(self, link: Link) -> dict[str, Any]:
+        run = self._runs.get(link.key)
+        if run is None:
+            return {"dev": None, "test": None}
+        cer = planted_cer(run, self._params[run.model])
+        dev_cer = min(1.0, cer * math.exp(NOISE * random.Random(f"{run.key} dev").gauss(0.0, 1.0)))
+        return {
+            "dev": _scored(dev_cer, *self._dev),
+            "test": {name: _scored(cer, *size) for name, size in self._tests.items()},
+        }
+
+
+def _params(model: StudyModel) -> int:
+    return model.encoder.dims.encoder_params + model.llm.dims.params
+
+
+def _size(texts: Any, scoring: Scoring) -> tuple[int, int]:
+    return sum(len(normalised(text, scoring)) for text in texts), len(texts)
+
+
+def _scored(cer: float, ref_chars: int, n_utterances: int) -> Mapping[str, Any]:
+    errors = round(cer * ref_chars)
+    return {"cer": errors / ref_chars, "errors": errors, "ref_chars": ref_chars, "n_utterances": n_utterances}

@@ -1,0 +1,226 @@
+"""Runs in Weights & Biases, followed from the ledger by a process of its own: `python -m sweeps.run.wandb_tracker DIR [--follow]`.
+
+One W&B run for each run of the study, its id the run's key, FLOPs charged so far as the step of every metric. The
+trainer knows nothing of it, so a tracker that hangs, dies or fills the disk stops and slows nothing, and what it lost
+is written again from the ledger at any time.
+
+Offline unless WANDB_MODE says otherwise; upload with `wandb sync`. Numbers, strategy and model names go out;
+transcripts, paths, host and user names, git remotes and code do not.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from scaling.console import log
+from scaling.errors import InputError
+from scaling.ledger.records import Row
+from sweeps.plan.write_plan import Orders, read_orders
+from sweeps.progress.run_curve import history
+from sweeps.progress.status import State, survey
+
+FLUSH_SECONDS = 1
+"""Between writes to the offline file: wandb's default of 15 s loses everything in runs that are killed early."""
+
+POLL_SECONDS = 1.0
+LIVE_RUNS = 16
+"""Runs followed at a time; the others are written when these are through (assumption: 16 need little memory)."""
+
+FINISH_SECONDS = 20.0
+"""wandb's finish() has been seen to hang: after this it is left behind."""
+
+CONFIG_FIELDS = (
+    "study",
+    "strategy",
+    "encoder",
+    "llm",
+    "budget_flops",
+    "seed",
+    "precision",
+    "pretrain_flops",
+    "encoder_params",
+    "asr_decoder_params",
+    "llm_params",
+    "train_hours",
+    "test_digest",
+    "scoring",
+    "flop_convention",
+)
+"""What of a run goes out beside its curve: names, numbers and digests."""
+
+
+def start_tracker(folder: Path) -> subprocess.Popen[bytes] | None:
+    """A process that follows the study in `folder` until it is finished; None, with a word, where wandb is missing."""
+    import importlib.util
+
+    if importlib.util.find_spec("wandb") is None:
+        log("not tracked: wandb is not installed (pip install 'asr-scaling[track]'; later: asr-scaling track DIR)")
+        return None
+    path = folder / "logs" / "track.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "sweeps.run.wandb_tracker", str(folder), "--follow"],
+            stdin=subprocess.PIPE,  # its end, by our will or our death, asks for the last look
+            stdout=output,
+            stderr=output,
+            process_group=0,  # out of Ctrl-C's reach
+            preexec_fn=_run_when_idle,
+        )
+
+
+def _run_when_idle() -> None:
+    """In a fresh child: take only time that no worker wants, so that a tracker that spins costs training nothing.
+
+    It and the workers stay in the launcher's session: Linux gives sessions equal shares, whatever runs in them.
+    """
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.nice(19)
+
+
+def end_tracker(process: subprocess.Popen[bytes] | None, patience: float = 2 * FINISH_SECONDS) -> None:
+    """Let the follower write what is left; it is killed when its time is up."""
+    if process is None or process.stdin is None:
+        return
+    process.stdin.close()
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.returncode:
+        log("tracking took too long or failed (see logs/track.log); `asr-scaling track DIR` writes it again")
+
+
+def write_runs(folder: Path) -> int:
+    """Write every run that has begun to Weights & Biases, from the ledger alone; how many."""
+    tracker = Tracker(read_orders(folder))
+    tracker.look(last=True)
+    return len(tracker.finished)
+
+
+class Tracker:
+    """Writes each run's curve as far as it is known, and goes on where it stopped."""
+
+    def __init__(self, orders: Orders) -> None:
+        self.finished: set[str] = set()
+        self._orders = orders
+        self._open: dict[str, Any] = {}
+        self._written: dict[str, int] = {}
+
+    def look(self, *, last: bool = False) -> bool:
+        """Write what is new; whether this is through. The last look also closes runs that are not done."""
+        states = survey(self._orders).runs
+        for run in self._orders.runs:
+            if run["key"] not in self.finished:
+                self._write(run, states[run["key"]], last=last)
+        return last or len(self.finished) == len(states)
+
+    def _write(self, run: Row, state: State, *, last: bool) -> None:
+        key = run["key"]
+        if key not in self._open and len(self._open) >= LIVE_RUNS and not last:
+            return
+        points = list(history(self._orders, run))
+        if not points:
+            return
+        if key not in self._open:
+            self._open[key] = _begin(self._orders, run)
+        for point in points[self._written.get(key, 0) :]:
+            self._open[key].log(point)
+        self._written[key] = max(len(points), self._written.get(key, 0))
+        if last or state in (State.DONE, State.FAILED, State.BLOCKED):
+            _finish(self._open.pop(key), ok=state is State.DONE)
+            self.finished.add(key)
+
+
+def _begin(orders: Orders, run: Row) -> Any:
+    """A fresh W&B run under the run's key; an offline copy of an earlier time is replaced."""
+    import wandb
+
+    mode: Any = os.environ.get("WANDB_MODE", "offline")
+    for earlier in orders.folder.glob(f"wandb/offline-run-*-{run['key']}"):
+        shutil.rmtree(earlier, ignore_errors=True)
+    tracked = wandb.init(
+        project=run["study"],
+        id=run["key"],
+        name=f"{run['strategy']} {run['llm']} {run['budget_flops']:.3g} s{run['seed']}",
+        config={field: run[field] for field in CONFIG_FIELDS},
+        mode=mode,
+        resume="allow",
+        reinit="create_new",
+        settings=_settings(wandb, orders.folder),
+    )
+    tracked.define_metric("flops")
+    tracked.define_metric("*", step_metric="flops")
+    return tracked
+
+
+def _settings(wandb: Any, folder: Path) -> Any:
+    return wandb.Settings(
+        root_dir=str(folder),
+        silent=True,
+        console="off",
+        disable_code=True,
+        disable_git=True,
+        disable_job_creation=True,
+        save_code=False,
+        host="",
+        program="",
+        x_disable_meta=True,
+        x_disable_machine_info=True,
+        x_disable_stats=True,
+        x_save_requirements=False,
+        x_transaction_log_flush_interval=FLUSH_SECONDS,
+        finish_timeout=FINISH_SECONDS,
+    )
+
+
+def _finish(tracked: Any, *, ok: bool) -> None:
+    try:
+        tracked.finish(exit_code=0 if ok else 1)
+    except Exception as error:  # whatever a tracker does, the ledger has it
+        log(f"tracking: {error}")
+
+
+def _follow(folder: Path) -> None:
+    """Look again and again until every run is through, or standard input ends."""
+    asked = threading.Event()
+
+    def wait_for_end() -> None:
+        while os.read(sys.stdin.fileno(), 4096):  # unbuffered: a lock on sys.stdin could not be left at exit
+            pass
+        asked.set()
+
+    threading.Thread(target=wait_for_end, daemon=True).start()
+    tracker = Tracker(read_orders(folder))
+    while not tracker.look(last=asked.is_set()):
+        asked.wait(POLL_SECONDS)
+
+
+def main() -> int:
+    """Follow, or write once; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m sweeps.run.wandb_tracker", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--follow", action="store_true", help="until every run is through or standard input ends")
+    arguments = parser.parse_args()
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    try:
+        if arguments.follow:
+            _follow(arguments.folder)
+        else:
+            write_runs(arguments.folder)
+    except InputError as error:
+        log(f"error: {error}")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

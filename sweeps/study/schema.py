@@ -1,0 +1,287 @@
+"""The fields a study file may have: the only mapping in the project, checked here and nowhere else."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StrictBool, StrictInt, StrictStr, Tag
+
+from scaling.spec import Objective, Part, Precision, Scoring
+from scaling.speech.manifest import MAX_BAD_SHARE
+from scaling.speech.synthetic.recipes import HELD_OUT_UTTERANCES
+
+Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+Flops = Annotated[float, Field(strict=True, gt=0, le=1e32, allow_inf_nan=False)]
+"""Up to what all computers on Earth do in a century (assumption: 1e22 FLOP/s)."""
+Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
+"""Beyond a million threads, ranks or frames lies a slip of the keyboard."""
+Share = Annotated[float, Field(strict=True, gt=0, le=1)]
+Rate = Annotated[float, Field(strict=True, gt=0, lt=1)]
+Name = Annotated[StrictStr, Field(min_length=1, max_length=100, pattern=r"^[^\s/\\]+$")]
+"""Names become parts of file names and of reports: no blanks, no slashes."""
+
+
+class _Fields(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LoraFields(_Fields):
+    """Low-rank adapters. Rank 8 and alpha 16 on every linear layer learnt well on the minis (LOG.md)."""
+
+    rank: Count = 8
+    alpha: Positive = 16.0
+    targets: tuple[StrictStr, ...] | None = Field(default=None, min_length=1)
+
+
+class TunedFields(_Fields):
+    """What `asr-scaling tune` found for a strategy on a model; see `sweeps.study.tuned_settings.Tuned`."""
+
+    rates: dict[StrictStr, dict[Part, Rate]]
+    batch_audio_seconds: Positive | None = None
+    at_flops: Positive
+    drift: dict[Part | Literal["batch_audio_seconds"], Annotated[float, Field(strict=True, allow_inf_nan=False)]] = {}
+    tuning_flops: Positive
+    at_edge: tuple[StrictStr, ...] = ()
+
+
+class ModelFields(_Fields):
+    """An encoder and an LLM: shipped rows, hub names, or Hugging Face directories."""
+
+    encoder: StrictStr
+    llm: StrictStr
+    lr_scale: Positive = 1.0
+    """Multiplies every peak rate of this model."""
+    stack: Count | None = None
+    hidden: Count | None = None
+    llm_lora: LoraFields = LoraFields()
+    encoder_lora: LoraFields = LoraFields()
+    tuned: dict[StrictStr, TunedFields] = {}
+    """By strategy: rates that replace those of the rule and of `rates`, and are not multiplied by `lr_scale`, and a
+    batch that replaces the study's."""
+
+
+def _mapping_or_not(value: Any) -> str:
+    return "<mapping>" if isinstance(value, dict) else "<plain>"
+
+
+Rates = Annotated[
+    Annotated[dict[StrictStr, Rate], Tag("<mapping>")] | Annotated[Rate, Tag("<plain>")],
+    Discriminator(_mapping_or_not),
+]
+"""A part's rate, or the rates of a stage's parts."""
+
+Trains = Annotated[
+    Annotated[dict[Part, Rate], Field(min_length=1), Tag("<mapping>")]
+    | Annotated[tuple[Part, ...], Field(min_length=1), Tag("<plain>")],
+    Discriminator(_mapping_or_not),
+]
+"""Parts with rates, or parts alone."""
+
+
+class PresetFields(_Fields):
+    """A preset with other shares or rates, under a name of its own."""
+
+    preset: StrictStr
+    name: Name | None = None
+    shares: tuple[Share, ...] | None = None
+    rates: dict[StrictStr, Rates] = {}
+
+
+class StageFields(_Fields):
+    """One stage of a strategy written out; parts given as a list get the default rates."""
+
+    name: Name
+    objective: Objective
+    trains: Trains
+    share: Share | None = None
+    flops: Flops | None = None
+
+
+class StagesFields(_Fields):
+    """A strategy of the user's own."""
+
+    name: Name
+    stages: tuple[StageFields, ...] = Field(min_length=1)
+
+
+class LengthFields(_Fields):
+    """Assumed lengths of a corpus; see `scaling.speech.assumed_manifest`."""
+
+    hours: Positive
+    mean_seconds: Positive
+    spread: Positive
+    characters_per_second: Positive
+
+
+class AssumedFields(_Fields):
+    """Speech that is not at hand: enough to plan and price a study, not to run it."""
+
+    assumed: LengthFields
+
+
+Spoken = Annotated[
+    Annotated[AssumedFields, Tag("<mapping>")] | Annotated[StrictStr, Tag("<plain>")], Discriminator(_mapping_or_not)
+]
+"""A manifest's path, or what is assumed in its place."""
+
+
+class ManifestFields(_Fields):
+    """Corpora of real speech, in any layout of `scaling.speech.readers`; patterns such as `train-*` are read in order."""
+
+    root: StrictStr | None = None
+    """Where relative paths of the corpora start; default: the study's folder."""
+    train: Spoken
+    dev: Spoken
+    test: dict[Name, Spoken] = Field(min_length=1)
+    max_bad_share: Annotated[float, Field(strict=True, ge=0, le=1)] = MAX_BAD_SHARE
+    """The share of rows that may be unusable before a corpus is refused."""
+
+
+class CorpusFields(_Fields):
+    """A corpus that is made on first use. `seed` fixes it, whatever the seeds of the runs."""
+
+    corpus: StrictStr
+    hours: Positive
+    seed: Annotated[StrictInt, Field(ge=0)] = 0
+    test_utterances: Annotated[StrictInt, Field(ge=1)] = HELD_OUT_UTTERANCES
+    """Utterances of the test set: n errors are known to about n to the power of -1/2 by counting alone."""
+
+
+class AugmentationFields(_Fields):
+    """How training speech is varied; see `scaling.spec.Augmentation`."""
+
+    speeds: tuple[Annotated[float, Field(strict=True, ge=0.5, le=2)], ...] = Field(default=(1.0,), min_length=1)
+    """Copies of the corpus, so many times as fast: [0.9, 1.0, 1.1] is the usual choice."""
+    noise_snr_db: tuple[Annotated[float, Field(ge=-10, le=80)], Annotated[float, Field(ge=-10, le=80)]] | None = None
+    """White noise at a ratio drawn between these two."""
+    masks: Annotated[StrictInt, Field(ge=0, le=10)] = 0
+    """Bands and stretches that SpecAugment hides, of each so many; 2 is its own choice."""
+
+
+class SlurmFields(_Fields):
+    """What each worker asks of Slurm with `--on slurm`, in sbatch's own words; none of it enters a key."""
+
+    partition: StrictStr | None = None
+    account: StrictStr | None = None
+    time: Annotated[StrictStr, Field(pattern=r"^[0-9:-]+$")] | None = None
+    """A worker that reaches it saves a checkpoint and leaves, and another one is submitted."""
+    nodes: Count = 1
+    """Machines a worker, with `processes` on each."""
+    gpus: Count | Annotated[StrictStr, Field(pattern=r"^\w[\w.-]*:[1-9][0-9]*$")] | None = None
+    """Of each machine: a number, or a kind and a number: `a100:1`."""
+    cpus: Count | None = None
+    """Of each process; default: `threads`."""
+    memory: Annotated[StrictStr, Field(pattern=r"^[0-9]+[KMGT]?$")] | None = None
+    sbatch: tuple[Annotated[StrictStr, Field(pattern="^--?[a-z]")], ...] = ()
+    """More options of sbatch: [--qos=low, --constraint=a100]."""
+
+
+class RayFields(_Fields):
+    """What each worker asks of Ray with `--on ray`; none of it enters a key."""
+
+    address: StrictStr | None = None
+    """Of a running cluster; default: $RAY_ADDRESS, a cluster that runs on this machine, or a new one."""
+    gpus: Positive | None = None
+    cpus: Count | None = None
+    """Default: `threads`."""
+
+
+def _strategy_kind(value: Any) -> str:
+    if isinstance(value, str):
+        return "<name>"
+    stages = "stages" in value if isinstance(value, dict) else isinstance(value, StagesFields)
+    return "<stages>" if stages else "<preset>"
+
+
+def _data_kind(value: Any) -> str:
+    corpus = "corpus" in value if isinstance(value, dict) else isinstance(value, CorpusFields)
+    return "<corpus>" if corpus else "<manifests>"
+
+
+StrategyFields = Annotated[
+    Annotated[StrictStr, Tag("<name>")]
+    | Annotated[PresetFields, Tag("<preset>")]
+    | Annotated[StagesFields, Tag("<stages>")],
+    Discriminator(_strategy_kind),
+]
+DataFields = Annotated[
+    Annotated[ManifestFields, Tag("<manifests>")] | Annotated[CorpusFields, Tag("<corpus>")], Discriminator(_data_kind)
+]
+
+
+class KeptFields(_Fields):
+    """What a worker keeps of frozen encoders' outputs, in memory and, beyond that, in the cache folder.
+
+    A GiB holds 1.2 hours of speech at Whisper-large's width in fp32, over 20 hours at the minis' (assumption: there is
+    as much to spare).
+    """
+
+    memory_gib: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] = 1.0
+    disk_gib: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] = 8.0
+
+
+class StudyFields(_Fields):
+    """A study as users write it. A field without a value here has a default that depends on the models."""
+
+    name: Name
+    budgets_flops: tuple[Flops, ...] = Field(min_length=1)
+    models: tuple[ModelFields, ...] = Field(min_length=1)
+    strategies: tuple[StrategyFields, ...] = Field(min_length=1)
+    seeds: tuple[Annotated[StrictInt, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
+    data: DataFields
+    hours: Positive | None = None
+    """Training audio is cut to the first so many hours of the manifest."""
+
+    prompt: StrictStr = "{speech}"
+    """Text around `{speech}`; nothing by default, because the minis and the projector need none.
+
+    `chat`, or `chat: text with {speech}`, says it in the LLM's own chat template."""
+    language: StrictStr = "zh"
+    """Language token of encoder-decoders that have such tokens."""
+
+    augmentation: AugmentationFields = AugmentationFields()
+
+    scoring: Scoring = Scoring.PLAIN
+    """How texts are compared: plain, whisper-english, whisper-basic, mandarin or wenet (`scaling.scoring`)."""
+
+    tracker: Literal["wandb", "none"] = "none"
+    """Weights & Biases is an extra that not everybody has."""
+
+    precision: Precision = Precision.FP32
+    """fp32 repeats bit for bit on CPUs and costs the minis little."""
+    threads: Count = 1
+    """CPU threads a worker: one repeats bit for bit, and N runs side by side beat one run on N threads."""
+    processes: Count = 1
+    """Processes a worker on each of its machines, a GPU each where there are any: the same run to rounding, in less
+    time."""
+    shard: StrictBool = False
+    """Whether each process holds a share of the LLM: for one that does not fit a GPU."""
+    gradient_accumulation: Count = 1
+    """Pieces of each step's batch for a process, one after another: less memory, the same step to rounding."""
+    gradient_checkpointing: StrictBool = False
+    """Whether layers keep their inputs alone and run twice: less memory, up to half more executed FLOPs."""
+    compile: StrictBool = False
+    """Whether layers are compiled for training: less time a step, half a minute to begin with; needs a C++ compiler."""
+
+    batch_audio_seconds: Positive | None = None
+    warmup_steps: Annotated[StrictInt, Field(ge=0)] = 20
+    """Adam's second moment (beta2 0.98) averages 50 steps; the minis' shortest stages have about 70 (LOG.md)."""
+    cooldown: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.2
+    """(1 - sqrt) over the last 10-20 % matches a full cosine (Hägele et al., arXiv:2405.18392)."""
+    weight_decay: Annotated[float, Field(strict=True, ge=0)] = 0.01
+    """AdamW's own default."""
+    betas: tuple[Annotated[float, Field(strict=True, ge=0, lt=1)], Annotated[float, Field(strict=True, ge=0, lt=1)]] = (
+        0.9,
+        0.98,
+    )
+    """As in the first transformer (arXiv:1706.03762); 0.999 is slow for stages of a hundred steps."""
+    clip_norm: Positive = 1.0
+    """The usual bound for fine-tuning transformers."""
+
+    checkpoint_seconds: Positive = 60.0
+    """Work lost to a kill is at most this; a mini's checkpoint takes milliseconds."""
+
+    disk_quota_gb: Positive | None = None
+    """The ledger's most 10^9 bytes: over it, what `gc` would free is freed, else the run stops. None: no quota."""
+    kept: KeptFields = KeptFields()
+
+    slurm: SlurmFields = SlurmFields()
+    ray: RayFields = RayFields()

@@ -1,0 +1,210 @@
+"""The speech of a study: manifests found, read and checked, or a corpus made on first use."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from scaling.arrays import IntArray
+from scaling.errors import InputError, nearest
+from scaling.spec import Augmentation, DataSpec
+from scaling.speech.assumed_manifest import assumed_manifest
+from scaling.speech.audio import Clip, clip_digest
+from scaling.speech.manifest import Manifest, Unwritable, read_manifest
+from scaling.speech.synthetic.recipes import HELD_OUT_UTTERANCES, RECIPES, Recipe, write_corpus
+from scaling.system.cache import cache_dir
+from scaling.system.progress_line import doing
+from sweeps.study.schema import AssumedFields, CorpusFields, ManifestFields
+from sweeps.study.study_file import StudyFile
+from sweeps.study.yaml12 import FieldPath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speech:
+    """What a study trains on, chooses on and tests on.
+
+    `hours` caps the training audio; training utterances over `max_seconds`, what all models of the study can hear at
+    once, or with more text than all can write, are left out and counted. Dev and test sets are never made easier so:
+    there they are refused.
+    """
+
+    spec: DataSpec
+    hours: float | None
+    max_seconds: float
+    train: Manifest
+    dev: Manifest
+    tests: tuple[tuple[str, Manifest], ...]
+
+    @property
+    def named(self) -> list[tuple[str, Manifest]]:
+        """Every manifest under the name of its field below `data`."""
+        return [("train", self.train), ("dev", self.dev), *((f"test.{name}", test) for name, test in self.tests)]
+
+    def notes(self) -> list[str]:
+        """What must not be silent: rows left out, by cause with the first of each, and lengths not as told."""
+        return [f"data.{name}: {note}" for name, manifest in self.named for note in _notes(manifest)]
+
+
+def find_speech(file: StudyFile, max_seconds: float, unwritable: Unwritable) -> Speech:
+    """Read the manifests that the study names, or make its corpus; `unwritable` finds texts too long to train on.
+
+    Raises InputError on missing, empty or broken manifests, and where training and test share audio.
+    """
+    fields = file.fields
+    sources = _corpus(file, fields.data) if isinstance(fields.data, CorpusFields) else _manifests(file)
+    longest = max_seconds * min(1.0, *fields.augmentation.speeds)  # slower is longer
+    reader = partial(_read, file, longest, unwritable)
+    read = {path: file.located(path, partial(reader, path, source)) for path, source in sources.items()}
+    train, dev = read[("data", "train")], read[("data", "dev")]
+    tests = tuple((str(path[-1]), manifest) for path, manifest in read.items() if path[:2] == ("data", "test"))
+    for name, test in tests:
+        if train.stands_for_hours is None and test.stands_for_hours is None:
+            _refuse_shared(file, train, name, test)
+    return Speech(
+        spec=DataSpec(
+            train=train.digest,
+            dev=dev.digest,
+            test=tuple((name, test.digest) for name, test in tests),
+            prompt=fields.prompt,
+            language=fields.language,
+            scoring=fields.scoring,
+            augmentation=_augmentation(file),
+        ),
+        hours=fields.hours,
+        max_seconds=longest,
+        train=train,
+        dev=dev,
+        tests=tests,
+    )
+
+
+def _notes(manifest: Manifest) -> Iterator[str]:
+    faults = manifest.faults
+    if faults.total:
+        yield f"{faults.total} of {faults.rows} rows are left out: {faults}"
+    if manifest.too_long.total:
+        yield f"left out of training: {manifest.too_long}"
+    if faults.lies:
+        yield f"durations wrong by more than 10 ms: {faults.lies}; lengths were counted from headers instead"
+    if manifest.believed and manifest.stands_for_hours is None:
+        yield "durations are believed after a look at 1,000 headers; recordings are heard exactly as long as they say"
+
+
+def refuse_assumed(speech: Speech) -> None:
+    """Raise InputError where a manifest of the study is only assumed: it can be planned, not run."""
+    assumed = [f"data.{field}" for field, manifest in speech.named if manifest.stands_for_hours is not None]
+    if assumed:
+        raise InputError(f"{', '.join(assumed)}: lengths are assumed; expected manifests, --set {assumed[0]}=FILE")
+
+
+def _augmentation(file: StudyFile) -> Augmentation:
+    fields = file.fields.augmentation
+    if len(set(fields.speeds)) < len(fields.speeds):
+        raise file.error(("augmentation", "speeds"), list(fields.speeds), "each speed once")
+    if fields.noise_snr_db is not None and fields.noise_snr_db[0] > fields.noise_snr_db[1]:
+        raise file.error(("augmentation", "noise_snr_db"), list(fields.noise_snr_db), "the lower end first")
+    return Augmentation(**fields.model_dump())
+
+
+Sources = dict[FieldPath, Path | AssumedFields]
+"""Path of the field in the study -> manifest, or what is assumed in its place."""
+
+
+def _read(
+    file: StudyFile, max_seconds: float, unwritable: Unwritable, path: FieldPath, source: Path | AssumedFields
+) -> Manifest:
+    training, data = path == ("data", "train"), file.fields.data
+    cap = file.fields.hours if training else None
+    if isinstance(source, Path):
+        bad = data.max_bad_share if isinstance(data, ManifestFields) else 0.0
+        if not training:
+            return read_manifest(source, max_bad_share=bad)
+        return read_manifest(source, cap, max_seconds=max_seconds, unwritable=unwritable, max_bad_share=bad)
+    lengths = source.assumed.model_dump()
+    return assumed_manifest(**{**lengths, "hours": min(lengths["hours"], cap or lengths["hours"])}, salt=str(path[1:]))
+
+
+def _manifests(file: StudyFile) -> Sources:
+    data = file.fields.data
+    assert not isinstance(data, CorpusFields)
+    named: dict[FieldPath, str | AssumedFields] = {("data", "train"): data.train, ("data", "dev"): data.dev}
+    named |= {("data", "test", name): spoken for name, spoken in data.test.items()}
+    return {path: _found(file, path, spoken) for path, spoken in named.items()}
+
+
+def _found(file: StudyFile, path: FieldPath, spoken: str | AssumedFields) -> Path | AssumedFields:
+    if isinstance(spoken, AssumedFields):
+        return spoken
+    data = file.fields.data
+    root = data.root if isinstance(data, ManifestFields) and data.root else ""
+    return file.base / Path(root).expanduser() / Path(spoken).expanduser()
+
+
+def _corpus(file: StudyFile, data: CorpusFields) -> Sources:
+    if data.corpus not in RECIPES:
+        known = nearest(data.corpus, RECIPES)
+        raise InputError(f"{file.place(('data', 'corpus'))}: {data.corpus!r} is no corpus{known}")
+    recipe = RECIPES[data.corpus]
+    name = f"{recipe.name}-{data.hours:g}h-{data.seed}-{_digest(recipe)}"
+    if data.test_utterances != HELD_OUT_UTTERANCES:
+        name += f"-test{data.test_utterances}"
+    folder, making = cache_dir() / "corpora" / name, data.model_dump(exclude={"corpus"})
+    with doing(f"making {data.hours:g} h of speech, the corpus {recipe.name}, in {folder}"):
+        made = file.located(("data",), lambda: write_corpus(recipe, folder, **making))
+    return {("data", "train"): made.train, ("data", "dev"): made.dev, ("data", "test", data.corpus): made.test}
+
+
+def _digest(recipe: Recipe) -> str:
+    """A changed recipe gets a folder of its own."""
+    return hashlib.sha256(json.dumps(dataclasses.asdict(recipe), sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _refuse_shared(file: StudyFile, train: Manifest, name: str, test: Manifest) -> None:
+    """Refuse audio that is in both: of the same recording, or, for equal text and length, with the same bytes.
+
+    The same text alone is no leak: people say the same things.
+    """
+    shared = sorted({*_of_the_same_stretch(train, test), *_of_the_same_bytes(train, test)})
+    if shared:
+        raise InputError(
+            f"{file.place(('data', 'test', name))}: {len(shared)} of {len(test)} utterances are in the training data"
+            f" too, the first is {test.ids[shared[0]]!r}; expected other recordings than in {train.path}"
+        )
+
+
+def _of_the_same_stretch(train: Manifest, test: Manifest) -> Iterator[int]:
+    """Rows of `test` that overlap a training utterance in the same member of the same file."""
+    tested: dict[str, list[tuple[int, Clip]]] = defaultdict(list)
+    for row, clip in enumerate(test.audio):
+        tested[_absolute(str(clip.path))].append((row, clip))
+    files = [number for number, path in enumerate(train.columns.files) if _absolute(path) in tested]
+    for row in np.flatnonzero(np.isin(train.columns.file, files)).tolist():
+        trained = train.audio[row]
+        yield from (row for row, clip in tested[_absolute(str(trained.path))] if trained.overlaps(clip))
+
+
+def _of_the_same_bytes(train: Manifest, test: Manifest) -> Iterator[int]:
+    tested: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for row, (text, samples) in enumerate(zip(test.texts, test.samples.tolist(), strict=True)):
+        tested[text, samples].append(row)
+    for row in np.flatnonzero(np.isin(_outline(train), _outline(test))).tolist():
+        for other in tested.get((train.texts[row], int(train.samples[row])), ()):
+            if clip_digest(train.audio[row]) == clip_digest(test.audio[other]):
+                yield other
+
+
+def _outline(manifest: Manifest) -> IntArray:
+    """Equal where text and samples are, and cheap: most rows need no closer look."""
+    return manifest.samples * (1 << 20) + manifest.texts.sizes() % (1 << 20)
+
+
+def _absolute(path: str) -> str:
+    """Without following links: a link to training audio is found by its content."""
+    return os.path.abspath(path) if "/." in path else path  # noqa: PTH100

@@ -1,0 +1,161 @@
+"""Choosing a law, designing the next runs, checking a design, and paying for it."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import analysis
+from analysis.cli import app
+from analysis.curves.coverage import coverage
+from analysis.curves.curves import Curve, curves_of
+from analysis.fitting.model_selection import candidates, default_fit, spread
+from analysis.recommending.budgets import Cost, flops_of_usd
+from analysis.recommending.isoflop_frontier import frontier
+from analysis.recommending.next_runs import Information, best_counts, even_counts, propose
+from scaling.cost.hardware import Hardware
+from scaling.errors import InputError
+
+FLOPS = np.geomspace(1e11, 1e14, 9)
+
+
+def asked(*arguments):
+    result = CliRunner().invoke(app, [*map(str, arguments), "--json"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def noisy(y, sigma=0.02, seed=0):
+    return y * np.exp(sigma * np.random.default_rng(seed).standard_normal(len(y)))
+
+
+def test_runs_that_bend_towards_chance_get_the_law_that_bends():
+    bent = noisy(0.03 + 0.95 / (1 + (FLOPS / 1e12) ** 0.6))
+    chosen = default_fit({"C": FLOPS}, bent, np.ones(9), "log_ls", 0.98)
+    assert (chosen.law.name, chosen.fixed) == ("saturating", {"K": 0.98})
+    straight = noisy(0.03 + 0.75 * (FLOPS / 1e11) ** -0.3)
+    assert default_fit({"C": FLOPS}, straight, np.ones(9), "log_ls", 1.0).law.name == "power_floor"
+
+
+def test_laws_are_ranked_by_their_forecasts():
+    y = noisy(0.05 + 0.4 * (FLOPS / 1e11) ** -0.4, 0.01)
+    found = candidates({"C": FLOPS}, y, np.ones(9), losses=("log_ls",), at={"C": 1e16})
+    errors = [one.calibration.error for one in found if one.calibration is not None]
+    assert errors == sorted(errors)
+    order = [one.fit.law.name for one in found]
+    assert order.index("power_floor") < order.index("power")
+    low, high = spread(found)
+    assert low < high
+    assert (low, high) == (min(one.answer for one in found), max(one.answer for one in found))
+
+
+def test_the_laws_verb_says_how_far_the_answer_spreads(write_study):
+    document = asked("laws", write_study(noise=0.02, strategies=("efin",)), "--flops", 1e15)
+    assert document["best"] in {"power_floor", "power", "saturating", "smooth_broken"}
+    assert document["answer_spread"][0] < document["answer_spread"][1]
+    assert {"law", "loss", "forecast_error", "coverage", "aicc", "answer"} <= set(document["laws"][0])
+
+
+def curve_of(y, flops=FLOPS):
+    fitted = analysis.fit(columns={"C": flops}, y=y)
+    ends = {"C": (float(flops[0]), float(flops[-1]))}
+    return Curve(strategy="s", encoder=None, llm=None, fit=fitted, calibration=None, domain=ends, notes=())
+
+
+def test_proposed_runs_stay_in_the_limit_and_say_more_than_an_even_grid():
+    curve = curve_of(noisy(0.04 + 0.36 * (FLOPS / 1e11) ** -0.32, 0.05))
+    proposal = propose(curve, target_flops=1e15, spend_flops=3e14)
+    assert proposal.flops <= 3e14 * (1 + 1e-9)
+    log_width = {name: np.log(ends[1] / ends[0]) for name, ends in
+                 (("before", proposal.interval_before), ("after", proposal.interval_after),
+                  ("even", proposal.even_interval))}  # fmt: skip
+    assert log_width["after"] < 0.8 * log_width["before"]
+    assert log_width["after"] <= log_width["even"]
+
+
+def test_the_best_counts_of_a_tiny_design_are_those_of_exhaustive_search():
+    curve = curve_of(noisy(0.04 + 0.36 * (FLOPS / 1e11) ** -0.32, 0.05))
+    budgets = np.array([1e11, 1e13, 1e14])
+    information = Information.of(curve.fit, 1e15, budgets)
+    spend = 2.05e14
+    found = information.log_variance(best_counts(information, budgets, spend, most_runs=4))
+    every = [np.array([i, j, k]) for i in range(5) for j in range(5) for k in range(3) if i + j + k <= 4]
+    best = min(information.log_variance(counts) for counts in every if counts @ budgets <= spend)
+    assert found == pytest.approx(best, abs=1e-6)
+    assert even_counts(budgets, spend) @ budgets <= spend
+
+
+def test_a_limit_below_one_run_is_refused():
+    with pytest.raises(InputError, match="do not pay one run"):
+        propose(curve_of(noisy(0.04 + 0.36 * (FLOPS / 1e11) ** -0.32)), 1e15, 1e10)
+
+
+def test_a_design_is_checked_before_it_is_paid_for(write_study):
+    (curve,) = curves_of(write_study(noise=0.05, seeds=1, strategies=("efin",))).curves
+    result = coverage(curve, 1e15, sets=20)
+    assert set(result.held) == {"curve_interval", "interval", "calibrated_interval"}
+    assert 0.65 <= result.held["curve_interval"] <= 1.0  # binomial(20, 0.9): below 13 once in 2,000
+    assert result.width["calibrated_interval"] >= result.width["interval"] > 1.0
+
+
+def test_money_becomes_flops_and_back(write_study):
+    device = Hardware(name="d", peak_flops=1e12, peak_source="a test", mfu=0.5, mfu_source="a test", usd_per_hour=2.0)
+    assert flops_of_usd(4.0, device) == pytest.approx(0.5e12 * 2 * 3600)
+    assert Cost(flops=0.5e12 * 3600, hardware=device).usd == pytest.approx(2.0)
+    answer = asked("recommend", write_study(), "--usd", "0.02", "--hardware", "cpu-core")
+    assert answer["cost"]["usd"] == pytest.approx(0.02)
+    assert answer["flops"] == pytest.approx(0.02 / answer["cost"]["usd_per_hour"] * 3600 * 87e9 * answer["cost"]["mfu"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--usd", "5"], "need --hardware"),
+        (["--usd", "5", "--flops", "1e12"], "give one of"),
+        (["--usd", "5", "--hardware", "h300"], "is not known"),
+        ([], "give one of"),
+    ],
+)
+def test_contradicting_limits_are_refused(write_study, arguments, message):
+    with pytest.raises(InputError, match=message):
+        CliRunner().invoke(app, ["recommend", str(write_study()), *arguments], catch_exceptions=False)
+
+
+def isoflop(noise, seed=0):
+    """Seven sizes at each of seven budgets of a planted law, 6 FLOPs a parameter and token."""
+    flops = np.repeat(np.geomspace(1e18, 1e21, 7), 7)
+    best = np.sqrt(flops / 6 / 20)
+    sizes = best * np.tile(np.geomspace(10**-0.6, 10**0.6, 7), 7)
+    errors = 1.8 + 482 * sizes**-0.35 + 2085 * (flops / 6 / sizes) ** -0.37
+    return flops, sizes, errors * np.exp(noise * np.random.default_rng(seed).standard_normal(49))
+
+
+def test_the_best_size_moves_with_compute_as_planted():
+    found = frontier(*isoflop(0.002))
+    planted = 0.37 / (0.35 + 0.37)
+    assert found.joint_exponent == pytest.approx(planted, abs=0.03)
+    assert found.exponent_interval[0] < found.exponent < found.exponent_interval[1]
+    assert found.exponent == pytest.approx(planted, abs=0.06)
+    optimum = (482 * 0.35 / (2085 * 0.37)) ** (1 / 0.72) * (1e21 / 6) ** planted
+    assert found.best_size(1e21) == pytest.approx(optimum, rel=0.35)
+    assert all(valley.inside for valley in found.valleys)
+
+
+def test_the_floor_of_a_valley_is_not_the_luckiest_run():
+    taken, fitted = [], []
+    for seed in range(8):
+        flops, sizes, errors = isoflop(0.03, seed)
+        truth = isoflop(0.0)[2]
+        valleys = frontier(flops, sizes, errors).valleys
+        for budget, valley in zip(np.unique(flops), valleys, strict=True):
+            taken.append(np.log(errors[flops == budget].min() / truth[flops == budget].min()))
+            fitted.append(np.log(valley.error / truth[flops == budget].min()))
+    assert np.mean(taken) < -0.02
+    assert abs(np.mean(fitted)) < 0.012
+
+
+def test_few_sizes_make_no_frontier():
+    flops, sizes, errors = isoflop(0.0)
+    with pytest.raises(InputError, match="0 budgets with at least 4 model sizes"):
+        frontier(flops[::3], sizes[::3], errors[::3])

@@ -1,0 +1,118 @@
+"""Figures show the data and the laws they were drawn from."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.collections import LineCollection
+from planted import PLANTED, SMALLEST_FLOPS, planted_cer
+
+from analysis.report.figures import cer_by_flops, draw, save
+from analysis.report.findings import HORIZON, find
+from analysis.report.palette import LOOKS, look
+from scaling.strategies import PRESETS
+
+LARGEST = SMALLEST_FLOPS * 10**2.5
+
+
+@pytest.fixture
+def findings(write_study):
+    return find(write_study())
+
+
+def lines(axes, style):
+    """(x, y) of every line of a style that is more than one point."""
+    return [line.get_data() for line in axes.get_lines() if line.get_linestyle() == style and len(line.get_xdata()) > 2]
+
+
+def test_points_stand_where_the_runs_scored(findings):
+    (axes,) = cer_by_flops(findings).axes
+    drawn = {(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axes.get_lines()}
+    for strategy in PLANTED:
+        for budget in np.geomspace(SMALLEST_FLOPS, LARGEST, 8):
+            planted = pytest.approx(budget), pytest.approx(planted_cer(strategy, budget))
+            assert any(place == planted for place in drawn)
+
+
+def test_laws_are_solid_over_the_runs_and_dashed_beyond(findings):
+    (axes,) = cer_by_flops(findings).axes
+    for style, low, high in (("-", SMALLEST_FLOPS, LARGEST), ("--", LARGEST, HORIZON * LARGEST)):
+        drawn = lines(axes, style)
+        assert len(drawn) == len(PLANTED)
+        for (x, y), strategy in zip(drawn, findings.strategies, strict=True):
+            assert (x[0], x[-1]) == (pytest.approx(low), pytest.approx(high))
+            np.testing.assert_allclose(y, [planted_cer(strategy, flops) for flops in x], rtol=1e-6)
+
+
+def test_a_forecast_run_is_a_star_at_its_truth(write_study):
+    folder = write_study(noise=0.02)
+    (folder / "forecast").mkdir()
+    run = {"strategy": "efin", "encoder": "mini-s", "llm": "mini-m", "flops": 1e14, "cer": 0.087}
+    (folder / "forecast" / "runs.jsonl").write_text(json.dumps(run) + "\n")
+    findings = find(folder)
+    (axes,) = cer_by_flops(findings).axes
+    stars = [line for line in axes.get_lines() if line.get_marker() == "*"]
+    assert [tuple(map(float, star.get_xydata()[0])) for star in stars] == [(1e14, 0.087)]
+    low, high = findings.forecasts[0].prediction.interval
+    (whiskers,) = [bars for bars in axes.collections if isinstance(bars, LineCollection)]
+    assert whiskers.get_segments()[0][:, 1] == pytest.approx([low, high])
+
+
+def test_only_what_the_runs_record_is_drawn(write_study):
+    assert set(draw(find(write_study(encoders=("mini-s", "mini-m"))))) == {"cer_by_flops", "residuals"}
+
+    def sized(row):
+        size = {"mini-s": 1e6, "mini-m": 4e6}[row["encoder"]]
+        return {**row, "encoder_params": size, "llm_params": 2e6, "unique_audio_seconds": row["audio_seconds"]}
+
+    every = draw(find(write_study(encoders=("mini-s", "mini-m"), change=sized)))
+    assert set(every) == {"cer_by_flops", "cer_by_model_size", "cer_by_unique_hours", "residuals"}
+
+
+def test_figures_are_the_same_bytes_each_time(findings, tmp_path):
+    first, second = (tmp_path / name for name in ("first", "second"))
+    for folder in (first, second):
+        folder.mkdir()
+        for name, figure in draw(findings).items():
+            save(name, figure, folder)
+    for file in first.iterdir():
+        assert file.read_bytes() == (second / file.name).read_bytes()
+
+
+def test_names_are_text_and_never_markup_or_mathematics(write_study, tmp_path):
+    names = {"efin": "<script>alert(1)</script>", "joint": "$x_1$", "frozen_encoder": "_hidden 中文"}
+    findings = find(write_study(change=lambda row: {**row, "strategy": names[row["strategy"]]}))
+    _, svg = save("figure", draw(findings)["cer_by_flops"], tmp_path)
+    text = svg.read_text()
+    assert "<script" not in text
+    for name in ("&lt;script&gt;alert(1)&lt;/script&gt;", "$x_1$", "_hidden 中文"):
+        assert f">{name}<" in text
+
+
+def test_preset_strategies_all_look_different():
+    assert len({look(i) for i in range(len(PRESETS))}) == len(PRESETS)
+    script = (Path(__file__).parents[3] / "analysis" / "report" / "page" / "assets" / "report.js").read_text(
+        encoding="utf-8"
+    )
+    marks = script.partition("const MARKS")[2].partition("};")[0]
+    for mark in {look(i).mark for i in range(len(LOOKS))}:
+        assert f'"{mark}": "M' in marks or f' {mark}: "M' in marks, mark
+
+
+def test_matplotlib_is_imported_in_plots_alone():
+    package = Path(__file__).parents[3] / "analysis"
+    importers = {
+        file.name
+        for file in package.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+        if name.partition(".")[0] == "matplotlib"
+    }
+    assert importers == {"plots.py"}
+    loaded = "import sys, analysis.cli, analysis.report.findings, analysis.report.report; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0

@@ -1,0 +1,287 @@
+"""The page says what the commands say, says where the runs do not, and nothing in the data can break it."""
+
+import base64
+import hashlib
+import json
+import re
+import sys
+from html.parser import HTMLParser
+
+import pytest
+from planted import PLANTED, SMALLEST_FLOPS, planted_cer, write_planted
+from typer.testing import CliRunner
+
+from analysis.cli import app
+from analysis.comparing.compare import compare_all
+from analysis.comparing.equal_hours import at_equal_hours
+from analysis.curves.curves import curves_of
+from analysis.curves.predict import predict
+from analysis.recommending.recommend import recommend_for_flops
+from analysis.report.findings import find
+from analysis.report.page.words import NARROW_SPACE, percent, percent_between
+from analysis.report.report import write_report
+from analysis.tables.table import read_table
+from scaling.errors import InputError
+
+LARGEST = SMALLEST_FLOPS * 10**2.5
+HOSTILE = "<script>alert(1)</script>"
+BREAKING = '</script><img src=x onerror="alert(1)">'
+
+
+class Page(HTMLParser):
+    """What a browser would see: elements with their attributes, script texts, and the text between."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.scripts, self.words, self._inside = [], [], [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        self._inside = tag if tag in ("script", "style") else None
+
+    def handle_endtag(self, tag):
+        self._inside = None
+
+    def handle_data(self, data):
+        if self._inside == "script":
+            self.scripts.append(data)
+        elif self._inside is None:
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", "".join(self.words))
+
+    @property
+    def data(self):
+        """The JSON that the figure is drawn from."""
+        return json.loads(self.scripts[0])
+
+
+@pytest.fixture
+def report_of(write_study):
+    """Writes the report of a planted study and returns the parsed page."""
+
+    def report(**study):
+        return Page(write_report(write_study(**study)).path.read_text(encoding="utf-8"))
+
+    return report
+
+
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory):
+    """A planted study with noise and its page, for all tests that only read them."""
+    folder = write_planted(tmp_path_factory.mktemp("noisy"), noise=0.03)
+    return folder, Page(write_report(folder).path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def plain_page(tmp_path_factory):
+    """The page of one strategy."""
+    folder = write_planted(tmp_path_factory.mktemp("plain"), strategies=("efin",))
+    return Page(write_report(folder).path.read_text(encoding="utf-8"))
+
+
+def recorded(row):
+    """A row as the trainer's runs have it: parameters, hours, provenance."""
+    return {
+        **row,
+        "encoder_params": {"mini-s": 1_000_000, "mini-m": 4_000_000}[row["encoder"]],
+        "llm_params": 2_000_000,
+        "unique_audio_seconds": row["audio_seconds"],
+        "epochs": 1.0,
+        "executed_flops": 1.06 * row["flops"],
+        "errors": round(1000 * row["cer"]),
+        "ref_chars": 1000,
+        "provenance": {"torch": "2.0"},
+    }
+
+
+def test_the_command_writes_a_page_below_300_kB_and_says_where(write_study):
+    folder = write_study(budgets=6, seeds=1, encoders=("mini-s", "mini-m"), noise=0.03, change=recorded)
+    assert len(read_table(folder).rows) == 36
+    result = CliRunner().invoke(app, ["report", str(folder), "--json"], catch_exceptions=False)
+    written = json.loads(result.stdout)
+    assert written["report"] == str(folder / "report.html")
+    assert (folder / "report.html").stat().st_size < 300_000
+    names = ("cer_by_flops", "cer_by_model_size", "cer_by_unique_hours", "residuals")
+    figures = [folder / "figures" / f"{name}.{kind}" for name in names for kind in ("png", "svg")]
+    assert written["figures"] == [str(figure) for figure in figures]
+    assert sorted(figures) == sorted((folder / "figures").iterdir())
+
+
+def test_the_answer_is_that_of_recommend_with_its_interval_and_reach(noisy):
+    folder, page = noisy
+    advice = recommend_for_flops(curves_of(folder), read_table(folder), LARGEST)
+    low, high = advice.prediction.interval
+    sentence = (
+        f"train efin with mini-s and mini-m: predicted CER {advice.prediction.cer:.3g}, "
+        f"90 % interval of a new run {low:.3g} to {high:.3g} (within the runs)"
+    )
+    assert sentence in page.text
+
+
+def test_strategies_are_compared_as_compare_does(noisy):
+    folder, page = noisy
+    compared = compare_all(curves_of(folder), "joint", table=read_table(folder))
+    assert {one.curve.strategy for one in compared} == {"efin", "frozen_encoder"}
+    for one in compared:
+        shown = f"{percent(one.cer_reduction)} [{percent_between(one.cer_reduction_interval)}]"
+        assert shown.replace(NARROW_SPACE, " ") in page.text
+
+
+def test_the_slider_answers_as_predict_does(noisy):
+    folder, page = noisy
+    curves = curves_of(folder)
+    for trace in page.data["traces"]:
+        curve = curves.only(page.data["strategies"][trace["strategy"]])
+        assert trace["largest_flops"] == pytest.approx(LARGEST)
+        for flops, cer, curve_low, curve_high, run_low, run_high in trace["path"][::10]:
+            expected = predict(curve, flops)
+            assert cer == pytest.approx(expected.cer, rel=1e-3)
+            assert (curve_low, curve_high) == pytest.approx(expected.curve_interval, rel=1e-3)
+            assert (run_low, run_high) == pytest.approx(expected.interval, rel=1e-3)
+        assert trace["path"][-1][0] == pytest.approx(10 * LARGEST)
+
+
+@pytest.mark.parametrize(("truth", "verdict"), [(None, "inside"), (0.5, "outside")])
+def test_a_forecast_is_shown_beside_its_truth_whatever_that_is(write_study, truth, verdict):
+    folder = write_study(noise=0.03, strategies=("efin",))
+    flops = 3 * LARGEST
+    (folder / "forecast").mkdir()
+    run = {"encoder": "mini-s", "llm": "mini-m", "flops": flops, "cer": truth or planted_cer("efin", flops)}
+    rows = [{**run, "strategy": "efin"}, {**run, "strategy": "never fitted"}]
+    (folder / "forecast" / "runs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = Page(write_report(folder).path.read_text(encoding="utf-8"))
+    predicted = predict(curves_of(folder).only("efin"), flops)
+    assert f"3 times the largest run fitted. Predicted CER {predicted.cer:.3g}" in page.text
+    assert f"measured {run['cer']:.3g} ({verdict})" in page.text
+    assert "never fitted with mini-s and mini-m" in page.text
+    (mark,) = page.data["forecasts"]
+    assert (mark["flops"], mark["truth"]) == (pytest.approx(flops), pytest.approx(run["cer"], rel=1e-3))
+
+
+def test_names_in_the_data_are_text_everywhere(report_of):
+    names = dict(zip(PLANTED, (HOSTILE, BREAKING, "{{7*7}} & co"), strict=True))
+
+    def renamed(row):
+        row = recorded(row)
+        stages = [{**stage, "name": HOSTILE, "trains": {BREAKING: 1e-3}} for stage in row["stages"]]
+        return {
+            **row,
+            "study": HOSTILE,
+            "strategy": names[row["strategy"]],
+            "llm": BREAKING,
+            "key": f"{BREAKING}-{row['key']}",
+            "stages": stages,
+            "provenance": {HOSTILE: BREAKING},
+            **({} if row["seed"] == 0 else {"status": "diverged", "cer": None, "cause": HOSTILE}),
+        }
+
+    page = report_of(change=renamed)
+    assert [attributes.get("id") for tag, attributes in page.elements if tag == "script"] == ["study", None]
+    assert not [tag for tag, _ in page.elements if tag == "img"]
+    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
+    assert sorted(page.data["strategies"]) == sorted(names.values())
+    for name in names.values():
+        assert name in page.text
+
+
+def test_only_the_page_s_own_script_may_run_and_nothing_is_asked_of_the_network(plain_page):
+    page = plain_page
+    (policy,) = [a["content"] for tag, a in page.elements if a.get("http-equiv") == "Content-Security-Policy"]
+    digest = base64.b64encode(hashlib.sha256(page.scripts[1].encode()).digest()).decode()
+    assert policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    for _, attributes in page.elements:
+        assert not {"src", "srcset", "action", "data"} & set(attributes)
+        assert all(value.startswith("#") for name, value in attributes.items() if name in ("href", "xlink:href"))
+
+
+def test_without_scripts_the_papers_figures_stand_in_the_page(plain_page):
+    page = plain_page
+    labels = [attributes.get("aria-label", "") for tag, attributes in page.elements if tag == "svg"]
+    assert "CER against charged FLOPs, by strategy and models" in labels
+    for _, attributes in page.elements:
+        if "data-needs-script" in attributes:
+            assert "hidden" in attributes
+
+
+def test_the_same_runs_give_the_same_page(write_study):
+    folder = write_study(strategies=("efin",), noise=0.03)
+    first = write_report(folder).path.read_bytes()
+    assert write_report(folder).path.read_bytes() == first
+
+
+@pytest.mark.parametrize(("budgets", "drawn_to"), [(1, None), (3, LARGEST)])
+def test_too_few_budgets_are_said_and_not_drawn_beyond(report_of, budgets, drawn_to):
+    page = report_of(budgets=budgets, strategies=("efin",))
+    path = page.data["traces"][0]["path"]
+    assert (path[-1][0] if path else None) == (drawn_to and pytest.approx(drawn_to))
+    assert "its budgets are too few to show how the error falls" in page.text
+    if budgets == 1:
+        assert "These runs cannot say: too few budgets." in page.text
+
+
+def test_an_error_that_does_not_fall_gets_no_line_and_no_advice(report_of):
+    def rising(row):
+        return {**row, "cer": 0.2 * (row["flops"] / 1e11) ** 0.1}
+
+    page = report_of(strategies=("efin",), change=rising)
+    assert page.data["traces"][0]["path"] == []
+    assert "These runs cannot say: not identified. The lowest error measured is CER 0.2" in page.text
+
+
+def test_runs_that_failed_are_listed_with_their_cause_but_are_no_points(report_of):
+    def failing(row):
+        last = row["flops"] == pytest.approx(LARGEST) and row["seed"] == 1
+        return {**row, "status": "diverged", "cer": None, "cause": "loss is nan"} if last else row
+
+    page = report_of(strategies=("efin",), change=failing)
+    assert "loss is nan" in page.text
+    assert [point["runs"] for point in page.data["traces"][0]["points"]] == [2] * 7 + [1]
+
+
+def test_simulated_runs_never_pass_for_measurements(report_of):
+    notice = "Nothing was trained."
+    assert notice in report_of(strategies=("efin",), change=lambda row: {**row, "provenance": {"simulated": True}}).text
+    assert notice not in report_of(strategies=("efin",), change=recorded).text
+
+
+def test_strategies_are_compared_at_the_hours_that_all_have_heard(write_study):
+    def heard(row):
+        """`efin` hears twice as much for its FLOPs; errors follow a power law in hours."""
+        hours = row["flops"] / 1e11 * {"efin": 2.0, "joint": 1.0}[row["strategy"]]
+        cer = {"efin": 0.4, "joint": 0.5}[row["strategy"]] * hours**-0.3
+        return {**row, "cer": cer, "unique_audio_seconds": 3600.0 * hours, "epochs": 0.0 if hours < 3.0 else 2.0}
+
+    findings = find(write_study(strategies=("efin", "joint"), change=heard))
+    first, second = at_equal_hours(findings.traces)
+    most = 10**2.5
+    assert (first.hours, second.hours) == (pytest.approx(most), pytest.approx(most))
+    assert (first.trace.curve.strategy, first.cer) == ("efin", pytest.approx(0.4 * most**-0.3))
+    assert (second.trace.curve.strategy, second.cer) == ("joint", pytest.approx(0.5 * most**-0.3))
+    assert second.flops / first.flops == pytest.approx(2.0)
+    assert first.passes == pytest.approx(2.0)
+
+
+def test_runs_that_all_heard_the_same_audio_get_a_sentence_for_a_figure(report_of):
+    page = report_of(strategies=("efin",), change=lambda row: {**row, "unique_audio_seconds": 7200.0})
+    assert "Every run heard the same 2 hours" in page.text
+    assert "Figure 4" not in page.text
+
+
+def test_a_missing_matplotlib_is_named_before_anything_is_written(write_study, monkeypatch):
+    folder = write_study(strategies=("efin",))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "analysis.report.figures", raising=False)
+    with pytest.raises(InputError, match=r"asr-scaling\[plot\]"):
+        write_report(folder)
+    assert [file.name for file in folder.iterdir()] == ["runs.jsonl"]
+
+
+def test_a_folder_without_runs_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"runs\.jsonl: not found"):
+        write_report(tmp_path)
+    with pytest.raises(InputError, match="not a folder"):
+        write_report(tmp_path / "table.csv")

@@ -1,0 +1,201 @@
+"""Tables from elsewhere: columns by name, rows by expression, stored fits, and what makes a table doubtful."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from analysis.cli import app
+from analysis.curves.curves import fit_curves
+from analysis.tables.points import cells_of
+from analysis.tables.row_filter import select
+from analysis.tables.table import read_table
+from scaling.errors import InputError
+
+
+def asked(*arguments):
+    result = CliRunner().invoke(app, [*map(str, arguments), "--json"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture
+def sizes(tmp_path):
+    """A table of 49 rows of a planted Chinchilla law under foreign names, and 7 rows of another set."""
+    lines = ["# a remark", "set,params,tokens,eval/loss,flag"]
+    for params in np.geomspace(1e8, 1e10, 7):
+        for tokens in np.geomspace(1e9, 1e12, 7):
+            loss = 1.8 + 480.0 * params**-0.35 + 2085.0 * tokens**-0.37
+            lines.append(f"right,{float(params)!r},{float(tokens)!r},{float(loss)!r},False")
+        lines.append(f"wrong,{float(params)!r},1e9,9.0,True")
+    file = tmp_path / "sizes.csv"
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def test_columns_and_rows_are_named_and_the_stored_fit_answers_for_points_and_tables(sizes, tmp_path):
+    stored = tmp_path / "FIT.json"
+    columns = "N=params,D=tokens,y=eval/loss"
+    document = asked("fit", sizes, "--law", "chinchilla", "--columns", columns, "--where", "set == 'right'",
+                     "--loss", "log_huber", "--out", stored)  # fmt: skip
+    (entry,) = document["fits"]
+    assert entry["n"] == 49
+    assert entry["loss"] == "log_huber"
+    for name, value in {"E": 1.8, "A": 480.0, "B": 2085.0, "alpha": 0.35, "beta": 0.37}.items():
+        assert entry["theta"][name] == pytest.approx(value, rel=1e-6)
+    truth = 1.8 + 480.0 * 7e9**-0.35 + 2085.0 * 4e12**-0.37
+    point = asked("predict", stored, "--at", "N=7e9,D=4e12")
+    assert point["value"] == pytest.approx(truth, rel=1e-9)
+    assert {"curve_interval", "interval", "calibrated_interval", "warnings"} <= set(point)
+    rows = asked("predict", stored, "--table", sizes)
+    assert len(rows) == 56
+    assert rows[0]["value"] == pytest.approx(1.8 + 480.0 * 1e8**-0.35 + 2085.0 * 1e9**-0.37, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("expression", "rows"),
+    [
+        ("set == 'right'", 49),
+        ("flag != True", 49),
+        ("flag == True and params > 1e9", 3),
+        ("not (tokens < 1e10 or set == 'wrong')", 35),
+        ("params in [1e8, 1e10]", 16),
+        ("1e9 < params <= 1e10", 24),
+        ("`eval/loss` > 8", 7),
+    ],
+)
+def test_rows_are_selected_by_an_expression(sizes, expression, rows):
+    assert len(select(read_table(sizes), expression).rows) == rows
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("parms > 1", "did you mean 'params'"),
+        ("__import__('os')", "is not a comparison"),
+        ("params > (lambda: 1)()", "is neither a column"),
+        ("params >", "invalid syntax"),
+        ("params > 1e30", "no row"),
+        ("params.real > 1", "is neither a column"),
+    ],
+)
+def test_expressions_are_never_run_as_code(sizes, expression, message):
+    with pytest.raises(InputError, match=message.replace("(", r"\(")):
+        select(read_table(sizes), expression)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", '{"flops": 1}\nnot json\n', "a.jsonl:2: not valid JSON"),
+        ("a.jsonl", "[1]\n", "a.jsonl:1: expected a JSON object"),
+        ("a.csv", "flops,cer\n1,2,3\n", "a.csv:2"),
+        ("a.csv", "flops,cer\n", "no rows"),
+        ("a.xls", "x", "unknown kind of table '.xls'"),
+        ("a.csv", "flop,cer\n1,2\n", "no column 'flops'; name it with --columns; did you mean 'flop'"),
+    ],
+)
+def test_malformed_tables_are_refused_with_their_line(tmp_path, name, content, message):
+    file = tmp_path / name
+    file.write_text(content)
+    with pytest.raises(InputError) as error:
+        cells_of(read_table(file))
+    assert message in str(error.value)
+
+
+def test_parquet_is_read_like_csv(sizes, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    pandas.read_csv(sizes, comment="#").to_parquet(tmp_path / "sizes.parquet")
+    assert len(read_table(tmp_path / "sizes.parquet").rows) == 56
+
+
+def table(tmp_path, rows):
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return read_table(file)
+
+
+def grid(**more):
+    return [{"flops": float(c), "cer": 0.05 + 0.3 * (c / 1e11) ** -0.3, **more} for c in np.geomspace(1e11, 1e14, 7)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        (grid()[:3], "too_few_points"),
+        (grid()[:4], "narrow_range"),
+        ([{**row, "cer": 0.97} for row in grid()], "all_at_chance"),
+        ([*grid()[1:], {"flops": 1e11, "cer": 0.95}], "some_at_chance"),
+        ([{**row, "test_digest": str(i)} for i, row in enumerate(grid())], "unequal_tests"),
+        (grid(lr_at_grid_edge=True), "undertuned"),
+        (grid(batch_at_grid_edge=True), "undertuned"),
+        (grid(epochs=6.0), "repeated_data"),
+        ([{**row, "cer": 100 * row["cer"]} for row in grid()], "not_a_fraction"),
+    ],
+)
+def test_doubtful_points_are_remarked_on(tmp_path, rows, code):
+    (curve,) = fit_curves(table(tmp_path, rows)).curves
+    assert code in {note.code for note in curve.warnings}
+
+
+def test_runs_that_count_flops_differently_are_refused(tmp_path):
+    rows = [{**row, "flop_convention": "charged-v1" if i % 2 else "6ND"} for i, row in enumerate(grid())]
+    with pytest.raises(InputError, match="count FLOPs differently"):
+        fit_curves(table(tmp_path, rows))
+
+
+@pytest.mark.parametrize(
+    ("extra", "code"),
+    [
+        ({"flops": 1e11, "cer": float("nan")}, "no_error_rate"),
+        ({"flops": 1e15, "cer": 0.0, "ref_chars": 1000}, "zero_error"),
+        ({"flops": 1e15, "cer": 0.0}, "zero_error"),
+        ({"flops": 1e11, "cer": 0.35, "key": "a"}, "duplicate"),
+    ],
+)
+def test_rows_left_out_or_changed_are_named(tmp_path, extra, code):
+    rows = [*grid(), {"flops": 1e11, "cer": 0.35, "key": "a"}, extra]
+    _, notes = cells_of(table(tmp_path, rows))
+    assert code in {note.code for note in notes}
+
+
+def test_errors_above_one_are_allowed(tmp_path):
+    rows = [{**row, "cer": 3.0 * row["cer"]} for row in grid()]
+    (curve,) = fit_curves(table(tmp_path, rows), law="power_floor").curves
+    assert curve.fit.theta["E"] == pytest.approx(0.15, rel=1e-6)
+
+
+def test_replicates_without_seeds_are_averaged(tmp_path):
+    rows = [{**row, "cer": row["cer"] * scale} for row in grid() for scale in (0.9, 1.1)]
+    (curve,) = fit_curves(table(tmp_path, rows)).curves
+    assert curve.fit.n == 7
+    assert curve.fit.theta["b"] == pytest.approx(0.3, rel=1e-6)
+
+
+@pytest.mark.slow
+def test_offline_runs_of_the_tracker_are_a_table(tmp_path):
+    pytest.importorskip("wandb")
+    code = (
+        "import wandb\n"
+        "for i in range(5):\n"
+        "    run = wandb.init(project='p', config={'strategy': 'efin', 'sizes': {'encoder': 7}})\n"
+        "    run.log({'flops': 10.0 ** (11 + i), 'cer': 0.04 + 0.3 * 10 ** (-0.3 * i)})\n"
+        "    run.finish()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True,
+                   env={**os.environ, "WANDB_MODE": "offline", "WANDB_SILENT": "true"})  # fmt: skip
+    table = read_table(tmp_path)
+    assert {row["sizes/encoder"] for row in table.rows} == {7}
+    (curve,) = fit_curves(table).curves
+    assert curve.strategy == "efin"
+    assert curve.fit.theta["E"] == pytest.approx(0.04, rel=1e-4)
+
+
+def test_a_folder_without_runs_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"runs\.jsonl: not found"):
+        read_table(tmp_path)

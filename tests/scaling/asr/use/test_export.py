@@ -1,0 +1,99 @@
+"""An exported recogniser is the run's own, in files that others can read."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_world import Finished
+from transformers import AutoModelForCausalLM, WhisperForConditionalGeneration
+
+from scaling.asr.use.trained import read_export, read_run
+from scaling.errors import InputError
+from scaling.spec import Part
+from scaling.speech.recordings import find_recordings
+from sweeps.finished.find_run import find_run
+from sweeps.finished.transcribe_export import export, transcribe
+
+
+@pytest.fixture(scope="module")
+def exported(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of efin, exported."""
+    out = tmp_path_factory.mktemp("exported") / "efin"
+    export(finished.out, out, None, "efin")
+    return out
+
+
+def hypotheses(finished: Finished, strategy: str) -> list[str]:
+    return [entry["hyp"] for entry in finished.utterances(strategy)]
+
+
+def test_an_export_transcribes_as_the_run_did(finished, exported, world, in_this_process):
+    written = transcribe(exported, [world / "test.jsonl"], None, None)
+    assert [transcript.text for transcript in written] == hypotheses(finished, "efin")
+
+
+def test_its_models_are_plain_and_hold_what_was_trained(finished, exported):
+    run = find_run(finished.out, None, "efin")
+    trained, _ = read_run(run.orders.ledger, run.orders.content["sources"], run.node)
+    trained.model.merge_adapters(Part.LLM_LORA)
+    llm = AutoModelForCausalLM.from_pretrained(exported / "llm")
+    whisper = WhisperForConditionalGeneration.from_pretrained(exported / "encoder")
+    for plain, own in ((llm, trained.model.llm), (whisper, trained.model.asr)):
+        wanted = own.state_dict()
+        assert plain.state_dict().keys() == wanted.keys()
+        assert all(torch.equal(tensor, wanted[name]) for name, tensor in plain.state_dict().items())
+
+
+def test_a_run_that_ends_with_the_encoders_objective_is_exported_without_an_llm(
+    finished, world, tmp_path, in_this_process
+):
+    export(finished.out, tmp_path / "out", None, "encoder-only")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["README.md", "encoder", "recognizer.json"]
+    recordings = find_recordings([world / "test.jsonl"], 30.0)
+    trained = read_export(tmp_path / "out")
+    written = dict(trained.transcripts([r.clip for r in recordings]))
+    assert [written[place] for place in range(len(recordings))] == hypotheses(finished, "encoder-only")
+
+
+def test_the_card_says_what_it_cost_and_how_wrong_it_is(finished, exported):
+    row = finished.rows["efin"]
+    card = (exported / "README.md").read_text()
+    for fact in (f"{row['flops']:.6g}", f"{row['test']['clean']['cer']:.4f}", "llm_lora", row["key"], "projector"):
+        assert fact in card
+
+
+def test_nothing_exported_names_a_path_of_this_machine(finished, exported, world):
+    texts = {path: path.read_bytes() for path in exported.rglob("*") if path.is_file()}
+    assert len(texts) > 8
+    for path, content in texts.items():
+        for private in (finished.out, world, Path.home()):
+            assert str(private).encode() not in content, path
+
+
+def test_a_folder_that_holds_something_is_not_written_to(finished, tmp_path):
+    (tmp_path / "kept").write_text("mine")
+    with pytest.raises(InputError, match="exists already; expected a new or an empty folder"):
+        export(finished.out, tmp_path, None, None)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_an_export_of_another_version_is_refused(exported, tmp_path):
+    (tmp_path / "recognizer.json").write_text(json.dumps({"schema": "asr-scaling/recognizer-9"}))
+    with pytest.raises(InputError, match="schema 'asr-scaling/recognizer-9'; expected 'asr-scaling/recognizer-1'"):
+        read_export(tmp_path)
+
+
+def test_an_export_with_a_file_missing_is_refused(exported, tmp_path):
+    for name in ("projector.safetensors", "llm/model.safetensors"):
+        part = tmp_path / name.replace("/", "-")
+        shutil.copytree(exported, part)
+        (part / name).unlink()
+        with pytest.raises(InputError, match=r"not a whole export|a model that cannot be loaded"):
+            read_export(part)
+
+
+def test_a_choice_of_runs_makes_no_sense_for_an_export(exported, world):
+    with pytest.raises(InputError, match="an exported recogniser is one run"):
+        transcribe(exported, [world / "test.jsonl"], None, "efin")

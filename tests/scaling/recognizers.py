@@ -1,0 +1,78 @@
+"""Recognisers of the shapes in `flop_reference`, with batches and gradients to hold against each other."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from flop_reference import MINI_LLM, Trains, asr_module, llm_module, model_shape
+from torch import Tensor
+
+from scaling.asr.execution.precision import products
+from scaling.asr.model.projector import Projector
+from scaling.asr.model.recognizer import Batch, Recognizer
+from scaling.base_models.encoders import EncoderDims
+from scaling.base_models.encoders.whisper import WhisperDims
+from scaling.base_models.tokenizers import TextCodec
+from scaling.cost.model_shape import ModelShape
+from scaling.spec import Objective, Part, Precision
+from scaling.speech.lengths import Lengths
+
+JOINT = Trains(Objective.LLM, frozenset({Part.ENCODER, Part.PROJECTOR, Part.LLM_LORA}))
+
+
+def recognizer(shape: ModelShape) -> Recognizer:
+    projector = Projector(
+        encoder_width=shape.encoder.width, stack=shape.stack, hidden=shape.hidden, llm_width=shape.llm.width, seed=0
+    )
+    asr = TextCodec(None, (), tuple(range(shape.asr_prompt_extra + 1)), 1)
+    llm = TextCodec(None, (3, 4), (5,) * (shape.llm_prompt_tokens - 1), 1)
+    return Recognizer(asr_module(shape.encoder, "cpu"), projector, llm_module(shape.llm, "cpu"), asr, llm)
+
+
+def random_lengths(utterances: int, seed: int) -> Lengths:
+    draw = np.random.default_rng(seed)
+    return Lengths(
+        samples=draw.integers(8_000, 48_000, utterances),
+        asr_tokens=draw.integers(1, 12, utterances),
+        llm_tokens=draw.integers(1, 12, utterances),
+    )
+
+
+def batch(shape: ModelShape, lengths: Lengths) -> Batch:
+    dims = shape.encoder
+    whisper = isinstance(dims, WhisperDims)
+    frames = lengths.samples // dims.hop_length if whisper else lengths.samples
+    return Batch(
+        features_BMT=torch.zeros(len(lengths), dims.mel_bins if whisper else 1, int(frames.max())),
+        frames_B=torch.from_numpy(frames),
+        asr_targets=[torch.full((int(count),), 2) for count in lengths.asr_tokens],
+        llm_targets=[torch.full((int(count),), 2) for count in lengths.llm_tokens],
+    )
+
+
+def prepared(encoder: EncoderDims, training: Trains = JOINT) -> Recognizer:
+    """The same weights each time, with adapters where they train."""
+    torch.manual_seed(0)
+    shape = model_shape(encoder, MINI_LLM)
+    model = recognizer(shape)
+    if Part.LLM_LORA in training.parts:
+        model.add_adapters(Part.LLM_LORA, shape.llm_lora, seed=0)
+    model.set_trainable(training.parts)
+    return model
+
+
+def noise(encoder: EncoderDims, utterances: int = 4, seed: int = 0) -> Batch:
+    found = batch(model_shape(encoder, MINI_LLM), random_lengths(utterances, seed=seed))
+    torch.manual_seed(seed + 1)
+    return replace(found, features_BMT=torch.randn_like(found.features_BMT))
+
+
+def gradients(
+    model: Recognizer, heard: Batch, objective: Objective, precision: Precision = Precision.FP32
+) -> dict[str, Tensor]:
+    model.zero_grad()
+    torch.manual_seed(2)
+    with products(precision, torch.device("cpu")):
+        loss, _ = model.loss(heard, objective)
+    loss.backward()
+    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}

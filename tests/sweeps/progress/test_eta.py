@@ -1,0 +1,128 @@
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_study import StudyWriter
+from stand_in import result
+
+from scaling.ledger.lease import WORKER_NAME
+from scaling.ledger.ledger import Ledger
+from scaling.spec import node_from_json
+from scaling.system.progress_line import Line
+from sweeps.plan.prepare import prepare
+from sweeps.plan.write_plan import Orders, read_orders, write_orders
+from sweeps.progress.eta import eta_seconds, pace_of
+from sweeps.progress.status import survey
+from sweeps.run.run import Follower
+
+SPEED = 1e8
+"""FLOPs a second of the planted workers in training."""
+
+
+@pytest.fixture
+def orders(write_study: StudyWriter, tmp_path: Path) -> Orders:
+    """A study of `joint` at two budgets: a trunk in two stretches, each with its cooldown."""
+    ledger = Ledger(tmp_path / "out")
+    prepared = prepare(str(write_study(strategies=["joint"], budgets_flops=[10**10, 2 * 10**10])), [], ledger)
+    write_orders(prepared.study, prepared.plan, tmp_path / "out", ledger)
+    return read_orders(tmp_path / "out")
+
+
+def begin(orders: Orders, key: str, *, seconds: float, worker: str = "w0") -> None:
+    """A worker that has trained the node for so long at the planted speed."""
+    os.environ[WORKER_NAME] = worker
+    attempt = orders.ledger.claim(key, session=orders.session)
+    del os.environ[WORKER_NAME]
+    assert attempt is not None
+    start = orders.work[key]["start_flops"]
+    attempt.log({"event": "start", "flops": start, "time": 1000.0})
+    attempt.log({"event": "progress", "flops": start + int(SPEED * seconds), "time": 1000.0 + seconds})
+
+
+def commit(orders: Orders, key: str, **more: Any) -> None:
+    """A result that says the planted speed."""
+    attempt = orders.ledger.claim(key, session=orders.session)
+    assert attempt is not None
+    found = result(attempt, node_from_json(orders.ledger.stage(key)["node"]))
+    found["spent"]["seconds"] = orders.work[key]["flops"] / SPEED
+    attempt.commit({**found, **more})
+
+
+def eta(orders: Orders, workers: int = 0) -> float | None:
+    found = survey(orders)
+    return eta_seconds(orders, found, pace_of(orders, found), workers)
+
+
+def of_training(*flops: float) -> float:
+    return sum(flops) / SPEED
+
+
+def test_what_is_still_to_decode_is_in_the_eta(orders: Orders) -> None:
+    """Until a result says how long decoding took, its FLOPs last as long as those of training."""
+    begin(orders, orders.nodes[0], seconds=10.0)
+    one = next(iter(orders.evaluation_flops.values()))
+    assert len(orders.evaluation_flops) == 2
+    assert one > 5 * 10**7  # 14 utterances: half a second of training
+    assert eta(orders) == pytest.approx(of_training(7e9, 8e9, 2e9, 4e9, 2 * one))
+
+
+def test_decoding_takes_as_long_as_it_took_in_this_study(orders: Orders) -> None:
+    trunk, ends = orders.nodes[0], [run["nodes"][-1] for run in orders.runs]
+    commit(orders, trunk)
+    commit(orders, ends[0], evaluation_seconds=500.0)
+    second = next(key for key in orders.nodes if key not in (trunk, *ends))
+    begin(orders, second, seconds=10.0)
+    assert eta(orders) == pytest.approx(of_training(7e9, 4e9) + 500.0)
+
+
+def test_a_trainer_that_does_not_say_how_long_it_decoded_does_not_count_as_quick(orders: Orders) -> None:
+    ends = [run["nodes"][-1] for run in orders.runs]
+    commit(orders, ends[0], evaluation_seconds=500.0)
+    commit(orders, ends[1])
+    assert pace_of(orders, survey(orders)).decoding == pytest.approx(orders.evaluation_flops[ends[0]] / 500.0)
+
+
+def test_looks_at_dev_slow_training_down(orders: Orders) -> None:
+    commit(orders, orders.nodes[0], look_seconds=80.0)  # as long as its training
+    assert pace_of(orders, survey(orders)).training == pytest.approx(SPEED / 2)
+
+
+def test_the_eta_is_no_less_than_the_longest_chain(orders: Orders) -> None:
+    begin(orders, orders.nodes[0], seconds=10.0)
+    one = next(iter(orders.evaluation_flops.values()))
+    assert eta(orders, workers=100) == pytest.approx(of_training(7e9, 8e9, 4e9, one))
+
+
+def test_nobody_at_work_has_no_eta(orders: Orders) -> None:
+    commit(orders, orders.nodes[0])
+    assert eta(orders) is None
+
+
+def test_plans_of_earlier_versions_have_an_eta_without_decoding(orders: Orders) -> None:
+    del orders.content["evaluation_flops"]
+    begin(orders, orders.nodes[0], seconds=10.0)
+    assert eta(orders) == pytest.approx(of_training(7e9, 8e9, 2e9, 4e9))
+
+
+def test_workers_are_starting_until_they_claim_a_node_and_while_there_is_one_for_them(
+    orders: Orders, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweeps.run.run.LOOK_SECONDS", 0.0)
+    follower = Follower(orders, Line())
+
+    def said() -> str:
+        for _ in range(1000):
+            follower.look(["w0", "w1"])
+            if text := capsys.readouterr().err:
+                return text
+            time.sleep(0.01)
+        pytest.fail("nothing was said")
+
+    assert "0/2 runs, 1 worker starting, 0 running, ETA unknown" in said()  # the second one has nothing to do yet
+    begin(orders, orders.nodes[0], seconds=10.0)
+    assert "0/2 runs, 1 running, ETA" in said()
+    orders.ledger.attempts(orders.nodes[0])[0].release()
+    commit(orders, orders.nodes[0])
+    assert "0/2 runs, 1 worker starting, 0 running, ETA" in said()  # w1 alone: w0 has worked before

@@ -1,0 +1,144 @@
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from crew import run_crew
+from small_study import StudyWriter
+from typer.testing import CliRunner
+
+from scaling.cli import app
+from scaling.errors import InputError
+from scaling.ledger.freed_checkpoints import checkpoint_of, free, is_freed
+from scaling.ledger.ledger import Ledger
+from sweeps.plan.prepare import prepare
+from sweeps.plan.write_plan import read_orders
+from sweeps.progress import quota
+from sweeps.progress.quota import Quota
+from sweeps.progress.retention import collect_garbage
+
+
+@pytest.fixture
+def finished(write_study: StudyWriter, tmp_path: Path) -> Path:
+    run_crew(write_study(strategies=["joint"]), tmp_path / "out", workers=2)
+    return tmp_path / "out"
+
+
+def gc(*arguments: Any) -> dict[str, Any]:
+    result = CliRunner().invoke(app, ["gc", *map(str, arguments), "--json"], catch_exceptions=False)
+    assert result.exit_code == 0
+    return dict(json.loads(result.stdout))
+
+
+def table(folder: Path) -> str:
+    return (folder / "runs.jsonl").read_text()
+
+
+def test_what_ends_a_run_and_the_furthest_of_a_trunk_stay_and_the_rest_goes(finished: Path) -> None:
+    would = gc(finished, "--dry-run")
+    assert len(would["checkpoints"]) == 2  # of three trunk positions the furthest stays
+    ledger = read_orders(finished).ledger
+    places = {key: checkpoint_of(ledger, key) for key in read_orders(finished).nodes}
+    assert all(place is not None and place.is_dir() for place in places.values())
+    assert gc(finished)["checkpoints"] == would["checkpoints"]
+    gone = {key for key, place in places.items() if place is not None and not place.exists()}
+    assert gone == set(would["checkpoints"])
+    assert would["checkpoint_bytes"] == sum(1000 for _ in gone)
+    assert gc(finished)["checkpoints"] == []
+
+
+def test_results_and_tables_outlive_their_checkpoints(write_study: StudyWriter, finished: Path) -> None:
+    before = table(finished)
+    gc(finished)
+    assert run_crew(write_study(strategies=["joint"]), finished, workers=1).exit_code == 0
+    assert table(finished) == before
+    assert not list(finished.glob("stages/*/attempts/0002"))
+
+
+def test_a_study_grown_at_its_end_goes_on_from_what_stayed(write_study: StudyWriter, finished: Path) -> None:
+    gc(finished)
+    run_crew(write_study(strategies=["joint"], budgets_flops=[16_000_000_000]), finished, workers=1)
+    assert not list(finished.glob("stages/*/former.json"))
+
+
+def test_a_study_grown_within_trains_freed_nodes_again_and_no_old_row_changes(
+    write_study: StudyWriter, finished: Path
+) -> None:
+    before = table(finished).splitlines()
+    gc(finished)
+    grown = write_study(strategies=["joint"], budgets_flops=[2e9, 3e9, 4e9, 8e9])
+    ledger = Ledger(finished)
+    prepared = prepare(str(grown), [], ledger)
+    again = [key for key in prepared.plan.nodes if is_freed(ledger, key) and key not in prepared.done]
+    assert len(again) == 1  # the trunk at 2e9, from which the new one goes on; its price is in the plan
+    assert run_crew(grown, finished, workers=2).exit_code == 0
+    after = table(finished).splitlines()
+    assert len(after) == 4
+    for old in map(json.loads, before):
+        (new,) = (row for row in map(json.loads, after) if row["key"] == old["key"])
+        assert new["seconds"] == old["seconds"]
+        assert new["cer"] == old["cer"]
+    assert checkpoint_of(ledger, again[0]) == ledger.folder(again[0]) / "attempts" / "0002" / "final"
+
+
+def test_a_node_that_somebody_has_just_begun_to_need_is_not_freed(finished: Path) -> None:
+    ledger, (key, *_) = Ledger(finished), read_orders(finished).nodes
+    assert free(ledger, [key], lambda: {key}) == []
+    assert not is_freed(ledger, key)
+    assert checkpoint_of(ledger, key).is_dir()  # type: ignore[union-attr]
+
+
+def test_what_interrupted_attempts_left_goes_but_never_the_newest_state_of_an_unfinished_node(
+    write_study: StudyWriter, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    ledger = Ledger(out)
+    from sweeps.plan.write_plan import write_orders
+
+    prepared = prepare(str(write_study(strategies=["joint"])), [], ledger)
+    orders = write_orders(prepared.study, prepared.plan, out, ledger)
+    attempt = ledger.claim(orders.nodes[0], session="s")
+    assert attempt is not None
+    for steps in (10, 20, 30):
+        checkpoint = attempt.folder / f"checkpoint-{steps:09d}"
+        checkpoint.mkdir()
+        if steps < 30:
+            (checkpoint / "progress.json").write_text("{}")
+    torn = ledger.folder(attempt.key) / ".result.json.7.7"
+    torn.write_text("{")
+    os.utime(torn, (time.time() - 7200, time.time() - 7200))
+    collect_garbage(ledger)
+    assert len(list(attempt.folder.glob("checkpoint-*"))) == 3  # its worker lives
+    assert not torn.exists()
+    attempt.release()
+    collect_garbage(ledger)
+    assert [path.name for path in attempt.folder.glob("checkpoint-*")] == ["checkpoint-000000020"]
+    (attempt.folder / "final").mkdir()
+    collect_garbage(ledger)
+    assert list(attempt.folder.glob("checkpoint-*")), "the final state is not complete, and goes"
+    (attempt.folder / "final").mkdir()
+    (attempt.folder / "final" / "progress.json").write_text("{}")
+    collect_garbage(ledger)
+    assert (attempt.folder / "final").is_dir()
+    assert not list(attempt.folder.glob("checkpoint-*"))
+
+
+def test_over_its_quota_a_run_frees_what_it_may_and_then_stops_with_a_word(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quota, "LOOK_SECONDS", 0.0)
+    ledger = Ledger(finished)
+    used = quota.folder_bytes(finished / "stages")
+    Quota(ledger, (used + 1) / 1e9).look()
+    assert gc(finished, "--dry-run")["checkpoints"]
+    Quota(ledger, (used - 1000) / 1e9).look()  # two checkpoints of 1000 bytes are free to go
+    assert not gc(finished, "--dry-run")["checkpoints"]
+    with pytest.raises(InputError, match=r"is over disk_quota_gb: 1e-06; what was trained is kept"):
+        Quota(ledger, 1e-6).look()
+
+
+def test_a_folder_without_a_ledger_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no ledger here"):
+        collect_garbage(Ledger(tmp_path))
