@@ -14,7 +14,7 @@ from analysis.notes import Note, Status
 CLEARLY_INSIDE = 4.0
 
 
-def verdict_of(
+def diagnose(
     problem: Problem, reached: Minima, best: int, columns: Mapping[str, Array], fixed: Mapping[str, float]
 ) -> tuple[Status, list[Note]]:
     """The status of lane `best` and what to say about it."""

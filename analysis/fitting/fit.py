@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.fitting.cluster_noise import SharedNoise, shared_ratio
-from analysis.fitting.diagnostics import verdict_of, weighted
+from analysis.fitting.diagnostics import diagnose, weighted
 from analysis.fitting.intervals import LEVEL, Kind
 from analysis.fitting.intervals import interval as interval_of
 from analysis.fitting.laws import Array, Law, law_named
@@ -147,7 +147,7 @@ class Fit:
         )
         if self.cluster_dof is None or self.cluster_ratio is None:
             return again
-        return with_common_luck(again, self.cluster_ratio, self.cluster_dof + 1)
+        return with_common_effect(again, self.cluster_ratio, self.cluster_dof + 1)
 
     def widened(
         self, columns: Mapping[str, npt.ArrayLike], ends: tuple[Array, Array], factor: float
@@ -258,8 +258,8 @@ def fit(
         problem = replace(problem, whitener=SharedNoise.of(kept_clusters or (), ratio).whitener)
         reached = minimise(problem, reached.parameters)
         best = int(np.argmin(reached.cost))
-    status, notes = verdict_of(problem, reached, best, points, fixed)
-    notes += [_outlier_note(law, points_of(columns, law, i), float(np.ravel(y)[i])) for i in outliers]
+    status, notes = diagnose(problem, reached, best, points, fixed)
+    notes += [_outlier_note(law, column_values_at(columns, law, i), float(np.ravel(y)[i])) for i in outliers]
     return Fit(
         law=law,
         loss=loss,
@@ -279,7 +279,7 @@ def fit(
     )
 
 
-def with_common_luck(fitted: Fit, ratio: float, trunks: int) -> Fit:
+def with_common_effect(fitted: Fit, ratio: float, trunks: int) -> Fit:
     """The fit of points that all share the luck of the same `trunks` trunks, its variance `ratio` times a point's own.
 
     The curve stays; its intervals take in that the whole of it may be off.
@@ -298,7 +298,7 @@ def positive(columns: Mapping[str, npt.ArrayLike], name: str) -> Array:
     return values
 
 
-def points_of(columns: Mapping[str, npt.ArrayLike] | None, law: Law, index: int) -> dict[str, float]:
+def column_values_at(columns: Mapping[str, npt.ArrayLike] | None, law: Law, index: int) -> dict[str, float]:
     """The columns of one point."""
     return {name: float(np.ravel((columns or {})[name])[index]) for name in law.columns}
 

@@ -25,7 +25,7 @@ from analysis.fitting.minimiser import linear_coefficients
 from analysis.notes import Note, Status, as_text
 from analysis.recommending.box_search import lowest_in_box
 from analysis.recommending.inference_cost import flops_an_hour
-from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, Cell, cells_of
+from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, Point, points_of
 from analysis.tables.table import Row, Table
 
 # Two sizes give one difference: an exponent needs a third.
@@ -78,8 +78,8 @@ def best_sizes(table: Table, strategy: str, flops: float, lifetime_hours: float 
         message = f"runs of {strategy} have {told}: a size needs {FEWEST_SIZES} values, or one for all runs"
         return Note("sizes_not_identified", message)
     runs = _Runs.of(table.select(rows), varied, lifetime_hours)
-    if len(runs.cells) <= len(runs.law.names):
-        return Note("sizes_not_identified", f"{len(runs.cells)} points for {len(runs.law.names)} parameters")
+    if len(runs.points) <= len(runs.law.names):
+        return Note("sizes_not_identified", f"{len(runs.points)} points for {len(runs.law.names)} parameters")
     fitted = fit(runs.law, runs.columns, runs.errors, loss="log_ls_screened", weights=runs.weights)
     if fitted.status not in ("ok", "at_bound"):
         return Note("sizes_not_identified", "; ".join(as_text(fitted.warnings)))
@@ -116,7 +116,7 @@ class _Runs:
 
     law: Law
     named: Mapping[str, str]
-    cells: tuple[Cell, ...]
+    points: tuple[Point, ...]
     shares: Array
     prices: tuple[_Price, ...]
     lifetime: _Price | None
@@ -129,8 +129,8 @@ class _Runs:
         named = dict(zip(law.columns, (*varied, "hours"), strict=True))
         values = [{**row, "hours": float(row["audio_seconds"]) / SECONDS_AN_HOUR} for row in table.rows]
         rows = tuple({**row, **{name: row[column] for name, column in named.items()}} for row in values)
-        cells, _ = cells_of(replace(table, rows=rows), law.columns)
-        used = [rows[i] for cell in cells for i in cell.rows]
+        points, _ = points_of(replace(table, rows=rows), law.columns)
+        used = [rows[i] for point in points for i in point.rows]
         sizes = np.array([[float(row[size]) for size in SIZES] for row in used])
         stages = [_stages(row) for row in used]
         largest = np.argmax([float(row[FLOPS]) for row in used])
@@ -139,7 +139,7 @@ class _Runs:
         return _Runs(
             law=law,
             named=named,
-            cells=cells,
+            points=points,
             shares=np.array([stages[int(largest)][name][0] for name in names]) / float(used[int(largest)][FLOPS]),
             prices=tuple(
                 _Price.through(sizes, np.array([stage[name][0] / stage[name][1] for stage in stages])) for name in names
@@ -158,15 +158,15 @@ class _Runs:
 
     @property
     def columns(self) -> dict[str, Array]:
-        return {name: np.array([cell.columns[name] for cell in self.cells]) for name in self.law.columns}
+        return {name: np.array([point.columns[name] for point in self.points]) for name in self.law.columns}
 
     @property
     def errors(self) -> Array:
-        return np.array([cell.cer for cell in self.cells])
+        return np.array([point.cer for point in self.points])
 
     @property
     def weights(self) -> Array:
-        return np.array([float(cell.runs) for cell in self.cells])
+        return np.array([float(point.runs) for point in self.points])
 
     def training(self, sizes: Array, flops: float) -> Array:
         """What a lifetime of recognition leaves for training."""

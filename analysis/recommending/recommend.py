@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.curves.curves import Curve, Curves, rank
-from analysis.curves.data_checks import MANY_EPOCHS, shared_scale
+from analysis.curves.data_checks import MANY_EPOCHS, check_shared_scale
 from analysis.curves.predict import Prediction, predict
 from analysis.fitting.intervals import LEVEL
 from analysis.fitting.root import ROUGH, crossing
@@ -18,7 +18,7 @@ from analysis.recommending.best_sizes import BestSizes, best_sizes
 from analysis.recommending.budgets import Cost
 from analysis.recommending.inference_cost import flops_an_hour
 from analysis.recommending.winners_curse import Choice, choice_of
-from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, cells_of
+from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, points_of
 from analysis.tables.table import Table
 from scaling.cost.hardware import Hardware
 from scaling.errors import InputError
@@ -175,7 +175,7 @@ def _recommendation(
             *notes,
             *([] if choice is None else choice.notes),
             *prediction.warnings,
-            *shared_scale(table, cells_of(table)[0]),
+            *check_shared_scale(table, points_of(table)[0]),
             *_passes(curve, table, hours),
             *refusals,
             *([] if cost is None else [cost.note]),
