@@ -17,12 +17,12 @@ from analysis.curves.curves import Curve, Curves, extrapolation_notes, lowest
 from analysis.curves.data_checks import check_shared_scale
 from analysis.curves.traces import traces_of
 from analysis.fitting.fit import Fit
-from analysis.fitting.intervals import LEVEL
 from analysis.fitting.root import crossing
 from analysis.notes import Note, Status, as_text
 from analysis.tables.points import FLOPS, points_of
 from analysis.tables.table import Table
 from scaling.errors import InputError
+from scaling.scoring.interval import LEVEL
 
 _GRAVITY: tuple[Status, ...] = ("ok", "at_bound", "not_identified", "too_few_points", "not_converged")
 

@@ -165,22 +165,26 @@ def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -
         raise InputError(f"{table.path}: no row can be fitted; " + "; ".join(map(str, notes[:3])))
     groups = [list(group) for _, group in groupby(points, key=lambda point: point.curve)]
     curves = tuple(_fit_curve(table, group, law, loss) for group in groups)
-    return Curves(source_sha256=file_sha256(table.path), law=law, loss=loss, curves=curves, notes=notes, named=table.named)
+    return Curves(
+        source_sha256=file_sha256(table.path), law=law, loss=loss, curves=curves, notes=notes, named=table.named
+    )
 
 
-def points_of_curve(table: Table, strategy: str | None, columns: tuple[str, ...]) -> tuple[dict[str, Array], Array, Array]:
+def points_of_curve(
+    table: Table, strategy: str | None, columns: tuple[str, ...]
+) -> tuple[dict[str, Array], Array, Array]:
     """One curve's points, before any law: columns, errors and runs a point, each (n,).
 
     Raises InputError where the table holds several curves and `strategy` does not leave one.
     """
-    points, _ = points_of(table, columns)
-    labels = dict.fromkeys(point.curve for point in points if strategy in (None, point.strategy))
+    every, _ = points_of(table, columns)
+    labels = dict.fromkeys(point.curve for point in every if strategy in (None, point.strategy))
     if len(labels) != 1:
-        names = ", ".join(" + ".join(filter(None, label)) for label in labels or {point.curve for point in points})
+        names = ", ".join(" + ".join(filter(None, label)) for label in labels or {point.curve for point in every})
         raise InputError(f"{table.path}: which curve of {names}? Give --strategy, or --where")
-    chosen = [point for point in points if point.curve in labels]
-    points = {name: np.array([point.columns[name] for point in chosen]) for name in columns}
-    return points, np.array([point.cer for point in chosen]), np.array([float(point.runs) for point in chosen])
+    chosen = [point for point in every if point.curve in labels]
+    values = {name: np.array([point.columns[name] for point in chosen]) for name in columns}
+    return values, np.array([point.cer for point in chosen]), np.array([float(point.runs) for point in chosen])
 
 
 def curves_of(path: Path) -> Curves:
@@ -261,30 +265,30 @@ def extrapolation_notes(curve: Curve, columns: Mapping[str, float]) -> list[Note
 def _fit_curve(table: Table, points: Sequence[Point], law: str | None, loss: str) -> Curve:
     notes = check_points(table, points)
     columns = {name: np.array([point.columns[name] for point in points]) for name in points[0].columns}
-    points = len(set(zip(*columns.values(), strict=True)))
+    places = len(set(zip(*columns.values(), strict=True)))
     errors, runs = np.array([point.cer for point in points]), np.array([float(point.runs) for point in points])
     noise = estimate_noise(table, points)
     weights = runs if noise is None else runs * noise.weight(errors)
     wanted = len(law_named(law).names) if law else 2
     fitted: Fit | None = None
-    if points < wanted:
-        message = f"{points} points cannot show how the error falls; the law needs at least {wanted}"
+    if places < wanted:
+        message = f"{places} points cannot show how the error falls; the law needs at least {wanted}"
         notes.append(Note("too_few_points", message))
     elif law:
         fitted = fit(law, columns, errors, loss=loss, weights=weights)
     else:
         fitted = default_fit(columns, errors, weights, loss, points[0].chance)
         if fitted.law.floor is None:
-            message = f"{points} budgets cannot show a floor: a power law without one was fitted; a floor needs 4"
+            message = f"{places} budgets cannot show a floor: a power law without one was fitted; a floor needs 4"
             notes.append(Note("too_few_points", message))
-    luck = trunk_variance(table, points)
-    if luck is not None and luck.ratio is None:
+    shared = trunk_variance(table, points)
+    if shared is not None and shared.ratio is None:
         message = (
             "all budgets are cut from one seed's trunk: its luck moves the whole curve and no interval here has it"
         )
         notes.append(Note("one_trunk", message))
-    if fitted is not None and luck is not None and luck.ratio is not None:
-        fitted = with_common_effect(fitted, luck.ratio, luck.trunks)
+    if fitted is not None and shared is not None and shared.ratio is not None:
+        fitted = with_common_effect(fitted, shared.ratio, shared.trunks)
     return Curve(
         strategy=points[0].strategy,
         encoder=points[0].encoder,

@@ -69,7 +69,9 @@ def _chance(points: Sequence[Point]) -> Iterator[Note]:
     if lost == len(points):
         yield Note("all_at_chance", "no run has learnt: every error is near that of a model that knows nothing")
     else:
-        yield Note("some_at_chance", f"{lost} of {len(points)} budgets are near chance, where a power law does not hold")
+        yield Note(
+            "some_at_chance", f"{lost} of {len(points)} budgets are near chance, where a power law does not hold"
+        )
 
 
 def _tuning(table: Table, points: Sequence[Point]) -> Iterator[Note]:

@@ -25,7 +25,7 @@ class PlottedPoint:
     `set_aside`: the fit took it for a gross outlier.
     """
 
-    point: Point
+    mean: Point
     low: float
     high: float
     unique_hours: float | None
@@ -83,7 +83,7 @@ def models_text(encoder: str | None, llm: str | None) -> str:
     return " + ".join(name for name in (encoder, llm) if name) or "all models"
 
 
-def shows_its_budgets(curve: Curve) -> bool:
+def describes_its_runs(curve: Curve) -> bool:
     """Whether a curve's law says anything about its own budgets: what it says beyond them is another matter."""
     if curve.fit is None or curve.status == "not_converged":
         return False
@@ -95,7 +95,7 @@ def _point(table: Table, point: Point, set_aside: bool) -> PlottedPoint:
     scores = [table.number(i, ERROR) for i in point.rows] if point.runs > 1 else [point.cer]
     hours = _mean(table, point, "unique_audio_seconds")
     return PlottedPoint(
-        point=point,
+        mean=point,
         low=min(scores),
         high=max(scores),
         unique_hours=None if hours is None else hours / SECONDS_AN_HOUR,
@@ -105,7 +105,7 @@ def _point(table: Table, point: Point, set_aside: bool) -> PlottedPoint:
 
 
 def _path(curve: Curve, horizon: float) -> tuple[Prediction, ...]:
-    if not shows_its_budgets(curve):
+    if not describes_its_runs(curve):
         return ()
     smallest, largest = curve.domain["C"]
     end = horizon if curve.status in IDENTIFIED else largest
@@ -122,7 +122,7 @@ def _reason(curve: Curve) -> str | None:
         "not_identified": "many laws fit its runs equally well",
         "not_converged": "the search for its law stopped early",
     }[curve.status]
-    drawn = "its law is not drawn beyond them" if shows_its_budgets(curve) else "no law is drawn"
+    drawn = "its law is not drawn beyond them" if describes_its_runs(curve) else "no law is drawn"
     return f"{curve.label}: {why}; {drawn}."
 
 

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from analysis.curves.curves import Curve
-from analysis.fitting.intervals import LEVEL, Interval, percentiles
+from analysis.fitting.intervals import Interval, percentiles
 from analysis.fitting.laws import Array
 from analysis.notes import Note, as_text
 from analysis.recommending.box_search import lowest_in_box
 from analysis.recommending.isoflop_frontier import wild_draws
 from analysis.tables.points import FLOPS, Point, points_of
 from analysis.tables.table import Row, Table
+from scaling.scoring.interval import LEVEL
 
 # Divisions that differ by less than this in a log ratio are met within a step, not chosen.
 SAME_DIVISION = 0.05

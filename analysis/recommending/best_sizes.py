@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from analysis.curves.data_checks import MANY_EPOCHS
-from analysis.fitting.bootstrap import refits
+from analysis.fitting.bootstrap import wild_refits
 from analysis.fitting.fit import Fit, fit
-from analysis.fitting.intervals import LEVEL, Interval, percentiles
+from analysis.fitting.intervals import Interval, interval, percentiles
 from analysis.fitting.laws import CHINCHILLA, LLM_ASR, Array, Law
 from analysis.fitting.minimiser import linear_coefficients
 from analysis.notes import Note, Status, as_text
@@ -27,6 +27,7 @@ from analysis.recommending.box_search import lowest_in_box
 from analysis.recommending.inference_cost import flops_an_hour
 from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, Point, points_of
 from analysis.tables.table import Row, Table
+from scaling.scoring.interval import LEVEL
 
 # Two sizes give one difference: an exponent needs a third.
 FEWEST_SIZES = 3
@@ -185,7 +186,7 @@ class _Runs:
 
 
 def _optimum(runs: _Runs, fitted: Fit, flops: float) -> BestSizes:
-    parameters = np.vstack([fitted.parameters[None, :], refits(fitted, "wild", DRAWS)])
+    parameters = np.vstack([fitted.parameters[None, :], wild_refits(fitted, DRAWS)])
     centre = fitted.centre
 
     def error(logs_LGK: Array) -> Array:
@@ -199,7 +200,7 @@ def _optimum(runs: _Runs, fitted: Fit, flops: float) -> BestSizes:
     training = runs.training(best, flops)
     hours = runs.hours(best, training)
     at = {name: values[:1] for name, values in runs.law_columns(best, hours).items()}
-    low, high = fitted.interval(at)
+    low, high = interval(fitted, at)
     held = {size: bool(np.ptp(runs.box[:, k]) == 0.0) for k, size in enumerate(SIZES)}
     return BestSizes(
         encoder_params=float(best[0, 0]),

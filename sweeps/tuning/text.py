@@ -9,9 +9,10 @@ import yaml
 
 from scaling.errors import InputError
 from scaling.ledger.ledger import write_text_atomically
+from scaling.scoring.interval import LEVEL
 from sweeps.study.tuned_settings import BATCH, Tuned
 from sweeps.tuning.grid import FIRST, RATE_STEP, Knob, Point, best_point, first_points, multipliers
-from sweeps.tuning.optimum_fit import FALSE_DRIFT, LEVEL, Optimum
+from sweeps.tuning.optimum_fit import FALSE_DRIFT, Optimum
 from sweeps.tuning.search_state import Walk
 from sweeps.tuning.tune import Found, Tuning
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from analysis.comparing.compare import Comparison
 from analysis.curves.curves import Curve
-from analysis.curves.traces import shows_its_budgets
+from analysis.curves.traces import describes_its_runs
 from analysis.report.findings import Findings, Forecast
 from analysis.report.page.html import Html, tag
 from analysis.report.page.words import between, number, percent, percent_between, status_text, times
@@ -35,7 +35,7 @@ def _simulated(rows: Iterable[Row]) -> Html | None:
 def _advice(findings: Findings) -> list[str]:
     prediction = findings.recommendation.prediction
     largest = number(findings.largest_flops)
-    if prediction is None or prediction.cer is None or not shows_its_budgets(prediction.curve):
+    if prediction is None or prediction.cer is None or not describes_its_runs(prediction.curve):
         best = min((point for trace in findings.traces for point in trace.points), key=lambda point: point.mean.cer)
         return [
             f"These runs cannot say: {status_text(findings.recommendation.status)}. The lowest error measured is CER "

@@ -127,7 +127,7 @@ def _others(one: Comparison) -> list[Comparison]:
 
 
 def _look(findings: Findings, strategy: str) -> str:
-    """The class that shows_its_budgets a strategy's colour."""
+    """The class that describes_its_runs a strategy's colour."""
     return f"s{findings.strategies.index(strategy) % len(LOOKS)}"
 
 
