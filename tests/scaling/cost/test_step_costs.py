@@ -71,11 +71,11 @@ def test_what_runs_beside_what_is_executed_is_the_hearing_of_the_others_of_a_gro
 
     monkeypatch.setattr(Hearing, "_outputs", noting)
     fields = {"strategies": ["frozen_encoder"], "budgets_flops": [3e7], "kept": NOTHING}
-    orders = order(write_study(world, **fields), tmp_path)
-    assert work(orders.ledger, orders.content, NeverStop()) == 0
-    results = [orders.ledger.result(key) for key in orders.nodes]
-    node = node_from_json(orders.ledger.stage(orders.nodes[0])["node"])
-    resources = WorkerResources(Sources(orders.content["sources"]), torch.device("cpu"))
+    plan_file = order(write_study(world, **fields), tmp_path)
+    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
+    results = [plan_file.ledger.result(key) for key in plan_file.nodes]
+    node = node_from_json(plan_file.ledger.stage(plan_file.nodes[0])["node"])
+    resources = WorkerResources(Sources(plan_file.content["sources"]), torch.device("cpu"))
     lengths = resources.speech(node, node.data.train).lengths
     encoder_N = charged(resources.model_shape(node), node.stage, lengths, {Part.ENCODER})
     beside = [other for manifest, other in others if manifest == node.data.train]
@@ -153,13 +153,13 @@ def test_workers_that_come_and_go_leave_the_same_bits_and_counts(world, tmp_path
     """Each of these workers begins with nothing kept, in the middle of a node."""
     plain_folder, _ = unkept
     study = write_study(world, **SHARED | {"strategies": ["efin"], "budgets_flops": [5e7]})
-    orders = order(study, tmp_path)
-    while not all(orders.ledger.done(key) for key in orders.nodes):
-        work(orders.ledger, orders.content, StopAfter(5))
-    for key in orders.nodes:
-        assert_same_weights(final_weights(orders.ledger, key), final_weights(Ledger(plain_folder), key))
+    plan_file = order(study, tmp_path)
+    while not all(plan_file.ledger.done(key) for key in plan_file.nodes):
+        work(plan_file.ledger, plan_file.content, StopAfter(5))
+    for key in plan_file.nodes:
+        assert_same_weights(final_weights(plan_file.ledger, key), final_weights(Ledger(plain_folder), key))
         for count in ("flops", "executed_flops", "cache_credited_flops"):
-            assert orders.ledger.result(key)[count] == Ledger(plain_folder).result(key)[count]
+            assert plan_file.ledger.result(key)[count] == Ledger(plain_folder).result(key)[count]
 
 
 def test_a_frozen_encoder_hears_each_utterance_once_a_worker(world, tmp_path, monkeypatch):
