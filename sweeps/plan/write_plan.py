@@ -24,8 +24,7 @@ from scaling.ledger.records import check_plan, node_of
 from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, digest, node_to_json
 from scaling.system.cache import check_once
 from scaling.system.json_files import parse_object, read_bytes
-from sweeps.plan.chain import Link
-from sweeps.plan.plan import Plan, PlannedRun, TrunkPositions
+from sweeps.plan.plan import Plan, PlannedNode, PlannedRun, TrunkPositions
 
 if TYPE_CHECKING:  # `status` reads orders, and should not wait for all that a study needs
     from sweeps.study.study import Study, StudyModel
@@ -163,7 +162,7 @@ def to_revive(plan: Plan, ledger: Ledger) -> set[str]:
     return found
 
 
-def _as_entered(ledger: Ledger, link: Link) -> StageNode:
+def _as_entered(ledger: Ledger, link: PlannedNode) -> StageNode:
     """The node as an earlier plan entered it, if one did: its start may be another."""
     entered = link.node.start is not None and (ledger.folder(link.key) / "stage.json").exists()
     return node_of(ledger, link.key) if entered else link.node
