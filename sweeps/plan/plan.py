@@ -91,7 +91,7 @@ def plan_runs(runs: Iterable[RunSpec], elsewhere: TrunkPositions | None = None) 
 def nodes_by_stage(run: RunSpec) -> list[list[PlannedNode]]:
     """The nodes of a run, parents first: for each stage the end of its trunk, then of its cooldown.
 
-    A trunk node starts at the stage's beginning here; `sweeps.plan.plan` moves its start to the nearest earlier position.
+    A trunk node starts at the beginning of its stage here; `plan_runs` moves its start to the nearest earlier position.
     """
     stages: list[list[PlannedNode]] = []
     for stage in run.strategy.stages:
