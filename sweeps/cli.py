@@ -57,15 +57,16 @@ def plan(
 ) -> None:
     """Show every run of STUDY, what they share and what they cost, before anything is spent."""
     from scaling.ledger.ledger import Ledger
-    from sweeps.costs.cost_estimate import Limits, bill, tariff_of
+    from sweeps.costs.cost_estimate import Limits, estimate_cost
     from sweeps.costs.exact_costs import exact_costs
+    from sweeps.costs.tariff import tariff_of
     from sweeps.plan.prepare import prepare
     from sweeps.text import plan_document, plan_text
 
     root = ledger or out
     found = Ledger(root) if root is not None else None
     prepared = prepare(study, set_ or [], found)
-    costs = bill(prepared, found, tariff_of(hardware, mfu, usd_per_hour), workers)
+    costs = estimate_cost(prepared, found, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
     document = plan_document(prepared, costs, exact_costs(prepared) if exact else None)
     emit(document, as_json=as_json, text="" if as_json else plan_text(document))
@@ -105,7 +106,8 @@ def run(
 ) -> None:
     """Train what is missing of STUDY into DIR. The same command again resumes; a grown study reuses what exists."""
     from scaling.ledger.ledger import Ledger
-    from sweeps.costs.cost_estimate import Limits, bill, tariff_of
+    from sweeps.costs.cost_estimate import Limits, estimate_cost
+    from sweeps.costs.tariff import tariff_of
     from sweeps.launchers.dispatch import nodes_field
     from sweeps.plan.prepare import prepare
     from sweeps.run.run import train
@@ -114,7 +116,7 @@ def run(
 
     root = simulated_ledger(ledger or out) if simulate else Ledger(ledger or out)
     prepared = prepare(study, [*(set_ or []), *nodes_field(on, nodes)], root)
-    costs = bill(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
+    costs = estimate_cost(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
     for note in prepared.study.speech.notes():
         log(f"note: {note}")
@@ -250,9 +252,10 @@ def flops(
     as_json: JsonOption = False,
 ) -> None:
     """Price one training step, stage by stage and part by part, without weights or data."""
-    from sweeps.costs.step_price import Step, price, price_text, purchase_of
+    from sweeps.costs.step_price import PricedStep, price_step, step_price_text
+    from sweeps.costs.tariff import purchase_of
 
-    step = Step(
+    step = PricedStep(
         encoder=encoder,
         llm=llm,
         strategy=strategy,
@@ -267,8 +270,8 @@ def flops(
         lora_rank=lora_rank,
         lora_targets=None if lora_targets is None else lora_targets.split(","),
     )
-    document = price(step, budget_flops=budget, purchase=purchase_of(hardware, mfu, usd_per_hour))
-    emit(document, as_json=as_json, text="" if as_json else price_text(document))
+    document = price_step(step, budget_flops=budget, purchase=purchase_of(hardware, mfu, usd_per_hour))
+    emit(document, as_json=as_json, text="" if as_json else step_price_text(document))
 
 
 @app.command()

@@ -23,9 +23,8 @@ from scaling.ledger.plan_file import SCHEMA, PlanFile
 from scaling.ledger.records import node_of
 from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, digest, node_to_json
 from scaling.system.atomic_files import write_json_atomically, write_text_atomically
-from sweeps.plan.chain import Link
 from sweeps.plan.evaluation import evaluation_flops
-from sweeps.plan.plan import Plan, PlannedRun, TrunkPositions
+from sweeps.plan.plan import Plan, PlannedNode, PlannedRun, TrunkPositions
 from sweeps.study.study import Study, StudyModel
 
 RUN_SCHEMA = "asr-scaling/run-1"
@@ -100,7 +99,7 @@ def to_revive(plan: Plan, ledger: Ledger) -> set[str]:
     return found
 
 
-def _as_entered(ledger: Ledger, link: Link) -> StageNode:
+def _as_entered(ledger: Ledger, link: PlannedNode) -> StageNode:
     """The node as an earlier plan entered it, if one did: its start may be another."""
     entered = link.node.start is not None and (ledger.folder(link.key) / "stage.json").exists()
     return node_of(ledger, link.key) if entered else link.node

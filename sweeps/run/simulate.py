@@ -22,7 +22,7 @@ from scaling.scoring.score import normalised
 from scaling.spec import RunSpec, Scoring, StageNode
 from scaling.system.atomic_files import write_json_once
 from scaling.system.progress_line import Line
-from sweeps.plan.chain import Link
+from sweeps.plan.plan import PlannedNode
 from sweeps.plan.prepare import Prepared
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.run.run import Follower, Outcome
@@ -105,7 +105,7 @@ class _Simulation:
         self._dev = _size(speech.dev.texts, speech.spec.scoring)
         self._tests = {name: _size(test.texts, speech.spec.scoring) for name, test in speech.tests}
 
-    def result(self, link: Link) -> dict[str, Any]:
+    def result(self, link: PlannedNode) -> dict[str, Any]:
         node = link.node
         counts = self._counts(node, node.until_flops)
         train_seconds = 3600 * self._prepared.study.speech.train.hours
@@ -123,12 +123,12 @@ class _Simulation:
         }
 
     def _counts(self, node: StageNode, flops: int) -> dict[str, Any]:
-        appetite = self._prepared.appetites[node.model, node.stage]
+        consumption = self._prepared.consumptions[node.model, node.stage]
         return {
             "flops": flops,
             "executed_flops": round(flops * PADDING),
-            "steps": max(1, round(flops / appetite.flops_per_step)),
-            "audio_seconds": flops / appetite.flops_per_audio_second,
+            "steps": max(1, round(flops / consumption.flops_per_step)),
+            "audio_seconds": flops / consumption.flops_per_audio_second,
             "seconds": flops / SIMULATED_FLOPS_PER_SECOND,
         }
 
@@ -140,7 +140,7 @@ class _Simulation:
             parent = node.parent
         return heard
 
-    def _scores(self, link: Link) -> dict[str, Any]:
+    def _scores(self, link: PlannedNode) -> dict[str, Any]:
         run = self._runs.get(link.key)
         if run is None:
             return {"dev": None, "test": None}

@@ -29,7 +29,7 @@ from scaling.asr.inputs.model_inputs import Hearing
 from scaling.asr.inputs.speech import Utterances
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.cost.flops import charged, executed_batches
-from scaling.cost.step_costs import Meter
+from scaling.cost.step_costs import StageMeter
 from scaling.ledger.ledger import Ledger
 from scaling.spec import Objective, Part, node_from_json
 from scaling.speech.lengths import Lengths
@@ -206,7 +206,7 @@ NEW = np.zeros(4, dtype=bool)
 
 @pytest.mark.parametrize("training", [PROJECTOR, Trains(Objective.ASR, frozenset({Part.ENCODER, Part.ASR_DECODER}))])
 def test_a_meter_of_padded_batches_is_the_padded_step(training):
-    costs = Meter(model_shape(MINI_ENCODER, MINI_LLM), training, LENGTHS, encoder_unpadded=False).costs(WHOLE, NEW)
+    costs = StageMeter(model_shape(MINI_ENCODER, MINI_LLM), training, LENGTHS, encoder_unpadded=False).costs(WHOLE, NEW)
     shape = model_shape(MINI_ENCODER, MINI_LLM)
     assert costs.executed.tolist() == executed_batches(shape, training, LENGTHS, BATCHES).tolist()
     assert costs.cache_credited.tolist() == costs.executed.tolist()
@@ -216,7 +216,7 @@ def test_a_meter_of_padded_batches_is_the_padded_step(training):
 @pytest.mark.parametrize("alone", [True, False])
 def test_credit_is_given_for_what_was_heard_and_for_nothing_else(alone):
     shape = model_shape(MINI_ENCODER, MINI_LLM)
-    meter = Meter(shape, PROJECTOR, LENGTHS, encoder_unpadded=alone)
+    meter = StageMeter(shape, PROJECTOR, LENGTHS, encoder_unpadded=alone)
     heard = np.array([True, False, False, True])
     costs = meter.costs(WHOLE, heard)
     batches = [np.array([1, 2])] if not alone else [np.array([1]), np.array([2])]

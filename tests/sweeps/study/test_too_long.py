@@ -12,7 +12,7 @@ from small_study import LLM, StudyWriter, study_fields, write_model
 
 from scaling.asr.resources import Sources
 from scaling.base_models.encoders import ENCODERS
-from scaling.cost.defaults import default_lora
+from scaling.cost.model_shape import default_lora
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.speech.string_column import StringColumn

@@ -6,8 +6,7 @@ from small_study import StudyWriter
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.spec import Part
-from sweeps.plan.grid import enumerate_runs
-from sweeps.plan.prepare import prepare
+from sweeps.plan.prepare import enumerate_runs, prepare
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.study.study import load_study
 
@@ -66,7 +65,9 @@ def test_steps_are_counted_in_the_tuned_batch(write_study: StudyWriter, surround
         prepare(write_tuned(write_study, surroundings, batch_audio_seconds=1000.0), ["budgets_flops=[4e8]"], ledger)
     prepared = prepare(write_tuned(write_study, surroundings, batch_audio_seconds=10.0), [], ledger)
     means = {
-        run.spec.strategy.name: prepared.appetites[run.spec.model, run.spec.strategy.stages[-1]].audio_seconds_per_step
+        run.spec.strategy.name: prepared.consumptions[
+            run.spec.model, run.spec.strategy.stages[-1]
+        ].audio_seconds_per_step
         for run in prepared.plan.runs
     }
     assert means["joint"] > 1.5 * means["efin"]
