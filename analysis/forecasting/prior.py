@@ -1,0 +1,89 @@
+"""What is believed of a curve before its own runs are seen: a weight for each place on each axis of the grid.
+
+The weights are weak: the spread of each axis covers every curve that was looked at. Where a number comes from a
+measurement, it is from error rates of image classifiers against examples seen (Alabdulmohsin et al. 2022, 36 curves) or
+from runs of this project; `results/benchmarks/forecasts.json` has the scores with curves left out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.forecasting.law_grid import BENDS, EXPONENTS, FLOOR_SHARES, Array
+
+MISFITS = np.array([0.0, 0.004, 0.01, 0.025, 0.06, 0.15, 0.4])
+"""Sizes of the misfit: standard deviation of the change of a curve's log-log slope over one e-fold of FLOPs."""
+NOISES = np.exp(np.linspace(np.log(0.005), np.log(0.4), 9))
+"""Standard deviations of a run's log error around its curve."""
+AXES = ("floor", "exponent", "bend", "misfit", "noise")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prior:
+    """Weights of each axis, which sum to 1; the axes are independent before any run is seen."""
+
+    floor: Array
+    exponent: Array
+    bend: Array
+    misfit: Array
+    noise: Array
+
+    @property
+    def log_law_G(self) -> Array:
+        """The log weight (G,) of every law of the grid."""
+        with np.errstate(divide="ignore"):
+            law: Array = np.log(self.floor)[:, None, None] + np.log(self.exponent)[:, None] + np.log(self.bend)
+        return law.ravel()
+
+    @property
+    def log_scale_J(self) -> Array:
+        """The log weight (J,) of every pair of misfit and noise."""
+        with np.errstate(divide="ignore"):
+            scale: Array = np.log(self.misfit)[:, None] + np.log(self.noise)
+        return scale.ravel()
+
+    def as_dict(self) -> dict[str, list[float]]:
+        """The weights as they are stored."""
+        return {axis: getattr(self, axis).tolist() for axis in AXES}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, list[float]]) -> "Prior":
+        """The reverse of `as_dict`."""
+        return cls(**{axis: np.array(stored[axis]) for axis in AXES})
+
+
+def _log_normal(grid: Array, median: float, spread: float) -> Array:
+    weight = np.exp(-0.5 * ((np.log(grid) - np.log(median)) / spread) ** 2)
+    normalised: Array = weight / weight.sum()
+    return normalised
+
+
+def _floors() -> Array:
+    """A tenth for no floor; else a density that falls by half over the range, so that small floors are likelier."""
+    density = np.exp(-0.8 * FLOOR_SHARES[1:]) * np.gradient(FLOOR_SHARES)[1:]
+    return np.concatenate([[0.1], 0.9 * density / density.sum()])
+
+
+def _misfits() -> Array:
+    """A tenth for an exact law; else about .006, within a factor of two or so (measured on images)."""
+    return np.concatenate([[0.1], 0.9 * _log_normal(MISFITS[1:], 0.006, 0.8)])
+
+
+def _prior(noise_median: float) -> Prior:
+    return Prior(
+        floor=_floors(),
+        exponent=_log_normal(EXPONENTS, 0.5, 0.6),
+        bend=np.array([0.1, 0.2, 0.35, 0.25, 0.1]),
+        misfit=_misfits(),
+        noise=_log_normal(NOISES, noise_median, 0.8),
+    )
+
+
+ONE_TRAINING = _prior(0.01)
+"""For a table that declares no seeds. Measured on images: checkpoints of one training scatter by 1 % or so. An answer is
+about this curve going on; it holds no variation between seeds."""
+
+SEPARATE_RUNS = _prior(0.04)
+"""For a table that declares seeds: small recognisers of this project scatter by 3 to 13 % between seeds (measured)."""
+assert len(BENDS) == len(ONE_TRAINING.bend)
