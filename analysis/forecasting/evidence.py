@@ -8,7 +8,6 @@ to the power 1.5. The noise is that of a run (order, initialisation) plus that o
 Suffixes of arrays: N runs, Q questions, G laws, J pairs of misfit and noise.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,7 +65,7 @@ class Evidence:
     def solved(self, j: int, laws: NDArray[np.int64] | None = None) -> "_Solved":
         """The `j`-th pair of misfit and noise, with all laws or those chosen: residuals whitened, levels integrated."""
         chosen = slice(None) if laws is None else laws
-        factor_NN = np.linalg.cholesky(self._covariance(*SCALES[j]))
+        factor_NN: Array = np.linalg.cholesky(self._covariance(*SCALES[j]))
         residual_NG = np.linalg.solve(factor_NN, self._residual_NG[:, chosen])
         slope_NG = np.linalg.solve(factor_NN, self._slope_NG[:, chosen])
         prior_G = self._level_precision_G[chosen]
@@ -130,7 +129,7 @@ class _Solved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Points:
-    """Runs, or bins of runs: means of log FLOPs and of log errors, how many runs each holds, and what scatters inside."""
+    """Runs, or bins of runs: means of log FLOPs and of log errors, how many runs each holds, what scatters inside."""
 
     flops_N: Array
     errors_N: Array

@@ -1,9 +1,9 @@
 """A family of laws on a grid: (y - E) / (1 - y)^a = A C^-b.
 
-y is an error rate as a share of chance, C the training FLOPs, E the floor. The bend `a` says how the curve leaves chance:
-0 is the power law with a floor, which knows no chance; 1 is a logistic curve in log C; what lies between leaves chance
-faster than it falls later. The family is that of Alabdulmohsin, Neyshabur and Zhai, "Revisiting neural scaling laws in
-language and vision" (2022), where the bend is fitted. Here all bends are weighed against each other.
+y is an error rate as a share of chance, C the training FLOPs, E the floor. The bend `a` says how the curve leaves
+chance: 0 is the power law with a floor, which knows no chance; 1 is a logistic curve in log C; what lies between
+leaves chance faster than it falls later. The family is that of Alabdulmohsin, Neyshabur and Zhai, "Revisiting neural
+scaling laws in language and vision" (2022), where the bend is fitted. Here all bends are weighed against each other.
 
 Suffixes of arrays: N measurements, Q questions, G cells of the grid.
 """
@@ -59,7 +59,8 @@ class Laws:
         """The level (G,) at which each law passes `log_error` at log FLOPs 0; bent laws stay below chance."""
         error_G = np.where(self.bend_G > 0.0, min(np.exp(log_error), 0.98), np.exp(log_error))
         error_G = np.maximum(error_G, self.floor_G * (1.0 + 1e-6))
-        return np.log(error_G - self.floor_G) - self.bend_G * np.log(np.maximum(1.0 - error_G, 1e-12))
+        level_G: Array = np.log(error_G - self.floor_G) - self.bend_G * np.log(np.maximum(1.0 - error_G, 1e-12))
+        return level_G
 
 
 def laws_below(smallest_error: float) -> Laws:
@@ -71,11 +72,10 @@ def laws_below(smallest_error: float) -> Laws:
 def _share(bend: float, value: Array) -> Array:
     """The share s in (0, 1) with log s - bend log(1 - s) = value; e^value for a bend of 0, which has no chance."""
     if bend == 0.0:
-        share: Array = np.exp(value)
-        return share
+        power: Array = np.exp(value)
+        return power
     values, logits = _table(bend)
-    found = np.interp(value, values, logits)
-    share = 1.0 / (1.0 + np.exp(-found))
+    share: Array = 1.0 / (1.0 + np.exp(-np.interp(value, values, logits)))
     return share
 
 

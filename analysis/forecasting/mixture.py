@@ -28,7 +28,8 @@ class Mixture:
             middle = (low + high) / 2.0
             below = self.share_below(middle) < share
             low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return (low + high) / 2.0
+        quantile_Q: Array = (low + high) / 2.0
+        return quantile_Q
 
     def share_below(self, log_error_Q: Array) -> Array:
         """The share (Q,) of the distribution below `log_error_Q`."""

@@ -1,8 +1,9 @@
 """Partial pooling: the prior of each curve of a study is moved towards what the study's other curves say.
 
-Each axis of the prior becomes an average of the base, which weighs as much as `STRENGTH` curves, and of the posteriors of
-the other curves under the base. A curve never learns from itself, and one round is made, not many: posteriors that learn
-from each other again and again agree too well (measured on images: held .67 instead of .96 at 4x).
+Each axis of the prior becomes an average of the base, which weighs as much as `STRENGTH` curves, and of the posteriors
+of the other curves under the base. A curve never learns from itself, and one round is made, not many: posteriors that
+learn from each other again and again agree too well (measured on images: 90 % intervals held .69 instead of .87 at four
+times the largest budget).
 """
 
 from collections.abc import Sequence

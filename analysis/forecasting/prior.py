@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.forecasting.law_grid import BENDS, EXPONENTS, FLOOR_SHARES, Array
+from analysis.forecasting.law_grid import EXPONENTS, FLOOR_SHARES, Array
 
 MISFITS = np.array([0.0, 0.004, 0.01, 0.025, 0.06, 0.15, 0.4])
 """Sizes of the misfit: standard deviation of the change of a curve's log-log slope over one e-fold of FLOPs."""
@@ -74,16 +74,15 @@ def _prior(noise_median: float) -> Prior:
     return Prior(
         floor=_floors(),
         exponent=_log_normal(EXPONENTS, 0.5, 0.6),
-        bend=np.array([0.1, 0.2, 0.35, 0.25, 0.1]),
+        bend=np.array([0.1, 0.2, 0.35, 0.25, 0.1]),  # one weight for each of `law_grid.BENDS`
         misfit=_misfits(),
         noise=_log_normal(NOISES, noise_median, 0.8),
     )
 
 
 ONE_TRAINING = _prior(0.01)
-"""For a table that declares no seeds. Measured on images: checkpoints of one training scatter by 1 % or so. An answer is
-about this curve going on; it holds no variation between seeds."""
+"""For a table that declares no seeds. Measured on images: checkpoints of one training scatter by 1 % or so. An answer
+is about this curve going on; it holds no variation between seeds."""
 
 SEPARATE_RUNS = _prior(0.04)
 """For a table that declares seeds: small recognisers of this project scatter by 3 to 13 % between seeds (measured)."""
-assert len(BENDS) == len(ONE_TRAINING.bend)
