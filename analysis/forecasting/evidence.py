@@ -65,9 +65,9 @@ class Evidence:
     def solved(self, j: int, laws: NDArray[np.int64] | None = None) -> "_Solved":
         """The `j`-th pair of misfit and noise, with all laws or those chosen: residuals whitened, levels integrated."""
         chosen = slice(None) if laws is None else laws
-        factor_NN: Array = np.linalg.cholesky(self._covariance(*SCALES[j]))
-        residual_NG = np.linalg.solve(factor_NN, self._residual_NG[:, chosen])
-        slope_NG = np.linalg.solve(factor_NN, self._slope_NG[:, chosen])
+        factor_NN = np.asarray(np.linalg.cholesky(self._covariance(*SCALES[j])), dtype=np.float64)
+        residual_NG = whitened(factor_NN, self._residual_NG[:, chosen])
+        slope_NG = whitened(factor_NN, self._slope_NG[:, chosen])
         prior_G = self._level_precision_G[chosen]
         precision_G = (slope_NG**2).sum(0) + prior_G
         shift_G = (slope_NG * residual_NG).sum(0) / precision_G
@@ -174,6 +174,11 @@ def _binned(runs: Runs) -> _Points:
         runs_N=count,
         squares_within=float(((log_errors_N - log_mean[bins_N]) ** 2).sum()),
     )
+
+
+def whitened(factor_NN: Array, values_NX: Array) -> Array:
+    """`values_NX` (N, any) with the covariance, whose Cholesky factor is given, divided out."""
+    return np.asarray(np.linalg.solve(factor_NN, values_NX), dtype=np.float64)
 
 
 def _walk(x_N: Array, x_Q: Array) -> Array:

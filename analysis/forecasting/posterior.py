@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.forecasting.evidence import SCALES, Evidence
+from analysis.forecasting.evidence import SCALES, Evidence, whitened
 from analysis.forecasting.law_grid import SHAPE, Array
 from analysis.forecasting.mixture import Mixture
 from analysis.forecasting.prior import AXES, MISFITS, NOISES, Prior
@@ -85,7 +85,7 @@ class Posterior:
         """Mean (Q, G) of the curve, standard deviation by the level (Q, G), covariance (Q, Q) by the misfit."""
         evidence, misfit = self.evidence, SCALES[j][0]
         solved = evidence.solved(j, laws)
-        across_NQ = np.linalg.solve(solved.factor_NN, misfit**2 * evidence.misfit_across(x_Q))
+        across_NQ = whitened(solved.factor_NN, misfit**2 * evidence.misfit_across(x_Q))
         value_QG, slope_QG = evidence.laws.chosen(laws).log_errors(evidence.level_G[laws] + solved.shift_G, x_Q)
         mean_QG = value_QG + across_NQ.T @ solved.remainder_NG
         lever_QG = (slope_QG - across_NQ.T @ solved.slope_NG) * np.sqrt(solved.level_variance_G)
