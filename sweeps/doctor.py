@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from scaling.cost.throughput import Throughput, save_throughput
+from scaling.cost.hardware import Throughput, save_throughput
 from scaling.system.cache import cache_dir
 from sweeps.launchers.local import TRAINER_NEEDS
 
