@@ -103,7 +103,7 @@ def test_preset_strategies_all_look_different():
         assert f'"{mark}": "M' in marks or f' {mark}: "M' in marks, mark
 
 
-def test_matplotlib_is_imported_in_plots_alone():
+def test_matplotlib_is_imported_by_the_figures_alone():
     package = Path(__file__).parents[3] / "analysis"
     importers = {
         file.name
@@ -113,6 +113,6 @@ def test_matplotlib_is_imported_in_plots_alone():
         for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
         if name.partition(".")[0] == "matplotlib"
     }
-    assert importers == {"plots.py"}
+    assert importers == {"figures.py"}
     loaded = "import sys, analysis.cli, analysis.report.findings, analysis.report.report; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0
