@@ -14,7 +14,7 @@ from analysis.recommending.recommend import Recommendation, recommend_for_flops
 from analysis.tables.points import Cell, cells_of
 from analysis.tables.table import RUNS_FILE, Table, read_table
 from scaling.errors import InputError
-from scaling.system.progress_line import doing
+from scaling.system.progress_line import announce_if_slow
 
 # Standard joint post-training: what labs do today, so what others are measured against.
 USUAL_BASELINE = "joint"
@@ -83,15 +83,15 @@ def find(folder: Path) -> Findings:
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder; expected a study's folder with {RUNS_FILE}")
     table = read_table(folder)
-    with doing(f"fitting laws to {folder}"):
+    with announce_if_slow(f"fitting laws to {folder}"):
         curves = _in_compute(curves_of(folder), table)
     forecasts = _forecasts(folder / FORECAST_FOLDER, curves)
     largest = max(curve.largest_flops for curve in curves.curves)
     horizon = max(HORIZON * largest, *(MARGIN * forecast.cell.flops for forecast in forecasts), 0.0)
     baseline = _baseline(curves, table)
-    with doing(f"comparing {len(curves.strategies)} strategies"):
+    with announce_if_slow(f"comparing {len(curves.strategies)} strategies"):
         comparisons = () if baseline is None else tuple(compare_all(curves, baseline, table=table))
-    with doing(f"drawing the laws to {horizon:.2g} FLOPs, and choosing a recommendation"):
+    with announce_if_slow(f"drawing the laws to {horizon:.2g} FLOPs, and choosing a recommendation"):
         traces = traces_of(table, curves.curves, horizon)
         recommendation, rivals = recommend_for_flops(curves, table, largest), _rivals(curves, largest, comparisons)
     return Findings(

@@ -19,13 +19,13 @@ from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneratio
 from scaling.asr.evaluate import evaluate
 from scaling.asr.inputs.model_inputs import Hearing
 from scaling.asr.inputs.speech import Speech
-from scaling.asr.model.features import SAMPLING_RATE, read_audio
+from scaling.asr.model.features import read_audio
 from scaling.asr.model.load_base import BaseModels
 from scaling.asr.model.recognizer import Recognizer
 from scaling.base_models.encoders import asr_codec
 from scaling.base_models.tokenizers import TextCodec
 from scaling.scoring.score import Score, score, total
-from scaling.spec import Objective
+from scaling.spec import SAMPLE_RATE, Objective
 from scaling.speech.manifest import read_manifest
 
 MAX_TOKENS = 200
@@ -75,7 +75,7 @@ def thirty_seconds(directory: Path, codec: TextCodec, speech: Speech, limit: int
     texts = []
     for index in range(limit):
         audio = read_audio(speech.manifest.audio[index])
-        features = extractor(audio, sampling_rate=SAMPLING_RATE, return_tensors="pt").input_features
+        features = extractor(audio, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_features
         written = model.generate(features, decoder_input_ids=prefix, max_new_tokens=MAX_TOKENS, do_sample=False)
         texts.append(codec.decode(written[0].tolist()))
     return texts

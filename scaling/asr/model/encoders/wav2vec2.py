@@ -17,12 +17,12 @@ from torch.nn import functional
 from transformers import HubertForCTC, PreTrainedModel, Wav2Vec2ForCTC
 
 from scaling.asr.model.encoders.family import Family, Heard
-from scaling.asr.model.features import SAMPLING_RATE
 from scaling.asr.model.padding import hidden_states, key_mask, real_positions
 from scaling.base_models.config_file import ConfigFile
 from scaling.base_models.encoders.wav2vec2 import read
 from scaling.base_models.tokenizers import TextCodec
 from scaling.errors import InputError
+from scaling.spec import SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class Waveform:
         Raises InputError where its preprocessor_config.json is missing, is not JSON, or wants another rate than 16 kHz.
         """
         config = ConfigFile(directory / "preprocessor_config.json")
-        config.expect("sampling_rate", SAMPLING_RATE, "speech is read at 16 kHz")
+        config.expect("sampling_rate", SAMPLE_RATE, "speech is read at 16 kHz")
         return cls(normalized=bool(config.values.get("do_normalize", True)), shortest=_frame_samples(directory))
 
     def __call__(self, samples_T: np.ndarray) -> Tensor:

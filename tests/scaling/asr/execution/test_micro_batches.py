@@ -47,7 +47,7 @@ def prepared(resources: WorkerResources, node: StageNode) -> tuple[Hearing, list
     return hearing, trained
 
 
-def cut(hearing: Hearing, pieces: int) -> Step:
+def split_batch(hearing: Hearing, pieces: int) -> Step:
     """Thirteen utterances of one to five digits, short to long, in pieces."""
     indices = np.argsort(hearing.speech.samples[:13], kind="stable")
     return read_step(hearing, indices, Position(0, 1), 0, pieces)
@@ -56,7 +56,7 @@ def cut(hearing: Hearing, pieces: int) -> Step:
 def stepped(resources: WorkerResources, node: StageNode, pieces: int) -> tuple[Gradients, float]:
     """Gradients of a trainer's step, and its loss."""
     hearing, trained = prepared(resources, node)
-    loss = take_step(hearing, cut(hearing, pieces), node, torch.optim.SGD(trained, lr=0.0), trained)
+    loss = take_step(hearing, split_batch(hearing, pieces), node, torch.optim.SGD(trained, lr=0.0), trained)
     return {name: p.grad for name, p in hearing.model.named_parameters() if p.grad is not None}, loss
 
 
@@ -83,7 +83,7 @@ def test_the_mean_of_the_pieces_means_is_another_gradient(stages):
     node = nodes["encoder"]
     whole, _ = stepped(resources, node, 1)
     hearing, _ = prepared(resources, node)
-    for piece in cut(hearing, 4).pieces:
+    for piece in split_batch(hearing, 4).pieces:
         loss_sum, tokens = hearing.model.loss(hearing.batch(piece), node.stage.objective)
         (loss_sum / tokens / 4).backward()
     assert not same(whole, {name: p.grad for name, p in hearing.model.named_parameters() if p.grad is not None})
