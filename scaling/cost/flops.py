@@ -214,7 +214,7 @@ def _training_rates(
 
 def _projector(tape: Tape, model_shape: ModelShape, speech: Flow) -> Flow:
     weights = Weights(Part.PROJECTOR)
-    stacked = Flow(Work.SPEECH_TOKENS, model_shape.stack * speech.width, speech.needs)
+    stacked = Flow(Work.SPEECH_TOKENS, model_shape.stack * speech.width, speech.needs_grad)
     return tape.linear(weights, "fc2", tape.linear(weights, "fc1", stacked, model_shape.hidden), model_shape.llm.width)
 
 

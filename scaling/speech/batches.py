@@ -12,6 +12,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from scaling.spec import SAMPLE_RATE
+
 POOL_UTTERANCES = 512
 """Pool size: large enough that bucketing wastes under 7 % on log-normal 1-8 s speech at batch 16 (measured), small
 enough that a stage of a few dozen steps leaves little of its last pool unread."""

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from scaling.speech.audio import AudioError, Clip, clip_samples, read_clip, read_header
-from scaling.speech.long_audio import FRAME, quietest_cuts
+from scaling.speech.long_audio import FRAME, quietest_cuts, split_long_audio
 from scaling.speech.manifest import read_manifest
 
 SHARED = Path(os.environ.get("ASR_SCALING_SHARED") or Path(__file__).parents[4] / "shared") / "corpora"
