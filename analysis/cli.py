@@ -119,7 +119,7 @@ def laws(
         place = {name: _number("--at", name, text) for name, text in _pairs("--at", at).items()}
     table = _table(source, columns, where)
     points, errors, weights = points_of_curve(table, strategy, tuple(place) if place else ("C",))
-    with doing("fitting every law, and forecasting larger budgets from smaller ones"):
+    with announce_if_slow("fitting every law, and forecasting larger budgets from smaller ones"):
         found = candidates(points, errors, weights, at=place)
     emit(laws_document(found, answer_range(found)), as_json=as_json, text=laws_text(found, answer_range(found)))
 
@@ -248,7 +248,7 @@ def frontier(
 
     points, _ = points_of(_table(source, columns, where), ("C", "N"))
     flops, sizes = (np.array([point.columns[name] for point in points]) for name in ("C", "N"))
-    with doing("finding the best size of each budget"):
+    with announce_if_slow("finding the best size of each budget"):
         found = find(flops, sizes, np.array([point.cer for point in points]))
     emit(found.as_dict(), as_json=as_json, text=frontier_text(found))
 

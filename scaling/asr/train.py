@@ -70,7 +70,7 @@ class Step:
     """
 
     pieces: Sequence[Examples]
-    cut: Cut
+    cut: MicroBatches
     after: Position
     mine_idle: bool
 
@@ -114,7 +114,7 @@ def train(
 
     def read(found: tuple[Indices, Position]) -> Step:
         indices, after = found
-        return read_step(inputs, indices, after, stream.epoch(after), pieces, ranks)
+        return read_step(inputs, indices, after, stream.epoch_of(after), pieces, ranks)
 
     prices = _prices(meter, stream, progress, pieces, ranks)
     with Prefetcher(read, stream.batches(progress.position)) as steps:

@@ -20,7 +20,7 @@ from scaling.asr.evaluate import evaluate
 from scaling.asr.inputs.dataset import SpeechDataset
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.model.load_base import BaseModels
-from scaling.asr.model.log_mel import SAMPLE_RATE, read_audio
+from scaling.asr.model.log_mel import read_audio
 from scaling.asr.model.recognizer import Recognizer
 from scaling.base_models.encoders import asr_codec
 from scaling.base_models.tokenizers import TextCodec

@@ -30,7 +30,7 @@ class EncoderGroups:
     @classmethod
     def of(cls, frames_N: Indices, stream: BatchStream, most_samples: int) -> "EncoderGroups":
         """Examples of as many input frames in one pool of the stream's first epoch, up to so much audio a group."""
-        pool_N = stream.first_pools()
+        pool_N = stream.first_epoch_pools()
         # A run is all utterances of one length in a pool; a group is a stretch of a run.
         members_N = np.lexsort((frames_N, pool_N))
         alike_N = np.stack([pool_N, frames_N])[:, members_N]

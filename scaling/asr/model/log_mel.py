@@ -14,8 +14,6 @@ from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE
 from scaling.speech.audio import Clip, read_clip
 
-SAMPLE_RATE = 16_000
-
 
 def read_audio(audio: Path | Clip) -> np.ndarray:
     """A file or a clip as float32 samples: see `read_clip`."""

@@ -17,7 +17,6 @@ from torch.nn import functional
 from transformers import HubertForCTC, PreTrainedModel, Wav2Vec2ForCTC
 
 from scaling.asr.model.encoders.family import EncoderOutput, Family
-from scaling.asr.model.log_mel import SAMPLE_RATE
 from scaling.asr.model.padding import hidden_states, key_mask, real_positions
 from scaling.base_models.config_file import ConfigFile
 from scaling.base_models.encoders.wav2vec2 import read_dims
