@@ -10,11 +10,11 @@ from scaling.speech.corpus_index import MAX_LIE_SAMPLES
 from scaling.speech.manifest import MAX_BAD_SHARE, Manifest
 
 JUDGED_AFTER = 1000
-"""Utterances heard before a share of bad ones ends the run: fewer say little about 1 %."""
+"""Examples heard before a share of bad ones ends the run: fewer say little about 1 %."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Recorded:
+class ExactAudio:
     """The recordings of a manifest.
 
     Where lengths were counted from headers, audio that differs by more than 10 ms is damaged, and an error. Where they
@@ -41,7 +41,7 @@ class Recorded:
 
     def _refuse_or_count(self, fault: AudioError) -> None:
         self.bad += 1
-        if not self.manifest.believed or (self.heard > JUDGED_AFTER and self.bad > MAX_BAD_SHARE * self.heard):
+        if not self.manifest.durations_trusted or (self.heard > JUDGED_AFTER and self.bad > MAX_BAD_SHARE * self.heard):
             raise fault
         if self.bad & (self.bad - 1) == 0:  # the 1st, 2nd, 4th, 8th ...
             log(f"{self.bad} of {self.heard} recordings heard are not as the manifest says, the last: {fault}")
