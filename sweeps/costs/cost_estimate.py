@@ -10,7 +10,7 @@ from scaling.ledger.ledger import Ledger
 from sweeps.costs.checkpoint_disk import Disk, disk
 from sweeps.costs.speed import Speed, speed_of
 from sweeps.costs.step_price import Purchase
-from sweeps.launchers.local import default_workers
+from sweeps.launchers.local_workers import default_workers
 from sweeps.plan.evaluation import evaluation_flops
 from sweeps.plan.plan import remaining
 from sweeps.plan.prepare import Prepared

@@ -11,8 +11,9 @@ from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.records import Row
 from scaling.system.progress_line import Line
-from sweeps.launchers.dispatch import Place, in_step, refuse_missing_place, work_at
-from sweeps.launchers.local import other_trainer, trainer, worker_command
+from sweeps.launchers.dispatch import multi_process, refuse_unavailable, run_workers
+from sweeps.launchers.options import Launcher
+from sweeps.launchers.worker_command import other_trainer, trainer, worker_command
 from sweeps.plan.prepare import Prepared
 from sweeps.plan.write_plan import Orders, write_orders
 from sweeps.progress.eta import eta_seconds, pace_of
@@ -52,7 +53,7 @@ def train(
     folder: Path,
     ledger: Ledger,
     workers: int | None,
-    place: Place = Place.LOCAL,
+    launcher: Launcher = Launcher.LOCAL,
     *,
     detach: bool = False,
     retry_diverged: bool = False,
@@ -60,16 +61,18 @@ def train(
 ) -> Outcome:
     """Train what is missing. Raises InputError, before anything is written, where it cannot begin.
 
-    `workers` is at most how many work side by side, None for the place's own default. With `detach` they are started
+    `workers` is at most how many work side by side, None for the launcher's default. With `detach` they are started
     and left to themselves. A node that diverged before stays so, unless `retry_diverged`. `worker` is the command of
     another trainer than ours: what weights it needs is its own affair.
     """
     study = prepared.study
     refuse_assumed(study.speech)
-    refuse_missing_place(place, prepared.study, detach=detach)
+    refuse_unavailable(launcher, prepared.study, detach=detach)
     if worker is None:
         refuse_missing_weights(prepared)
-    program = other_trainer(worker) if worker is not None else in_step(place, study, trainer(shard=study.shard))
+    program = (
+        other_trainer(worker) if worker is not None else multi_process(launcher, study, trainer(shard=study.shard))
+    )
     orders = write_orders(prepared.study, prepared.plan, folder, ledger)
     if retry_diverged:
         forgive_diverged(orders)
@@ -86,7 +89,7 @@ def train(
                     quota.look()
                     return follower.look(alive)
 
-                stopped_by = work_at(place, study, orders, command, workers=workers, watch=watch, detach=detach)
+                stopped_by = run_workers(launcher, study, orders, command, workers=workers, watch=watch, detach=detach)
         return follower.finish(stopped_by, detached=detach)
     finally:
         end_tracker(tracker)

@@ -85,7 +85,7 @@ def test_a_trainer_that_does_not_say_how_long_it_decoded_does_not_count_as_quick
 
 
 def test_looks_at_dev_slow_training_down(orders: Orders) -> None:
-    commit(orders, orders.nodes[0], look_seconds=80.0)  # as long as its training
+    commit(orders, orders.nodes[0], snapshot_seconds=80.0)  # as long as its training
     assert pace_of(orders, survey(orders)).training == pytest.approx(SPEED / 2)
 
 
