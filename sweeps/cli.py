@@ -57,15 +57,16 @@ def plan(
 ) -> None:
     """Show every run of STUDY, what they share and what they cost, before anything is spent."""
     from scaling.ledger.ledger import Ledger
-    from sweeps.costs.cost_estimate import Limits, bill, tariff_of
+    from sweeps.costs.cost_estimate import Limits, estimate_cost
     from sweeps.costs.exact_costs import exact_costs
+    from sweeps.costs.tariff import tariff_of
     from sweeps.plan.prepare import prepare
     from sweeps.text import plan_document, plan_text
 
     root = ledger or out
     found = Ledger(root) if root is not None else None
     prepared = prepare(study, set_ or [], found)
-    costs = bill(prepared, found, tariff_of(hardware, mfu, usd_per_hour), workers)
+    costs = estimate_cost(prepared, found, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
     document = plan_document(prepared, costs, exact_costs(prepared) if exact else None)
     emit(document, as_json=as_json, text="" if as_json else plan_text(document))
@@ -105,7 +106,8 @@ def run(
 ) -> None:
     """Train what is missing of STUDY into DIR. The same command again resumes; a grown study reuses what exists."""
     from scaling.ledger.ledger import Ledger
-    from sweeps.costs.cost_estimate import Limits, bill, tariff_of
+    from sweeps.costs.cost_estimate import Limits, estimate_cost
+    from sweeps.costs.tariff import tariff_of
     from sweeps.launchers.options import nodes_override
     from sweeps.plan.prepare import prepare
     from sweeps.run.run import train
@@ -114,7 +116,7 @@ def run(
 
     root = simulated_ledger(ledger or out) if simulate else Ledger(ledger or out)
     prepared = prepare(study, [*(set_ or []), *nodes_override(on, nodes)], root)
-    costs = bill(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
+    costs = estimate_cost(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
     for note in prepared.study.speech.notes():
         log(f"note: {note}")
@@ -196,7 +198,7 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Say what is done, running, waiting, blocked and failed in DIR."""
-    from sweeps.plan.write_plan import read_orders
+    from scaling.ledger.plan_file import read_plan_file
     from sweeps.progress.status import survey
     from sweeps.progress.status_text import as_document, status_text
     from sweeps.progress.watch import watch as watch_study
@@ -204,8 +206,8 @@ def status(
     if watch:
         watch_study(folder, as_json=as_json)
         return
-    orders = read_orders(folder)
-    document = as_document(orders, survey(orders))
+    plan_file = read_plan_file(folder)
+    document = as_document(plan_file, survey(plan_file))
     emit(document, as_json=as_json, text="" if as_json else status_text(document))
 
 
@@ -217,11 +219,11 @@ def collect_garbage(
 ) -> None:
     """Free checkpoints that no run needs any more, and what interrupted attempts left; results stay."""
     from scaling.ledger.ledger import Ledger
-    from sweeps.plan.write_plan import read_orders
+    from scaling.ledger.plan_file import read_plan_file
     from sweeps.progress.retention import collect_garbage, freed_document
     from sweeps.text import freed_text
 
-    ledger = read_orders(folder).ledger if (folder / "plan.json").exists() else Ledger(folder)
+    ledger = read_plan_file(folder).ledger if (folder / "plan.json").exists() else Ledger(folder)
     document = freed_document(collect_garbage(ledger, dry_run=dry_run), dry_run=dry_run)
     emit(document, as_json=as_json, text="" if as_json else freed_text(document))
 
@@ -250,9 +252,10 @@ def flops(
     as_json: JsonOption = False,
 ) -> None:
     """Price one training step, stage by stage and part by part, without weights or data."""
-    from sweeps.costs.step_price import Step, price, price_text, purchase_of
+    from sweeps.costs.step_price import PricedStep, price_step, step_price_text
+    from sweeps.costs.tariff import purchase_of
 
-    step = Step(
+    step = PricedStep(
         encoder=encoder,
         llm=llm,
         strategy=strategy,
@@ -267,8 +270,8 @@ def flops(
         lora_rank=lora_rank,
         lora_targets=None if lora_targets is None else lora_targets.split(","),
     )
-    document = price(step, budget_flops=budget, purchase=purchase_of(hardware, mfu, usd_per_hour))
-    emit(document, as_json=as_json, text="" if as_json else price_text(document))
+    document = price_step(step, budget_flops=budget, purchase=purchase_of(hardware, mfu, usd_per_hour))
+    emit(document, as_json=as_json, text="" if as_json else step_price_text(document))
 
 
 @app.command()

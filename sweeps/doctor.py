@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from scaling.cost.throughput import Throughput, save_throughput
+from scaling.cost.hardware import Throughput, save_throughput
 from scaling.system.cache import cache_dir
 from sweeps.launchers.worker_command import missing_trainer_modules
 

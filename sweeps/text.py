@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling.spec import RunSpec
-from sweeps.costs.cost_estimate import Bill
+from sweeps.costs.cost_estimate import CostEstimate
 from sweeps.costs.exact_costs import StageCost
 from sweeps.plan.plan import Plan, PlannedRun
 from sweeps.plan.prepare import Prepared
@@ -22,7 +22,7 @@ SHOWN_RUNS = 60
 
 
 def plan_document(
-    prepared: Prepared, costs: Bill, exact: Mapping[str, Sequence[StageCost]] | None = None
+    prepared: Prepared, costs: CostEstimate, exact: Mapping[str, Sequence[StageCost]] | None = None
 ) -> dict[str, Any]:
     """What `plan --json` prints. With `exact`, audio, steps and FLOPs of runs are those that their results will say."""
     plan, study = prepared.plan, prepared.study
@@ -153,7 +153,7 @@ def freed_text(document: dict[str, Any]) -> str:
     )
 
 
-def costs_document(costs: Bill) -> dict[str, Any]:
+def costs_document(costs: CostEstimate) -> dict[str, Any]:
     """A bill as plain data."""
     return {
         "charged_flops": costs.charged_flops,
@@ -191,13 +191,13 @@ def _data(prepared: Prepared) -> dict[str, Any]:
 
 def _memory(prepared: Prepared, model: StudyModel) -> dict[str, Any]:
     """The stage of a model that takes most memory on a device, in bytes, and what it would take on several."""
-    stages = [(stage, eaten) for (spec, stage), eaten in prepared.appetites.items() if spec == model.spec]
+    stages = [(stage, eaten) for (spec, stage), eaten in prepared.consumptions.items() if spec == model.spec]
     stage, most = max(stages, key=lambda entry: entry[1].memory.total)
     return {
         "encoder": model.spec.encoder_name,
         "llm": model.spec.llm_name,
         "stage": stage.name,
-        **asdict(prepared.study.thrift),
+        **asdict(prepared.study.execution),
         **asdict(most.memory),
         "total": most.memory.total,
         "sharded_devices": SHARDED_DEVICES,
@@ -255,10 +255,10 @@ def _estimated(prepared: Prepared, spec: RunSpec) -> list[dict[str, Any]]:
     """What each stage's budget buys of average speech."""
     stages: list[dict[str, Any]] = []
     for stage in spec.strategy.stages:
-        appetite = prepared.appetites[spec.model, stage]
+        consumption = prepared.consumptions[spec.model, stage]
         flops = stage.budget(spec.budget_flops)
-        seconds = flops / appetite.flops_per_audio_second
-        steps = seconds / appetite.audio_seconds_per_step
+        seconds = flops / consumption.flops_per_audio_second
+        steps = seconds / consumption.audio_seconds_per_step
         stages.append({"name": stage.name, "flops": flops, "audio_hours": seconds / 3600, "steps": steps})
     return stages
 

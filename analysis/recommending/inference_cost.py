@@ -13,9 +13,8 @@ import numpy as np
 
 from analysis.tables.points import SECONDS_AN_HOUR
 from scaling.base_models.lookup import find_encoder, find_llm
-from scaling.cost.defaults import default_hidden, default_lora, default_stack
 from scaling.cost.flops import generation
-from scaling.cost.model_shape import ModelShape
+from scaling.cost.model_shape import ModelShape, default_hidden, default_lora, default_stack
 from scaling.errors import InputError
 from scaling.spec import Objective
 from scaling.speech.audio import SAMPLE_RATE

@@ -27,8 +27,8 @@ from scaling.asr.execution.optimizer import FlatAdamW
 from scaling.asr.execution.ranks import ALONE, Ranks
 from scaling.asr.execution.sharding import whole
 from scaling.errors import InputError
-from scaling.ledger.ledger import sync, write_atomically
 from scaling.speech.batches import Position
+from scaling.system.atomic_files import sync, write_json_atomically
 from scaling.system.fault_injection import write_point
 from scaling.system.json_files import read_json
 
@@ -94,7 +94,7 @@ def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = ALONE) -> None:
     if ranks.first:
         progress = checkpoint.progress
         marks = {"seen": _marks(progress.seen), "encoded": _marks(progress.encoded)}
-        write_atomically(folder / "progress.json", asdict(progress) | marks | {"writers": ranks.writers})
+        write_json_atomically(folder / "progress.json", asdict(progress) | marks | {"writers": ranks.writers})
 
 
 def _save_tensors(tensors: Weights, path: Path) -> None:

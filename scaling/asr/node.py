@@ -20,8 +20,9 @@ from scaling.asr.resources import WorkerResources, in_words, load_part, outlived
 from scaling.asr.train import Hooks, Interrupted, train
 from scaling.cost.memory import state_memory
 from scaling.cost.step_costs import encoder_is_frozen
-from scaling.ledger.ledger import Attempt, write_text_atomically
+from scaling.ledger.ledger import Attempt
 from scaling.spec import StageNode
+from scaling.system.atomic_files import write_text_atomically
 
 LOOK_UTTERANCES = 100
 """Dev utterances scored for a look during training: enough to see a curve, a third of the usual dev set's cost."""

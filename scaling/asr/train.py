@@ -19,7 +19,7 @@ from scaling.asr.inputs.prefetch import Ahead
 from scaling.asr.inputs.speech import Utterances
 from scaling.asr.model.recognizer import Recognizer
 from scaling.cost.model_shape import ModelShape
-from scaling.cost.step_costs import Meter
+from scaling.cost.step_costs import StageMeter
 from scaling.spec import Objective, Part, StageNode
 from scaling.speech.batches import BatchStream, Indices, Position
 from scaling.speech.lengths import Lengths
@@ -100,7 +100,7 @@ def train(
         restore_optimizer(optimizer, names, start.optimizer)
     else:
         torch.manual_seed(node.seed)
-    meter = Meter(
+    meter = StageMeter(
         model_shape, stage, speech.lengths, encoder_unpadded=hearing.groups is not None, recompute=model.recomputes
     )
     stream = BatchStream(speech.samples, node.seed, stage.optimization.batch_audio_seconds)
@@ -214,7 +214,7 @@ def _targets(piece: Utterances, objective: Objective) -> Sequence[Tensor]:
     return piece.asr_targets if objective is Objective.ASR else piece.llm_targets
 
 
-def _prices(meter: Meter, stream: BatchStream, progress: Progress, pieces: int, ranks: Ranks) -> Iterator[Price]:
+def _prices(meter: StageMeter, stream: BatchStream, progress: Progress, pieces: int, ranks: Ranks) -> Iterator[Price]:
     """What each step costs, in the order of the steps. Those of a pool are counted together, when the first one was
     taken: what the encoder has heard is known by then.
     """

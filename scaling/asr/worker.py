@@ -22,7 +22,7 @@ from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import Diverged, Interrupted
 from scaling.console import log
 from scaling.ledger.ledger import Attempt, Ledger, LostLease
-from scaling.ledger.queue import Heart
+from scaling.ledger.queue import Heartbeat
 from scaling.spec import StageNode, node_from_json
 from scaling.speech.batches import BatchStream, Position
 
@@ -75,9 +75,9 @@ class Worker:
             return False
         self.tell((key, attempt.number))
         node, pieces = self._order(key)
-        with Heart(attempt) as heart:
+        with Heartbeat(attempt) as heartbeat:
             try:
-                self._finish(node, attempt, pieces, heart)
+                self._finish(node, attempt, pieces, heartbeat)
                 attempt.log({"event": "done"})
             except (LostLease, Interrupted) as reason:
                 with suppress(OSError):  # a disk that is full or gone: then the end of this process frees the node
@@ -134,12 +134,12 @@ class Worker:
         asked = {way: bool(self._plan.get(field, False)) for way, field in ways.items()}
         return WorkerResources(Sources(self._plan["sources"]), device, bounds, self._ranks, **asked)
 
-    def _finish(self, node: StageNode, attempt: Attempt, pieces: int, heart: Heart) -> None:
+    def _finish(self, node: StageNode, attempt: Attempt, pieces: int, heartbeat: Heartbeat) -> None:
         """Train and commit. While the disk is full the lease is kept; then it goes on from the last checkpoint."""
         seconds = float(self._plan["checkpoint_seconds"])
 
         def leave() -> bool:
-            return self._stop.asked or heart.lost
+            return self._stop.asked or heartbeat.lost
 
         while True:
             try:

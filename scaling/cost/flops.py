@@ -35,14 +35,14 @@ An utterance's charge is what a batch of it alone executes.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
 
 from scaling.arrays import IntArray
-from scaling.base_models.matmul_tape import Rates, Work
+from scaling.base_models.matmul_tape import Flow, Rates, Tape, Weights, Work
 from scaling.cost.model_shape import ModelShape
-from scaling.cost.products import rates
 from scaling.spec import Objective, Part
 from scaling.speech.lengths import Lengths
 
@@ -63,7 +63,7 @@ class Training(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class PartFlops:
     """FLOPs of one part: forward products (those that were run again, twice), gradients of inputs and of weights."""
 
     forward: int
@@ -76,6 +76,23 @@ class Cost:
         return self.forward + self.input_grad + self.weight_grad
 
 
+@lru_cache(maxsize=256)
+def part_rates(
+    model_shape: ModelShape, objective: Objective, trained: frozenset[Part], *, recompute: bool = False
+) -> dict[Part, Rates]:
+    """FLOPs of every part for each unit of work, in a step of `objective` that trains `trained`.
+
+    With `recompute`, forward products that gradient checkpointing runs again are counted twice.
+    """
+    tape = Tape(trained, recompute)
+    speech = model_shape.encoder.hear(tape, model_shape.encoder_lora)
+    if objective is Objective.ASR:
+        model_shape.encoder.write(tape, speech)
+    else:
+        model_shape.llm.write(tape, model_shape.llm_lora, _projector(tape, model_shape, speech))
+    return tape.rates
+
+
 def charged(
     model_shape: ModelShape, training: Training, lengths: Lengths, only: Collection[Part] | None = None
 ) -> IntArray:
@@ -84,22 +101,22 @@ def charged(
     `only` leaves out what other parts compute. int64 holds an utterance of any model here (2e8 positions of 7 billion
     parameters), not a large run: add up with `exact_sum`, or as Python integers.
     """
-    return _totals(_rates(model_shape, training, only), _alone(model_shape, lengths))
+    return _totals(_training_rates(model_shape, training, only), _alone(model_shape, lengths))
 
 
-def charged_by_part(model_shape: ModelShape, training: Training, lengths: Lengths) -> dict[Part, Cost]:
+def charged_by_part(model_shape: ModelShape, training: Training, lengths: Lengths) -> dict[Part, PartFlops]:
     """FLOPs charged for all utterances together, by the part that computes them."""
-    return _by_part(_rates(model_shape, training), _alone(model_shape, lengths))
+    return _by_part(_training_rates(model_shape, training), _alone(model_shape, lengths))
 
 
 def executed(
     model_shape: ModelShape, training: Training, lengths: Lengths, *, recompute: bool = False
-) -> dict[Part, Cost]:
+) -> dict[Part, PartFlops]:
     """FLOPs of one step on all utterances of `lengths` as one padded batch, by the part that computes them.
 
     `recompute`: under gradient checkpointing.
     """
-    parts = _rates(model_shape, training, recompute=recompute)
+    parts = _training_rates(model_shape, training, recompute=recompute)
     return _by_part(parts, _padded(model_shape, lengths, [np.arange(len(lengths))]))
 
 
@@ -116,7 +133,9 @@ def executed_batches(
 
     `only` leaves out what other parts compute. `recompute`: under gradient checkpointing.
     """
-    return _totals(_rates(model_shape, training, only, recompute=recompute), _padded(model_shape, lengths, batches))
+    return _totals(
+        _training_rates(model_shape, training, only, recompute=recompute), _padded(model_shape, lengths, batches)
+    )
 
 
 def generation(
@@ -132,7 +151,7 @@ def generation(
     """
     batch, fed = len(lengths), new_tokens - 1
     sequences = batch * beams
-    parts = rates(model_shape, objective, frozenset())
+    parts = part_rates(model_shape, objective, frozenset())
     padded = _padded(model_shape, lengths, [np.arange(batch)])
     frames = int(model_shape.encoder_frames(lengths).max())
     if objective is Objective.ASR:
@@ -186,11 +205,17 @@ def exact_sum(values: IntArray) -> int:
     return (int((values >> 32).sum()) << 32) + int((values & 0xFFFF_FFFF).sum())
 
 
-def _rates(
+def _training_rates(
     model_shape: ModelShape, training: Training, only: Collection[Part] | None = None, *, recompute: bool = False
 ) -> dict[Part, Rates]:
-    parts = rates(model_shape, training.objective, frozenset(training.parts), recompute=recompute)
+    parts = part_rates(model_shape, training.objective, frozenset(training.parts), recompute=recompute)
     return {part: of for part, of in parts.items() if only is None or part in only}
+
+
+def _projector(tape: Tape, model_shape: ModelShape, speech: Flow) -> Flow:
+    weights = Weights(Part.PROJECTOR)
+    stacked = Flow(Work.SPEECH_TOKENS, model_shape.stack * speech.width, speech.needs)
+    return tape.linear(weights, "fc2", tape.linear(weights, "fc1", stacked, model_shape.hidden), model_shape.llm.width)
 
 
 def _alone(model_shape: ModelShape, lengths: Lengths) -> Amounts:
@@ -261,14 +286,14 @@ def _totals(parts: Mapping[Part, Rates], amounts: Amounts) -> IntArray:
     return totals
 
 
-def _by_part(parts: Mapping[Part, Rates], amounts: Amounts) -> dict[Part, Cost]:
+def _by_part(parts: Mapping[Part, Rates], amounts: Amounts) -> dict[Part, PartFlops]:
     sums = {work: int(values.sum()) for work, values in amounts.items()}  # work fits an int64, its FLOPs may not
 
     def flops(kind: Mapping[Work, int]) -> int:
         return sum(rate * sums[work] for work, rate in kind.items())
 
     return {
-        part: Cost(forward=flops(of.forward), input_grad=flops(of.input_grad), weight_grad=flops(of.weight_grad))
+        part: PartFlops(forward=flops(of.forward), input_grad=flops(of.input_grad), weight_grad=flops(of.weight_grad))
         for part, of in parts.items()
     }
 

@@ -4,9 +4,13 @@ MFU (model FLOPs utilisation) is charged FLOPs over time, divided by the peak. W
 it says "assumption". Prices are rounded on-demand rents and always assumptions: give your own.
 """
 
-from dataclasses import dataclass
+import json
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from scaling.errors import InputError, nearest
+from scaling.system.cache import cache_dir, write_whole
 
 ASSUMED_MFU = 0.4
 """Assumption for accelerators: what large dense transformers reach in bf16 (PaLM reports 0.46), a little less because
@@ -88,3 +92,35 @@ def device_hours(flops: float, hardware: Hardware, mfu: float | None = None) -> 
     2.0
     """
     return flops / (hardware.peak_flops * (hardware.mfu if mfu is None else mfu)) / 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Throughput:
+    """Matrix products of one worker: `flops_per_second` on `threads` CPU threads, or on the accelerator `device`.
+
+    `precision` is that of the products measured: fp32 on a CPU, bf16 on an accelerator.
+    """
+
+    device: str
+    accelerator: bool
+    threads: int
+    precision: str
+    flops_per_second: float
+
+
+def save_throughput(measured: Throughput) -> None:
+    """Remember what was measured on this machine; an unwritable cache is no error."""
+    text = json.dumps(asdict(measured))
+    write_whole(_path(), lambda out: out.write(text.encode()))
+
+
+def saved_throughput() -> Throughput | None:
+    """What was last measured on this machine, if anything."""
+    try:
+        return Throughput(**json.loads(_path().read_bytes()))
+    except (OSError, ValueError, TypeError):  # never measured, or by another version
+        return None
+
+
+def _path() -> Path:
+    return cache_dir() / "throughput" / f"{platform.node() or 'machine'}.json"

@@ -34,9 +34,8 @@ import numpy as np
 from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.llms import LlmDims
 from scaling.base_models.matmul_tape import Work
-from scaling.cost.flops import Training
+from scaling.cost.flops import Training, part_rates
 from scaling.cost.model_shape import ModelShape
-from scaling.cost.products import rates
 from scaling.spec import Objective, Part, Precision
 from scaling.speech.audio import SAMPLE_RATE
 from scaling.speech.lengths import Lengths
@@ -83,7 +82,7 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Thrift:
+class StepExecution:
     """How a worker makes a step fit its devices, of which each of `processes` has one: nothing that changes the step.
 
     `shard`: each holds a share of the LLM. `pieces`: of the batch for each process, one after another. `recompute`:
@@ -102,7 +101,7 @@ def step_memory(
     precision: Precision,
     lengths: Lengths,
     audio_seconds: float,
-    thrift: Thrift = Thrift(),
+    thrift: StepExecution = StepExecution(),
 ) -> Memory:
     """Memory of a step on `audio_seconds` of speech like that of `lengths`, unpadded, on each device.
 
@@ -123,7 +122,7 @@ def state_memory(model_shape: ModelShape, training: Training, precision: Precisi
     `sharers` is the number of devices that the LLM is spread over, where the objective has one.
     """
     parts = frozenset(training.parts)
-    products = rates(model_shape, training.objective, parts)
+    products = part_rates(model_shape, training.objective, parts)
     weights = loaded_weights(model_shape, training.objective)
     adapters = parts & {Part.ENCODER_LORA, Part.LLM_LORA}
     weights |= {part: _of_linears(products[part].weight_grad) for part in adapters}
@@ -175,10 +174,10 @@ def _ends(llm: LlmDims, *, rounded: bool = False) -> int:
 def _saved_by_rounding(model_shape: ModelShape, objective: Objective, trained: frozenset[Part]) -> dict[Part, int]:
     """Bytes by which frozen weights are smaller in bf16. An output layer tied to embeddings is a copy then."""
     encoder, llm, nothing = model_shape.encoder, model_shape.llm, frozenset[Part]()
-    forwards = {part: of.forward for part, of in rates(model_shape, Objective.ASR, nothing).items()}
+    forwards = {part: of.forward for part, of in part_rates(model_shape, Objective.ASR, nothing).items()}
     tied = {Part.ASR_DECODER: encoder.vocabulary * encoder.width if isinstance(encoder, WhisperDims) else 0}
     if objective is Objective.LLM:
-        forwards |= {part: of.forward for part, of in rates(model_shape, objective, nothing).items()}
+        forwards |= {part: of.forward for part, of in part_rates(model_shape, objective, nothing).items()}
         tied[Part.LLM] = llm.vocabulary * llm.width if llm.tied else 0
     frozen = {part: _of_linears(flops) for part, flops in forwards.items() if part not in trained}
     return {part: (BYTES - CAST_BYTES) * linears - BYTES * tied.get(part, 0) for part, linears in frozen.items()}

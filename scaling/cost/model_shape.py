@@ -13,6 +13,13 @@ from scaling.errors import InputError, nearest
 from scaling.spec import LoraSpec
 from scaling.speech.lengths import Lengths
 
+SPEECH_TOKENS_PER_SECOND = 12.5
+"""Assumption: about the rate of syllables and subwords. Whisper's 50 frames a second are stacked by 4, the minis' 25
+by 2, which is the stack that learns best on them (see LOG.md); wider stacks cost accuracy there."""
+
+LORA_RANK, LORA_SCALE = 8, 2.0
+"""A rank of the original LoRA, and what the minis were tried with; at full scale an assumption."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelShape:
@@ -72,3 +79,18 @@ class ModelShape:
     def most_text_tokens(self, lengths: Lengths) -> IntArray:
         """The most target tokens that the encoder's own objective can write about each utterance."""
         return self.encoder.most_tokens(self.encoder_frames(lengths)) - self.asr_prompt_extra
+
+
+def default_lora(model: EncoderDims | LlmDims) -> LoraSpec:
+    """Adapters on every linear layer of the model."""
+    return LoraSpec(rank=LORA_RANK, alpha=LORA_SCALE * LORA_RANK, targets=model.linears)
+
+
+def default_stack(encoder: EncoderDims) -> int:
+    """Encoder frames joined into one speech token."""
+    return max(1, round(encoder.frames_per_second / SPEECH_TOKENS_PER_SECOND))
+
+
+def default_hidden(llm: LlmDims) -> int:
+    """Width of the projector's hidden layer: the LLM's (as in the projectors of LLaVA-type models; assumption)."""
+    return llm.width

@@ -17,7 +17,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Costs:
+class StepCosts:
     """FLOPs of n steps, each of shape (n,): `charged`, `executed` without and with credit for kept outputs."""
 
     charged: IntArray
@@ -30,7 +30,7 @@ def encoder_is_frozen(parts: Collection[Part]) -> bool:
     return not {Part.ENCODER, Part.ENCODER_LORA} & set(parts)
 
 
-class Meter:
+class StageMeter:
     """Prices steps on `lengths` in a stage.
 
     *charged* is each utterance at its real lengths; *executed* is what runs, padding and all, as if nothing were ever
@@ -55,7 +55,7 @@ class Meter:
         self._charged_N = charged(model_shape, training, lengths)
         self._encoder_N = charged(model_shape, training, lengths, {Part.ENCODER}) if encoder_unpadded else None
 
-    def costs(self, steps: Sequence[Cut], encoded: BoolArray) -> Costs:
+    def costs(self, steps: Sequence[Cut], encoded: BoolArray) -> StepCosts:
         """FLOPs of each step; `encoded` (N,) marks utterances that this state of the encoder has heard before them."""
         pieces = [piece for step in steps for piece in step.pieces]
         firsts = np.cumsum([0, *(len(step.pieces) for step in steps[:-1])])
@@ -66,10 +66,10 @@ class Meter:
         charged_S = _sums(self._charged_N, [step.batch for step in steps])
         if not self.encoder_frozen:
             executed_S = of_steps(self._executed(pieces, None))
-            return Costs(charged=charged_S, executed=executed_S, cache_credited=executed_S)
+            return StepCosts(charged=charged_S, executed=executed_S, cache_credited=executed_S)
         rest_P = self._executed(pieces, set(Part) - {Part.ENCODER})
         new = [piece[~encoded[piece]] for piece in pieces]
-        return Costs(
+        return StepCosts(
             charged=charged_S,
             executed=of_steps(rest_P + self._encoder(pieces)),
             cache_credited=of_steps(rest_P + self._encoder(new)),

@@ -19,7 +19,7 @@ MOMENTS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Disk:
+class CheckpointDisk:
     """Bytes of checkpoints: at most at a time, one worker taking the nodes in order, and those kept at the end.
 
     Adapters are counted as if their layers were square; features, corpora and logs are not counted.
@@ -29,7 +29,7 @@ class Disk:
     kept_bytes: int
 
 
-def disk(study: Study, plan: Plan) -> Disk:
+def disk(study: Study, plan: Plan) -> CheckpointDisk:
     """What the whole plan writes and keeps, whatever of it is finished already."""
     sizes = _sizes(study, plan)
     uses = {key: use_of(link.node, link.trunk) for key, link in plan.nodes.items()}
@@ -43,7 +43,7 @@ def disk(study: Study, plan: Plan) -> Disk:
             users[need] -= 1
             if users[need] == 0 and need not in ends:
                 present -= sizes.get(need, 0)  # a node of another study is none of this one's
-    return Disk(peak_bytes=peak, kept_bytes=sum(sizes[key] for key in ends))
+    return CheckpointDisk(peak_bytes=peak, kept_bytes=sum(sizes[key] for key in ends))
 
 
 def _sizes(study: Study, plan: Plan) -> dict[str, int]:

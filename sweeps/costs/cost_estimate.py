@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 from scaling.cost.decoding import look_seconds
-from scaling.cost.hardware import HARDWARE, find_hardware
-from scaling.cost.throughput import saved_throughput
+from scaling.cost.hardware import HARDWARE, saved_throughput
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
-from sweeps.costs.checkpoint_disk import Disk, disk
-from sweeps.costs.speed import Speed, speed_of
-from sweeps.costs.step_price import Purchase
+from sweeps.costs.checkpoint_disk import CheckpointDisk, disk
+from sweeps.costs.tariff import Tariff
+from sweeps.costs.worker_speed import WorkerSpeed, worker_speed
 from sweeps.launchers.local_workers import default_workers
 from sweeps.plan.evaluation import evaluation_flops
 from sweeps.plan.plan import remaining
@@ -28,25 +27,7 @@ class Rent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tariff:
-    """What to price by instead of what is known of this machine: other hardware, another rent for a device-hour."""
-
-    hardware: Purchase | None = None
-    usd_per_hour: float | None = None
-
-
-def tariff_of(hardware: str | None, mfu: float | None, usd_per_hour: float | None) -> Tariff:
-    """The tariff that a command line asks for. Raises InputError on an unknown device or a figure out of range."""
-    if hardware is None and mfu is not None:
-        raise InputError("--mfu says something about a device: give --hardware")
-    if usd_per_hour is not None and not 0 <= usd_per_hour < float("inf"):
-        raise InputError(f"--usd-per-hour must be 0 or more, not {usd_per_hour}")
-    bought = None if hardware is None else Purchase(hardware=find_hardware(hardware), mfu=mfu)
-    return Tariff(hardware=bought, usd_per_hour=usd_per_hour)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bill:
+class CostEstimate:
     """The cost of a study. Audio and steps are those of all runs, as charged; the rest is what is still to pay.
 
     `worker_hours` are of one worker, `device_hours` those of all its devices, `finish_hours` until the last of
@@ -66,9 +47,9 @@ class Bill:
     worker_hours: float
     workers: int
     finish_hours: float
-    speed: Speed
+    speed: WorkerSpeed
     rent: Rent
-    disk: Disk
+    disk: CheckpointDisk
 
     @property
     def spent_over_charged(self) -> float:
@@ -99,7 +80,7 @@ class Limits:
     device_hours: float | None = None
     usd: float | None = None
 
-    def refuse(self, costs: Bill) -> None:
+    def refuse(self, costs: CostEstimate) -> None:
         """Raise InputError where the bill is over a limit, or where its money is limited and no price is known."""
         for flag, most, cost, unit in (
             ("--max-flops", self.flops, costs.to_spend_flops, "FLOPs"),
@@ -112,26 +93,28 @@ class Limits:
                 raise InputError(f"{flag} {most:g}: what is left of this study costs {cost:.4g} {unit}")
 
 
-def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None, workers: int | None = None) -> Bill:
+def estimate_cost(
+    prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None, workers: int | None = None
+) -> CostEstimate:
     """The bill of a plan. Nodes that are finished in `ledger` cost nothing more.
 
     `workers` work side by side, as many as this machine has room for where not given.
     """
     plan, study = prepared.plan, prepared.study
     tariff = tariff or Tariff()
-    processes = study.thrift.processes
+    processes = study.execution.processes
     side_by_side = workers or default_workers(study.threads, study.processes)
     charged, spent = plan.charged_flops, plan.spent_flops
     reused = sum(plan.nodes[key].node.flops for key in prepared.done)
     audio_seconds = steps = 0.0
     for run, count in but_for_seeds([run.spec for run in plan.runs]):
         for stage in run.strategy.stages:
-            appetite = prepared.appetites[run.model, stage]
-            seconds = count * stage.budget(run.budget_flops) / appetite.flops_per_audio_second
+            consumption = prepared.consumptions[run.model, stage]
+            seconds = count * stage.budget(run.budget_flops) / consumption.flops_per_audio_second
             audio_seconds += seconds
-            steps += seconds / appetite.audio_seconds_per_step
+            steps += seconds / consumption.audio_seconds_per_step
     decoding = evaluation_flops(study, plan)
-    speed = speed_of(prepared, ledger, tariff.hardware, charged / steps, decoding)
+    speed = worker_speed(prepared, ledger, tariff.hardware, charged / steps, decoding)
     trained = {
         key: link.node.flops / speed.flops_per_second for key, link in plan.nodes.items() if key not in prepared.done
     }
@@ -139,7 +122,7 @@ def bill(prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None
     looks = sum(map(look_seconds, trained.values()))
     worked = {key: seconds + look_seconds(seconds) + decoded.get(key, 0.0) for key, seconds in trained.items()}
     longest = max(remaining(plan.nodes, worked).values())
-    return Bill(
+    return CostEstimate(
         charged_flops=charged,
         spent_flops=spent,
         reused_flops=reused,

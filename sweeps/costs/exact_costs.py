@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from scaling.cost.step_costs import BoolArray, Meter, encoder_is_frozen
+from scaling.cost.step_costs import BoolArray, StageMeter, encoder_is_frozen
 from scaling.spec import ModelSpec, RunSpec, Stage
 from scaling.speech.audio import SAMPLE_RATE
 from scaling.speech.batches import BatchStream, Position
@@ -77,7 +77,7 @@ class _Walker:
 
     def _walk(self, stage: Stage, until_flops: int, seed: int, position: Position, encoded: BoolArray) -> _End:
         """The state that training reaches from `position`, at the first step at or past `until_flops`."""
-        meter = Meter(self._geometry, stage, self._lengths, encoder_unpadded=True, recompute=self._recompute)
+        meter = StageMeter(self._geometry, stage, self._lengths, encoder_unpadded=True, recompute=self._recompute)
         stream = BatchStream(self._lengths.samples, seed, stage.optimization.batch_audio_seconds)
         encoded = encoded.copy() if encoder_is_frozen(stage.parts) else np.zeros_like(encoded)
         flops = executed = credited = steps = samples = 0

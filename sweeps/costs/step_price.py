@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from scaling.base_models.lookup import find_encoder, find_llm
-from scaling.cost.defaults import default_hidden, default_lora, default_stack
-from scaling.cost.flops import Cost, executed, generation, six_nd
-from scaling.cost.hardware import Hardware, device_hours, find_hardware
-from scaling.cost.model_shape import ModelShape
+from scaling.cost.flops import PartFlops, executed, generation, six_nd
+from scaling.cost.hardware import device_hours
+from scaling.cost.model_shape import ModelShape, default_hidden, default_lora, default_stack
 from scaling.errors import InputError
 from scaling.spec import LoraSpec, Objective, Part
 from scaling.speech.audio import SAMPLE_RATE
 from scaling.speech.lengths import Lengths
 from scaling.strategies import PresetStage, preset
+from sweeps.costs.tariff import Purchase
 
 SCHEMA = 1
 
@@ -44,7 +44,7 @@ CONVENTIONS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class PricedStep:
     """The step asked about. `text_tokens` counts target tokens with the end token, for both the decoder and the LLM."""
 
     encoder: str
@@ -62,23 +62,8 @@ class Step:
     lora_targets: Sequence[str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Purchase:
-    """What FLOPs are bought with. None means the device's own figure."""
-
-    hardware: Hardware
-    mfu: float | None = None
-    usd_per_hour: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.mfu is not None and not 0 < self.mfu <= 1:
-            raise InputError(f"--mfu must lie in (0, 1], not {self.mfu}")
-        if self.usd_per_hour is not None and not self.usd_per_hour >= 0:
-            raise InputError(f"--usd-per-hour must be 0 or more, not {self.usd_per_hour}")
-
-
-def price(
-    step: Step, base: Path = Path(), budget_flops: float | None = None, purchase: Purchase | None = None
+def price_step(
+    step: PricedStep, base: Path = Path(), budget_flops: float | None = None, purchase: Purchase | None = None
 ) -> dict[str, Any]:
     """The price of a step as a document; paths of models start at `base`.
 
@@ -116,16 +101,7 @@ def price(
     return document
 
 
-def purchase_of(hardware: str | None, mfu: float | None, usd_per_hour: float | None) -> Purchase | None:
-    """A purchase on the device of that name, if one is named; raises InputError on figures without a device."""
-    if hardware is not None:
-        return Purchase(hardware=find_hardware(hardware), mfu=mfu, usd_per_hour=usd_per_hour)
-    if mfu is not None or usd_per_hour is not None:
-        raise InputError("--mfu and --usd-per-hour say something about a device: give --hardware")
-    return None
-
-
-def price_text(document: dict[str, Any]) -> str:
+def step_price_text(document: dict[str, Any]) -> str:
     """The document for people."""
     lengths = document["lengths"]
     lines = [
@@ -150,7 +126,7 @@ def price_text(document: dict[str, Any]) -> str:
     return "\n".join(lines + _hardware_lines(document) + _budget_lines(document))
 
 
-def _geometry(step: Step, base: Path) -> ModelShape:
+def _geometry(step: PricedStep, base: Path) -> ModelShape:
     encoder, llm = find_encoder(step.encoder, base).dims, find_llm(step.llm, base).dims
     for flag, value in (("--stack", step.stack), ("--projector-hidden", step.hidden), ("--lora-rank", step.lora_rank)):
         _at_least_one(flag, 1 if value is None else value)
@@ -166,7 +142,7 @@ def _geometry(step: Step, base: Path) -> ModelShape:
     )
 
 
-def _lora(step: Step, default: LoraSpec) -> LoraSpec:
+def _lora(step: PricedStep, default: LoraSpec) -> LoraSpec:
     return replace(
         default,
         rank=default.rank if step.lora_rank is None else step.lora_rank,
@@ -174,7 +150,7 @@ def _lora(step: Step, default: LoraSpec) -> LoraSpec:
     )
 
 
-def _lengths(step: Step, model_shape: ModelShape) -> Lengths:
+def _lengths(step: PricedStep, model_shape: ModelShape) -> Lengths:
     for flag, value in (("--text-tokens", step.text_tokens), ("--batch", step.batch), ("--beams", step.beams)):
         _at_least_one(flag, value)
     for flag, value in (
@@ -206,7 +182,7 @@ def _at_least_one(flag: str, value: int) -> None:
         raise InputError(f"{flag} must be 1 or more, not {value}")
 
 
-def _stage(model_shape: ModelShape, stage: PresetStage, lengths: Lengths, step: Step) -> dict[str, Any]:
+def _stage(model_shape: ModelShape, stage: PresetStage, lengths: Lengths, step: PricedStep) -> dict[str, Any]:
     costs = executed(model_shape, stage, lengths)
     total = sum(cost.total for cost in costs.values())
     rule = six_nd(model_shape, stage, lengths)
@@ -222,7 +198,7 @@ def _stage(model_shape: ModelShape, stage: PresetStage, lengths: Lengths, step: 
     }
 
 
-def _kinds(cost: Cost) -> dict[str, int]:
+def _kinds(cost: PartFlops) -> dict[str, int]:
     return asdict(cost) | {"total": cost.total}
 
 
@@ -236,7 +212,7 @@ def _projector(model_shape: ModelShape) -> dict[str, int]:
     }
 
 
-def _lengths_document(step: Step, model_shape: ModelShape, lengths: Lengths) -> dict[str, float]:
+def _lengths_document(step: PricedStep, model_shape: ModelShape, lengths: Lengths) -> dict[str, float]:
     """Lengths of one utterance; all of the batch are alike."""
     return {
         "audio_seconds": step.audio_seconds,
@@ -251,7 +227,7 @@ def _lengths_document(step: Step, model_shape: ModelShape, lengths: Lengths) -> 
     }
 
 
-def _generation(model_shape: ModelShape, lengths: Lengths, step: Step) -> dict[str, int]:
+def _generation(model_shape: ModelShape, lengths: Lengths, step: PricedStep) -> dict[str, int]:
     phases = generation(model_shape, Objective.LLM, lengths, step.text_tokens, step.beams)
     return {"beams": step.beams, "new_tokens": step.text_tokens, **phases, "total": sum(phases.values())}
 
@@ -265,7 +241,7 @@ def _hardware(purchase: Purchase) -> dict[str, Any]:
     return document
 
 
-def _budget(flops: float, stages: list[dict[str, Any]], step: Step, purchase: Purchase | None) -> dict[str, Any]:
+def _budget(flops: float, stages: list[dict[str, Any]], step: PricedStep, purchase: Purchase | None) -> dict[str, Any]:
     shares = [
         {
             "name": stage["name"],

@@ -12,10 +12,10 @@ from typing import Protocol
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Attempt
+from scaling.ledger.plan_file import PlanFile
 from sweeps.launchers.death_count import DEATHS_IN_A_ROW, DeathCount, attempt_held_by
 from sweeps.launchers.local_workers import received_signals
 from sweeps.launchers.worker_exit import STOP_SECONDS, ExitKind, WorkerExit
-from sweeps.plan.write_plan import Orders
 from sweeps.progress import status
 from sweeps.progress.status import State, Survey, ready
 
@@ -76,7 +76,7 @@ class ClusterWorkers:
     """The workers of one invocation, up to `workers`."""
 
     scheduler: Scheduler
-    orders: Orders
+    plan_file: PlanFile
     workers: int
     death_count: DeathCount = field(init=False)
     deaths_in_a_row: int = 0
@@ -88,7 +88,7 @@ class ClusterWorkers:
     queue: str = ""
 
     def __post_init__(self) -> None:
-        self.death_count = DeathCount(self.orders)
+        self.death_count = DeathCount(self.plan_file)
 
     @property
     def given_up(self) -> bool:
@@ -106,7 +106,7 @@ class ClusterWorkers:
             return
         self._tell(f"{self.scheduler.name}: {snapshot.queue}")
         self._handle_exits(snapshot.exits, survey)
-        if snapshot.present < min(self.workers, usable_workers(self.orders, survey)):
+        if snapshot.present < min(self.workers, usable_workers(self.plan_file, survey)):
             self._start_missing(snapshot.present)
         elif (surplus := snapshot.present - min(self.workers, len(unfinished_nodes(survey)))) > 0:
             self.scheduler.withdraw(surplus)
@@ -115,7 +115,7 @@ class ClusterWorkers:
         """Start the missing workers, by a survey of the ledger that is newer than the scheduler's answer."""
         if self.given_up or time.monotonic() < self.not_before:
             return
-        missing = min(self.workers, usable_workers(self.orders, status.survey(self.orders))) - present
+        missing = min(self.workers, usable_workers(self.plan_file, status.survey(self.plan_file))) - present
         if missing > 0:
             self._start(missing)
 
@@ -139,7 +139,7 @@ class ClusterWorkers:
         if worker_exit.kind is not ExitKind.FINISHED:
             replaced = "not replaced" if worker_exit.kind is ExitKind.CANCELLED else "replaced while there is work"
             log(f"worker {worker_exit.worker} is gone ({worker_exit.reason}); {replaced}")
-        attempt = attempt_held_by(self.orders, worker=worker_exit.worker)
+        attempt = attempt_held_by(self.plan_file, worker=worker_exit.worker)
         if attempt is not None:
             self._release(attempt, worker_exit)
 
@@ -148,7 +148,7 @@ class ClusterWorkers:
         if worker_exit.kind is ExitKind.DIED:
             self.death_count.add(attempt, worker_exit.reason)
         if worker_exit.kind is ExitKind.OUT_OF_MEMORY:
-            attempt.fail("memory", worker_exit.reason, session=self.orders.session)
+            attempt.fail("memory", worker_exit.reason, session=self.plan_file.session)
         if attempt.failure() is None:
             attempt.release()
 
@@ -159,7 +159,7 @@ class ClusterWorkers:
         self.not_before = time.monotonic() + pause
         self.deaths_in_a_row += 1
         if self.given_up:
-            logs = self.orders.folder / "logs"
+            logs = self.plan_file.folder / "logs"
             log(f"workers died {self.deaths_in_a_row} times in a row without training anything; given up (see {logs})")
 
     def _start(self, count: int) -> None:
@@ -174,15 +174,15 @@ class ClusterWorkers:
 
 
 def run_cluster_workers(
-    scheduler: Scheduler, orders: Orders, *, workers: int, watch: Callable[[Collection[str]], Survey]
+    scheduler: Scheduler, plan_file: PlanFile, *, workers: int, watch: Callable[[Collection[str]], Survey]
 ) -> int | None:
-    """Work through the orders with up to `workers` workers of `scheduler`.
+    """Work through the plan with up to `workers` workers of `scheduler`.
 
     `watch` returns the newest survey of the ledger. A second signal ends the workers without their checkpoints.
     Returns the signal that stopped the workers, or None where no work was left. Raises InputError where a worker finds
     a user's mistake, or where the scheduler refuses the first workers.
     """
-    cluster_workers = ClusterWorkers(scheduler, orders, workers)
+    cluster_workers = ClusterWorkers(scheduler, plan_file, workers)
     with received_signals() as received:
         try:
             while not received:
@@ -197,16 +197,16 @@ def run_cluster_workers(
             _stop_workers(scheduler, received)
 
 
-def leave_running(scheduler: Scheduler, orders: Orders, *, workers: int, survey: Survey) -> None:
+def leave_running(scheduler: Scheduler, plan_file: PlanFile, *, workers: int, survey: Survey) -> None:
     """Start the missing workers and return. Raises InputError where the scheduler does not answer or refuses."""
     if scheduler.snapshot() is None:
         raise InputError(f"{scheduler.name} does not answer; no workers were started")
-    ClusterWorkers(scheduler, orders, workers).update(survey)
+    ClusterWorkers(scheduler, plan_file, workers).update(survey)
 
 
-def usable_workers(orders: Orders, survey: Survey) -> int:
+def usable_workers(plan_file: PlanFile, survey: Survey) -> int:
     """How many workers could train now: nodes that are being trained, and nodes that only wait for a worker."""
-    return len(survey.in_state(State.RUNNING)) + len(ready(orders, survey))
+    return len(survey.in_state(State.RUNNING)) + len(ready(plan_file, survey))
 
 
 def unfinished_nodes(survey: Survey) -> list[str]:

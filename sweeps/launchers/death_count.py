@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scaling.ledger.ledger import Attempt
-from sweeps.plan.write_plan import Orders
+from scaling.ledger.plan_file import PlanFile
 
 DEATHS_PER_NODE = 3
 """A node has failed after so many deaths of its workers: too many for chance, and cheap enough to try (assumption)."""
@@ -18,7 +18,7 @@ DEATHS_IN_A_ROW = 6
 class DeathCount:
     """Counts, for one invocation, the workers that died at each node."""
 
-    orders: Orders
+    plan_file: PlanFile
     deaths: Counter[str] = field(default_factory=Counter)
 
     def add(self, attempt: Attempt, reason: str) -> None:
@@ -27,19 +27,19 @@ class DeathCount:
         Where the kernel killed the worker for memory, the node is tried again in smaller pieces and the death is not
         counted.
         """
-        attempt.bury(self.orders.session)
+        attempt.record_memory_kill(self.plan_file.session)
         if attempt.failure() is not None:
             return
         self.deaths[attempt.key] += 1
         if self.deaths[attempt.key] >= DEATHS_PER_NODE:
             cause = f"its worker died {self.deaths[attempt.key]} times, last: {reason}"
-            attempt.fail("error", cause, session=self.orders.session)
+            attempt.fail("error", cause, session=self.plan_file.session)
 
 
-def attempt_held_by(orders: Orders, **worker: Any) -> Attempt | None:
+def attempt_held_by(plan_file: PlanFile, **worker: Any) -> Attempt | None:
     """The unfinished attempt whose lease has these values (such as `pid`); None where there is none."""
-    for key in orders.nodes:
-        attempts = [] if orders.ledger.done(key) else orders.ledger.attempts(key)
+    for key in plan_file.nodes:
+        attempts = [] if plan_file.ledger.done(key) else plan_file.ledger.attempts(key)
         lease = None if not attempts or attempts[-1].ended() else attempts[-1].lease()
         if lease is not None and worker.items() <= lease.items():
             return attempts[-1]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 
 from scaling.errors import InputError
+from scaling.ledger.plan_file import PlanFile
 from sweeps.launchers.cluster_workers import DEFAULT_WORKERS, leave_running, run_cluster_workers
 from sweeps.launchers.gpus import gpus
 from sweeps.launchers.local_workers import default_workers, run_local_workers
@@ -10,7 +11,6 @@ from sweeps.launchers.options import Launcher
 from sweeps.launchers.ray_cluster import RayCluster, refuse_missing_ray
 from sweeps.launchers.slurm import Slurm, refuse_missing_slurm
 from sweeps.launchers.worker_command import Command, refuse_missing_compiler, srun, torchrun
-from sweeps.plan.write_plan import Orders
 from sweeps.progress.status import Survey
 from sweeps.study.study import Study
 
@@ -45,14 +45,14 @@ def multi_process(launcher: Launcher, study: Study, program: Command) -> Command
 def run_workers(
     launcher: Launcher,
     study: Study,
-    orders: Orders,
+    plan_file: PlanFile,
     command: Command,
     *,
     workers: int | None,
     watch: Callable[[Collection[str]], Survey],
     detach: bool,
 ) -> int | None:
-    """Work through the orders with up to `workers` workers (None: the launcher's default).
+    """Work through the plan with up to `workers` workers (None: the launcher's default).
 
     `watch` is called again and again with the names of the workers alive, where they are known, and returns the newest
     survey of the ledger. Returns the signal that stopped the workers, or None where no work was left, or where
@@ -60,11 +60,11 @@ def run_workers(
     """
     if launcher is Launcher.LOCAL:
         count = workers or default_workers(study.threads, study.processes)
-        return run_local_workers(orders, command, workers=count, watch=watch)
+        return run_local_workers(plan_file, command, workers=count, watch=watch)
     on_slurm = launcher is Launcher.SLURM
-    cluster = Slurm(orders, command, study.slurm) if on_slurm else RayCluster(orders, command, study.ray)
+    cluster = Slurm(plan_file, command, study.slurm) if on_slurm else RayCluster(plan_file, command, study.ray)
     count = workers or DEFAULT_WORKERS
     if detach:
-        leave_running(cluster, orders, workers=count, survey=watch(()))
+        leave_running(cluster, plan_file, workers=count, survey=watch(()))
         return None
-    return run_cluster_workers(cluster, orders, workers=count, watch=watch)
+    return run_cluster_workers(cluster, plan_file, workers=count, watch=watch)

@@ -13,12 +13,12 @@ from types import FrameType
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
+from scaling.ledger.plan_file import PlanFile
 from sweeps.launchers.death_count import DEATHS_IN_A_ROW, DeathCount, attempt_held_by
 from sweeps.launchers.gpus import gpus, gpus_of
 from sweeps.launchers.worker_command import THREAD_VARIABLES, Command
 from sweeps.launchers.worker_exit import ASKED_TO_LEAVE, BAD_INPUT, STOP_SECONDS, exit_text, last_line
 from sweeps.launchers.worker_process import Process, ProcessStarter, process_starter
-from sweeps.plan.write_plan import Orders
 
 POLL_SECONDS = 0.2
 """Time between two looks at the workers: a death is noticed well within two seconds."""
@@ -58,7 +58,7 @@ class LocalWorker:
 class LocalWorkers:
     """The workers of one invocation."""
 
-    orders: Orders
+    plan_file: PlanFile
     starter: ProcessStarter
     workers: list[LocalWorker]
     death_count: DeathCount
@@ -71,7 +71,7 @@ class LocalWorkers:
             for worker in due:
                 worker.started_at = time.monotonic()
                 worker.name = f"local-{os.getpid()}-{worker.number}-{worker.started_at:.6f}"
-                worker.process = _start(self.orders, self.starter, worker.number, worker.name)
+                worker.process = _start(self.plan_file, self.starter, worker.number, worker.name)
 
     def handle_exits(self) -> None:
         """Decide what follows for every worker that has ended."""
@@ -106,7 +106,7 @@ class LocalWorkers:
             worker.finished = True
         elif code == BAD_INPUT:
             self.stop(signal.SIGTERM)
-            raise InputError(f"worker {worker.number}: {last_line(_log_path(self.orders, worker.number))}")
+            raise InputError(f"worker {worker.number}: {last_line(_log_path(self.plan_file, worker.number))}")
         elif code in ASKED_TO_LEAVE:
             worker.not_before = time.monotonic() + BACK_OFF_SECONDS[0]
             log(f"worker {worker.number} was asked to leave; starting it again")
@@ -120,8 +120,8 @@ class LocalWorkers:
         Of several processes, the one that holds the lease is not the one started here, but it has the same name.
         """
         host = {"host": socket.gethostname()}
-        attempt = attempt_held_by(self.orders, **host, pid=pid) or attempt_held_by(
-            self.orders, **host, worker=worker.name
+        attempt = attempt_held_by(self.plan_file, **host, pid=pid) or attempt_held_by(
+            self.plan_file, **host, worker=worker.name
         )
         if attempt is not None:
             self.death_count.add(attempt, exit_text(code))
@@ -134,7 +134,7 @@ class LocalWorkers:
         worker.deaths += 1
         if worker.deaths >= DEATHS_IN_A_ROW:
             worker.finished = True
-            last = last_line(_log_path(self.orders, worker.number))
+            last = last_line(_log_path(self.plan_file, worker.number))
             log(f"worker {worker.number} died {worker.deaths} times in a row ({reason}: {last}); given up")
         else:
             worker.not_before = time.monotonic() + pause
@@ -142,17 +142,19 @@ class LocalWorkers:
 
 
 def run_local_workers(
-    orders: Orders, command: Command, *, workers: int, watch: Callable[[Sequence[str]], object]
+    plan_file: PlanFile, command: Command, *, workers: int, watch: Callable[[Sequence[str]], object]
 ) -> int | None:
-    """Work through the orders with `workers` processes.
+    """Work through the plan with `workers` processes.
 
     `watch` is called again and again with the names of the workers alive. A second signal kills the workers that have
     not stopped yet. Returns the signal that stopped the workers, or None where no work was left. Raises InputError
     where a worker finds a user's mistake.
     """
-    fork_log = orders.folder / "logs" / "fork-server.log"
-    with received_signals() as received, process_starter(command, _environment(orders), fork_log) as starter:
-        group = LocalWorkers(orders, starter, [LocalWorker(number) for number in range(workers)], DeathCount(orders))
+    fork_log = plan_file.folder / "logs" / "fork-server.log"
+    with received_signals() as received, process_starter(command, _environment(plan_file), fork_log) as starter:
+        group = LocalWorkers(
+            plan_file, starter, [LocalWorker(number) for number in range(workers)], DeathCount(plan_file)
+        )
         try:
             while True:
                 group.start()
@@ -196,14 +198,14 @@ def received_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _environment(orders: Orders) -> dict[str, str]:
-    """The environment of every worker of the orders."""
-    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(orders.content["threads"]))}
+def _environment(plan_file: PlanFile) -> dict[str, str]:
+    """The environment of every worker of the plan file."""
+    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(plan_file.content["threads"]))}
 
 
-def _start(orders: Orders, starter: ProcessStarter, number: int, name: str) -> Process:
-    own_gpus = gpus_of(number, orders.content.get("processes", 1))
-    return starter.start({**_environment(orders), **own_gpus, WORKER_NAME: name}, _log_path(orders, number))
+def _start(plan_file: PlanFile, starter: ProcessStarter, number: int, name: str) -> Process:
+    own_gpus = gpus_of(number, plan_file.content.get("processes", 1))
+    return starter.start({**_environment(plan_file), **own_gpus, WORKER_NAME: name}, _log_path(plan_file, number))
 
 
 def _signal(process: Process, number: int) -> None:
@@ -211,5 +213,5 @@ def _signal(process: Process, number: int) -> None:
         os.killpg(process.pid, number)
 
 
-def _log_path(orders: Orders, number: int) -> Path:
-    return orders.folder / "logs" / f"worker-{number}.log"
+def _log_path(plan_file: PlanFile, number: int) -> Path:
+    return plan_file.folder / "logs" / f"worker-{number}.log"

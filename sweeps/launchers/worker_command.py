@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scaling.errors import InputError
+from scaling.ledger.plan_file import PlanFile
 from sweeps.launchers.worker_exit import STOP_SECONDS
-from sweeps.plan.write_plan import Orders
 
 Command = Sequence[str]
 
@@ -67,9 +67,9 @@ def other_trainer(command: str) -> Command:
     return [str(Path(path).absolute()), *program[1:]]
 
 
-def worker_command(program: Command, orders: Orders) -> Command:
+def worker_command(program: Command, plan_file: PlanFile) -> Command:
     """The command line of a worker: a program that takes --ledger and --plan."""
-    return [*program, "--ledger", str(orders.ledger.root.absolute()), "--plan", str(orders.path.absolute())]
+    return [*program, "--ledger", str(plan_file.ledger.root.absolute()), "--plan", str(plan_file.path.absolute())]
 
 
 def torchrun(program: Command, processes: int) -> Command:

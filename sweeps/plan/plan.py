@@ -9,15 +9,22 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from scaling.spec import RunSpec
-from sweeps.plan.chain import Link, chain
+from scaling.spec import RunSpec, Stage, StageNode
 
 Cost = TypeVar("Cost", int, float)
 
 TrunkPositions = Mapping[str, Mapping[int, str]]
 """Trunk -> FLOP position -> key of the node there."""
+
+
+class PlannedNode(NamedTuple):
+    """A node with its key and the key of its trunk, each computed once."""
+
+    key: str
+    trunk: str
+    node: StageNode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +56,7 @@ class Plan:
     """Every run, and every node once, in working order."""
 
     runs: tuple[PlannedRun, ...]
-    nodes: Mapping[str, Link]
+    nodes: Mapping[str, PlannedNode]
 
     @property
     def charged_flops(self) -> int:
@@ -65,9 +72,9 @@ class Plan:
 def plan_runs(runs: Iterable[RunSpec], elsewhere: TrunkPositions | None = None) -> Plan:
     """The plan of `runs`. `elsewhere` holds finished trunk positions of other studies, from where one may go on."""
     planned: dict[str, PlannedRun] = {}
-    by_stage: dict[int, dict[str, Link]] = defaultdict(dict)
+    by_stage: dict[int, dict[str, PlannedNode]] = defaultdict(dict)
     for spec in runs:
-        stages = chain(spec)
+        stages = nodes_by_stage(spec)
         for place, links in enumerate(stages):
             nodes = by_stage[place]
             for link in links:
@@ -75,25 +82,83 @@ def plan_runs(runs: Iterable[RunSpec], elsewhere: TrunkPositions | None = None) 
         keys = tuple([tuple([link.key for link in links]) for links in stages])
         run = PlannedRun(key=spec.key, spec=spec, stages=keys)
         planned.setdefault(run.key, run)
-    parents_first: dict[str, Link] = {}
+    parents_first: dict[str, PlannedNode] = {}
     for nodes in by_stage.values():
         parents_first |= _from_nearest(nodes, elsewhere or {})
     return Plan(runs=tuple(planned.values()), nodes=_longest_first(parents_first))
 
 
-def _from_nearest(nodes: Mapping[str, Link], elsewhere: TrunkPositions) -> dict[str, Link]:
+def nodes_by_stage(run: RunSpec) -> list[list[PlannedNode]]:
+    """The nodes of a run, parents first: for each stage the end of its trunk, then of its cooldown.
+
+    A trunk node starts at the beginning of its stage here; `plan_runs` moves its start to the nearest earlier position.
+    """
+    stages: list[list[PlannedNode]] = []
+    for stage in run.strategy.stages:
+        parent = stages[-1][-1].key if stages else None
+        stages.append(_stage_links(run, stage, parent, final=len(stages) + 1 == len(run.strategy.stages)))
+    return stages
+
+
+def trunk_flops(stage: Stage, stage_flops: int) -> int:
+    """Where the rate begins to fall in a stage of `stage_flops`."""
+    return round((1 - stage.optimization.cooldown) * stage_flops)
+
+
+def _stage_links(run: RunSpec, stage: Stage, parent: str | None, *, final: bool) -> list[PlannedNode]:
+    end = stage.budget(run.budget_flops)
+    turn = trunk_flops(stage, end)
+    if stage.optimization.cooldown == 0 or turn in (0, end):
+        cooldown_from = 0 if turn == 0 else None
+        return [_link(_node(run, stage, parent, None, 0, end, cooldown_from, final))]
+    trunk = _link(_node(run, stage, parent, None, 0, turn, None, False))
+    branch = _node(run, stage, parent, trunk.key, turn, end, turn, final)
+    return [trunk, PlannedNode(key=branch.key_on(trunk.trunk), trunk=trunk.trunk, node=branch)]
+
+
+def _node(
+    run: RunSpec,
+    stage: Stage,
+    parent: str | None,
+    start: str | None,
+    start_flops: int,
+    until_flops: int,
+    cooldown_from_flops: int | None,
+    final: bool,
+) -> StageNode:
+    return StageNode(
+        parent=parent,
+        start=start,
+        start_flops=start_flops,
+        model=run.model,
+        stage=stage,
+        data=run.data,
+        seed=run.seed,
+        precision=run.precision,
+        until_flops=until_flops,
+        cooldown_from_flops=cooldown_from_flops,
+        final=final,
+    )
+
+
+def _link(node: StageNode) -> PlannedNode:
+    trunk = node.trunk
+    return PlannedNode(key=node.key_on(trunk), trunk=trunk, node=node)
+
+
+def _from_nearest(nodes: Mapping[str, PlannedNode], elsewhere: TrunkPositions) -> dict[str, PlannedNode]:
     """Nodes of first stages, or of second ones: each trunk node starts at the nearest earlier position of its trunk.
 
     Nodes come after those that they start at.
     """
-    trunks: dict[str, list[Link]] = defaultdict(list)
-    branches: dict[str, Link] = {}
+    trunks: dict[str, list[PlannedNode]] = defaultdict(list)
+    branches: dict[str, PlannedNode] = {}
     for key, link in nodes.items():
         if link.node.cooldown_from_flops is None:
             trunks[link.trunk].append(link)
         else:
             branches[key] = link
-    linked: dict[str, Link] = {}
+    linked: dict[str, PlannedNode] = {}
     for trunk, links in trunks.items():
         reached = {**elsewhere.get(trunk, {}), **{link.node.until_flops: link.key for link in links}}
         positions = sorted(reached)
@@ -107,13 +172,13 @@ def _from_nearest(nodes: Mapping[str, Link], elsewhere: TrunkPositions) -> dict[
     return linked | branches
 
 
-def _longest_first(parents_first: dict[str, Link]) -> dict[str, Link]:
+def _longest_first(parents_first: dict[str, PlannedNode]) -> dict[str, PlannedNode]:
     left = remaining(parents_first, {key: link.node.flops for key, link in parents_first.items()})
     order = sorted(sorted(parents_first), key=left.__getitem__, reverse=True)  # of equals, by key
     return {key: parents_first[key] for key in order}
 
 
-def remaining(parents_first: Mapping[str, Link], costs: Mapping[str, Cost]) -> dict[str, Cost]:
+def remaining(parents_first: Mapping[str, PlannedNode], costs: Mapping[str, Cost]) -> dict[str, Cost]:
     """Cost of the costliest chain that begins with each node, its own among it; a node without a cost has none."""
     after: dict[str, Cost] = {}
     found: dict[str, Cost] = {}

@@ -1,13 +1,12 @@
 """From a study's text to a plan that may be started: one path for `plan` and `run`, so what is shown is what runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from scaling.ledger.ledger import Ledger
 from scaling.spec import RunSpec
-from sweeps.plan.grid import enumerate_runs
 from sweeps.plan.plan import Plan, plan_runs
-from sweeps.plan.stage_consumption import Appetites, appetites, refuse_small_budgets
+from sweeps.plan.stage_consumption import StageConsumptions, refuse_small_budgets, stage_consumptions
 from sweeps.plan.write_plan import finished_elsewhere, to_revive
 from sweeps.study.study import Study, load_study
 from sweeps.study.too_long import refuse_too_long
@@ -19,7 +18,7 @@ class Prepared:
 
     study: Study
     plan: Plan
-    appetites: Appetites
+    consumptions: StageConsumptions
     done: frozenset[str]
 
     @property
@@ -38,7 +37,7 @@ def prepare_runs(study: Study, runs: Iterable[RunSpec], ledger: Ledger | None) -
     """A plan of these runs, which are of the study's models and data. Raises InputError as `prepare` does."""
     refuse_too_long(study)
     specs = tuple(runs)
-    eaten = appetites(study, specs)
+    eaten = stage_consumptions(study, specs)
     refuse_small_budgets(specs, eaten)
     plan = plan_runs(specs)
     done = frozenset(key for key in plan.nodes if ledger is not None and ledger.done(key))
@@ -46,4 +45,22 @@ def prepare_runs(study: Study, runs: Iterable[RunSpec], ledger: Ledger | None) -
         if elsewhere := finished_elsewhere(ledger, plan):
             plan = plan_runs(specs, elsewhere)
         done -= to_revive(plan, ledger)
-    return Prepared(study=study, plan=plan, appetites=eaten, done=done)
+    return Prepared(study=study, plan=plan, consumptions=eaten, done=done)
+
+
+def enumerate_runs(study: Study) -> Iterator[RunSpec]:
+    """The runs of a study, by model, strategy, budget and seed."""
+    for model in study.models:
+        data = model.data(study.speech.spec)
+        for strategy in model.strategies:
+            for budget_flops in study.budgets_flops:
+                tuned = model.strategy_at(strategy, budget_flops)
+                for seed in study.seeds:
+                    yield RunSpec(
+                        model=model.spec,
+                        strategy=tuned,
+                        budget_flops=budget_flops,
+                        data=data,
+                        seed=seed,
+                        precision=study.precision,
+                    )

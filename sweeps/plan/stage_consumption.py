@@ -24,7 +24,7 @@ SHARDED_DEVICES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Appetite:
+class StageConsumption:
     """What one stage of one model consumes, on average over the training speech.
 
     `memory` is one step's, unpadded, on each device of a worker; `memory_sharded` if a worker had `SHARDED_DEVICES` and
@@ -42,18 +42,18 @@ class Appetite:
         return self.flops_per_audio_second * self.audio_seconds_per_step
 
 
-Appetites = Mapping[tuple[ModelSpec, Stage], Appetite]
+StageConsumptions = Mapping[tuple[ModelSpec, Stage], StageConsumption]
 
 
-def appetites(study: Study, runs: Sequence[RunSpec]) -> Appetites:
+def stage_consumptions(study: Study, runs: Sequence[RunSpec]) -> StageConsumptions:
     """What every stage of these runs of the study consumes; work that is priced alike is counted once."""
-    found: dict[tuple[ModelSpec, Stage], Appetite] = {}
+    found: dict[tuple[ModelSpec, Stage], StageConsumption] = {}
     batch_seconds: dict[float, float] = {}
     stages = _stages(runs)
     for model in study.models:
         lengths = index(study.speech.train, encoder=model.encoder.directory, llm=model.llm.directory)
         model_shape = model.model_shape(study.speech.spec.language)
-        known: dict[tuple[Objective, frozenset[Part], float], Appetite] = {}
+        known: dict[tuple[Objective, frozenset[Part], float], StageConsumption] = {}
         for stage in stages[model.spec]:
             batch = stage.optimization.batch_audio_seconds
             work = (stage.objective, stage.parts, batch)
@@ -61,11 +61,11 @@ def appetites(study: Study, runs: Sequence[RunSpec]) -> Appetites:
                 batch_seconds[batch] = _mean_batch_seconds(lengths, batch)
             if work not in known:
                 step = partial(step_memory, model_shape, stage, study.precision, lengths, batch)
-                known[work] = Appetite(
+                known[work] = StageConsumption(
                     flops_per_audio_second=_flops_per_audio_second(model_shape, stage, lengths),
                     audio_seconds_per_step=batch_seconds[batch],
-                    memory=step(study.thrift),
-                    memory_sharded=step(replace(study.thrift, processes=SHARDED_DEVICES, shard=True)),
+                    memory=step(study.execution),
+                    memory_sharded=step(replace(study.execution, processes=SHARDED_DEVICES, shard=True)),
                 )
             found[model.spec, stage] = known[work]
     return found
@@ -81,7 +81,7 @@ def but_for_seeds(runs: Sequence[RunSpec]) -> list[tuple[RunSpec, int]]:
     return [(run, counts[kind]) for kind, run in dict(zip(kinds, runs, strict=True)).items()]
 
 
-def refuse_small_budgets(runs: Sequence[RunSpec], found: Appetites) -> None:
+def refuse_small_budgets(runs: Sequence[RunSpec], found: StageConsumptions) -> None:
     """Raise InputError where a stage of a run would get less than one average step."""
     for run, _ in but_for_seeds(runs):
         for stage in run.strategy.stages:

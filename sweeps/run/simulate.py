@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scaling.ledger.ledger import SCHEMA, Ledger, write_once
+from scaling.ledger.ledger import SCHEMA, Ledger
 from scaling.scoring.score import normalised
 from scaling.spec import RunSpec, Scoring, StageNode
+from scaling.system.atomic_files import write_json_once
 from scaling.system.progress_line import Line
-from sweeps.plan.chain import Link
+from sweeps.plan.plan import PlannedNode
 from sweeps.plan.prepare import Prepared
-from sweeps.plan.write_plan import write_orders
+from sweeps.plan.write_plan import write_plan_file
 from sweeps.run.run import Follower, Outcome
 from sweeps.study.study import StudyModel
 
@@ -85,12 +86,12 @@ def simulated_ledger(root: Path) -> Ledger:
 
 def answer(prepared: Prepared, folder: Path, ledger: Ledger) -> Outcome:
     """Commit a result for every node of the plan, and collect as after training."""
-    orders = write_orders(prepared.study, prepared.plan, folder, ledger)
+    plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger)
     simulation = _Simulation(prepared)
     for key, link in prepared.plan.nodes.items():
         result = {"schema": SCHEMA, "key": key, "attempt": 0, **simulation.result(link)}
-        write_once(ledger.folder(key) / "result.json", result, durable=False)
-    return Follower(orders, Line()).finish(stopped_by=None)
+        write_json_once(ledger.folder(key) / "result.json", result, durable=False)
+    return Follower(plan_file, Line()).finish(stopped_by=None)
 
 
 class _Simulation:
@@ -104,7 +105,7 @@ class _Simulation:
         self._dev = _size(speech.dev.texts, speech.spec.scoring)
         self._tests = {name: _size(test.texts, speech.spec.scoring) for name, test in speech.tests}
 
-    def result(self, link: Link) -> dict[str, Any]:
+    def result(self, link: PlannedNode) -> dict[str, Any]:
         node = link.node
         counts = self._counts(node, node.until_flops)
         train_seconds = 3600 * self._prepared.study.speech.train.hours
@@ -122,12 +123,12 @@ class _Simulation:
         }
 
     def _counts(self, node: StageNode, flops: int) -> dict[str, Any]:
-        appetite = self._prepared.appetites[node.model, node.stage]
+        consumption = self._prepared.consumptions[node.model, node.stage]
         return {
             "flops": flops,
             "executed_flops": round(flops * PADDING),
-            "steps": max(1, round(flops / appetite.flops_per_step)),
-            "audio_seconds": flops / appetite.flops_per_audio_second,
+            "steps": max(1, round(flops / consumption.flops_per_step)),
+            "audio_seconds": flops / consumption.flops_per_audio_second,
             "seconds": flops / SIMULATED_FLOPS_PER_SECOND,
         }
 
@@ -139,7 +140,7 @@ class _Simulation:
             parent = node.parent
         return heard
 
-    def _scores(self, link: Link) -> dict[str, Any]:
+    def _scores(self, link: PlannedNode) -> dict[str, Any]:
         run = self._runs.get(link.key)
         if run is None:
             return {"dev": None, "test": None}

@@ -32,7 +32,7 @@ class LoraFields(_Fields):
 
 
 class TunedFields(_Fields):
-    """What `asr-scaling tune` found for a strategy on a model; see `sweeps.study.tuned_settings.Tuned`."""
+    """What `asr-scaling tune` found for a strategy on a model; see `sweeps.study.tuned_settings.TunedSettings`."""
 
     rates: dict[StrictStr, dict[Part, Rate]]
     batch_audio_seconds: Positive | None = None

@@ -12,9 +12,8 @@ from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.llms import LlmDims
 from scaling.base_models.lookup import FoundModel, find_encoder, find_llm
 from scaling.base_models.tokenizers import llm_codec
-from scaling.cost.defaults import default_hidden, default_lora, default_stack
-from scaling.cost.memory import Thrift
-from scaling.cost.model_shape import ModelShape
+from scaling.cost.memory import StepExecution
+from scaling.cost.model_shape import ModelShape, default_hidden, default_lora, default_stack
 from scaling.errors import InputError, nearest
 from scaling.spec import PARTS_OF, DataSpec, LoraSpec, ModelSpec, Optimization, Part, Precision, Stage, Strategy
 from scaling.strategies import default_batch_audio_seconds, default_rates, preset, resolve
@@ -33,7 +32,7 @@ from sweeps.study.schema import (
 from sweeps.study.speech import Speech, find_speech
 from sweeps.study.study_file import StudyFile, portable_text, read_study_file
 from sweeps.study.too_long import unwritable
-from sweeps.study.tuned_settings import Tuned
+from sweeps.study.tuned_settings import TunedSettings
 from sweeps.study.yaml12 import FieldPath
 
 
@@ -49,7 +48,7 @@ class StudyModel:
     llm: FoundModel[LlmDims]
     strategies: tuple[Strategy, ...]
     prompt: str
-    tuned: Mapping[str, Tuned]
+    tuned: Mapping[str, TunedSettings]
 
     def model_shape(self, language: str) -> ModelShape:
         """The shape that its runs are charged by; without a tokenizer, the prompt counts as empty."""
@@ -105,9 +104,9 @@ class Study:
     text: str
 
     @property
-    def thrift(self) -> Thrift:
+    def execution(self) -> StepExecution:
         """How its workers, on all of their machines, make a step fit."""
-        return Thrift(
+        return StepExecution(
             processes=self.processes * self.slurm.nodes,
             shard=self.shard,
             pieces=self.gradient_accumulation,
@@ -200,12 +199,12 @@ def _prompt(file: StudyFile, llm: Path | None) -> str:
     return file.located(("prompt",), lambda: conversation(llm, said))
 
 
-def _tuned(file: StudyFile, path: FieldPath, fields: TunedFields, strategies: Sequence[Strategy]) -> Tuned:
+def _tuned(file: StudyFile, path: FieldPath, fields: TunedFields, strategies: Sequence[Strategy]) -> TunedSettings:
     by_name = {strategy.name: strategy for strategy in strategies}
     name = str(path[-1])
     if name not in by_name:
         raise file.error(path, name, f"a strategy of the study{nearest(name, by_name)}")
-    found = Tuned(
+    found = TunedSettings(
         rates=fields.rates,
         batch_audio_seconds=fields.batch_audio_seconds,
         at_flops=fields.at_flops,

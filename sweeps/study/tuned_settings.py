@@ -11,11 +11,11 @@ from scaling.errors import InputError
 from scaling.spec import Part, Stage, Strategy
 
 BATCH = "batch_audio_seconds"
-"""Beside the parts in `Tuned.drift`."""
+"""Beside the parts in `TunedSettings.drift`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tuned:
+class TunedSettings:
     """Peak rates of each stage's parts and the batch of all stages, in seconds of audio, at a budget of `at_flops`.
 
     `batch_audio_seconds` is None where rates alone were searched: batches are then the study's. `drift` holds the power
@@ -31,7 +31,7 @@ class Tuned:
     tuning_flops: int
     at_edge: tuple[str, ...]
 
-    def checked(self, strategy: Strategy) -> "Tuned":
+    def checked(self, strategy: Strategy) -> "TunedSettings":
         """Itself, if its stages and parts are those of `strategy`; else raises InputError."""
         expected = {stage.name: stage.parts for stage in strategy.stages}
         if len(expected) != len(strategy.stages):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scaling.spec import RunSpec, Strategy
 from scaling.speech.audio import SAMPLE_RATE
-from sweeps.plan.stage_consumption import Appetites, appetites
+from sweeps.plan.stage_consumption import StageConsumptions, stage_consumptions
 from sweeps.study.study import Study, StudyModel
 from sweeps.tuning.grid import (
     Knob,
@@ -94,12 +94,12 @@ def walks_of(study: Study, searched: Sequence[Knob]) -> list[Walk]:
     ]
     if Knob.BATCH not in searched:
         return walks
-    eaten = appetites(study, [run for walk in walks for run in walk.runs(study, (0,) * len(walk.knobs))])
+    eaten = stage_consumptions(study, [run for walk in walks for run in walk.runs(study, (0,) * len(walk.knobs))])
     utterance = float(study.speech.train.samples.mean()) / SAMPLE_RATE
     return [dataclasses.replace(walk, batches=_batches(walk, eaten, utterance)) for walk in walks]
 
 
-def _batches(walk: Walk, eaten: Appetites, utterance: float) -> tuple[float, float]:
+def _batches(walk: Walk, eaten: StageConsumptions, utterance: float) -> tuple[float, float]:
     """From an average utterance, since a batch is one at least, to what leaves every stage as many steps as it warms up
     for: a stage that ends before never trains at the rate it was given. In multiples of the strategy's batch.
     """

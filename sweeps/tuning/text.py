@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from scaling.errors import InputError
-from scaling.ledger.ledger import write_text_atomically
-from sweeps.study.tuned_settings import BATCH, Tuned
+from scaling.system.atomic_files import write_text_atomically
+from sweeps.study.tuned_settings import BATCH, TunedSettings
 from sweeps.tuning.grid import FIRST, RATE_STEP, Knob, Point, best_point, first_points, multipliers
 from sweeps.tuning.optimum_fit import FALSE_DRIFT, LEVEL, Optimum
 from sweeps.tuning.search_state import Walk
@@ -112,7 +112,7 @@ def _optimum(best: Optimum) -> dict[str, Any]:
     }
 
 
-def _tuned_fields(tuned: Tuned) -> dict[str, Any]:
+def _tuned_fields(tuned: TunedSettings) -> dict[str, Any]:
     """As `sweeps.study.schema.TunedFields` reads them."""
     return {
         "rates": {stage: {part.value: rate for part, rate in rates.items()} for stage, rates in tuned.rates.items()},

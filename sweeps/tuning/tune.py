@@ -19,7 +19,7 @@ from scaling.spec import Part, RunSpec, Strategy
 from sweeps.plan.prepare import Prepared, prepare_runs
 from sweeps.run.run import Outcome
 from sweeps.study.study import Study, StudyModel
-from sweeps.study.tuned_settings import BATCH, Tuned
+from sweeps.study.tuned_settings import BATCH, TunedSettings
 from sweeps.tuning.grid import RATES, TURNS, Knob, Point, turned
 from sweeps.tuning.optimum_fit import Optimum, optima
 from sweeps.tuning.search_state import Walk, walks_of
@@ -62,13 +62,13 @@ class Found:
         return tuple(knob for knob in self.walks[0].knobs if any(knob in walk.at_edge for walk in self.walks))
 
     @property
-    def tuned(self) -> Tuned:
+    def tuned(self) -> TunedSettings:
         """The rates and the batch found, at the geometric mean of the budgets."""
         best = dict(zip(self.walks[0].knobs, self.optima, strict=True))
         stages = turned(self.strategy, {knob: optimum.multiplier for knob, optimum in best.items()}).stages
         parts = {part for stage in stages for part in stage.parts}
         turns = [*((part, TURNS[part]) for part in Part if part in parts), (BATCH, Knob.BATCH)]
-        return Tuned(
+        return TunedSettings(
             rates={stage.name: {part: float(f"{rate:.4g}") for part, rate in stage.trains} for stage in stages},
             batch_audio_seconds=stages[0].optimization.batch_audio_seconds if Knob.BATCH in best else None,
             at_flops=math.prod(walk.budget_flops for walk in self.walks) ** (1 / len(self.walks)),

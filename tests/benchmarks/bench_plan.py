@@ -30,13 +30,13 @@ FIELDS = [
 PLAN = """
 import json, resource, sys, time
 from scaling.cli import collect_garbage_seldom as collect_seldom
-from sweeps.costs.cost_estimate import bill
+from sweeps.costs.cost_estimate import estimate_cost
 from sweeps.plan.prepare import prepare
 from sweeps.text import plan_document
 collect_seldom()
 began = time.process_time()
 prepared = prepare("simulated", json.loads(sys.argv[1]), None)
-runs = len(plan_document(prepared, bill(prepared, None))["runs"])
+runs = len(plan_document(prepared, estimate_cost(prepared, None))["runs"])
 seconds = time.process_time() - began
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps({"runs": runs, "processor_seconds": seconds, "peak_megabytes": peak / 1000}))

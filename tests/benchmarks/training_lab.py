@@ -38,8 +38,8 @@ from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import Hooks, train
 from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.llms import LlmDims
-from scaling.cost.defaults import default_hidden, default_lora, default_stack
 from scaling.cost.flops import charged
+from scaling.cost.model_shape import default_hidden, default_lora, default_stack
 from scaling.spec import DataSpec, ModelSpec, Optimization, Precision, StageNode
 from scaling.speech.manifest import read_manifest
 from scaling.strategies import preset, resolve

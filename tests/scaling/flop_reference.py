@@ -38,8 +38,7 @@ from scaling.base_models.encoders import EncoderDims
 from scaling.base_models.encoders.wav2vec2 import Wav2Vec2Dims
 from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.llms import LlmDims
-from scaling.cost.defaults import default_lora
-from scaling.cost.model_shape import ModelShape
+from scaling.cost.model_shape import ModelShape, default_lora
 from scaling.spec import LoraSpec, Objective, Part
 from scaling.speech.lengths import Lengths
 from scaling.strategies import PRESETS

@@ -9,8 +9,8 @@ import pytest
 from small_study import StudyWriter
 
 import sweeps.doctor
-from scaling.cost.throughput import Throughput, save_throughput, saved_throughput
-from sweeps.costs.cost_estimate import bill
+from scaling.cost.hardware import Throughput, save_throughput, saved_throughput
+from sweeps.costs.cost_estimate import estimate_cost
 from sweeps.doctor import Health, diagnose, diagnosis_document, diagnosis_text
 from sweeps.plan.prepare import prepare
 
@@ -35,12 +35,12 @@ def test_a_machine_without_an_accelerator_is_measured_for_plan(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared = prepare(str(write_study(threads=2)), [], None)
-    assert bill(prepared, None).speed.source.startswith("assumption")
+    assert estimate_cost(prepared, None).speed.source.startswith("assumption")
     probe_says(monkeypatch)
     document = diagnosis_document(diagnose(tmp_path))
     assert health(document)["torch"] == "ok"
     assert health(document)["accelerator"] == "missing"
-    costs = bill(prepared, None)
+    costs = estimate_cost(prepared, None)
     step = costs.charged_flops / costs.steps
     assert costs.speed.flops_per_second == pytest.approx(step / (step / (5e10 * 0.56 * 2) + 0.026))
     products = "estimate: 56% of the matrix products that `doctor` measured here, in fp32"
@@ -53,7 +53,7 @@ def test_an_accelerator_is_one_worker_whatever_the_threads(
     probe_says(monkeypatch, accelerator=True, precision="bf16", flops_per_second=6e14, device="H200")
     assert "H200" in diagnosis_text(diagnosis_document(diagnose(tmp_path)))
     prepared = prepare(str(write_study(threads=4)), [], None)
-    assert bill(prepared, None).speed.flops_per_second == pytest.approx(6e14 * 0.4)
+    assert estimate_cost(prepared, None).speed.flops_per_second == pytest.approx(6e14 * 0.4)
 
 
 def test_a_torch_that_does_not_start_is_broken_and_its_cause_is_told(

@@ -32,9 +32,10 @@ from scaling.base_models.llms import llm_dims
 from scaling.base_models.tokenizers import llm_codec
 from scaling.cost.memory import BYTES
 from scaling.errors import InputError
-from scaling.ledger.ledger import Ledger, write_atomically
+from scaling.ledger.ledger import Ledger
 from scaling.spec import Objective, Precision, StageNode, node_from_json
 from scaling.speech.audio import Clip, clip_samples, read_clip, read_header
+from scaling.system.atomic_files import write_json_atomically
 from scaling.system.json_files import read_json
 
 SCHEMA = "asr-scaling/recognizer-1"
@@ -110,7 +111,7 @@ def write_export(trained: Trained, node: StageNode, bases: tuple[Path, Path], fo
         _write_model(model.llm, bases[1], folder / "llm")
         save_file(model.projector.state_dict(), folder / PROJECTOR)
         config |= {"stack": node.model.stack, "hidden": node.model.hidden, "prompt": node.data.prompt}
-    write_atomically(folder / CONFIG, config)
+    write_json_atomically(folder / CONFIG, config)
 
 
 def read_export(folder: Path) -> Trained:

@@ -5,9 +5,8 @@ import pytest
 
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.cost.decoding import decoding_flops, look_seconds
-from scaling.cost.defaults import default_hidden, default_lora, default_stack
 from scaling.cost.flops import generation
-from scaling.cost.model_shape import ModelShape
+from scaling.cost.model_shape import ModelShape, default_hidden, default_lora, default_stack
 from scaling.spec import Objective
 from scaling.speech.lengths import Lengths
 

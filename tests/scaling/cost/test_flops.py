@@ -29,9 +29,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.base_models.encoders import ENCODERS, encoder_dims
 from scaling.base_models.llms import FAMILIES, LLMS, llm_dims
-from scaling.cost.defaults import default_lora
 from scaling.cost.flops import charged, charged_by_part, exact_sum, executed, executed_batches, generation, six_nd
-from scaling.cost.model_shape import ModelShape
+from scaling.cost.model_shape import ModelShape, default_lora
 from scaling.errors import InputError
 from scaling.spec import LoraSpec, Objective, Part
 from scaling.speech.lengths import Lengths

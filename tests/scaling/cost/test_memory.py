@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scaling.asr.execution.precision import round_frozen
 from scaling.base_models.lookup import find_encoder, find_llm
-from scaling.cost.memory import BYTES, CAST_BYTES, LOGIT_COPIES, Thrift, state_memory, step_memory
+from scaling.cost.memory import BYTES, CAST_BYTES, LOGIT_COPIES, StepExecution, state_memory, step_memory
 from scaling.cost.model_shape import ModelShape
 from scaling.spec import Objective, Part, Precision
 from scaling.speech.lengths import Lengths
@@ -101,7 +101,7 @@ def test_under_checkpointing_inputs_of_layers_are_kept_and_one_layer_or_the_logi
             replace(shallow, llm=replace(shallow.llm, layers=2)),
         )
     ]
-    thrift = Thrift(recompute=True)
+    thrift = StepExecution(recompute=True)
     estimate = step_memory(shape, _Training(*training), Precision.FP32, lengths(), 40.0, thrift).activations
     assert estimate == pytest.approx(inputs + max(_logits(shape, training[0]), *layers), rel=0.015)
 
@@ -207,14 +207,19 @@ def test_a_7b_run_fits_smaller_devices_in_pieces_recomputed_or_shared() -> None:
     shape = model_shape(find_encoder("whisper-large-v3").dims, find_llm("Qwen2.5-7B").dims)
     whole, pieces, recomputed, shared = (
         step_memory(shape, _Training(*JOINT), Precision.BF16, lengths(), 160.0, thrift)
-        for thrift in (Thrift(), Thrift(pieces=4), Thrift(recompute=True), Thrift(processes=4, shard=True))
+        for thrift in (
+            StepExecution(),
+            StepExecution(pieces=4),
+            StepExecution(recompute=True),
+            StepExecution(processes=4, shard=True),
+        )
     )
     assert whole.total > 80e9 > 48e9 > max(pieces.total, recomputed.total, shared.total)
     assert pieces.activations == shared.activations == pytest.approx(whole.activations / 4, abs=1)
     assert recomputed.activations < whole.activations / 10
     endless, alone = (
         step_memory(shape, _Training(*JOINT), Precision.BF16, lengths(), seconds, thrift)
-        for seconds, thrift in ((160.0, Thrift(pieces=1000)), (5.0, Thrift()))
+        for seconds, thrift in ((160.0, StepExecution(pieces=1000)), (5.0, StepExecution()))
     )
     assert endless == alone
     assert pieces.total - pieces.activations == recomputed.total - recomputed.activations

@@ -29,7 +29,7 @@ from scaling.asr.inputs.model_inputs import Hearing
 from scaling.asr.inputs.speech import Utterances
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.cost.flops import charged, executed_batches
-from scaling.cost.step_costs import Meter
+from scaling.cost.step_costs import StageMeter
 from scaling.ledger.ledger import Ledger
 from scaling.spec import Objective, Part, node_from_json
 from scaling.speech.lengths import Lengths
@@ -71,11 +71,11 @@ def test_what_runs_beside_what_is_executed_is_the_hearing_of_the_others_of_a_gro
 
     monkeypatch.setattr(Hearing, "_outputs", noting)
     fields = {"strategies": ["frozen_encoder"], "budgets_flops": [3e7], "kept": NOTHING}
-    orders = order(write_study(world, **fields), tmp_path)
-    assert work(orders.ledger, orders.content, NeverStop()) == 0
-    results = [orders.ledger.result(key) for key in orders.nodes]
-    node = node_from_json(orders.ledger.stage(orders.nodes[0])["node"])
-    resources = WorkerResources(Sources(orders.content["sources"]), torch.device("cpu"))
+    plan_file = order(write_study(world, **fields), tmp_path)
+    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
+    results = [plan_file.ledger.result(key) for key in plan_file.nodes]
+    node = node_from_json(plan_file.ledger.stage(plan_file.nodes[0])["node"])
+    resources = WorkerResources(Sources(plan_file.content["sources"]), torch.device("cpu"))
     lengths = resources.speech(node, node.data.train).lengths
     encoder_N = charged(resources.model_shape(node), node.stage, lengths, {Part.ENCODER})
     beside = [other for manifest, other in others if manifest == node.data.train]
@@ -153,13 +153,13 @@ def test_workers_that_come_and_go_leave_the_same_bits_and_counts(world, tmp_path
     """Each of these workers begins with nothing kept, in the middle of a node."""
     plain_folder, _ = unkept
     study = write_study(world, **SHARED | {"strategies": ["efin"], "budgets_flops": [5e7]})
-    orders = order(study, tmp_path)
-    while not all(orders.ledger.done(key) for key in orders.nodes):
-        work(orders.ledger, orders.content, StopAfter(5))
-    for key in orders.nodes:
-        assert_same_weights(final_weights(orders.ledger, key), final_weights(Ledger(plain_folder), key))
+    plan_file = order(study, tmp_path)
+    while not all(plan_file.ledger.done(key) for key in plan_file.nodes):
+        work(plan_file.ledger, plan_file.content, StopAfter(5))
+    for key in plan_file.nodes:
+        assert_same_weights(final_weights(plan_file.ledger, key), final_weights(Ledger(plain_folder), key))
         for count in ("flops", "executed_flops", "cache_credited_flops"):
-            assert orders.ledger.result(key)[count] == Ledger(plain_folder).result(key)[count]
+            assert plan_file.ledger.result(key)[count] == Ledger(plain_folder).result(key)[count]
 
 
 def test_a_frozen_encoder_hears_each_utterance_once_a_worker(world, tmp_path, monkeypatch):
@@ -206,7 +206,7 @@ NEW = np.zeros(4, dtype=bool)
 
 @pytest.mark.parametrize("training", [PROJECTOR, Trains(Objective.ASR, frozenset({Part.ENCODER, Part.ASR_DECODER}))])
 def test_a_meter_of_padded_batches_is_the_padded_step(training):
-    costs = Meter(model_shape(MINI_ENCODER, MINI_LLM), training, LENGTHS, encoder_unpadded=False).costs(WHOLE, NEW)
+    costs = StageMeter(model_shape(MINI_ENCODER, MINI_LLM), training, LENGTHS, encoder_unpadded=False).costs(WHOLE, NEW)
     shape = model_shape(MINI_ENCODER, MINI_LLM)
     assert costs.executed.tolist() == executed_batches(shape, training, LENGTHS, BATCHES).tolist()
     assert costs.cache_credited.tolist() == costs.executed.tolist()
@@ -216,7 +216,7 @@ def test_a_meter_of_padded_batches_is_the_padded_step(training):
 @pytest.mark.parametrize("alone", [True, False])
 def test_credit_is_given_for_what_was_heard_and_for_nothing_else(alone):
     shape = model_shape(MINI_ENCODER, MINI_LLM)
-    meter = Meter(shape, PROJECTOR, LENGTHS, encoder_unpadded=alone)
+    meter = StageMeter(shape, PROJECTOR, LENGTHS, encoder_unpadded=alone)
     heard = np.array([True, False, False, True])
     costs = meter.costs(WHOLE, heard)
     batches = [np.array([1, 2])] if not alone else [np.array([1]), np.array([2])]

@@ -9,12 +9,13 @@ from typer.testing import CliRunner
 
 from scaling.cli import app
 from scaling.cost.decoding import decoding_flops
-from scaling.cost.throughput import Throughput
+from scaling.cost.hardware import Throughput
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.spec import Objective, Part
 from scaling.speech.lengths import index
-from sweeps.costs.cost_estimate import Bill, Limits, bill, tariff_of
+from sweeps.costs.cost_estimate import CostEstimate, Limits, estimate_cost
+from sweeps.costs.tariff import tariff_of
 from sweeps.plan.evaluation import evaluation_flops, held_out
 from sweeps.plan.plan import remaining
 from sweeps.plan.prepare import Prepared, prepare
@@ -31,7 +32,7 @@ CPU: dict[str, Any] = {
 
 
 def measure(monkeypatch: pytest.MonkeyPatch, throughput: Throughput) -> None:
-    for module in ("sweeps.costs.cost_estimate", "sweeps.costs.speed"):
+    for module in ("sweeps.costs.cost_estimate", "sweeps.costs.worker_speed"):
         monkeypatch.setattr(f"{module}.saved_throughput", lambda: throughput)
 
 
@@ -50,7 +51,7 @@ def plan(*arguments: Any) -> dict[str, Any]:
 
 
 def test_hours_and_money_are_flops_over_the_devices_speed(prepared: Prepared) -> None:
-    costs = bill(prepared, None, H100, workers=1)
+    costs = estimate_cost(prepared, None, H100, workers=1)
     decoded = sum(evaluation_flops(prepared.study, prepared.plan).values())
     assert costs.device_hours == pytest.approx((prepared.plan.spent_flops + decoded) / (989.4e12 * 0.5) / 3600)
     assert costs.decoding_hours == pytest.approx(decoded / (989.4e12 * 0.5) / 3600)
@@ -62,15 +63,15 @@ def test_hours_and_money_are_flops_over_the_devices_speed(prepared: Prepared) ->
 
 def test_a_worker_on_a_cpu_occupies_its_threads(write_study: StudyWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     measure(monkeypatch, Throughput(**CPU))
-    costs = bill(prepare(str(write_study(threads=2)), [], None), None)
+    costs = estimate_cost(prepare(str(write_study(threads=2)), [], None), None)
     assert (costs.rent.devices, costs.rent.device, costs.rent.source) == (2, "cpu-core", "assumption")
     assert costs.device_hours == pytest.approx(2 * costs.worker_hours)
 
 
 def test_a_worker_of_eight_devices_costs_the_same_hours_and_is_done_sooner(write_study: StudyWriter) -> None:
-    one = bill(prepare(str(write_study()), [], None), None, H100, workers=1)
+    one = estimate_cost(prepare(str(write_study()), [], None), None, H100, workers=1)
     several = write_study(processes=4, slurm={"nodes": 2})
-    eight = bill(prepare(str(several), [], None), None, H100, workers=1)
+    eight = estimate_cost(prepare(str(several), [], None), None, H100, workers=1)
     assert (one.rent.devices, eight.rent.devices) == (1, 8)
     assert eight.device_hours == pytest.approx(one.device_hours)
     assert eight.usd == pytest.approx(one.usd)
@@ -78,11 +79,13 @@ def test_a_worker_of_eight_devices_costs_the_same_hours_and_is_done_sooner(write
 
 
 def test_no_number_of_workers_is_faster_than_the_longest_chain(prepared: Prepared) -> None:
-    speed = bill(prepared, None, H100, workers=1).speed.flops_per_second
+    speed = estimate_cost(prepared, None, H100, workers=1).speed.flops_per_second
     longest = max(chain_flops(prepared, key) for key in prepared.plan.nodes)
     assert longest == 8_000_000_000  # a run waits for itself alone
     one = next(iter(evaluation_flops(prepared.study, prepared.plan).values()))  # all end with the same objective
-    assert bill(prepared, None, H100, workers=1000).finish_hours == pytest.approx((longest + one) / speed / 3600)
+    assert estimate_cost(prepared, None, H100, workers=1000).finish_hours == pytest.approx(
+        (longest + one) / speed / 3600
+    )
 
 
 def test_the_costliest_chain_is_found_whatever_its_nodes_cost(prepared: Prepared) -> None:
@@ -111,7 +114,7 @@ def test_every_run_decodes_dev_and_test_once(prepared: Prepared) -> None:
 
 def test_looks_at_dev_take_a_tenth_of_the_time_in_nodes_of_over_a_minute(prepared: Prepared) -> None:
     slow = tariff_of("h100-sxm", 5e-8, 2.0)  # 3e9 FLOPs take a minute
-    costs = bill(prepared, None, slow, workers=1)
+    costs = estimate_cost(prepared, None, slow, workers=1)
     seconds = [link.node.flops / (989.4e12 * 5e-8) for link in prepared.plan.nodes.values()]
     assert 0 < costs.look_hours == pytest.approx(sum(s / 9 for s in seconds if s > 60) / 3600)
     assert costs.worker_hours == pytest.approx(sum(seconds) / 3600 + costs.look_hours + costs.decoding_hours)
@@ -124,13 +127,13 @@ def test_decoding_is_priced_as_finished_runs_measured_it(
     monkeypatch.setenv("STAND_IN_DECODES", "7.0")
     ledger = Ledger(tmp_path / "out")
     run_locally(write_study(budgets_flops=[2_000_000_000, 4_000_000_000]), tmp_path / "out", workers=2)
-    costs = bill(prepare(str(write_study()), [], ledger), ledger)
+    costs = estimate_cost(prepare(str(write_study()), [], ledger), ledger)
     assert costs.decoding_hours == pytest.approx(2 * 7.0 / 3600)  # of 8e9, by both strategies
     assert costs.speed.decoding_source == "measured on finished runs of this study"
 
 
 def test_a_plan_says_how_much_of_its_hours_is_decoding(prepared: Prepared) -> None:
-    document = costs_document(bill(prepared, None, H100))
+    document = costs_document(estimate_cost(prepared, None, H100))
     share = (document["decoding_hours"] + document["look_hours"]) / document["worker_hours"]
     assert 0.01 < share < 0.02
     assert "of h100-sxm (1% of it decoding dev and test sets), " in price_line(document)
@@ -139,7 +142,7 @@ def test_a_plan_says_how_much_of_its_hours_is_decoding(prepared: Prepared) -> No
 def test_what_is_finished_costs_nothing_more(write_study: StudyWriter, tmp_path: Path) -> None:
     study = write_study()
     run_locally(study, tmp_path / "out", workers=2)
-    costs = bill(prepare(str(study), [], Ledger(tmp_path / "out")), Ledger(tmp_path / "out"), H100)
+    costs = estimate_cost(prepare(str(study), [], Ledger(tmp_path / "out")), Ledger(tmp_path / "out"), H100)
     assert (costs.to_spend_flops, costs.device_hours, costs.finish_hours, costs.usd) == (0, 0.0, 0.0, 0.0)
 
 
@@ -152,7 +155,7 @@ def test_what_is_finished_costs_nothing_more(write_study: StudyWriter, tmp_path:
     ],
 )
 def test_a_study_over_a_limit_is_refused(prepared: Prepared, limits: Limits, words: str) -> None:
-    costs = bill(prepared, None, H100)
+    costs = estimate_cost(prepared, None, H100)
     assert costs.to_spend_flops > 1e9
     with pytest.raises(
         InputError, match=words.replace("2.08e\\+10", f"{costs.to_spend_flops:.4g}".replace("+", "\\+"))
@@ -163,11 +166,11 @@ def test_a_study_over_a_limit_is_refused(prepared: Prepared, limits: Limits, wor
 
 def test_money_without_a_known_price_is_not_guessed(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     measure(monkeypatch, Throughput(**{**CPU, "device": "B300", "accelerator": True}))
-    costs = bill(prepared, None)
+    costs = estimate_cost(prepared, None)
     assert costs.usd is None
     with pytest.raises(InputError, match="no price of B300 is known; give --usd-per-hour"):
         Limits(usd=5.0).refuse(costs)
-    assert bill(prepared, None, tariff_of(None, None, 3.0)).usd == pytest.approx(3.0 * costs.device_hours)
+    assert estimate_cost(prepared, None, tariff_of(None, None, 3.0)).usd == pytest.approx(3.0 * costs.device_hours)
 
 
 @pytest.mark.parametrize("verb", ["plan", "run"])
@@ -205,7 +208,7 @@ def test_studies_on_one_ledger_share_what_they_have_in_common(write_study: Study
 
 
 def test_disk_holds_what_the_rule_keeps(prepared: Prepared) -> None:
-    costs: Bill = bill(prepared, None)
+    costs: CostEstimate = estimate_cost(prepared, None)
     (model,) = prepared.study.models
     model_shape = model.model_shape(prepared.study.speech.spec.language)
     joint_end = 4 * (

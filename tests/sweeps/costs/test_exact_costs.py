@@ -1,9 +1,10 @@
 """What `plan --exact` says before anything is trained, and what the ledger says afterwards: the same integers."""
 
 import json
+from pathlib import Path
 
 import pytest
-from tiny_world import train_study, write_study
+from tiny_world import train_study, write_study, write_world
 
 from scaling.ledger.ledger import Ledger
 from sweeps.costs.exact_costs import exact_costs
@@ -12,6 +13,12 @@ from sweeps.plan.prepare import prepare
 FIELDS = ("flops", "executed_flops", "cache_credited_flops", "steps", "audio_seconds")
 STRATEGIES = ["efin", "staged_joint"]
 """Between them every set of parts that a stage of a preset trains."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Speech and models that can be trained."""
+    return write_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ from scaling.cost.hardware import HARDWARE, device_hours, find_hardware
 from scaling.errors import InputError
 from scaling.strategies import PRESETS
 from sweeps.cli import app
-from sweeps.costs.step_price import Purchase, Step, price, price_text
+from sweeps.costs.step_price import PricedStep, price_step, step_price_text
+from sweeps.costs.tariff import Purchase
 
 ROOT = Path(__file__).parents[3]
 PAIR = {"encoder": "whisper-small", "llm": "Qwen2.5-0.5B"}
-STEP = Step(**PAIR, strategy="efin", audio_seconds=5, text_tokens=20, batch=4)
+STEP = PricedStep(**PAIR, strategy="efin", audio_seconds=5, text_tokens=20, batch=4)
 
 WHISPER_SMALL = {
     "model_type": "whisper", "num_mel_bins": 80, "d_model": 768, "vocab_size": 51_865, "encoder_layers": 12,
@@ -30,7 +31,7 @@ QWEN_HALF_B = {
 
 
 def test_lengths_say_how_many_positions_each_module_works_on():
-    lengths = price(STEP)["lengths"]
+    lengths = price_step(STEP)["lengths"]
     assert lengths == {
         "audio_seconds": 5, "samples": 80_000, "mel_frames": 500, "encoder_frames": 250, "encoder_pairs": 62_500,
         "speech_tokens": 63,
@@ -39,7 +40,7 @@ def test_lengths_say_how_many_positions_each_module_works_on():
 
 
 def test_an_outsider_can_count_the_projector_stage_again_from_the_document():
-    document = price(STEP)
+    document = price_step(STEP)
     stage = next(stage for stage in document["stages"] if stage["name"] == "projector")
     lengths, encoder, llm, projector = (document[key] for key in ("lengths", "encoder", "llm", "projector"))
     batch = document["batch"]
@@ -68,7 +69,7 @@ def test_an_outsider_can_count_the_projector_stage_again_from_the_document():
 
 @pytest.mark.parametrize("strategy", PRESETS)
 def test_totals_are_the_sums_of_their_parts_in_every_preset(strategy):
-    document = price(Step(**PAIR, strategy=strategy, audio_seconds=5, text_tokens=20))
+    document = price_step(PricedStep(**PAIR, strategy=strategy, audio_seconds=5, text_tokens=20))
     assert [stage["name"] for stage in document["stages"]] == [stage.name for stage in PRESETS[strategy].stages]
     for stage in document["stages"]:
         kinds = list(stage["parts"].values())
@@ -77,7 +78,7 @@ def test_totals_are_the_sums_of_their_parts_in_every_preset(strategy):
 
 
 def test_six_nd_stands_beside_the_exact_figure_with_its_error():
-    stage = price(STEP)["stages"][0]
+    stage = price_step(STEP)["stages"][0]
     rule = stage["six_nd"]
     encoder = ENCODERS["whisper-small"]
     assert rule["flops"] == 6 * (encoder.encoder_params + encoder.asr_decoder_params) * 4 * 20
@@ -86,7 +87,10 @@ def test_six_nd_stands_beside_the_exact_figure_with_its_error():
 
 
 def test_doubling_the_batch_doubles_every_figure():
-    one, two = price(STEP), price(Step(**PAIR, strategy="efin", audio_seconds=5, text_tokens=20, batch=8))
+    one, two = (
+        price_step(STEP),
+        price_step(PricedStep(**PAIR, strategy="efin", audio_seconds=5, text_tokens=20, batch=8)),
+    )
     for before, after in zip(one["stages"], two["stages"], strict=True):
         assert after["total"] == 2 * before["total"]
         assert after["flops_per_audio_second"] == before["flops_per_audio_second"]
@@ -95,7 +99,7 @@ def test_doubling_the_batch_doubles_every_figure():
 def test_a_budget_becomes_steps_hours_of_audio_device_hours_and_money():
     device = HARDWARE["a100-80g"]
     purchase = Purchase(hardware=device, mfu=0.5, usd_per_hour=2.0)
-    document = price(STEP, budget_flops=1e18, purchase=purchase)
+    document = price_step(STEP, budget_flops=1e18, purchase=purchase)
     budget = document["budget"]
     assert sum(stage["flops"] for stage in budget["stages"]) == pytest.approx(1e18)
     assert budget["stages"][0]["steps"] == pytest.approx(0.35e18 / document["stages"][0]["total"])
@@ -103,8 +107,8 @@ def test_a_budget_becomes_steps_hours_of_audio_device_hours_and_money():
     assert budget["device_hours"] == pytest.approx(1e18 / (312e12 * 0.5) / 3600)
     assert budget["usd"] == pytest.approx(2 * budget["device_hours"])
     assert (document["hardware"]["mfu_source"], document["hardware"]["usd_source"]) == ("given", "given")
-    assert price(STEP, purchase=Purchase(hardware=device))["hardware"]["mfu_source"] == "assumption"
-    assert "MFU 0.5 (given)" in price_text(document)
+    assert price_step(STEP, purchase=Purchase(hardware=device))["hardware"]["mfu_source"] == "assumption"
+    assert "MFU 0.5 (given)" in step_price_text(document)
 
 
 def test_a_device_is_known_by_the_beginning_of_its_name():
@@ -137,7 +141,7 @@ def test_the_command_prices_config_files_and_directories_like_the_rows_they_repe
     arguments = ("--strategy", "efin", "--audio-seconds", "5", "--text-tokens", "20", "--batch", "4")
     by_path = run("--encoder", str(tmp_path / "config.json"), "--llm", str(tmp_path / "llm"), *arguments)
     by_name = run("--encoder", "whisper-small", "--llm", "Qwen/Qwen2.5-0.5B", *arguments)
-    assert by_path["stages"] == by_name["stages"] == json.loads(json.dumps(price(STEP)["stages"]))
+    assert by_path["stages"] == by_name["stages"] == json.loads(json.dumps(price_step(STEP)["stages"]))
 
 
 def test_flags_reach_the_geometry():

@@ -14,6 +14,7 @@ from small_study import StudyWriter
 from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import PlanFile
 from scaling.system.progress_line import Line
 from sweeps.launchers import cluster_workers
 from sweeps.launchers.cluster_workers import (
@@ -27,7 +28,7 @@ from sweeps.launchers.slurm import Slurm
 from sweeps.launchers.worker_command import worker_command
 from sweeps.launchers.worker_exit import EXIT_KINDS, ExitKind, WorkerExit
 from sweeps.plan.prepare import prepare
-from sweeps.plan.write_plan import Orders, write_orders
+from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.status import State, Survey, survey
 from sweeps.run.run import Follower
 from sweeps.study.schema import SlurmFields
@@ -39,8 +40,8 @@ class Processes:
     name = "Here"
     snapshot_seconds = 0.05
 
-    def __init__(self, orders: Orders, silent: int = 0, accepts: int = 99, refusals: int = 0) -> None:
-        self.command = worker_command(STAND_IN, orders)
+    def __init__(self, plan_file: PlanFile, silent: int = 0, accepts: int = 99, refusals: int = 0) -> None:
+        self.command = worker_command(STAND_IN, plan_file)
         self.silent, self.accepts, self.refusals = silent, accepts, refusals
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self.started: list[int] = []
@@ -87,108 +88,108 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def orders(write_study: StudyWriter, tmp_path: Path) -> Orders:
+def plan_file(write_study: StudyWriter, tmp_path: Path) -> PlanFile:
     ledger = Ledger(tmp_path / "out")
     prepared = prepare(str(write_study()), [], ledger)
-    return write_orders(prepared.study, prepared.plan, tmp_path / "out", ledger)
+    return write_plan_file(prepared.study, prepared.plan, tmp_path / "out", ledger)
 
 
-def run(scheduler: Processes, orders: Orders, workers: int = 2) -> Survey:
-    follower = Follower(orders, Line())
-    run_cluster_workers(scheduler, orders, workers=workers, watch=follower.look)
+def run(scheduler: Processes, plan_file: PlanFile, workers: int = 2) -> Survey:
+    follower = Follower(plan_file, Line())
+    run_cluster_workers(scheduler, plan_file, workers=workers, watch=follower.look)
     return follower.finish(None).survey
 
 
 def test_cluster_workers_give_the_table_of_local_ones_and_starts_no_worker_in_vain(
-    orders: Orders, write_study: StudyWriter, tmp_path: Path
+    plan_file: PlanFile, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     run_locally(write_study(), tmp_path / "local", workers=2)
-    scheduler = Processes(orders)
-    run(scheduler, orders)
-    assert table(orders.folder) == table(tmp_path / "local")
+    scheduler = Processes(plan_file)
+    run(scheduler, plan_file)
+    assert table(plan_file.folder) == table(tmp_path / "local")
     assert scheduler.started == [2]
 
 
 def test_nothing_is_started_while_the_scheduler_does_not_answer(
-    orders: Orders, capsys: pytest.CaptureFixture[str]
+    plan_file: PlanFile, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scheduler = Processes(orders, silent=10)
-    run(scheduler, orders)
+    scheduler = Processes(plan_file, silent=10)
+    run(scheduler, plan_file)
     assert scheduler.started == [2]
     assert capsys.readouterr().err.count("Here does not answer") == 1
 
 
-def test_a_refusal_of_the_first_workers_is_the_user_s_matter(orders: Orders) -> None:
+def test_a_refusal_of_the_first_workers_is_the_user_s_matter(plan_file: PlanFile) -> None:
     with pytest.raises(InputError, match="too many jobs"):
-        run(Processes(orders, accepts=0, refusals=1), orders)
+        run(Processes(plan_file, accepts=0, refusals=1), plan_file)
 
 
 def test_a_later_refusal_passes(
-    orders: Orders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    plan_file: PlanFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hurts = tmp_path / "hurts"
     hurts.touch()
     monkeypatch.setenv("STAND_IN_HURTS", str(hurts))
     monkeypatch.setenv("STAND_IN_ONCE", "1")
-    scheduler = Processes(orders, accepts=1, refusals=2)
-    found = run(scheduler, orders, workers=1)
+    scheduler = Processes(plan_file, accepts=1, refusals=2)
+    found = run(scheduler, plan_file, workers=1)
     assert all(state is State.DONE for state in found.runs.values())
     assert scheduler.started == [1, 1]
     assert capsys.readouterr().err.count("too many jobs; trying again") == 2
 
 
 def test_a_dead_worker_s_node_is_free_before_its_heartbeat_is_old(
-    orders: Orders, monkeypatch: pytest.MonkeyPatch
+    plan_file: PlanFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STAND_IN_SECONDS", "0.3")
-    scheduler = Processes(orders)
+    scheduler = Processes(plan_file)
     scheduler.start(1)
-    wait_until(lambda: len(leases(orders.folder)) == 1, 20)
+    wait_until(lambda: len(leases(plan_file.folder)) == 1, 20)
     dying = next(iter(scheduler.workers.values()))
     dying.kill()
     dying.wait()  # else another worker may see the death, and take the node, before the first look
-    run(scheduler, orders)
-    (abandoned,) = (path.with_name("0001") for path in orders.folder.glob("stages/*/attempts/0002"))
+    run(scheduler, plan_file)
+    (abandoned,) = (path.with_name("0001") for path in plan_file.folder.glob("stages/*/attempts/0002"))
     assert (abandoned / "released.json").exists()
 
 
-def test_a_worker_that_somebody_cancels_is_not_replaced(orders: Orders, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STAND_IN_HURTS", str(orders.folder))
+def test_a_worker_that_somebody_cancels_is_not_replaced(plan_file: PlanFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAND_IN_HURTS", str(plan_file.folder))
     monkeypatch.setattr(Processes, "kind", lambda self, worker: ExitKind.CANCELLED)
-    scheduler = Processes(orders)
-    found = run(scheduler, orders)
+    scheduler = Processes(plan_file)
+    found = run(scheduler, plan_file)
     assert scheduler.started == [2]
     assert State.FAILED not in found.runs.values()
 
 
-def test_workers_left_to_themselves_finish_the_study(orders: Orders) -> None:
-    scheduler = Processes(orders)
-    leave_running(scheduler, orders, workers=2, survey=survey(orders))
-    wait_until(lambda: survey(orders).finished, 30)
+def test_workers_left_to_themselves_finish_the_study(plan_file: PlanFile) -> None:
+    scheduler = Processes(plan_file)
+    leave_running(scheduler, plan_file, workers=2, survey=survey(plan_file))
+    wait_until(lambda: survey(plan_file).finished, 30)
     assert [worker.wait(10) for worker in scheduler.workers.values()] == [0, 0]
 
 
-def test_nobody_is_left_to_an_scheduler_that_does_not_answer(orders: Orders) -> None:
+def test_nobody_is_left_to_an_scheduler_that_does_not_answer(plan_file: PlanFile) -> None:
     with pytest.raises(InputError, match="Here does not answer; no workers were started"):
-        leave_running(Processes(orders, silent=1), orders, workers=2, survey=survey(orders))
+        leave_running(Processes(plan_file, silent=1), plan_file, workers=2, survey=survey(plan_file))
 
 
-def test_there_is_a_place_for_every_node_that_could_be_trained_now(orders: Orders) -> None:
-    assert usable_workers(orders, survey(orders)) == 2  # the beginnings of efin and of joint
-    key = next(key for key in orders.nodes if not orders.work[key]["needs"])
-    held = orders.ledger.claim(key, session=orders.session)
+def test_there_is_a_place_for_every_node_that_could_be_trained_now(plan_file: PlanFile) -> None:
+    assert usable_workers(plan_file, survey(plan_file)) == 2  # the beginnings of efin and of joint
+    key = next(key for key in plan_file.nodes if not plan_file.work[key]["needs"])
+    held = plan_file.ledger.claim(key, session=plan_file.session)
     assert held is not None
-    assert usable_workers(orders, survey(orders)) == 2
+    assert usable_workers(plan_file, survey(plan_file)) == 2
 
 
 @pytest.mark.parametrize(("code", "kind"), [(0, ExitKind.FINISHED), (137, ExitKind.OUT_OF_MEMORY)])
 def test_a_slurm_worker_that_ended_well_did_whatever_a_child_of_it_ran_out_of(
-    orders: Orders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, kind: ExitKind
+    plan_file: PlanFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, kind: ExitKind
 ) -> None:
     squeue = tmp_path / "bin" / "squeue"
     squeue.parent.mkdir()
     monkeypatch.setenv("PATH", str(squeue.parent), prepend=os.pathsep)
-    scheduler = Slurm(orders, [sys.executable], SlurmFields())
+    scheduler = Slurm(plan_file, [sys.executable], SlurmFields())
     exits = []
     for state in ("RUNNING", "OUT_OF_MEMORY"):
         squeue.write_text(f"#!/bin/sh\necho '1_0|{state}|None'\n")
@@ -196,6 +197,6 @@ def test_a_slurm_worker_that_ended_well_did_whatever_a_child_of_it_ran_out_of(
         snapshot = scheduler.snapshot()
         assert snapshot is not None
         exits += snapshot.exits
-        (orders.folder / "logs" / "slurm-1_0.log").touch()
-        (orders.folder / "logs" / "slurm-1_0.exit").write_text(str(code))
+        (plan_file.folder / "logs" / "slurm-1_0.log").touch()
+        (plan_file.folder / "logs" / "slurm-1_0.exit").write_text(str(code))
     assert [worker_exit.kind for worker_exit in exits] == [kind]

@@ -6,11 +6,10 @@ import pytest
 
 from scaling.base_models.encoders import ENCODERS
 from scaling.base_models.llms import LLMS
-from scaling.cost.defaults import default_lora
+from scaling.cost.model_shape import default_lora
 from scaling.spec import DataSpec, ModelSpec, Objective, Optimization, Part, Precision, RunSpec, Strategy
 from scaling.strategies import PRESETS, resolve
-from sweeps.plan.chain import chain
-from sweeps.plan.plan import Plan, plan_runs
+from sweeps.plan.plan import Plan, nodes_by_stage, plan_runs
 
 DECADE = [10**11, 178 * 10**9, 316 * 10**9, 562 * 10**9, 10**12]
 
@@ -52,26 +51,26 @@ def keys_of(*runs: RunSpec) -> set[str]:
 
 
 def test_a_stage_is_a_trunk_and_a_cooldown() -> None:
-    ((trunk, branch),) = chain(run(budget=1000))
+    ((trunk, branch),) = nodes_by_stage(run(budget=1000))
     assert (trunk.node.until_flops, trunk.node.cooldown_from_flops, trunk.node.final) == (800, None, False)
     assert (branch.node.start, branch.node.start_flops) == (trunk.key, 800)
     assert (branch.node.until_flops, branch.node.cooldown_from_flops, branch.node.final) == (1000, 800, True)
 
 
 def test_without_cooldown_a_stage_is_its_trunk() -> None:
-    ((trunk,),) = chain(run(budget=1000, cooldown=0.0))
+    ((trunk,),) = nodes_by_stage(run(budget=1000, cooldown=0.0))
     assert (trunk.node.until_flops, trunk.node.cooldown_from_flops, trunk.node.final) == (1000, None, True)
 
 
 def test_a_stage_begins_where_the_cooldown_of_the_one_before_ended() -> None:
-    stages = chain(run("efin"))
+    stages = nodes_by_stage(run("efin"))
     for before, after in itertools.pairwise(stages):
         assert {link.node.parent for link in after} == {before[-1].key}
     assert [link.node.final for links in stages for link in links] == [False] * 5 + [True]
 
 
 def test_keys_in_a_chain_are_those_of_the_nodes() -> None:
-    for links in chain(run("efin")):
+    for links in nodes_by_stage(run("efin")):
         for link in links:
             assert (link.key, link.trunk) == (link.node.key, link.node.trunk)
 
@@ -107,7 +106,7 @@ def test_a_budget_between_two_old_ones_changes_no_old_key() -> None:
 
 
 def test_going_on_from_another_study_s_trunk_costs_only_the_rest() -> None:
-    (trunk, _branch) = chain(run(budget=10**11))[0]
+    (trunk, _branch) = nodes_by_stage(run(budget=10**11))[0]
     alone = plan_runs([run(budget=10**12)])
     after = plan_runs([run(budget=10**12)], {trunk.trunk: {trunk.node.until_flops: trunk.key}})
     assert alone.nodes.keys() == after.nodes.keys()
@@ -133,7 +132,7 @@ def test_two_nodes_at_one_place_of_a_trunk_both_go_on_from_the_one_before() -> N
 
 def test_the_encoder_stage_is_shared_by_every_llm_and_by_strategies_that_begin_alike() -> None:
     def encoder_stage(spec: RunSpec) -> set[str]:
-        return {link.key for link in chain(spec)[0]}
+        return {link.key for link in nodes_by_stage(spec)[0]}
 
     first = encoder_stage(run("efin"))
     assert first == encoder_stage(run("efin", llm="M")) == encoder_stage(run("efin_no_align"))

@@ -7,7 +7,8 @@ from small_study import StudyWriter
 
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
-from sweeps.costs.cost_estimate import bill, tariff_of
+from sweeps.costs.cost_estimate import estimate_cost
+from sweeps.costs.tariff import tariff_of
 from sweeps.plan.prepare import prepare
 from sweeps.run.run import train
 from sweeps.study.study import load_study
@@ -18,7 +19,7 @@ ASSUMED = {"assumed": {"hours": 100.0, "mean_seconds": 3.0, "spread": 0.4, "char
 
 def test_the_paper_s_study_is_planned_and_priced_without_audio_or_weights() -> None:
     prepared = prepare("efin_paper", [], None)
-    document = plan_document(prepared, bill(prepared, None, tariff_of("h100-sxm", None, None), 64))
+    document = plan_document(prepared, estimate_cost(prepared, None, tariff_of("h100-sxm", None, None), 64))
     budgets = prepared.study.budgets_flops
     assert budgets[-1] / budgets[0] == pytest.approx(1000)
     assert document["n_runs"] == len(budgets) * 2 * 8 * 3
@@ -33,7 +34,7 @@ def test_the_paper_s_study_is_planned_and_priced_without_audio_or_weights() -> N
 
 def test_the_7b_study_says_what_takes_the_memory() -> None:
     prepared = prepare("efin_paper_7b", [], None)
-    document = plan_document(prepared, bill(prepared, None, tariff_of("h200", None, None), 16))
+    document = plan_document(prepared, estimate_cost(prepared, None, tariff_of("h200", None, None), 16))
     (memory,) = document["memory"]
     assert memory["stage"] == "joint"
     assert memory["weights"] > 2 * 7.6e9  # the frozen LLM in bf16
@@ -53,7 +54,9 @@ def test_the_7b_study_says_what_takes_the_memory() -> None:
 )
 def test_memory_is_that_of_a_device_as_the_study_uses_it(fields: list[str], words: tuple[str, ...]) -> None:
     plain, thrifty = (prepare("efin_paper_7b", ["gradient_accumulation=1", *sets], None) for sets in ([], fields))
-    documents = [plan_document(one, bill(one, None, tariff_of("h200", None, None), 16)) for one in (plain, thrifty)]
+    documents = [
+        plan_document(one, estimate_cost(one, None, tariff_of("h200", None, None), 16)) for one in (plain, thrifty)
+    ]
     (before,), (after,) = (document["memory"] for document in documents)
     assert after["total"] < 0.7 * before["total"]
     (line,) = (line for line in plan_text(documents[1]).splitlines() if line.startswith("memory of "))

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from small_study import StudyWriter, study_fields, write_manifest
 
-from scaling.cost.memory import Thrift
+from scaling.cost.memory import StepExecution
 from scaling.errors import InputError
 from scaling.spec import Part
 from sweeps.plan.prepare import prepare
@@ -69,7 +69,7 @@ def test_how_a_step_is_made_to_fit_enters_no_key(write_study: StudyWriter) -> No
     plain, other = (prepare(str(write_study(**fields)), [], None) for fields in ways)
     assert [run.key for run in plain.plan.runs] == [run.key for run in other.plan.runs]
     assert plain.plan.nodes.keys() == other.plan.nodes.keys()
-    assert other.study.thrift == Thrift(processes=4, shard=True, pieces=8, recompute=True)
+    assert other.study.execution == StepExecution(processes=4, shard=True, pieces=8, recompute=True)
 
 
 def test_renaming_or_moving_the_data_changes_no_key(

@@ -13,8 +13,7 @@ from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.spec import Part, RunSpec
 from sweeps.cli import app
-from sweeps.plan.grid import enumerate_runs
-from sweeps.plan.prepare import Prepared, prepare_runs
+from sweeps.plan.prepare import Prepared, enumerate_runs, prepare_runs
 from sweeps.run import simulate
 from sweeps.run.run import Outcome
 from sweeps.study.study import Study, load_study
@@ -111,7 +110,7 @@ def test_a_batch_is_one_utterance_at_least_and_leaves_every_stage_its_warm_up(wr
         smallest, largest = walk.batches
         assert 4.0 * smallest == pytest.approx(study.speech.train.hours * 3600 / len(study.speech.train))
         steps = [
-            stage.budget(walk.budget_flops) / prepared.appetites[walk.model.spec, stage].flops_per_step
+            stage.budget(walk.budget_flops) / prepared.consumptions[walk.model.spec, stage].flops_per_step
             for stage in walk.strategy.stages
         ]
         assert largest == pytest.approx(min(steps) / 2)
@@ -389,8 +388,8 @@ def test_the_written_study_trains_with_what_was_found(write_study: StudyWriter, 
         assert batch == pytest.approx(
             4.0 * BATCH_STEP**-0.4 * (run.budget_flops / math.sqrt(SMALL * LARGE)) ** 0.3, rel=0.02
         )
-    orders = prepare_runs(tuned, enumerate_runs(tuned), Ledger(tmp_path / "new"))
-    assert orders.plan.runs[0].spec.budget_flops == study.budgets_flops[0]
+    plan_file = prepare_runs(tuned, enumerate_runs(tuned), Ledger(tmp_path / "new"))
+    assert plan_file.plan.runs[0].spec.budget_flops == study.budgets_flops[0]
 
 
 def test_a_file_that_could_not_be_written_is_refused_before_the_search(

@@ -137,14 +137,14 @@ def test_a_model_goes_with_its_last_user():
 
 @pytest.mark.slow
 def test_a_study_is_trained_with_compiled_layers_at_the_same_price(world, tmp_path):
-    orders = {}
+    plan_file = {}
     for compile_too in (False, True):
         study = write_study(world, strategies=["efin", "joint"], compile=compile_too)
-        orders[compile_too] = order(study, tmp_path / str(compile_too))
+        plan_file[compile_too] = order(study, tmp_path / str(compile_too))
         train_study(study, tmp_path / str(compile_too))
-    assert orders[False].nodes == orders[True].nodes
-    for key in orders[True].nodes:
-        plain, compiled = (orders[way].ledger.result(key) for way in (False, True))
+    assert plan_file[False].nodes == plan_file[True].nodes
+    for key in plan_file[True].nodes:
+        plain, compiled = (plan_file[way].ledger.result(key) for way in (False, True))
         assert (plain["provenance"]["compile"], compiled["provenance"]["compile"]) == (False, True)
         assert (plain["flops"], plain["executed_flops"]) == (compiled["flops"], compiled["executed_flops"])
         assert compiled["loss"] == pytest.approx(plain["loss"], rel=1e-3)

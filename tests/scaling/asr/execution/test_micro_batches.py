@@ -27,13 +27,13 @@ Gradients = dict[str, torch.Tensor]
 @pytest.fixture(scope="module")
 def stages(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[WorkerResources, dict[str, StageNode]]:
     """The stages of efin, none of them trained, with no bound on the gradient: its length shows too."""
-    orders = order(write_study(world, strategies=["efin"]), tmp_path_factory.mktemp("pieces"))
-    nodes = [node_from_json(orders.ledger.stage(key)["node"]) for key in orders.nodes]
+    plan_file = order(write_study(world, strategies=["efin"]), tmp_path_factory.mktemp("pieces"))
+    nodes = [node_from_json(plan_file.ledger.stage(key)["node"]) for key in plan_file.nodes]
     free = [
         replace(node, stage=replace(node.stage, optimization=replace(node.stage.optimization, clip_norm=1e9)))
         for node in nodes
     ]
-    return WorkerResources(Sources(orders.content["sources"]), torch.device("cpu")), {
+    return WorkerResources(Sources(plan_file.content["sources"]), torch.device("cpu")), {
         node.stage.name: node for node in free
     }
 
@@ -124,11 +124,11 @@ def test_a_real_allocation_that_fails_is_out_of_memory():
 
 def test_a_node_goes_on_in_pieces_after_it_ran_out_of_memory(world, tmp_path, monkeypatch):
     """Half of the steps whole, half in pieces: the same FLOPs charged, fewer executed, nearly the same weights."""
-    orders = order(write_study(world, strategies=["joint"], batch_audio_seconds=2.0), tmp_path / "pieced")
+    plan_file = order(write_study(world, strategies=["joint"], batch_audio_seconds=2.0), tmp_path / "pieced")
     plain = order(write_study(world, strategies=["joint"], batch_audio_seconds=2.0), tmp_path / "plain")
-    key = orders.nodes[0]
+    key = plan_file.nodes[0]
     whole = run(plain.ledger, key, lambda: WorkerResources(Sources(plain.content["sources"]), torch.device("cpu")), 1)
-    resources = WorkerResources(Sources(orders.content["sources"]), torch.device("cpu"))
+    resources = WorkerResources(Sources(plan_file.content["sources"]), torch.device("cpu"))
     taken = scaling.asr.train.take_step
     steps = 0
 
@@ -141,8 +141,8 @@ def test_a_node_goes_on_in_pieces_after_it_ran_out_of_memory(world, tmp_path, mo
 
     monkeypatch.setattr(scaling.asr.train, "take_step", fails_at_the_fifth)
     with pytest.raises(OutOfMemory, match=r"training encoder \+ llm \(stage 'joint'\) ran out of memory"):
-        run(orders.ledger, key, lambda: resources, 1)
-    pieced = run(orders.ledger, key, lambda: resources, 4)
+        run(plan_file.ledger, key, lambda: resources, 1)
+    pieced = run(plan_file.ledger, key, lambda: resources, 4)
     assert (pieced["flops"], pieced["steps"]) == (whole["flops"], whole["steps"])
     assert pieced["flops"] < pieced["executed_flops"] < whole["executed_flops"]
     assert pieced["loss"] == pytest.approx(whole["loss"], rel=1e-3)

@@ -24,7 +24,7 @@ from scaling.asr.model.recognizer import Batch, Recognizer
 from scaling.base_models.encoders import asr_codec
 from scaling.base_models.llms import FAMILIES, llm_dims
 from scaling.base_models.tokenizers import llm_codec
-from scaling.cost.defaults import default_lora
+from scaling.cost.model_shape import default_lora
 from scaling.spec import Objective, Part
 
 FRAMES, TEXTS = (9, 40, 23), ("12", "345678", "9")

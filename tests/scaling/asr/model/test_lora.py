@@ -23,12 +23,15 @@ def stage(name: str, objective: str, *trains: str) -> dict:
 def trained(world, tmp_path, *stages):
     """The resources, the nodes that end the stages, and their weights."""
     study = write_study(world, strategies=[{"name": "own", "stages": list(stages)}], cooldown=0.0)
-    orders = order(study, tmp_path)
-    assert work(orders.ledger, orders.content, NeverStop()) == 0
-    nodes = [node_from_json(orders.ledger.stage(key)["node"]) for key in orders.nodes]
-    assert all(orders.ledger.done(key) for key in orders.nodes)
-    ends = [load(orders.ledger.folder(key) / orders.ledger.result(key)["checkpoint"]).weights for key in orders.nodes]
-    return WorkerResources(Sources(orders.content["sources"]), torch.device("cpu")), nodes, ends
+    plan_file = order(study, tmp_path)
+    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
+    nodes = [node_from_json(plan_file.ledger.stage(key)["node"]) for key in plan_file.nodes]
+    assert all(plan_file.ledger.done(key) for key in plan_file.nodes)
+    ends = [
+        load(plan_file.ledger.folder(key) / plan_file.ledger.result(key)["checkpoint"]).weights
+        for key in plan_file.nodes
+    ]
+    return WorkerResources(Sources(plan_file.content["sources"]), torch.device("cpu")), nodes, ends
 
 
 def test_an_encoder_trained_before_it_gets_adapters_keeps_what_it_learnt(world, tmp_path):

@@ -18,7 +18,7 @@ from scaling.asr.resources import load_part
 from scaling.base_models.encoders import asr_codec
 from scaling.base_models.llms import LLMS
 from scaling.base_models.tokenizers import llm_codec
-from scaling.cost.defaults import default_lora
+from scaling.cost.model_shape import default_lora
 from scaling.spec import Objective, Part
 
 LLM_LORA = default_lora(LLMS["Qwen2.5-0.5B"])

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from scaling.cost.hardware import ASSUMED_MFU, HARDWARE
-from scaling.cost.throughput import Throughput, saved_throughput
+from scaling.cost.hardware import ASSUMED_MFU, HARDWARE, Throughput, saved_throughput
 from scaling.ledger.ledger import Ledger
-from sweeps.costs.step_price import Purchase
+from sweeps.costs.tariff import Purchase
 from sweeps.plan.evaluation import evaluated_utterances
 from sweeps.plan.prepare import Prepared
 from sweeps.progress.measured import Measured, measured
@@ -25,7 +24,7 @@ on the minis of `demo` (648 ms for 300 utterances, of which products are 200), o
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
+class WorkerSpeed:
     """Charged FLOPs a second of one worker in training, those of decoding, and where each figure comes from.
 
     Several processes are taken to be so many times as fast as one (assumption: what they exchange costs nothing).
@@ -37,19 +36,19 @@ class Speed:
     decoding_source: str
 
 
-def speed_of(
+def worker_speed(
     prepared: Prepared,
     ledger: Ledger | None,
     bought: Purchase | None,
     flops_per_step: float,
     decoding: Mapping[str, int],
-) -> Speed:
+) -> WorkerSpeed:
     """The speed of a worker: of what is bought, else as measured on finished nodes, else as estimated.
 
     `flops_per_step` is the mean over the plan's steps; `decoding` are the FLOPs that each end of a run decodes.
     """
     if bought is not None:
-        return _bought(bought, prepared.study.thrift.processes)
+        return _bought(bought, prepared.study.execution.processes)
     estimate = _estimate(prepared, flops_per_step, decoding)
     if ledger is None:
         return estimate
@@ -57,7 +56,7 @@ def speed_of(
     found, whose = (here, "of this study") if here.trained_seconds else (_elsewhere(ledger), "of other studies")
     if not found.trained_seconds:
         return estimate
-    return Speed(
+    return WorkerSpeed(
         flops_per_second=found.trained_flops / found.trained_seconds,
         source=f"measured on {found.nodes} finished nodes {whose}",
         decoding_flops_per_second=(
@@ -75,16 +74,16 @@ def _elsewhere(ledger: Ledger) -> Measured:
     return measured(ledger, islice(keys, SAMPLED_NODES), {})
 
 
-def _bought(purchase: Purchase, processes: int) -> Speed:
+def _bought(purchase: Purchase, processes: int) -> WorkerSpeed:
     device = purchase.hardware
     mfu, source = (device.mfu, device.mfu_source) if purchase.mfu is None else (purchase.mfu, "given")
     source = f"{'' if processes == 1 else f'{processes} x '}{device.name} at MFU {mfu:g} ({source}), not measured here"
     return _alike(device.peak_flops * mfu * processes, source)
 
 
-def _estimate(prepared: Prepared, flops_per_step: float, decoding: Mapping[str, int]) -> Speed:
+def _estimate(prepared: Prepared, flops_per_step: float, decoding: Mapping[str, int]) -> WorkerSpeed:
     """From what `doctor` measured, else of a usual CPU core."""
-    core, threads, processes = HARDWARE["cpu-core"], prepared.study.threads, prepared.study.thrift.processes
+    core, threads, processes = HARDWARE["cpu-core"], prepared.study.threads, prepared.study.execution.processes
     known = saved_throughput()
     if known is not None and known.accelerator:
         source = f"estimate: {ASSUMED_MFU:.0%} of {_as_measured(known)}"
@@ -97,7 +96,7 @@ def _estimate(prepared: Prepared, flops_per_step: float, decoding: Mapping[str, 
         source = f"assumption: {threads * processes} x the cpu-core of scaling.cost.hardware"
     mean_decoding = sum(decoding.values()) / len(decoding)
     overhead = evaluated_utterances(prepared.study) * UTTERANCE_SECONDS / processes
-    return Speed(
+    return WorkerSpeed(
         flops_per_second=flops_per_step / (flops_per_step / products + STEP_SECONDS),
         source=f"{source}, and {1000 * STEP_SECONDS:.0f} ms a step",
         decoding_flops_per_second=mean_decoding / (mean_decoding / products + overhead),
@@ -105,9 +104,9 @@ def _estimate(prepared: Prepared, flops_per_step: float, decoding: Mapping[str, 
     )
 
 
-def _alike(flops_per_second: float, source: str) -> Speed:
+def _alike(flops_per_second: float, source: str) -> WorkerSpeed:
     """On an accelerator decoding is taken to reach the MFU of training (assumption)."""
-    return Speed(
+    return WorkerSpeed(
         flops_per_second=flops_per_second,
         source=source,
         decoding_flops_per_second=flops_per_second,
