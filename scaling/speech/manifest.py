@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from scaling.arrays import IntArray
 from scaling.errors import InputError
-from scaling.speech.audio import SAMPLE_RATE, Clip
+from scaling.spec import SAMPLE_RATE
+from scaling.speech.audio import Clip
 from scaling.speech.columns import Columns
-from scaling.speech.corpus_index import Faults, Utterances, located, read_utterances
+from scaling.speech.corpus_index import BadRows, CorpusIndex, located, read_corpus_index
 from scaling.speech.string_column import StringColumn
 
 MAX_BAD_SHARE = 0.01
@@ -36,9 +37,9 @@ class Manifest:
     path: Path
     columns: Columns = field(repr=False)
     samples: IntArray = field(repr=False)
-    faults: Faults
-    too_long: Faults
-    believed: bool
+    bad_rows: BadRows
+    too_long: BadRows
+    durations_trusted: bool
     digest: str
     unwritable: IntArray = field(repr=False, default_factory=lambda: np.empty(0, np.int64))
     speeds: npt.NDArray[np.float64] | None = None
@@ -75,7 +76,7 @@ class Manifest:
     @property
     def skipped(self) -> dict[str, int]:
         """Rows of the corpus that are not among the utterances, by cause; not those beyond a cap on hours."""
-        return {**self.faults.counts, **self.too_long.counts}
+        return {**self.bad_rows.counts, **self.too_long.counts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +123,10 @@ def read_manifest(
     Raises InputError where nothing can be read as a corpus, where more than `max_bad_share` of the rows are unusable,
     and where no utterance is left.
     """
-    found = read_utterances(path)
-    if found.faults.total > max_bad_share * found.faults.rows:
+    found = read_corpus_index(path)
+    if found.bad_rows.total > max_bad_share * found.bad_rows.rows:
         raise InputError(
-            f"{path}: {found.faults.total} of {found.faults.rows} rows cannot be used ({found.faults}); expected at"
+            f"{path}: {found.bad_rows.total} of {found.bad_rows.rows} rows cannot be used ({found.bad_rows}); expected at"
             f" most {max_bad_share:.3g} of the rows"
         )
     rows, long = np.arange(len(found.samples)), dict[str, IntArray]()
@@ -141,31 +142,31 @@ def read_manifest(
     if hours is not None:
         rows = _within(hours, found, rows, path)
     if not len(rows):
-        raise InputError(f"{path}: no utterance is left: {too_long if too_long.total else found.faults}")
+        raise InputError(f"{path}: no utterance is left: {too_long if too_long.total else found.bad_rows}")
     everything = len(rows) == len(found.samples)
     return Manifest(
         path=path,
         columns=found.columns if everything else found.columns.take(rows),
         samples=found.samples if everything else found.samples[rows],
-        faults=found.faults,
+        bad_rows=found.bad_rows,
         too_long=too_long,
-        believed=found.believed,
+        durations_trusted=found.durations_trusted,
         digest=hashlib.sha256(found.hashes[rows].tobytes()).hexdigest()[:20],
         unwritable=places,
     )
 
 
-def _too_long(found: Utterances, long: dict[str, IntArray]) -> Faults:
+def _too_long(found: CorpusIndex, long: dict[str, IntArray]) -> BadRows:
     met = {kind: rows for kind, rows in long.items() if len(rows)}
-    return Faults(
+    return BadRows(
         rows=len(found.samples),
         counts={kind: len(rows) for kind, rows in met.items()},
         first={kind: located(found.columns, int(rows[0])) for kind, rows in met.items()},
-        lies=0,
+        wrong_durations=0,
     )
 
 
-def _within(hours: float, found: Utterances, rows: IntArray, path: Path) -> IntArray:
+def _within(hours: float, found: CorpusIndex, rows: IntArray, path: Path) -> IntArray:
     high, low = found.hashes.view(">u8")[rows].T
     ranked = rows[np.lexsort((low, high))]
     fits = np.cumsum(found.samples[ranked]) <= hours * 3600 * SAMPLE_RATE

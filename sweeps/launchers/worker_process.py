@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scaling.console import log
-from scaling.system.parent_death import adopting, end_with_parent
+from scaling.system.parent_death import adopt_orphans, end_with_parent
 from sweeps.launchers.worker_command import TRAINER
 from sweeps.launchers.worker_exit import exit_text
 
@@ -138,7 +138,7 @@ def process_starter(command: Sequence[str], environment: Mapping[str, str], log_
 
     It forks workers where the command is this project's trainer and this system lets a process adopt others.
     """
-    with adopting() as adopts:
+    with adopt_orphans() as adopts:
         forks = adopts and tuple(command[: len(TRAINER)]) == TRAINER
         starter = ProcessStarter(command, environment, log_file, forks=forks)
         try:

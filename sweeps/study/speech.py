@@ -20,7 +20,7 @@ from scaling.speech.audio import Clip, clip_digest
 from scaling.speech.manifest import Manifest, Unwritable, read_manifest
 from scaling.speech.synthetic.recipes import HELD_OUT_UTTERANCES, RECIPES, Recipe, write_corpus
 from scaling.system.cache import cache_dir
-from scaling.system.progress_line import doing
+from scaling.system.progress_line import announce_if_slow
 from sweeps.study.schema import AssumedFields, CorpusFields, ManifestFields
 from sweeps.study.study_file import StudyFile
 from sweeps.study.yaml12 import FieldPath
@@ -86,14 +86,14 @@ def find_speech(file: StudyFile, max_seconds: float, unwritable: Unwritable) -> 
 
 
 def _notes(manifest: Manifest) -> Iterator[str]:
-    faults = manifest.faults
+    faults = manifest.bad_rows
     if faults.total:
         yield f"{faults.total} of {faults.rows} rows are left out: {faults}"
     if manifest.too_long.total:
         yield f"left out of training: {manifest.too_long}"
-    if faults.lies:
-        yield f"durations wrong by more than 10 ms: {faults.lies}; lengths were counted from headers instead"
-    if manifest.believed and manifest.stands_for_hours is None:
+    if faults.wrong_durations:
+        yield f"durations wrong by more than 10 ms: {faults.wrong_durations}; lengths were counted from headers instead"
+    if manifest.durations_trusted and manifest.stands_for_hours is None:
         yield "durations are believed after a look at 1,000 headers; recordings are heard exactly as long as they say"
 
 
@@ -156,7 +156,7 @@ def _corpus(file: StudyFile, data: CorpusFields) -> Sources:
     if data.test_utterances != HELD_OUT_UTTERANCES:
         name += f"-test{data.test_utterances}"
     folder, making = cache_dir() / "corpora" / name, data.model_dump(exclude={"corpus"})
-    with doing(f"making {data.hours:g} h of speech, the corpus {recipe.name}, in {folder}"):
+    with announce_if_slow(f"making {data.hours:g} h of speech, the corpus {recipe.name}, in {folder}"):
         made = file.located(("data",), lambda: write_corpus(recipe, folder, **making))
     return {("data", "train"): made.train, ("data", "dev"): made.dev, ("data", "test", data.corpus): made.test}
 

@@ -10,7 +10,7 @@ from scaling.base_models.chat_template import conversation, is_chat, message
 from scaling.base_models.encoders import EncoderDims, asr_codec
 from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.llms import LlmDims
-from scaling.base_models.lookup import FoundModel, find_encoder, find_llm
+from scaling.base_models.lookup import ResolvedModel, find_encoder, find_llm
 from scaling.base_models.tokenizers import llm_codec
 from scaling.cost.memory import StepExecution
 from scaling.cost.model_shape import ModelShape, default_hidden, default_lora, default_stack
@@ -44,8 +44,8 @@ class StudyModel:
     """
 
     spec: ModelSpec
-    encoder: FoundModel[EncoderDims]
-    llm: FoundModel[LlmDims]
+    encoder: ResolvedModel[EncoderDims]
+    llm: ResolvedModel[LlmDims]
     strategies: tuple[Strategy, ...]
     prompt: str
     tuned: Mapping[str, TunedSettings]

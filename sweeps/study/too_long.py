@@ -9,7 +9,7 @@ import numpy as np
 from scaling.arrays import IntArray
 from scaling.cost.model_shape import ModelShape
 from scaling.errors import InputError
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE
 from scaling.speech.lengths import Lengths, count, index
 from scaling.speech.string_column import StringColumn
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scaling.ledger.ledger import Ledger
-from scaling.system.progress_line import Line
+from scaling.system.progress_line import ProgressLine
 from sweeps.launchers import worker_process
 from sweeps.launchers.local_workers import run_local_workers
 from sweeps.launchers.worker_command import worker_command
@@ -28,7 +28,7 @@ def run_locally(study: Path, folder: Path, workers: int, root: Path | None = Non
     ledger = Ledger(root or folder)
     prepared = prepare(str(study), [], ledger)
     plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger)
-    follower = Follower(plan_file, Line())
+    follower = Follower(plan_file, ProgressLine())
     command = worker_command(STAND_IN, plan_file)
     with pytest.MonkeyPatch.context() as patch:
         if os.environ.get("STAND_IN_FORKED"):

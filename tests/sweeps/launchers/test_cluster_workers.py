@@ -15,7 +15,7 @@ from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
-from scaling.system.progress_line import Line
+from scaling.system.progress_line import ProgressLine
 from sweeps.launchers import cluster_workers
 from sweeps.launchers.cluster_workers import (
     Snapshot,
@@ -95,7 +95,7 @@ def plan_file(write_study: StudyWriter, tmp_path: Path) -> PlanFile:
 
 
 def run(scheduler: Processes, plan_file: PlanFile, workers: int = 2) -> Survey:
-    follower = Follower(plan_file, Line())
+    follower = Follower(plan_file, ProgressLine())
     run_cluster_workers(scheduler, plan_file, workers=workers, watch=follower.look)
     return follower.finish(None).survey
 
