@@ -51,6 +51,7 @@ def assumed_manifest(
             id_hashes=np.zeros(count, dtype=np.int64),
         ),
         samples=samples,
+        hashes=np.zeros((count, 16), dtype=np.uint8),
         faults=spotless,
         too_long=spotless,
         believed=True,

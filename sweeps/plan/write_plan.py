@@ -27,7 +27,8 @@ from scaling.system.json_files import parse_object, read_bytes
 from sweeps.plan.plan import Plan, PlannedNode, PlannedRun, TrunkPositions
 
 if TYPE_CHECKING:  # `status` reads orders, and should not wait for all that a study needs
-    from sweeps.study.study import Study, StudyModel
+    from sweeps.study.study import Study
+    from sweeps.study.study_model import StudyModel
 
 SCHEMA = "asr-scaling/plan-1"
 RUN_SCHEMA = "asr-scaling/run-1"
@@ -206,7 +207,7 @@ def _sources(study: "Study") -> dict[str, dict[str, Any]]:
         for content, path in {**models, **manifests}.items()
     }
     longest = speech.max_seconds if math.isfinite(speech.max_seconds) else None  # JSON has no infinity
-    train = {"hours": speech.hours, "max_seconds": longest, "unwritable": speech.train.unwritable.tolist()}
+    train = {"hours": speech.hours, "max_seconds": longest, "unwritable": speech.long_texts.tolist()}
     sources[speech.train.digest] = {"path": str(speech.train.path.resolve()), **train}
     return sources
 

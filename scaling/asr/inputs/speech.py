@@ -1,6 +1,5 @@
 """Utterances as the models read them: features and token ids, made when first asked for and kept within bounds."""
 
-import dataclasses
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,11 +62,9 @@ class Speech:
         harder: Augmenter | None = None,
     ) -> "Speech":
         """The manifest as read by the encoder and the LLM in these directories, made harder where asked for."""
-        lengths = index(manifest, encoder=encoder, llm=llm)
         if harder is not None:
-            rows = np.tile(np.arange(len(manifest)), len(harder.augmentation.speeds))
             manifest = at_speeds(manifest, harder.augmentation.speeds)
-            lengths = dataclasses.replace(lengths[rows], samples=manifest.samples)
+        lengths = index(manifest, encoder=encoder, llm=llm)
         features = family_of(encoder).features(encoder)
         return cls(manifest, lengths, features, *codecs, Recorded(manifest=manifest), harder)
 
