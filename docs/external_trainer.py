@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling.ledger.ledger import Attempt, Ledger, LostLease
-from scaling.ledger.queue import Heart, Queue
+from scaling.ledger.queue import Heartbeat, Queue
 from scaling.system.json_files import read_json
 
 
@@ -31,9 +31,9 @@ def main() -> int:
                 return 0  # nothing is left that could be done
             time.sleep(0.2)  # others hold what comes next
             continue
-        with Heart(attempt) as heart:
+        with Heartbeat(attempt) as heartbeat:
             try:
-                attempt.commit(train(attempt, ledger.stage(attempt.key)["node"], plan, heart))
+                attempt.commit(train(attempt, ledger.stage(attempt.key)["node"], plan, heartbeat))
             except LostLease:
                 pass  # another worker took over while this one was silent
             except FloatingPointError as error:
@@ -42,8 +42,8 @@ def main() -> int:
                 attempt.fail("error", f"{type(error).__name__}: {error}", session=session)
 
 
-def train(attempt: Attempt, node: dict[str, Any], plan: dict[str, Any], heart: Heart) -> dict[str, Any]:
-    """Train `node["stage"]` until `node["until_flops"]` are charged; stop early once `heart.lost`. The result."""
+def train(attempt: Attempt, node: dict[str, Any], plan: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any]:
+    """Train `node["stage"]` until `node["until_flops"]` are charged; stop early once `heartbeat.lost`. The result."""
     flops, began = node["until_flops"], node["start_flops"]
     attempt.log({"event": "start", "flops": began})
     attempt.log({"event": "progress", "flops": flops, "executed_flops": flops, "loss": 1.0, "steps": 1})

@@ -198,7 +198,7 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Say what is done, running, waiting, blocked and failed in DIR."""
-    from sweeps.plan.write_plan import read_orders
+    from scaling.ledger.plan_file import read_plan_file
     from sweeps.progress.status import survey
     from sweeps.progress.status_text import as_document, status_text
     from sweeps.progress.watch import watch as watch_study
@@ -206,8 +206,8 @@ def status(
     if watch:
         watch_study(folder, as_json=as_json)
         return
-    orders = read_orders(folder)
-    document = as_document(orders, survey(orders))
+    plan_file = read_plan_file(folder)
+    document = as_document(plan_file, survey(plan_file))
     emit(document, as_json=as_json, text="" if as_json else status_text(document))
 
 
@@ -219,11 +219,11 @@ def collect_garbage(
 ) -> None:
     """Free checkpoints that no run needs any more, and what interrupted attempts left; results stay."""
     from scaling.ledger.ledger import Ledger
-    from sweeps.plan.write_plan import read_orders
+    from scaling.ledger.plan_file import read_plan_file
     from sweeps.progress.retention import collect_garbage, freed_document
     from sweeps.text import freed_text
 
-    ledger = read_orders(folder).ledger if (folder / "plan.json").exists() else Ledger(folder)
+    ledger = read_plan_file(folder).ledger if (folder / "plan.json").exists() else Ledger(folder)
     document = freed_document(collect_garbage(ledger, dry_run=dry_run), dry_run=dry_run)
     emit(document, as_json=as_json, text="" if as_json else freed_text(document))
 

@@ -138,15 +138,15 @@ def test_a_node_out_of_memory_ends_in_smaller_pieces_in_a_process_of_its_own_as_
     fields = {"strategies": ["projector_only"], "budgets_flops": [4e7], "cooldown": 0.0}
     study, smaller = (write_study(world, **fields, gradient_accumulation=pieces) for pieces in (2, 4))
     out = tmp_path / "out"
-    orders = order(study, out)
-    monkeypatch.setattr(sys, "argv", ["worker", "--ledger", str(out), "--plan", str(orders.path)])
-    assert work(orders.ledger, orders.content, NeverStop()) == 0
-    (key,) = orders.nodes
-    first, second = orders.ledger.attempts(key)
+    plan_file = order(study, out)
+    monkeypatch.setattr(sys, "argv", ["worker", "--ledger", str(out), "--plan", str(plan_file.path)])
+    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
+    (key,) = plan_file.nodes
+    first, second = plan_file.ledger.attempts(key)
     assert first.failure()["kind"] == "memory"
     assert first.failure()["cause"].startswith("out of memory, each batch in 2 pieces")
     assert second.lease()["pid"] != os.getpid()
-    (row,) = Collector(orders).collect()
+    (row,) = Collector(plan_file).collect()
     monkeypatch.undo()
     (whole,) = train_study(write_study(world, **fields), tmp_path / "whole")
     assert (row["key"], row["flops"]) == (whole["key"], whole["flops"])
@@ -193,11 +193,11 @@ def test_a_node_too_large_in_the_smallest_pieces_fails_with_its_cause(
         world, strategies=["projector_only"], budgets_flops=[1e8], cooldown=0.0, batch_audio_seconds=0.4
     )
     out = tmp_path / "out"
-    orders = order(study, out)
-    monkeypatch.setattr(sys, "argv", ["worker", "--ledger", str(out), "--plan", str(orders.path)])
+    plan_file = order(study, out)
+    monkeypatch.setattr(sys, "argv", ["worker", "--ledger", str(out), "--plan", str(plan_file.path)])
     monkeypatch.setenv("ASR_SCALING_DIES_AT_WRITE", "1 events.jsonl")  # every process of its own is killed
-    assert work(orders.ledger, orders.content, NeverStop()) == 0  # and its worker lives
-    attempts = Ledger(out).attempts(orders.nodes[0])
+    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0  # and its worker lives
+    attempts = Ledger(out).attempts(plan_file.nodes[0])
     kinds = [attempt.failure()["kind"] for attempt in attempts]
     assert kinds == ["memory"] * (len(kinds) - 1) + ["error"]
     assert 3 <= len(kinds) <= 5

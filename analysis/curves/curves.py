@@ -204,7 +204,7 @@ def curves_of(path: Path) -> Curves:
 
 def store(curves: Curves, file: Path) -> None:
     """Write curves; readers never see half a file."""
-    from scaling.ledger.ledger import write_text_atomically
+    from scaling.system.atomic_files import write_text_atomically
 
     document = {
         "schema": SCHEMA,

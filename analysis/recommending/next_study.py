@@ -7,7 +7,7 @@ import yaml
 
 from analysis.recommending.recommend import Recommendation
 from scaling.errors import InputError
-from scaling.ledger.ledger import write_text_atomically
+from scaling.system.atomic_files import write_text_atomically
 
 
 def write_next_study(folder: Path, recommendation: Recommendation, out: Path) -> None:

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
-from scaling.ledger.ledger import Ledger, write_atomically
+from scaling.ledger.ledger import Ledger
+from scaling.system.atomic_files import write_json_atomically
 
 
 def is_freed(ledger: Ledger, key: str) -> bool:
@@ -26,7 +27,7 @@ def free(ledger: Ledger, keys: Sequence[str], needed: Callable[[], Container[str
     who is needed is asked after the announcement: so one of the two sees the other, without a lock.
     """
     for key in keys:
-        write_atomically(_mark(ledger, key), {"time": time.time()})
+        write_json_atomically(_mark(ledger, key), {"time": time.time()})
     still_needed = needed()
     freed = [key for key in keys if key not in still_needed]
     for key in keys:

@@ -26,6 +26,7 @@ from typing import Any, BinaryIO, cast
 
 from scaling.errors import InputError
 from scaling.ledger.lease import gone, killed_for_memory, new_lease, stands_still, young
+from scaling.system.atomic_files import temporary_beside, write_all, write_json_atomically, write_json_once
 from scaling.system.fault_injection import write_point
 from scaling.system.json_files import parse_json, read_json
 from scaling.system.json_schema import check_shape, inside, nothing
@@ -57,7 +58,7 @@ class Ledger:
         if path.exists():
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        return write_once(path, {"schema": SCHEMA, "key": key, **stage}, durable=self.durable)
+        return write_json_once(path, {"schema": SCHEMA, "key": key, **stage}, durable=self.durable)
 
     def stage(self, key: str) -> dict[str, Any]:
         """What node `key` is. Raises InputError where the file is missing or torn."""
@@ -100,7 +101,7 @@ class Ledger:
         if not attempt.take(session):
             return None
         if attempts:
-            attempts[-1].bury(session)
+            attempts[-1].record_memory_kill(session)
         if self.done(key):  # the one before committed as its last deed, between our two looks
             attempt.release()
             return None
@@ -138,7 +139,7 @@ class Attempt:
     def take(self, session: str) -> bool:
         """Make this attempt ours, lease and heartbeat in it from its first moment; False where another was faster."""
         self.folder.parent.mkdir(exist_ok=True)
-        made = _temporary(self.folder)
+        made = temporary_beside(self.folder)
         made.mkdir()
         try:
             write_point("claim: folder made")
@@ -166,7 +167,7 @@ class Attempt:
         """Whether another may take this attempt's place. Where its worker is silent: ask again (`scaling.ledger.lease`)."""
         return self._abandoned() or (not young(self.heartbeat) and stands_still(self.heartbeat))
 
-    def bury(self, session: str) -> None:
+    def record_memory_kill(self, session: str) -> None:
         """Record that this attempt's worker was killed for memory, where it was, so that the next one asks for less."""
         lease = self.lease()
         if not self.ended() and lease is not None and killed_for_memory(lease):
@@ -186,7 +187,7 @@ class Attempt:
 
     def fail(self, kind: str, cause: str, *, session: str) -> None:
         """Record that this attempt ended without a result. `kind` is `error`, `diverged` or `memory`."""
-        write_atomically(self.folder / "failure.json", {"kind": kind, "cause": cause, "session": session})
+        write_json_atomically(self.folder / "failure.json", {"kind": kind, "cause": cause, "session": session})
 
     def verdict(self, session: str) -> dict[str, Any] | None:
         """The failure that forbids `session` to try this node again, if there is one."""
@@ -197,9 +198,9 @@ class Attempt:
             return None if (self.folder / "forgiven.json").exists() else failure
         return failure if failure["session"] == session else None
 
-    def forgive(self) -> None:
+    def allow_retry(self) -> None:
         """Let a diverged node be tried again, though nothing but the software can make it end otherwise."""
-        write_atomically(self.folder / "forgiven.json", {"time": time.time()})
+        write_json_atomically(self.folder / "forgiven.json", {"time": time.time()})
 
     def ended(self) -> bool:
         """Whether its worker, or who judged it, has said that this attempt is over without a result."""
@@ -207,7 +208,7 @@ class Attempt:
 
     def release(self) -> None:
         """Give the node up without a result or a failure: anyone may go on from its checkpoint at once."""
-        write_atomically(self.folder / "released.json", {"time": time.time()})
+        write_json_atomically(self.folder / "released.json", {"time": time.time()})
 
     def log(self, event: dict[str, Any]) -> None:
         """Append one event. Only this attempt writes the file; a line torn by a kill is skipped by readers."""
@@ -216,7 +217,7 @@ class Attempt:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(0, end - 1))
             torn = file.read(1) not in (b"", b"\n")  # by a disk that was full
-            _write_all(file, b"\n" * torn + line.encode(), self.events.name)
+            write_all(file, b"\n" * torn + line.encode(), self.events.name)
 
     def check_lease(self) -> None:
         """Raise LostLease where a newer attempt exists or the node is done."""
@@ -229,7 +230,7 @@ class Attempt:
         former = self.ledger.result(self.key)
         result = result if former is None else {**former, "checkpoint": result["checkpoint"]}
         entry = {**result, "schema": SCHEMA, "key": self.key, "attempt": self.number}
-        if not write_once(self.ledger.folder(self.key) / "result.json", entry):
+        if not write_json_once(self.ledger.folder(self.key) / "result.json", entry):
             raise LostLease(f"node {self.key}: another attempt has committed")
 
     def _abandoned(self) -> bool:
@@ -245,71 +246,3 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
         for line in file:
             with suppress(InputError):
                 yield parse_json(line, str(path))
-
-
-def write_atomically(path: Path, value: dict[str, Any]) -> None:
-    """Replace `path` by `value` as JSON; readers see the old file or the new one, never a part."""
-    write_text_atomically(path, _text(value))
-
-
-def write_text_atomically(path: Path, text: str) -> None:
-    """Replace `path` by `text`; readers see the old file or the new one, never a part."""
-    temporary = _write_beside(path, text, durable=True)
-    temporary.replace(path)
-    write_point(f"{path.name}: replaced")
-    sync(path.parent)
-
-
-def write_once(path: Path, value: dict[str, Any], *, durable: bool = True) -> bool:
-    """Create `path` holding `value` as JSON; False, and nothing changed, where it exists already."""
-    temporary = _write_beside(path, _text(value), durable=durable)
-    try:
-        os.link(temporary, path)
-        write_point(f"{path.name}: linked")
-    except FileExistsError:
-        return False
-    finally:
-        temporary.unlink()
-    if durable:
-        sync(path.parent)
-    return True
-
-
-def _text(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"  # in one line: ten times as fast
-
-
-def _write_beside(path: Path, text: str, *, durable: bool) -> Path:
-    temporary = _temporary(path)
-    try:
-        with temporary.open("wb", buffering=0) as file:
-            _write_all(cast(BinaryIO, file), text.encode(), path.name)
-            if durable:
-                os.fsync(file.fileno())
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    write_point(f"{path.name}: written beside")
-    return temporary
-
-
-def _write_all(file: BinaryIO, content: bytes, name: str) -> None:
-    """In two parts, so that a test can die between them; a system call may write less than it was given."""
-    for part in (content[: len(content) // 2], content[len(content) // 2 :]):
-        write_point(f"{name}: in the middle")
-        left = memoryview(part)
-        while left:
-            left = left[file.write(left) :]
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-
-
-def sync(path: Path) -> None:
-    """Wait until the content of a file, or the names in a folder, are on disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

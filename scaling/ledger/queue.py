@@ -46,7 +46,7 @@ class Queue:
         return key in self._done
 
 
-class Heart:
+class Heartbeat:
     """Keeps a lease alive from a thread of its own while a node is worked on; `lost` once another has taken over."""
 
     def __init__(self, attempt: Attempt) -> None:
@@ -55,7 +55,7 @@ class Heart:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
-    def __enter__(self) -> "Heart":
+    def __enter__(self) -> "Heartbeat":
         self._thread.start()
         return self
 

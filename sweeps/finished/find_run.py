@@ -7,10 +7,10 @@ from typing import Any
 from scaling.base_models.encoders import EncoderDims, encoder_dims
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.errors import InputError, nearest
+from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import Row
 from scaling.spec import Scoring
 from scaling.system.json_files import read_json
-from sweeps.plan.write_plan import Orders, read_orders
 from sweeps.progress.results_table import read_rows
 
 EXPORTED = "recognizer.json"
@@ -21,7 +21,7 @@ EXPORTED = "recognizer.json"
 class TrainedRun:
     """A finished run whose weights are on this machine. `node` is the stage node that ends it."""
 
-    orders: Orders
+    plan_file: PlanFile
     row: Row
     node: str
     encoder: EncoderDims
@@ -33,19 +33,19 @@ def find_run(folder: Path, key: str | None, strategy: str | None) -> TrainedRun:
 
     Raises InputError where there is none, where its checkpoint or base models are gone, or the models have changed.
     """
-    orders = read_orders(folder)
+    plan_file = read_plan_file(folder)
     row = _chosen(folder, [row for row in read_rows(folder) if row["status"] == "ok"], key, strategy)
     node = row["nodes"][-1]
-    checkpoint = (orders.ledger.result(node) or {}).get("checkpoint")
+    checkpoint = (plan_file.ledger.result(node) or {}).get("checkpoint")
     if checkpoint is None:
         raise InputError(f"{folder}: run {row['key']} has no weights: it was simulated; expected a trained run")
-    if not (orders.ledger.folder(node) / checkpoint / "progress.json").is_file():
-        raise InputError(f"{orders.ledger.folder(node) / checkpoint}: the run's checkpoint is gone; train it again")
-    content = orders.ledger.stage(node)["node"]
-    encoder = _base(orders, "encoder", content["model"])
-    _base(orders, "llm", content["model"])
+    if not (plan_file.ledger.folder(node) / checkpoint / "progress.json").is_file():
+        raise InputError(f"{plan_file.ledger.folder(node) / checkpoint}: the run's checkpoint is gone; train it again")
+    content = plan_file.ledger.stage(node)["node"]
+    encoder = _base(plan_file, "encoder", content["model"])
+    _base(plan_file, "llm", content["model"])
     return TrainedRun(
-        orders=orders,
+        plan_file=plan_file,
         row=row,
         node=node,
         encoder=encoder_dims(encoder / "config.json"),
@@ -87,10 +87,10 @@ def _chosen(folder: Path, rows: list[Row], key: str | None, strategy: str | None
     return found[0]
 
 
-def _base(orders: Orders, kind: str, model: dict[str, Any]) -> Path:
+def _base(plan_file: PlanFile, kind: str, model: dict[str, Any]) -> Path:
     """The directory of a base model, with the content that the run began with."""
     name, content = model[f"{kind}_name"], model[kind]
-    path = orders.content["sources"].get(content, {}).get("path")
+    path = plan_file.content["sources"].get(content, {}).get("path")
     if path is None or not Path(path).is_dir():
         raise InputError(f"{kind} {name}: its directory {path} is gone; the run's weights stand on it")
     found = find_encoder(path) if kind == "encoder" else find_llm(path)

@@ -13,7 +13,7 @@ THROUGH_LLM = (
 
 def card(run: TrainedRun) -> str:
     """Markdown with the front matter that model hubs read."""
-    row, node = run.row, run.orders.ledger.stage(run.node)["node"]
+    row, node = run.row, run.plan_file.ledger.stage(run.node)["node"]
     data = node["data"]
     sections = [
         "---\nlibrary_name: asr-scaling\npipeline_tag: automatic-speech-recognition\n---",

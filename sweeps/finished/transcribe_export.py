@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import InputError
-from scaling.ledger.ledger import write_text_atomically
 from scaling.scoring.score import Score, score, total
 from scaling.spec import Scoring
 from scaling.speech.audio import SAMPLE_RATE
 from scaling.speech.long_audio import joined
 from scaling.speech.recordings import Recording, find_recordings
+from scaling.system.atomic_files import write_text_atomically
 from sweeps.finished.find_run import TrainedRun, exported_encoder, exported_scoring, find_run
 from sweeps.finished.model_card import card
 from sweeps.launchers.local import BAD_INPUT, TRAINER_NEEDS
@@ -106,8 +106,8 @@ def export(folder: Path, out: Path, key: str | None, strategy: str | None) -> Tr
 
 
 def _arguments(run: TrainedRun) -> list[str]:
-    orders = run.orders
-    return ["--ledger", str(orders.ledger.root), "--plan", str(orders.path), "--node", run.node]
+    plan_file = run.plan_file
+    return ["--ledger", str(plan_file.ledger.root), "--plan", str(plan_file.path), "--node", run.node]
 
 
 def _run(module: str, arguments: Sequence[str], lines: str) -> str:

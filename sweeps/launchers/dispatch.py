@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 from scaling.errors import InputError
 
 if TYPE_CHECKING:  # the command line shows these names before anything is imported
+    from scaling.ledger.plan_file import PlanFile
     from sweeps.launchers.fleet import Engine
     from sweeps.launchers.local import Command
-    from sweeps.plan.write_plan import Orders
     from sweeps.progress.status import Survey
     from sweeps.study.study import Study
 
@@ -70,14 +70,14 @@ def in_step(place: Place, study: "Study", program: "Command") -> "Command":
 def work_at(
     place: Place,
     study: "Study",
-    orders: "Orders",
+    plan_file: "PlanFile",
     command: "Command",
     *,
     workers: int | None,
     watch: "Watch",
     detach: bool,
 ) -> int | None:
-    """Work through the orders; the signal that stopped it, or None when nothing was left, or all was left to Slurm.
+    """Work through the plan; the signal that stopped it, or None when nothing was left, or all was left to Slurm.
 
     Raises InputError where a worker, or the place, finds a user's mistake.
     """
@@ -86,17 +86,17 @@ def work_at(
 
     if place is Place.LOCAL:
         return run_workers(
-            orders, command, workers=workers or default_workers(study.threads, study.processes), watch=watch
+            plan_file, command, workers=workers or default_workers(study.threads, study.processes), watch=watch
         )
-    engine, count = _engine(place, study, orders, command), workers or DEFAULT_WORKERS
+    engine, count = _engine(place, study, plan_file, command), workers or DEFAULT_WORKERS
     if detach:
-        leave_running(engine, orders, workers=count, found=watch())
+        leave_running(engine, plan_file, workers=count, found=watch())
         return None
-    return run_fleet(engine, orders, workers=count, watch=watch)
+    return run_fleet(engine, plan_file, workers=count, watch=watch)
 
 
-def _engine(place: Place, study: "Study", orders: "Orders", command: "Command") -> "Engine":
+def _engine(place: Place, study: "Study", plan_file: "PlanFile", command: "Command") -> "Engine":
     from sweeps.launchers.ray_cluster import RayCluster
     from sweeps.launchers.slurm import Slurm
 
-    return Slurm(orders, command, study.slurm) if place is Place.SLURM else RayCluster(orders, command, study.ray)
+    return Slurm(plan_file, command, study.slurm) if place is Place.SLURM else RayCluster(plan_file, command, study.ray)

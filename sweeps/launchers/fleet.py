@@ -15,9 +15,9 @@ from typing import Protocol
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Attempt
+from scaling.ledger.plan_file import PlanFile
 from sweeps.launchers.death_count import Blame, held_by
 from sweeps.launchers.local import BAD_INPUT, DEATHS_IN_A_ROW, LEFT, STOP_SECONDS, last_line, signals
-from sweeps.plan.write_plan import Orders
 from sweeps.progress.status import State, Survey, ready, survey
 
 POLL_SECONDS = 0.5
@@ -116,7 +116,7 @@ class Fleet:
     """The workers of one invocation, up to `workers`. `row` counts deaths since anything was last trained."""
 
     engine: Engine
-    orders: Orders
+    plan_file: PlanFile
     workers: int
     blame: Blame = field(init=False)
     row: int = 0
@@ -127,7 +127,7 @@ class Fleet:
     queue: str = ""
 
     def __post_init__(self) -> None:
-        self.blame = Blame(self.orders)
+        self.blame = Blame(self.plan_file)
 
     @property
     def given_up(self) -> bool:
@@ -145,7 +145,7 @@ class Fleet:
             return
         self._tell(f"{self.engine.name}: {look.queue}")
         self._bury(look.endings, found)
-        if look.present < min(self.workers, places(self.orders, found)):
+        if look.present < min(self.workers, places(self.plan_file, found)):
             self._fill(look.present)
         elif (surplus := look.present - min(self.workers, len(unfinished(found)))) > 0:
             self.engine.withdraw(surplus)
@@ -154,7 +154,7 @@ class Fleet:
         """Start what is missing, after a look at the ledger that is newer than the engine's answer."""
         if self.given_up or time.monotonic() < self.not_before:
             return
-        missing = min(self.workers, places(self.orders, survey(self.orders))) - present
+        missing = min(self.workers, places(self.plan_file, survey(self.plan_file))) - present
         if missing > 0:
             self._start(missing)
 
@@ -178,7 +178,7 @@ class Fleet:
         if ending.fate is not Fate.FINISHED:
             replaced = "not replaced" if ending.fate is Fate.CANCELLED else "replaced while there is work"
             log(f"worker {ending.worker} is gone ({ending.reason}); {replaced}")
-        attempt = held_by(self.orders, worker=ending.worker)
+        attempt = held_by(self.plan_file, worker=ending.worker)
         if attempt is not None:
             self._free(attempt, ending)
 
@@ -187,7 +187,7 @@ class Fleet:
         if ending.fate is Fate.DIED:
             self.blame.died(attempt, ending.reason)
         if ending.fate is Fate.OUT_OF_MEMORY:
-            attempt.fail("memory", ending.reason, session=self.orders.session)
+            attempt.fail("memory", ending.reason, session=self.plan_file.session)
         if attempt.failure() is None:
             attempt.release()
 
@@ -197,7 +197,7 @@ class Fleet:
         self.not_before = time.monotonic() + BACK_OFF_SECONDS[min(self.row, len(BACK_OFF_SECONDS) - 1)]
         self.row += 1
         if self.given_up:
-            logs = self.orders.folder / "logs"
+            logs = self.plan_file.folder / "logs"
             log(f"workers died {self.row} times in a row without training anything; given up (see {logs})")
 
     def _start(self, count: int) -> None:
@@ -211,13 +211,13 @@ class Fleet:
             self.not_before = time.monotonic() + REFUSED_SECONDS
 
 
-def run_fleet(engine: Engine, orders: Orders, *, workers: int, watch: Callable[[], Survey]) -> int | None:
-    """Work through the orders with up to `workers` workers of `engine`; the signal that stopped it, or None.
+def run_fleet(engine: Engine, plan_file: PlanFile, *, workers: int, watch: Callable[[], Survey]) -> int | None:
+    """Work through the plan with up to `workers` workers of `engine`; the signal that stopped it, or None.
 
     `watch` looks at the ledger, when it is time to. A second signal ends the workers without their checkpoints.
     Raises InputError where a worker finds a user's mistake, or where the engine refuses the first workers.
     """
-    fleet = Fleet(engine, orders, workers)
+    fleet = Fleet(engine, plan_file, workers)
     with signals() as received:
         try:
             while not received:
@@ -232,16 +232,16 @@ def run_fleet(engine: Engine, orders: Orders, *, workers: int, watch: Callable[[
             _send_home(engine, received)
 
 
-def leave_running(engine: Engine, orders: Orders, *, workers: int, found: Survey) -> None:
+def leave_running(engine: Engine, plan_file: PlanFile, *, workers: int, found: Survey) -> None:
     """Start what is missing and leave it to itself. Raises InputError where the engine does not do that now."""
     if engine.look() is None:
         raise InputError(f"{engine.name} does not answer; no workers were started")
-    Fleet(engine, orders, workers).tend(found)
+    Fleet(engine, plan_file, workers).tend(found)
 
 
-def places(orders: Orders, found: Survey) -> int:
+def places(plan_file: PlanFile, found: Survey) -> int:
     """How many workers could be busy now: nodes that are being trained, and nodes that only wait for a worker."""
-    return len(found.in_state(State.RUNNING)) + len(ready(orders, found))
+    return len(found.in_state(State.RUNNING)) + len(ready(plan_file, found))
 
 
 def unfinished(found: Survey) -> list[str]:

@@ -16,10 +16,10 @@ from types import FrameType
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
+from scaling.ledger.plan_file import PlanFile
 from sweeps.launchers.death_count import Blame, held_by
 from sweeps.launchers.gpus import gpus, gpus_of
 from sweeps.launchers.starter import TRAINER, Process, Starter, reason, starting
-from sweeps.plan.write_plan import Orders
 
 POLL_SECONDS = 0.2
 """How often the workers are looked at: a dead one is noticed well within two seconds."""
@@ -85,9 +85,9 @@ def other_trainer(command: str) -> Command:
     return [str(Path(found).absolute()), *program[1:]]
 
 
-def worker_command(program: Command, orders: Orders) -> Command:
+def worker_command(program: Command, plan_file: PlanFile) -> Command:
     """The command line of any worker: a program that takes --ledger and --plan."""
-    return [*program, "--ledger", str(orders.ledger.root.absolute()), "--plan", str(orders.path.absolute())]
+    return [*program, "--ledger", str(plan_file.ledger.root.absolute()), "--plan", str(plan_file.path.absolute())]
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ class Worker:
 class Crew:
     """The workers of one invocation."""
 
-    orders: Orders
+    plan_file: PlanFile
     starter: Starter
     workers: list[Worker]
     blame: Blame
@@ -120,7 +120,7 @@ class Crew:
             for worker in due:
                 worker.born = time.monotonic()
                 worker.name = f"local-{os.getpid()}-{worker.number}-{worker.born:.6f}"
-                worker.process = _start(self.orders, self.starter, worker.number, worker.name)
+                worker.process = _start(self.plan_file, self.starter, worker.number, worker.name)
 
     def reap(self) -> None:
         """Take note of workers that ended."""
@@ -156,14 +156,14 @@ class Crew:
             return
         if code == BAD_INPUT:
             self.stop(signal.SIGTERM)
-            raise InputError(f"worker {worker.number}: {last_line(_log_path(self.orders, worker.number))}")
+            raise InputError(f"worker {worker.number}: {last_line(_log_path(self.plan_file, worker.number))}")
         if code in LEFT:
             worker.not_before = time.monotonic() + BACK_OFF_SECONDS[0]
             log(f"worker {worker.number} was asked to leave; starting it again")
             return
         here = {"host": socket.gethostname()}
         # of several processes it is not the one started here that holds the lease, but it has the name
-        attempt = held_by(self.orders, **here, pid=pid) or held_by(self.orders, **here, worker=worker.name)
+        attempt = held_by(self.plan_file, **here, pid=pid) or held_by(self.plan_file, **here, worker=worker.name)
         if attempt is not None:
             self.blame.died(attempt, reason(code))
         if time.monotonic() - worker.born >= HEALTHY_SECONDS:
@@ -172,7 +172,7 @@ class Crew:
         worker.deaths += 1
         if worker.deaths >= DEATHS_IN_A_ROW:
             worker.finished = True
-            last = last_line(_log_path(self.orders, worker.number))
+            last = last_line(_log_path(self.plan_file, worker.number))
             log(f"worker {worker.number} died {worker.deaths} times in a row ({reason(code)}: {last}); given up")
             return
         worker.not_before = time.monotonic() + pause
@@ -180,17 +180,17 @@ class Crew:
 
 
 def run_workers(
-    orders: Orders, command: Command, *, workers: int, watch: Callable[[Sequence[str]], object]
+    plan_file: PlanFile, command: Command, *, workers: int, watch: Callable[[Sequence[str]], object]
 ) -> int | None:
-    """Work through the orders with `workers` processes; the signal that stopped them, or None when nothing was left.
+    """Work through the plan with `workers` processes; the signal that stopped them, or None when nothing was left.
 
     `watch` is called between looks at the workers, with the names of those alive. A second signal kills what has not
     stopped yet.
     Raises InputError where a worker finds a user's mistake.
     """
-    forks_log = orders.folder / "logs" / "fork-server.log"
-    with signals() as received, starting(command, _environment(orders), forks_log) as starter:
-        crew = Crew(orders, starter, [Worker(number) for number in range(workers)], Blame(orders))
+    forks_log = plan_file.folder / "logs" / "fork-server.log"
+    with signals() as received, starting(command, _environment(plan_file), forks_log) as starter:
+        crew = Crew(plan_file, starter, [Worker(number) for number in range(workers)], Blame(plan_file))
         try:
             while True:
                 crew.start()
@@ -234,14 +234,14 @@ def signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _environment(orders: Orders) -> dict[str, str]:
-    """What every worker of the orders is told."""
-    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(orders.content["threads"]))}
+def _environment(plan_file: PlanFile) -> dict[str, str]:
+    """What every worker of the plan is told."""
+    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(plan_file.content["threads"]))}
 
 
-def _start(orders: Orders, starter: Starter, number: int, name: str) -> Process:
-    gpus_here = gpus_of(number, orders.content.get("processes", 1))
-    return starter.start({**_environment(orders), **gpus_here, WORKER_NAME: name}, _log_path(orders, number))
+def _start(plan_file: PlanFile, starter: Starter, number: int, name: str) -> Process:
+    gpus_here = gpus_of(number, plan_file.content.get("processes", 1))
+    return starter.start({**_environment(plan_file), **gpus_here, WORKER_NAME: name}, _log_path(plan_file, number))
 
 
 def _signal(process: Process, number: int) -> None:
@@ -249,8 +249,8 @@ def _signal(process: Process, number: int) -> None:
         os.killpg(process.pid, number)
 
 
-def _log_path(orders: Orders, number: int) -> Path:
-    return orders.folder / "logs" / f"worker-{number}.log"
+def _log_path(plan_file: PlanFile, number: int) -> Path:
+    return plan_file.folder / "logs" / f"worker-{number}.log"
 
 
 def last_line(path: Path) -> str:

@@ -17,10 +17,10 @@ from typing import Any
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
+from scaling.ledger.plan_file import PlanFile
 from scaling.system.parent_death import end_with_parent
 from sweeps.launchers.fleet import Ending, Fate, Look, ending
 from sweeps.launchers.local import THREAD_VARIABLES, Command
-from sweeps.plan.write_plan import Orders
 from sweeps.study.schema import RayFields
 
 POLL_SECONDS = 0.2
@@ -39,7 +39,7 @@ class RayCluster:
     name = "Ray"
     look_seconds = 1.0
 
-    def __init__(self, orders: Orders, command: Command, fields: RayFields) -> None:
+    def __init__(self, plan_file: PlanFile, command: Command, fields: RayFields) -> None:
         import ray
 
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -49,11 +49,11 @@ class RayCluster:
             raise InputError(f"Ray cannot be started or joined: {error}") from None
         self._ray = ray
         self._command = list(command)
-        self._threads = str(orders.content["threads"])
+        self._threads = str(plan_file.content["threads"])
         self._task = ray.remote(num_cpus=fields.cpus or int(self._threads), num_gpus=fields.gpus or 0, max_retries=0)(
             run_worker
         )
-        self._logs = orders.folder.resolve() / "logs"
+        self._logs = plan_file.folder.resolve() / "logs"
         self._logs.mkdir(exist_ok=True)
         self._workers: dict[str, Any] = {}
 

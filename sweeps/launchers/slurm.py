@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
+from scaling.ledger.plan_file import PlanFile
 from sweeps.launchers.fleet import Ending, Fate, Look, Refused, ending
 from sweeps.launchers.local import STOP_SECONDS, THREAD_VARIABLES, Command
 from sweeps.launchers.multi_process import SRUN
-from sweeps.plan.write_plan import Orders
 from sweeps.study.schema import SlurmFields
 
 ANSWER_SECONDS = 30.0
@@ -81,13 +81,13 @@ class Slurm:
     look_seconds = 10.0
     """Every squeue is a message to a controller that serves everybody."""
 
-    def __init__(self, orders: Orders, command: Command, fields: SlurmFields) -> None:
-        self._orders = orders
+    def __init__(self, plan_file: PlanFile, command: Command, fields: SlurmFields) -> None:
+        self._plan_file = plan_file
         self._fields = fields
-        self._script = script(orders, command)
-        self._logs = orders.folder / "logs"
+        self._script = script(plan_file, command)
+        self._logs = plan_file.folder / "logs"
         self._logs.mkdir(exist_ok=True)
-        self._mine = [f"--user={os.getuid()}", f"--name={job_name(orders)}"]
+        self._mine = [f"--user={os.getuid()}", f"--name={job_name(plan_file)}"]
         self._known: dict[str, Job] = {}
 
     def look(self) -> Look | None:
@@ -167,12 +167,12 @@ class Slurm:
         }
         return [
             "--parsable",
-            f"--job-name={job_name(self._orders)}",
-            f"--comment={self._orders.content['study']}",
+            f"--job-name={job_name(self._plan_file)}",
+            f"--comment={self._plan_file.content['study']}",
             f"--array=0-{count - 1}",
             f"--nodes={fields.nodes}",
-            f"--ntasks-per-node={self._orders.content['processes']}",
-            f"--cpus-per-task={fields.cpus or self._orders.content['threads']}",
+            f"--ntasks-per-node={self._plan_file.content['processes']}",
+            f"--cpus-per-task={fields.cpus or self._plan_file.content['threads']}",
             "--output=/dev/null",  # the script writes to a file whose name Slurm's patterns cannot garble
             "--requeue",
             f"--signal=B:TERM@{STOP_SECONDS:.0f}",
@@ -194,16 +194,16 @@ def refuse_missing_slurm() -> None:
         raise InputError(f"--on slurm: no {', '.join(missing)} on this machine; expected one that submits to Slurm")
 
 
-def job_name(orders: Orders) -> str:
+def job_name(plan_file: PlanFile) -> str:
     """The name of every job of a study's folder."""
-    return f"asr-scaling-{hashlib.sha256(os.fsencode(orders.folder.resolve())).hexdigest()[:12]}"
+    return f"asr-scaling-{hashlib.sha256(os.fsencode(plan_file.folder.resolve())).hexdigest()[:12]}"
 
 
-def script(orders: Orders, command: Command) -> str:
+def script(plan_file: PlanFile, command: Command) -> str:
     """What a job runs."""
-    threads = orders.content["threads"]
+    threads = plan_file.content["threads"]
     return SCRIPT.format(
-        logs=shlex.quote(str(orders.folder.resolve() / "logs")),
+        logs=shlex.quote(str(plan_file.folder.resolve() / "logs")),
         worker_name=WORKER_NAME,
         threads=" ".join(f"{name}={threads}" for name in THREAD_VARIABLES),
         command=shlex.join(command),

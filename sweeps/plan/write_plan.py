@@ -1,4 +1,4 @@
-"""Orders: `plan.json`, all that workers, `status`, `collect` and the tracker need to know about a study.
+"""`plan.json`: all that workers, `status`, `collect` and the tracker need to know about a study.
 
     DIR/plan.json = {schema, study, session, ledger, threads, processes, gradient_accumulation, gradient_checkpointing,
                      compile, checkpoint_seconds, kept, tracker,
@@ -13,71 +13,25 @@ each run before it is trained, with the keys of its nodes.
 import math
 import os
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scaling.errors import InputError
 from scaling.ledger.freed_checkpoints import checkpoint_of, is_freed, revive
-from scaling.ledger.ledger import Ledger, write_atomically, write_text_atomically
-from scaling.ledger.records import check_plan, node_of
+from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import SCHEMA, PlanFile
+from scaling.ledger.records import node_of
 from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, digest, node_to_json
-from scaling.system.cache import check_once
-from scaling.system.json_files import parse_object, read_bytes
+from scaling.system.atomic_files import write_json_atomically, write_text_atomically
+from sweeps.plan.evaluation import evaluation_flops
 from sweeps.plan.plan import Plan, PlannedNode, PlannedRun, TrunkPositions
+from sweeps.study.study import Study
+from sweeps.study.study_model import StudyModel
 
-if TYPE_CHECKING:  # `status` reads orders, and should not wait for all that a study needs
-    from sweeps.study.study import Study
-    from sweeps.study.study_model import StudyModel
-
-SCHEMA = "asr-scaling/plan-1"
 RUN_SCHEMA = "asr-scaling/run-1"
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """A study's orders as written in `folder`."""
-
-    folder: Path
-    ledger: Ledger
-    content: dict[str, Any]
-
-    @property
-    def path(self) -> Path:
-        """The file that workers are started with."""
-        return self.folder / "plan.json"
-
-    @property
-    def session(self) -> str:
-        """Names the invocation: failures in it are final until the next one."""
-        return str(self.content["session"])
-
-    @property
-    def nodes(self) -> list[str]:
-        """Keys of the nodes to work on, in order."""
-        nodes: list[str] = self.content["nodes"]
-        return nodes
-
-    @property
-    def work(self) -> dict[str, dict[str, Any]]:
-        """For each node its FLOPs from start to end, the position it starts at, and the nodes it needs."""
-        work: dict[str, dict[str, Any]] = self.content["work"]
-        return work
-
-    @property
-    def evaluation_flops(self) -> dict[str, int]:
-        """FLOPs of decoding dev and test sets, by the nodes that end runs; empty in orders of earlier versions."""
-        flops: dict[str, int] = self.content.get("evaluation_flops", {})
-        return flops
-
-    @property
-    def runs(self) -> list[dict[str, Any]]:
-        """What is known about each run beforehand, with its `nodes`."""
-        runs: list[dict[str, Any]] = self.content["runs"]
-        return runs
-
-
-def write_orders(study: "Study", plan: Plan, folder: Path, ledger: Ledger) -> Orders:
+def write_plan_file(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> PlanFile:
     """Enter the plan's nodes into the ledger and write `folder`/plan.json.
 
     Raises InputError where `folder` or the ledger cannot be written.
@@ -90,10 +44,6 @@ def write_orders(study: "Study", plan: Plan, folder: Path, ledger: Ledger) -> Or
             revive(ledger, key)
     except OSError as error:
         raise InputError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
-    from sweeps.plan.evaluation import (
-        evaluation_flops,  # `status` reads orders, and should not wait for what prices them
-    )
-
     passed = _on_the_way(plan, ledger)
     content = {
         "schema": SCHEMA,
@@ -117,23 +67,10 @@ def write_orders(study: "Study", plan: Plan, folder: Path, ledger: Ledger) -> Or
         "sources": _sources(study),
         "runs": _runs(study, plan),
     }
-    orders = Orders(folder, ledger, content)
+    plan_file = PlanFile(folder, ledger, content)
     write_text_atomically(folder / "study.yaml", study.text)
-    write_atomically(orders.path, content)
-    return orders
-
-
-def read_orders(folder: Path) -> Orders:
-    """The orders in `folder`. Raises InputError where no study was run there."""
-    path = folder / "plan.json"
-    if not path.exists():
-        raise InputError(f"{folder}: no plan.json; expected the folder of a study (`asr-scaling run STUDY --out DIR`)")
-    written = read_bytes(path)
-    content = parse_object(written, path)
-    if content.get("schema") != SCHEMA:
-        raise InputError(f"{path}: schema {content.get('schema')!r}; expected {SCHEMA!r}")
-    check_once(written, lambda: check_plan(content, path), name="plan-2")
-    return Orders(folder, Ledger(folder / content["ledger"]), content)
+    write_json_atomically(plan_file.path, content)
+    return plan_file
 
 
 def finished_elsewhere(ledger: Ledger, plan: Plan) -> TrunkPositions:
@@ -198,7 +135,7 @@ def _on_the_way(plan: Plan, ledger: Ledger) -> dict[str, StageNode]:
     return dict(reversed(found.items()))
 
 
-def _sources(study: "Study") -> dict[str, dict[str, Any]]:
+def _sources(study: Study) -> dict[str, dict[str, Any]]:
     speech = study.speech
     models = {found.digest: found.directory for model in study.models for found in (model.encoder, model.llm)}
     manifests = {manifest.digest: manifest.path for manifest in (speech.dev, *(test for _, test in speech.tests))}
@@ -212,7 +149,7 @@ def _sources(study: "Study") -> dict[str, dict[str, Any]]:
     return sources
 
 
-def _runs(study: "Study", plan: Plan) -> list[dict[str, Any]]:
+def _runs(study: Study, plan: Plan) -> list[dict[str, Any]]:
     """The fields of each run that are known before it is trained."""
     speech = {
         "train_hours": study.speech.train.hours,
@@ -234,7 +171,7 @@ def _test_digest(data: DataSpec) -> str:
     return digest(data.test if data.scoring is Scoring.PLAIN else (data.test, data.scoring))
 
 
-def _model(model: "StudyModel") -> dict[str, Any]:
+def _model(model: StudyModel) -> dict[str, Any]:
     known = [model.encoder.pretrain_flops, model.llm.pretrain_flops]
     return {
         "encoder": model.spec.encoder_name,
@@ -246,7 +183,7 @@ def _model(model: "StudyModel") -> dict[str, Any]:
     }
 
 
-def _run(study: "Study", plan: Plan, run: PlannedRun, shared: dict[str, Any]) -> dict[str, Any]:
+def _run(study: Study, plan: Plan, run: PlannedRun, shared: dict[str, Any]) -> dict[str, Any]:
     return {
         "schema": RUN_SCHEMA,
         "key": run.key,

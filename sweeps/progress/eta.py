@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sweeps.plan.write_plan import Orders
+from scaling.ledger.plan_file import PlanFile
 from sweeps.progress.measured import measured
 from sweeps.progress.status import NodeStatus, State, Survey
 
@@ -22,20 +22,20 @@ class Pace(NamedTuple):
     decoding: float | None
 
 
-def pace_of(orders: Orders, found: Survey) -> Pace:
+def pace_of(plan_file: PlanFile, found: Survey) -> Pace:
     """The pace of this study's finished nodes and of those at work."""
     running = [found.nodes[key].headway for key in found.in_state(State.RUNNING)]
     done = found.in_state(State.DONE)
-    ends = [key for key in done if key in orders.evaluation_flops]
-    nodes = measured(orders.ledger, _spread(done), {})
-    runs = measured(orders.ledger, _spread(ends), orders.evaluation_flops)
+    ends = [key for key in done if key in plan_file.evaluation_flops]
+    nodes = measured(plan_file.ledger, _spread(done), {})
+    runs = measured(plan_file.ledger, _spread(ends), plan_file.evaluation_flops)
     flops = nodes.trained_flops + sum(one.trained_flops for one in running)
     seconds = nodes.trained_seconds + nodes.look_seconds + sum(one.seconds for one in running)
     training = flops / seconds if flops > 0 and seconds > 0 else None
     return Pace(training, runs.decoded_flops / runs.decoded_seconds if runs.decoded_seconds else training)
 
 
-def eta_seconds(orders: Orders, found: Survey, pace: Pace, workers: int = 0) -> float | None:
+def eta_seconds(plan_file: PlanFile, found: Survey, pace: Pace, workers: int = 0) -> float | None:
     """Seconds until nothing remains; None where no speed is known or nobody works.
 
     They are of the nodes' workers, or of `workers` where more are alive; no less than the longest chain of nodes that
@@ -45,33 +45,33 @@ def eta_seconds(orders: Orders, found: Survey, pace: Pace, workers: int = 0) -> 
     left: dict[str, float] = {}
     for key, node in found.nodes.items():
         if node.state in (State.RUNNING, State.WAITING):
-            seconds = node_eta_seconds(orders, key, node, pace)
+            seconds = node_eta_seconds(plan_file, key, node, pace)
             if seconds is None or not busy:
                 return None
             left[key] = seconds
-    return max(sum(left.values()) / busy, _longest_chain(orders, left)) if left else None
+    return max(sum(left.values()) / busy, _longest_chain(plan_file, left)) if left else None
 
 
-def node_eta_seconds(orders: Orders, key: str, node: NodeStatus, pace: Pace) -> float | None:
+def node_eta_seconds(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace) -> float | None:
     """Seconds of work left in a node, at its own speed where it has one; None where no speed is known."""
     own, decoding = node.headway, node.headway.evaluation
     training = own.trained_flops / own.seconds if own.trained_flops > 0 and own.seconds > 0 else pace.training
     if training is None:
         return None
-    evaluation = orders.evaluation_flops.get(key, 0) / (pace.decoding or training)
+    evaluation = plan_file.evaluation_flops.get(key, 0) / (pace.decoding or training)
     if decoding is not None and decoding.final:
         evaluation = max(evaluation - decoding.seconds, decoding.left or 0.0)
     return (node.total_flops - node.flops) / training + evaluation
 
 
-def _longest_chain(orders: Orders, left: Mapping[str, float]) -> float:
+def _longest_chain(plan_file: PlanFile, left: Mapping[str, float]) -> float:
     """Seconds of the chain of nodes that takes longest, where each waits for the one before."""
     after: dict[str, float] = {}
     longest = 0.0
-    for key in reversed(orders.nodes):  # those that wait come last
+    for key in reversed(plan_file.nodes):  # those that wait come last
         chain = left.get(key, 0.0) + after.get(key, 0.0)
         longest = max(longest, chain)
-        for need in orders.work[key]["needs"]:
+        for need in plan_file.work[key]["needs"]:
             after[need] = max(after.get(need, 0.0), chain)
     return longest
 

@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from scaling.ledger import records
-from scaling.ledger.ledger import Ledger, write_text_atomically
+from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import PlanFile
 from scaling.ledger.records import Row, node_result
-from sweeps.plan.write_plan import Orders
+from scaling.system.atomic_files import write_text_atomically
 
 RUNS = "runs.jsonl"
 UTTERANCES = "utterances"
@@ -22,8 +23,8 @@ COUNTS = ("errors", "ref_chars", "word_errors", "ref_words", "n_utterances")
 class Collector:
     """Writes the table of one study, as often as asked, reading only what is new."""
 
-    def __init__(self, orders: Orders) -> None:
-        self._orders = orders
+    def __init__(self, plan_file: PlanFile) -> None:
+        self._plan_file = plan_file
         self._results: dict[str, Row] = {}
         self._written: list[str] | None = None
 
@@ -35,30 +36,30 @@ class Collector:
             for row in rows:
                 self._copy_utterances(row)
             lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
-            write_text_atomically(self._orders.folder / RUNS, "".join(lines))
+            write_text_atomically(self._plan_file.folder / RUNS, "".join(lines))
             self._written = keys
         return rows
 
     def _rows(self) -> Iterator[Row]:
-        for run in self._orders.runs:
+        for run in self._plan_file.runs:
             results = [self._result(key) for key in run["nodes"]]
             finished = [result for result in results if result is not None]
             if len(finished) == len(results):
                 yield finished_row(run, dict(zip(run["nodes"], finished, strict=True)))
-            elif (diverged := _diverged(self._orders.ledger, run["nodes"])) is not None:
+            elif (diverged := _diverged(self._plan_file.ledger, run["nodes"])) is not None:
                 yield diverged_row(run, *diverged)
 
     def _result(self, key: str) -> Row | None:
-        if key not in self._results and (result := node_result(self._orders.ledger, key)) is not None:
+        if key not in self._results and (result := node_result(self._plan_file.ledger, key)) is not None:
             self._results[key] = result
         return self._results.get(key)
 
     def _copy_utterances(self, row: Row) -> None:
         written = self._results[row["nodes"][-1]]["utterances"] if row["status"] == "ok" else None
-        copy = self._orders.folder / UTTERANCES / f"{row['key']}.jsonl"
+        copy = self._plan_file.folder / UTTERANCES / f"{row['key']}.jsonl"
         if written is not None and not copy.exists():
             copy.parent.mkdir(exist_ok=True)
-            write_text_atomically(copy, (self._orders.ledger.folder(row["nodes"][-1]) / written).read_text("utf-8"))
+            write_text_atomically(copy, (self._plan_file.ledger.folder(row["nodes"][-1]) / written).read_text("utf-8"))
 
 
 def finished_row(run: Row, results: dict[str, Row]) -> Row:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from scaling.ledger.ledger import read_events
+from scaling.ledger.plan_file import PlanFile
 from scaling.ledger.records import Row, node_result
-from sweeps.plan.write_plan import Orders
 
 POINT_FIELDS = ("loss", "rate_factor", "executed_flops", "audio_seconds")
 
 
-def history(orders: Orders, run: Row) -> Iterator[dict[str, Any]]:
+def history(plan_file: PlanFile, run: Row) -> Iterator[dict[str, Any]]:
     """Points of a run's curve by rising `flops`, as far as its nodes have come.
 
     FLOPs, executed FLOPs and audio are summed over the run's stages, so shared nodes appear in every run that passes
@@ -18,30 +18,30 @@ def history(orders: Orders, run: Row) -> Iterator[dict[str, Any]]:
     """
     before = dict.fromkeys(("flops", "executed_flops", "audio_seconds"), 0.0)
     for stage in run["stages"]:
-        for key in _way_to(orders, stage["node"]):
-            for event in _events(orders, key):
+        for key in _way_to(plan_file, stage["node"]):
+            for event in _events(plan_file, key):
                 yield _point(event, before, stage["name"])
-            if not orders.ledger.done(key):
+            if not plan_file.ledger.done(key):
                 return
-        end = node_result(orders.ledger, stage["node"]) or {}
+        end = node_result(plan_file.ledger, stage["node"]) or {}
         before = {field: before[field] + end[field] for field in before}
         if end["test"] is not None:
             errors, ref_chars = (sum(test[field] for test in end["test"].values()) for field in ("errors", "ref_chars"))
             yield {"flops": before["flops"], "dev_cer": end["dev"]["cer"], "cer": errors / ref_chars}
 
 
-def _way_to(orders: Orders, end: str) -> list[str]:
+def _way_to(plan_file: PlanFile, end: str) -> list[str]:
     """The nodes that lead through a stage to its end: trunk positions in order, then the cooldown."""
     way = [end]
-    while (start := orders.ledger.stage(way[0])["node"]["start"]) is not None:
+    while (start := plan_file.ledger.stage(way[0])["node"]["start"]) is not None:
         way.insert(0, start)
     return way
 
 
-def _events(orders: Orders, key: str) -> list[Row]:
+def _events(plan_file: PlanFile, key: str) -> list[Row]:
     """What was measured in a node, by rising FLOPs: a later attempt replaces what it trains again."""
     kept: list[Row] = []
-    for attempt in orders.ledger.attempts(key):
+    for attempt in plan_file.ledger.attempts(key):
         for event in read_events(attempt.events):
             if event.get("event") == "start":
                 kept = [earlier for earlier in kept if earlier["flops"] <= event["flops"]]

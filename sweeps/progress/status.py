@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from scaling.ledger.ledger import Attempt
-from sweeps.plan.write_plan import Orders
+from scaling.ledger.plan_file import PlanFile
 from sweeps.progress.headway import Headway, headway
 
 
@@ -84,44 +84,44 @@ class Survey:
         return [key for key in self.in_state(State.RUNNING) if self.nodes[key].headway.evaluation is not None]
 
 
-def survey(orders: Orders, *, known: Mapping[str, NodeStatus] | None = None) -> Survey:
+def survey(plan_file: PlanFile, *, known: Mapping[str, NodeStatus] | None = None) -> Survey:
     """How a study stands. `known` is an earlier survey's nodes: what was done then is not looked up again."""
     nodes: dict[str, NodeStatus] = {}
     lost: set[str] = set()
     untried: set[str] = set()
-    stages, all_work = f"{orders.ledger.root}/stages", orders.work
-    for key in orders.nodes:  # parents first: what needs a node never tried was never tried, and is not looked for
+    stages, all_work = f"{plan_file.ledger.root}/stages", plan_file.work
+    for key in plan_file.nodes:  # parents first: what needs a node never tried was never tried, and is not looked for
         before, folder, work = known.get(key) if known else None, f"{stages}/{key}", all_work[key]
         if before and before.state is State.DONE:
             node = before
         elif os.access(f"{folder}/result.json", os.F_OK):
             node = _done(work["flops"])
         elif untried.isdisjoint(work["needs"]) and os.access(f"{folder}/attempts", os.F_OK):
-            node = _tried(orders, key, lost)
+            node = _tried(plan_file, key, lost)
         else:
             node = _untried(work, lost)
             untried.add(key)
         if node.state in LOST:
             lost.add(key)
         nodes[key] = node
-    return Survey(nodes=nodes, runs={run["key"]: _run(nodes, run["nodes"]) for run in orders.runs})
+    return Survey(nodes=nodes, runs={run["key"]: _run(nodes, run["nodes"]) for run in plan_file.runs})
 
 
-def ready(orders: Orders, found: Survey) -> list[str]:
+def ready(plan_file: PlanFile, found: Survey) -> list[str]:
     """Nodes that only wait for a worker."""
     done = set(found.in_state(State.DONE))
     return [
         key
         for key in found.in_state(State.WAITING)
-        if all(need in done or orders.ledger.done(need) for need in orders.work[key]["needs"])
+        if all(need in done or plan_file.ledger.done(need) for need in plan_file.work[key]["needs"])
     ]
 
 
-def _tried(orders: Orders, key: str, lost: Set[str]) -> NodeStatus:
+def _tried(plan_file: PlanFile, key: str, lost: Set[str]) -> NodeStatus:
     """The state of a node that was attempted and has no result."""
-    work, attempts = orders.work[key], orders.ledger.attempts(key)
+    work, attempts = plan_file.work[key], plan_file.ledger.attempts(key)
     total = work["flops"]
-    failure = attempts[-1].verdict(orders.session) if attempts else None
+    failure = attempts[-1].verdict(plan_file.session) if attempts else None
     if failure is not None:
         return NodeStatus(State.FAILED, 0, total, cause=f"{failure['kind']}: {failure['cause']}")
     untried = _untried(work, lost)

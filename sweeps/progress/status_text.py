@@ -4,25 +4,25 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from sweeps.plan.write_plan import Orders
+from scaling.ledger.plan_file import PlanFile
 from sweeps.progress.eta import Pace, eta_seconds, node_eta_seconds, pace_of
 from sweeps.progress.status import NodeStatus, State, Survey
 from sweeps.units import duration
 
 
-def as_document(orders: Orders, found: Survey) -> dict[str, Any]:
+def as_document(plan_file: PlanFile, found: Survey) -> dict[str, Any]:
     """What `status --json` prints."""
-    pace = pace_of(orders, found)
+    pace = pace_of(plan_file, found)
     return {
         "schema": "asr-scaling/status-1",
-        "study": orders.content["study"],
+        "study": plan_file.content["study"],
         "runs": {state.value: count for state, count in _counted(found.runs.values()).items()},
         "nodes": {state.value: count for state, count in _counted(n.state for n in found.nodes.values()).items()},
         "done_flops": found.done_flops,
         "remaining_flops": found.remaining_flops,
         "total_flops": found.total_flops,
-        "eta_seconds": eta_seconds(orders, found, pace),
-        "running": [_running(orders, key, found.nodes[key], pace) for key in found.in_state(State.RUNNING)],
+        "eta_seconds": eta_seconds(plan_file, found, pace),
+        "running": [_running(plan_file, key, found.nodes[key], pace) for key in found.in_state(State.RUNNING)],
         "failed": [{"node": key, "cause": found.nodes[key].cause} for key in found.in_state(State.FAILED)],
         "blocked": [{"node": key, "cause": found.nodes[key].cause} for key in found.in_state(State.BLOCKED)],
     }
@@ -46,22 +46,22 @@ def status_text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _running(orders: Orders, key: str, node: NodeStatus, pace: Pace) -> dict[str, Any]:
+def _running(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace) -> dict[str, Any]:
     """A node at work, with a run that needs it and its own time to go at its own speed; null where unknown.
 
     `evaluating` says which set is being decoded, and how many of its utterances are; null while the node trains.
     """
-    run = next((run for run in orders.runs if key in run["nodes"]), {})
+    run = next((run for run in plan_file.runs if key in run["nodes"]), {})
     decoding = node.headway.evaluation
     return {
         "node": key,
-        "stage": orders.ledger.stage(key)["node"]["stage"]["name"],
+        "stage": plan_file.ledger.stage(key)["node"]["stage"]["name"],
         **{field: run.get(field) for field in ("strategy", "encoder", "llm", "seed")},
         "flops": node.flops,
         "total_flops": node.total_flops,
         "seconds": node.seconds,
         "evaluating": decoding and {"set": decoding.set, "done": decoding.done, "of": decoding.of},
-        "eta_seconds": node_eta_seconds(orders, key, node, pace),
+        "eta_seconds": node_eta_seconds(plan_file, key, node, pace),
     }
 
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from scaling.console import jsonable
-from sweeps.plan.write_plan import read_orders
+from scaling.ledger.plan_file import read_plan_file
 from sweeps.progress.status import survey
 from sweeps.progress.status_text import as_document, status_text
 
@@ -23,10 +23,10 @@ def watch(folder: Path, *, as_json: bool) -> None:
     try:
         while True:
             began = time.monotonic()
-            orders = read_orders(folder)  # each time: another invocation may have grown the study
-            found = survey(orders, known=known)
+            plan_file = read_plan_file(folder)  # each time: another invocation may have grown the study
+            found = survey(plan_file, known=known)
             known = found.nodes
-            document = as_document(orders, found)
+            document = as_document(plan_file, found)
             _show(json.dumps(jsonable(document)) if as_json else status_text(document), in_place=not as_json)
             if found.finished:
                 return

@@ -9,12 +9,13 @@ from pathlib import Path
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import PlanFile
 from scaling.ledger.records import Row
 from scaling.system.progress_line import Line
 from sweeps.launchers.dispatch import Place, in_step, refuse_missing_place, work_at
 from sweeps.launchers.local import other_trainer, trainer, worker_command
 from sweeps.plan.prepare import Prepared
-from sweeps.plan.write_plan import Orders, write_orders
+from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.eta import eta_seconds, pace_of
 from sweeps.progress.quota import Quota
 from sweeps.progress.results_table import Collector
@@ -70,14 +71,14 @@ def train(
     if worker is None:
         refuse_missing_weights(prepared)
     program = other_trainer(worker) if worker is not None else in_step(place, study, trainer(shard=study.shard))
-    orders = write_orders(prepared.study, prepared.plan, folder, ledger)
+    plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger)
     if retry_diverged:
-        forgive_diverged(orders)
-    command = worker_command(program, orders)
+        allow_diverged_retry(plan_file)
+    command = worker_command(program, plan_file)
     tracker = start_tracker(folder) if prepared.study.tracker == "wandb" else None
     try:
         with closing(Line()) as line:
-            follower = Follower(orders, line)
+            follower = Follower(plan_file, line)
             stopped_by = None
             if not follower.survey.finished:
                 quota = Quota(ledger, study.disk_quota_gb)
@@ -86,7 +87,7 @@ def train(
                     quota.look()
                     return follower.look(alive)
 
-                stopped_by = work_at(place, study, orders, command, workers=workers, watch=watch, detach=detach)
+                stopped_by = work_at(place, study, plan_file, command, workers=workers, watch=watch, detach=detach)
         return follower.finish(stopped_by, detached=detach)
     finally:
         end_tracker(tracker)
@@ -104,26 +105,26 @@ def refuse_missing_weights(prepared: Prepared) -> None:
                 )
 
 
-def forgive_diverged(orders: Orders) -> None:
+def allow_diverged_retry(plan_file: PlanFile) -> None:
     """Let the nodes of a study that diverged be tried again."""
-    for key in orders.nodes:
-        attempts = [] if orders.ledger.done(key) else orders.ledger.attempts(key)
+    for key in plan_file.nodes:
+        attempts = [] if plan_file.ledger.done(key) else plan_file.ledger.attempts(key)
         failure = attempts[-1].failure() if attempts else None
         if failure is not None and failure["kind"] == "diverged":
-            attempts[-1].forgive()
+            attempts[-1].allow_retry()
 
 
 class Follower:
     """Looks at the ledger while workers work: keeps the table fresh and says how far they are."""
 
-    def __init__(self, orders: Orders, line: Line) -> None:
-        self._orders = orders
+    def __init__(self, plan_file: PlanFile, line: Line) -> None:
+        self._plan_file = plan_file
         self._line = line
-        self._collector = Collector(orders)
+        self._collector = Collector(plan_file)
         self._next_look = 0.0
         self._seen: set[str | None] = set()  # workers that have claimed a node
         self._news = (0, 0)
-        self.survey = survey(orders)
+        self.survey = survey(plan_file)
 
     def look(self, alive: Collection[str] = ()) -> Survey:
         """Called often, with the names of workers that are `alive` where they are known; the newest survey.
@@ -149,24 +150,24 @@ class Follower:
             rows = self._collector.collect()
         except OSError as error:
             raise InputError(
-                f"{error.filename or self._orders.folder}: cannot be written ({error.strerror})"
+                f"{error.filename or self._plan_file.folder}: cannot be written ({error.strerror})"
             ) from error
         for key in self.survey.in_state(State.FAILED):
-            log(f"failed: {describe(self._orders, key)}: {self.survey.nodes[key].cause}")
+            log(f"failed: {describe(self._plan_file, key)}: {self.survey.nodes[key].cause}")
         for key in self.survey.in_state(State.BLOCKED):
-            log(f"blocked: {describe(self._orders, key)} {self.survey.nodes[key].cause}")
+            log(f"blocked: {describe(self._plan_file, key)} {self.survey.nodes[key].cause}")
         return Outcome(rows=rows, survey=self.survey, stopped_by=stopped_by, detached=detached)
 
     def _survey(self) -> None:
         known: dict[str, NodeStatus] = dict(self.survey.nodes)
-        self.survey = survey(self._orders, known=known)
+        self.survey = survey(self._plan_file, known=known)
 
     def _tell(self, alive: Collection[str]) -> None:
         """Say how the study stands; it is news where workers have started, or a node has failed."""
         found = self.survey
         self._seen |= {found.nodes[key].worker for key in found.in_state(State.RUNNING)}
-        starting = min(len(set(alive) - self._seen), len(ready(self._orders, found)))
-        eta = eta_seconds(self._orders, found, pace_of(self._orders, found), len(alive))
+        starting = min(len(set(alive) - self._seen), len(ready(self._plan_file, found)))
+        eta = eta_seconds(self._plan_file, found, pace_of(self._plan_file, found), len(alive))
         news = (starting, len(found.in_state(State.FAILED)))
         self._line.show(progress_text(found, starting, eta), news=news != self._news)
         self._news = news
@@ -186,9 +187,9 @@ def progress_text(found: Survey, starting: int, eta: float | None) -> str:
     )
 
 
-def describe(orders: Orders, key: str) -> str:
+def describe(plan_file: PlanFile, key: str) -> str:
     """A node in words: the stage and position, and a run that needs it."""
-    node = orders.ledger.stage(key)["node"]
-    users = [run for run in orders.runs if key in run["nodes"]][:1]
+    node = plan_file.ledger.stage(key)["node"]
+    users = [run for run in plan_file.runs if key in run["nodes"]][:1]
     where = "".join(f" of {run['strategy']} on {run['encoder']} + {run['llm']}, seed {run['seed']}" for run in users)
     return f"{key} (stage {node['stage']['name']!r} to {node['until_flops']:.3g} FLOPs{where})"

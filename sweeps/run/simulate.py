@@ -17,13 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scaling.ledger.ledger import SCHEMA, Ledger, write_once
+from scaling.ledger.ledger import SCHEMA, Ledger
 from scaling.scoring.score import normalised
 from scaling.spec import RunSpec, Scoring, StageNode
+from scaling.system.atomic_files import write_json_once
 from scaling.system.progress_line import Line
 from sweeps.plan.plan import PlannedNode
 from sweeps.plan.prepare import Prepared
-from sweeps.plan.write_plan import write_orders
+from sweeps.plan.write_plan import write_plan_file
 from sweeps.run.run import Follower, Outcome
 from sweeps.study.study_model import StudyModel
 
@@ -85,12 +86,12 @@ def simulated_ledger(root: Path) -> Ledger:
 
 def answer(prepared: Prepared, folder: Path, ledger: Ledger) -> Outcome:
     """Commit a result for every node of the plan, and collect as after training."""
-    orders = write_orders(prepared.study, prepared.plan, folder, ledger)
+    plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger)
     simulation = _Simulation(prepared)
     for key, link in prepared.plan.nodes.items():
         result = {"schema": SCHEMA, "key": key, "attempt": 0, **simulation.result(link)}
-        write_once(ledger.folder(key) / "result.json", result, durable=False)
-    return Follower(orders, Line()).finish(stopped_by=None)
+        write_json_once(ledger.folder(key) / "result.json", result, durable=False)
+    return Follower(plan_file, Line()).finish(stopped_by=None)
 
 
 class _Simulation:

@@ -19,8 +19,8 @@ from typing import Any
 
 from scaling.console import log
 from scaling.errors import InputError
+from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import Row
-from sweeps.plan.write_plan import Orders, read_orders
 from sweeps.progress.run_curve import history
 from sweeps.progress.status import State, survey
 
@@ -101,7 +101,7 @@ def end_tracker(process: subprocess.Popen[bytes] | None, patience: float = 2 * F
 
 def write_runs(folder: Path) -> int:
     """Write every run that has begun to Weights & Biases, from the ledger alone; how many."""
-    tracker = Tracker(read_orders(folder))
+    tracker = Tracker(read_plan_file(folder))
     tracker.look(last=True)
     return len(tracker.finished)
 
@@ -109,16 +109,16 @@ def write_runs(folder: Path) -> int:
 class Tracker:
     """Writes each run's curve as far as it is known, and goes on where it stopped."""
 
-    def __init__(self, orders: Orders) -> None:
+    def __init__(self, plan_file: PlanFile) -> None:
         self.finished: set[str] = set()
-        self._orders = orders
+        self._plan_file = plan_file
         self._open: dict[str, Any] = {}
         self._written: dict[str, int] = {}
 
     def look(self, *, last: bool = False) -> bool:
         """Write what is new; whether this is through. The last look also closes runs that are not done."""
-        states = survey(self._orders).runs
-        for run in self._orders.runs:
+        states = survey(self._plan_file).runs
+        for run in self._plan_file.runs:
             if run["key"] not in self.finished:
                 self._write(run, states[run["key"]], last=last)
         return last or len(self.finished) == len(states)
@@ -127,11 +127,11 @@ class Tracker:
         key = run["key"]
         if key not in self._open and len(self._open) >= LIVE_RUNS and not last:
             return
-        points = list(history(self._orders, run))
+        points = list(history(self._plan_file, run))
         if not points:
             return
         if key not in self._open:
-            self._open[key] = _begin(self._orders, run)
+            self._open[key] = _begin(self._plan_file, run)
         for point in points[self._written.get(key, 0) :]:
             self._open[key].log(point)
         self._written[key] = max(len(points), self._written.get(key, 0))
@@ -140,12 +140,12 @@ class Tracker:
             self.finished.add(key)
 
 
-def _begin(orders: Orders, run: Row) -> Any:
+def _begin(plan_file: PlanFile, run: Row) -> Any:
     """A fresh W&B run under the run's key; an offline copy of an earlier time is replaced."""
     import wandb
 
     mode: Any = os.environ.get("WANDB_MODE", "offline")
-    for earlier in orders.folder.glob(f"wandb/offline-run-*-{run['key']}"):
+    for earlier in plan_file.folder.glob(f"wandb/offline-run-*-{run['key']}"):
         shutil.rmtree(earlier, ignore_errors=True)
     tracked = wandb.init(
         project=run["study"],
@@ -155,7 +155,7 @@ def _begin(orders: Orders, run: Row) -> Any:
         mode=mode,
         resume="allow",
         reinit="create_new",
-        settings=_settings(wandb, orders.folder),
+        settings=_settings(wandb, plan_file.folder),
     )
     tracked.define_metric("flops")
     tracked.define_metric("*", step_metric="flops")
@@ -199,7 +199,7 @@ def _follow(folder: Path) -> None:
         asked.set()
 
     threading.Thread(target=wait_for_end, daemon=True).start()
-    tracker = Tracker(read_orders(folder))
+    tracker = Tracker(read_plan_file(folder))
     while not tracker.look(last=asked.is_set()):
         asked.wait(POLL_SECONDS)
 

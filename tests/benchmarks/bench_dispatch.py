@@ -18,7 +18,7 @@ import scaling.asr.train as training
 from scaling.asr.__main__ import work
 from scaling.ledger.ledger import Attempt, Ledger
 from sweeps.plan.prepare import prepare
-from sweeps.plan.write_plan import write_orders
+from sweeps.plan.write_plan import write_plan_file
 
 STUDY = """
 name: dispatch
@@ -61,9 +61,9 @@ def main() -> None:
         study.write_text(STUDY)
         ledger = Ledger(Path(folder) / "out")
         prepared = prepare(str(study), [], ledger)
-        orders = write_orders(prepared.study, prepared.plan, Path(folder) / "out", ledger)
+        plan_file = write_plan_file(prepared.study, prepared.plan, Path(folder) / "out", ledger)
         note("commit")
-        assert work(ledger, orders.content, NeverStop()) == 0
+        assert work(ledger, plan_file.content, NeverStop()) == 0
     pairs = [(after, before) for before, after in itertools.pairwise(moments) if after[0] == "step"]
     wall, processor = ([after[column] - before[column] for after, before in pairs] for column in (1, 2))
     median = {"wall_seconds": statistics.median(wall[1:]), "processor_seconds": statistics.median(processor[1:])}

@@ -17,11 +17,12 @@ from bench_dispatch import STUDY
 from record import machine, require, write
 
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import PlanFile
 from sweeps.launchers.death_count import held_by
 from sweeps.launchers.local import THREAD_VARIABLES, trainer, worker_command
 from sweeps.launchers.starter import Starter, starting
 from sweeps.plan.prepare import prepare
-from sweeps.plan.write_plan import Orders, write_orders
+from sweeps.plan.write_plan import write_plan_file
 
 ROUNDS = 7
 LOOK_SECONDS = 0.005
@@ -37,8 +38,8 @@ def main() -> None:
         study.write_text(STUDY)
         ledger = Ledger(Path(folder) / "out")
         prepared = prepare(str(study), [], ledger)
-        orders = write_orders(prepared.study, prepared.plan, Path(folder) / "out", ledger)
-        command = worker_command(trainer(), orders)
+        plan_file = write_plan_file(prepared.study, prepared.plan, Path(folder) / "out", ledger)
+        command = worker_command(trainer(), plan_file)
         by_command, began, ready = Starter(command, environment, log), time.perf_counter(), 0.0
         rounds: dict[str, list[Figures]] = {"by_command": [], "forked": []}
         with starting(command, environment, log) as forking:
@@ -46,7 +47,7 @@ def main() -> None:
             ready = time.perf_counter() - began
             for _ in range(ROUNDS):
                 for way, starter in {"by_command": by_command, "forked": forking}.items():
-                    rounds[way].append(to_first_claim(starter, orders, environment, log))
+                    rounds[way].append(to_first_claim(starter, plan_file, environment, log))
             before = _processor_seconds()
         server = {"wall_seconds": ready, "processor_seconds": _processor_seconds() - before}
     medians = {
@@ -58,11 +59,11 @@ def main() -> None:
     require("processor seconds of a forked worker's start, of one by its command", forked / executed, 0.1)
 
 
-def to_first_claim(starter: Starter, orders: Orders, environment: dict[str, str], log: Path) -> Figures:
+def to_first_claim(starter: Starter, plan_file: PlanFile, environment: dict[str, str], log: Path) -> Figures:
     """Start a worker and kill it when it has claimed a node."""
     before, began = _processor_seconds(), time.perf_counter()
     worker = starter.start(environment, log)
-    _wait(lambda: held_by(orders, pid=worker.pid) is not None)
+    _wait(lambda: held_by(plan_file, pid=worker.pid) is not None)
     seconds = time.perf_counter() - began
     memory = dict(line.split()[:2] for line in Path(f"/proc/{worker.pid}/smaps_rollup").read_text().splitlines()[1:])
     os.killpg(worker.pid, signal.SIGKILL)

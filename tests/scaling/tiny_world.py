@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from scaling.asr.__main__ import work
 from scaling.asr.pretraining.mini_models import EncoderSize, LlmSize, new_encoder, new_llm, new_tokenizer, save
 from scaling.ledger.ledger import Ledger, read_events
+from scaling.ledger.plan_file import PlanFile
 from sweeps.plan.prepare import prepare
-from sweeps.plan.write_plan import Orders, write_orders
+from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.results_table import Collector
 
 ENCODER = EncoderSize(name="tiny", width=16, encoder_layers=2, decoder_layers=1, heads=2)
@@ -77,18 +78,18 @@ def write_study(world: Path, **fields: Any) -> Path:
     return path
 
 
-def order(study: Path, out: Path) -> Orders:
+def order(study: Path, out: Path) -> PlanFile:
     """Enter the study's plan into a ledger at `out`, as `asr-scaling run` does."""
     ledger = Ledger(out)
     prepared = prepare(str(study), [], ledger)
-    return write_orders(prepared.study, prepared.plan, out, ledger)
+    return write_plan_file(prepared.study, prepared.plan, out, ledger)
 
 
 def train_study(study: Path, out: Path) -> list[dict[str, Any]]:
     """Train every run of the study in this process; the rows of its table."""
-    orders = order(study, out)
-    assert work(orders.ledger, orders.content, NeverStop()) == 0
-    return Collector(orders).collect()
+    plan_file = order(study, out)
+    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
+    return Collector(plan_file).collect()
 
 
 @dataclass(frozen=True)

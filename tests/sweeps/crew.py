@@ -15,7 +15,7 @@ from scaling.system.progress_line import Line
 from sweeps.launchers import starter
 from sweeps.launchers.local import run_workers, worker_command
 from sweeps.plan.prepare import prepare
-from sweeps.plan.write_plan import write_orders
+from sweeps.plan.write_plan import write_plan_file
 from sweeps.run.run import Follower, Outcome
 
 STAND_IN = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
@@ -25,15 +25,15 @@ STUB_SERVER = [sys.executable, str(Path(__file__).with_name("stub_server.py"))]
 def run_crew(study: Path, folder: Path, workers: int, root: Path | None = None) -> Outcome:
     ledger = Ledger(root or folder)
     prepared = prepare(str(study), [], ledger)
-    orders = write_orders(prepared.study, prepared.plan, folder, ledger)
-    follower = Follower(orders, Line())
-    command = worker_command(STAND_IN, orders)
+    plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger)
+    follower = Follower(plan_file, Line())
+    command = worker_command(STAND_IN, plan_file)
     with pytest.MonkeyPatch.context() as patch:
         if os.environ.get("CREW") == "forked":
             patch.setattr(starter, "TRAINER", tuple(STAND_IN))
             patch.setattr(starter, "FORK_SERVER", STUB_SERVER)
             patch.setenv("STUB_WORKER", f"import runpy; runpy.run_path({STAND_IN[1]!r}, run_name='__main__')")
-        return follower.finish(run_workers(orders, command, workers=workers, watch=follower.look))
+        return follower.finish(run_workers(plan_file, command, workers=workers, watch=follower.look))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ import sys
 import time
 from pathlib import Path
 
-from scaling.ledger.ledger import Attempt, Ledger, LostLease, read_json
+from scaling.ledger.ledger import Attempt, Ledger, LostLease
 from scaling.ledger.queue import Queue
 from scaling.spec import StageNode, node_from_json
+from scaling.system.json_files import read_json
 
 SECONDS = float(os.environ.get("STAND_IN_SECONDS", "0"))
 stopped: list[int] = []

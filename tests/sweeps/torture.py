@@ -31,12 +31,13 @@ from tiny_world import timeless, write_study, write_world
 
 import scaling.asr.__main__ as trainer
 from scaling.ledger.freed_checkpoints import is_freed
-from scaling.ledger.ledger import Ledger, read_json
+from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import read_plan_file
 from scaling.system import fault_injection as faults
+from scaling.system.json_files import read_json
 from scaling.system.parent_death import end_with_parent
 from sweeps.launchers import local
 from sweeps.plan.prepare import prepare
-from sweeps.plan.write_plan import read_orders
 from sweeps.progress.results_table import read_rows
 from sweeps.progress.retention import collect_garbage
 from sweeps.run.run import train
@@ -190,7 +191,7 @@ def torture(
         "kills_by_write_point": dict(toll.places.most_common()),
         "sweeps": toll.sweeps,
         "checkpoints_freed_on_the_way": toll.freed,
-        "nodes_a_sweep": len(read_orders(plain).nodes),
+        "nodes_a_sweep": len(read_plan_file(plain).nodes),
         "lost": 0,
         "committed_twice": 0,
         "corrupt": 0,
@@ -299,18 +300,18 @@ def table(out: Path) -> list[dict[str, Any]]:
 
 def verify(out: Path, truth: list[dict[str, Any]], plain: Path) -> None:
     """Nothing lost, nothing twice, nothing torn, and the table of the undisturbed sweep."""
-    orders = read_orders(out)
+    plan_file = read_plan_file(out)
     assert table(out) == truth
-    for key in orders.nodes:
-        folder = orders.ledger.folder(key)
+    for key in plan_file.nodes:
+        folder = plan_file.ledger.folder(key)
         result, undisturbed = read_json(folder / "result.json"), read_json(Ledger(plain).folder(key) / "result.json")
         assert result["flops"] == undisturbed["flops"]
         assert result["executed_flops"] == undisturbed["executed_flops"]
         assert result["spent"]["flops"] == undisturbed["spent"]["flops"]
-        attempts = orders.ledger.attempts(key)
+        attempts = plan_file.ledger.attempts(key)
         done = [a.number for a in attempts if a.events.exists() and b'"event": "done"' in a.events.read_bytes()]
         assert done in ([], [result["attempt"]]), f"{key}: {done}"
-        if not is_freed(orders.ledger, key):
+        if not is_freed(plan_file.ledger, key):
             load_file(folder / result["checkpoint"] / "weights.safetensors")
             read_json(folder / result["checkpoint"] / "progress.json")
     for path in out.rglob("*.json"):

@@ -62,20 +62,20 @@ EVERYTHING = {"speeds": [0.9, 1.0, 1.1], "noise_snr_db": [5, 20], "masks": 2}
 def test_a_node_interrupted_at_every_step_ends_as_the_uninterrupted_one(world, tmp_path, strategy, augmentation):
     study = write_study(world, strategies=[strategy], budgets_flops=[4e7], augmentation=augmentation)
     plain = train_study(study, tmp_path / "plain")
-    orders = order(study, tmp_path / "broken")
+    plan_file = order(study, tmp_path / "broken")
     stops = 0
-    while not all(orders.ledger.done(key) for key in orders.nodes):
+    while not all(plan_file.ledger.done(key) for key in plan_file.nodes):
         stops += 1
-        work(orders.ledger, orders.content, StopAfter(2))
+        work(plan_file.ledger, plan_file.content, StopAfter(2))
     assert stops > 5
     for row in plain:
         for key in row["nodes"]:
-            assert_same_weights(final_weights(Ledger(tmp_path / "plain"), key), final_weights(orders.ledger, key))
+            assert_same_weights(final_weights(Ledger(tmp_path / "plain"), key), final_weights(plan_file.ledger, key))
 
 
 def test_a_node_asked_to_stop_right_after_a_checkpoint_keeps_that_checkpoint(world, tmp_path):
-    orders = order(write_study(world, strategies=["joint"], checkpoint_seconds=1e-6), tmp_path)
-    work(orders.ledger, orders.content, StopAfter(4))
+    plan_file = order(write_study(world, strategies=["joint"], checkpoint_seconds=1e-6), tmp_path)
+    work(plan_file.ledger, plan_file.content, StopAfter(4))
     (kept,) = tmp_path.glob("stages/*/attempts/0001/checkpoint-*/progress.json")
     assert json.loads(kept.read_text())["steps"] > 1
 
@@ -100,15 +100,17 @@ def events_of(ledger: Ledger) -> list[Path]:
 def test_a_node_asked_to_stop_while_it_is_tested_is_only_tested_afterwards(world, tmp_path, looks):
     study = write_study(world, strategies=["joint"], cooldown=0.0, checkpoint_seconds=3600.0)
     (plain,) = train_study(study, tmp_path / "plain")
-    orders = order(study, tmp_path / "broken")
-    work(orders.ledger, orders.content, StopWhileEvaluating(orders.ledger, looks))
-    (key,) = orders.nodes
-    trained = [event for event in read_events(orders.ledger.attempts(key)[-1].events) if event["event"] != "progress"]
+    plan_file = order(study, tmp_path / "broken")
+    work(plan_file.ledger, plan_file.content, StopWhileEvaluating(plan_file.ledger, looks))
+    (key,) = plan_file.nodes
+    trained = [
+        event for event in read_events(plan_file.ledger.attempts(key)[-1].events) if event["event"] != "progress"
+    ]
     assert [event["event"] for event in trained] == ["start", "evaluating", "left"]
-    assert not orders.ledger.done(key)
+    assert not plan_file.ledger.done(key)
     (row,) = train_study(study, tmp_path / "broken")
     assert timeless(row) == timeless(plain)
-    start, *others = read_events(orders.ledger.attempts(key)[-1].events)
+    start, *others = read_events(plan_file.ledger.attempts(key)[-1].events)
     assert (start["resumed"], start["flops"]) == (True, plain["stages"][-1]["flops"])
     assert "progress" not in {event["event"] for event in others}
 
@@ -116,13 +118,13 @@ def test_a_node_asked_to_stop_while_it_is_tested_is_only_tested_afterwards(world
 def test_a_node_asked_to_stop_while_it_looks_at_dev_has_saved_what_it_trained(world, tmp_path, monkeypatch):
     study = write_study(world, strategies=["joint"], cooldown=0.0, checkpoint_seconds=3600.0)
     (plain,) = train_study(study, tmp_path / "plain")
-    orders = order(study, tmp_path / "broken")
+    plan_file = order(study, tmp_path / "broken")
     with monkeypatch.context() as patched:
         patched.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: seconds > 0)  # at the second step
-        work(orders.ledger, orders.content, StopWhileEvaluating(orders.ledger, 0))
+        work(plan_file.ledger, plan_file.content, StopWhileEvaluating(plan_file.ledger, 0))
     (kept,) = (tmp_path / "broken").glob("stages/*/attempts/0001/checkpoint-*/progress.json")
     assert json.loads(kept.read_text())["steps"] == 1
-    events = [event["event"] for event in read_events(events_of(orders.ledger)[0])]
+    events = [event["event"] for event in read_events(events_of(plan_file.ledger)[0])]
     assert [event for event in events if event != "progress"] == ["start", "evaluating", "left"]
     assert timeless(train_study(study, tmp_path / "broken")[0]) == timeless(plain)
 
@@ -178,8 +180,8 @@ def test_only_the_parts_of_a_stage_learn(finished):
 
 
 def test_the_rate_warms_up_stays_and_falls_as_one_minus_the_root(world, tmp_path):
-    orders = order(write_study(world, strategies=["joint"], budgets_flops=[1e9]), tmp_path)
-    nodes = [node_from_json(orders.ledger.stage(key)["node"]) for key in orders.nodes]
+    plan_file = order(write_study(world, strategies=["joint"], budgets_flops=[1e9]), tmp_path)
+    nodes = [node_from_json(plan_file.ledger.stage(key)["node"]) for key in plan_file.nodes]
     branch = next(node for node in nodes if node.cooldown_from_flops is not None)
 
     def at(flops: float, steps: int) -> float:
@@ -201,23 +203,23 @@ def test_a_loss_that_is_no_number_is_recorded_as_diverged_and_the_others_go_on(w
         return (loss * math.nan if any(p.abs().max() > 3 for p in trained) else loss), tokens
 
     monkeypatch.setattr(scaling.asr.model.recognizer.Recognizer, "loss", poisoned)
-    orders = order(write_study(world, strategies=["joint", rates]), tmp_path)
-    work(orders.ledger, orders.content, NeverStop())
+    plan_file = order(write_study(world, strategies=["joint", rates]), tmp_path)
+    work(plan_file.ledger, plan_file.content, NeverStop())
     monkeypatch.undo()
-    failures = [a.failure() for key in orders.nodes for a in orders.ledger.attempts(key) if a.failure()]
+    failures = [a.failure() for key in plan_file.nodes for a in plan_file.ledger.attempts(key) if a.failure()]
     assert [failure["kind"] for failure in failures] == ["diverged"]
     assert "loss nan at step" in failures[0]["cause"]
-    assert sum(orders.ledger.done(key) for key in orders.nodes) == 2
+    assert sum(plan_file.ledger.done(key) for key in plan_file.nodes) == 2
 
 
 def test_a_loss_that_explodes_stops_the_run_at_once_with_its_cause(world, tmp_path):
     rates = {"name": "wild", "stages": [{"name": "all", "objective": "llm", "trains": {"llm": 0.99}, "share": 1.0}]}
-    orders = order(write_study(world, strategies=[rates], budgets_flops=[1e9], clip_norm=1e9), tmp_path)
-    work(orders.ledger, orders.content, NeverStop())
-    (failure,) = (a.failure() for key in orders.nodes for a in orders.ledger.attempts(key))
+    plan_file = order(write_study(world, strategies=[rates], budgets_flops=[1e9], clip_norm=1e9), tmp_path)
+    work(plan_file.ledger, plan_file.content, NeverStop())
+    (failure,) = (a.failure() for key in plan_file.nodes for a in plan_file.ledger.attempts(key))
     assert failure["kind"] == "diverged"
     assert "5 times that of a model that knows nothing" in failure["cause"]
-    assert not any(orders.ledger.done(key) for key in orders.nodes)
+    assert not any(plan_file.ledger.done(key) for key in plan_file.nodes)
 
 
 def test_hypotheses_and_errors_of_every_test_utterance_are_kept(world, finished):
@@ -251,10 +253,10 @@ def test_frozen_parts_stay_in_eval_mode_at_every_step_also_after_a_look_at_dev(w
     modes: list[tuple[bool, bool, bool]] = []
     taken = scaling.asr.train.take_step
 
-    def watching(hearing, *others):
-        model = hearing.model
+    def watching(inputs, *others):
+        model = inputs.model
         modes.append((model.family.encoder(model.asr).training, model.projector.training, model.llm.training))
-        return taken(hearing, *others)
+        return taken(inputs, *others)
 
     monkeypatch.setattr(scaling.asr.train, "take_step", watching)
     monkeypatch.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: len(modes) in (2, 4))

@@ -12,7 +12,9 @@ from memory_group import inside, kills, memory_group
 
 from scaling.errors import InputError
 from scaling.ledger.lease import LEASE_SECONDS
-from scaling.ledger.ledger import Ledger, LostLease, read_events, read_json, write_atomically, write_once
+from scaling.ledger.ledger import Ledger, LostLease, read_events
+from scaling.system.atomic_files import write_json_atomically, write_json_once
+from scaling.system.json_files import read_json
 
 KEY = "a" * 20
 
@@ -187,7 +189,7 @@ def test_an_error_forbids_its_own_session_and_divergence_every_one_until_forgive
     assert (attempt.verdict("s") is None, attempt.verdict("t") is None) == (False, True)
     attempt.fail("diverged", "loss nan", session="s")
     assert attempt.verdict("t")["cause"] == "loss nan"
-    attempt.forgive()
+    attempt.allow_retry()
     assert attempt.verdict("t") is None
 
 
@@ -265,9 +267,9 @@ def test_dying_at_any_write_point_of_a_claim_or_commit_leaves_a_node_that_the_ne
 
 
 def test_write_once_never_replaces_and_leaves_nothing_behind(tmp_path):
-    assert write_once(tmp_path / "x.json", {"a": 1})
-    assert not write_once(tmp_path / "x.json", {"a": 2})
-    write_atomically(tmp_path / "x.json", {"a": 3})
+    assert write_json_once(tmp_path / "x.json", {"a": 1})
+    assert not write_json_once(tmp_path / "x.json", {"a": 2})
+    write_json_atomically(tmp_path / "x.json", {"a": 3})
     assert read_json(tmp_path / "x.json") == {"a": 3}
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from scaling.ledger.ledger import read_json
+from scaling.system.json_files import read_json
 
 
 def table(folder: Path) -> list[dict[str, Any]]:

@@ -14,13 +14,14 @@ from small_study import StudyWriter
 from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import PlanFile
 from scaling.system.progress_line import Line
 from sweeps.launchers import fleet
 from sweeps.launchers.fleet import FATES, Ending, Fate, Look, Refused, leave_running, places, run_fleet
 from sweeps.launchers.local import worker_command
 from sweeps.launchers.slurm import Slurm
 from sweeps.plan.prepare import prepare
-from sweeps.plan.write_plan import Orders, write_orders
+from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.status import State, Survey, survey
 from sweeps.run.run import Follower
 from sweeps.study.schema import SlurmFields
@@ -32,8 +33,8 @@ class Processes:
     name = "Here"
     look_seconds = 0.05
 
-    def __init__(self, orders: Orders, silent: int = 0, accepts: int = 99, refusals: int = 0) -> None:
-        self.command = worker_command(STAND_IN, orders)
+    def __init__(self, plan_file: PlanFile, silent: int = 0, accepts: int = 99, refusals: int = 0) -> None:
+        self.command = worker_command(STAND_IN, plan_file)
         self.silent, self.accepts, self.refusals = silent, accepts, refusals
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self.started: list[int] = []
@@ -80,108 +81,108 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def orders(write_study: StudyWriter, tmp_path: Path) -> Orders:
+def plan_file(write_study: StudyWriter, tmp_path: Path) -> PlanFile:
     ledger = Ledger(tmp_path / "out")
     prepared = prepare(str(write_study()), [], ledger)
-    return write_orders(prepared.study, prepared.plan, tmp_path / "out", ledger)
+    return write_plan_file(prepared.study, prepared.plan, tmp_path / "out", ledger)
 
 
-def run(engine: Processes, orders: Orders, workers: int = 2) -> Survey:
-    follower = Follower(orders, Line())
-    run_fleet(engine, orders, workers=workers, watch=follower.look)
+def run(engine: Processes, plan_file: PlanFile, workers: int = 2) -> Survey:
+    follower = Follower(plan_file, Line())
+    run_fleet(engine, plan_file, workers=workers, watch=follower.look)
     return follower.finish(None).survey
 
 
 def test_a_fleet_gives_the_table_of_a_local_crew_and_starts_no_worker_in_vain(
-    orders: Orders, write_study: StudyWriter, tmp_path: Path
+    plan_file: PlanFile, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     run_crew(write_study(), tmp_path / "local", workers=2)
-    engine = Processes(orders)
-    run(engine, orders)
-    assert table(orders.folder) == table(tmp_path / "local")
+    engine = Processes(plan_file)
+    run(engine, plan_file)
+    assert table(plan_file.folder) == table(tmp_path / "local")
     assert engine.started == [2]
 
 
 def test_nothing_is_started_while_the_engine_does_not_answer(
-    orders: Orders, capsys: pytest.CaptureFixture[str]
+    plan_file: PlanFile, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    engine = Processes(orders, silent=10)
-    run(engine, orders)
+    engine = Processes(plan_file, silent=10)
+    run(engine, plan_file)
     assert engine.started == [2]
     assert capsys.readouterr().err.count("Here does not answer") == 1
 
 
-def test_a_refusal_of_the_first_workers_is_the_user_s_matter(orders: Orders) -> None:
+def test_a_refusal_of_the_first_workers_is_the_user_s_matter(plan_file: PlanFile) -> None:
     with pytest.raises(InputError, match="too many jobs"):
-        run(Processes(orders, accepts=0, refusals=1), orders)
+        run(Processes(plan_file, accepts=0, refusals=1), plan_file)
 
 
 def test_a_later_refusal_passes(
-    orders: Orders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    plan_file: PlanFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hurts = tmp_path / "hurts"
     hurts.touch()
     monkeypatch.setenv("STAND_IN_HURTS", str(hurts))
     monkeypatch.setenv("STAND_IN_ONCE", "1")
-    engine = Processes(orders, accepts=1, refusals=2)
-    found = run(engine, orders, workers=1)
+    engine = Processes(plan_file, accepts=1, refusals=2)
+    found = run(engine, plan_file, workers=1)
     assert all(state is State.DONE for state in found.runs.values())
     assert engine.started == [1, 1]
     assert capsys.readouterr().err.count("too many jobs; trying again") == 2
 
 
 def test_a_dead_worker_s_node_is_free_before_its_heartbeat_is_old(
-    orders: Orders, monkeypatch: pytest.MonkeyPatch
+    plan_file: PlanFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STAND_IN_SECONDS", "0.3")
-    engine = Processes(orders)
+    engine = Processes(plan_file)
     engine.start(1)
-    wait_until(lambda: len(leases(orders.folder)) == 1, 20)
+    wait_until(lambda: len(leases(plan_file.folder)) == 1, 20)
     dying = next(iter(engine.workers.values()))
     dying.kill()
     dying.wait()  # else another worker may see the death, and take the node, before the first look
-    run(engine, orders)
-    (abandoned,) = (path.with_name("0001") for path in orders.folder.glob("stages/*/attempts/0002"))
+    run(engine, plan_file)
+    (abandoned,) = (path.with_name("0001") for path in plan_file.folder.glob("stages/*/attempts/0002"))
     assert (abandoned / "released.json").exists()
 
 
-def test_a_worker_that_somebody_cancels_is_not_replaced(orders: Orders, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STAND_IN_HURTS", str(orders.folder))
+def test_a_worker_that_somebody_cancels_is_not_replaced(plan_file: PlanFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAND_IN_HURTS", str(plan_file.folder))
     monkeypatch.setattr(Processes, "fate", lambda self, worker: Fate.CANCELLED)
-    engine = Processes(orders)
-    found = run(engine, orders)
+    engine = Processes(plan_file)
+    found = run(engine, plan_file)
     assert engine.started == [2]
     assert State.FAILED not in found.runs.values()
 
 
-def test_workers_left_to_themselves_finish_the_study(orders: Orders) -> None:
-    engine = Processes(orders)
-    leave_running(engine, orders, workers=2, found=survey(orders))
-    wait_until(lambda: survey(orders).finished, 30)
+def test_workers_left_to_themselves_finish_the_study(plan_file: PlanFile) -> None:
+    engine = Processes(plan_file)
+    leave_running(engine, plan_file, workers=2, found=survey(plan_file))
+    wait_until(lambda: survey(plan_file).finished, 30)
     assert [worker.wait(10) for worker in engine.workers.values()] == [0, 0]
 
 
-def test_nobody_is_left_to_an_engine_that_does_not_answer(orders: Orders) -> None:
+def test_nobody_is_left_to_an_engine_that_does_not_answer(plan_file: PlanFile) -> None:
     with pytest.raises(InputError, match="Here does not answer; no workers were started"):
-        leave_running(Processes(orders, silent=1), orders, workers=2, found=survey(orders))
+        leave_running(Processes(plan_file, silent=1), plan_file, workers=2, found=survey(plan_file))
 
 
-def test_there_is_a_place_for_every_node_that_could_be_trained_now(orders: Orders) -> None:
-    assert places(orders, survey(orders)) == 2  # the beginnings of efin and of joint
-    key = next(key for key in orders.nodes if not orders.work[key]["needs"])
-    held = orders.ledger.claim(key, session=orders.session)
+def test_there_is_a_place_for_every_node_that_could_be_trained_now(plan_file: PlanFile) -> None:
+    assert places(plan_file, survey(plan_file)) == 2  # the beginnings of efin and of joint
+    key = next(key for key in plan_file.nodes if not plan_file.work[key]["needs"])
+    held = plan_file.ledger.claim(key, session=plan_file.session)
     assert held is not None
-    assert places(orders, survey(orders)) == 2
+    assert places(plan_file, survey(plan_file)) == 2
 
 
 @pytest.mark.parametrize(("code", "fate"), [(0, Fate.FINISHED), (137, Fate.OUT_OF_MEMORY)])
 def test_a_slurm_worker_that_ended_well_did_whatever_a_child_of_it_ran_out_of(
-    orders: Orders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, fate: Fate
+    plan_file: PlanFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, fate: Fate
 ) -> None:
     squeue = tmp_path / "bin" / "squeue"
     squeue.parent.mkdir()
     monkeypatch.setenv("PATH", str(squeue.parent), prepend=os.pathsep)
-    engine = Slurm(orders, [sys.executable], SlurmFields())
+    engine = Slurm(plan_file, [sys.executable], SlurmFields())
     endings = []
     for state in ("RUNNING", "OUT_OF_MEMORY"):
         squeue.write_text(f"#!/bin/sh\necho '1_0|{state}|None'\n")
@@ -189,6 +190,6 @@ def test_a_slurm_worker_that_ended_well_did_whatever_a_child_of_it_ran_out_of(
         look = engine.look()
         assert look is not None
         endings += look.endings
-        (orders.folder / "logs" / "slurm-1_0.log").touch()
-        (orders.folder / "logs" / "slurm-1_0.exit").write_text(str(code))
+        (plan_file.folder / "logs" / "slurm-1_0.log").touch()
+        (plan_file.folder / "logs" / "slurm-1_0.exit").write_text(str(code))
     assert [ending.fate for ending in endings] == [fate]

@@ -8,11 +8,11 @@ from small_study import StudyWriter
 
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import PlanFile
 from sweeps.launchers.dispatch import Place, refuse_missing_place
 from sweeps.launchers.gpus import gpus, gpus_of
 from sweeps.launchers.local import _start, default_workers
 from sweeps.launchers.starter import starting
-from sweeps.plan.write_plan import Orders
 from sweeps.study.study import load_study
 
 
@@ -39,11 +39,11 @@ def test_each_worker_is_shown_a_gpus_of_its_own(tmp_path: Path, monkeypatch: pyt
     assert [gpus_of(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["0", "1", "0"]
     assert default_workers(threads=1, processes=2) == 1
     assert [gpus_of(slot, 2)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["0,1", "0,1"]
-    orders = Orders(tmp_path, Ledger(tmp_path), {"threads": 1})
+    plan_file = PlanFile(tmp_path, Ledger(tmp_path), {"threads": 1})
     told = [sys.executable, "-c", "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"]
     with starting(told, {}, tmp_path / "log") as starter:
         for slot in (0, 1):
-            assert _start(orders, starter, slot, "a").wait() == 0
+            assert _start(plan_file, starter, slot, "a").wait() == 0
     assert [(tmp_path / "logs" / f"worker-{slot}.log").read_text() for slot in (0, 1)] == ["0\n", "1\n"]
 
 

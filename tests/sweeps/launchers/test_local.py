@@ -14,11 +14,11 @@ from small_study import StudyWriter
 
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import read_plan_file
 from sweeps.launchers import local
 from sweeps.plan.prepare import prepare
-from sweeps.plan.write_plan import read_orders
 from sweeps.progress.status import State, survey
-from sweeps.run.run import forgive_diverged, train
+from sweeps.run.run import allow_diverged_retry, train
 
 NEEDS_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
 
@@ -102,7 +102,7 @@ def test_one_diverging_stage_blocks_its_descendants_and_nothing_else(
     outcome = run_crew(write_study(), tmp_path / "out", workers=2)  # the same steps would diverge again
     assert outcome.exit_code == 1
     assert [node.state for node in outcome.survey.nodes.values()].count(State.FAILED) == 3
-    forgive_diverged(read_orders(tmp_path / "out"))
+    allow_diverged_retry(read_plan_file(tmp_path / "out"))
     assert run_crew(write_study(), tmp_path / "out", workers=2).exit_code == 0
     assert [row["status"] for row in table(tmp_path / "out")] == ["ok"] * 6
 
@@ -190,7 +190,7 @@ def test_a_signal_to_the_launcher_reaches_the_workers(
     crew.send_signal(number)
     assert crew.wait(20) == 128 + number
     assert not processes_of(out)
-    assert survey(read_orders(out)).in_state(State.RUNNING) == []
+    assert survey(read_plan_file(out)).in_state(State.RUNNING) == []
     assert run_crew(study, out, workers=2).exit_code == 0
 
 

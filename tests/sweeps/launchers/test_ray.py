@@ -20,8 +20,8 @@ from tiny_world import write_study as write_tiny_study
 
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import read_plan_file
 from sweeps.launchers.ray_cluster import refuse_missing_ray
-from sweeps.plan.write_plan import read_orders
 from sweeps.progress.results_table import read_rows
 from sweeps.progress.status import State, survey
 from sweeps.study.schema import RayFields
@@ -155,7 +155,7 @@ class TestOnACluster:
         study = write_study(budgets_flops=[2_000_000_000], strategies=["joint"])
         code, said = launch(study, out, 1, STAND_IN_HURTS=str(hurts)).ended()
         assert code == 1, said
-        causes = [node.cause for node in survey(read_orders(out)).nodes.values() if node.state is State.FAILED]
+        causes = [node.cause for node in survey(read_plan_file(out)).nodes.values() if node.state is State.FAILED]
         assert len(causes) == 1
         assert str(causes[0]).startswith("error: its worker died 3 times, last: killed by SIGKILL")
 
@@ -186,7 +186,7 @@ class TestOnACluster:
         code, said = crew.ended()
         assert code == 128 + number, said
         assert not any(alive(int(lease["pid"])) for lease in leases(out))
-        found = survey(read_orders(out))
+        found = survey(read_plan_file(out))
         assert found.in_state(State.RUNNING) == []
         assert found.in_state(State.WAITING)  # they left, and did not just come to the end
         assert not list(out.glob("stages/*/attempts/0002"))
@@ -222,7 +222,7 @@ class TestOnACluster:
             crew = launch(study, out, 4)
         assert kills >= 5
         assert table(out) == table(tmp_path / "local")
-        assert all(Ledger(out).result(key) for key in read_orders(out).nodes)
+        assert all(Ledger(out).result(key) for key in read_plan_file(out).nodes)
 
     def test_an_address_where_nothing_answers_ends_the_command_with_one_line(
         self, nodes: RayNodes, tmp_path: Path

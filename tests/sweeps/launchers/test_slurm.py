@@ -21,10 +21,10 @@ from tiny_world import timeless, train_study, write_world
 from tiny_world import write_study as write_tiny_study
 
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import read_plan_file
 from sweeps.launchers import slurm as launcher
 from sweeps.launchers.dispatch import Place
 from sweeps.launchers.slurm import job_name
-from sweeps.plan.write_plan import read_orders
 from sweeps.progress.results_table import read_rows
 from sweeps.progress.status import State, survey
 
@@ -99,7 +99,7 @@ def finished(folder: Path) -> int:
 
 def submitted(slurm: SlurmCluster, folder: Path) -> list[str]:
     """Every job of the folder that Slurm remembers."""
-    return slurm.queue("--states=all", f"--name={job_name(read_orders(folder))}")
+    return slurm.queue("--states=all", f"--name={job_name(read_plan_file(folder))}")
 
 
 def pid_of(lease: dict[str, Any]) -> int:
@@ -119,7 +119,7 @@ def test_a_study_in_a_folder_with_any_name_runs_on_both_nodes_and_gives_the_tabl
     assert {lease["host"] for lease in leases(out)} == set(NODES)
     assert all(lease["worker"].startswith("slurm-") for lease in leases(out))
     assert not list(out.glob("stages/*/attempts/0002"))
-    assert not slurm.queue(f"--name={job_name(read_orders(out))}")
+    assert not slurm.queue(f"--name={job_name(read_plan_file(out))}")
     assert len(submitted(slurm, out)) == 4
 
 
@@ -222,7 +222,7 @@ def test_a_node_that_kills_every_worker_fails_and_the_others_go_on(
     study = write_study(budgets_flops=[2_000_000_000], strategies=["joint"])
     code, said = launch(study, out, 1, STAND_IN_HURTS=str(hurts)).ended()
     assert code == 1, said
-    found = survey(read_orders(out))
+    found = survey(read_plan_file(out))
     causes = [node.cause for node in found.nodes.values() if node.state is State.FAILED]
     assert len(causes) == 1
     assert str(causes[0]).startswith("error: its worker died 3 times, last: killed by SIGKILL")
@@ -264,7 +264,7 @@ def test_accounting_that_is_away_changes_nothing_and_learns_of_every_job_afterwa
         code, said = crew.ended()
     assert code == 0, said
     assert "is gone" not in said
-    wait_until(lambda: slurm.accounted(f"--name={job_name(read_orders(out))}") == ["COMPLETED"] * 2, 30)
+    wait_until(lambda: slurm.accounted(f"--name={job_name(read_plan_file(out))}") == ["COMPLETED"] * 2, 30)
 
 
 @at(True)
@@ -280,7 +280,7 @@ def test_a_worker_killed_for_memory_goes_on_in_smaller_pieces(
     assert "(out of memory); replaced while there is work" in said
     assert table(out) == table(tmp_path / "local")
     ledger = Ledger(out)
-    assert {ledger.memory_failures(key) for key in read_orders(out).nodes} == {1}
+    assert {ledger.memory_failures(key) for key in read_plan_file(out).nodes} == {1}
 
 
 def test_when_a_machine_dies_its_work_is_done_elsewhere(
@@ -355,7 +355,7 @@ def test_a_launcher_killed_and_started_again_adopts_its_jobs(
     assert {job.partition("_")[0] for job in submitted(slurm, out) if "_" in job} == {
         lease["worker"].removeprefix("slurm-").partition("_")[0] for lease in leases(out)
     }
-    assert not slurm.queue(f"--name={job_name(read_orders(out))}")
+    assert not slurm.queue(f"--name={job_name(read_plan_file(out))}")
     assert len(table(out)) == 18
 
 
@@ -369,8 +369,8 @@ def test_a_signal_to_the_launcher_empties_the_queue_and_leaves_a_resumable_state
     crew.process.send_signal(number)
     code, said = crew.ended()
     assert code == 128 + number, said
-    assert not slurm.queue(f"--name={job_name(read_orders(out))}")
-    assert survey(read_orders(out)).in_state(State.RUNNING) == []
+    assert not slurm.queue(f"--name={job_name(read_plan_file(out))}")
+    assert survey(read_plan_file(out)).in_state(State.RUNNING) == []
     assert launch(study, out, 4).ended()[0] == 0
 
 
@@ -380,8 +380,8 @@ def test_detached_workers_go_on_alone_and_are_found_again(
     study, out = write_study(), tmp_path / "out"
     code, said = launch(study, out, 2, "--detach", STAND_IN_SECONDS="0.5").ended()
     assert code == 0, said
-    assert finished(out) < len(read_orders(out).nodes)
-    wait_until(lambda: survey(read_orders(out)).finished, 40)
+    assert finished(out) < len(read_plan_file(out).nodes)
+    wait_until(lambda: survey(read_plan_file(out)).finished, 40)
     assert len(submitted(slurm, out)) == 2
     assert launch(study, out, 2).ended()[0] == 0
     assert len(table(out)) == 6
@@ -395,7 +395,7 @@ def test_workers_that_somebody_cancels_are_not_forced_back(
     study, out = write_study(seeds=[0, 1, 2]), tmp_path / "out"
     crew = launch(study, out, 6, STAND_IN_SECONDS="1")  # two of them have not begun
     wait_until(lambda: len(leases(out)) >= 4, 20)
-    slurm.command("scancel", f"--name={job_name(read_orders(out))}")
+    slurm.command("scancel", f"--name={job_name(read_plan_file(out))}")
     code, said = crew.ended()
     assert code == 1, said
     assert said.count("(cancelled); not replaced") == 6
@@ -429,8 +429,8 @@ def test_workers_killed_at_random_lose_nothing_and_commit_nothing_twice(
         crew = launch(study, out, 4)
     assert kills >= 10
     assert table(out) == table(tmp_path / "local")
-    assert finished(out) == len(read_orders(out).nodes)
-    assert all(Ledger(out).result(key) for key in read_orders(out).nodes)
+    assert finished(out) == len(read_plan_file(out).nodes)
+    assert all(Ledger(out).result(key) for key in read_plan_file(out).nodes)
 
 
 def test_without_slurm_the_message_says_so(

@@ -9,10 +9,11 @@ from stand_in import result
 
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.spec import node_from_json
 from scaling.system.progress_line import Line
 from sweeps.plan.prepare import prepare
-from sweeps.plan.write_plan import Orders, read_orders, write_orders
+from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.eta import eta_seconds, pace_of
 from sweeps.progress.status import survey
 from sweeps.run.run import Follower
@@ -22,95 +23,95 @@ SPEED = 1e8
 
 
 @pytest.fixture
-def orders(write_study: StudyWriter, tmp_path: Path) -> Orders:
+def plan_file(write_study: StudyWriter, tmp_path: Path) -> PlanFile:
     """A study of `joint` at two budgets: a trunk in two stretches, each with its cooldown."""
     ledger = Ledger(tmp_path / "out")
     prepared = prepare(str(write_study(strategies=["joint"], budgets_flops=[10**10, 2 * 10**10])), [], ledger)
-    write_orders(prepared.study, prepared.plan, tmp_path / "out", ledger)
-    return read_orders(tmp_path / "out")
+    write_plan_file(prepared.study, prepared.plan, tmp_path / "out", ledger)
+    return read_plan_file(tmp_path / "out")
 
 
-def begin(orders: Orders, key: str, *, seconds: float, worker: str = "w0") -> None:
+def begin(plan_file: PlanFile, key: str, *, seconds: float, worker: str = "w0") -> None:
     """A worker that has trained the node for so long at the planted speed."""
     os.environ[WORKER_NAME] = worker
-    attempt = orders.ledger.claim(key, session=orders.session)
+    attempt = plan_file.ledger.claim(key, session=plan_file.session)
     del os.environ[WORKER_NAME]
     assert attempt is not None
-    start = orders.work[key]["start_flops"]
+    start = plan_file.work[key]["start_flops"]
     attempt.log({"event": "start", "flops": start, "time": 1000.0})
     attempt.log({"event": "progress", "flops": start + int(SPEED * seconds), "time": 1000.0 + seconds})
 
 
-def commit(orders: Orders, key: str, **more: Any) -> None:
+def commit(plan_file: PlanFile, key: str, **more: Any) -> None:
     """A result that says the planted speed."""
-    attempt = orders.ledger.claim(key, session=orders.session)
+    attempt = plan_file.ledger.claim(key, session=plan_file.session)
     assert attempt is not None
-    found = result(attempt, node_from_json(orders.ledger.stage(key)["node"]))
-    found["spent"]["seconds"] = orders.work[key]["flops"] / SPEED
+    found = result(attempt, node_from_json(plan_file.ledger.stage(key)["node"]))
+    found["spent"]["seconds"] = plan_file.work[key]["flops"] / SPEED
     attempt.commit({**found, **more})
 
 
-def eta(orders: Orders, workers: int = 0) -> float | None:
-    found = survey(orders)
-    return eta_seconds(orders, found, pace_of(orders, found), workers)
+def eta(plan_file: PlanFile, workers: int = 0) -> float | None:
+    found = survey(plan_file)
+    return eta_seconds(plan_file, found, pace_of(plan_file, found), workers)
 
 
 def of_training(*flops: float) -> float:
     return sum(flops) / SPEED
 
 
-def test_what_is_still_to_decode_is_in_the_eta(orders: Orders) -> None:
+def test_what_is_still_to_decode_is_in_the_eta(plan_file: PlanFile) -> None:
     """Until a result says how long decoding took, its FLOPs last as long as those of training."""
-    begin(orders, orders.nodes[0], seconds=10.0)
-    one = next(iter(orders.evaluation_flops.values()))
-    assert len(orders.evaluation_flops) == 2
+    begin(plan_file, plan_file.nodes[0], seconds=10.0)
+    one = next(iter(plan_file.evaluation_flops.values()))
+    assert len(plan_file.evaluation_flops) == 2
     assert one > 5 * 10**7  # 14 utterances: half a second of training
-    assert eta(orders) == pytest.approx(of_training(7e9, 8e9, 2e9, 4e9, 2 * one))
+    assert eta(plan_file) == pytest.approx(of_training(7e9, 8e9, 2e9, 4e9, 2 * one))
 
 
-def test_decoding_takes_as_long_as_it_took_in_this_study(orders: Orders) -> None:
-    trunk, ends = orders.nodes[0], [run["nodes"][-1] for run in orders.runs]
-    commit(orders, trunk)
-    commit(orders, ends[0], evaluation_seconds=500.0)
-    second = next(key for key in orders.nodes if key not in (trunk, *ends))
-    begin(orders, second, seconds=10.0)
-    assert eta(orders) == pytest.approx(of_training(7e9, 4e9) + 500.0)
+def test_decoding_takes_as_long_as_it_took_in_this_study(plan_file: PlanFile) -> None:
+    trunk, ends = plan_file.nodes[0], [run["nodes"][-1] for run in plan_file.runs]
+    commit(plan_file, trunk)
+    commit(plan_file, ends[0], evaluation_seconds=500.0)
+    second = next(key for key in plan_file.nodes if key not in (trunk, *ends))
+    begin(plan_file, second, seconds=10.0)
+    assert eta(plan_file) == pytest.approx(of_training(7e9, 4e9) + 500.0)
 
 
-def test_a_trainer_that_does_not_say_how_long_it_decoded_does_not_count_as_quick(orders: Orders) -> None:
-    ends = [run["nodes"][-1] for run in orders.runs]
-    commit(orders, ends[0], evaluation_seconds=500.0)
-    commit(orders, ends[1])
-    assert pace_of(orders, survey(orders)).decoding == pytest.approx(orders.evaluation_flops[ends[0]] / 500.0)
+def test_a_trainer_that_does_not_say_how_long_it_decoded_does_not_count_as_quick(plan_file: PlanFile) -> None:
+    ends = [run["nodes"][-1] for run in plan_file.runs]
+    commit(plan_file, ends[0], evaluation_seconds=500.0)
+    commit(plan_file, ends[1])
+    assert pace_of(plan_file, survey(plan_file)).decoding == pytest.approx(plan_file.evaluation_flops[ends[0]] / 500.0)
 
 
-def test_looks_at_dev_slow_training_down(orders: Orders) -> None:
-    commit(orders, orders.nodes[0], look_seconds=80.0)  # as long as its training
-    assert pace_of(orders, survey(orders)).training == pytest.approx(SPEED / 2)
+def test_looks_at_dev_slow_training_down(plan_file: PlanFile) -> None:
+    commit(plan_file, plan_file.nodes[0], look_seconds=80.0)  # as long as its training
+    assert pace_of(plan_file, survey(plan_file)).training == pytest.approx(SPEED / 2)
 
 
-def test_the_eta_is_no_less_than_the_longest_chain(orders: Orders) -> None:
-    begin(orders, orders.nodes[0], seconds=10.0)
-    one = next(iter(orders.evaluation_flops.values()))
-    assert eta(orders, workers=100) == pytest.approx(of_training(7e9, 8e9, 4e9, one))
+def test_the_eta_is_no_less_than_the_longest_chain(plan_file: PlanFile) -> None:
+    begin(plan_file, plan_file.nodes[0], seconds=10.0)
+    one = next(iter(plan_file.evaluation_flops.values()))
+    assert eta(plan_file, workers=100) == pytest.approx(of_training(7e9, 8e9, 4e9, one))
 
 
-def test_nobody_at_work_has_no_eta(orders: Orders) -> None:
-    commit(orders, orders.nodes[0])
-    assert eta(orders) is None
+def test_nobody_at_work_has_no_eta(plan_file: PlanFile) -> None:
+    commit(plan_file, plan_file.nodes[0])
+    assert eta(plan_file) is None
 
 
-def test_plans_of_earlier_versions_have_an_eta_without_decoding(orders: Orders) -> None:
-    del orders.content["evaluation_flops"]
-    begin(orders, orders.nodes[0], seconds=10.0)
-    assert eta(orders) == pytest.approx(of_training(7e9, 8e9, 2e9, 4e9))
+def test_plans_of_earlier_versions_have_an_eta_without_decoding(plan_file: PlanFile) -> None:
+    del plan_file.content["evaluation_flops"]
+    begin(plan_file, plan_file.nodes[0], seconds=10.0)
+    assert eta(plan_file) == pytest.approx(of_training(7e9, 8e9, 2e9, 4e9))
 
 
 def test_workers_are_starting_until_they_claim_a_node_and_while_there_is_one_for_them(
-    orders: Orders, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    plan_file: PlanFile, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sweeps.run.run.LOOK_SECONDS", 0.0)
-    follower = Follower(orders, Line())
+    follower = Follower(plan_file, Line())
 
     def said() -> str:
         for _ in range(1000):
@@ -121,8 +122,8 @@ def test_workers_are_starting_until_they_claim_a_node_and_while_there_is_one_for
         pytest.fail("nothing was said")
 
     assert "0/2 runs, 1 worker starting, 0 running, ETA unknown" in said()  # the second one has nothing to do yet
-    begin(orders, orders.nodes[0], seconds=10.0)
+    begin(plan_file, plan_file.nodes[0], seconds=10.0)
     assert "0/2 runs, 1 running, ETA" in said()
-    orders.ledger.attempts(orders.nodes[0])[0].release()
-    commit(orders, orders.nodes[0])
+    plan_file.ledger.attempts(plan_file.nodes[0])[0].release()
+    commit(plan_file, plan_file.nodes[0])
     assert "0/2 runs, 1 worker starting, 0 running, ETA" in said()  # w1 alone: w0 has worked before

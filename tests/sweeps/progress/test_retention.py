@@ -13,8 +13,8 @@ from scaling.cli import app
 from scaling.errors import InputError
 from scaling.ledger.freed_checkpoints import checkpoint_of, free, is_freed
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import read_plan_file
 from sweeps.plan.prepare import prepare
-from sweeps.plan.write_plan import read_orders
 from sweeps.progress import quota
 from sweeps.progress.quota import Quota
 from sweeps.progress.retention import collect_garbage
@@ -39,8 +39,8 @@ def table(folder: Path) -> str:
 def test_what_ends_a_run_and_the_furthest_of_a_trunk_stay_and_the_rest_goes(finished: Path) -> None:
     would = gc(finished, "--dry-run")
     assert len(would["checkpoints"]) == 2  # of three trunk positions the furthest stays
-    ledger = read_orders(finished).ledger
-    places = {key: checkpoint_of(ledger, key) for key in read_orders(finished).nodes}
+    ledger = read_plan_file(finished).ledger
+    places = {key: checkpoint_of(ledger, key) for key in read_plan_file(finished).nodes}
     assert all(place is not None and place.is_dir() for place in places.values())
     assert gc(finished)["checkpoints"] == would["checkpoints"]
     gone = {key for key, place in places.items() if place is not None and not place.exists()}
@@ -84,7 +84,7 @@ def test_a_study_grown_within_trains_freed_nodes_again_and_no_old_row_changes(
 
 
 def test_a_node_that_somebody_has_just_begun_to_need_is_not_freed(finished: Path) -> None:
-    ledger, (key, *_) = Ledger(finished), read_orders(finished).nodes
+    ledger, (key, *_) = Ledger(finished), read_plan_file(finished).nodes
     assert free(ledger, [key], lambda: {key}) == []
     assert not is_freed(ledger, key)
     assert checkpoint_of(ledger, key).is_dir()  # type: ignore[union-attr]
@@ -95,11 +95,11 @@ def test_what_interrupted_attempts_left_goes_but_never_the_newest_state_of_an_un
 ) -> None:
     out = tmp_path / "out"
     ledger = Ledger(out)
-    from sweeps.plan.write_plan import write_orders
+    from sweeps.plan.write_plan import write_plan_file
 
     prepared = prepare(str(write_study(strategies=["joint"])), [], ledger)
-    orders = write_orders(prepared.study, prepared.plan, out, ledger)
-    attempt = ledger.claim(orders.nodes[0], session="s")
+    plan_file = write_plan_file(prepared.study, prepared.plan, out, ledger)
+    attempt = ledger.claim(plan_file.nodes[0], session="s")
     assert attempt is not None
     for steps in (10, 20, 30):
         checkpoint = attempt.folder / f"checkpoint-{steps:09d}"

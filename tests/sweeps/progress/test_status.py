@@ -8,62 +8,63 @@ from small_study import StudyWriter
 from scaling.errors import InputError
 from scaling.ledger.freed_checkpoints import free, revive
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import PlanFile, read_plan_file
 from sweeps.plan.prepare import prepare
-from sweeps.plan.write_plan import Orders, read_orders, write_orders
+from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.status import State, survey
 from sweeps.progress.status_text import as_document, status_text
 from sweeps.progress.watch import watch
 
 
 @pytest.fixture
-def orders(write_study: StudyWriter, tmp_path: Path) -> Orders:
+def plan_file(write_study: StudyWriter, tmp_path: Path) -> PlanFile:
     """A study of `joint` at two budgets: a trunk in two stretches, each with its cooldown."""
     ledger = Ledger(tmp_path / "out")
     study = write_study(strategies=["joint"], budgets_flops=[10**10, 2 * 10**10])
     prepared = prepare(str(study), [], ledger)
-    write_orders(prepared.study, prepared.plan, tmp_path / "out", ledger)
-    return read_orders(tmp_path / "out")
+    write_plan_file(prepared.study, prepared.plan, tmp_path / "out", ledger)
+    return read_plan_file(tmp_path / "out")
 
 
-def commit(orders: Orders, key: str) -> None:
-    attempt = orders.ledger.claim(key, session=orders.session)
+def commit(plan_file: PlanFile, key: str) -> None:
+    attempt = plan_file.ledger.claim(key, session=plan_file.session)
     assert attempt is not None
     attempt.commit({"status": "ok", "checkpoint": None})
 
 
-def test_before_anything_is_done_all_nodes_wait(orders: Orders) -> None:
-    found = survey(orders)
+def test_before_anything_is_done_all_nodes_wait(plan_file: PlanFile) -> None:
+    found = survey(plan_file)
     assert {node.state for node in found.nodes.values()} == {State.WAITING}
     assert (found.done_flops, found.remaining_flops) == (0, 16 * 10**9 + 2 * 10**9 + 4 * 10**9)
-    assert as_document(orders, found)["eta_seconds"] is None
+    assert as_document(plan_file, found)["eta_seconds"] is None
 
 
-def test_a_running_node_shows_the_flops_it_has_trained_from_its_own_start(orders: Orders) -> None:
-    first, second = orders.nodes[:2]  # the trunk to 8e9, then on to 1.6e10
-    commit(orders, first)
-    attempt = orders.ledger.claim(second, session=orders.session)
+def test_a_running_node_shows_the_flops_it_has_trained_from_its_own_start(plan_file: PlanFile) -> None:
+    first, second = plan_file.nodes[:2]  # the trunk to 8e9, then on to 1.6e10
+    commit(plan_file, first)
+    attempt = plan_file.ledger.claim(second, session=plan_file.session)
     assert attempt is not None
     attempt.log({"event": "start", "flops": 9 * 10**9, "time": 100.0})  # from a checkpoint of an earlier attempt
     attempt.log({"event": "progress", "flops": 10**10, "time": 110.0})
     attempt.events.write_bytes(attempt.events.read_bytes() + b'{"event": "progress", "fl')  # torn by a kill
-    found = survey(orders)
+    found = survey(plan_file)
     assert found.nodes[second].state is State.RUNNING
     assert found.nodes[second].flops == 2 * 10**9
     assert found.done_flops == 8 * 10**9 + 2 * 10**9
-    (running,) = as_document(orders, found)["running"]
+    (running,) = as_document(plan_file, found)["running"]
     assert (running["stage"], running["strategy"], running["seed"]) == ("joint", "joint", 0)
     assert running["eta_seconds"] == pytest.approx(60.0)  # 6e9 FLOPs at the speed of this attempt, 1e8 a second
     assert running["evaluating"] is None
-    assert " 25% of 8.00e+09 FLOPs, ETA" in status_text(as_document(orders, found))
+    assert " 25% of 8.00e+09 FLOPs, ETA" in status_text(as_document(plan_file, found))
 
 
-def ends(orders: Orders) -> list[str]:
+def ends(plan_file: PlanFile) -> list[str]:
     """The nodes that end runs; both are cooldowns, and need the trunk."""
-    return [run["nodes"][-1] for run in orders.runs]
+    return [run["nodes"][-1] for run in plan_file.runs]
 
 
-def begin(orders: Orders, key: str, *events: dict[str, Any]) -> None:
-    attempt = orders.ledger.claim(key, session=orders.session)
+def begin(plan_file: PlanFile, key: str, *events: dict[str, Any]) -> None:
+    attempt = plan_file.ledger.claim(key, session=plan_file.session)
     assert attempt is not None
     for event in events:
         attempt.log(event)
@@ -73,100 +74,100 @@ def decoding(name: str, done: int, of: int, time: float) -> dict[str, Any]:
     return {"event": "evaluating", "set": name, "done": done, "of": of, "time": time}
 
 
-def test_a_node_whose_test_set_is_decoded_says_which_and_how_far(orders: Orders) -> None:
-    commit(orders, orders.nodes[0])
-    end = ends(orders)[0]
+def test_a_node_whose_test_set_is_decoded_says_which_and_how_far(plan_file: PlanFile) -> None:
+    commit(plan_file, plan_file.nodes[0])
+    end = ends(plan_file)[0]
     trained = [
         {"event": "start", "flops": 8 * 10**9, "time": 100.0},
         {"event": "progress", "flops": 99 * 10**8, "time": 110.0},  # the last one: those are a second apart
     ]
-    begin(orders, end, *trained, decoding("clean", 0, 300, 111.0), decoding("clean", 60, 300, 115.0))
-    document = as_document(orders, survey(orders))
+    begin(plan_file, end, *trained, decoding("clean", 0, 300, 111.0), decoding("clean", 60, 300, 115.0))
+    document = as_document(plan_file, survey(plan_file))
     (running,) = document["running"]
     assert running["evaluating"] == {"set": "clean", "done": 60, "of": 300}
     assert running["flops"] == running["total_flops"]
     assert running["eta_seconds"] == pytest.approx(16.0)  # 240 more, 15 a second
     assert "100% of 2.00e+09 FLOPs, ETA 16 s, decoding clean (60 of 300)" in status_text(document)
-    assert survey(orders).evaluating == [end]
+    assert survey(plan_file).evaluating == [end]
 
 
 @pytest.mark.parametrize("block", [100, 8192])
 def test_a_long_decoding_does_not_hide_how_far_training_came(
-    orders: Orders, monkeypatch: pytest.MonkeyPatch, block: int
+    plan_file: PlanFile, monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
     monkeypatch.setattr("sweeps.progress.headway.BLOCK_BYTES", block)
-    begin(orders, orders.nodes[0], {"event": "start", "flops": 0}, {"event": "progress", "flops": 4 * 10**9})
-    attempt = orders.ledger.attempts(orders.nodes[0])[0]
+    begin(plan_file, plan_file.nodes[0], {"event": "start", "flops": 0}, {"event": "progress", "flops": 4 * 10**9})
+    attempt = plan_file.ledger.attempts(plan_file.nodes[0])[0]
     for done in range(400):
         attempt.log({"event": "evaluating", "set": "dev", "done": done, "of": 400})
-    found = survey(orders).nodes[orders.nodes[0]]
+    found = survey(plan_file).nodes[plan_file.nodes[0]]
     assert found.flops == 4 * 10**9
     assert found.headway.evaluation is not None
     assert found.headway.evaluation.done == 399
 
 
-def test_a_look_at_dev_is_decoding_until_it_is_over(orders: Orders) -> None:
-    first = orders.nodes[0]
+def test_a_look_at_dev_is_decoding_until_it_is_over(plan_file: PlanFile) -> None:
+    first = plan_file.nodes[0]
     began = [{"event": "start", "flops": 0, "time": 100.0}, {"event": "progress", "flops": 10**9, "time": 110.0}]
-    begin(orders, first, *began, decoding("dev", 10, 100, 111.0))
-    (running,) = as_document(orders, survey(orders))["running"]
+    begin(plan_file, first, *began, decoding("dev", 10, 100, 111.0))
+    (running,) = as_document(plan_file, survey(plan_file))["running"]
     assert running["evaluating"] == {"set": "dev", "done": 10, "of": 100}
     assert running["flops"] == 10**9  # training goes on after it
-    orders.ledger.attempts(first)[0].log({"event": "dev", "flops": 10**9, "cer": 0.5})
-    assert as_document(orders, survey(orders))["running"][0]["evaluating"] is None
+    plan_file.ledger.attempts(first)[0].log({"event": "dev", "flops": 10**9, "cer": 0.5})
+    assert as_document(plan_file, survey(plan_file))["running"][0]["evaluating"] is None
 
 
-def test_what_no_trainer_of_ours_would_log_does_not_matter(orders: Orders) -> None:
+def test_what_no_trainer_of_ours_would_log_does_not_matter(plan_file: PlanFile) -> None:
     odd = [{"event": "evaluating"}, {"event": "evaluating", "set": 3, "done": None, "of": "x"}, {"event": "progress"}]
-    begin(orders, orders.nodes[0], {"event": "start", "flops": "none", "time": None}, *odd, odd[0])
-    with orders.ledger.attempts(orders.nodes[0])[0].events.open("ab") as file:
+    begin(plan_file, plan_file.nodes[0], {"event": "start", "flops": "none", "time": None}, *odd, odd[0])
+    with plan_file.ledger.attempts(plan_file.nodes[0])[0].events.open("ab") as file:
         file.write(b"[1]\n7\n")
-    (running,) = as_document(orders, survey(orders))["running"]
+    (running,) = as_document(plan_file, survey(plan_file))["running"]
     assert (running["flops"], running["evaluating"], running["eta_seconds"]) == (0, None, None)
 
 
-def test_what_needs_a_failed_node_is_blocked_until_a_later_session(orders: Orders, tmp_path: Path) -> None:
-    first, second = orders.nodes[:2]
-    commit(orders, first)
-    attempt = orders.ledger.claim(second, session=orders.session)
+def test_what_needs_a_failed_node_is_blocked_until_a_later_session(plan_file: PlanFile, tmp_path: Path) -> None:
+    first, second = plan_file.nodes[:2]
+    commit(plan_file, first)
+    attempt = plan_file.ledger.claim(second, session=plan_file.session)
     assert attempt is not None
-    attempt.fail("error", "ValueError: no", session=orders.session)
-    found = survey(orders)
+    attempt.fail("error", "ValueError: no", session=plan_file.session)
+    found = survey(plan_file)
     states = sorted(node.state for node in found.nodes.values())
     assert states == [State.BLOCKED, State.DONE, State.FAILED, State.WAITING]
     assert sorted(found.runs.values()) == [State.FAILED, State.WAITING]
     assert found.lost_flops == 8 * 10**9 + 4 * 10**9
-    document = as_document(orders, found)
+    document = as_document(plan_file, found)
     assert document["failed"] == [{"node": second, "cause": "error: ValueError: no"}]
     assert "error: ValueError: no" in status_text(document)
     json.dumps(document, allow_nan=False)
-    orders.content["session"] = "a later one"
-    assert survey(orders).nodes[second].state is State.WAITING
+    plan_file.content["session"] = "a later one"
+    assert survey(plan_file).nodes[second].state is State.WAITING
 
 
-def test_what_diverged_is_known_by_it_while_its_start_is_trained_again(orders: Orders) -> None:
-    first, second = orders.nodes[:2]
-    commit(orders, first)
-    attempt = orders.ledger.claim(second, session=orders.session)
+def test_what_diverged_is_known_by_it_while_its_start_is_trained_again(plan_file: PlanFile) -> None:
+    first, second = plan_file.nodes[:2]
+    commit(plan_file, first)
+    attempt = plan_file.ledger.claim(second, session=plan_file.session)
     assert attempt is not None
-    attempt.fail("diverged", "the loss is nan", session=orders.session)
-    free(orders.ledger, [first], needed=lambda: ())
-    revive(orders.ledger, first)
-    found = survey(orders).nodes
+    attempt.fail("diverged", "the loss is nan", session=plan_file.session)
+    free(plan_file.ledger, [first], needed=lambda: ())
+    revive(plan_file.ledger, first)
+    found = survey(plan_file).nodes
     assert found[first].state is not State.DONE
     assert found[second].state is State.FAILED
 
 
 def test_watching_shows_every_change_until_nothing_is_left(
-    orders: Orders, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    plan_file: PlanFile, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = iter(orders.nodes)
-    monkeypatch.setattr("time.sleep", lambda seconds: commit(orders, next(keys)))
-    watch(orders.folder, as_json=True)
+    keys = iter(plan_file.nodes)
+    monkeypatch.setattr("time.sleep", lambda seconds: commit(plan_file, next(keys)))
+    watch(plan_file.folder, as_json=True)
     looks = [json.loads(line)["nodes"]["done"] for line in capsys.readouterr().out.splitlines()]
     assert looks == [0, 1, 2, 3, 4]
 
 
 def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no plan\.json; expected the folder of a study"):
-        read_orders(tmp_path)
+        read_plan_file(tmp_path)

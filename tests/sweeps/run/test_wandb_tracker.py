@@ -17,8 +17,8 @@ from crew import STAND_IN, run_crew
 from small_study import StudyWriter, study_fields
 
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import read_plan_file
 from sweeps.plan.prepare import prepare
-from sweeps.plan.write_plan import read_orders
 from sweeps.progress.run_curve import history
 from sweeps.run.run import train
 from sweeps.run.wandb_tracker import CONFIG_FIELDS, FINISH_SECONDS, end_tracker, start_tracker, write_runs
@@ -55,10 +55,10 @@ def inspect(folder: Path, key: str) -> list[dict[str, Any]]:
 
 
 def test_a_run_s_history_rises_over_all_its_stages_and_ends_with_its_error(finished: Path) -> None:
-    orders = read_orders(finished)
+    plan_file = read_plan_file(finished)
     rows = {row["key"]: row for row in map(json.loads, (finished / "runs.jsonl").read_text().splitlines())}
-    for run in orders.runs:
-        points = list(history(orders, run))
+    for run in plan_file.runs:
+        points = list(history(plan_file, run))
         flops = [point["flops"] for point in points]
         assert flops == sorted(flops)
         assert flops[-1] == rows[run["key"]]["flops"] == run["budget_flops"]
@@ -68,15 +68,15 @@ def test_a_run_s_history_rises_over_all_its_stages_and_ends_with_its_error(finis
 
 def test_each_run_is_written_with_flops_as_its_step(finished: Path) -> None:
     assert write_runs(finished) == 4
-    orders = read_orders(finished)
-    run = orders.runs[0]
+    plan_file = read_plan_file(finished)
+    run = plan_file.runs[0]
     records = inspect(finished, run["key"])
     (begun,) = (record["run"] for record in records if record["type"] == "run")
     assert begun["run_id"] == run["key"]
     metrics = [record["metric"] for record in records if record["type"] == "metric"]
     assert [metric["step_metric"] for metric in metrics if metric.get("glob_name") == "*"] == ["flops"]
     written = [record["history"]["item"] for record in records if record["type"] == "history"]
-    points = list(history(orders, run))
+    points = list(history(plan_file, run))
     assert [item["flops"] for item in written] == [point["flops"] for point in points]
     assert [item.get("loss") for item in written] == [point.get("loss") for point in points]
 
@@ -95,7 +95,7 @@ def _timeless(record: Any) -> Any:
 def test_writing_twice_gives_the_same_runs(finished: Path) -> None:
     def written() -> dict[str, list[dict[str, Any]]]:
         kept = ("history", "config", "metric", "summary")
-        keys = [run["key"] for run in read_orders(finished).runs]
+        keys = [run["key"] for run in read_plan_file(finished).runs]
         return {key: [_timeless(r) for r in inspect(finished, key) if r["type"] in kept] for key in keys}
 
     write_runs(finished)

@@ -17,7 +17,7 @@ from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.speech.string_column import StringColumn
 from sweeps.plan.prepare import prepare
-from sweeps.plan.write_plan import write_orders
+from sweeps.plan.write_plan import write_plan_file
 from sweeps.study.too_long import places_of_long_texts
 
 
@@ -65,8 +65,8 @@ def test_training_rows_that_a_model_has_no_positions_for_are_left_out_and_said(
     assert speech.train.skipped == {kind: 1}
     assert speech.notes()[0].startswith(f"data.train: left out of training: 1 x {kind}, the first line 1, 'long-tr")
     assert speech.train.digest == without.train.digest
-    orders = write_orders(prepared.study, prepared.plan, tmp_path / "out", Ledger(tmp_path / "out"))
-    read_again = Sources(orders.content["sources"]).manifest(speech.train.digest)
+    plan_file = write_plan_file(prepared.study, prepared.plan, tmp_path / "out", Ledger(tmp_path / "out"))
+    read_again = Sources(plan_file.content["sources"]).manifest(speech.train.digest)
     assert read_again.ids == speech.train.ids
 
 

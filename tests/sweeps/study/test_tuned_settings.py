@@ -7,7 +7,7 @@ from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.spec import Part
 from sweeps.plan.prepare import enumerate_runs, prepare
-from sweeps.plan.write_plan import write_orders
+from sweeps.plan.write_plan import write_plan_file
 from sweeps.study.study import load_study
 
 JOINT = {"encoder": 1e-3, "projector": 2e-3, "llm_lora": 4e-3}
@@ -76,7 +76,7 @@ def test_steps_are_counted_in_the_tuned_batch(write_study: StudyWriter, surround
 def test_a_row_says_what_the_tuning_of_its_strategy_cost(write_study: StudyWriter, surroundings, tmp_path) -> None:
     ledger = Ledger(tmp_path / "out", durable=False)
     prepared = prepare(write_tuned(write_study, surroundings, at_edge=["llm"]), [], ledger)
-    runs = write_orders(prepared.study, prepared.plan, tmp_path / "out", ledger).runs
+    runs = write_plan_file(prepared.study, prepared.plan, tmp_path / "out", ledger).runs
     said = {run["strategy"]: (run.get("tuning_flops"), run.get("lr_at_grid_edge")) for run in runs}
     assert said == {"efin": (None, None), "joint": (100_000_000_000, True)}
     assert not any("batch_at_grid_edge" in run for run in runs)
@@ -89,7 +89,7 @@ def test_a_row_tells_a_rate_at_the_edge_from_a_batch_there(
     ledger = Ledger(tmp_path / "out", durable=False)
     argument = write_tuned(write_study, surroundings, at_edge=at_edge, batch_audio_seconds=2.0)
     prepared = prepare(argument, ["strategies=[joint]"], ledger)
-    for run in write_orders(prepared.study, prepared.plan, tmp_path / "out", ledger).runs:
+    for run in write_plan_file(prepared.study, prepared.plan, tmp_path / "out", ledger).runs:
         assert (run["lr_at_grid_edge"], run["batch_at_grid_edge"]) == said
         assert [stage["batch_audio_seconds"] for stage in run["stages"]] == [2.0]
 

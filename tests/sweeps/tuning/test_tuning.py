@@ -388,8 +388,8 @@ def test_the_written_study_trains_with_what_was_found(write_study: StudyWriter, 
         assert batch == pytest.approx(
             4.0 * BATCH_STEP**-0.4 * (run.budget_flops / math.sqrt(SMALL * LARGE)) ** 0.3, rel=0.02
         )
-    orders = prepare_runs(tuned, enumerate_runs(tuned), Ledger(tmp_path / "new"))
-    assert orders.plan.runs[0].spec.budget_flops == study.budgets_flops[0]
+    plan_file = prepare_runs(tuned, enumerate_runs(tuned), Ledger(tmp_path / "new"))
+    assert plan_file.plan.runs[0].spec.budget_flops == study.budgets_flops[0]
 
 
 def test_a_file_that_could_not_be_written_is_refused_before_the_search(

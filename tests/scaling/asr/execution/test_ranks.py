@@ -20,16 +20,16 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 import scaling.asr.train
 from scaling.asr.__main__ import work
 from scaling.asr.execution.ranks import Ranks
-from scaling.asr.inputs.model_inputs import Hearing
+from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import read_step
 from scaling.cost.flops import executed_batches
 from scaling.ledger.ledger import Ledger, read_events
+from scaling.ledger.plan_file import PlanFile
 from scaling.spec import node_from_json
 from scaling.speech.batches import Position
 from sweeps.costs.exact_costs import exact_costs
 from sweeps.plan.prepare import prepare
-from sweeps.plan.write_plan import Orders
 
 WORKER = Path(__file__).with_name("curve_worker.py")
 RATES = {"encoder": 1e-3, "projector": 1e-3, "llm": 1e-3}
@@ -52,10 +52,10 @@ Curve = list[tuple[int, int, float]]
 """Step, FLOPs charged, loss."""
 
 
-def together(orders: Orders, processes: int, *options: str) -> int:
-    """Work through the orders with so many processes; the exit code."""
+def together(plan_file: PlanFile, processes: int, *options: str) -> int:
+    """Work through the plan with so many processes; the exit code."""
     start = [*TORCHRUN, f"--nproc-per-node={processes}"] if processes > 1 else []
-    where = ["--ledger", str(orders.ledger.root), "--plan", str(orders.path)]
+    where = ["--ledger", str(plan_file.ledger.root), "--plan", str(plan_file.path)]
     ended = subprocess.run(
         [sys.executable, *start, str(WORKER), *where, *options],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -68,20 +68,20 @@ def together(orders: Orders, processes: int, *options: str) -> int:
     return ended.returncode
 
 
-def trained(study: Path, out: Path, processes: int, *options: str) -> Orders:
-    orders = order(study, out)
-    assert together(orders, processes, *options) == 0
-    return orders
+def trained(study: Path, out: Path, processes: int, *options: str) -> PlanFile:
+    plan_file = order(study, out)
+    assert together(plan_file, processes, *options) == 0
+    return plan_file
 
 
-def curve(orders: Orders, key: str) -> Curve:
+def curve(plan_file: PlanFile, key: str) -> Curve:
     """Every step's, whichever attempt took it; what a later attempt took again counts."""
-    events = (event for attempt in orders.ledger.attempts(key) for event in read_events(attempt.events))
+    events = (event for attempt in plan_file.ledger.attempts(key) for event in read_events(attempt.events))
     steps = {e["steps"]: (e["steps"], e["flops"], e["loss"]) for e in events if e["event"] == "progress"}
     return [steps[number] for number in sorted(steps)]
 
 
-def assert_same_curves(one: Orders, other: Orders) -> None:
+def assert_same_curves(one: PlanFile, other: PlanFile) -> None:
     """Every step's FLOPs exactly, its loss to rounding, and scores as they are."""
     for key in one.nodes:
         expected, found = curve(one, key), curve(other, key)
@@ -93,14 +93,14 @@ def assert_same_curves(one: Orders, other: Orders) -> None:
 
 
 @pytest.fixture(scope="module")
-def alone(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Orders]:
+def alone(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PlanFile]:
     """The study, and what one process makes of it: this one, which logs every step as `curve_worker.py` does."""
     study = write_study(world, **STUDY)
-    orders = order(study, tmp_path_factory.mktemp("alone"))
+    plan_file = order(study, tmp_path_factory.mktemp("alone"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scaling.asr.train, "LOG_SECONDS", 0.0)
-        assert work(orders.ledger, orders.content, NeverStop()) == 0
-    return study, orders
+        assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
+    return study, plan_file
 
 
 @pytest.mark.parametrize(
@@ -121,17 +121,17 @@ def test_several_processes_have_the_loss_curve_of_one(world, alone, tmp_path, pr
     And with its part of a batch in pieces, and layers recomputed: as many FLOPs as the exact plan says.
     """
     study = write_study(world, **STUDY, **fields, processes=processes)
-    orders = trained(study, tmp_path, processes, *options)
-    assert sum(len(curve(orders, key)) for key in orders.nodes) > 20
-    assert_same_curves(alone[1], orders)
-    results = [orders.ledger.result(key) for key in orders.nodes]
+    plan_file = trained(study, tmp_path, processes, *options)
+    assert sum(len(curve(plan_file, key)) for key in plan_file.nodes) > 20
+    assert_same_curves(alone[1], plan_file)
+    results = [plan_file.ledger.result(key) for key in plan_file.nodes]
     assert {result["provenance"]["processes"] for result in results} == {processes}
     for field in ("gradient_checkpointing", "compile"):
         assert {result["provenance"][field] for result in results} == {fields.get(field, False)}
     exact = exact_costs(prepare(str(study), [], Ledger(tmp_path)))
-    for run in orders.runs:
+    for run in plan_file.runs:
         for stage, cost in zip(run["stages"], exact[run["key"]], strict=True):
-            assert orders.ledger.result(stage["node"])["executed_flops"] == cost.executed_flops
+            assert plan_file.ledger.result(stage["node"])["executed_flops"] == cost.executed_flops
 
 
 @pytest.mark.slow
@@ -149,52 +149,52 @@ def test_in_bf16_every_way_to_save_memory_at_once_moves_the_curve_by_its_roundin
 def test_a_node_goes_on_with_another_number_of_processes(alone, tmp_path):
     """2, then 4 with shares of the LLM, then 1: each leaves after a few steps, with a checkpoint."""
     study, plain = alone
-    orders = order(study, tmp_path)
+    plan_file = order(study, tmp_path)
     for processes, options, files in ((2, (), 1), (4, SHARD, 4)):
-        together(orders, processes, "--leave-after", "14", *options)
-        assert not all(orders.ledger.done(key) for key in orders.nodes)
+        together(plan_file, processes, "--leave-after", "14", *options)
+        assert not all(plan_file.ledger.done(key) for key in plan_file.nodes)
         newest = max(tmp_path.glob("stages/*/attempts/*/*/progress.json"), key=lambda path: path.stat().st_mtime).parent
         tensors = [len(load_file(file)) for file in newest.glob("weights*.safetensors")]
         assert len(tensors) == files
         assert max(tensors) - min(tensors) <= 1
-    assert together(orders, 1) == 0
-    assert any(len(orders.ledger.attempts(key)) > 1 for key in orders.nodes)
-    assert_same_curves(plain, orders)
+    assert together(plan_file, 1) == 0
+    assert any(len(plan_file.ledger.attempts(key)) > 1 for key in plan_file.nodes)
+    assert_same_curves(plain, plan_file)
 
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_ends_the_others_and_costs_nothing_but_time(alone, tmp_path):
     study, plain = alone
-    orders = order(study, tmp_path)
-    assert together(orders, 2, "--last-rank-dies-after", "7") not in (0, None)
-    unfinished = [key for key in orders.nodes if orders.ledger.attempts(key) and not orders.ledger.done(key)]
+    plan_file = order(study, tmp_path)
+    assert together(plan_file, 2, "--last-rank-dies-after", "7") not in (0, None)
+    unfinished = [key for key in plan_file.nodes if plan_file.ledger.attempts(key) and not plan_file.ledger.done(key)]
     assert len(unfinished) == 1
-    (attempt,) = orders.ledger.attempts(unfinished[0])
+    (attempt,) = plan_file.ledger.attempts(unfinished[0])
     assert attempt.over()  # nobody is left that holds it
     assert attempt.failure() is None  # and its launcher, which saw the death, is the one to judge it
-    assert together(orders, 2) == 0
-    assert_same_curves(plain, orders)
+    assert together(plan_file, 2) == 0
+    assert_same_curves(plain, plan_file)
 
 
 @pytest.mark.parametrize(("utterances", "size", "pieces"), [(13, 2, 2), (13, 4, 1), (5, 4, 3), (1, 3, 1)])
 def test_what_all_ranks_execute_is_what_is_counted(alone, utterances, size, pieces):
     """Each rank's passes, watched by torch's counter; some ranks repeat an utterance for nothing."""
-    orders = alone[1]
-    nodes = [node_from_json(orders.ledger.stage(key)["node"]) for key in orders.nodes]
+    plan_file = alone[1]
+    nodes = [node_from_json(plan_file.ledger.stage(key)["node"]) for key in plan_file.nodes]
     node = next(node for node in nodes if node.stage.name == "joint")
-    resources = WorkerResources(Sources(orders.content["sources"]), torch.device("cpu"))
-    hearing = Hearing(resources.recognizer(node, {}), resources.speech(node, node.data.train))
-    hearing.model.set_trainable(node.stage.parts)
-    indices = np.argsort(hearing.speech.samples[:utterances], kind="stable")
-    steps = [read_step(hearing, indices, Position(0, 1), 0, pieces, Ranks(rank, size)) for rank in range(size)]
+    resources = WorkerResources(Sources(plan_file.content["sources"]), torch.device("cpu"))
+    inputs = ModelInputs(resources.recognizer(node, {}), resources.dataset(node, node.data.train))
+    inputs.model.set_trainable(node.stage.parts)
+    indices = np.argsort(inputs.dataset.samples[:utterances], kind="stable")
+    steps = [read_step(inputs, indices, Position(0, 1), 0, pieces, Ranks(rank, size)) for rank in range(size)]
     watched = 0
     for piece in (piece for step in steps for piece in step.pieces):
         with sdpa_kernel(SDPBackend.MATH), counter() as watch:  # the counter misses fused attention
-            loss, _ = hearing.model.loss(hearing.batch(piece), node.stage.objective)
+            loss, _ = inputs.model.loss(inputs.batch(piece), node.stage.objective)
             loss.backward()
         watched += watch.get_total_flops()
     whole = steps[0]
-    counted = executed_batches(resources.model_shape(node), node.stage, hearing.speech.lengths, whole.cut.pieces)
+    counted = executed_batches(resources.model_shape(node), node.stage, inputs.dataset.lengths, whole.cut.pieces)
     assert watched == counted.sum()
     assert len({len(step.pieces) for step in steps}) == 1
     real = whole.cut.pieces[: len(whole.cut.pieces) - whole.cut.idle]

@@ -19,7 +19,7 @@ from scaling.asr.model.encoders.registry import family_of
 from scaling.asr.model.encoders.wav2vec2 import WAV2VEC2, Waveform
 from scaling.asr.model.load_base import BaseModels
 from scaling.asr.model.recognizer import Batch, Recognizer
-from scaling.asr.use.trained import read_export, read_run, write_export
+from scaling.asr.use.trained_recognizer import read_export, read_run, write_export
 from scaling.base_models.encoders import asr_codec, encoder_dims
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
@@ -113,8 +113,8 @@ def test_greedy_text_joins_repetitions_and_leaves_out_blanks_and_padding(model):
     path = torch.tensor([[0, 6, 6, 0, 6, 7, 7], [7, 7, 8, 0, 0, 9, 9]])
     hidden = nn.functional.one_hot(path, 37).float()
     model.asr.lm_head = nn.Identity()
-    assert model.family.write(model.asr, model.asr_codec, (hidden, torch.tensor([7, 5])), 9) == [[6, 6, 7], [7, 8]]
-    assert model.family.write(model.asr, model.asr_codec, (hidden, torch.tensor([7, 5])), 2) == [[6, 6], [7, 8]]
+    assert model.family.decode(model.asr, model.asr_codec, (hidden, torch.tensor([7, 5])), 9) == [[6, 6, 7], [7, 8]]
+    assert model.family.decode(model.asr, model.asr_codec, (hidden, torch.tensor([7, 5])), 2) == [[6, 6], [7, 8]]
 
 
 def test_letters_stand_for_both_cases_and_words_keep_their_spaces(directory):
@@ -223,14 +223,14 @@ def test_flops_of_a_run_are_what_an_operation_counter_sees_in_it(ctc_world, tmp_
 def test_a_node_interrupted_at_every_step_ends_as_the_uninterrupted_one(ctc_world, tmp_path, strategy):
     study = ctc_study(ctc_world, strategies=[strategy], budgets_flops=[5e7])
     (row,) = train_study(study, tmp_path / "plain")
-    orders = order(study, tmp_path / "broken")
+    plan_file = order(study, tmp_path / "broken")
     stops = 0
-    while not all(orders.ledger.done(key) for key in orders.nodes):
+    while not all(plan_file.ledger.done(key) for key in plan_file.nodes):
         stops += 1
-        work(orders.ledger, orders.content, StopAfter(2))
+        work(plan_file.ledger, plan_file.content, StopAfter(2))
     assert stops > 5
     for key in row["nodes"]:
-        assert_same_weights(final_weights(Ledger(tmp_path / "plain"), key), final_weights(orders.ledger, key))
+        assert_same_weights(final_weights(Ledger(tmp_path / "plain"), key), final_weights(plan_file.ledger, key))
 
 
 def test_adapters_of_its_encoder_train_merge_and_are_exported(ctc_world, tmp_path):
@@ -240,8 +240,8 @@ def test_adapters_of_its_encoder_train_merge_and_are_exported(ctc_world, tmp_pat
     ]
     study = ctc_study(ctc_world, strategies=[{"name": "adapters", "stages": stages}], budgets_flops=[4e7])
     (row,) = train_study(study, tmp_path / "run")
-    orders = order(study, tmp_path / "run")
-    trained, node = read_run(orders.ledger, orders.content["sources"], row["nodes"][-1])
+    plan_file = order(study, tmp_path / "run")
+    trained, node = read_run(plan_file.ledger, plan_file.content["sources"], row["nodes"][-1])
     assert trained.model.part_parameters(Part.ENCODER_LORA)
     clips = [Clip(path=ctc_world / "test" / f"{number}.wav") for number in range(4)]
     before = dict(trained.transcripts(clips))
@@ -253,8 +253,8 @@ def test_adapters_of_its_encoder_train_merge_and_are_exported(ctc_world, tmp_pat
 def test_stage_encoder_alone_is_scored_by_ctc(ctc_world, tmp_path):
     alone = {"name": "alone", "stages": [{"name": "encoder", "objective": "asr", "share": 1.0,
                                           "trains": ["encoder", "asr_decoder"]}]}  # fmt: skip
-    orders = order(ctc_study(ctc_world, strategies=[alone], budgets_flops=[4e7]), tmp_path)
-    assert work(orders.ledger, orders.content, NeverStop()) == 0
+    plan_file = order(ctc_study(ctc_world, strategies=[alone], budgets_flops=[4e7]), tmp_path)
+    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
     assert WAV2VEC2.model is Wav2Vec2ForCTC
-    result = orders.ledger.result(orders.nodes[-1])
+    result = plan_file.ledger.result(plan_file.nodes[-1])
     assert result["test"]["clean"]["n_utterances"] == 10
