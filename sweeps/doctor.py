@@ -113,10 +113,10 @@ def _espeak() -> Check:
         detail = "synthetic corpora need it: pip install 'asr-scaling[synth]'"
         return Check(name="espeak", health=Health.MISSING, detail=detail)
     from scaling.errors import InputError
-    from scaling.speech.synthetic.espeak import Speech, synthesise
+    from scaling.speech.synthetic.espeak import SynthesisRequest, synthesise
 
     try:
-        samples, rate = synthesise(Speech(text="1", voice="cmn", rate_wpm=160, pitch=50, seed=0))
+        samples, rate = synthesise(SynthesisRequest(text="1", voice="cmn", rate_wpm=160, pitch=50, seed=0))
     except (InputError, OSError) as error:
         return Check(name="espeak", health=Health.BROKEN, detail=str(error))
     said = f"said a digit in {len(samples) / rate:.2f} s"

@@ -16,8 +16,7 @@ from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.cost.flops import generation
 from scaling.cost.model_shape import default_shape
 from scaling.errors import InputError
-from scaling.spec import Objective
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, Objective
 from scaling.speech.lengths import Lengths
 
 UTTERANCE_SECONDS = 10.0

@@ -11,10 +11,10 @@ from analysis.curves.predict import Prediction, predict
 from analysis.curves.traces import Trace, traces_of
 from analysis.notes import Note
 from analysis.recommending.recommend import Recommendation, recommend_for_flops
-from analysis.tables.points import Cell, cells_of
+from analysis.tables.points import Point, points_of
 from analysis.tables.table import RUNS_FILE, Table, read_table
 from scaling.errors import InputError
-from scaling.system.progress_line import doing
+from scaling.system.progress_line import announce_if_slow
 
 # Standard joint post-training: what labs do today, so what others are measured against.
 USUAL_BASELINE = "joint"
@@ -29,7 +29,7 @@ FORECAST_FOLDER = "forecast"
 class Forecast:
     """Runs that no fit has seen (their mean in `cell`), and what the fit says of them; None where it has no curve."""
 
-    cell: Cell
+    cell: Point
     prediction: Prediction | None
 
     @property
@@ -83,15 +83,15 @@ def find(folder: Path) -> Findings:
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder; expected a study's folder with {RUNS_FILE}")
     table = read_table(folder)
-    with doing(f"fitting laws to {folder}"):
+    with announce_if_slow(f"fitting laws to {folder}"):
         curves = _in_compute(curves_of(folder), table)
     forecasts = _forecasts(folder / FORECAST_FOLDER, curves)
     largest = max(curve.largest_flops for curve in curves.curves)
     horizon = max(HORIZON * largest, *(MARGIN * forecast.cell.flops for forecast in forecasts), 0.0)
     baseline = _baseline(curves, table)
-    with doing(f"comparing {len(curves.strategies)} strategies"):
+    with announce_if_slow(f"comparing {len(curves.strategies)} strategies"):
         comparisons = () if baseline is None else tuple(compare_all(curves, baseline, table=table))
-    with doing(f"drawing the laws to {horizon:.2g} FLOPs, and choosing a recommendation"):
+    with announce_if_slow(f"drawing the laws to {horizon:.2g} FLOPs, and choosing a recommendation"):
         traces = traces_of(table, curves.curves, horizon)
         recommendation, rivals = recommend_for_flops(curves, table, largest), _rivals(curves, largest, comparisons)
     return Findings(
@@ -136,7 +136,7 @@ def _rivals(curves: Curves, flops: float, comparisons: tuple[Comparison, ...]) -
 def _forecasts(folder: Path, curves: Curves) -> tuple[Forecast, ...]:
     if not (folder / RUNS_FILE).exists():
         return ()
-    cells, _ = cells_of(read_table(folder))
+    cells, _ = points_of(read_table(folder))
     by_owner = {(curve.strategy, curve.encoder, curve.llm): curve for curve in curves.curves}
     return tuple(
         Forecast(cell=cell, prediction=predict(by_owner[cell.curve], cell.flops) if cell.curve in by_owner else None)

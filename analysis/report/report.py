@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.report.findings import find
-from scaling.system.progress_line import doing
+from scaling.system.progress_line import announce_if_slow
 
 REPORT_FILE = "report.html"
 FIGURES_FOLDER = "figures"
@@ -35,7 +35,7 @@ def write_report(folder: Path) -> Report:
 
     findings = find(folder)
     kept = folder / FIGURES_FOLDER
-    with doing(f"drawing {kept}"):
+    with announce_if_slow(f"drawing {kept}"):
         figures = draw(findings)
         kept.mkdir(exist_ok=True)
         saved = {name: save(name, figure, kept) for name, figure in figures.items()}

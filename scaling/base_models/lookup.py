@@ -39,7 +39,7 @@ Dims = TypeVar("Dims", EncoderDims, LlmDims)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundModel(Generic[Dims]):
+class ResolvedModel(Generic[Dims]):
     """A model by name, and where its weights lie.
 
     `directory` is None where this machine has no weights. `digest` covers config, tokenizer and weights, or the
@@ -54,7 +54,7 @@ class FoundModel(Generic[Dims]):
     pretrain_flops: float | None
 
 
-def find_encoder(name_or_path: str, base: Path = Path()) -> FoundModel[EncoderDims]:
+def find_encoder(name_or_path: str, base: Path = Path()) -> ResolvedModel[EncoderDims]:
     """The encoder of that name: a shipped row, a mini, a hub id, a directory or a config.json.
 
     A row or hub id may be pinned: `name@revision`.
@@ -64,7 +64,7 @@ def find_encoder(name_or_path: str, base: Path = Path()) -> FoundModel[EncoderDi
     return _find(name_or_path, base, "encoder", ENCODERS, MINIS / "encoders", encoder_dims)
 
 
-def find_llm(name_or_path: str, base: Path = Path()) -> FoundModel[LlmDims]:
+def find_llm(name_or_path: str, base: Path = Path()) -> ResolvedModel[LlmDims]:
     """The LLM of that name; as `find_encoder`."""
     return _find(name_or_path, base, "LLM", LLMS, MINIS / "llms", llm_dims)
 
@@ -76,7 +76,7 @@ def _find(
     rows: Mapping[str, Dims],
     minis: Path,
     read: Callable[[Path], Dims],
-) -> FoundModel[Dims]:
+) -> ResolvedModel[Dims]:
     path = base / Path(name_or_path).expanduser()
     if (pinned := HUB_REVISION.fullmatch(name_or_path)) and not path.exists():
         return _found_revision(kind, pinned["name"], pinned["revision"], rows, read)
@@ -106,7 +106,7 @@ def _find(
 
 def _found_revision(
     kind: str, name: str, revision: str, rows: Mapping[str, Dims], read: Callable[[Path], Dims]
-) -> FoundModel[Dims]:
+) -> ResolvedModel[Dims]:
     """A revision stands for its files: without them in the local cache there is nothing to price."""
     hub_id = _hub_id(rows[name]) if name in rows else name
     snapshot = _hub_snapshot(hub_id, revision) if _is_hub_id(hub_id) else None
@@ -119,9 +119,9 @@ def _found_revision(
     return _found(dims, snapshot, f"{hub_id}@{revision}")
 
 
-def _found(dims: Dims, directory: Path | None, hub_id: str | None) -> FoundModel[Dims]:
+def _found(dims: Dims, directory: Path | None, hub_id: str | None) -> ResolvedModel[Dims]:
     weights = _weights(directory) if directory is not None else []
-    return FoundModel(
+    return ResolvedModel(
         name=dims.name,
         dims=dims,
         directory=directory.resolve() if directory is not None and weights else None,

@@ -54,7 +54,7 @@ class ModelShape:
 
     def encoder_frames(self, lengths: Lengths) -> IntArray:
         """Encoder positions of each utterance."""
-        return self.encoder.work(lengths.samples)[Work.ENCODER_FRAMES]
+        return self.encoder.encoder_work(lengths.samples)[Work.ENCODER_FRAMES]
 
     def speech_tokens(self, lengths: Lengths) -> IntArray:
         """Speech tokens of each utterance; the last stack of frames is filled up with zeros."""
@@ -64,10 +64,10 @@ class ModelShape:
         """Positions of the LLM: prompt, speech, and a start token with all of the text but its end token."""
         return self.speech_tokens(lengths) + self.llm_prompt_tokens + lengths.llm_tokens
 
-    def writing_positions(self, lengths: Lengths) -> IntArray:
+    def output_positions(self, lengths: Lengths) -> IntArray:
         """Positions the encoder's own objective writes at: a decoder's, or all frames."""
         tokens = lengths.asr_tokens + self.asr_prompt_extra
-        return self.encoder.writing_positions(self.encoder_frames(lengths), tokens)
+        return self.encoder.output_positions(self.encoder_frames(lengths), tokens)
 
     def too_long(self, lengths: Lengths) -> npt.NDArray[np.bool_]:
         """Utterances that there are no positions for: audio over the encoder's window, text over what its own objective
@@ -79,7 +79,7 @@ class ModelShape:
 
     def most_text_tokens(self, lengths: Lengths) -> IntArray:
         """The most target tokens that the encoder's own objective can write about each utterance."""
-        return self.encoder.most_tokens(self.encoder_frames(lengths)) - self.asr_prompt_extra
+        return self.encoder.max_tokens(self.encoder_frames(lengths)) - self.asr_prompt_extra
 
 
 def shape_of(

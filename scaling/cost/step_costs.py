@@ -11,7 +11,7 @@ from scaling.cost.flops import Training, charged, executed_batches
 from scaling.cost.model_shape import ModelShape
 from scaling.spec import Part
 from scaling.speech.lengths import Lengths
-from scaling.speech.micro_batches import Cut
+from scaling.speech.micro_batches import MicroBatches
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -55,7 +55,7 @@ class StageMeter:
         self._charged_N = charged(model_shape, training, lengths)
         self._encoder_N = charged(model_shape, training, lengths, {Part.ENCODER}) if encoder_unpadded else None
 
-    def costs(self, steps: Sequence[Cut], encoded: BoolArray) -> StepCosts:
+    def costs(self, steps: Sequence[MicroBatches], encoded: BoolArray) -> StepCosts:
         """FLOPs of each step; `encoded` (N,) marks utterances that this state of the encoder has heard before them."""
         pieces = [piece for step in steps for piece in step.pieces]
         firsts = np.cumsum([0, *(len(step.pieces) for step in steps[:-1])])

@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from scaling.arrays import IntArray
 from scaling.errors import InputError
-from scaling.speech.audio import SAMPLE_RATE, Clip
+from scaling.spec import SAMPLE_RATE
+from scaling.speech.audio import Clip
 from scaling.speech.columns import Columns
-from scaling.speech.corpus_index import Faults, located, read_utterances
+from scaling.speech.corpus_index import BadRows, located, read_corpus_index
 from scaling.speech.string_column import StringColumn
 
 MAX_BAD_SHARE = 0.01
@@ -28,21 +29,22 @@ TEXT_TOO_LONG = "text too long for the models"
 class Manifest:
     """Utterances in the corpus's order, as columns of equal length.
 
-    `samples` are real samples at 16 kHz, or as told where the corpus is too large to read every header (`believed`).
-    `too_long` counts the utterances that `up_to` and `without` have left out because a model has no positions for them.
-    `digest` covers text, samples and speaker of every utterance in order (`hashes`, 16 bytes each), never a path: a
-    moved corpus is the same data. `speeds` says how many times as fast each is heard, None for none, and
-    `copies` how many times the corpus is repeated for that (`scaling.speech.speed_perturbation`). `stands_for_hours` is set where lengths are assumed
-    (`scaling.speech.assumed_manifest`): the utterances stand for so much speech.
+    `samples` are real samples at 16 kHz, or as told where the corpus is too large to read every header
+    (`durations_trusted`). `too_long` counts the utterances that `up_to` and `without` have left out because a model has
+    no positions for them. `digest` covers text, samples and speaker of every utterance in order (`hashes`, 16 bytes
+    each), never a path: a moved corpus is the same data. `speeds` says how many times as fast each utterance is heard,
+    None for none, and `copies` how many times the corpus is repeated for that (`scaling.speech.speed_perturbation`).
+    `stands_for_hours` is set where lengths are assumed (`scaling.speech.assumed_manifest`): the utterances then stand
+    for so much speech.
     """
 
     path: Path
     columns: Columns = field(repr=False)
     samples: IntArray = field(repr=False)
     hashes: npt.NDArray[np.uint8] = field(repr=False)
-    faults: Faults
-    too_long: Faults
-    believed: bool
+    bad_rows: BadRows
+    too_long: BadRows
+    durations_trusted: bool
     digest: str
     speeds: npt.NDArray[np.float64] | None = None
     copies: int = 1
@@ -79,7 +81,7 @@ class Manifest:
     @property
     def skipped(self) -> dict[str, int]:
         """Rows of the corpus that are not among the utterances, by cause; not those beyond a cap on hours."""
-        return {**self.faults.counts, **self.too_long.counts}
+        return {**self.bad_rows.counts, **self.too_long.counts}
 
     def up_to(self, max_seconds: float | None) -> "Manifest":
         """The utterances that are no longer than that; all of them where it is None."""
@@ -95,11 +97,11 @@ class Manifest:
         removed = np.isin(np.arange(len(self)), places)
         if not removed.any():
             return self
-        too_long = Faults(
-            rows=self.faults.rows,
+        too_long = BadRows(
+            rows=self.bad_rows.rows,
             counts={**self.too_long.counts, reason: int(removed.sum())},
             first={**self.too_long.first, reason: located(self.columns, int(removed.argmax()))},
-            lies=0,
+            wrong_durations=0,
         )
         if removed.all():
             raise InputError(f"{self.path}: no utterance is left: {too_long}")
@@ -156,23 +158,23 @@ def read_manifest(path: Path, *, max_bad_share: float = MAX_BAD_SHARE) -> Manife
     Raises InputError where nothing can be read as a corpus, where more than `max_bad_share` of the rows are unusable,
     and where no utterance is left.
     """
-    utterances = read_utterances(path)
-    faults = utterances.faults
-    if faults.total > max_bad_share * faults.rows:
+    utterances = read_corpus_index(path)
+    bad_rows = utterances.bad_rows
+    if bad_rows.total > max_bad_share * bad_rows.rows:
         raise InputError(
-            f"{path}: {faults.total} of {faults.rows} rows cannot be used ({faults}); expected at most"
+            f"{path}: {bad_rows.total} of {bad_rows.rows} rows cannot be used ({bad_rows}); expected at most"
             f" {max_bad_share:.3g} of the rows"
         )
     if not len(utterances.samples):
-        raise InputError(f"{path}: no utterance is left: {faults}")
+        raise InputError(f"{path}: no utterance is left: {bad_rows}")
     return Manifest(
         path=path,
         columns=utterances.columns,
         samples=utterances.samples,
         hashes=utterances.hashes,
-        faults=faults,
-        too_long=Faults(rows=faults.rows, counts={}, first={}, lies=0),
-        believed=utterances.believed,
+        bad_rows=bad_rows,
+        too_long=BadRows(rows=bad_rows.rows, counts={}, first={}, wrong_durations=0),
+        durations_trusted=utterances.durations_trusted,
         digest=_digest(utterances.hashes),
     )
 

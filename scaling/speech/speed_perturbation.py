@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from scaling.speech.audio import SAMPLE_RATE, resampled
+from scaling.spec import SAMPLE_RATE
+from scaling.speech.audio import resampled
 from scaling.speech.manifest import Manifest
 
 

@@ -11,11 +11,10 @@ from functools import partial
 import numpy as np
 
 from scaling.cost.step_costs import BoolArray, StageMeter, encoder_is_frozen
-from scaling.spec import ModelSpec, RunSpec, Stage
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, ModelSpec, RunSpec, Stage
 from scaling.speech.batches import BatchStream, Position
 from scaling.speech.lengths import index
-from scaling.speech.micro_batches import cut
+from scaling.speech.micro_batches import split_batch
 from scaling.speech.speed_perturbation import at_speeds
 from sweeps.plan.prepare import Prepared
 
@@ -58,7 +57,7 @@ class _Walker:
         self._lengths = index(train, encoder=model.encoder.directory, llm=model.llm.directory)
         self._varies = augmentation.varies
         self._model_shape = model.shape
-        self._cut = partial(cut, each=study.gradient_accumulation, ranks=study.processes)
+        self._cut = partial(split_batch, each=study.gradient_accumulation, ranks=study.processes)
         self._recompute = study.gradient_checkpointing
         self._ends: dict[str, _End] = {}
 

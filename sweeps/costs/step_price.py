@@ -12,8 +12,7 @@ from scaling.cost.flops import PartFlops, executed, generation, six_nd
 from scaling.cost.hardware import device_hours
 from scaling.cost.model_shape import ModelShape, default_shape
 from scaling.errors import InputError
-from scaling.spec import LoraSpec, Objective, Part
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, LoraSpec, Objective, Part
 from scaling.speech.lengths import Lengths
 from scaling.strategies import PresetStage, preset
 from sweeps.costs.tariff import Purchase
@@ -216,13 +215,13 @@ def _lengths_document(step: PricedStep, model_shape: ModelShape, lengths: Length
     return {
         "audio_seconds": step.audio_seconds,
         "samples": int(lengths.samples[0]),
-        **{work.value: int(amount[0]) for work, amount in model_shape.encoder.work(lengths.samples).items()},
+        **{work.value: int(amount[0]) for work, amount in model_shape.encoder.encoder_work(lengths.samples).items()},
         "speech_tokens": int(model_shape.speech_tokens(lengths)[0]),
         "prompt_tokens": step.prompt_tokens,
         "text_tokens": step.text_tokens,
         "llm_positions": int(model_shape.llm_positions(lengths)[0]),
         "decoder_prompt_tokens": step.decoder_prompt_tokens,
-        "decoder_positions": int(model_shape.writing_positions(lengths)[0]),
+        "decoder_positions": int(model_shape.output_positions(lengths)[0]),
     }
 
 

@@ -13,9 +13,8 @@ from typing import Any
 
 from scaling.errors import InputError
 from scaling.scoring.score import Score, score, total
-from scaling.spec import Scoring
-from scaling.speech.audio import SAMPLE_RATE
-from scaling.speech.long_audio import joined
+from scaling.spec import SAMPLE_RATE, Scoring
+from scaling.speech.long_audio import join_texts
 from scaling.speech.recordings import Recording, find_recordings
 from scaling.system.atomic_files import write_text_atomically
 from sweeps.finished.find_run import TrainedRun, exported_encoder, exported_scoring, find_run
@@ -37,7 +36,7 @@ class Transcript:
     @property
     def text(self) -> str:
         """The texts of all segments."""
-        return joined(self.texts)
+        return join_texts(self.texts)
 
 
 def transcribe(folder: Path, audio: Sequence[Path], key: str | None, strategy: str | None) -> list[Transcript]:
@@ -123,7 +122,7 @@ def _run(module: str, arguments: Sequence[str], lines: str) -> str:
 
 
 def _scored(recording: Recording, texts: tuple[str, ...], scoring: Scoring) -> Transcript:
-    scored = None if recording.text is None else score(recording.text, joined(texts), scoring)
+    scored = None if recording.text is None else score(recording.text, join_texts(texts), scoring)
     return Transcript(recording=recording, texts=texts, score=scored)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scaling.console import log
-from scaling.system.parent_death import adopting, end_with_parent
+from scaling.system.parent_death import adopt_orphans, end_with_parent
 
 TRAINER = (sys.executable, "-m", "scaling.asr")
 """How the command of a worker begins that can be forked instead."""
@@ -133,7 +133,7 @@ class Starter:
 @contextmanager
 def starting(command: Sequence[str], environment: Mapping[str, str], log_file: Path) -> Iterator[Starter]:
     """Start workers by `command`, forked where it is our trainer's and this system lets a process adopt others."""
-    with adopting() as adopts:
+    with adopt_orphans() as adopts:
         forks = adopts and tuple(command[: len(TRAINER)]) == TRAINER
         found = Starter(command, environment, log_file, forks=forks)
         try:

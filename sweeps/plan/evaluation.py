@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from scaling.cost.decoding import decoding_flops
-from scaling.spec import ModelSpec, Objective
+from scaling.spec import SAMPLE_RATE, ModelSpec, Objective
 from scaling.speech.lengths import index
 from scaling.speech.manifest import Manifest
 from sweeps.plan.plan import Plan
@@ -38,5 +38,5 @@ def evaluated_utterances(study: Study) -> float:
 
 def _stands_for(held: Manifest) -> float:
     """How many utterances each one of the manifest stands for: more than one only where lengths are assumed."""
-    seconds = float(held.samples.sum()) / 16_000
+    seconds = float(held.samples.sum()) / SAMPLE_RATE
     return 3600 * held.hours / seconds

@@ -10,8 +10,7 @@ from scaling.cost.flops import charged, exact_sum
 from scaling.cost.memory import Memory, step_memory
 from scaling.cost.model_shape import ModelShape
 from scaling.errors import InputError
-from scaling.spec import ModelSpec, Objective, Part, RunSpec, Stage
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, ModelSpec, Objective, Part, RunSpec, Stage
 from scaling.speech.batches import BatchStream, Position
 from scaling.speech.lengths import Lengths, index
 from sweeps.study.study import Study

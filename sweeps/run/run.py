@@ -11,7 +11,7 @@ from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
 from scaling.ledger.records import Row
-from scaling.system.progress_line import Line
+from scaling.system.progress_line import ProgressLine
 from sweeps.launchers.dispatch import Place, in_step, refuse_missing_place, work_at
 from sweeps.launchers.local import other_trainer, trainer, worker_command
 from sweeps.plan.prepare import Prepared
@@ -77,7 +77,7 @@ def train(
     command = worker_command(program, plan_file)
     tracker = start_tracker(folder) if prepared.study.tracker == "wandb" else None
     try:
-        with closing(Line()) as line:
+        with closing(ProgressLine()) as line:
             follower = Follower(plan_file, line)
             stopped_by = None
             if not follower.survey.finished:
@@ -117,7 +117,7 @@ def allow_diverged_retry(plan_file: PlanFile) -> None:
 class Follower:
     """Looks at the ledger while workers work: keeps the table fresh and says how far they are."""
 
-    def __init__(self, plan_file: PlanFile, line: Line) -> None:
+    def __init__(self, plan_file: PlanFile, line: ProgressLine) -> None:
         self._plan_file = plan_file
         self._line = line
         self._collector = Collector(plan_file)

@@ -19,7 +19,7 @@ from scaling.speech.audio import Clip, clip_digest
 from scaling.speech.manifest import TEXT_TOO_LONG, Manifest, read_manifest
 from scaling.speech.synthetic.recipes import HELD_OUT_UTTERANCES, RECIPES, Recipe, write_corpus
 from scaling.system.cache import cache_dir
-from scaling.system.progress_line import doing
+from scaling.system.progress_line import announce_if_slow
 from sweeps.study.schema import AssumedFields, CorpusFields, ManifestFields
 from sweeps.study.study_file import StudyFile
 from sweeps.study.study_model import StudyModel
@@ -101,14 +101,14 @@ def read_speech(file: StudyFile, models: Sequence[StudyModel]) -> StudySpeech:
 
 
 def _notes(manifest: Manifest) -> Iterator[str]:
-    faults = manifest.faults
+    faults = manifest.bad_rows
     if faults.total:
         yield f"{faults.total} of {faults.rows} rows are left out: {faults}"
     if manifest.too_long.total:
         yield f"left out of training: {manifest.too_long}"
-    if faults.lies:
-        yield f"durations wrong by more than 10 ms: {faults.lies}; lengths were counted from headers instead"
-    if manifest.believed and manifest.stands_for_hours is None:
+    if faults.wrong_durations:
+        yield f"durations wrong by more than 10 ms: {faults.wrong_durations}; lengths were counted from headers instead"
+    if manifest.durations_trusted and manifest.stands_for_hours is None:
         yield "durations are believed after a look at 1,000 headers; recordings are heard exactly as long as they say"
 
 
@@ -169,7 +169,10 @@ def _corpus(file: StudyFile, data: CorpusFields) -> Sources:
     if data.test_utterances != HELD_OUT_UTTERANCES:
         name += f"-test{data.test_utterances}"
     folder, making = cache_dir() / "corpora" / name, data.model_dump(exclude={"corpus"})
-    with file.at(("data",)), doing(f"making {data.hours:g} h of speech, the corpus {recipe.name}, in {folder}"):
+    with (
+        file.at(("data",)),
+        announce_if_slow(f"making {data.hours:g} h of speech, the corpus {recipe.name}, in {folder}"),
+    ):
         made = write_corpus(recipe, folder, **making)
     return {("data", "train"): made.train, ("data", "dev"): made.dev, ("data", "test", data.corpus): made.test}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from scaling.base_models.chat_template import conversation, is_chat, message
 from scaling.base_models.encoders import EncoderDims, asr_codec
 from scaling.base_models.llms import LlmDims
-from scaling.base_models.lookup import FoundModel, find_encoder, find_llm
+from scaling.base_models.lookup import ResolvedModel, find_encoder, find_llm
 from scaling.base_models.tokenizers import llm_codec
 from scaling.cost.model_shape import ModelShape, default_shape, shape_of
 from scaling.errors import nearest
@@ -29,8 +29,8 @@ class StudyModel:
     """
 
     spec: ModelSpec
-    encoder: FoundModel[EncoderDims]
-    llm: FoundModel[LlmDims]
+    encoder: ResolvedModel[EncoderDims]
+    llm: ResolvedModel[LlmDims]
     shape: ModelShape
     strategies: tuple[Strategy, ...]
     prompt: str

@@ -8,7 +8,7 @@ import numpy as np
 from scaling.arrays import IntArray
 from scaling.cost.model_shape import ModelShape
 from scaling.errors import InputError
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE
 from scaling.speech.lengths import Lengths, count, index
 from scaling.speech.manifest import Manifest
 from sweeps.study.study_model import StudyModel

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scaling.ledger.ledger import Ledger
-from scaling.system.progress_line import Line
+from scaling.system.progress_line import ProgressLine
 from sweeps.launchers import starter
 from sweeps.launchers.local import run_workers, worker_command
 from sweeps.plan.prepare import prepare
@@ -26,7 +26,7 @@ def run_crew(study: Path, folder: Path, workers: int, root: Path | None = None) 
     ledger = Ledger(root or folder)
     prepared = prepare(str(study), [], ledger)
     plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger)
-    follower = Follower(plan_file, Line())
+    follower = Follower(plan_file, ProgressLine())
     command = worker_command(STAND_IN, plan_file)
     with pytest.MonkeyPatch.context() as patch:
         if os.environ.get("CREW") == "forked":

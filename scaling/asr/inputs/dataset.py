@@ -15,7 +15,7 @@ from scaling.asr.inputs.exact_audio import ExactAudio
 from scaling.asr.model.encoders.family import Features
 from scaling.asr.model.encoders.registry import family_of
 from scaling.base_models.tokenizers import TextCodec
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE
 from scaling.speech.lengths import Lengths, index
 from scaling.speech.manifest import Manifest
 from scaling.speech.speed_perturbation import at_speeds

@@ -15,7 +15,7 @@ from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
-from scaling.system.progress_line import Line
+from scaling.system.progress_line import ProgressLine
 from sweeps.launchers import fleet
 from sweeps.launchers.fleet import FATES, Ending, Fate, Look, Refused, leave_running, places, run_fleet
 from sweeps.launchers.local import worker_command
@@ -88,7 +88,7 @@ def plan_file(write_study: StudyWriter, tmp_path: Path) -> PlanFile:
 
 
 def run(engine: Processes, plan_file: PlanFile, workers: int = 2) -> Survey:
-    follower = Follower(plan_file, Line())
+    follower = Follower(plan_file, ProgressLine())
     run_fleet(engine, plan_file, workers=workers, watch=follower.look)
     return follower.finish(None).survey
 

@@ -132,7 +132,7 @@ def test_a_forked_worker_s_end_and_last_words_are_those_of_one_started_by_its_co
 def test_a_forked_worker_dies_at_the_write_point_that_its_own_variables_name(
     begin: Callable[..., Starter], tmp_path: Path
 ) -> None:
-    program = "from scaling.system.fault_injection import write_point; write_point('result.json')"
+    program = "from scaling.system.fault_injection import crash_point; crash_point('result.json')"
     found = begin(forking())
     assert work(found, program, tmp_path / "log", ASR_SCALING_DIES_AT_WRITE="1 result").wait() == -signal.SIGKILL
     assert work(found, program, tmp_path / "log").wait() == 0
