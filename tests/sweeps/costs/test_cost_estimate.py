@@ -104,8 +104,8 @@ def chain_flops(prepared: Prepared, key: str) -> int:
 
 
 def test_every_run_decodes_dev_and_test_once(prepared: Prepared) -> None:
-    (model,), speech = prepared.study.models, prepared.study.speech
-    model_shape, ends = model.model_shape(speech.spec.language), {run.end for run in prepared.plan.runs}
+    (model,) = prepared.study.models
+    model_shape, ends = model.shape, {run.end for run in prepared.plan.runs}
     sets = [index(held, encoder=model.encoder.directory, llm=model.llm.directory) for held in held_out(prepared.study)]
     assert [len(lengths) for lengths in sets] == [6, 8]
     expected = sum(decoding_flops(model_shape, Objective.LLM, lengths) for lengths in sets)
@@ -210,7 +210,7 @@ def test_studies_on_one_ledger_share_what_they_have_in_common(write_study: Study
 def test_disk_holds_what_the_rule_keeps(prepared: Prepared) -> None:
     costs: CostEstimate = estimate_cost(prepared, None)
     (model,) = prepared.study.models
-    model_shape = model.model_shape(prepared.study.speech.spec.language)
+    model_shape = model.shape
     joint_end = 4 * (
         model_shape.encoder.encoder_params
         + model_shape.projector_params
