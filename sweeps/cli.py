@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from scaling.console import emit, log
-from sweeps.launchers.dispatch import Place
+from sweeps.launchers.options import Launcher
 
 app = typer.Typer()
 
@@ -81,7 +81,7 @@ def run(
         int | None,
         typer.Option("--workers", min=1, metavar="N", help="At most; default: cores / threads here, 4 elsewhere."),
     ] = None,
-    on: Annotated[Place, typer.Option("--on", help="Where workers run.")] = Place.LOCAL,
+    on: Annotated[Launcher, typer.Option("--on", help="Where workers run.")] = Launcher.LOCAL,
     nodes: Annotated[
         int | None, typer.Option("--nodes", min=1, metavar="N", help="Machines a worker, on Slurm.")
     ] = None,
@@ -108,14 +108,14 @@ def run(
     from scaling.ledger.ledger import Ledger
     from sweeps.costs.cost_estimate import Limits, estimate_cost
     from sweeps.costs.tariff import tariff_of
-    from sweeps.launchers.dispatch import nodes_field
+    from sweeps.launchers.options import nodes_override
     from sweeps.plan.prepare import prepare
     from sweeps.run.run import train
     from sweeps.run.simulate import answer, simulated_ledger
     from sweeps.text import costs_document, outcome_document, outcome_text, price_line, reuse_text
 
     root = simulated_ledger(ledger or out) if simulate else Ledger(ledger or out)
-    prepared = prepare(study, [*(set_ or []), *nodes_field(on, nodes)], root)
+    prepared = prepare(study, [*(set_ or []), *nodes_override(on, nodes)], root)
     costs = estimate_cost(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
     for note in prepared.study.speech.notes():
@@ -150,7 +150,7 @@ def tune(
         int | None,
         typer.Option("--workers", min=1, metavar="N", help="At most; default: cores / threads here, 4 elsewhere."),
     ] = None,
-    on: Annotated[Place, typer.Option("--on", help="Where workers run.")] = Place.LOCAL,
+    on: Annotated[Launcher, typer.Option("--on", help="Where workers run.")] = Launcher.LOCAL,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
