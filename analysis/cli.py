@@ -54,7 +54,7 @@ def fit(
         store(curves, out)
     elif table.path == source / RUNS_FILE and columns is None and where is None:
         store(curves, source / FITS_FILE)
-    emit(fits_document(curves), as_json=as_json, text=fits_text(curves))
+    emit(fits_document(curves) if as_json else fits_text(curves))
 
 
 @app.command()
@@ -86,15 +86,15 @@ def predict(
         curves = curves_of(source)
     if flops is not None:
         prediction = predict_run(curves.best(_positive("--flops", flops), strategy, encoder, llm), flops)
-        emit(prediction.as_dict(), as_json=as_json, text=prediction_text(prediction))
+        emit(prediction.as_dict() if as_json else prediction_text(prediction))
         return
     curve = curves.only(strategy, encoder, llm)
     if at is not None:
         predictions = predict_rows(curve, _points(curve, _pairs("--at", at)))
-        emit(predictions[0].as_row(), as_json=as_json, text=rows_text(predictions))
+        emit(predictions[0].as_row() if as_json else rows_text(predictions))
     elif rows is not None:
         predictions = predict_rows(curve, _points_of_table(curve, _table(rows, columns, None), curves.named))
-        emit([prediction.as_row() for prediction in predictions], as_json=as_json, text=rows_text(predictions))
+        emit([prediction.as_row() for prediction in predictions] if as_json else rows_text(predictions))
 
 
 @app.command()
@@ -121,7 +121,7 @@ def laws(
     points, errors, weights = points_of_curve(table, strategy, tuple(place) if place else ("C",))
     with announce_if_slow("fitting every law, and forecasting larger budgets from smaller ones"):
         found = candidates(points, errors, weights, at=place)
-    emit(laws_document(found, answer_range(found)), as_json=as_json, text=laws_text(found, answer_range(found)))
+    emit(laws_document(found, answer_range(found)) if as_json else laws_text(found, answer_range(found)))
 
 
 @app.command()
@@ -146,7 +146,7 @@ def compare(
         curves = curves_of(source)
     with announce_if_slow(f"comparing {len(curves.strategies)} strategies"):
         comparisons = compare_all(curves, baseline, at, read_table(source))
-    emit([one.as_dict() for one in comparisons], as_json=as_json, text=comparisons_text(comparisons))
+    emit([one.as_dict() for one in comparisons] if as_json else comparisons_text(comparisons))
 
 
 @app.command()
@@ -198,7 +198,7 @@ def recommend(
         from analysis.recommending.next_study import write_next_study
 
         write_next_study(source, answer, study)
-    emit(answer.as_dict(), as_json=as_json, text=recommendation_text(answer))
+    emit(answer.as_dict() if as_json else recommendation_text(answer))
 
 
 @app.command()
@@ -214,7 +214,7 @@ def forecast(
 
     with announce_if_slow(f"fitting laws to {folder}"):
         found = forecasts(curves_of(folder), folder)
-    emit([one.as_dict() for one in found], as_json=as_json, text=forecasts_text(found))
+    emit([one.as_dict() for one in found] if as_json else forecasts_text(found))
 
 
 @app.command()
@@ -227,7 +227,7 @@ def report(
     from scaling.console import emit
 
     written = write_report(folder)
-    emit(written.as_dict(), as_json=as_json, text=str(written.path))
+    emit(written.as_dict() if as_json else str(written.path))
 
 
 @app.command()
@@ -250,7 +250,7 @@ def frontier(
     flops, sizes = (np.array([point.columns[name] for point in points]) for name in ("C", "N"))
     with announce_if_slow("finding the best size of each budget"):
         found = find(flops, sizes, np.array([point.cer for point in points]))
-    emit(found.as_dict(), as_json=as_json, text=frontier_text(found))
+    emit(found.as_dict() if as_json else frontier_text(found))
 
 
 @app.command()
@@ -279,7 +279,7 @@ def coverage(
             f"repeating the design of {curve.label} {sets} times ({len(found) + 1} of {len(curves)} curves)"
         ):
             found.append(repeat(curve, at or FAR * curve.largest_flops, sets))
-    emit([one.as_dict() for one in found], as_json=as_json, text=coverage_text(found))
+    emit([one.as_dict() for one in found] if as_json else coverage_text(found))
 
 
 @app.command()
@@ -302,7 +302,7 @@ def design(
         curve = curves_of(source).best(_positive("--flops", flops), strategy)
     with announce_if_slow(f"trying designs of up to {runs} runs"):
         proposal = propose(curve, flops, _positive("--spend", spend), runs)
-    emit(proposal.as_dict(), as_json=as_json, text=proposal_text(proposal))
+    emit(proposal.as_dict() if as_json else proposal_text(proposal))
 
 
 @app.command()
@@ -321,7 +321,7 @@ def score(
 
     with announce_if_slow(f"scoring {hypotheses}"):
         document = scores_document(score_files(hypotheses, references, scoring))
-    emit(document, as_json=as_json, text=scores_text(document))
+    emit(document if as_json else scores_text(document))
 
 
 def _positive(option: str, value: float) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 
 from scaling.cost.hardware import Throughput, save_throughput
 from scaling.system.cache import cache_dir
-from sweeps.launchers.local import TRAINER_NEEDS
+from sweeps.launchers.worker_command import missing_trainer_modules
 
 PROBE_SECONDS = 300.0
 """Importing torch from a cold network disk takes a minute; longer means that something hangs (assumption)."""
@@ -89,7 +89,7 @@ def diagnosis_text(document: dict[str, Any]) -> str:
 
 def _torch() -> tuple[Check, Check, Throughput | None]:
     absent = Check(name="accelerator", health=Health.MISSING, detail="not looked for without torch")
-    missing = [name for name in TRAINER_NEEDS if importlib.util.find_spec(name) is None]
+    missing = missing_trainer_modules()
     if missing:
         detail = f"training needs {', '.join(missing)}: pip install 'asr-scaling[train]'"
         return Check(name="torch", health=Health.MISSING, detail=detail), absent, None

@@ -19,7 +19,7 @@ square: an estimated fraction of a percent at published widths, more for the min
   the attention products, so those count every query head.
 * No recomputation (gradient checkpointing) is charged, and kept outputs of a frozen encoder are not credited: FLOPs
   say what a step asks for, not how an implementation saves or wastes it. What keeping them saves is a third currency
-  beside these two, `cache_credited_flops` (see `scaling.cost.step_costs`). What is recomputed is executed: every layer that a
+  beside these two (`scaling.cost.step_costs`). What is recomputed is executed: every layer that a
   gradient passes, but for its last product where no norm reads the outcome (see `scaling.base_models.matmul_tape`).
 * An adapter exists in a stage where it trains. One that has stopped training is merged into its weight: the same
   function at no cost.

@@ -51,7 +51,7 @@ class StageMeter:
         recompute: bool = False,
     ) -> None:
         self.encoder_frozen = encoder_is_frozen(training.parts)
-        self._geometry, self._training, self._lengths, self._recompute = model_shape, training, lengths, recompute
+        self._model_shape, self._training, self._lengths, self._recompute = model_shape, training, lengths, recompute
         self._charged_N = charged(model_shape, training, lengths)
         self._encoder_N = charged(model_shape, training, lengths, {Part.ENCODER}) if encoder_unpadded else None
 
@@ -86,7 +86,9 @@ class StageMeter:
         return flops_P
 
     def _executed(self, pieces: Sequence[IntArray], only: set[Part] | None) -> IntArray:
-        return executed_batches(self._geometry, self._training, self._lengths, pieces, only, recompute=self._recompute)
+        return executed_batches(
+            self._model_shape, self._training, self._lengths, pieces, only, recompute=self._recompute
+        )
 
 
 def _sums(values_N: IntArray, batches: Sequence[IntArray]) -> IntArray:

@@ -50,6 +50,7 @@ def assumed_manifest(
             id_hashes=np.zeros(count, dtype=np.int64),
         ),
         samples=samples,
+        hashes=np.zeros((count, 16), dtype=np.uint8),
         bad_rows=spotless,
         too_long=spotless,
         durations_trusted=True,

@@ -24,5 +24,7 @@ def at_speeds(manifest: Manifest, speeds: tuple[float, ...]) -> Manifest:
         manifest,
         columns=manifest.columns.take(rows),
         samples=np.concatenate(samples),
+        hashes=manifest.hashes[rows],
         speeds=np.repeat(speeds, len(manifest)),
+        copies=len(speeds),
     )

@@ -18,10 +18,9 @@ def evaluation_flops(study: Study, plan: Plan) -> Mapping[str, int]:
     @cache
     def flops(spec: ModelSpec, objective: Objective) -> int:
         model = models[spec]
-        model_shape = model.model_shape(study.speech.spec.language)
         lengths = [index(held, encoder=model.encoder.directory, llm=model.llm.directory) for held in held_out(study)]
         shares = [_stands_for(held) for held in held_out(study)]
-        priced = [decoding_flops(model_shape, objective, one) for one in lengths]
+        priced = [decoding_flops(model.shape, objective, one) for one in lengths]
         return round(sum(share * cost for share, cost in zip(shares, priced, strict=True)))
 
     return {run.end: flops(run.spec.model, run.spec.strategy.stages[-1].objective) for run in plan.runs}

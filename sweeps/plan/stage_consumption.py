@@ -51,7 +51,7 @@ def stage_consumptions(study: Study, runs: Sequence[RunSpec]) -> StageConsumptio
     stages = _stages(runs)
     for model in study.models:
         lengths = index(study.speech.train, encoder=model.encoder.directory, llm=model.llm.directory)
-        model_shape = model.model_shape(study.speech.spec.language)
+        model_shape = model.shape
         known: dict[tuple[Objective, frozenset[Part], float], StageConsumption] = {}
         for stage in stages[model.spec]:
             batch = stage.optimization.batch_audio_seconds

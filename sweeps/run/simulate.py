@@ -26,7 +26,7 @@ from sweeps.plan.plan import PlannedNode
 from sweeps.plan.prepare import Prepared
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.run.run import Follower, Outcome
-from sweeps.study.study import StudyModel
+from sweeps.study.study_model import StudyModel
 
 NOISE = 0.03
 """Spread of log CER between seeds (about that of the minis over three seeds; LOG.md)."""

@@ -155,7 +155,7 @@ def test_counted_lengths_that_no_longer_hold_are_an_error(corpus):
 
 
 def test_a_worker_refuses_a_corpus_that_is_no_longer_the_planned_one(corpus):
-    planned = read_manifest(corpus, 0.002)
+    planned = read_manifest(corpus).within(0.002)
     sources = Sources({planned.digest: {"path": str(corpus), "hours": 0.002}})
     assert sources.manifest(planned.digest).digest == planned.digest
     write(corpus, [{**row, "text": "other"} for row in rows_of(corpus)])
