@@ -5,11 +5,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scaling.errors import InputError
 from scaling.scoring.interval import LEVEL
 from scaling.system.atomic_files import write_text_atomically
+from scaling.system.yaml_file import parse_yaml, to_yaml
 from sweeps.study.tuned_settings import BATCH, TunedSettings
 from sweeps.tuning.grid import FIRST, RATE_STEP, Knob, Point, best_point, first_points, multipliers
 from sweeps.tuning.optimum_fit import FALSE_DRIFT, Optimum
@@ -66,7 +65,7 @@ def tuning_text(document: dict[str, Any]) -> str:
 
 def write_tuned_study(tuning: Tuning, path: Path) -> None:
     """The study with what was found, as a study file that says how it was found."""
-    study = yaml.safe_load(tuning.study.text)
+    study = parse_yaml(tuning.study.text, tuning.study.name).value
     for position, model in enumerate(tuning.study.models):
         found = [found for found in tuning.found if found.model is model]
         study["models"][position]["tuned"] = {one.strategy.name: _tuned_fields(one.tuned) for one in found}
@@ -76,7 +75,7 @@ def write_tuned_study(tuning: Tuning, path: Path) -> None:
         f"# Peak {what} found by `asr-scaling tune` on dev: {tuning.points} settings a strategy at {budgets} FLOPs,"
         f" seeds {', '.join(map(str, tuning.study.seeds))}.\n"
     )
-    write_text_atomically(path, said + yaml.safe_dump(study, sort_keys=False, allow_unicode=True))
+    write_text_atomically(path, said + to_yaml(study))
 
 
 def refuse_no_folder(path: Path) -> None:
