@@ -21,7 +21,7 @@ from scaling.asr.train import Hooks, Interrupted, train
 from scaling.cost.memory import state_memory
 from scaling.cost.step_costs import encoder_is_frozen
 from scaling.ledger.ledger import Attempt
-from scaling.spec import StageNode
+from scaling.spec import SAMPLE_RATE, StageNode
 from scaling.system.atomic_files import write_text_atomically
 
 LOOK_UTTERANCES = 100
@@ -144,7 +144,7 @@ class _Looking:
 def _log_progress(attempt: Attempt, progress: Progress, loss: float, factor: float) -> None:
     fields = ("flops", "executed_flops", "cache_credited_flops", "steps", "seconds", "wait_seconds")
     counts = {name: getattr(progress, name) for name in fields}
-    audio = {"audio_seconds": progress.audio_samples / 16_000}
+    audio = {"audio_seconds": progress.audio_samples / SAMPLE_RATE}
     attempt.log({"event": "progress", **counts, **audio, "loss": loss, "rate_factor": factor})
 
 
@@ -182,7 +182,7 @@ def _result(
         "executed_flops": progress.executed_flops,
         "cache_credited_flops": progress.cache_credited_flops,
         "steps": progress.steps,
-        "audio_seconds": progress.audio_samples / 16_000,
+        "audio_seconds": progress.audio_samples / SAMPLE_RATE,
         "seconds": progress.seconds,
         "wait_seconds": progress.wait_seconds,
         "unique_audio_seconds": seen,

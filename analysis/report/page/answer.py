@@ -52,15 +52,15 @@ def _advice(findings: Findings) -> list[str]:
         tag("b", number(prediction.cer)),
         f", 90 % interval of a new run {between(prediction.interval)} ({reach}).",
     ]
-    return said + _rivalry(findings.rivals) + _doubt(curve)
+    return said + _rivalry(findings.runner_up) + _doubt(curve)
 
 
-def _rivalry(rivals: Comparison | None) -> list[str]:
+def _rivalry(runner_up: Comparison | None) -> list[str]:
     """How sure the choice of strategy is."""
-    if rivals is None or rivals.cer_reduction is None:
+    if runner_up is None or runner_up.cer_reduction is None:
         return []
-    other, ends = rivals.baseline, rivals.cer_reduction_interval
-    next_best = f" {percent(rivals.cer_reduction)} less than {other.label}, the next strategy"
+    other, ends = runner_up.baseline, runner_up.cer_reduction_interval
+    next_best = f" {percent(runner_up.cer_reduction)} less than {other.label}, the next strategy"
     if ends is None:
         return [f"{next_best}; with so few runs the difference has no interval."]
     interval = f"90 % interval {percent_between(ends)}"

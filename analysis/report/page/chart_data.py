@@ -6,7 +6,7 @@ from typing import Any
 from analysis.curves.forecast_check import Forecast
 from analysis.curves.traces import PlottedPoint, Trace
 from analysis.report.findings import Findings
-from analysis.report.palette import LOOKS, look
+from analysis.report.palette import CURVE_STYLES, curve_style
 
 # A share of 1e-4 of an error rate is below what any test set shows.
 DIGITS = 4
@@ -35,8 +35,8 @@ def _trace(findings: Findings, trace: Trace) -> dict[str, Any]:
         "label": trace.curve.label,
         "strategy": strategy,
         "models": findings.models.index(trace.models),
-        "look": strategy % len(LOOKS),
-        "mark": look(strategy).mark,
+        "look": strategy % len(CURVE_STYLES),
+        "mark": curve_style(strategy).mark,
         "status": trace.curve.status,
         "largest_flops": trace.curve.largest_flops,
         "points": [_point(point) for point in trace.points],

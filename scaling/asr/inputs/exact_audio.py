@@ -41,7 +41,7 @@ class ExactAudio:
 
     def _refuse_or_count(self, fault: AudioError) -> None:
         self.bad += 1
-        if not self.manifest.believed or (self.heard > JUDGED_AFTER and self.bad > MAX_BAD_SHARE * self.heard):
+        if not self.manifest.durations_trusted or (self.heard > JUDGED_AFTER and self.bad > MAX_BAD_SHARE * self.heard):
             raise fault
         if self.bad & (self.bad - 1) == 0:  # the 1st, 2nd, 4th, 8th ...
             log(f"{self.bad} of {self.heard} recordings heard are not as the manifest says, the last: {fault}")

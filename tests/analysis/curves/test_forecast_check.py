@@ -8,7 +8,7 @@ import pytest
 
 from analysis.curves.curves import curves_of
 from analysis.curves.forecast_check import check_forecasts
-from analysis.report.findings import find
+from analysis.report.findings import findings_of
 from analysis.report.report import write_report
 from scaling.errors import InputError
 
@@ -35,7 +35,7 @@ def test_each_run_is_held_against_the_interval_of_one_new_run(study):
 
 def test_the_report_judges_every_run_as_the_verb_does(study):
     by_verb = check_forecasts(curves_of(study), study)
-    by_report = find(study).forecasts
+    by_report = findings_of(study).forecasts
     assert [(one.truth, one.inside) for one in by_report] == [(one.truth, one.inside) for one in by_verb]
     text = write_report(study).path.read_text(encoding="utf-8")
     assert text.count("A forecast put to the test") == 2
@@ -54,4 +54,4 @@ def test_a_study_without_forecast_runs_is_told_how_to_make_them(study):
     shutil.rmtree(study / "forecast")
     with pytest.raises(InputError, match="no forecast runs"):
         check_forecasts(curves_of(study), study)
-    assert find(study).forecasts == ()
+    assert findings_of(study).forecasts == ()
