@@ -83,8 +83,8 @@ def parse_yaml(text: str, source: str) -> YamlDocument:
 def to_yaml(value: Any) -> str:
     """Plain data as the text of a YAML file; `parse_yaml` gives it back."""
     yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False  # type: ignore[assignment]  # (the library annotates it as None)
-    yaml.sort_base_mapping_type_on_output = False
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     text = io.StringIO()
     yaml.dump(value, text)
     return text.getvalue()
