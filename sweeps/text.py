@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from scaling.ledger.records import RUNS_FILE
 from scaling.spec import RunSpec
 from sweeps.costs.cost_estimate import CostEstimate
 from sweeps.costs.exact_costs import StageCost
@@ -119,7 +120,7 @@ def outcome_document(outcome: Outcome, folder: Path) -> dict[str, Any]:
     return {
         "schema": "asr-scaling/outcome-1",
         "folder": str(folder),
-        "table": str(folder / "runs.jsonl"),
+        "table": str(folder / RUNS_FILE),
         "runs": {state.value: counts[state] for state in State},
         "stopped_by": outcome.stopped_by,
         "failed": [{"node": key, "cause": nodes[key].cause} for key in outcome.survey.in_state(State.FAILED)],

@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analysis.comparing.currencies import Gain, converted, disagreement
-from analysis.comparing.equal_hours import AtHours, at_equal_hours, hours_of_all
+from analysis.comparing.currencies import Savings, converted, disagreement
+from analysis.comparing.equal_hours import ResultAtHours, at_equal_hours, hours_of_every_run
 from analysis.comparing.paired import correlation, sampling_error
 from analysis.comparing.ratio import Ranges, Ratio, ranges, saved, with_one_floor
 from analysis.comparing.tuning_fairness import unequal_tuning
@@ -28,7 +28,7 @@ _GRAVITY: tuple[Status, ...] = ("ok", "at_bound", "not_identified", "too_few_poi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Depth:
+class ComparisonDetails:
     """What else is known of a comparison.
 
     `simultaneous_interval` of the reduction holds for all strategies compared together (Sidak). `correlation` is that
@@ -44,8 +44,8 @@ class Depth:
     ranges: Ranges | None
     one_floor_reduction: float | None
     test_sampling: float | None
-    currencies: tuple[Gain, ...]
-    equal_hours: tuple[AtHours, AtHours] | None
+    currencies: tuple[Savings, ...]
+    equal_hours: tuple[ResultAtHours, ResultAtHours] | None
 
     def as_dict(self) -> dict[str, Any]:
         """The keys that `compare --json` adds."""
@@ -77,7 +77,7 @@ class Comparison:
     flops_saved: float | None
     flops_saved_interval: tuple[float, float] | None
     by_model: tuple["Comparison", ...]
-    depth: Depth | None
+    details: ComparisonDetails | None
     warnings: tuple[Note, ...]
 
     @property
@@ -104,8 +104,8 @@ class Comparison:
             "status": self.status,
             "warnings": as_text(self.warnings),
         }
-        if self.depth is not None:
-            document.update(self.depth.as_dict())
+        if self.details is not None:
+            document.update(self.details.as_dict())
         if self.by_model:
             document["by_model"] = [comparison.as_dict() for comparison in self.by_model]
         return document
@@ -155,7 +155,7 @@ def compare(
         flops_saved=saving,
         flops_saved_interval=saving_interval,
         by_model=(),
-        depth=None,
+        details=None,
         warnings=tuple(notes),
     )
 
@@ -176,7 +176,7 @@ def _strategies(
     return replace(
         overall,
         by_model=by_model if len(ours) > 1 or len(theirs) > 1 else (),
-        depth=depth,
+        details=depth,
         warnings=(*overall.warnings, *disagreement(gains), *unfair),
     )
 
@@ -187,7 +187,7 @@ def _scale(first: Curve, second: Curve, table: Table) -> list[Note]:
     return check_shared_scale(table, [point for point in points_of(table)[0] if point.curve in both])
 
 
-def _gains(curves: Curves, overall: Comparison, table: Table | None, together: float) -> tuple[Gain, ...]:
+def _gains(curves: Curves, overall: Comparison, table: Table | None, together: float) -> tuple[Savings, ...]:
     """The comparison by every kind of FLOPs; empty where the runs recorded only one."""
     others = [] if table is None else converted(curves, table, overall.curve, overall.baseline, overall.flops)
     if not others:
@@ -195,7 +195,7 @@ def _gains(curves: Curves, overall: Comparison, table: Table | None, together: f
     again = [compare(one.curve, one.baseline, one.flops, correlation=together) for one in others]
     names = [FLOPS, *(one.currency for one in others)]
     return tuple(
-        Gain(
+        Savings(
             currency=name,
             flops=one.flops,
             cer_reduction=one.cer_reduction,
@@ -208,8 +208,8 @@ def _gains(curves: Curves, overall: Comparison, table: Table | None, together: f
 
 
 def _depth(
-    overall: Comparison, gains: tuple[Gain, ...], table: Table | None, together: float, compared: int
-) -> Depth | None:
+    overall: Comparison, gains: tuple[Savings, ...], table: Table | None, together: float, compared: int
+) -> ComparisonDetails | None:
     first, second, flops = overall.curve, overall.baseline, overall.flops
     if first.fit is None or second.fit is None or first.fit.dof < 1 or second.fit.dof < 1:
         return None
@@ -221,7 +221,7 @@ def _depth(
         one_floor = 1.0 - ours / theirs
     smallest = max(curve.domain["C"][0] for curve in (first, second))
     largest = max(curve.largest_flops for curve in (first, second))
-    return Depth(
+    return ComparisonDetails(
         simultaneous_interval=_reduction(ratio, flops, LEVEL ** (1.0 / compared)),
         correlation=together,
         ranges=ranges(ratio, smallest, largest),
@@ -232,15 +232,15 @@ def _depth(
     )
 
 
-def _equal_hours(first: Curve, second: Curve, table: Table) -> tuple[AtHours, AtHours] | None:
+def _equal_hours(first: Curve, second: Curve, table: Table) -> tuple[ResultAtHours, ResultAtHours] | None:
     sides = traces_of(table, (first, second))
     found = {one.trace.curve.identity: one for one in at_equal_hours(sides)}
-    if len(found) < 2 or hours_of_all(sides) is not None:
+    if len(found) < 2 or hours_of_every_run(sides) is not None:
         return None
     return found[first.identity], found[second.identity]
 
 
-def _hours_document(sides: tuple[AtHours, AtHours]) -> dict[str, Any]:
+def _hours_document(sides: tuple[ResultAtHours, ResultAtHours]) -> dict[str, Any]:
     ours, theirs = sides
     return {
         "hours": ours.hours,

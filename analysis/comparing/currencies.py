@@ -22,7 +22,7 @@ CURRENCIES = {FLOPS: "charged", "executed_flops": "executed", "cache_credited_fl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gain:
+class Savings:
     """What a strategy saves by one currency, at `flops` of it. None: the fits do not say."""
 
     currency: str
@@ -68,7 +68,7 @@ def converted(curves: Curves, table: Table, curve: Curve, baseline: Curve, flops
     return tuple(found)
 
 
-def disagreement(gains: Sequence[Gain]) -> list[Note]:
+def disagreement(gains: Sequence[Savings]) -> list[Note]:
     """A finding where a strategy is ahead by one currency and behind by another."""
     known = [(gain, gain.cer_reduction) for gain in gains if gain.cer_reduction is not None]
     if len({reduction > 0.0 for _, reduction in known}) < 2:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.report.findings import find
+from analysis.report.findings import findings_of
 from scaling.system.progress_line import announce_if_slow
 
 REPORT_FILE = "report.html"
@@ -33,7 +33,7 @@ def write_report(folder: Path) -> Report:
     from analysis.report.figures import draw, save
     from analysis.report.page.document import page
 
-    findings = find(folder)
+    findings = findings_of(folder)
     kept = folder / FIGURES_FOLDER
     with announce_if_slow(f"drawing {kept}"):
         figures = draw(findings)

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import yaml
-
 from scaling.errors import InputError
 from scaling.scoring.interval import LEVEL
 from scaling.system.atomic_files import write_text_atomically
+from scaling.system.yaml_file import parse_yaml, to_yaml
 from sweeps.study.tuned_settings import BATCH, TunedSettings
 from sweeps.tuning.grid import (
     INITIAL_POWERS,
@@ -100,7 +99,7 @@ def tuning_text(result: TuningResult) -> str:
 
 def write_tuned_study(result: TuningResult, path: Path) -> None:
     """Write the study with the tuned settings as a study file. A comment in it says how they were found."""
-    study = yaml.safe_load(result.study.text)
+    study = parse_yaml(result.study.text, result.study.name).value
     for position, model in enumerate(result.study.models):
         tunings = [tuning for tuning in result.strategies if tuning.model is model]
         study["models"][position]["tuned"] = {tuning.strategy.name: _tuned_fields(tuning.tuned) for tuning in tunings}
@@ -110,7 +109,7 @@ def write_tuned_study(result: TuningResult, path: Path) -> None:
         f"# Peak {'rates and batches' if with_batch else 'rates'} found by `asr-scaling tune` on dev: {result.points}"
         f" settings a strategy at {budgets} FLOPs, seeds {', '.join(map(str, result.study.seeds))}.\n"
     )
-    write_text_atomically(path, comment + yaml.safe_dump(study, sort_keys=False, allow_unicode=True))
+    write_text_atomically(path, comment + to_yaml(study))
 
 
 def refuse_missing_folder(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Comparisons in depth: pairs, shared floors, crossings, and the sampling of the test set."""
+"""Comparisons in details: pairs, shared floors, crossings, and the sampling of the test set."""
 
 import json
 
@@ -62,7 +62,7 @@ def test_paired_seeds_shorten_the_interval_of_a_comparison(write_study):
     folder = paired_study(write_study, shared=0.06)
     curves, table = curves_of(folder), read_table(folder)
     (paired,), (unpaired,) = compare_all(curves, "joint", table=table), compare_all(curves, "joint")
-    assert paired.depth.correlation > 0.8
+    assert paired.details.correlation > 0.8
     width = [ends[1] - ends[0] for ends in (paired.cer_reduction_interval, unpaired.cer_reduction_interval)]
     assert width[0] < 0.6 * width[1]
 
@@ -80,7 +80,7 @@ def test_intervals_for_all_strategies_together_are_wider(write_study):
     comparisons = compare_all(curves_of(write_study(noise=0.03)), "joint")
     assert len(comparisons) == 2
     for one in comparisons:
-        alone, together = one.cer_reduction_interval, one.depth.simultaneous_interval
+        alone, together = one.cer_reduction_interval, one.details.simultaneous_interval
         assert together[0] < alone[0]
         assert alone[1] < together[1]
 
@@ -104,7 +104,7 @@ def test_another_test_of_the_same_kind_moves_a_comparison_by_its_sampling(write_
     assert same == pytest.approx(0.0, abs=1e-12)
     assert 0.005 < apart < 0.2
     (comparison,) = compare_all(curves, "joint", table=table)
-    assert comparison.depth.test_sampling > 0
+    assert comparison.details.test_sampling > 0
 
 
 @pytest.mark.parametrize(
