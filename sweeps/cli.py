@@ -51,7 +51,7 @@ def plan(
     max_hours: MaxHoursOption = None,
     max_usd: MaxUsdOption = None,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Walk the streams: FLOPs, steps and audio as results will say.")
+        bool, typer.Option("--exact", help="SearchState the streams: FLOPs, steps and audio as results will say.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -158,28 +158,34 @@ def tune(
     from scaling.ledger.ledger import Ledger
     from sweeps.run.run import train
     from sweeps.study.study import load_study
-    from sweeps.tuning.grid import RATES, Knob
-    from sweeps.tuning.text import refuse_no_folder, tuning_document, tuning_text, write_document, write_tuned_study
-    from sweeps.tuning.tune import Tuning, tune, tuning_budgets
+    from sweeps.tuning.grid import RATES, Hyperparameter
+    from sweeps.tuning.text import (
+        refuse_missing_folder,
+        tuning_document,
+        tuning_text,
+        write_document,
+        write_tuned_study,
+    )
+    from sweeps.tuning.tune import TuningResult, tune, tuning_budgets
 
     if write is not None:
-        refuse_no_folder(write)
+        refuse_missing_folder(write)
     loaded, root = load_study(study, set_ or []), Ledger(ledger or out)
-    found = tune(
+    result = tune(
         loaded,
         tuning_budgets(loaded, budgets),
         root,
         lambda prepared: train(prepared, out, root, workers, on),
-        RATES if keep_batch else tuple(Knob),
+        RATES if keep_batch else tuple(Hyperparameter),
     )
-    if not isinstance(found, Tuning):
+    if not isinstance(result, TuningResult):
         log("tuning is not finished; the same command goes on from here")
-        sys.exit(found.exit_code or 1)
-    document = tuning_document(found)
+        sys.exit(result.exit_code or 1)
+    document = tuning_document(result)
     write_document(document, out / "tuning.json")
     if write is not None:
-        write_tuned_study(found, write)
-    emit(document if as_json else tuning_text(document))
+        write_tuned_study(result, write)
+    emit(document if as_json else tuning_text(result))
 
 
 @app.command()
