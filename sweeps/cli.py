@@ -61,15 +61,15 @@ def plan(
     from sweeps.costs.exact_costs import exact_costs
     from sweeps.costs.tariff import tariff_of
     from sweeps.plan.prepare import prepare
-    from sweeps.text import plan_document, plan_text
+    from sweeps.plan_report import plan_document, plan_text
 
     root = ledger or out
     found = Ledger(root) if root is not None else None
     prepared = prepare(study, set_ or [], found)
     costs = estimate_cost(prepared, found, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
-    document = plan_document(prepared, costs, exact_costs(prepared) if exact else None)
-    emit(document if as_json else plan_text(document))
+    show = plan_document if as_json else plan_text
+    emit(show(prepared, costs, exact_costs(prepared) if exact else None))
 
 
 @app.command()
@@ -110,9 +110,10 @@ def run(
     from sweeps.costs.tariff import tariff_of
     from sweeps.launchers.options import nodes_override
     from sweeps.plan.prepare import prepare
+    from sweeps.plan_report import cost_line, reuse_line
+    from sweeps.run.outcome import outcome_document, outcome_text
     from sweeps.run.run import train
     from sweeps.run.simulate import answer, simulated_ledger
-    from sweeps.text import costs_document, outcome_document, outcome_text, price_line, reuse_text
 
     root = simulated_ledger(ledger or out) if simulate else Ledger(ledger or out)
     prepared = prepare(study, [*(set_ or []), *nodes_override(on, nodes)], root)
@@ -120,15 +121,14 @@ def run(
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
     for note in prepared.study.speech.notes():
         log(f"note: {note}")
-    log(reuse_text(prepared))
-    log(price_line(costs_document(costs)))
+    log(reuse_line(prepared))
+    log(cost_line(costs))
     outcome = (
         answer(prepared, out, root)
         if simulate
         else train(prepared, out, root, workers, on, detach=detach, retry_diverged=retry_diverged, worker=worker)
     )
-    document = outcome_document(outcome, out)
-    emit(document if as_json else outcome_text(document))
+    emit(outcome_document(outcome, out) if as_json else outcome_text(outcome, out))
     sys.exit(outcome.exit_code)
 
 
@@ -226,12 +226,11 @@ def collect_garbage(
     """Free checkpoints that no run needs any more, and what interrupted attempts left; results stay."""
     from scaling.ledger.ledger import Ledger
     from scaling.ledger.plan_file import read_plan_file
-    from sweeps.progress.retention import collect_garbage, freed_document
-    from sweeps.text import freed_text
+    from sweeps.progress.retention import collect_garbage, freed_document, freed_text
 
     ledger = read_plan_file(folder).ledger if (folder / "plan.json").exists() else Ledger(folder)
-    document = freed_document(collect_garbage(ledger, dry_run=dry_run), dry_run=dry_run)
-    emit(document if as_json else freed_text(document))
+    show = freed_document if as_json else freed_text
+    emit(show(collect_garbage(ledger, dry_run=dry_run), dry_run=dry_run))
 
 
 @app.command()

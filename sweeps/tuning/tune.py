@@ -18,7 +18,7 @@ from scaling.ledger.ledger import Ledger
 from scaling.ledger.records import Row
 from scaling.spec import Part, RunSpec, Strategy
 from sweeps.plan.prepare import Prepared, prepare_runs
-from sweeps.run.run import Outcome
+from sweeps.run.outcome import Outcome
 from sweeps.study.study import Study
 from sweeps.study.study_model import StudyModel
 from sweeps.study.tuned_settings import BATCH, TunedSettings
