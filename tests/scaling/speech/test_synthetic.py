@@ -188,7 +188,9 @@ def test_the_shifted_domain_shares_no_voice_with_the_general_one() -> None:
 
 
 def test_recipes_import_neither_torch_nor_the_synthesiser() -> None:
-    program = "import sys, scaling.speech.synthetic.recipes; print({'torch', 'espeakng_loader', 'soxr'} & {*sys.modules})"
+    program = (
+        "import sys, scaling.speech.synthetic.recipes; print({'torch', 'espeakng_loader', 'soxr'} & {*sys.modules})"
+    )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "set()"
 
