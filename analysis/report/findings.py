@@ -5,7 +5,9 @@ it.
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.comparing.compare import Comparison, compare, compare_all
+from analysis.comparing.compare import compare_all
+from analysis.comparing.compare_curves import compare_curves
+from analysis.comparing.comparison import Comparison
 from analysis.curves.curves import Curves, curves_of, fit_curves, lowest
 from analysis.curves.forecast_check import Forecast, read_forecasts
 from analysis.curves.traces import Trace, traces_of
@@ -116,4 +118,4 @@ def _runner_up(curves: Curves, flops: float, comparisons: tuple[Comparison, ...]
         return None
     other = lowest(others, flops)
     known = (one for one in comparisons if one.curve is best and one.baseline is other and one.flops == flops)
-    return next(known, None) or compare(best, other, flops)
+    return next(known, None) or compare_curves(best, other, flops)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from analysis.comparing.compare import Comparison
+from analysis.comparing.comparison import Comparison
 from analysis.curves.curves import Curve
 from analysis.curves.forecast_check import Forecast
 from analysis.curves.traces import describes_its_runs

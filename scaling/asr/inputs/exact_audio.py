@@ -6,7 +6,7 @@ import numpy as np
 
 from scaling.console import log
 from scaling.speech.audio import AudioError, Clip, read_clip
-from scaling.speech.corpus_index import MAX_LIE_SAMPLES
+from scaling.speech.corpus_index import MAX_DURATION_ERROR
 from scaling.speech.manifest import MAX_BAD_SHARE, Manifest
 
 JUDGED_AFTER = 1000
@@ -48,6 +48,6 @@ class ExactAudio:
 
 
 def _lie(clip: Clip, found: int, promised: int) -> AudioError | None:
-    if abs(found - promised) <= MAX_LIE_SAMPLES:
+    if abs(found - promised) <= MAX_DURATION_ERROR:
         return None
-    return AudioError("lying length", f"{clip}: promises {promised} samples at 16 kHz, holds {found}")
+    return AudioError("wrong duration", f"{clip}: promises {promised} samples at 16 kHz, holds {found}")
