@@ -132,7 +132,8 @@ def _read_parquet(file: Path) -> Iterator[tuple[int, Row]]:
         raise InputError(f"{file}: reading Parquet needs pyarrow: pip install 'asr-scaling[table]'") from None
     except (OSError, ValueError, TypeError, NotImplementedError) as error:  # pyarrow's own errors are among these
         raise InputError(f"{file}: no readable Parquet ({error})") from None
-    return enumerate(frame.to_dict("records"), start=1)
+    rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    return enumerate(rows, start=1)
 
 
 _READERS = {
