@@ -153,7 +153,7 @@ def test_a_corpus_made_before_is_left_as_it_is_and_another_one_is_refused(corpus
 
 def test_a_folder_of_the_users_is_never_written_into(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    with pytest.raises(InputError, match="no corpus written here"):
+    with pytest.raises(InputError, match="holds no synthetic corpus"):
         write_corpus(DIGITS, tmp_path / "mine", hours=0.01)
     assert list((tmp_path / "mine").iterdir()) == []
 
