@@ -87,7 +87,7 @@ class WorkerResources:
         self.device = device
         self.ranks = ranks
         self._recompute, self._compiled = recompute, compiled
-        self.bases = BaseModels({})
+        self.bases = BaseModels()
         self._kept = EncoderOutputCache(bounds)
         self._datasets: dict[tuple[str, str, str, str, str, Augmenter | None], SpeechDataset] = {}
 

@@ -62,7 +62,7 @@ def main(
 
 def own_length(directory: Path, codec: TextCodec, speech: SpeechDataset, limit: int) -> Texts:
     """Transcripts of the project's evaluation."""
-    model = Recognizer(BaseModels({}).encoder(directory), None, None, codec, None)
+    model = Recognizer(BaseModels().encoder(directory), None, None, codec, None)
     return [row["hyp"] for row in evaluate(ModelInputs(model, speech), Objective.ASR, "test", limit=limit).rows]
 
 

@@ -155,7 +155,7 @@ def _exported_bytes(folder: Path, objective: Objective) -> int:
 
 def _exported_encoder(folder: Path, config: dict[str, Any]) -> Recognizer:
     encoder = folder / "encoder"
-    return Recognizer(BaseModels({}).encoder(encoder), None, None, asr_codec(encoder, config["language"]), None)
+    return Recognizer(BaseModels().encoder(encoder), None, None, asr_codec(encoder, config["language"]), None)
 
 
 def _exported_pair(folder: Path, config: dict[str, Any]) -> Recognizer:
@@ -168,7 +168,7 @@ def _exported_pair(folder: Path, config: dict[str, Any]) -> Recognizer:
         seed=0,  # overwritten
     )
     projector.load_state_dict(load_file(folder / PROJECTOR))
-    bases, codecs = BaseModels({}), (asr_codec(encoder, config["language"]), llm_codec(llm, config["prompt"]))
+    bases, codecs = BaseModels(), (asr_codec(encoder, config["language"]), llm_codec(llm, config["prompt"]))
     return Recognizer(bases.encoder(encoder), projector, bases.llm(llm), *codecs)
 
 

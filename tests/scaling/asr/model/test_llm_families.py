@@ -63,7 +63,7 @@ def directory(request, models, tmp_path) -> Path:
 
 @pytest.fixture
 def model(models, directory) -> Recognizer:
-    bases = BaseModels({})
+    bases = BaseModels()
     projector = Projector(encoder_width=16, stack=2, hidden=20, llm_width=32, seed=0)
     codecs = asr_codec(models / "encoder", "zh"), llm_codec(directory, "1{speech}")
     return Recognizer(bases.encoder(models / "encoder"), projector, bases.llm(directory), *codecs).eval()
