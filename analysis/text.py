@@ -171,7 +171,7 @@ def _width(one: Coverage, name: str) -> str:
 
 
 def _depth_lines(one: Comparison) -> list[str]:
-    depth = one.depth
+    depth = one.details
     if depth is None:
         return []
     lines = [f"{one.curve.strategy}: all strategies together {between(depth.simultaneous_interval, as_percent=True)}"]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from scaling.console import emit, log
-from sweeps.launchers.dispatch import Place
+from sweeps.launchers.options import Launcher
 
 app = typer.Typer()
 
@@ -69,7 +69,7 @@ def plan(
     costs = estimate_cost(prepared, found, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
     document = plan_document(prepared, costs, exact_costs(prepared) if exact else None)
-    emit(document, as_json=as_json, text="" if as_json else plan_text(document))
+    emit(document if as_json else plan_text(document))
 
 
 @app.command()
@@ -81,7 +81,7 @@ def run(
         int | None,
         typer.Option("--workers", min=1, metavar="N", help="At most; default: cores / threads here, 4 elsewhere."),
     ] = None,
-    on: Annotated[Place, typer.Option("--on", help="Where workers run.")] = Place.LOCAL,
+    on: Annotated[Launcher, typer.Option("--on", help="Where workers run.")] = Launcher.LOCAL,
     nodes: Annotated[
         int | None, typer.Option("--nodes", min=1, metavar="N", help="Machines a worker, on Slurm.")
     ] = None,
@@ -108,14 +108,14 @@ def run(
     from scaling.ledger.ledger import Ledger
     from sweeps.costs.cost_estimate import Limits, estimate_cost
     from sweeps.costs.tariff import tariff_of
-    from sweeps.launchers.dispatch import nodes_field
+    from sweeps.launchers.options import nodes_override
     from sweeps.plan.prepare import prepare
     from sweeps.run.run import train
     from sweeps.run.simulate import answer, simulated_ledger
     from sweeps.text import costs_document, outcome_document, outcome_text, price_line, reuse_text
 
     root = simulated_ledger(ledger or out) if simulate else Ledger(ledger or out)
-    prepared = prepare(study, [*(set_ or []), *nodes_field(on, nodes)], root)
+    prepared = prepare(study, [*(set_ or []), *nodes_override(on, nodes)], root)
     costs = estimate_cost(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
     for note in prepared.study.speech.notes():
@@ -128,7 +128,7 @@ def run(
         else train(prepared, out, root, workers, on, detach=detach, retry_diverged=retry_diverged, worker=worker)
     )
     document = outcome_document(outcome, out)
-    emit(document, as_json=as_json, text="" if as_json else outcome_text(document))
+    emit(document if as_json else outcome_text(document))
     sys.exit(outcome.exit_code)
 
 
@@ -150,7 +150,7 @@ def tune(
         int | None,
         typer.Option("--workers", min=1, metavar="N", help="At most; default: cores / threads here, 4 elsewhere."),
     ] = None,
-    on: Annotated[Place, typer.Option("--on", help="Where workers run.")] = Place.LOCAL,
+    on: Annotated[Launcher, typer.Option("--on", help="Where workers run.")] = Launcher.LOCAL,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -179,7 +179,7 @@ def tune(
     write_document(document, out / "tuning.json")
     if write is not None:
         write_tuned_study(found, write)
-    emit(document, as_json=as_json, text="" if as_json else tuning_text(document))
+    emit(document if as_json else tuning_text(document))
 
 
 @app.command()
@@ -188,7 +188,7 @@ def track(folder: FolderArgument, as_json: JsonOption = False) -> None:
     from sweeps.run.wandb_tracker import write_runs
 
     count = write_runs(folder)
-    emit({"runs": count, "folder": str(folder / "wandb")}, as_json=as_json, text=f"{count} runs: {folder / 'wandb'}")
+    emit({"runs": count, "folder": str(folder / "wandb")} if as_json else f"{count} runs: {folder / 'wandb'}")
 
 
 @app.command()
@@ -208,7 +208,7 @@ def status(
         return
     plan_file = read_plan_file(folder)
     document = as_document(plan_file, survey(plan_file))
-    emit(document, as_json=as_json, text="" if as_json else status_text(document))
+    emit(document if as_json else status_text(document))
 
 
 @app.command(name="gc")
@@ -225,7 +225,7 @@ def collect_garbage(
 
     ledger = read_plan_file(folder).ledger if (folder / "plan.json").exists() else Ledger(folder)
     document = freed_document(collect_garbage(ledger, dry_run=dry_run), dry_run=dry_run)
-    emit(document, as_json=as_json, text="" if as_json else freed_text(document))
+    emit(document if as_json else freed_text(document))
 
 
 @app.command()
@@ -271,7 +271,7 @@ def flops(
         lora_targets=None if lora_targets is None else lora_targets.split(","),
     )
     document = price_step(step, budget_flops=budget, purchase=purchase_of(hardware, mfu, usd_per_hour))
-    emit(document, as_json=as_json, text="" if as_json else step_price_text(document))
+    emit(document if as_json else step_price_text(document))
 
 
 @app.command()
@@ -286,7 +286,7 @@ def transcribe(
     from sweeps.finished.transcribe_export import transcribe, transcripts_document, transcripts_text
 
     document = transcripts_document(transcribe(folder, audio, key, strategy))
-    emit(document, as_json=as_json, text="" if as_json else transcripts_text(document))
+    emit(document if as_json else transcripts_text(document))
 
 
 @app.command()
@@ -302,7 +302,7 @@ def export(
 
     run = export(folder, out, key, strategy)
     document = {"folder": str(out), "run": run.row["key"], "strategy": run.row["strategy"], "cer": run.row["cer"]}
-    emit(document, as_json=as_json, text=f"run {run.row['key']} ({run.row['strategy']}): {out}")
+    emit(document if as_json else f"run {run.row['key']} ({run.row['strategy']}): {out}")
 
 
 @app.command()
@@ -314,5 +314,5 @@ def doctor(
     from sweeps.doctor import diagnose, diagnosis_document, diagnosis_text
 
     document = diagnosis_document(diagnose(folder))
-    emit(document, as_json=as_json, text="" if as_json else diagnosis_text(document))
+    emit(document if as_json else diagnosis_text(document))
     sys.exit(any(check["health"] == "broken" for check in document["checks"]))

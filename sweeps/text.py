@@ -14,7 +14,8 @@ from sweeps.plan.prepare import Prepared
 from sweeps.plan.stage_consumption import SHARDED_DEVICES
 from sweeps.progress.status import State
 from sweeps.run.run import Outcome
-from sweeps.study.study import Study, StudyModel
+from sweeps.study.study import Study
+from sweeps.study.study_model import StudyModel
 from sweeps.units import duration, size
 
 SHOWN_RUNS = 60

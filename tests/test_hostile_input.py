@@ -159,7 +159,7 @@ def test_a_recording_whose_name_no_disk_takes_is_a_bad_row(speech, tmp_path):
     rows[3]["audio_filepath"] = "é" * 300
     path = speech / "long_name.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert read_manifest(path, max_bad_share=0.1).faults.total == 1
+    assert read_manifest(path, max_bad_share=0.1).bad_rows.total == 1
     path.unlink()
 
 

@@ -8,27 +8,27 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analysis.comparing.currencies import Gain, converted, disagreement
-from analysis.comparing.equal_hours import AtHours, at_equal_hours, hours_of_all
+from analysis.comparing.currencies import Savings, converted, disagreement
+from analysis.comparing.equal_hours import ResultAtHours, at_equal_hours, hours_of_every_run
 from analysis.comparing.paired import correlation, sampling_error
 from analysis.comparing.ratio import Ranges, Ratio, ranges, saved, with_one_floor
 from analysis.comparing.tuning_fairness import unequal_tuning
 from analysis.curves.curves import Curve, Curves, extrapolation_notes, lowest
-from analysis.curves.data_checks import shared_scale
+from analysis.curves.data_checks import check_shared_scale
 from analysis.curves.traces import traces_of
 from analysis.fitting.fit import Fit
-from analysis.fitting.intervals import LEVEL
 from analysis.fitting.root import crossing
 from analysis.notes import Note, Status, as_text
-from analysis.tables.points import FLOPS, cells_of
+from analysis.tables.points import FLOPS, points_of
 from analysis.tables.table import Table
 from scaling.errors import InputError
+from scaling.scoring.interval import LEVEL
 
 _GRAVITY: tuple[Status, ...] = ("ok", "at_bound", "not_identified", "too_few_points", "not_converged")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Depth:
+class ComparisonDetails:
     """What else is known of a comparison.
 
     `simultaneous_interval` of the reduction holds for all strategies compared together (Sidak). `correlation` is that
@@ -44,8 +44,8 @@ class Depth:
     ranges: Ranges | None
     one_floor_reduction: float | None
     test_sampling: float | None
-    currencies: tuple[Gain, ...]
-    equal_hours: tuple[AtHours, AtHours] | None
+    currencies: tuple[Savings, ...]
+    equal_hours: tuple[ResultAtHours, ResultAtHours] | None
 
     def as_dict(self) -> dict[str, Any]:
         """The keys that `compare --json` adds."""
@@ -77,7 +77,7 @@ class Comparison:
     flops_saved: float | None
     flops_saved_interval: tuple[float, float] | None
     by_model: tuple["Comparison", ...]
-    depth: Depth | None
+    details: ComparisonDetails | None
     warnings: tuple[Note, ...]
 
     @property
@@ -104,8 +104,8 @@ class Comparison:
             "status": self.status,
             "warnings": as_text(self.warnings),
         }
-        if self.depth is not None:
-            document.update(self.depth.as_dict())
+        if self.details is not None:
+            document.update(self.details.as_dict())
         if self.by_model:
             document["by_model"] = [comparison.as_dict() for comparison in self.by_model]
         return document
@@ -155,7 +155,7 @@ def compare(
         flops_saved=saving,
         flops_saved_interval=saving_interval,
         by_model=(),
-        depth=None,
+        details=None,
         warnings=tuple(notes),
     )
 
@@ -176,7 +176,7 @@ def _strategies(
     return replace(
         overall,
         by_model=by_model if len(ours) > 1 or len(theirs) > 1 else (),
-        depth=depth,
+        details=depth,
         warnings=(*overall.warnings, *disagreement(gains), *unfair),
     )
 
@@ -184,10 +184,10 @@ def _strategies(
 def _scale(first: Curve, second: Curve, table: Table) -> list[Note]:
     """Remarks where the errors of both sides share no scale. Raises InputError where their FLOPs share none."""
     both = (first.identity, second.identity)
-    return shared_scale(table, [cell for cell in cells_of(table)[0] if cell.curve in both])
+    return check_shared_scale(table, [point for point in points_of(table)[0] if point.curve in both])
 
 
-def _gains(curves: Curves, overall: Comparison, table: Table | None, together: float) -> tuple[Gain, ...]:
+def _gains(curves: Curves, overall: Comparison, table: Table | None, together: float) -> tuple[Savings, ...]:
     """The comparison by every kind of FLOPs; empty where the runs recorded only one."""
     others = [] if table is None else converted(curves, table, overall.curve, overall.baseline, overall.flops)
     if not others:
@@ -195,7 +195,7 @@ def _gains(curves: Curves, overall: Comparison, table: Table | None, together: f
     again = [compare(one.curve, one.baseline, one.flops, correlation=together) for one in others]
     names = [FLOPS, *(one.currency for one in others)]
     return tuple(
-        Gain(
+        Savings(
             currency=name,
             flops=one.flops,
             cer_reduction=one.cer_reduction,
@@ -208,8 +208,8 @@ def _gains(curves: Curves, overall: Comparison, table: Table | None, together: f
 
 
 def _depth(
-    overall: Comparison, gains: tuple[Gain, ...], table: Table | None, together: float, compared: int
-) -> Depth | None:
+    overall: Comparison, gains: tuple[Savings, ...], table: Table | None, together: float, compared: int
+) -> ComparisonDetails | None:
     first, second, flops = overall.curve, overall.baseline, overall.flops
     if first.fit is None or second.fit is None or first.fit.dof < 1 or second.fit.dof < 1:
         return None
@@ -221,7 +221,7 @@ def _depth(
         one_floor = 1.0 - ours / theirs
     smallest = max(curve.domain["C"][0] for curve in (first, second))
     largest = max(curve.largest_flops for curve in (first, second))
-    return Depth(
+    return ComparisonDetails(
         simultaneous_interval=_reduction(ratio, flops, LEVEL ** (1.0 / compared)),
         correlation=together,
         ranges=ranges(ratio, smallest, largest),
@@ -232,15 +232,15 @@ def _depth(
     )
 
 
-def _equal_hours(first: Curve, second: Curve, table: Table) -> tuple[AtHours, AtHours] | None:
+def _equal_hours(first: Curve, second: Curve, table: Table) -> tuple[ResultAtHours, ResultAtHours] | None:
     sides = traces_of(table, (first, second))
     found = {one.trace.curve.identity: one for one in at_equal_hours(sides)}
-    if len(found) < 2 or hours_of_all(sides) is not None:
+    if len(found) < 2 or hours_of_every_run(sides) is not None:
         return None
     return found[first.identity], found[second.identity]
 
 
-def _hours_document(sides: tuple[AtHours, AtHours]) -> dict[str, Any]:
+def _hours_document(sides: tuple[ResultAtHours, ResultAtHours]) -> dict[str, Any]:
     ours, theirs = sides
     return {
         "hours": ours.hours,
@@ -260,8 +260,8 @@ def _reduction(ratio: Ratio, flops: float, level: float) -> tuple[float, float]:
 def _correlation(first: Curve, second: Curve, table: Table | None) -> float:
     if table is None or first.fit is None or second.fit is None:
         return 0.0
-    cells, _ = cells_of(table)
-    ours, theirs = (tuple(cell for cell in cells if cell.curve == curve.identity) for curve in (first, second))
+    points, _ = points_of(table)
+    ours, theirs = (tuple(point for point in points if point.curve == curve.identity) for curve in (first, second))
     return correlation(table, ours, theirs, (first.fit, second.fit))
 
 
@@ -269,8 +269,8 @@ def _test_sampling(first: Curve, second: Curve, flops: float, table: Table | Non
     """As a share of the error ratio, which for small gains is that of the reduction."""
     if table is None:
         return None
-    cells, _ = cells_of(table)
-    ours, theirs = (tuple(cell for cell in cells if cell.curve == curve.identity) for curve in (first, second))
+    points, _ = points_of(table)
+    ours, theirs = (tuple(point for point in points if point.curve == curve.identity) for curve in (first, second))
     error = sampling_error(table, ((first, ours), (second, theirs)), flops)
     return None if error is None else error * first.cer(flops) / second.cer(flops)
 

@@ -8,14 +8,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.curves.traces import Point, Trace
+from analysis.curves.traces import PlottedPoint, Trace
 
 # Hours within this factor are the same audio: a budget ends within a step.
 SAME_HOURS = 1.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AtHours:
+class ResultAtHours:
     """What the curve of `trace` scored (`cer`), cost (`flops`) and repeated (`passes` over its audio) at `hours`."""
 
     trace: Trace
@@ -24,12 +24,12 @@ class AtHours:
     flops: float
     passes: float | None
 
-    def cer_reduction(self, baseline: "AtHours") -> float:
+    def cer_reduction(self, baseline: "ResultAtHours") -> float:
         """How much less error than `baseline` has there, as a share."""
         return 1.0 - self.cer / baseline.cer
 
 
-def at_equal_hours(traces: Sequence[Trace]) -> tuple[AtHours, ...]:
+def at_equal_hours(traces: Sequence[Trace]) -> tuple[ResultAtHours, ...]:
     """Every trace at the most unique hours that all have reached, lowest CER first; empty where not recorded."""
     heard = [trace for trace in traces if trace.points and all(point.unique_hours for point in trace.points)]
     if not heard:
@@ -39,13 +39,13 @@ def at_equal_hours(traces: Sequence[Trace]) -> tuple[AtHours, ...]:
     return tuple(sorted((_at(trace, common) for trace in reached), key=lambda one: one.cer))
 
 
-def hours_of_all(traces: Sequence[Trace]) -> float | None:
+def hours_of_every_run(traces: Sequence[Trace]) -> float | None:
     """The unique hours that every run heard; None where they differ or are not recorded."""
     heard = [_hours(point) for trace in traces for point in trace.points]
     return heard[0] if heard and min(heard) > 0.0 and max(heard) <= SAME_HOURS * min(heard) else None
 
 
-def _at(trace: Trace, hours: float) -> AtHours:
+def _at(trace: Trace, hours: float) -> ResultAtHours:
     """Between the last point below `hours` and the first that has reached them; passes may be none, so not in logs."""
     above = next(i for i, point in enumerate(trace.points) if _hours(point) >= hours)
     low, high = trace.points[max(above - 1, 0)], trace.points[above]
@@ -54,11 +54,11 @@ def _at(trace: Trace, hours: float) -> AtHours:
     passes = None
     if low.passes is not None and high.passes is not None:
         passes = (1.0 - share) * low.passes + share * high.passes
-    return AtHours(
+    return ResultAtHours(
         trace=trace,
         hours=hours,
-        cer=_between(low.cell.cer, high.cell.cer, share),
-        flops=_between(low.cell.flops, high.cell.flops, share),
+        cer=_between(low.mean.cer, high.mean.cer, share),
+        flops=_between(low.mean.flops, high.mean.flops, share),
         passes=passes,
     )
 
@@ -67,5 +67,5 @@ def _between(low: float, high: float, share: float) -> float:
     return math.exp((1.0 - share) * math.log(low) + share * math.log(high))
 
 
-def _hours(point: Point) -> float:
+def _hours(point: PlottedPoint) -> float:
     return point.unique_hours or 0.0

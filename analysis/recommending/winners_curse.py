@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.curves.curves import Curve
-from analysis.fitting.intervals import LEVEL, Interval
+from analysis.fitting.intervals import Interval, interval
 from analysis.fitting.student_t import t_quantile
 from analysis.notes import Note
+from scaling.scoring.interval import LEVEL
 
 DRAWS = 4000
 # A prediction this much too low by its choice is worth a warning.
@@ -23,7 +24,7 @@ NOTICEABLE_LUCK = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class WinnersCurse:
     """The contenders, the chosen first; the chosen curve's interval that holds in spite of the choice; and by which
     share its prediction is expected to be too low.
     """
@@ -43,7 +44,7 @@ class Choice:
         return [Note("winners_curse", f"{message} [{low:.4g}, {high:.4g}]")]
 
 
-def choice_of(chosen: Curve, candidates: Sequence[tuple[Curve, float]]) -> Choice | None:
+def winners_curse(chosen: Curve, candidates: Sequence[tuple[Curve, float]]) -> WinnersCurse | None:
     """How much of a choice it was: `candidates` are all curves, each with the FLOPs at which it competed.
 
     None where the chosen curve has no interval, or none of the others contends.
@@ -63,12 +64,12 @@ def choice_of(chosen: Curve, candidates: Sequence[tuple[Curve, float]]) -> Choic
     drawn = middles + errors * np.random.default_rng(0).standard_normal((DRAWS, len(contenders)))
     winner = np.argmin(drawn, axis=1)
     luck = float(np.mean(middles[winner] - drawn[np.arange(DRAWS), winner]))
-    return Choice(contenders=contenders, interval=(math.exp(low), math.exp(high)), luck=math.expm1(luck))
+    return WinnersCurse(contenders=contenders, interval=(math.exp(low), math.exp(high)), luck=math.expm1(luck))
 
 
 def _log_interval(curve: Curve, flops: float, level: float) -> tuple[float, float]:
     assert curve.fit is not None
-    low, high = (float(end[0]) for end in curve.fit.interval({"C": [flops]}, level=level))
+    low, high = (float(end[0]) for end in interval(curve.fit, {"C": [flops]}, level=level))
     return math.log(max(low, 1e-12)), math.log(high)
 
 

@@ -60,7 +60,7 @@ class LlmDims:
             return ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
         return ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
-    def write(self, tape: Tape, lora: LoraSpec, speech: Flow) -> None:
+    def decode(self, tape: Tape, lora: LoraSpec, speech: Flow) -> None:
         """The LLM on prompt, speech and text, logits at target positions."""
         weights = Weights(Part.LLM, Part.LLM_LORA, lora)
 
@@ -70,7 +70,7 @@ class LlmDims:
 
         # Text embeddings train with the LLM; they and the speech are one sequence, which needs a gradient if either
         # does.
-        sequence = Flow(Work.LLM, self.width, speech.needs or Part.LLM in tape.trained)
+        sequence = Flow(Work.LLM, self.width, speech.needs_grad or Part.LLM in tape.trained)
         hidden = tape.layers(self.layers, sequence, layer, ends_in_norm=self._ends_in_norm)
         tape.linear(weights, "lm_head", replace(hidden, work=Work.LLM_TARGETS), self.vocabulary)
 

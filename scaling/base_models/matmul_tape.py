@@ -45,15 +45,15 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Activations: `width` features at every unit of `work`; `needs` is the bit: must their gradient be computed?"""
+    """Activations: `width` features at every unit of `work`; `needs_grad` is the bit: must their gradient be computed?"""
 
     work: Work
     width: int
-    needs: bool
+    needs_grad: bool
 
     def plus(self, other: "Flow") -> "Flow":
         """A residual sum."""
-        return replace(self, needs=self.needs or other.needs)
+        return replace(self, needs_grad=self.needs_grad or other.needs_grad)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,11 @@ class Tape:
         With `groups`, an output sees one group's share of the inputs.
         """
         trains = weights.part in self.trained
-        self._add(weights.part, x.work, x.width // groups * fan_out, input_grads=x.needs, weight_grads=trains)
+        self._add(weights.part, x.work, x.width // groups * fan_out, input_grads=x.needs_grad, weight_grads=trains)
         part, lora = weights.adapter_part, weights.adapter
         if part is None or lora is None or part not in self.trained or name not in lora.targets:
-            return Flow(x.work, fan_out, x.needs or trains)
-        self._add(part, x.work, x.width * lora.rank, input_grads=x.needs, weight_grads=True)
+            return Flow(x.work, fan_out, x.needs_grad or trains)
+        self._add(part, x.work, x.width * lora.rank, input_grads=x.needs_grad, weight_grads=True)
         self._add(part, x.work, lora.rank * fan_out, input_grads=True, weight_grads=True)
         return Flow(x.work, fan_out, True)
 
@@ -97,12 +97,12 @@ class Tape:
 
         Every query head sees keys and values of its own: grouped ones are repeated, so all have the queries' width.
         """
-        scores = query.needs or key.needs
-        self._add(part, pairs, query.width, input_grads=query.needs + key.needs, weight_grads=0)
-        self._add(part, pairs, query.width, input_grads=scores + value.needs, weight_grads=0)
-        return replace(query, needs=scores or value.needs)
+        scores = query.needs_grad or key.needs_grad
+        self._add(part, pairs, query.width, input_grads=query.needs_grad + key.needs_grad, weight_grads=0)
+        self._add(part, pairs, query.width, input_grads=scores + value.needs_grad, weight_grads=0)
+        return replace(query, needs_grad=scores or value.needs_grad)
 
-    def frozen(self, part: Part, work: Work) -> None:
+    def add_frozen(self, part: Part, work: Work) -> None:
         """Products that never have a backward pass; `work` counts their multiply-adds."""
         self._add(part, work, 1, input_grads=0, weight_grads=0)
 
@@ -111,7 +111,7 @@ class Tape:
         for self.times in (1, count - 1):
             self.layer.clear()
             x = layer(x)
-            if self.recompute and x.needs:
+            if self.recompute and x.needs_grad:
                 for part, work, flops in self.layer if ends_in_norm else self.layer[:-1]:
                     self.rates[part].forward[work] += flops
         self.times = 1

@@ -35,6 +35,11 @@ class TextCodec:
     prefix: tuple[int, ...]
     end: int | None
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Positions of the prompt beside speech and text, whose count already pays for one start token."""
+        return len(self.before) + len(self.prefix) - 1
+
     def targets(self, text: str) -> list[int]:
         """Token ids the model must write: the text, then the end token if there is one."""
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids

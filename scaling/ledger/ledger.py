@@ -27,7 +27,7 @@ from typing import Any, BinaryIO, cast
 from scaling.errors import InputError
 from scaling.ledger.lease import gone, killed_for_memory, new_lease, stands_still, young
 from scaling.system.atomic_files import temporary_beside, write_all, write_json_atomically, write_json_once
-from scaling.system.fault_injection import write_point
+from scaling.system.fault_injection import crash_point
 from scaling.system.json_files import parse_json, read_json
 from scaling.system.json_schema import check_shape, inside, nothing
 
@@ -142,17 +142,17 @@ class Attempt:
         made = temporary_beside(self.folder)
         made.mkdir()
         try:
-            write_point("claim: folder made")
+            crash_point("claim: folder made")
             (made / "lease.json").write_text(json.dumps(new_lease(session)) + "\n")
             (made / "heartbeat").touch()
-            write_point("claim: lease written")
+            crash_point("claim: lease written")
             made.rename(self.folder)  # refused where the folder is there: no attempt's folder is ever empty
         except OSError as error:
             shutil.rmtree(made, ignore_errors=True)
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 return False
             raise
-        write_point("claim: attempt begun")
+        crash_point("claim: attempt begun")
         return True
 
     def beat(self) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling.spec import digest
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, digest
 from scaling.speech.columns import PLACE, Columns
-from scaling.speech.corpus_index import Faults
+from scaling.speech.corpus_index import BadRows
 from scaling.speech.manifest import Manifest
 from scaling.speech.string_column import StringColumn
 
@@ -38,7 +37,7 @@ def assumed_manifest(
     seconds = np.exp(math.log(mean_seconds) - spread**2 / 2 + spread * normal)
     samples = np.rint(SAMPLE_RATE * seconds.clip(SHORTEST_SECONDS, LONGEST_SECONDS)).astype(np.int64)
     characters = np.maximum(np.rint(characters_per_second * samples / SAMPLE_RATE), 1).astype(int)
-    unknown, spotless = StringColumn.of([""] * count), Faults(rows=count, counts={}, first={}, lies=0)
+    unknown, spotless = StringColumn.of([""] * count), BadRows(rows=count, counts={}, first={}, wrong_durations=0)
     return Manifest(
         path=Path("assumed"),
         columns=Columns(
@@ -51,9 +50,10 @@ def assumed_manifest(
             id_hashes=np.zeros(count, dtype=np.int64),
         ),
         samples=samples,
-        faults=spotless,
+        hashes=np.zeros((count, 16), dtype=np.uint8),
+        bad_rows=spotless,
         too_long=spotless,
-        believed=True,
+        durations_trusted=True,
         digest=digest({"assumed": figures, "salt": salt}),
         stands_for_hours=hours,
     )

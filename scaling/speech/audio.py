@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from scaling.errors import InputError
+from scaling.spec import SAMPLE_RATE
 from scaling.system.cache import file_digest
-
-SAMPLE_RATE = 16_000
-"""What every model here listens at, in Hz; other rates are resampled."""
 
 MAX_MEMBER_BYTES = 1 << 30
 """The largest member of a shard that is read: 9 hours of 16 kHz PCM (assumption: no utterance needs more)."""

@@ -12,6 +12,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from scaling.spec import SAMPLE_RATE
+
 POOL_UTTERANCES = 512
 """Pool size: large enough that bucketing wastes under 7 % on log-normal 1-8 s speech at batch 16 (measured), small
 enough that a stage of a few dozen steps leaves little of its last pool unread."""
@@ -64,13 +66,13 @@ class BatchStream:
                 yield pool
                 pool = []
 
-    def first_pools(self) -> Indices:
+    def first_epoch_pools(self) -> Indices:
         """The pool of the first epoch that each utterance is in (N,)."""
         pools = np.empty(len(self.samples), dtype=np.int64)
         pools[_order(self.seed, 0, len(self.samples))] = np.arange(len(self.samples)) // POOL_UTTERANCES
         return pools
 
-    def epoch(self, after: Position) -> int:
+    def epoch_of(self, after: Position) -> int:
         """The epoch of the batch that ends at `after`."""
         return (after.pool if after.batch else after.pool - 1) // self.pools_per_epoch
 
@@ -84,7 +86,7 @@ class BatchStream:
 
     def _cut(self, by_length: Indices) -> list[Indices]:
         """Greedy groups whose padded length stays within the batch; an utterance longer than that is a batch alone."""
-        limit = self.batch_audio_seconds * 16_000
+        limit = self.batch_audio_seconds * SAMPLE_RATE
         batches, first = [], 0
         for end in range(1, len(by_length) + 1):
             full = end == len(by_length) or self.samples[by_length[end]] * (end + 1 - first) > limit

@@ -23,10 +23,11 @@ import numpy.typing as npt
 
 from scaling.arrays import IntArray
 from scaling.errors import InputError
-from scaling.speech.audio import SAMPLE_RATE, AudioError, clip_samples, read_header
+from scaling.spec import SAMPLE_RATE
+from scaling.speech.audio import AudioError, clip_samples, read_header
 from scaling.speech.columns import Columns, ColumnWriter
-from scaling.speech.readers.formats import Source, find_sources
-from scaling.speech.readers.row import Fault, Row, Rows
+from scaling.speech.readers.formats import CorpusPath, find_corpus_paths
+from scaling.speech.readers.row import BadRow, Row, Rows
 from scaling.system import json_schema as shape
 from scaling.system.cache import cache_dir
 
@@ -53,7 +54,7 @@ LAYOUT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Faults:
+class BadRows:
     """Rows that cannot be used, by kind: how many, and where the first is.
 
     `rows` counts all rows, usable or not; `lies` usable ones whose duration is wrong by more than 10 ms and was not
@@ -63,7 +64,7 @@ class Faults:
     rows: int
     counts: dict[str, int]
     first: dict[str, str]
-    lies: int
+    wrong_durations: int
 
     @property
     def total(self) -> int:
@@ -75,17 +76,17 @@ class Faults:
         return "; ".join(f"{self.counts[kind]} x {kind}, the first {self.first[kind]}" for kind in kinds)
 
 
-FAULTS = {
+BAD_ROWS = {
     "rows": shape.count,
     "counts": {shape.ANY: shape.count},
     "first": {shape.ANY: shape.text},
-    "lies": shape.count,
+    "wrong_durations": shape.count,
 }
 """How the cache holds them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Utterances:
+class CorpusIndex:
     """Usable rows in the corpus's order.
 
     `samples` (N,) are real ones at 16 kHz, or `believed`; `hashes` (N, 16) are bytes that depend on text, samples and
@@ -95,21 +96,21 @@ class Utterances:
     columns: Columns = field(repr=False)
     samples: IntArray = field(repr=False)
     hashes: npt.NDArray[np.uint8] = field(repr=False)
-    faults: Faults
-    believed: bool
+    bad_rows: BadRows
+    durations_trusted: bool
 
 
-def read_utterances(path: Path) -> Utterances:
+def read_corpus_index(path: Path) -> CorpusIndex:
     """The rows of the corpus at `path` (see `scaling.speech.readers.formats`), from the cache where nothing has changed.
 
     Raises InputError where nothing there can be read as a corpus, or it has no row.
     """
-    sources = find_sources(path)
+    sources = find_corpus_paths(path)
     entry = cache_dir() / "utterances" / _identity(sources)
     return _cached(entry) or _moved(_built(path, sources), entry)
 
 
-def _identity(sources: Sequence[Source]) -> str:
+def _identity(sources: Sequence[CorpusPath]) -> str:
     listing: list[object] = [LAYOUT]
     for source in sources:
         listing.append([source.format.name, str(source.path.resolve()), source.part])
@@ -119,11 +120,11 @@ def _identity(sources: Sequence[Source]) -> str:
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
 
 
-def _cached(entry: Path) -> Utterances | None:
+def _cached(entry: Path) -> CorpusIndex | None:
     """What lies in the cache, unless some audio has changed since."""
     try:
         meta = json.loads((entry / "meta.json").read_text("utf-8"))
-        shape.check_shape(meta["faults"], FAULTS, str(entry))
+        shape.check_shape(meta["faults"], BAD_ROWS, str(entry))
         if meta["sizes"] != _sizes(entry):
             return None
         found = _opened(entry, meta)
@@ -138,18 +139,18 @@ def _sizes(entry: Path) -> dict[str, int]:
     return {file.name: file.stat().st_size for file in sorted(entry.iterdir()) if file.name != "meta.json"}
 
 
-def _opened(folder: Path, meta: dict[str, Any]) -> Utterances:
+def _opened(folder: Path, meta: dict[str, Any]) -> CorpusIndex:
     columns, kept = Columns.opened(folder), np.load(folder / "kept.npy", mmap_mode="r")
-    return Utterances(
+    return CorpusIndex(
         columns=_only(columns, kept),
         samples=np.load(folder / "samples.npy", mmap_mode="r"),
         hashes=np.load(folder / "hashes.npy", mmap_mode="r"),
-        faults=Faults(**meta["faults"]),
-        believed=meta["believed"],
+        bad_rows=BadRows(**meta["faults"]),
+        durations_trusted=meta["believed"],
     )
 
 
-def _moved(folder: Path, entry: Path) -> Utterances:
+def _moved(folder: Path, entry: Path) -> CorpusIndex:
     """What was built in `folder`, at its place in the cache if that can be written."""
     found = _opened(folder, json.loads((folder / "meta.json").read_text("utf-8")))  # mapped files outlive their names
     try:
@@ -161,7 +162,7 @@ def _moved(folder: Path, entry: Path) -> Utterances:
     return found
 
 
-def _built(path: Path, sources: Sequence[Source]) -> Path:
+def _built(path: Path, sources: Sequence[CorpusPath]) -> Path:
     """A folder with all columns, beside the cache's entries if that can be written."""
     folder = _scratch()
     try:
@@ -181,8 +182,8 @@ def _scratch() -> Path:
         return Path(tempfile.mkdtemp(prefix="asr-scaling-"))
 
 
-def _build(path: Path, sources: Sequence[Source], folder: Path) -> None:
-    faults = _FaultCounter()
+def _build(path: Path, sources: Sequence[CorpusPath], folder: Path) -> None:
+    faults = _BadRowCounter()
     with closing(ColumnWriter(folder)) as writer:
         for source in sources:
             writer.add(faults.usable(source.rows()))
@@ -199,7 +200,7 @@ def _build(path: Path, sources: Sequence[Source], folder: Path) -> None:
     np.save(folder / "kept.npy", kept)
     np.save(folder / "samples.npy", samples[kept])
     np.save(folder / "hashes.npy", _hashes(_only(columns, kept), samples[kept]))
-    counted = {"rows": rows, "counts": faults.counts, "first": faults.first, "lies": int(lies.sum())}
+    counted = {"rows": rows, "counts": faults.counts, "first": faults.first, "wrong_durations": int(lies.sum())}
     meta = {"believed": believed, "stamp": stamp, "faults": counted, "sizes": _sizes(folder)}
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 
@@ -209,7 +210,7 @@ def _only(columns: Columns, kept: IntArray) -> Columns:
     return columns if len(kept) == len(columns) else columns.take(kept)
 
 
-class _FaultCounter:
+class _BadRowCounter:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.first: dict[str, str] = {}
@@ -221,7 +222,7 @@ class _FaultCounter:
     def usable(self, rows: Rows) -> Iterator[Row]:
         """The rows among `rows`; the faults are counted."""
         for row in rows:
-            if isinstance(row, Fault):
+            if isinstance(row, BadRow):
                 self.add(row.kind, row.detail)
             else:
                 yield row
@@ -253,7 +254,7 @@ def _stat(path: str) -> str:
     return f"{stat.st_size} {stat.st_mtime_ns}\n"
 
 
-def _from_headers(columns: Columns, faults: _FaultCounter) -> IntArray:
+def _from_headers(columns: Columns, faults: _BadRowCounter) -> IntArray:
     """Real samples of every row, -1 where there are none."""
     rows = np.arange(len(columns))
     tasks = np.array_split(rows, -(-len(rows) // ROWS_A_TASK)) if len(rows) else []
@@ -280,7 +281,7 @@ def _read_headers(columns: Columns, rows: IntArray) -> tuple[IntArray, list[tupl
     return samples, broken
 
 
-def _spot_checked(columns: Columns, claimed: IntArray, faults: _FaultCounter) -> IntArray:
+def _spot_checked(columns: Columns, claimed: IntArray, faults: _BadRowCounter) -> IntArray:
     """Samples as claimed, but -1 for those of a few whose headers were read and say otherwise."""
     rows = np.sort(np.random.default_rng(0).choice(len(claimed), CHECKED_HEADERS, replace=False))
     found = _from_headers(columns.take(rows), faults)
@@ -293,7 +294,7 @@ def _spot_checked(columns: Columns, claimed: IntArray, faults: _FaultCounter) ->
     return samples
 
 
-def _usable(columns: Columns, samples: IntArray, faults: _FaultCounter) -> IntArray:
+def _usable(columns: Columns, samples: IntArray, faults: _BadRowCounter) -> IntArray:
     """Rows without a fault, in order; the others are counted, each under its first fault."""
     usable = samples >= 0
     for kind, fine in (

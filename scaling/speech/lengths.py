@@ -71,11 +71,15 @@ def count(samples: IntArray, texts: Sequence[str], *, encoder: Path | None, llm:
 
 
 def _kept_tokens(manifest: Manifest, model: Path | None) -> IntArray:
+    """Tokens of every text, counted once whatever the number of speeds that the speech is heard at."""
+    rows = len(manifest) // manifest.copies
+    texts = manifest.texts if manifest.copies == 1 else manifest.texts.take(np.arange(rows))
     if model is None:
-        return _target_tokens(manifest.texts, None)
-    key = digest({"manifest": manifest.digest, "tokenizer": file_digest(tokenizer_file(model))})
-    entry = cache_dir() / "tokens" / f"{key}.npz"
-    return _cached(entry, len(manifest), lambda: _target_tokens(manifest.texts, model))
+        tokens = _target_tokens(texts, None)
+    else:
+        key = digest({"manifest": manifest.digest, "tokenizer": file_digest(tokenizer_file(model))})
+        tokens = _cached(cache_dir() / "tokens" / f"{key}.npz", rows, lambda: _target_tokens(texts, model))
+    return np.tile(tokens, manifest.copies)
 
 
 def _target_tokens(texts: Sequence[str], model: Path | None) -> IntArray:

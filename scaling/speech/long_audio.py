@@ -13,7 +13,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from scaling.speech.audio import SAMPLE_RATE, Clip, read_clip
+from scaling.spec import SAMPLE_RATE
+from scaling.speech.audio import Clip, read_clip
 
 FRAME = 640
 """Cuts lie at multiples of 40 ms: a whole number of samples at every usual rate, so that segments meet exactly."""
@@ -27,7 +28,7 @@ SILENCE = 1e-10
 """Mean powers that differ by less are alike: 100 dB below full scale nothing is heard."""
 
 
-def segments(clip: Clip, samples: int, max_samples: float) -> list[Clip]:
+def split_long_audio(clip: Clip, samples: int, max_samples: float) -> list[Clip]:
     """The clip of so many samples at 16 kHz, in stretches of at most `max_samples`; the clip itself where it fits.
 
     Raises AudioError where it cannot be read, or takes over an hour.
@@ -50,10 +51,10 @@ def quietest_cuts(samples_T: npt.NDArray[np.float32], max_samples: int) -> list[
     return [cut * FRAME for cut in cuts[1:]]
 
 
-def joined(texts: Sequence[str]) -> str:
+def join_texts(texts: Sequence[str]) -> str:
     """What was written about each segment as one text: with blanks, but none beside Chinese or Japanese characters.
 
-    >>> joined(["one two", " three"]), joined(["你好", "世界 hello", "", "again"])
+    >>> join_texts(["one two", " three"]), join_texts(["你好", "世界 hello", "", "again"])
     ('one two three', '你好世界 hello again')
     """
     whole = ""

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.errors import InputError
-from scaling.speech.audio import SAMPLE_RATE, Clip, clip_samples, read_header
+from scaling.spec import SAMPLE_RATE
+from scaling.speech.audio import Clip, clip_samples, read_header
 from scaling.speech.corpus_index import MIN_SAMPLES
-from scaling.speech.long_audio import segments
-from scaling.speech.readers.formats import find_sources, format_of
-from scaling.speech.readers.row import Fault, Row
+from scaling.speech.long_audio import split_long_audio
+from scaling.speech.readers.formats import find_corpus_paths, format_of
+from scaling.speech.readers.row import BadRow, Row
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".au", ".w64", ".caf")
 """Names of what libsndfile reads. Only folders are searched by them: a file named alone may be called anything."""
@@ -54,9 +55,9 @@ def _rows(argument: Path) -> list[Row]:
 
 
 def _corpus(path: Path) -> Iterator[Row]:
-    for source in find_sources(path):
+    for source in find_corpus_paths(path):
         for row in source.rows():
-            if isinstance(row, Fault):
+            if isinstance(row, BadRow):
                 raise InputError(f"{row.detail} ({row.kind})")
             yield row
 
@@ -72,5 +73,5 @@ def _checked(row: Row, max_seconds: float) -> Recording:
         clip=clip,
         text=row.text,
         samples=samples,
-        segments=tuple(segments(clip, samples, max_seconds * SAMPLE_RATE)),
+        segments=tuple(split_long_audio(clip, samples, max_seconds * SAMPLE_RATE)),
     )

@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from scaling.speech.audio import SAMPLE_RATE, resampled
+from scaling.spec import SAMPLE_RATE
+from scaling.speech.audio import resampled
 from scaling.speech.manifest import Manifest
 
 
@@ -23,5 +24,7 @@ def at_speeds(manifest: Manifest, speeds: tuple[float, ...]) -> Manifest:
         manifest,
         columns=manifest.columns.take(rows),
         samples=np.concatenate(samples),
+        hashes=manifest.hashes[rows],
         speeds=np.repeat(speeds, len(manifest)),
+        copies=len(speeds),
     )

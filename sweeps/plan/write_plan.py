@@ -25,7 +25,8 @@ from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode,
 from scaling.system.atomic_files import write_json_atomically, write_text_atomically
 from sweeps.plan.evaluation import evaluation_flops
 from sweeps.plan.plan import Plan, PlannedNode, PlannedRun, TrunkPositions
-from sweeps.study.study import Study, StudyModel
+from sweeps.study.study import Study
+from sweeps.study.study_model import StudyModel
 
 RUN_SCHEMA = "asr-scaling/run-1"
 
@@ -143,7 +144,7 @@ def _sources(study: Study) -> dict[str, dict[str, Any]]:
         for content, path in {**models, **manifests}.items()
     }
     longest = speech.max_seconds if math.isfinite(speech.max_seconds) else None  # JSON has no infinity
-    train = {"hours": speech.hours, "max_seconds": longest, "unwritable": speech.train.unwritable.tolist()}
+    train = {"hours": speech.hours, "max_seconds": longest, "unwritable": speech.long_texts.tolist()}
     sources[speech.train.digest] = {"path": str(speech.train.path.resolve()), **train}
     return sources
 

@@ -11,9 +11,10 @@ from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
 from scaling.ledger.records import Row
-from scaling.system.progress_line import Line
-from sweeps.launchers.dispatch import Place, in_step, refuse_missing_place, work_at
-from sweeps.launchers.local import other_trainer, trainer, worker_command
+from scaling.system.progress_line import ProgressLine
+from sweeps.launchers.dispatch import multi_process, refuse_unavailable, run_workers
+from sweeps.launchers.options import Launcher
+from sweeps.launchers.worker_command import other_trainer, trainer, worker_command
 from sweeps.plan.prepare import Prepared
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.eta import eta_seconds, pace_of
@@ -53,7 +54,7 @@ def train(
     folder: Path,
     ledger: Ledger,
     workers: int | None,
-    place: Place = Place.LOCAL,
+    launcher: Launcher = Launcher.LOCAL,
     *,
     detach: bool = False,
     retry_diverged: bool = False,
@@ -61,23 +62,25 @@ def train(
 ) -> Outcome:
     """Train what is missing. Raises InputError, before anything is written, where it cannot begin.
 
-    `workers` is at most how many work side by side, None for the place's own default. With `detach` they are started
+    `workers` is at most how many work side by side, None for the launcher's default. With `detach` they are started
     and left to themselves. A node that diverged before stays so, unless `retry_diverged`. `worker` is the command of
     another trainer than ours: what weights it needs is its own affair.
     """
     study = prepared.study
     refuse_assumed(study.speech)
-    refuse_missing_place(place, prepared.study, detach=detach)
+    refuse_unavailable(launcher, prepared.study, detach=detach)
     if worker is None:
         refuse_missing_weights(prepared)
-    program = other_trainer(worker) if worker is not None else in_step(place, study, trainer(shard=study.shard))
+        program = multi_process(launcher, study, trainer(shard=study.shard))
+    else:
+        program = other_trainer(worker)
     plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger)
     if retry_diverged:
         allow_diverged_retry(plan_file)
     command = worker_command(program, plan_file)
     tracker = start_tracker(folder) if prepared.study.tracker == "wandb" else None
     try:
-        with closing(Line()) as line:
+        with closing(ProgressLine()) as line:
             follower = Follower(plan_file, line)
             stopped_by = None
             if not follower.survey.finished:
@@ -87,7 +90,9 @@ def train(
                     quota.look()
                     return follower.look(alive)
 
-                stopped_by = work_at(place, study, plan_file, command, workers=workers, watch=watch, detach=detach)
+                stopped_by = run_workers(
+                    launcher, study, plan_file, command, workers=workers, watch=watch, detach=detach
+                )
         return follower.finish(stopped_by, detached=detach)
     finally:
         end_tracker(tracker)
@@ -117,7 +122,7 @@ def allow_diverged_retry(plan_file: PlanFile) -> None:
 class Follower:
     """Looks at the ledger while workers work: keeps the table fresh and says how far they are."""
 
-    def __init__(self, plan_file: PlanFile, line: Line) -> None:
+    def __init__(self, plan_file: PlanFile, line: ProgressLine) -> None:
         self._plan_file = plan_file
         self._line = line
         self._collector = Collector(plan_file)

@@ -1,9 +1,10 @@
 """A study file at the door: found, read, overridden and validated, with errors that say where."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -37,8 +38,6 @@ FORMS: dict[str | int, tuple[type[BaseModel], ...]] = {
 }
 """The fields inside a field, to name the nearest valid one."""
 
-Value = TypeVar("Value")
-
 
 @dataclass(frozen=True, slots=True)
 class StudyFile:
@@ -57,10 +56,11 @@ class StudyFile:
         """File, line where known, and the field's path."""
         return _place(self.source, path, self.lines)
 
-    def located(self, path: FieldPath, make: Callable[[], Value]) -> Value:
-        """What `make` returns; where it refuses a value, the error says which field gave it."""
+    @contextmanager
+    def at(self, path: FieldPath) -> Iterator[None]:
+        """Names the field at `path` in every InputError (or ValueError) that is raised inside."""
         try:
-            return make()
+            yield
         except ValueError as error:
             raise InputError(f"{self.place(path)}: {error}") from error
 

@@ -5,10 +5,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scaling.spec import RunSpec, Strategy
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, RunSpec, Strategy
 from sweeps.plan.stage_consumption import StageConsumptions, stage_consumptions
-from sweeps.study.study import Study, StudyModel
+from sweeps.study.study import Study
+from sweeps.study.study_model import StudyModel
 from sweeps.tuning.grid import (
     Knob,
     Point,

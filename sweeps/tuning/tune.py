@@ -18,7 +18,8 @@ from scaling.ledger.records import Row
 from scaling.spec import Part, RunSpec, Strategy
 from sweeps.plan.prepare import Prepared, prepare_runs
 from sweeps.run.run import Outcome
-from sweeps.study.study import Study, StudyModel
+from sweeps.study.study import Study
+from sweeps.study.study_model import StudyModel
 from sweeps.study.tuned_settings import BATCH, TunedSettings
 from sweeps.tuning.grid import RATES, TURNS, Knob, Point, turned
 from sweeps.tuning.optimum_fit import Optimum, optima

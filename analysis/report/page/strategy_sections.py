@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from analysis.comparing.compare import Comparison
-from analysis.comparing.currencies import Gain, disagreement
-from analysis.comparing.equal_hours import at_equal_hours, hours_of_all
-from analysis.curves.traces import Point, models_text
+from analysis.comparing.currencies import Savings, disagreement
+from analysis.comparing.equal_hours import at_equal_hours, hours_of_every_run
+from analysis.curves.traces import PlottedPoint, models_text
 from analysis.report.findings import USUAL_BASELINE, Findings
 from analysis.report.page.blocks import NUMBER, bullets, figure, table
 from analysis.report.page.html import Html, join, tag
 from analysis.report.page.words import between, number, percent, percent_between, status_text
-from analysis.report.palette import LOOKS
+from analysis.report.palette import CURVE_STYLES
 
 
 def comparison(findings: Findings) -> Html:
@@ -127,15 +127,15 @@ def _others(one: Comparison) -> list[Comparison]:
 
 
 def _look(findings: Findings, strategy: str) -> str:
-    """The class that carries a strategy's colour."""
-    return f"s{findings.strategies.index(strategy) % len(LOOKS)}"
+    """The class that describes_its_runs a strategy's colour."""
+    return f"s{findings.strategies.index(strategy) % len(CURVE_STYLES)}"
 
 
 def _judged(one: Comparison, compared: int) -> str | None:
     """At which budgets a strategy is better or worse, and what holds for all strategies together."""
-    if one.depth is None or one.depth.ranges is None:
+    if one.details is None or one.details.ranges is None:
         return None
-    found, other = one.depth.ranges, one.baseline.strategy
+    found, other = one.details.ranges, one.baseline.strategy
     said = [
         f"{word} than {other} at {between(ends)} FLOPs"
         for word, ends in (("better", found.better), ("worse", found.worse))
@@ -145,15 +145,17 @@ def _judged(one: Comparison, compared: int) -> str | None:
     line = f"{one.curve.label}: with 95 %, {judged}"
     if found.crossings:
         line += f"; the curves cross at {', '.join(number(flops) for flops in found.crossings)}"
-    if compared > 1 and one.depth.simultaneous_interval is not None:
+    if compared > 1 and one.details.simultaneous_interval is not None:
         line += f"; the 90 % interval that holds for the {compared} comparisons at once is "
-        line += f"{percent_between(one.depth.simultaneous_interval)} less CER"
+        line += f"{percent_between(one.details.simultaneous_interval)} less CER"
     return f"{line}."
 
 
 def _currencies(comparisons: Sequence[Comparison]) -> Html | None:
     """The gains by each kind of FLOPs; None where the runs recorded only one."""
-    counted = [(one, one.depth.currencies) for one in comparisons if one.depth is not None and one.depth.currencies]
+    counted = [
+        (one, one.details.currencies) for one in comparisons if one.details is not None and one.details.currencies
+    ]
     if not counted:
         return None
     named = {gain.currency: gain.name for _, gains in counted for gain in gains}
@@ -174,7 +176,7 @@ def _currencies(comparisons: Sequence[Comparison]) -> Html | None:
     )
 
 
-def _gain(gains: Sequence[Gain], currency: str) -> str:
+def _gain(gains: Sequence[Savings], currency: str) -> str:
     shares = [_share(gain.cer_reduction, gain.cer_reduction_interval) for gain in gains if gain.currency == currency]
     return shares[0] if shares else "not recorded"
 
@@ -196,7 +198,7 @@ def _whisker(value: float | None, ends: tuple[float, float] | None, look: str) -
 def _bar(findings: Findings, strategy: str) -> list[Html]:
     """The name of a strategy and the stages of its largest run as a bar."""
     points = [point for trace in findings.of(strategy) for point in trace.points]
-    rows = [findings.table.rows[i] for point in points for i in point.cell.rows]
+    rows = [findings.table.rows[i] for point in points for i in point.mean.rows]
     staged = [row for row in rows if row.get("stages")]
     if not staged:
         return []
@@ -223,7 +225,7 @@ def _bar(findings: Findings, strategy: str) -> list[Html]:
 
 def _equal_flops(findings: Findings) -> Html:
     """Measured CER, a column for each budget and the lowest of each marked."""
-    measured = [{_budget(findings, point): point.cell.cer for point in trace.points} for trace in findings.traces]
+    measured = [{_budget(findings, point): point.mean.cer for point in trace.points} for trace in findings.traces]
     budgets = sorted({budget for row in measured for budget in row})
     lowest = {budget: min(row[budget] for row in measured if budget in row) for budget in budgets}
     rows = [
@@ -240,13 +242,13 @@ def _equal_flops(findings: Findings) -> Html:
     return table(("strategy and models", *(number(budget) for budget in budgets)), rows, numbers_from=1)
 
 
-def _budget(findings: Findings, point: Point) -> float:
-    budget = findings.table.number(point.cell.rows[0], "budget_flops")
-    return point.cell.flops if budget != budget else budget
+def _budget(findings: Findings, point: PlottedPoint) -> float:
+    budget = findings.table.number(point.mean.rows[0], "budget_flops")
+    return point.mean.flops if budget != budget else budget
 
 
 def _equal_hours(findings: Findings) -> Html:
-    if (same := hours_of_all(findings.traces)) is not None:
+    if (same := hours_of_every_run(findings.traces)) is not None:
         return tag("p", f"Every run heard the same {number(same)} hours: equal FLOPs are equal audio here.")
     compared = at_equal_hours(findings.traces)
     if not compared:

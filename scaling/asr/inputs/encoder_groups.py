@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE
 from scaling.speech.batches import BatchStream, Indices
 
 GROUP_SAMPLES = 20 * SAMPLE_RATE
@@ -33,7 +33,7 @@ class EncoderGroups:
         """Groups of up to `most_samples` of audio, of utterances with equally many input frames in one pool of the
         stream's first epoch; with 0 samples, each utterance is a group of its own.
         """
-        pool_N = stream.first_pools()
+        pool_N = stream.first_epoch_pools()
         # A run is all utterances of one length in a pool; a group is a stretch of a run.
         members_N = np.lexsort((frames_N, pool_N))
         keys_N = np.stack([pool_N, frames_N])[:, members_N]

@@ -42,10 +42,8 @@ class ExactAudio:
 
     def _refuse_or_count(self, fault: AudioError) -> None:
         self.bad_recordings += 1
-        too_many = (
-            self.recordings_read > JUDGED_AFTER and self.bad_recordings > MAX_BAD_SHARE * self.recordings_read
-        )
-        if not self.manifest.believed or too_many:
+        too_many = self.recordings_read > JUDGED_AFTER and self.bad_recordings > MAX_BAD_SHARE * self.recordings_read
+        if not self.manifest.durations_trusted or too_many:
             raise fault
         if self.bad_recordings.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ...
             log(

@@ -24,7 +24,9 @@ def preallocated_cache(caches: Sequence[Cache]) -> Cache:
     """One growing cache with the rows of several caches. All rows end at the last position; shorter rows begin with
     zeros.
     """
-    return Cache(layers=[_PreallocatedLayer(layers) for layers in zip(*(cache.layers for cache in caches), strict=True)])
+    return Cache(
+        layers=[_PreallocatedLayer(layers) for layers in zip(*(cache.layers for cache in caches), strict=True)]
+    )
 
 
 def cache_argument(module: nn.Module, cache: Cache | None) -> dict[str, Cache | None]:

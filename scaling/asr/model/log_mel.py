@@ -11,7 +11,7 @@ from transformers.audio_utils import mel_filter_bank
 
 from scaling.base_models.config_file import ConfigFile
 from scaling.errors import InputError
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,7 +71,9 @@ class LogMel:
         half = self.n_fft // 2
         mirrored_T = np.concatenate([samples_T[half:0:-1], samples_T, samples_T[-2 : -half - 2 : -1]])
         windows_TN = torch.from_numpy(mirrored_T).unfold(0, self.n_fft, self.hop_length)[:-1] * self.window_N
-        squares_TF = torch.view_as_real(torch.fft.rfft(windows_TN)).square_().flatten(1)  # real and imaginary parts alternate
+        squares_TF = (
+            torch.view_as_real(torch.fft.rfft(windows_TN)).square_().flatten(1)
+        )  # real and imaginary parts alternate
         power_MT = torch.from_numpy(self.filters @ squares_TF.numpy().T)
         floor = max(1e-10, 1e-8 * float(power_MT.max()))
         return power_MT.clamp_min_(floor).log10_().add_(4).div_(4)

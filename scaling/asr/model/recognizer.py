@@ -112,7 +112,7 @@ class Recognizer(nn.Module):
         """Let exactly `parts` learn; all other parts are frozen and in eval mode. Returns the parameters by part."""
         self.requires_grad_(False)
         self.eval()
-        # Parts are taken in the order of `Part`: sums over parameters (gradient norms) must not depend on a set's order.
+        # In the order of `Part`: sums over parameters (gradient norms) must not depend on the order of a set.
         chosen = {part: list(self.part_parameters(part).values()) for part in sorted(parts, key=list(Part).index)}
         for parameters in chosen.values():
             for parameter in parameters:

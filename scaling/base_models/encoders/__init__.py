@@ -3,12 +3,12 @@
 To add a family, write in `scaling/base_models/encoders/NAME.py` a frozen dataclass of its dimensions, with
 
 * `width`, `encoder_params`, `asr_decoder_params`, `frames_per_second`, `max_frames`, `linears` (what adapters may
-  target), and `most_tokens` and `writing_positions`, lengths that its own objective knows,
+  target), and `max_tokens` and `output_positions`, lengths that its own objective knows,
 * `input_frames(samples)`: how long the features of an utterance are that the encoder reads,
-* `work(samples)`: how much work of each kind an utterance is, `ENCODER_FRAMES` among it,
-* `hear(tape, lora)` and `write(tape, speech)`: its matrix products, walked as they compute (see `scaling.base_models.matmul_tape`),
+* `encoder_work(samples)`: how much work of each kind an utterance is, `ENCODER_FRAMES` among it,
+* `encode(tape, lora)` and `decode(tape, speech)`: its matrix products, walked as they compute (see `scaling.base_models.matmul_tape`),
 
-and two functions: `read(config)`, the dimensions from a config.json, and `codec(directory, language)`, how it writes
+and two functions: `read_dims(config)`, the dimensions from a config.json, and `asr_codec(directory, language)`, how it writes
 text. Name the module in `FAMILIES`. What computes is a `Family` in `scaling/asr/NAME.py` (see `scaling.asr.model.encoders.family`).
 The tests of FLOPs, batches and training run over all families.
 """
@@ -37,13 +37,13 @@ def encoder_dims(config_file: Path) -> EncoderDims:
     Raises InputError on models of no family here, and on missing or wrong settings.
     """
     config = ConfigFile(config_file)
-    dims: EncoderDims = _family(config).read(config)
+    dims: EncoderDims = _family(config).read_dims(config)
     return dims
 
 
 def asr_codec(directory: Path, language: str) -> TextCodec:
     """How the encoder in a directory writes text by its own objective, in a language where it knows several."""
-    codec: TextCodec = _family(ConfigFile(directory / "config.json")).codec(directory, language)
+    codec: TextCodec = _family(ConfigFile(directory / "config.json")).asr_codec(directory, language)
     return codec
 
 

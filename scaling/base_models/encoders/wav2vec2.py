@@ -17,7 +17,7 @@ from scaling.base_models.config_file import ConfigFile
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention, feed_forward
 from scaling.base_models.tokenizers import TextCodec, load_tokenizer, model_settings, tokenizer_file
 from scaling.errors import InputError
-from scaling.spec import SILENT, LoraSpec, Part
+from scaling.spec import SAMPLE_RATE, SILENT, LoraSpec, Part
 
 CHANNELS, KERNELS, STRIDES = (512,) * 7, (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 """The front end of every published model: a frame of 400 samples every 320 (20 ms at 16 kHz)."""
@@ -81,13 +81,13 @@ class Wav2Vec2Dims:
     @property
     def frames_per_second(self) -> float:
         """Encoder positions per second of audio."""
-        return 16_000 / float(np.prod(self.strides))
+        return SAMPLE_RATE / float(np.prod(self.strides))
 
-    def most_tokens(self, frames: IntArray) -> IntArray:
+    def max_tokens(self, frames: IntArray) -> IntArray:
         """The most text tokens that can be written about so many encoder positions: CTC writes one at each."""
         return frames
 
-    def writing_positions(self, frames: IntArray, tokens: IntArray) -> IntArray:
+    def output_positions(self, frames: IntArray, tokens: IntArray) -> IntArray:
         """Positions its own objective writes at: every frame."""
         return frames
 
@@ -95,7 +95,7 @@ class Wav2Vec2Dims:
         """The encoder reads the samples themselves."""
         return samples
 
-    def work(self, samples: IntArray) -> dict[Work, IntArray]:
+    def encoder_work(self, samples: IntArray) -> dict[Work, IntArray]:
         """Encoder work of utterances of so many samples; the front end's is in multiply-adds."""
         length, multiply_adds = samples, np.zeros_like(samples)
         for stride, (kernel, below, above) in zip(self.strides, self._convolutions(), strict=True):
@@ -103,15 +103,15 @@ class Wav2Vec2Dims:
             multiply_adds = multiply_adds + length * (kernel * below * above)
         return {Work.FRONT_END: multiply_adds, Work.ENCODER_FRAMES: length, Work.ENCODER_PAIRS: length**2}
 
-    def hear(self, tape: Tape, lora: LoraSpec) -> Flow:
+    def encode(self, tape: Tape, lora: LoraSpec) -> Flow:
         """The encoder: from samples to `width` features a frame."""
         weights = Weights(Part.ENCODER, Part.ENCODER_LORA, lora)
-        tape.frozen(Part.ENCODER, Work.FRONT_END)
+        tape.add_frozen(Part.ENCODER, Work.FRONT_END)
         # A norm with weights of its own lies below the projection: where it trains, the projection's input needs a
         # gradient.
         normed = Flow(Work.ENCODER_FRAMES, self.channels[-1], Part.ENCODER in tape.trained)
         frames = tape.linear(weights, "projection", normed, self.width)
-        kernel = Flow(Work.ENCODER_FRAMES, self.position_kernel * self.width, frames.needs)
+        kernel = Flow(Work.ENCODER_FRAMES, self.position_kernel * self.width, frames.needs_grad)
         frames = frames.plus(tape.linear(weights, "conv", kernel, self.width, groups=self.position_groups))
 
         def layer(x: Flow) -> Flow:
@@ -121,7 +121,7 @@ class Wav2Vec2Dims:
         ends_in_norm = not self.layer_norms if self.norm_last is None else self.norm_last
         return tape.layers(self.layers, frames, layer, ends_in_norm=ends_in_norm)
 
-    def write(self, tape: Tape, speech: Flow) -> None:
+    def decode(self, tape: Tape, speech: Flow) -> None:
         """The CTC head: a token or a blank at every frame."""
         tape.linear(Weights(Part.ASR_DECODER), "lm_head", speech, self.vocabulary)
 
@@ -131,7 +131,7 @@ class Wav2Vec2Dims:
             yield kernel, below, above
 
 
-def read(config: ConfigFile) -> Wav2Vec2Dims:
+def read_dims(config: ConfigFile) -> Wav2Vec2Dims:
     """Dimensions from the config.json of a wav2vec 2.0 or HuBERT model.
 
     Raises InputError on variants with other products: adapters behind the encoder, projections without a norm, batch
@@ -167,7 +167,7 @@ def read(config: ConfigFile) -> Wav2Vec2Dims:
     return dims
 
 
-def codec(directory: Path, language: str) -> TextCodec:
+def asr_codec(directory: Path, language: str) -> TextCodec:
     """How the CTC head writes text: no prefix and no end; its letters know one language."""
     vocabulary = model_settings(directory).get("vocab_size")
     return TextCodec(load_tokenizer(tokenizer_file(directory), vocabulary), (), (), None)

@@ -11,7 +11,7 @@ from scaling.base_models.config_file import ConfigFile
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention, feed_forward
 from scaling.base_models.tokenizers import TextCodec, load_tokenizer, model_settings, token_id, tokenizer_file
 from scaling.errors import InputError
-from scaling.spec import LoraSpec, Part
+from scaling.spec import SAMPLE_RATE, LoraSpec, Part
 
 HOP_LENGTH = 160
 """Samples between two mel frames of every published Whisper (10 ms at 16 kHz; their preprocessor_config.json)."""
@@ -71,13 +71,13 @@ class WhisperDims:
     @property
     def frames_per_second(self) -> float:
         """Encoder positions per second of audio."""
-        return 16_000 / self.hop_length / 2
+        return SAMPLE_RATE / self.hop_length / 2
 
-    def most_tokens(self, frames: IntArray) -> IntArray:
+    def max_tokens(self, frames: IntArray) -> IntArray:
         """The most prompt and text tokens that can be written about so many encoder positions."""
         return np.full_like(frames, self.max_decoder_positions)
 
-    def writing_positions(self, frames: IntArray, tokens: IntArray) -> IntArray:
+    def output_positions(self, frames: IntArray, tokens: IntArray) -> IntArray:
         """Positions its own objective writes at: the decoder's, one a prompt or text token."""
         return tokens
 
@@ -85,17 +85,17 @@ class WhisperDims:
         """Mel frames, which the encoder reads, of utterances of so many samples."""
         return samples // self.hop_length
 
-    def work(self, samples: IntArray) -> dict[Work, IntArray]:
+    def encoder_work(self, samples: IntArray) -> dict[Work, IntArray]:
         """Encoder work of utterances of so many samples; the second convolution halves the frames, rounding up."""
         mel_frames = self.input_frames(samples)
         frames = (mel_frames + 1) // 2
         return {Work.MEL_FRAMES: mel_frames, Work.ENCODER_FRAMES: frames, Work.ENCODER_PAIRS: frames**2}
 
-    def hear(self, tape: Tape, lora: LoraSpec) -> Flow:
+    def encode(self, tape: Tape, lora: LoraSpec) -> Flow:
         """The encoder: from mel frames to `width` features a frame."""
         weights = Weights(Part.ENCODER, Part.ENCODER_LORA, lora)
         mel = tape.linear(weights, "conv1", Flow(Work.MEL_FRAMES, 3 * self.mel_bins, False), self.width)
-        frames = tape.linear(weights, "conv2", Flow(Work.ENCODER_FRAMES, 3 * self.width, mel.needs), self.width)
+        frames = tape.linear(weights, "conv2", Flow(Work.ENCODER_FRAMES, 3 * self.width, mel.needs_grad), self.width)
 
         def layer(x: Flow) -> Flow:
             x = x.plus(attention(tape, weights, x, x, Work.ENCODER_PAIRS, self.width, self.width, "out_proj"))
@@ -103,7 +103,7 @@ class WhisperDims:
 
         return tape.layers(self.layers, frames, layer)
 
-    def write(self, tape: Tape, speech: Flow) -> None:
+    def decode(self, tape: Tape, speech: Flow) -> None:
         """The decoder: text that attends to the speech, logits at target positions."""
         weights = Weights(Part.ASR_DECODER)
         memory = replace(speech, work=Work.CROSS_FRAMES)
@@ -119,7 +119,7 @@ class WhisperDims:
         tape.linear(weights, "proj_out", replace(text, work=Work.ASR_TARGETS), self.vocabulary)
 
 
-def read(config: ConfigFile) -> WhisperDims:
+def read_dims(config: ConfigFile) -> WhisperDims:
     """Dimensions from the config.json of a Whisper-type model, hop length from the feature extractor's beside it."""
     return WhisperDims(
         name=config.path.parent.name,
@@ -139,7 +139,7 @@ def read(config: ConfigFile) -> WhisperDims:
     )
 
 
-def codec(directory: Path, language: str) -> TextCodec:
+def asr_codec(directory: Path, language: str) -> TextCodec:
     """How the decoder writes text; `language` is a Whisper code (`zh`, `en`) used where the model knows languages.
 
     The prefix is the start token, then for multilingual models language and task, then no-timestamps, as far as the

@@ -9,7 +9,7 @@ Blanks are the corpus's word segmentation, not something said: they are taken ou
 from collections.abc import Iterable
 from pathlib import Path
 
-from scaling.speech.readers.row import Fault, Format, Row, Rows, lines
+from scaling.speech.readers.row import BadRow, Format, Row, Rows, lines
 
 TRANSCRIPT = "aishell_transcript_v0.8.txt"
 
@@ -30,7 +30,7 @@ def _rows(path: Path, _part: str) -> Rows:
     """Recordings of this part; some 1 % of the published ones have no transcript and are no rows (its README)."""
     texts: dict[str, str] = {}
     for _, line in lines(_transcript(path)):
-        if isinstance(line, Fault):
+        if isinstance(line, BadRow):
             yield line
         else:
             name, *words = line.split()

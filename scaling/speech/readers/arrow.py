@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import InputError
-from scaling.speech.readers.row import Fault, Format, Row, Rows, beside
+from scaling.speech.readers.row import BadRow, Format, Row, Rows, beside
 
 AUDIO = "audio"
 TEXT = ("text", "sentence", "transcription", "transcript", "normalized_text")
@@ -37,7 +37,7 @@ def _arrow(path: Path, _part: str) -> Rows:
                 yield from _of_batch(batch, file, held, row)
                 row += batch.num_rows
         except (pyarrow.ArrowException, OSError) as error:
-            yield Fault("file cut short", f"{file}: {error}")
+            yield BadRow("file cut short", f"{file}: {error}")
 
 
 def _of_batch(batch: Any, file: Path, held: Any, before: int) -> Rows:
@@ -55,7 +55,7 @@ def _of_batch(batch: Any, file: Path, held: Any, before: int) -> Rows:
         elif path := paths[row]:
             yield Row(beside(file.parent, path), **described)
         else:
-            yield Fault("no audio", f"{file}, row {before + row + 1}: neither bytes nor a path")
+            yield BadRow("no audio", f"{file}, row {before + row + 1}: neither bytes nor a path")
 
 
 def _audio_columns(audio: Any, file: Path, held: Any) -> tuple[list[str | None], list[tuple[int, int] | None]]:
@@ -115,7 +115,7 @@ def _parquet(path: Path, _part: str) -> Rows:
             yield from _of_batch(batch, path, None, row)
             row += batch.num_rows
     except (pyarrow.ArrowException, OSError) as error:
-        yield Fault("file cut short", f"{path}: {error}")
+        yield BadRow("file cut short", f"{path}: {error}")
 
 
 def _files(path: Path) -> Iterable[Path]:

@@ -42,7 +42,7 @@ FORMATS: tuple[Format, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CorpusPath:
     """One file or folder, and how it is read."""
 
     path: Path
@@ -63,7 +63,7 @@ def format_of(path: Path) -> Format | None:
     return next((form for form in FORMATS if form.recognises(path)), None)
 
 
-def find_sources(path: Path) -> list[Source]:
+def find_corpus_paths(path: Path) -> list[CorpusPath]:
     """What lies at `path`, or matches it. Raises InputError where nothing does, or where it is no corpus."""
     whole = Path(os.path.abspath(path))  # noqa: PTH100
     if whole.exists():
@@ -76,11 +76,11 @@ def find_sources(path: Path) -> list[Source]:
     return [_source(found, part if name else "") for found in matched]
 
 
-def _source(path: Path, part: str) -> Source:
+def _source(path: Path, part: str) -> CorpusPath:
     found = format_of(path)
     if found is None:
         readable = "; ".join(form.name for form in FORMATS)
         raise InputError(f"{path}: not a corpus in a layout that is known; expected one of: {readable}")
     if part and not found.has_parts:
         raise InputError(f"{path}#{part}: {found.name} has no parts; expected the path alone")
-    return Source(path, part, found)
+    return CorpusPath(path, part, found)

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from scaling.speech.readers.row import NOT_TOLD, Fault, Format, Row, Rows, beside, raw_lines
+from scaling.speech.readers.row import NOT_TOLD, BadRow, Format, Row, Rows, beside, raw_lines
 
 SUFFIXES = (".jsonl", ".json", ".ndjson", ".list", ".manifest")
 
@@ -25,12 +25,12 @@ def _rows(path: Path, _part: str) -> Rows:
         try:
             values = orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            yield Fault("not JSON", f"{path}, line {number}: {error}")
+            yield BadRow("not JSON", f"{path}, line {number}: {error}")
             continue
         try:
             yield _row(values, base, number)
         except ValueError as error:
-            yield Fault("field missing or of the wrong type", f"{path}, line {number}: {error}")
+            yield BadRow("field missing or of the wrong type", f"{path}, line {number}: {error}")
 
 
 def _row(values: Any, base: Path, number: int) -> Row:

@@ -6,7 +6,7 @@ Paths in wav.scp start at the folder; a pipe (`sox ... |`) is a fault, because n
 from collections.abc import Iterable
 from pathlib import Path
 
-from scaling.speech.readers.row import NOT_TOLD, Fault, Format, Row, Rows, beside, lines
+from scaling.speech.readers.row import NOT_TOLD, BadRow, Format, Row, Rows, beside, lines
 
 TRANSCRIPTS = ("text", "trans.txt")
 
@@ -21,14 +21,14 @@ def _files(path: Path) -> Iterable[Path]:
 
 
 def _rows(path: Path, _part: str) -> Rows:
-    faults: list[Fault] = []
+    faults: list[BadRow] = []
     recordings = _table(path / "wav.scp", faults)
     speakers = _table(path / "utt2spk", faults)
     durations = _table(path / "utt2dur", faults)
     segments = _table(path / "segments", faults)
     transcript = next(path / name for name in TRANSCRIPTS if (path / name).is_file())
     for number, line in lines(transcript):
-        if isinstance(line, Fault):
+        if isinstance(line, BadRow):
             yield line
             continue
         identity, text = _split(line)
@@ -37,17 +37,17 @@ def _rows(path: Path, _part: str) -> Rows:
         if (path / "segments").is_file():
             stretch = segments.get(identity, "").split()
             if len(stretch) != 3:
-                yield Fault("no segment", f"{where}: {identity!r} is not in segments, or not with RECORDING START END")
+                yield BadRow("no segment", f"{where}: {identity!r} is not in segments, or not with RECORDING START END")
                 continue
             recording, start, duration = stretch[0], _seconds(stretch[1]), _seconds(stretch[2]) - _seconds(stretch[1])
             if not (start >= 0 and duration > 0):
-                yield Fault("no segment", f"{where}: {identity!r} goes from {stretch[1]} to {stretch[2]} s")
+                yield BadRow("no segment", f"{where}: {identity!r} goes from {stretch[1]} to {stretch[2]} s")
                 continue
         audio = recordings.get(recording)
         if audio is None:
-            yield Fault("no recording", f"{where}: {recording!r} is not in wav.scp")
+            yield BadRow("no recording", f"{where}: {recording!r} is not in wav.scp")
         elif audio.endswith("|"):
-            yield Fault("pipe instead of a file", f"{path / 'wav.scp'}: {recording!r} is the command {audio!r}")
+            yield BadRow("pipe instead of a file", f"{path / 'wav.scp'}: {recording!r} is the command {audio!r}")
         else:
             yield Row(
                 audio=beside(path, audio),
@@ -61,12 +61,12 @@ def _rows(path: Path, _part: str) -> Rows:
     yield from faults
 
 
-def _table(path: Path, faults: list[Fault]) -> dict[str, str]:
+def _table(path: Path, faults: list[BadRow]) -> dict[str, str]:
     """First word -> the rest of each line; empty where there is no such file."""
     table: dict[str, str] = {}
     if path.is_file():
         for _, line in lines(path):
-            if isinstance(line, Fault):
+            if isinstance(line, BadRow):
                 faults.append(line)
             else:
                 name, rest = _split(line)

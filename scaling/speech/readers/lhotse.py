@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from scaling.speech.readers import tar_shards
-from scaling.speech.readers.row import NOT_TOLD, Fault, Format, Row, Rows, beside, raw_lines
+from scaling.speech.readers.row import NOT_TOLD, BadRow, Format, Row, Rows, beside, raw_lines
 
 NAMES = (".jsonl", ".jsonl.gz")
 WHOLE_SECONDS = 0.001
@@ -29,21 +29,21 @@ def _parsed(path: Path) -> Iterator[tuple[str, int, Any]]:
         try:
             yield where, number, orjson.loads(line)
         except orjson.JSONDecodeError as error:
-            yield where, number, Fault("not JSON", f"{where}: {error}")
+            yield where, number, BadRow("not JSON", f"{where}: {error}")
 
 
 def _checked(where: str, rows: Iterable[Row]) -> Rows:
     try:
         yield from rows
     except _UnreadError as error:
-        yield Fault("recording that is not read as it stands", f"{where}: {error}")
+        yield BadRow("recording that is not read as it stands", f"{where}: {error}")
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        yield Fault("field missing or of the wrong type", f"{where}: {error!r}")
+        yield BadRow("field missing or of the wrong type", f"{where}: {error!r}")
 
 
 def _cuts(path: Path, _part: str) -> Rows:
     for where, number, cut in _parsed(path):
-        yield from [cut] if isinstance(cut, Fault) else _checked(where, _of_cut(cut, path.parent, number))
+        yield from [cut] if isinstance(cut, BadRow) else _checked(where, _of_cut(cut, path.parent, number))
 
 
 def _of_cut(cut: dict[str, Any], base: Path, number: int) -> Iterator[Row]:
@@ -97,9 +97,9 @@ def _supervisions(path: Path, _part: str) -> Rows:
         if isinstance(recording, dict) and "id" in recording:
             recordings[recording["id"]] = recording
         else:
-            yield recording if isinstance(recording, Fault) else Fault("recording without an id", where)
+            yield recording if isinstance(recording, BadRow) else BadRow("recording without an id", where)
     for where, number, speech in _parsed(path):
-        if isinstance(speech, Fault):
+        if isinstance(speech, BadRow):
             yield speech
         else:
             yield from _checked(where, _of_supervision(speech, recordings, path.parent, number))
@@ -119,12 +119,12 @@ def _shar(path: Path, _part: str) -> Rows:
         shard = path / f"recording.{cuts.name.split('.')[1]}.tar"
         found: dict[str, tuple[int, int]] = {}
         for member in tar_shards.members(shard):
-            if isinstance(member, Fault):
+            if isinstance(member, BadRow):
                 yield member
             elif member[1] in tar_shards.AUDIO:
                 found[member[0]] = member[2:]
         for where, number, cut in _parsed(cuts):
-            if isinstance(cut, Fault):
+            if isinstance(cut, BadRow):
                 yield cut
             else:
                 yield from _checked(where, _of_shard(cut, found, shard, number))

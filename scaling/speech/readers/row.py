@@ -56,14 +56,14 @@ def _stem(path: str) -> str:
     return name.rpartition(".")[0] or name
 
 
-class Fault(NamedTuple):
+class BadRow(NamedTuple):
     """A row that cannot be read: what kind of fault, and where, with the value and what was expected."""
 
     kind: str
     detail: str
 
 
-Rows = Iterator[Row | Fault]
+Rows = Iterator[Row | BadRow]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class Format:
     has_parts: bool = False
 
 
-def lines(path: Path) -> Iterator[tuple[int, str | Fault]]:
+def lines(path: Path) -> Iterator[tuple[int, str | BadRow]]:
     """Lines that are not blank, with their numbers, of a text file or a gzipped one; a fault for one not in UTF-8.
 
     Raises InputError where the file cannot be read or a line is longer than 16 MiB.
@@ -90,7 +90,7 @@ def lines(path: Path) -> Iterator[tuple[int, str | Fault]]:
         try:
             text = line.decode()
         except UnicodeDecodeError as error:
-            yield number, Fault("not UTF-8", f"{path}, line {number}: {error.reason} at byte {error.start}")
+            yield number, BadRow("not UTF-8", f"{path}, line {number}: {error.reason} at byte {error.start}")
             continue
         yield number, text.removeprefix("\ufeff") if number == 1 else text
 

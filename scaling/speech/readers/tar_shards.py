@@ -13,7 +13,7 @@ from typing import IO
 import orjson
 
 from scaling.errors import InputError
-from scaling.speech.readers.row import Fault, Format, Row, Rows
+from scaling.speech.readers.row import BadRow, Format, Row, Rows
 
 AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
 TEXTS = (".txt", ".json")
@@ -25,7 +25,7 @@ Member = tuple[str, str, int, int]
 """Key, suffix, offset and size of a regular file."""
 
 
-def members(path: Path) -> Iterator[Member | Fault]:
+def members(path: Path) -> Iterator[Member | BadRow]:
     """Regular files of a shard, in its order. Raises InputError where it is compressed or no tar."""
     try:
         shard = tarfile.open(path, "r:")  # noqa: SIM115
@@ -38,17 +38,17 @@ def members(path: Path) -> Iterator[Member | Fault]:
                 if member.isreg() and not member.issparse():
                     yield key, f".{suffix}".lower(), member.offset_data, member.size
                 elif not member.isdir():
-                    yield Fault("member that is no plain file", f"{path}: {member.name!r}")
+                    yield BadRow("member that is no plain file", f"{path}: {member.name!r}")
                 shard.members.clear()  # type: ignore[attr-defined]  # else all headers stay in memory
         except tarfile.ReadError as error:
-            yield Fault("shard cut short", f"{path}: {error}")
+            yield BadRow("shard cut short", f"{path}: {error}")
 
 
 def _rows(path: Path, _part: str) -> Rows:
     with path.open("rb") as stream:
         key, audio, text = "", (0, -1), dict[str, str]()
         for member in members(path):
-            if isinstance(member, Fault):
+            if isinstance(member, BadRow):
                 yield member
                 continue
             if member[0] != key:
@@ -67,7 +67,7 @@ def _row(path: Path, key: str, audio: tuple[int, int], text: dict[str, str]) -> 
         speaker = text.get("speaker", "")
         yield Row(str(path), text.get("text"), id=key, speaker=speaker, offset=audio[0], size=audio[1])
     elif key:
-        yield Fault("no audio", f"{path}: {key!r} has no member that ends in {', '.join(AUDIO)}")
+        yield BadRow("no audio", f"{path}: {key!r} has no member that ends in {', '.join(AUDIO)}")
 
 
 def _described(stream: IO[bytes], suffix: str, offset: int, size: int) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import InputError
-from scaling.speech.readers.row import Fault, Format, Row, Rows, beside
+from scaling.speech.readers.row import BadRow, Format, Row, Rows, beside
 
 READ_CHARACTERS = 1 << 20
 MAX_RECORDING_CHARACTERS = 1 << 28
@@ -35,7 +35,7 @@ def _rows(path: Path, part: str) -> Rows:
             yield from _segments(recording, path, part)
         except (KeyError, TypeError, ValueError) as error:
             name = recording.get("aid") if isinstance(recording, dict) else recording
-            yield Fault("field missing or of the wrong type", f"{path}: recording {name!r}: {error!r}")
+            yield BadRow("field missing or of the wrong type", f"{path}: recording {name!r}: {error!r}")
 
 
 def _segments(recording: Any, path: Path, part: str) -> Iterator[Row]:

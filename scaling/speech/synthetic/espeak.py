@@ -29,7 +29,7 @@ SAMPLE = np.dtype(np.int16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speech:
+class SynthesisRequest:
     """What determines the samples: text, espeak voice (`cmn+f3`), words a minute (80-450), pitch (0-100), seed."""
 
     text: str
@@ -39,7 +39,7 @@ class Speech:
     seed: int
 
 
-def synthesise(speech: Speech) -> tuple[np.ndarray, int]:
+def synthesise(speech: SynthesisRequest) -> tuple[np.ndarray, int]:
     """The utterance as int16 samples, and their sampling rate in Hz (22 050 with espeak-ng 1.52).
 
     Raises `InputError` where the synthesiser is not installed, or refuses the voice or the text.
@@ -88,7 +88,7 @@ def _installed() -> tuple[str, str]:
     return espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
 
 
-def _spoken(library: ctypes.CDLL, voice: str, speech: Speech) -> np.ndarray:
+def _spoken(library: ctypes.CDLL, voice: str, speech: SynthesisRequest) -> np.ndarray:
     library.espeak_ng_SetRandSeed(ctypes.c_long(speech.seed))
     chunks: list[bytes] = []
 

@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 
 from scaling.errors import InputError
-from scaling.speech.synthetic.espeak import Speech, synthesise
+from scaling.spec import SAMPLE_RATE
+from scaling.speech.synthetic.espeak import SynthesisRequest, synthesise
 from scaling.speech.synthetic.grammar import (
     EN,
     EN_DIGITS,
@@ -38,7 +39,6 @@ from scaling.speech.synthetic.grammar import (
 )
 
 SCHEMA = 1
-SAMPLING_RATE = 16_000
 HELD_OUT_UTTERANCES = 300  # in dev, and in test by default: about 1 500 digits, so CER 0.1 is known to about 0.01
 TEXT_SHARES = {"test": 1, "dev": 1, "train": 18}  # of 20 texts; no text is in two splits
 UTTERANCES_PER_FOLDER = 1000
@@ -88,7 +88,7 @@ class Manifests:
 class Utterance:
     """What determines an utterance's samples."""
 
-    speech: Speech
+    speech: SynthesisRequest
     gain: float
     noise: float
     band_hz: tuple[int, int] | None
@@ -135,7 +135,7 @@ def utterances(recipe: Recipe, split: str, *, start: int, stop: int, seed: int) 
         text = _text(source.grammar, split, rng)
         domain = source.domain
         yield Utterance(
-            speech=Speech(
+            speech=SynthesisRequest(
                 text=text,
                 voice=domain.voices[rng.integers(len(domain.voices))],
                 rate_wpm=int(rng.integers(*domain.rates_wpm, endpoint=True)),
@@ -169,7 +169,7 @@ def render(utterance: Utterance) -> np.ndarray:
     import soxr
 
     samples, sampling_rate = synthesise(utterance.speech)
-    clean: np.ndarray = soxr.resample(samples.astype(np.float64) / 2**15, sampling_rate, SAMPLING_RATE)
+    clean: np.ndarray = soxr.resample(samples.astype(np.float64) / 2**15, sampling_rate, SAMPLE_RATE)
     noise: np.ndarray = np.random.default_rng(utterance.speech.seed).standard_normal(len(clean))
     heard = utterance.gain * clean + utterance.noise * noise
     if utterance.band_hz:
@@ -188,7 +188,7 @@ def _band(band_hz: tuple[int, int]) -> np.ndarray:
     from scipy.signal import butter
 
     # Order 8 (48 dB an octave on either side) is steep like a telephone codec's filter; assumption.
-    return np.asarray(butter(8, band_hz, btype="bandpass", fs=SAMPLING_RATE, output="sos"))
+    return np.asarray(butter(8, band_hz, btype="bandpass", fs=SAMPLE_RATE, output="sos"))
 
 
 def _check_same(making: dict[str, Any], directory: Path) -> None:
@@ -262,11 +262,11 @@ def _write_utterance(utterance: Utterance, folder: Path, split: str, index: int)
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     samples = render(utterance)
     with wave.open(str(folder / path), "wb") as file:
-        file.setparams((1, 2, SAMPLING_RATE, len(samples), "NONE", "not compressed"))
+        file.setparams((1, 2, SAMPLE_RATE, len(samples), "NONE", "not compressed"))
         file.writeframes(samples.astype("<i2").tobytes())
     return {
         "audio_filepath": path.as_posix(),
-        "duration": len(samples) / SAMPLING_RATE,
+        "duration": len(samples) / SAMPLE_RATE,
         "text": utterance.speech.text,
         "speaker": utterance.speech.voice,
     }

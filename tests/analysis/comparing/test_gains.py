@@ -1,4 +1,4 @@
-"""Comparisons in depth: pairs, shared floors, crossings, and the sampling of the test set."""
+"""Comparisons in details: pairs, shared floors, crossings, and the sampling of the test set."""
 
 import json
 
@@ -11,7 +11,7 @@ from analysis.comparing.paired import correlation, sampling_error
 from analysis.comparing.ratio import Ratio, ranges, with_one_floor
 from analysis.curves.curves import curves_of, fit_curves
 from analysis.recommending.recommend import recommend_for_flops
-from analysis.tables.points import cells_of
+from analysis.tables.points import points_of
 from analysis.tables.table import read_table
 from scaling.errors import InputError
 
@@ -62,7 +62,7 @@ def test_paired_seeds_shorten_the_interval_of_a_comparison(write_study):
     folder = paired_study(write_study, shared=0.06)
     curves, table = curves_of(folder), read_table(folder)
     (paired,), (unpaired,) = compare_all(curves, "joint", table=table), compare_all(curves, "joint")
-    assert paired.depth.correlation > 0.8
+    assert paired.details.correlation > 0.8
     width = [ends[1] - ends[0] for ends in (paired.cer_reduction_interval, unpaired.cer_reduction_interval)]
     assert width[0] < 0.6 * width[1]
 
@@ -70,8 +70,8 @@ def test_paired_seeds_shorten_the_interval_of_a_comparison(write_study):
 def test_unpaired_noise_has_no_correlation(write_study):
     folder = paired_study(write_study, shared=0.0, own=0.05)
     curves, table = curves_of(folder), read_table(folder)
-    cells, _ = cells_of(table)
-    sides = [tuple(cell for cell in cells if cell.strategy == name) for name in ("efin", "joint")]
+    points, _ = points_of(table)
+    sides = [tuple(point for point in points if point.strategy == name) for name in ("efin", "joint")]
     fits = tuple(curves.of(strategy=name)[0].fit for name in ("efin", "joint"))
     assert correlation(table, sides[0], sides[1], fits) < 0.35
 
@@ -80,7 +80,7 @@ def test_intervals_for_all_strategies_together_are_wider(write_study):
     comparisons = compare_all(curves_of(write_study(noise=0.03)), "joint")
     assert len(comparisons) == 2
     for one in comparisons:
-        alone, together = one.cer_reduction_interval, one.depth.simultaneous_interval
+        alone, together = one.cer_reduction_interval, one.details.simultaneous_interval
         assert together[0] < alone[0]
         assert alone[1] < together[1]
 
@@ -97,14 +97,14 @@ def test_another_test_of_the_same_kind_moves_a_comparison_by_its_sampling(write_
             for i in range(60)
         ]  # fmt: skip
         (folder / "utterances" / f"{row['key']}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    curves, (cells, _) = fit_curves(table), cells_of(table)
-    sides = [(curve, tuple(cell for cell in cells if cell.curve == curve.identity)) for curve in curves.curves]
+    curves, (points, _) = fit_curves(table), points_of(table)
+    sides = [(curve, tuple(point for point in points if point.curve == curve.identity)) for curve in curves.curves]
     apart = sampling_error(table, (sides[0], sides[1]), 1e13)
     same = sampling_error(table, (sides[0], sides[0]), 1e13)
     assert same == pytest.approx(0.0, abs=1e-12)
     assert 0.005 < apart < 0.2
     (comparison,) = compare_all(curves, "joint", table=table)
-    assert comparison.depth.test_sampling > 0
+    assert comparison.details.test_sampling > 0
 
 
 @pytest.mark.parametrize(

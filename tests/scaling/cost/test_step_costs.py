@@ -33,7 +33,7 @@ from scaling.cost.step_costs import StageMeter
 from scaling.ledger.ledger import Ledger
 from scaling.spec import Objective, Part, node_from_json
 from scaling.speech.lengths import Lengths
-from scaling.speech.micro_batches import cut
+from scaling.speech.micro_batches import split_batch
 
 NOTHING = {"memory_gib": 0.0, "disk_gib": 0.0}
 ON_DISK = {"memory_gib": 0.0, "disk_gib": 1.0}
@@ -125,7 +125,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return end
 
     monkeypatch.setattr(scaling.asr.node, "train", counting)
-    monkeypatch.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: False)
+    monkeypatch.setattr(scaling.asr.evaluation.dev_evaluation.Pacing, "due", lambda self, seconds: False)
     monkeypatch.setattr(
         scaling.asr.model.load_base, "ATTENTION", "eager"
     )  # torch counts fused attention on CPU as nothing
@@ -202,7 +202,7 @@ LENGTHS = Lengths(
     llm_tokens=np.array([18, 12, 21, 12]),
 )
 BATCHES = [np.array([0, 1, 2]), np.array([3])]
-WHOLE = [cut(batch, 1) for batch in BATCHES]
+WHOLE = [split_batch(batch, 1) for batch in BATCHES]
 NEW = np.zeros(4, dtype=bool)
 
 

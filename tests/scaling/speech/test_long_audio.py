@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from scaling.speech.audio import AudioError, Clip, clip_samples, read_clip, read_header
-from scaling.speech.long_audio import FRAME, quietest_cuts, segments
+from scaling.speech.long_audio import FRAME, quietest_cuts, split_long_audio
 from scaling.speech.manifest import read_manifest
 
 SHARED = Path(os.environ.get("ASR_SCALING_SHARED") or Path(__file__).parents[4] / "shared") / "corpora"
@@ -55,7 +55,7 @@ def test_segments_meet_without_a_gap_or_an_overlap_at_the_recordings_own_rate(ra
     whole = np.random.default_rng(rate).integers(-9000, 9000, 13 * rate + 77).astype(np.int16)
     soundfile.write(tmp_path / "long.flac", whole, rate)
     clip = Clip(path=tmp_path / "long.flac", start=0.5, seconds=12.0)
-    found = segments(clip, clip_samples(clip, read_header(clip)), 3 * 16_000)
+    found = split_long_audio(clip, clip_samples(clip, read_header(clip)), 3 * 16_000)
     edges = [(round(part.start * rate), round((part.start + part.seconds) * rate)) for part in found]
     assert edges[0][0] == round(0.5 * rate)
     assert edges[-1][1] == round(12.5 * rate)
@@ -67,9 +67,9 @@ def test_segments_meet_without_a_gap_or_an_overlap_at_the_recordings_own_rate(ra
 
 def test_what_fits_is_not_opened_and_what_cannot_be_read_is_refused(tmp_path):
     absent = Clip(path=tmp_path / "absent.wav")
-    assert segments(absent, 16_000, 16_000) == [absent]
+    assert split_long_audio(absent, 16_000, 16_000) == [absent]
     with pytest.raises(AudioError, match="no such audio file"):
-        segments(absent, 16_001, 16_000)
+        split_long_audio(absent, 16_001, 16_000)
 
 
 @pytest.mark.parametrize("name", ["aishell_sample_S0252/test.jsonl", "ljspeech_part/test.jsonl"])

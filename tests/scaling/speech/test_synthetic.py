@@ -14,13 +14,13 @@ import soundfile
 
 from scaling.errors import InputError
 from scaling.speech.synthetic import recipes as synthetic
-from scaling.speech.synthetic.espeak import Speech, synthesise
+from scaling.speech.synthetic.espeak import SynthesisRequest, synthesise
 from scaling.speech.synthetic.recipes import RECIPES, Utterance, render, split_of, utterances, write_corpus
 
 pytest.importorskip("espeakng_loader", reason="the synthesiser is an optional extra: asr-scaling[synth]")
 
 DIGITS = RECIPES["synthetic-zh-digits"]
-BREATHY = Speech(text="三一四一五", voice="cmn+f3", rate_wpm=300, pitch=50, seed=7)
+BREATHY = SynthesisRequest(text="三一四一五", voice="cmn+f3", rate_wpm=300, pitch=50, seed=7)
 # Of the first twelve training utterances of each recipe with seed 0, as espeak-ng 1.52.0 and soxr 1.1 have made them
 # since the corpora exist. Manifests, and with them the keys of published runs, stand on these bytes.
 PUBLISHED = {

@@ -21,10 +21,10 @@ from transformers import HubertForCTC, PreTrainedModel, Wav2Vec2ForCTC
 from scaling.asr.model.encoders.family import EncoderOutput, Family, hidden_states
 from scaling.asr.model.padding import key_mask, real_positions, without_padding
 from scaling.base_models.config_file import ConfigFile
-from scaling.base_models.encoders.wav2vec2 import read
+from scaling.base_models.encoders.wav2vec2 import read_dims
 from scaling.base_models.tokenizers import TextCodec
 from scaling.errors import InputError
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ def decode(model: PreTrainedModel, codec: TextCodec, encoded: EncoderOutput, max
     """The most likely token of each frame, without repetitions and blanks."""
     hidden_BSD, lengths_B = encoded
     best_BS = model.lm_head(hidden_BSD).argmax(-1)
-    rows = [best_S.unique_consecutive() for best_S in without_padding(best_BS, lengths_B)]
+    rows: list[Tensor] = [torch.unique_consecutive(best_S) for best_S in without_padding(best_BS, lengths_B)]
     return [row[row != model.config.pad_token_id].tolist()[:max_tokens] for row in rows]
 
 
@@ -154,7 +154,7 @@ def _position_embeddings(embedding: Any, x_BSD: Tensor) -> Tensor:
 
 def _frame_samples(directory: Path) -> int:
     """Samples that one encoder position reads."""
-    dims = read(ConfigFile(directory / "config.json"))
+    dims = read_dims(ConfigFile(directory / "config.json"))
     samples = 1
     for kernel, stride in zip(reversed(dims.kernels), reversed(dims.strides), strict=True):
         samples = (samples - 1) * stride + kernel
