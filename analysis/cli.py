@@ -41,9 +41,9 @@ def fit(
     from analysis.curves.curves import DEFAULT_LOSS, FITS_FILE, fit_curves, store
     from analysis.fitting.laws import law_named
     from analysis.fitting.losses import loss_named
-    from analysis.tables.table import RUNS_FILE
     from analysis.text import fits_document, fits_text
     from scaling.console import emit
+    from scaling.ledger.records import RUNS_FILE
     from scaling.system.progress_line import announce_if_slow
 
     chosen_law = law_named(law).name if law else None
@@ -208,12 +208,12 @@ def forecast(
 ) -> None:
     """Hold the fits against runs they have not seen: prediction, interval and truth side by side."""
     from analysis.curves.curves import curves_of
-    from analysis.curves.forecast_check import forecasts, forecasts_text
+    from analysis.curves.forecast_check import check_forecasts, forecasts_text
     from scaling.console import emit
     from scaling.system.progress_line import announce_if_slow
 
     with announce_if_slow(f"fitting laws to {folder}"):
-        found = forecasts(curves_of(folder), folder)
+        found = check_forecasts(curves_of(folder), folder)
     emit([one.as_dict() for one in found] if as_json else forecasts_text(found))
 
 

@@ -51,7 +51,7 @@ def plan(
     max_hours: MaxHoursOption = None,
     max_usd: MaxUsdOption = None,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Walk the streams: FLOPs, steps and audio as results will say.")
+        bool, typer.Option("--exact", help="SearchState the streams: FLOPs, steps and audio as results will say.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -61,15 +61,15 @@ def plan(
     from sweeps.costs.exact_costs import exact_costs
     from sweeps.costs.tariff import tariff_of
     from sweeps.plan.prepare import prepare
-    from sweeps.text import plan_document, plan_text
+    from sweeps.plan_report import plan_document, plan_text
 
     root = ledger or out
     found = Ledger(root) if root is not None else None
     prepared = prepare(study, set_ or [], found)
     costs = estimate_cost(prepared, found, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
-    document = plan_document(prepared, costs, exact_costs(prepared) if exact else None)
-    emit(document if as_json else plan_text(document))
+    show = plan_document if as_json else plan_text
+    emit(show(prepared, costs, exact_costs(prepared) if exact else None))
 
 
 @app.command()
@@ -110,9 +110,10 @@ def run(
     from sweeps.costs.tariff import tariff_of
     from sweeps.launchers.options import nodes_override
     from sweeps.plan.prepare import prepare
+    from sweeps.plan_report import cost_line, reuse_line
+    from sweeps.run.outcome import outcome_document, outcome_text
     from sweeps.run.run import train
     from sweeps.run.simulate import answer, simulated_ledger
-    from sweeps.text import costs_document, outcome_document, outcome_text, price_line, reuse_text
 
     root = simulated_ledger(ledger or out) if simulate else Ledger(ledger or out)
     prepared = prepare(study, [*(set_ or []), *nodes_override(on, nodes)], root)
@@ -120,15 +121,14 @@ def run(
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
     for note in prepared.study.speech.notes():
         log(f"note: {note}")
-    log(reuse_text(prepared))
-    log(price_line(costs_document(costs)))
+    log(reuse_line(prepared))
+    log(cost_line(costs))
     outcome = (
         answer(prepared, out, root)
         if simulate
         else train(prepared, out, root, workers, on, detach=detach, retry_diverged=retry_diverged, worker=worker)
     )
-    document = outcome_document(outcome, out)
-    emit(document if as_json else outcome_text(document))
+    emit(outcome_document(outcome, out) if as_json else outcome_text(outcome, out))
     sys.exit(outcome.exit_code)
 
 
@@ -158,28 +158,34 @@ def tune(
     from scaling.ledger.ledger import Ledger
     from sweeps.run.run import train
     from sweeps.study.study import load_study
-    from sweeps.tuning.grid import RATES, Knob
-    from sweeps.tuning.text import refuse_no_folder, tuning_document, tuning_text, write_document, write_tuned_study
-    from sweeps.tuning.tune import Tuning, tune, tuning_budgets
+    from sweeps.tuning.grid import RATES, Hyperparameter
+    from sweeps.tuning.text import (
+        refuse_missing_folder,
+        tuning_document,
+        tuning_text,
+        write_document,
+        write_tuned_study,
+    )
+    from sweeps.tuning.tune import TuningResult, tune, tuning_budgets
 
     if write is not None:
-        refuse_no_folder(write)
+        refuse_missing_folder(write)
     loaded, root = load_study(study, set_ or []), Ledger(ledger or out)
-    found = tune(
+    result = tune(
         loaded,
         tuning_budgets(loaded, budgets),
         root,
         lambda prepared: train(prepared, out, root, workers, on),
-        RATES if keep_batch else tuple(Knob),
+        RATES if keep_batch else tuple(Hyperparameter),
     )
-    if not isinstance(found, Tuning):
+    if not isinstance(result, TuningResult):
         log("tuning is not finished; the same command goes on from here")
-        sys.exit(found.exit_code or 1)
-    document = tuning_document(found)
+        sys.exit(result.exit_code or 1)
+    document = tuning_document(result)
     write_document(document, out / "tuning.json")
     if write is not None:
-        write_tuned_study(found, write)
-    emit(document if as_json else tuning_text(document))
+        write_tuned_study(result, write)
+    emit(document if as_json else tuning_text(result))
 
 
 @app.command()
@@ -220,12 +226,11 @@ def collect_garbage(
     """Free checkpoints that no run needs any more, and what interrupted attempts left; results stay."""
     from scaling.ledger.ledger import Ledger
     from scaling.ledger.plan_file import read_plan_file
-    from sweeps.progress.retention import collect_garbage, freed_document
-    from sweeps.text import freed_text
+    from sweeps.progress.retention import collect_garbage, freed_document, freed_text
 
     ledger = read_plan_file(folder).ledger if (folder / "plan.json").exists() else Ledger(folder)
-    document = freed_document(collect_garbage(ledger, dry_run=dry_run), dry_run=dry_run)
-    emit(document if as_json else freed_text(document))
+    show = freed_document if as_json else freed_text
+    emit(show(collect_garbage(ledger, dry_run=dry_run), dry_run=dry_run))
 
 
 @app.command()

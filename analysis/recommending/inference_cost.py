@@ -18,6 +18,7 @@ from scaling.cost.model_shape import default_shape
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE, Objective
 from scaling.speech.lengths import Lengths
+from scaling.system.yaml_file import read_yaml
 
 UTTERANCE_SECONDS = 10.0
 TOKENS_A_SECOND = 3.0
@@ -50,7 +51,5 @@ def _places(study: Path) -> Mapping[str, str]:
     """Where a study's models lie, by the names that its runs give them; empty without a study."""
     if not study.is_file():
         return {}
-    import yaml
-
-    models = yaml.safe_load(study.read_text("utf-8"))["models"]
+    models = read_yaml(study).value["models"]
     return {Path(entry[part]).name: entry[part] for entry in models for part in ("encoder", "llm")}

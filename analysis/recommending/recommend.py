@@ -18,10 +18,11 @@ from analysis.recommending.best_sizes import BestSizes, best_sizes
 from analysis.recommending.budgets import HardwareCost
 from analysis.recommending.inference_cost import flops_an_hour
 from analysis.recommending.winners_curse import WinnersCurse, winners_curse
-from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, points_of
+from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, curve_identity, points_of
 from analysis.tables.table import Table
 from scaling.cost.hardware import Hardware
 from scaling.errors import InputError
+from scaling.ledger.records import is_usable
 from scaling.scoring.interval import LEVEL
 
 # A stage whose FLOPs differ by less than this between budgets is a fixed amount (it ends within a step of it).
@@ -267,10 +268,7 @@ def _passes(curve: Curve, table: Table, hours: float | None) -> list[Note]:
 
 
 def _belongs(row: Mapping[str, Any], curve: Curve) -> bool:
-    models = (row.get("encoder") or None, row.get("llm") or None)
-    return (row.get("strategy") or "all", *models) == (curve.strategy, curve.encoder, curve.llm) and row.get(
-        "status", "ok"
-    ) in ("ok", None, "")
+    return curve_identity(row) == curve.identity and is_usable(row)
 
 
 def _stage(row: Mapping[str, Any], name: str) -> float:

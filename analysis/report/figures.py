@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.comparing.equal_hours import hours_of_every_run
 from analysis.curves.data_checks import MANY_EPOCHS
+from analysis.curves.forecast_check import Forecast
 from analysis.curves.traces import PlottedPoint, Trace
-from analysis.report.findings import Findings, Forecast
+from analysis.report.findings import Findings
 from analysis.report.palette import INK, PAPER, RULE, curve_style
 from scaling.errors import InputError
 
@@ -95,7 +96,7 @@ def cer_by_flops(findings: Findings) -> Figure:
         for forecast in findings.forecasts:
             _draw_forecast(ax, findings, forecast, models)
         ax.set_title(models, loc="left")
-    truths = [forecast.cell.cer for forecast in findings.forecasts]
+    truths = [forecast.truth for forecast in findings.forecasts if forecast.truth > 0.0]
     _log_axes(axes, "charged FLOPs", _cers(findings.traces, laws=True) + truths)
     _legend(figure, findings, forecast=bool(findings.forecasts))
     return figure
@@ -205,18 +206,18 @@ def _draw_trace(ax: "Axes", trace: Trace, index: int) -> None:
 
 
 def _draw_forecast(ax: "Axes", findings: Findings, forecast: Forecast, models: str) -> None:
-    cell, prediction = forecast.cell, forecast.prediction
+    prediction = forecast.prediction
     if prediction is None:
         return
     trace = next(trace for trace in findings.traces if trace.curve is prediction.curve)
     if trace.models != models:
         return
-    colour = curve_style(findings.strategies.index(cell.strategy)).light
+    colour = curve_style(findings.strategies.index(forecast.strategy)).light
     if prediction.interval is not None and prediction.cer is not None:
         low, high = prediction.interval
         arms = [[prediction.cer - low], [min(high, LARGEST_CER) - prediction.cer]]
-        ax.errorbar([cell.flops], [prediction.cer], arms, color=colour, capsize=4, linewidth=1.2, zorder=4)
-    ax.plot([cell.flops], [cell.cer], marker="*", markersize=13, color=colour, markeredgecolor=INK, zorder=5)
+        ax.errorbar([forecast.flops], [prediction.cer], arms, color=colour, capsize=4, linewidth=1.2, zorder=4)
+    ax.plot([forecast.flops], [forecast.truth], marker="*", markersize=13, color=colour, markeredgecolor=INK, zorder=5)
 
 
 def _mark(ax: "Axes", x: float, point: PlottedPoint, index: int, *, hollow: bool) -> None:

@@ -5,15 +5,17 @@ it.
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.comparing.compare import Comparison, compare, compare_all
+from analysis.comparing.compare import compare_all
+from analysis.comparing.compare_curves import compare_curves
+from analysis.comparing.comparison import Comparison
 from analysis.curves.curves import Curves, curves_of, fit_curves, lowest
-from analysis.curves.predict import Prediction, predict
+from analysis.curves.forecast_check import Forecast, read_forecasts
 from analysis.curves.traces import Trace, traces_of
 from analysis.notes import Note
 from analysis.recommending.recommend import Recommendation, recommend_for_flops
-from analysis.tables.points import Point, points_of
-from analysis.tables.table import RUNS_FILE, Table, read_table
+from analysis.tables.table import Table, read_table
 from scaling.errors import InputError
+from scaling.ledger.records import RUNS_FILE
 from scaling.system.progress_line import announce_if_slow
 
 # Standard joint post-training: what labs do today, so what others are measured against.
@@ -22,23 +24,6 @@ USUAL_BASELINE = "joint"
 HORIZON = 10.0
 # Beyond a forecast run the drawing goes on by this factor, so that its mark does not sit on the edge.
 MARGIN = 1.5
-FORECAST_FOLDER = "forecast"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
-    """Runs that no fit has seen (their mean in `cell`), and what the fit says of them; None where it has no curve."""
-
-    cell: Point
-    prediction: Prediction | None
-
-    @property
-    def held(self) -> bool | None:
-        """Whether the interval of one new run holds the truth; None without an interval."""
-        if self.prediction is None or self.prediction.interval is None:
-            return None
-        low, high = self.prediction.interval
-        return low <= self.cell.cer <= high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +70,9 @@ def findings_of(folder: Path) -> Findings:
     table = read_table(folder)
     with announce_if_slow(f"fitting laws to {folder}"):
         curves = _in_compute(curves_of(folder), table)
-    forecasts = _forecasts(folder / FORECAST_FOLDER, curves)
+    forecasts = read_forecasts(curves, folder)
     largest = max(curve.largest_flops for curve in curves.curves)
-    horizon = max(HORIZON * largest, *(MARGIN * forecast.cell.flops for forecast in forecasts), 0.0)
+    horizon = max(HORIZON * largest, *(MARGIN * forecast.flops for forecast in forecasts), 0.0)
     baseline = _baseline(curves, table)
     with announce_if_slow(f"comparing {len(curves.strategies)} strategies"):
         comparisons = () if baseline is None else tuple(compare_all(curves, baseline, table=table))
@@ -133,15 +118,4 @@ def _runner_up(curves: Curves, flops: float, comparisons: tuple[Comparison, ...]
         return None
     other = lowest(others, flops)
     known = (one for one in comparisons if one.curve is best and one.baseline is other and one.flops == flops)
-    return next(known, None) or compare(best, other, flops)
-
-
-def _forecasts(folder: Path, curves: Curves) -> tuple[Forecast, ...]:
-    if not (folder / RUNS_FILE).exists():
-        return ()
-    cells, _ = points_of(read_table(folder))
-    by_owner = {(curve.strategy, curve.encoder, curve.llm): curve for curve in curves.curves}
-    return tuple(
-        Forecast(cell=cell, prediction=predict(by_owner[cell.curve], cell.flops) if cell.curve in by_owner else None)
-        for cell in cells
-    )
+    return next(known, None) or compare_curves(best, other, flops)

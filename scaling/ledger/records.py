@@ -1,6 +1,6 @@
 """What lies on disk about a study, checked where it is read: any trainer may have written a result, anybody a table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,15 @@ from scaling.system.json_files import read_json_lines
 from scaling.system.json_schema import ANY, amount, anything, check_shape, count, inside, name, nothing, positive, text
 
 Row = dict[str, Any]
+
+RUNS_FILE = "runs.jsonl"
+"""The table of a study's finished runs, one row each, in the study's folder."""
+
+
+def is_usable(row: Mapping[str, object]) -> bool:
+    """Whether a run counts as a result: its status is "ok", or its table has no status."""
+    return row.get("status") in ("ok", None, "")
+
 
 SPENT = {"flops": amount, "executed_flops": amount, "seconds": amount}
 SCORES = {"cer": amount, "errors": count, "ref_chars": positive, "n_utterances": count}

@@ -1,4 +1,4 @@
-"""Training speech at several speeds: as copies of the corpus, so that each has its real length and price."""
+"""Training speech at several speeds, as copies of the corpus: every copy has its real lengths and FLOPs."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ from scaling.speech.manifest import Manifest
 def at_speeds(manifest: Manifest, speeds: tuple[float, ...]) -> Manifest:
     """The utterances at each of the speeds, one copy of the corpus after another: row i is utterance i modulo N.
 
-    An epoch is all copies. Samples are those that are heard: 1.1 times as fast is 1.1 times as short.
+    An epoch reads all copies. Samples are counted at the speed: audio at speed 1.1 is 1.1 times as short.
     """
     if speeds == (1.0,):
         return manifest

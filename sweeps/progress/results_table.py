@@ -11,10 +11,9 @@ from pathlib import Path
 from scaling.ledger import records
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
-from scaling.ledger.records import Row, node_result
+from scaling.ledger.records import RUNS_FILE, Row, node_result
 from scaling.system.atomic_files import write_text_atomically
 
-RUNS = "runs.jsonl"
 UTTERANCES = "utterances"
 
 COUNTS = ("errors", "ref_chars", "word_errors", "ref_words", "n_utterances")
@@ -36,7 +35,7 @@ class Collector:
             for row in rows:
                 self._copy_utterances(row)
             lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
-            write_text_atomically(self._plan_file.folder / RUNS, "".join(lines))
+            write_text_atomically(self._plan_file.folder / RUNS_FILE, "".join(lines))
             self._written = keys
         return rows
 
@@ -103,7 +102,7 @@ def diverged_row(run: Row, node: str, cause: str) -> Row:
 
 def read_rows(folder: Path) -> list[Row]:
     """The rows of a study's table as last written; none where there is no table yet."""
-    path = folder / RUNS
+    path = folder / RUNS_FILE
     return records.read_rows(path) if path.exists() else []
 
 

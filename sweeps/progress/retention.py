@@ -12,6 +12,7 @@ from scaling.ledger.freed_checkpoints import checkpoint_of, free, is_freed
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.records import node_of
 from sweeps.progress.keeping import Use, kept, use_of
+from sweeps.units import size
 
 ABANDONED_SECONDS = 3600.0
 """A file written beside its place, to be moved there, that is so old never will be (assumption: writes are shorter)."""
@@ -76,6 +77,14 @@ def freed_document(freed: Freed, *, dry_run: bool) -> dict[str, Any]:
         "leftover_bytes": freed.leftover_bytes,
         "kept_bytes": freed.kept_bytes,
     }
+
+
+def freed_text(freed: Freed, *, dry_run: bool) -> str:
+    """What `gc` prints for people."""
+    return (
+        f"{'would free' if dry_run else 'freed'} {len(freed.nodes)} checkpoints ({size(freed.node_bytes)}) and"
+        f" {freed.leftovers} leftovers ({size(freed.leftover_bytes)}); {size(freed.kept_bytes)} of checkpoints stay"
+    )
 
 
 def _uses(ledger: Ledger) -> dict[str, Use]:

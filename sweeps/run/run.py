@@ -3,14 +3,12 @@
 import time
 from collections.abc import Collection
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
-from scaling.ledger.records import Row
 from scaling.system.progress_line import ProgressLine
 from sweeps.launchers.dispatch import multi_process, refuse_unavailable, run_workers
 from sweeps.launchers.options import Launcher
@@ -21,32 +19,13 @@ from sweeps.progress.eta import eta_seconds, pace_of
 from sweeps.progress.quota import Quota
 from sweeps.progress.results_table import Collector
 from sweeps.progress.status import NodeStatus, State, Survey, ready, survey
+from sweeps.run.outcome import Outcome
 from sweeps.run.wandb_tracker import end_tracker, start_tracker
 from sweeps.study.speech import refuse_assumed
 from sweeps.units import duration
 
 LOOK_SECONDS = 1.0
 """Between looks at the ledger, and at least ten times as long as a look takes: watching must not cost training."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What an invocation left: the table's rows, the state of every node, the signal that stopped it, if any.
-
-    `detached` says that workers were left to go on alone.
-    """
-
-    rows: list[Row]
-    survey: Survey
-    stopped_by: int | None
-    detached: bool = False
-
-    @property
-    def exit_code(self) -> int:
-        """0 when every run is there or left alone, 1 when one failed, 128 + the signal's number when stopped."""
-        if self.stopped_by is not None:
-            return 128 + self.stopped_by
-        return 0 if self.detached or all(state is State.DONE for state in self.survey.runs.values()) else 1
 
 
 def train(

@@ -25,7 +25,8 @@ from scaling.system.progress_line import ProgressLine
 from sweeps.plan.plan import PlannedNode
 from sweeps.plan.prepare import Prepared
 from sweeps.plan.write_plan import write_plan_file
-from sweeps.run.run import Follower, Outcome
+from sweeps.run.outcome import Outcome
+from sweeps.run.run import Follower
 from sweeps.study.study_model import StudyModel
 
 NOISE = 0.03

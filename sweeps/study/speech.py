@@ -20,11 +20,11 @@ from scaling.speech.manifest import TEXT_TOO_LONG, Manifest, read_manifest
 from scaling.speech.synthetic.recipes import HELD_OUT_UTTERANCES, RECIPES, Recipe, write_corpus
 from scaling.system.cache import cache_dir
 from scaling.system.progress_line import announce_if_slow
+from scaling.system.yaml_file import FieldPath
 from sweeps.study.schema import AssumedFields, CorpusFields, ManifestFields
 from sweeps.study.study_file import StudyFile
 from sweeps.study.study_model import StudyModel
 from sweeps.study.too_long import places_of_long_texts
-from sweeps.study.yaml12 import FieldPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from scaling.errors import InputError, nearest
+from scaling.system.yaml_file import FieldPath, parse_yaml, read_yaml, to_yaml
 from sweeps.study.schema import (
     CorpusFields,
     KeptFields,
@@ -22,7 +22,6 @@ from sweeps.study.schema import (
     StageFields,
     StudyFields,
 )
-from sweeps.study.yaml12 import FieldPath, parse_yaml, read_yaml
 
 SHIPPED = Path(__file__).parents[1] / "studies"
 FORMS: dict[str | int, tuple[type[BaseModel], ...]] = {
@@ -111,7 +110,7 @@ def portable_text(file: StudyFile) -> str:
         data |= {"train": spoken(data["train"]), "dev": spoken(data["dev"])}
         data["test"] = {name: spoken(path) for name, path in data["test"].items()}
         data |= {"root": absolute(data["root"])} if "root" in data else {}
-    return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+    return to_yaml(fields)
 
 
 def _find(argument: str) -> tuple[Path, Path]:

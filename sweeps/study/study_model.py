@@ -13,11 +13,11 @@ from scaling.base_models.tokenizers import llm_codec
 from scaling.cost.model_shape import ModelShape, default_shape, shape_of
 from scaling.errors import nearest
 from scaling.spec import DataSpec, LoraSpec, ModelSpec, Strategy
+from scaling.system.yaml_file import FieldPath
 from sweeps.study.schema import LoraFields, TunedFields
 from sweeps.study.strategies import strategies_of
 from sweeps.study.study_file import StudyFile
 from sweeps.study.tuned_settings import TunedSettings
-from sweeps.study.yaml12 import FieldPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

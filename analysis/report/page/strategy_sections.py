@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from analysis.comparing.compare import Comparison
-from analysis.comparing.currencies import Savings, disagreement
-from analysis.comparing.equal_hours import at_equal_hours, hours_of_every_run
+from analysis.comparing.comparison import Comparison, Savings
+from analysis.comparing.currencies import disagreement
+from analysis.comparing.equal_hours import hours_of_every_run, results_at_equal_hours
 from analysis.curves.traces import PlottedPoint, models_text
 from analysis.report.findings import USUAL_BASELINE, Findings
 from analysis.report.page.blocks import NUMBER, bullets, figure, table
@@ -133,21 +133,21 @@ def _look(findings: Findings, strategy: str) -> str:
 
 def _judged(one: Comparison, compared: int) -> str | None:
     """At which budgets a strategy is better or worse, and what holds for all strategies together."""
-    if one.details is None or one.details.ranges is None:
+    if one.details is None:
         return None
-    found, other = one.details.ranges, one.baseline.strategy
+    found, other = one.details, one.baseline.strategy
     said = [
         f"{word} than {other} at {between(ends)} FLOPs"
-        for word, ends in (("better", found.better), ("worse", found.worse))
+        for word, ends in (("better", found.better_between), ("worse", found.worse_between))
         if ends is not None
     ]
     judged = " and ".join(said) or f"not told from {other} at any budget"
     line = f"{one.curve.label}: with 95 %, {judged}"
     if found.crossings:
         line += f"; the curves cross at {', '.join(number(flops) for flops in found.crossings)}"
-    if compared > 1 and one.details.simultaneous_interval is not None:
+    if compared > 1:
         line += f"; the 90 % interval that holds for the {compared} comparisons at once is "
-        line += f"{percent_between(one.details.simultaneous_interval)} less CER"
+        line += f"{percent_between(one.details.cer_reduction_simultaneous_interval)} less CER"
     return f"{line}."
 
 
@@ -158,7 +158,7 @@ def _currencies(comparisons: Sequence[Comparison]) -> Html | None:
     ]
     if not counted:
         return None
-    named = {gain.currency: gain.name for _, gains in counted for gain in gains}
+    named = {gain.currency: gain.currency_name for _, gains in counted for gain in gains}
     rows = [
         tag(
             "tr",
@@ -250,7 +250,7 @@ def _budget(findings: Findings, point: PlottedPoint) -> float:
 def _equal_hours(findings: Findings) -> Html:
     if (same := hours_of_every_run(findings.traces)) is not None:
         return tag("p", f"Every run heard the same {number(same)} hours: equal FLOPs are equal audio here.")
-    compared = at_equal_hours(findings.traces)
+    compared = results_at_equal_hours(findings.traces)
     if not compared:
         return tag("p", "The table of runs does not say how much different audio each run heard.")
     rows = [

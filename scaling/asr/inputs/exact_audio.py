@@ -6,7 +6,7 @@ import numpy as np
 
 from scaling.console import log
 from scaling.speech.audio import AudioError, Clip, read_clip
-from scaling.speech.corpus_index import MAX_LIE_SAMPLES
+from scaling.speech.corpus_index import MAX_DURATION_ERROR
 from scaling.speech.manifest import MAX_BAD_SHARE, Manifest
 
 JUDGED_AFTER = 1000
@@ -33,7 +33,7 @@ class ExactAudio:
         self.recordings_read += 1
         try:
             samples_T = read_clip(clip)
-            fault = _wrong_length(clip, len(samples_T), expected)
+            fault = _wrong_duration(clip, len(samples_T), expected)
         except AudioError as unreadable:
             samples_T, fault = np.zeros(0, dtype=np.float32), unreadable
         if fault is not None:
@@ -52,7 +52,7 @@ class ExactAudio:
             )
 
 
-def _wrong_length(clip: Clip, samples: int, expected: int) -> AudioError | None:
-    if abs(samples - expected) <= MAX_LIE_SAMPLES:
+def _wrong_duration(clip: Clip, samples: int, expected: int) -> AudioError | None:
+    if abs(samples - expected) <= MAX_DURATION_ERROR:
         return None
-    return AudioError("lying length", f"{clip}: promises {expected} samples at 16 kHz, holds {samples}")
+    return AudioError("wrong duration", f"{clip}: promises {expected} samples at 16 kHz, holds {samples}")

@@ -19,8 +19,8 @@ from sweeps.costs.tariff import tariff_of
 from sweeps.plan.evaluation import evaluation_flops, held_out
 from sweeps.plan.plan import remaining
 from sweeps.plan.prepare import Prepared, prepare
+from sweeps.plan_report import cost_line
 from sweeps.progress.keeping import Use, kept
-from sweeps.text import costs_document, price_line
 
 CPU: dict[str, Any] = {
     "device": "a cpu",
@@ -133,10 +133,10 @@ def test_decoding_is_priced_as_finished_runs_measured_it(
 
 
 def test_a_plan_says_how_much_of_its_hours_is_decoding(prepared: Prepared) -> None:
-    document = costs_document(estimate_cost(prepared, None, H100))
-    share = (document["decoding_hours"] + document["look_hours"]) / document["worker_hours"]
+    costs = estimate_cost(prepared, None, H100)
+    share = (costs.decoding_hours + costs.look_hours) / costs.worker_hours
     assert 0.01 < share < 0.02
-    assert "of h100-sxm (1% of it decoding dev and test sets), " in price_line(document)
+    assert "of h100-sxm (1% of it decoding dev and test sets), " in cost_line(costs)
 
 
 def test_what_is_finished_costs_nothing_more(write_study: StudyWriter, tmp_path: Path) -> None:

@@ -50,5 +50,5 @@ if __name__ == "__main__":
     scaling.asr.train.LOG_SECONDS = 0.0
     scaling.asr.resources.shard_llm = watched_shard
     ranks = join(shard=arguments.shard)
-    stop = StopsOrDies(arguments.leave_after, given.last_rank_dies_after if ranks.rank == ranks.size - 1 else None)
-    sys.exit(work(Ledger(arguments.ledger), read_json(given.plan), stop, ranks))
+    stop = StopsOrDies(arguments.leave_after, arguments.last_rank_dies_after if ranks.rank == ranks.size - 1 else None)
+    sys.exit(work(Ledger(arguments.ledger), read_json(arguments.plan), stop, ranks))
