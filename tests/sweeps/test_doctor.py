@@ -51,7 +51,7 @@ def test_an_accelerator_is_one_worker_whatever_the_threads(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     probe_says(monkeypatch, accelerator=True, precision="bf16", flops_per_second=6e14, device="H200")
-    assert "H200" in diagnosis_text(diagnosis_document(diagnose(tmp_path)))
+    assert "H200" in diagnosis_text(diagnose(tmp_path))
     prepared = prepare(str(write_study(threads=4)), [], None)
     assert estimate_cost(prepared, None).speed.flops_per_second == pytest.approx(6e14 * 0.4)
 

@@ -77,13 +77,13 @@ def test_a_run_in_bf16_is_tested_in_bf16_and_what_it_learnt_is_fp32(world, tmp_p
     study = write_study(world, precision="bf16", strategies=["efin"], budgets_flops=[1e8])
     (row,) = train_study(study, tmp_path / "run")
     run = find_run(tmp_path / "run", None, "efin")
-    trained, node = read_run(run.plan_file.ledger, run.plan_file.content["sources"], run.node)
+    trained, node = read_run(run.plan_file.ledger, run.plan_file.content["sources"], run.node_key)
     assert trained.precision is node.precision is Precision.BF16
     lines = (tmp_path / "run" / "utterances" / f"{row['key']}.jsonl").read_text().splitlines()
     written = dict(trained.transcripts([Clip(path=world / "test" / f"{place}.wav") for place in range(len(lines))]))
     assert [f'"hyp": "{written[place]}"' in line for place, line in enumerate(lines)] == [True] * len(lines)
-    folder = run.plan_file.ledger.folder(run.node)
-    weights = load(folder / run.plan_file.ledger.result(run.node)["checkpoint"]).weights
+    folder = run.plan_file.ledger.folder(run.node_key)
+    weights = load(folder / run.plan_file.ledger.result(run.node_key)["checkpoint"]).weights
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
     export(tmp_path / "run", tmp_path / "exported", None, "efin")
     exported = read_export(tmp_path / "exported")
