@@ -41,7 +41,7 @@ from typing import Protocol
 import numpy as np
 
 from scaling.arrays import IntArray
-from scaling.base_models.matmul_tape import Flow, FlopRates, Tape, Weights, Work
+from scaling.base_models.matmul_tape import FlopRates, Flow, Tape, Weights, Work
 from scaling.cost.model_shape import ModelShape
 from scaling.spec import Objective, Part
 from scaling.speech.lengths import Lengths
