@@ -29,7 +29,6 @@ from scaling.ledger.lease import gone, killed_for_memory, new_lease, stands_stil
 from scaling.system.atomic_files import temporary_beside, write_all, write_json_atomically, write_json_once
 from scaling.system.fault_injection import write_point
 from scaling.system.json_files import parse_json, read_json
-from scaling.system.json_schema import check_shape, inside, nothing
 
 SCHEMA = "asr-scaling/ledger-1"
 
