@@ -108,8 +108,8 @@ def laws(
     as_json: AsJson = False,
 ) -> None:
     """Choose a law by how well it forecast larger budgets from smaller ones; show how far the answer moves."""
-    from analysis.curves.curves import points_of
-    from analysis.fitting.model_selection import candidates, spread
+    from analysis.curves.curves import points_of_curve
+    from analysis.fitting.model_selection import answer_range, candidates
     from analysis.text import laws_document, laws_text
     from scaling.console import emit
     from scaling.system.progress_line import doing
@@ -118,10 +118,10 @@ def laws(
     if at is not None:
         place = {name: _number("--at", name, text) for name, text in _pairs("--at", at).items()}
     table = _table(source, columns, where)
-    points, errors, weights = points_of(table, strategy, tuple(place) if place else ("C",))
+    points, errors, weights = points_of_curve(table, strategy, tuple(place) if place else ("C",))
     with doing("fitting every law, and forecasting larger budgets from smaller ones"):
         found = candidates(points, errors, weights, at=place)
-    emit(laws_document(found, spread(found)), as_json=as_json, text=laws_text(found, spread(found)))
+    emit(laws_document(found, answer_range(found)), as_json=as_json, text=laws_text(found, answer_range(found)))
 
 
 @app.command()
@@ -241,15 +241,15 @@ def frontier(
     import numpy as np
 
     from analysis.recommending.isoflop_frontier import frontier as find
-    from analysis.tables.points import cells_of
+    from analysis.tables.points import points_of
     from analysis.text import frontier_text
     from scaling.console import emit
     from scaling.system.progress_line import doing
 
-    cells, _ = cells_of(_table(source, columns, where), ("C", "N"))
-    flops, sizes = (np.array([cell.columns[name] for cell in cells]) for name in ("C", "N"))
+    points, _ = points_of(_table(source, columns, where), ("C", "N"))
+    flops, sizes = (np.array([point.columns[name] for point in points]) for name in ("C", "N"))
     with doing("finding the best size of each budget"):
-        found = find(flops, sizes, np.array([cell.cer for cell in cells]))
+        found = find(flops, sizes, np.array([point.cer for point in points]))
     emit(found.as_dict(), as_json=as_json, text=frontier_text(found))
 
 

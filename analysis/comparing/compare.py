@@ -14,15 +14,15 @@ from analysis.comparing.paired import correlation, sampling_error
 from analysis.comparing.ratio import Ranges, Ratio, ranges, saved, with_one_floor
 from analysis.comparing.tuning_fairness import unequal_tuning
 from analysis.curves.curves import Curve, Curves, extrapolation_notes, lowest
-from analysis.curves.data_checks import shared_scale
+from analysis.curves.data_checks import check_shared_scale
 from analysis.curves.traces import traces_of
 from analysis.fitting.fit import Fit
-from analysis.fitting.intervals import LEVEL
 from analysis.fitting.root import crossing
 from analysis.notes import Note, Status, as_text
-from analysis.tables.points import FLOPS, cells_of
+from analysis.tables.points import FLOPS, points_of
 from analysis.tables.table import Table
 from scaling.errors import InputError
+from scaling.scoring.interval import LEVEL
 
 _GRAVITY: tuple[Status, ...] = ("ok", "at_bound", "not_identified", "too_few_points", "not_converged")
 
@@ -184,7 +184,7 @@ def _strategies(
 def _scale(first: Curve, second: Curve, table: Table) -> list[Note]:
     """Remarks where the errors of both sides share no scale. Raises InputError where their FLOPs share none."""
     both = (first.identity, second.identity)
-    return shared_scale(table, [cell for cell in cells_of(table)[0] if cell.curve in both])
+    return check_shared_scale(table, [point for point in points_of(table)[0] if point.curve in both])
 
 
 def _gains(curves: Curves, overall: Comparison, table: Table | None, together: float) -> tuple[Gain, ...]:
@@ -260,8 +260,8 @@ def _reduction(ratio: Ratio, flops: float, level: float) -> tuple[float, float]:
 def _correlation(first: Curve, second: Curve, table: Table | None) -> float:
     if table is None or first.fit is None or second.fit is None:
         return 0.0
-    cells, _ = cells_of(table)
-    ours, theirs = (tuple(cell for cell in cells if cell.curve == curve.identity) for curve in (first, second))
+    points, _ = points_of(table)
+    ours, theirs = (tuple(point for point in points if point.curve == curve.identity) for curve in (first, second))
     return correlation(table, ours, theirs, (first.fit, second.fit))
 
 
@@ -269,8 +269,8 @@ def _test_sampling(first: Curve, second: Curve, flops: float, table: Table | Non
     """As a share of the error ratio, which for small gains is that of the reduction."""
     if table is None:
         return None
-    cells, _ = cells_of(table)
-    ours, theirs = (tuple(cell for cell in cells if cell.curve == curve.identity) for curve in (first, second))
+    points, _ = points_of(table)
+    ours, theirs = (tuple(point for point in points if point.curve == curve.identity) for curve in (first, second))
     error = sampling_error(table, ((first, ours), (second, theirs)), flops)
     return None if error is None else error * first.cer(flops) / second.cer(flops)
 

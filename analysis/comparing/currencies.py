@@ -14,7 +14,7 @@ import numpy as np
 from analysis.curves.curves import Curve, Curves, fit_curves
 from analysis.fitting.intervals import Interval
 from analysis.notes import Note
-from analysis.tables.points import FLOPS, Cell, cells_of
+from analysis.tables.points import FLOPS, Point, points_of
 from analysis.tables.table import Table
 
 CURRENCIES = {FLOPS: "charged", "executed_flops": "executed", "cache_credited_flops": "cache-credited"}
@@ -54,12 +54,12 @@ class Converted:
 
 def converted(curves: Curves, table: Table, curve: Curve, baseline: Curve, flops: float) -> tuple[Converted, ...]:
     """The comparison in each currency, but the charged one, that every run of both sides has."""
-    cells = [cell for cell in cells_of(table)[0] if cell.curve in (curve.identity, baseline.identity)]
-    runs = table.select([i for cell in cells for i in cell.rows])
-    theirs = [cell for cell in cells if cell.curve == baseline.identity]
+    points = [point for point in points_of(table)[0] if point.curve in (curve.identity, baseline.identity)]
+    runs = table.select([i for point in points for i in point.rows])
+    theirs = [point for point in points if point.curve == baseline.identity]
     found = []
     for currency in list(CURRENCIES)[1:]:
-        if not all(_spent(table, cell, currency) > 0.0 for cell in cells):
+        if not all(_spent(table, point, currency) > 0.0 for point in points):
             continue
         again = fit_curves(runs.renamed({FLOPS: currency}), curves.law, curves.loss)
         ours, other = (next(one for one in again.curves if one.identity == side.identity) for side in (curve, baseline))
@@ -77,13 +77,13 @@ def disagreement(gains: Sequence[Gain]) -> list[Note]:
     return [Note("sign_by_currency", f"who is ahead depends on which FLOPs are counted: CER saved {said}")]
 
 
-def _exchange_rate(table: Table, cells: Sequence[Cell], currency: str, flops: float) -> float:
+def _exchange_rate(table: Table, points: Sequence[Point], currency: str, flops: float) -> float:
     """`currency` a charged FLOP, between the budgets run interpolated in logs, beyond them that of the nearest."""
-    charged = np.log([cell.flops for cell in cells])
-    rates = [_spent(table, cell, currency) / cell.flops for cell in cells]
+    charged = np.log([point.flops for point in points])
+    rates = [_spent(table, point, currency) / point.flops for point in points]
     return float(np.interp(np.log(flops), charged, rates))
 
 
-def _spent(table: Table, cell: Cell, currency: str) -> float:
-    """Mean FLOPs of a cell's runs; NaN where one does not say."""
-    return float(np.mean([table.number(i, currency) for i in cell.rows]))
+def _spent(table: Table, point: Point, currency: str) -> float:
+    """Mean FLOPs of a point's runs; NaN where one does not say."""
+    return float(np.mean([table.number(i, currency) for i in point.rows]))

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.curves.traces import Point, Trace
+from analysis.curves.traces import PlottedPoint, Trace
 
 # Hours within this factor are the same audio: a budget ends within a step.
 SAME_HOURS = 1.01
@@ -57,8 +57,8 @@ def _at(trace: Trace, hours: float) -> AtHours:
     return AtHours(
         trace=trace,
         hours=hours,
-        cer=_between(low.cell.cer, high.cell.cer, share),
-        flops=_between(low.cell.flops, high.cell.flops, share),
+        cer=_between(low.mean.cer, high.mean.cer, share),
+        flops=_between(low.mean.flops, high.mean.flops, share),
         passes=passes,
     )
 
@@ -67,5 +67,5 @@ def _between(low: float, high: float, share: float) -> float:
     return math.exp((1.0 - share) * math.log(low) + share * math.log(high))
 
 
-def _hours(point: Point) -> float:
+def _hours(point: PlottedPoint) -> float:
     return point.unique_hours or 0.0

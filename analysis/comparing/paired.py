@@ -1,7 +1,7 @@
 """What two strategies share: seeds (the same luck of order and initialisation) and the utterances of the test.
 
 The sampling of the test set is common to all runs. It does not blur a comparison on *this* test; for another test of
-the same kind it is carried by one joint resample of speakers (or utterances) across all runs, every cell's error
+the same kind it is carried by one joint resample of speakers (or utterances) across all runs, every point's error
 computed again and both laws refitted.
 """
 
@@ -17,7 +17,7 @@ from analysis.curves.curves import Curve
 from analysis.fitting.fit import Fit
 from analysis.fitting.laws import Array
 from analysis.fitting.minimiser import minimise
-from analysis.tables.points import ERROR, Cell
+from analysis.tables.points import ERROR, Point
 from analysis.tables.table import Table
 from scaling.system.json_files import read_json_lines
 
@@ -27,11 +27,11 @@ FEWEST_PAIRS = 6
 DRAWS = 200
 
 
-def correlation(table: Table, first: tuple[Cell, ...], second: tuple[Cell, ...], fits: tuple[Fit, Fit]) -> float:
+def correlation(table: Table, first: tuple[Point, ...], second: tuple[Point, ...], fits: tuple[Fit, Fit]) -> float:
     """The correlation of run residuals of equal budget and seed, shrunk by (pairs - 2) / (pairs + 2); 0 where pairs are
     few or it is negative (a negative one would be chance).
     """
-    ours, theirs = (_residuals(table, cells, one) for cells, one in zip((first, second), fits, strict=True))
+    ours, theirs = (_residuals(table, points, one) for points, one in zip((first, second), fits, strict=True))
     common = sorted(set(ours) & set(theirs))
     if len(common) < FEWEST_PAIRS:
         return 0.0
@@ -44,14 +44,14 @@ def correlation(table: Table, first: tuple[Cell, ...], second: tuple[Cell, ...],
 
 def sampling_error(
     table: Table,
-    sides: tuple[tuple[Curve, tuple[Cell, ...]], tuple[Curve, tuple[Cell, ...]]],
+    sides: tuple[tuple[Curve, tuple[Point, ...]], tuple[Curve, tuple[Point, ...]]],
     flops: float,
     seed: int = 0,
 ) -> float | None:
     """The standard deviation of log(error / error of the other) at `flops` over tests of the same kind; None where the
     errors of the utterances were not kept.
     """
-    keys = {table.rows[i].get("key") for _, cells in sides for cell in cells for i in cell.rows}
+    keys = {table.rows[i].get("key") for _, points in sides for point in points for i in point.rows}
     files = {str(key): table.path.parent / UTTERANCES / f"{key}.jsonl" for key in keys}
     if not all(file.exists() for file in files.values()):
         return None
@@ -59,23 +59,23 @@ def sampling_error(
     even = np.full(lengths.size, 1.0 / lengths.size)
     weights = np.random.default_rng(seed).multinomial(lengths.size, even, DRAWS).astype(float)
     logs = []
-    for curve, cells in sides:
+    for curve, points in sides:
         if curve.fit is None or curve.fit.excluded:
             return None
-        drawn = np.stack([_cell_errors(table, cell, errors, lengths, weights) for cell in cells], axis=1)
+        drawn = np.stack([_point_errors(table, point, errors, lengths, weights) for point in points], axis=1)
         logs.append(_refitted_logs(curve.fit, drawn, flops))
     return float(np.std(logs[0] - logs[1]))
 
 
-def _residuals(table: Table, cells: tuple[Cell, ...], fitted: Fit) -> dict[tuple[float, str], float]:
+def _residuals(table: Table, points: tuple[Point, ...], fitted: Fit) -> dict[tuple[float, str], float]:
     found = {}
-    for cell in cells:
-        curve = math.log(float(fitted.predict({"C": [cell.flops]})[0]))
-        for i in cell.rows:
+    for point in points:
+        curve = math.log(float(fitted.predict({"C": [point.flops]})[0]))
+        for i in point.rows:
             seed, error = table.rows[i].get("seed"), table.number(i, ERROR)
             if seed is not None and error > 0.0:
                 budget = table.number(i, "budget_flops")
-                found[cell.flops if math.isnan(budget) else budget, str(seed)] = math.log(error) - curve
+                found[point.flops if math.isnan(budget) else budget, str(seed)] = math.log(error) - curve
     return found
 
 
@@ -101,8 +101,8 @@ def _counts(files: Mapping[str, Path]) -> tuple[dict[str, Array], Array]:
     )
 
 
-def _cell_errors(table: Table, cell: Cell, errors: Mapping[str, Array], lengths: Array, weights: Array) -> Array:
-    mean = np.mean([errors[str(table.rows[i].get("key"))] for i in cell.rows], axis=0)
+def _point_errors(table: Table, point: Point, errors: Mapping[str, Array], lengths: Array, weights: Array) -> Array:
+    mean = np.mean([errors[str(table.rows[i].get("key"))] for i in point.rows], axis=0)
     drawn: Array = np.maximum(weights @ mean, 0.5) / (weights @ lengths)
     return drawn
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.fitting.fit import Fit
+from analysis.fitting.intervals import interval
 from analysis.fitting.laws import Array
 from analysis.fitting.minimiser import SMALLEST_ERROR
 from analysis.fitting.root import ROUGH, crossing
@@ -105,7 +106,7 @@ def with_one_floor(first: Fit, second: Fit) -> tuple[Fit, Fit] | None:
 
 
 def _logs(fitted: Fit, flops: Array, level: float) -> tuple[Array, Array, Array]:
-    low, high = fitted.interval({"C": flops}, level=level)
+    low, high = interval(fitted, {"C": flops}, level=level)
     return np.log(fitted.predict({"C": flops})), np.log(np.maximum(low, SMALLEST_ERROR)), np.log(high)
 
 

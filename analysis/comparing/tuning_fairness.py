@@ -2,7 +2,7 @@
 
 from analysis.curves.curves import Curve
 from analysis.notes import Note
-from analysis.tables.points import cells_of
+from analysis.tables.points import points_of
 from analysis.tables.table import Table
 
 TUNING_FLOPS = "tuning_flops"
@@ -25,8 +25,8 @@ def _tuning(table: Table, curve: Curve) -> frozenset[tuple[float, bool]]:
     """FLOPs of their search and whether it was for the batch as well, as the runs of the curve say; 0 FLOPs where they
     say nothing.
     """
-    cells, _ = cells_of(table)
-    rows = [table.rows[i] for cell in cells if cell.curve == curve.identity for i in cell.rows]
+    points, _ = points_of(table)
+    rows = [table.rows[i] for point in points if point.curve == curve.identity for i in point.rows]
     return frozenset((float(row.get(TUNING_FLOPS) or 0.0), row.get(BATCH_AT_EDGE) not in (None, "")) for row in rows)
 
 

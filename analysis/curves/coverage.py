@@ -13,8 +13,9 @@ import numpy as np
 
 from analysis.curves.curves import Curve
 from analysis.fitting.backtest import calibrate
-from analysis.fitting.intervals import LEVEL, noise_scale
+from analysis.fitting.intervals import interval
 from scaling.errors import InputError
+from scaling.scoring.interval import LEVEL
 
 SETS = 200
 INTERVALS = ("curve_interval", "interval", "calibrated_interval")
@@ -57,7 +58,7 @@ def coverage(curve: Curve, flops: float, sets: int = SETS, seed: int = 0) -> Cov
     if planted is None or planted.dof < 1:
         raise InputError(f"coverage: {curve.label} has too few budgets to be fitted; nothing can be repeated")
     rng = np.random.default_rng(seed)
-    noise = noise_scale(planted)
+    noise = planted.noise_scale
     truth, at = float(planted.predict({"C": [flops]})[0]), {"C": [flops]}
     middle = planted.loss.link(planted.predict(planted.columns))
     weight = np.ones(1) if curve.noise is None else curve.noise.weight(np.array([truth]))
@@ -68,14 +69,14 @@ def coverage(curve: Curve, flops: float, sets: int = SETS, seed: int = 0) -> Cov
         y = np.exp(drawn) if planted.loss.log else np.maximum(drawn, 1e-9)
         again = planted.refit(y)
         new = planted.loss.link(np.array([truth])) + noise / np.sqrt(weight) * rng.standard_normal(1)
-        run = again.interval(at, kind="new_run", run_weight=weight)
+        run = interval(again, at, kind="new_run", run_weight=weight)
         calibration = calibrate(again)
         asked = {
-            "curve_interval": (again.interval(at), truth),
+            "curve_interval": (interval(again, at), truth),
             "interval": (run, float((np.exp(new) if planted.loss.log else new)[0])),
         }
         if calibration is not None:
-            asked["calibrated_interval"] = (again.widened(at, run, calibration.factor), asked["interval"][1])
+            asked["calibrated_interval"] = (calibration.widened(again, at, run), asked["interval"][1])
         for name, ((low, high), value) in asked.items():
             held[name].append(bool(low[0] <= value <= high[0]))
             width[name].append(float(high[0] / max(low[0], 1e-12)))

@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from analysis.curves.data_checks import remarks
-from analysis.curves.seed_noise import Noise, noise_of
-from analysis.curves.trunk_variance import common_luck
+from analysis.curves.data_checks import check_points
+from analysis.curves.seed_noise import RunNoise, estimate_noise
+from analysis.curves.trunk_variance import trunk_variance
 from analysis.fitting.backtest import Calibration, calibrate
-from analysis.fitting.fit import Fit, fit, with_common_luck
+from analysis.fitting.fit import Fit, fit, with_common_effect
 from analysis.fitting.laws import Array, law_named
 from analysis.fitting.model_selection import default_fit
 from analysis.notes import Note, Status
-from analysis.tables.points import Cell, cells_of
+from analysis.tables.points import Point, points_of
 from analysis.tables.table import RUNS_FILE, Table, read_table
 from analysis.tables.wandb_online import is_online
 from scaling.errors import InputError, nearest
@@ -56,11 +56,11 @@ class Curve:
     calibration: Calibration | None
     domain: Mapping[str, tuple[float, float]]
     notes: tuple[Note, ...]
-    noise: Noise | None = None
+    noise: RunNoise | None = None
 
     @property
     def identity(self) -> tuple[str, str | None, str | None]:
-        """Strategy, encoder and LLM: the `curve` of its cells."""
+        """Strategy, encoder and LLM: the `curve` of its points."""
         return self.strategy, self.encoder, self.llm
 
     @property
@@ -101,7 +101,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curves:
-    """All curves of one table, and the digest of the table they were fitted to.
+    """All curves of one table, and the file_sha256 of the table they were fitted to.
 
     `named` tells under which names the table held the law's columns, where not under their own.
     """
@@ -160,27 +160,31 @@ def rank(curve: Curve, flops: float) -> tuple[bool, bool, bool, float]:
 def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -> Curves:
     """Fit every curve of a table. Without `law`, a law in compute is chosen by the number of points."""
     columns = law_named(law).columns if law else ("C",)
-    cells, notes = cells_of(table, columns)
-    if not cells:
+    points, notes = points_of(table, columns)
+    if not points:
         raise InputError(f"{table.path}: no row can be fitted; " + "; ".join(map(str, notes[:3])))
-    groups = [list(group) for _, group in groupby(cells, key=lambda cell: cell.curve)]
+    groups = [list(group) for _, group in groupby(points, key=lambda point: point.curve)]
     curves = tuple(_fit_curve(table, group, law, loss) for group in groups)
-    return Curves(source_sha256=digest(table.path), law=law, loss=loss, curves=curves, notes=notes, named=table.named)
+    return Curves(
+        source_sha256=file_sha256(table.path), law=law, loss=loss, curves=curves, notes=notes, named=table.named
+    )
 
 
-def points_of(table: Table, strategy: str | None, columns: tuple[str, ...]) -> tuple[dict[str, Array], Array, Array]:
+def points_of_curve(
+    table: Table, strategy: str | None, columns: tuple[str, ...]
+) -> tuple[dict[str, Array], Array, Array]:
     """One curve's points, before any law: columns, errors and runs a point, each (n,).
 
     Raises InputError where the table holds several curves and `strategy` does not leave one.
     """
-    cells, _ = cells_of(table, columns)
-    labels = dict.fromkeys(cell.curve for cell in cells if strategy in (None, cell.strategy))
+    every, _ = points_of(table, columns)
+    labels = dict.fromkeys(point.curve for point in every if strategy in (None, point.strategy))
     if len(labels) != 1:
-        names = ", ".join(" + ".join(filter(None, label)) for label in labels or {cell.curve for cell in cells})
+        names = ", ".join(" + ".join(filter(None, label)) for label in labels or {point.curve for point in every})
         raise InputError(f"{table.path}: which curve of {names}? Give --strategy, or --where")
-    chosen = [cell for cell in cells if cell.curve in labels]
-    points = {name: np.array([cell.columns[name] for cell in chosen]) for name in columns}
-    return points, np.array([cell.cer for cell in chosen]), np.array([float(cell.runs) for cell in chosen])
+    chosen = [point for point in every if point.curve in labels]
+    values = {name: np.array([point.columns[name] for point in chosen]) for name in columns}
+    return values, np.array([point.cer for point in chosen]), np.array([float(point.runs) for point in chosen])
 
 
 def curves_of(path: Path) -> Curves:
@@ -193,7 +197,7 @@ def curves_of(path: Path) -> Curves:
     if not (path / RUNS_FILE).exists():
         return fit_curves(read_table(path))
     stored = _stored(path / FITS_FILE)
-    if stored is not None and stored.source_sha256 == digest(path / RUNS_FILE):
+    if stored is not None and stored.source_sha256 == file_sha256(path / RUNS_FILE):
         return stored
     fresh = fit_curves(
         read_table(path), law=stored.law if stored else None, loss=stored.loss if stored else DEFAULT_LOSS
@@ -230,7 +234,7 @@ def store(curves: Curves, file: Path) -> None:
     write_text_atomically(file, json.dumps({**document, "sha256": _checksum(document)}, indent=1) + "\n")
 
 
-def digest(file: Path) -> str:
+def file_sha256(file: Path) -> str:
     """SHA-256 of a file; empty for another tool's runs. Raises InputError where it is missing."""
     if file.is_dir() or is_online(file):
         return ""
@@ -258,37 +262,37 @@ def extrapolation_notes(curve: Curve, columns: Mapping[str, float]) -> list[Note
     return notes
 
 
-def _fit_curve(table: Table, cells: Sequence[Cell], law: str | None, loss: str) -> Curve:
-    notes = remarks(table, cells)
-    columns = {name: np.array([cell.columns[name] for cell in cells]) for name in cells[0].columns}
-    points = len(set(zip(*columns.values(), strict=True)))
-    errors, runs = np.array([cell.cer for cell in cells]), np.array([float(cell.runs) for cell in cells])
-    noise = noise_of(table, cells)
+def _fit_curve(table: Table, points: Sequence[Point], law: str | None, loss: str) -> Curve:
+    notes = check_points(table, points)
+    columns = {name: np.array([point.columns[name] for point in points]) for name in points[0].columns}
+    places = len(set(zip(*columns.values(), strict=True)))
+    errors, runs = np.array([point.cer for point in points]), np.array([float(point.runs) for point in points])
+    noise = estimate_noise(table, points)
     weights = runs if noise is None else runs * noise.weight(errors)
     wanted = len(law_named(law).names) if law else 2
     fitted: Fit | None = None
-    if points < wanted:
-        message = f"{points} points cannot show how the error falls; the law needs at least {wanted}"
+    if places < wanted:
+        message = f"{places} points cannot show how the error falls; the law needs at least {wanted}"
         notes.append(Note("too_few_points", message))
     elif law:
         fitted = fit(law, columns, errors, loss=loss, weights=weights)
     else:
-        fitted = default_fit(columns, errors, weights, loss, cells[0].chance)
+        fitted = default_fit(columns, errors, weights, loss, points[0].chance)
         if fitted.law.floor is None:
-            message = f"{points} budgets cannot show a floor: a power law without one was fitted; a floor needs 4"
+            message = f"{places} budgets cannot show a floor: a power law without one was fitted; a floor needs 4"
             notes.append(Note("too_few_points", message))
-    luck = common_luck(table, cells)
-    if luck is not None and luck.ratio is None:
+    shared = trunk_variance(table, points)
+    if shared is not None and shared.ratio is None:
         message = (
             "all budgets are cut from one seed's trunk: its luck moves the whole curve and no interval here has it"
         )
         notes.append(Note("one_trunk", message))
-    if fitted is not None and luck is not None and luck.ratio is not None:
-        fitted = with_common_luck(fitted, luck.ratio, luck.trunks)
+    if fitted is not None and shared is not None and shared.ratio is not None:
+        fitted = with_common_effect(fitted, shared.ratio, shared.trunks)
     return Curve(
-        strategy=cells[0].strategy,
-        encoder=cells[0].encoder,
-        llm=cells[0].llm,
+        strategy=points[0].strategy,
+        encoder=points[0].encoder,
+        llm=points[0].llm,
         fit=fitted,
         calibration=None if fitted is None or fitted.dof < 1 else calibrate(fitted),
         domain={name: (float(values.min()), float(values.max())) for name, values in columns.items()},
@@ -328,7 +332,7 @@ def _load(document: Mapping[str, Any]) -> Curves:
                 domain={name: (ends[0], ends[1]) for name, ends in entry["domain"].items()},
                 calibration=None if entry["calibration"] is None else Calibration.from_dict(entry["calibration"]),
                 notes=_load_notes(entry["notes"]),
-                noise=None if entry["noise"] is None else Noise(**entry["noise"]),
+                noise=None if entry["noise"] is None else RunNoise(**entry["noise"]),
             )
             for entry in document["curves"]
         ),

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from analysis.curves.curves import Curve, extrapolation_notes
-from analysis.fitting.intervals import LEVEL
+from analysis.fitting.intervals import interval
 from analysis.notes import Note, Status, as_text
+from scaling.scoring.interval import LEVEL
 
 Interval = tuple[float, float] | None
 
@@ -95,12 +96,12 @@ def predict_rows(curve: Curve, columns: Mapping[str, Sequence[float]], level: fl
     if curve.fit is not None:
         middle = curve.fit.predict(columns).tolist()
         if curve.fit.dof >= 1:
-            curve_ends = _pairs(curve.fit.interval(columns, level=level, kind="curve"))
+            curve_ends = _pairs(interval(curve.fit, columns, level=level, kind="curve"))
             weight = 1.0 if curve.noise is None else curve.noise.weight(curve.fit.predict(columns))
-            run = curve.fit.interval(columns, level=level, kind="new_run", run_weight=weight)
+            run = interval(curve.fit, columns, level=level, kind="new_run", run_weight=weight)
             run_ends = _pairs(run)
             if curve.calibration is not None:
-                calibrated_ends = _pairs(curve.fit.widened(columns, run, curve.calibration.factor))
+                calibrated_ends = _pairs(curve.calibration.widened(curve.fit, columns, run))
     predictions = []
     for i in range(count):
         at = {name: float(values[i]) for name, values in columns.items()}

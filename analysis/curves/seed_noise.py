@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.fitting.laws import Array
-from analysis.tables.points import ERROR, Cell
+from analysis.tables.points import ERROR, Point
 from analysis.tables.table import Table
 
 # Assumption: no two trainings agree better than this, so that no point outweighs all others.
@@ -21,7 +21,7 @@ ASSUMED_RUN_VARIANCE = 0.04**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Noise:
+class RunNoise:
     """The variance of one run's log error: `run_variance` plus one over its errors in `ref_chars` characters;
     `reference` is the variance that has weight 1.
     """
@@ -37,26 +37,26 @@ class Noise:
         return weight
 
 
-def noise_of(table: Table, cells: Sequence[Cell]) -> Noise | None:
+def estimate_noise(table: Table, points: Sequence[Point]) -> RunNoise | None:
     """The noise of one curve's runs; None where the table does not say how many characters the test has."""
-    chars = np.array([table.number(i, "ref_chars") for cell in cells for i in cell.rows])
+    chars = np.array([table.number(i, "ref_chars") for point in points for i in point.rows])
     if not (np.isfinite(chars) & (chars > 0.0)).all():
         return None
     ref_chars = float(np.median(chars))
-    errors = np.array([cell.cer for cell in cells])
-    runs = _run_variance(table, cells, ref_chars)
+    errors = np.array([point.cer for point in points])
+    runs = _run_variance(table, points, ref_chars)
     middle = runs + float(np.mean(1.0 / np.maximum(errors * ref_chars, 0.5)))
-    return Noise(run_variance=runs, ref_chars=ref_chars, reference=middle)
+    return RunNoise(run_variance=runs, ref_chars=ref_chars, reference=middle)
 
 
-def _run_variance(table: Table, cells: Sequence[Cell], ref_chars: float) -> float:
-    """Pooled variance of log errors within cells, less what counting explains."""
+def _run_variance(table: Table, points: Sequence[Point], ref_chars: float) -> float:
+    """Pooled variance of log errors within points, less what counting explains."""
     squares, counted, dof = 0.0, 0.0, 0
-    for cell in cells:
-        rates = np.array([table.number(i, ERROR) for i in cell.rows])
+    for point in points:
+        rates = np.array([table.number(i, ERROR) for i in point.rows])
         rates = rates[rates > 0.0]
         if len(rates) > 1:
             squares += float(((np.log(rates) - np.log(rates).mean()) ** 2).sum())
-            counted += (len(rates) - 1) / max(cell.cer * ref_chars, 0.5)
+            counted += (len(rates) - 1) / max(point.cer * ref_chars, 0.5)
             dof += len(rates) - 1
     return ASSUMED_RUN_VARIANCE if dof == 0 else max((squares - counted) / dof, SMALLEST_RUN_VARIANCE)

@@ -8,7 +8,7 @@ import numpy as np
 
 from analysis.curves.curves import Curve
 from analysis.curves.predict import Prediction, predict_rows
-from analysis.tables.points import ERROR, SECONDS_AN_HOUR, Cell, cells_of
+from analysis.tables.points import ERROR, SECONDS_AN_HOUR, Point, points_of
 from analysis.tables.table import Row, Table
 
 IDENTIFIED = ("ok", "at_bound")
@@ -19,13 +19,13 @@ LEAST_FALL = 1.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """A cell with what its seeds scored: `low` to `high`. `unique_hours` and `passes` are None where not recorded.
+class PlottedPoint:
+    """A point with what its seeds scored: `low` to `high`. `unique_hours` and `passes` are None where not recorded.
 
     `set_aside`: the fit took it for a gross outlier.
     """
 
-    cell: Cell
+    mean: Point
     low: float
     high: float
     unique_hours: float | None
@@ -42,7 +42,7 @@ class Trace:
     """
 
     curve: Curve
-    points: tuple[Point, ...]
+    points: tuple[PlottedPoint, ...]
     path: tuple[Prediction, ...]
     reason: str | None
     params: float | None
@@ -58,14 +58,14 @@ def traces_of(table: Table, curves: Sequence[Curve], horizon: float | None = Non
 
     `horizon` is how far laws are drawn, in FLOPs; without it no path is worked out.
     """
-    cells, _ = cells_of(table)
+    points, _ = points_of(table)
     traces = []
     for curve in curves:
-        own = [cell for cell in cells if cell.curve == (curve.strategy, curve.encoder, curve.llm)]
+        own = [point for point in points if point.curve == (curve.strategy, curve.encoder, curve.llm)]
         aside = set() if curve.fit is None else set(curve.fit.excluded)
         trace = Trace(
             curve=curve,
-            points=tuple(_point(table, cell, i in aside) for i, cell in enumerate(own)),
+            points=tuple(_point(table, point, i in aside) for i, point in enumerate(own)),
             path=() if horizon is None else _path(curve, horizon),
             reason=_reason(curve),
             params=_params(table.rows[own[0].rows[0]]),
@@ -73,9 +73,9 @@ def traces_of(table: Table, curves: Sequence[Curve], horizon: float | None = Non
         traces.append(trace)
     first: dict[str, int] = {}
     for trace in traces:
-        row = min(trace.points[0].cell.rows)
+        row = min(trace.points[0].mean.rows)
         first[trace.curve.strategy] = min(row, first.get(trace.curve.strategy, row))
-    return tuple(sorted(traces, key=lambda trace: (first[trace.curve.strategy], min(trace.points[0].cell.rows))))
+    return tuple(sorted(traces, key=lambda trace: (first[trace.curve.strategy], min(trace.points[0].mean.rows))))
 
 
 def models_text(encoder: str | None, llm: str | None) -> str:
@@ -83,7 +83,7 @@ def models_text(encoder: str | None, llm: str | None) -> str:
     return " + ".join(name for name in (encoder, llm) if name) or "all models"
 
 
-def carries(curve: Curve) -> bool:
+def describes_its_runs(curve: Curve) -> bool:
     """Whether a curve's law says anything about its own budgets: what it says beyond them is another matter."""
     if curve.fit is None or curve.status == "not_converged":
         return False
@@ -91,21 +91,21 @@ def carries(curve: Curve) -> bool:
     return curve.status in IDENTIFIED or curve.cer(smallest) >= LEAST_FALL * curve.cer(largest)
 
 
-def _point(table: Table, cell: Cell, set_aside: bool) -> Point:
-    scores = [table.number(i, ERROR) for i in cell.rows] if cell.runs > 1 else [cell.cer]
-    hours = _mean(table, cell, "unique_audio_seconds")
-    return Point(
-        cell=cell,
+def _point(table: Table, point: Point, set_aside: bool) -> PlottedPoint:
+    scores = [table.number(i, ERROR) for i in point.rows] if point.runs > 1 else [point.cer]
+    hours = _mean(table, point, "unique_audio_seconds")
+    return PlottedPoint(
+        mean=point,
         low=min(scores),
         high=max(scores),
         unique_hours=None if hours is None else hours / SECONDS_AN_HOUR,
-        passes=_mean(table, cell, "epochs"),
+        passes=_mean(table, point, "epochs"),
         set_aside=set_aside,
     )
 
 
 def _path(curve: Curve, horizon: float) -> tuple[Prediction, ...]:
-    if not carries(curve):
+    if not describes_its_runs(curve):
         return ()
     smallest, largest = curve.domain["C"]
     end = horizon if curve.status in IDENTIFIED else largest
@@ -122,12 +122,12 @@ def _reason(curve: Curve) -> str | None:
         "not_identified": "many laws fit its runs equally well",
         "not_converged": "the search for its law stopped early",
     }[curve.status]
-    drawn = "its law is not drawn beyond them" if carries(curve) else "no law is drawn"
+    drawn = "its law is not drawn beyond them" if describes_its_runs(curve) else "no law is drawn"
     return f"{curve.label}: {why}; {drawn}."
 
 
-def _mean(table: Table, cell: Cell, column: str) -> float | None:
-    values = [value for i in cell.rows if not math.isnan(value := table.number(i, column))]
+def _mean(table: Table, point: Point, column: str) -> float | None:
+    values = [value for i in point.rows if not math.isnan(value := table.number(i, column))]
     return math.fsum(values) / len(values) if values else None
 
 

@@ -13,37 +13,37 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.fitting.cluster_noise import shared_ratio
-from analysis.tables.points import ERROR, Cell
+from analysis.tables.points import ERROR, Point
 from analysis.tables.table import Table
 
 CLUSTER = "cluster"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CommonLuck:
+class TrunkVariance:
     """The common variance over a run's own (None where one seed cannot show it), and the number of trunks."""
 
     ratio: float | None
     trunks: int
 
 
-def common_luck(table: Table, cells: Sequence[Cell]) -> CommonLuck | None:
+def trunk_variance(table: Table, points: Sequence[Point]) -> TrunkVariance | None:
     """The luck common to the budgets of one curve; None where its runs share no trunk."""
-    labels = [[str(table.rows[i].get(CLUSTER) or f"row {i}") for i in cell.rows] for cell in cells]
+    labels = [[str(table.rows[i].get(CLUSTER) or f"row {i}") for i in point.rows] for point in points]
     budgets_of = Counter(label for group in labels for label in set(group))
     trunks = sum(count > 1 for count in budgets_of.values())
     if not trunks:
         return None
     logs, trunk, budget = [], [], []
-    for number, (cell, group) in enumerate(zip(cells, labels, strict=True)):
-        for i, label in zip(cell.rows, group, strict=True):
+    for number, (point, group) in enumerate(zip(points, labels, strict=True)):
+        for i, label in zip(point.rows, group, strict=True):
             error = table.number(i, ERROR)
             if error > 0.0:
                 logs.append(math.log(error))
                 trunk.append(label)
                 budget.append(number)
     if trunks < 2 or len(logs) - len(set(budget)) < 2:
-        return CommonLuck(ratio=None, trunks=trunks)
-    means = (np.array(budget)[:, None] == np.arange(len(cells))[None, :]).astype(float)
+        return TrunkVariance(ratio=None, trunks=trunks)
+    means = (np.array(budget)[:, None] == np.arange(len(points))[None, :]).astype(float)
     own = np.array(logs) - means @ (means.T @ np.array(logs) / np.maximum(means.sum(0), 1.0))
-    return CommonLuck(ratio=shared_ratio(own, means[:, means.sum(0) > 0], trunk), trunks=trunks)
+    return TrunkVariance(ratio=shared_ratio(own, means[:, means.sum(0) > 0], trunk), trunks=trunks)

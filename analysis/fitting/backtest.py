@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.fitting.fit import Fit
-from analysis.fitting.intervals import LEVEL
+from analysis.fitting.intervals import interval
 from analysis.fitting.laws import Array
 from analysis.fitting.student_t import t_quantile
+from scaling.scoring.interval import LEVEL
 
 # Levels: points whose size differs by less than this share belong together (an isoFLOP budget is met within a step).
 SAME_LEVEL = 0.12
@@ -60,6 +61,15 @@ class Calibration:
     held_calibrated: float
     error: float
 
+    def widened(
+        self, fitted: Fit, columns: Mapping[str, npt.ArrayLike], ends: tuple[Array, Array]
+    ) -> tuple[Array, Array]:
+        """The interval `ends` (k,) of `fitted` at `columns`, both arms `factor` times as long in terms of residuals."""
+        loss = fitted.loss
+        middle = loss.link(fitted.predict(columns))
+        low, high = (middle + self.factor * (loss.link(end) - middle) for end in ends)
+        return (np.exp(low), np.exp(high)) if loss.log else (low, high)
+
     def as_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
         return {name: getattr(self, name) for name in self.__slots__}
@@ -83,7 +93,7 @@ def windows(fitted: Fit, level: float = LEVEL) -> list[Window]:
         columns = {name: values[above] for name, values in fitted.columns.items()}
         low, high = (
             part.loss.link(end)
-            for end in part.interval(columns, level=level, kind="new_run", run_weight=fitted.weights[above])
+            for end in interval(part, columns, level=level, kind="new_run", run_weight=fitted.weights[above])
         )
         middle = part.loss.link(part.predict(columns))
         error = part.loss.link(fitted.y[above]) - middle

@@ -36,7 +36,7 @@ class SharedNoise:
     @staticmethod
     def of(labels: Sequence[Hashable], ratio: float, ratio_dof: int | None = None) -> "SharedNoise":
         """The noise of points with these cluster labels."""
-        index = _index(labels)
+        index = cluster_index(labels)
         return SharedNoise(index=index, ratio=ratio, whitener=_whitener(index, ratio), ratio_dof=ratio_dof)
 
     def dof(self, jacobian_NM: Array, gradient_M: Array) -> int:
@@ -81,7 +81,7 @@ class SharedNoise:
 
 def shared_ratio(residual_N: Array, jacobian_NM: Array, labels: Sequence[Hashable]) -> float:
     """Estimate the ratio from weighted residuals and the weighted Jacobian of a fit."""
-    index = _index(labels)
+    index = cluster_index(labels)
     ratios = RHO_GRID / (1.0 - RHO_GRID)
     likelihood = np.array([_restricted_likelihood(residual_N, jacobian_NM, index, ratio) for ratio in ratios])
     weight: Array = np.exp(likelihood - float(np.max(likelihood)))
@@ -89,7 +89,7 @@ def shared_ratio(residual_N: Array, jacobian_NM: Array, labels: Sequence[Hashabl
     return rho / (1.0 - rho)
 
 
-def _index(labels: Sequence[Hashable]) -> npt.NDArray[np.intp]:
+def cluster_index(labels: Sequence[Hashable]) -> npt.NDArray[np.intp]:
     order = {label: i for i, label in enumerate(dict.fromkeys(labels))}
     return np.array([order[label] for label in labels], dtype=np.intp)
 

@@ -4,17 +4,18 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from analysis.fitting.intervals import LEVEL, cut
 from analysis.fitting.laws import Array
 from analysis.fitting.minimiser import Minima, Problem, minimise
 from analysis.fitting.student_t import t_quantile
+from analysis.fitting.threshold import threshold
 from analysis.notes import Note, Status
+from scaling.scoring.interval import LEVEL
 
 # An exponent whose bound lies this many times its symmetric half-width away needs no profile to be called identified.
 CLEARLY_INSIDE = 4.0
 
 
-def verdict_of(
+def diagnose(
     problem: Problem, reached: Minima, best: int, columns: Mapping[str, Array], fixed: Mapping[str, float]
 ) -> tuple[Status, list[Note]]:
     """The status of lane `best` and what to say about it."""
@@ -65,13 +66,13 @@ def _unidentified(problem: Problem, reached: Minima, best: int, fixed: Mapping[s
         low[lane, j] = high[lane, j] = end
     held = Problem(law=law, loss=problem.loss, z=problem.z, y=problem.y, w=problem.w, low=low, high=high)
     edges = minimise(held, np.repeat(x[None, :], len(lanes), 0), max_steps=60)
-    inside = edges.cost <= cut(problem, x, dof, LEVEL)
+    inside = edges.cost <= threshold(problem, x, dof, LEVEL)
     return list(dict.fromkeys(law.names[j] for (j, _), within in zip(lanes, inside, strict=True) if within))
 
 
 def _standard_errors(problem: Problem, parameters: Array, dof: int) -> Array:
     """Delta-method errors (m,); infinite for parameters on a bound or that the points do not move."""
-    residual, jacobian = weighted(problem, parameters)
+    residual, jacobian = problem.weighted(parameters)
     free = problem.free(parameters)
     error = np.full(len(parameters), np.inf)
     with np.errstate(all="ignore"):
@@ -81,10 +82,3 @@ def _standard_errors(problem: Problem, parameters: Array, dof: int) -> Array:
             return error
         error[free] = np.where(variance > 0.0, np.sqrt(variance), np.inf)
     return error
-
-
-def weighted(problem: Problem, parameters: Array) -> tuple[Array, Array]:
-    """Weighted residuals (n,) and their Jacobian (n, m) at a parameter vector."""
-    residual, jacobian, weight = problem.linear(parameters[None, :])
-    root = np.sqrt(weight[0])
-    return residual[0] * root, jacobian[0] * root[:, None]

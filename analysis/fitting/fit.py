@@ -14,14 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.fitting.cluster_noise import SharedNoise, shared_ratio
-from analysis.fitting.diagnostics import verdict_of, weighted
-from analysis.fitting.intervals import LEVEL, Kind
-from analysis.fitting.intervals import interval as interval_of
+from analysis.fitting.diagnostics import diagnose
 from analysis.fitting.laws import Array, Law, law_named
 from analysis.fitting.losses import LOSSES, Loss, loss_named
 from analysis.fitting.minimiser import Problem, minimise
 from analysis.fitting.problem import problem_of, starts_of
 from analysis.fitting.student_t import t_quantile
+from analysis.fitting.threshold import NORMAL_MAD
 from analysis.notes import Note, Status
 from scaling.errors import InputError, nearest
 
@@ -96,7 +95,16 @@ class Fit:
     def jacobian(self) -> Array:
         """Derivatives (n, m) of weighted residuals at the fit, before whitening."""
         plain = problem_of(self.law, self.loss, self.columns, self.y, self.weights, self.fixed)
-        return weighted(plain, self.parameters)[1]
+        return plain.weighted(self.parameters)[1]
+
+    @property
+    def noise_scale(self) -> float:
+        """The standard deviation of one run on the scale of the residuals; for a robust loss a robust estimate."""
+        value = self.predict(self.columns)
+        residual = (self.loss.link(self.y) - self.loss.link(value)) * np.sqrt(self.weights)
+        if self.loss.delta is None:
+            return float(np.sqrt((residual**2).sum() / max(self.dof, 1)))
+        return float(np.median(np.sort(np.abs(residual))[self.n - self.dof :])) / NORMAL_MAD
 
     @property
     def condition_number(self) -> float:
@@ -111,21 +119,6 @@ class Fit:
         """The curve at `columns`, shape (k,)."""
         value, _ = self.law.evaluate(self.logs(columns), self.parameters[None, :])
         return np.broadcast_to(value[0], np.broadcast_shapes(value[0].shape, self._length(columns))).copy()
-
-    def interval(
-        self,
-        columns: Mapping[str, npt.ArrayLike],
-        level: float = LEVEL,
-        kind: Kind = "curve",
-        method: str = "profile",
-        run_weight: npt.ArrayLike = 1.0,
-    ) -> tuple[Array, Array]:
-        """Lower and upper ends (k,) for the curve, or for one new run (which adds the run-to-run noise).
-
-        `run_weight` (k,) is the weight that the new run would have as a point of the fit.
-        Without degrees of freedom the ends are 0 and infinity. Methods: see `analysis.fitting.intervals`.
-        """
-        return interval_of(self, columns, level=level, kind=kind, method=method, run_weight=run_weight)
 
     def refit(
         self,
@@ -147,15 +140,7 @@ class Fit:
         )
         if self.cluster_dof is None or self.cluster_ratio is None:
             return again
-        return with_common_luck(again, self.cluster_ratio, self.cluster_dof + 1)
-
-    def widened(
-        self, columns: Mapping[str, npt.ArrayLike], ends: tuple[Array, Array], factor: float
-    ) -> tuple[Array, Array]:
-        """An interval at `columns` with both arms `factor` times as long, on the scale of the residuals."""
-        middle = self.loss.link(self.predict(columns))
-        low, high = (middle + factor * (self.loss.link(end) - middle) for end in ends)
-        return (np.exp(low), np.exp(high)) if self.loss.log else (low, high)
+        return with_common_effect(again, self.cluster_ratio, self.cluster_dof + 1)
 
     def logs(self, columns: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
         """Centred logs (1, k) of new columns. Raises InputError where one is missing or not positive."""
@@ -258,8 +243,8 @@ def fit(
         problem = replace(problem, whitener=SharedNoise.of(kept_clusters or (), ratio).whitener)
         reached = minimise(problem, reached.parameters)
         best = int(np.argmin(reached.cost))
-    status, notes = verdict_of(problem, reached, best, points, fixed)
-    notes += [_outlier_note(law, points_of(columns, law, i), float(np.ravel(y)[i])) for i in outliers]
+    status, notes = diagnose(problem, reached, best, points, fixed)
+    notes += [_outlier_note(law, column_values_at(columns, law, i), float(np.ravel(y)[i])) for i in outliers]
     return Fit(
         law=law,
         loss=loss,
@@ -279,7 +264,7 @@ def fit(
     )
 
 
-def with_common_luck(fitted: Fit, ratio: float, trunks: int) -> Fit:
+def with_common_effect(fitted: Fit, ratio: float, trunks: int) -> Fit:
     """The fit of points that all share the luck of the same `trunks` trunks, its variance `ratio` times a point's own.
 
     The curve stays; its intervals take in that the whole of it may be off.
@@ -298,7 +283,7 @@ def positive(columns: Mapping[str, npt.ArrayLike], name: str) -> Array:
     return values
 
 
-def points_of(columns: Mapping[str, npt.ArrayLike] | None, law: Law, index: int) -> dict[str, float]:
+def column_values_at(columns: Mapping[str, npt.ArrayLike] | None, law: Law, index: int) -> dict[str, float]:
     """The columns of one point."""
     return {name: float(np.ravel((columns or {})[name])[index]) for name in law.columns}
 
@@ -316,9 +301,9 @@ def _cluster_ratio(problem: Problem, parameters: Array, clusters: Sequence[Hasha
     """
     if clusters is None or len(set(clusters)) == len(clusters):
         return None
-    residual, jacobian = weighted(problem, parameters)
+    residual, jacobian = problem.weighted(parameters)
     if problem.loss.delta is not None:
-        limit = GROSS * max(float(np.median(np.abs(residual))) / 0.6745, 1e-300)
+        limit = GROSS * max(float(np.median(np.abs(residual))) / NORMAL_MAD, 1e-300)
         residual = np.clip(residual, -limit, limit)
     return shared_ratio(residual, jacobian[:, problem.free(parameters)], clusters)
 
@@ -339,7 +324,7 @@ def _gross_outliers(
     reached = minimise(problem, starts_of(problem, fixed), max_steps=60)
     value, _ = law.evaluate(problem.z, reached.parameters[[np.argmin(reached.cost)]])
     size = np.abs(np.log(y) - np.log(value[0])) * np.sqrt(weights)
-    scale = max(float(np.median(np.sort(size)[free:])) / 0.6745, 1e-9)
+    scale = max(float(np.median(np.sort(size)[free:])) / NORMAL_MAD, 1e-9)
     wrong = np.flatnonzero(size > 1.5 * t_quantile(1.0 - 0.005 / len(y), dof) * scale)
     return wrong[np.argsort(-size[wrong])][: len(y) // 5]
 

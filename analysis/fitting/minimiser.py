@@ -56,6 +56,12 @@ class Problem:
         white = (residual * np.sqrt(self.w)) @ self.whitener.T
         return self.loss.cost(white, np.ones_like(white))
 
+    def weighted(self, parameters_M: Array) -> tuple[Array, Array]:
+        """Weighted residuals (n,) and their Jacobian (n, m)."""
+        residual, jacobian, weight = self.linear(parameters_M[None, :])
+        root = np.sqrt(weight[0])
+        return residual[0] * root, jacobian[0] * root[:, None]
+
     def free(self, parameters_M: Array) -> npt.NDArray[np.bool_]:
         """Parameters (m,) that are not on their bounds."""
         inside: npt.NDArray[np.bool_] = (parameters_M > self.low[0]) & (parameters_M < self.high[0])
@@ -81,10 +87,10 @@ Quantity = Callable[[Array, npt.NDArray[np.intp]], tuple[Array, Array]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pull:
+class Penalty:
     """A penalty `strength (target - quantity)^2` that draws each lane to where a quantity has a wanted value.
 
-    The minimiser of cost plus pull is, for any
+    The minimiser of cost plus penalty is, for any
     strength, exactly a point of the quantity's profile.
     """
 
@@ -95,7 +101,7 @@ class Pull:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Minima:
-    """What each lane reached: parameters (B, m), its cost without the pull, whether it converged."""
+    """What each lane reached: parameters (B, m), its cost without the penalty, whether it converged."""
 
     parameters: Array
     cost: Array
@@ -105,7 +111,7 @@ class Minima:
 def minimise(
     problem: Problem,
     starts_BM: Array,
-    pull: Pull | None = None,
+    penalty: Penalty | None = None,
     max_steps: int = MAX_STEPS,
     tolerance: float = COST_TOLERANCE,
 ) -> Minima:
@@ -116,11 +122,11 @@ def minimise(
     live = np.arange(lanes)
     part, x = problem, best.copy()
     damping = np.full(lanes, 1e-3)
-    total, gradient, hessian = _quadratic_model(part, x, pull, live)
+    total, gradient, hessian = _quadratic_model(part, x, penalty, live)
     for _ in range(max_steps):
         step = _step(x, gradient, hessian, damping, part.low, part.high)
         trial = np.clip(x + step, part.low, part.high)
-        trial_total, trial_gradient, trial_hessian = _quadratic_model(part, trial, pull, live)
+        trial_total, trial_gradient, trial_hessian = _quadratic_model(part, trial, penalty, live)
         better = trial_total <= total
         moved = np.abs(trial - x).max(1)
         done = (better & (total - trial_total <= tolerance * np.abs(total))) | (moved <= STEP_TOLERANCE)
@@ -145,7 +151,7 @@ def minimise(
 
 
 def _quadratic_model(
-    problem: Problem, x: Array, pull: Pull | None, live: npt.NDArray[np.intp]
+    problem: Problem, x: Array, penalty: Penalty | None, live: npt.NDArray[np.intp]
 ) -> tuple[Array, Array, Array]:
     """Total cost (B,), its descent direction (B, m) and the Gauss-Newton curvature (B, m, m)."""
     residual, jacobian, weight = problem.linear(x)
@@ -153,9 +159,9 @@ def _quadratic_model(
     weighted = jacobian * (weight * problem.loss.curvature(residual))[:, :, None]
     gradient = np.matmul(weighted.transpose(0, 2, 1), residual[:, :, None])[:, :, 0]
     hessian = np.matmul(weighted.transpose(0, 2, 1), jacobian)
-    if pull is not None:
-        quantity, slope = pull.quantity(x, live)
-        short, strength = pull.target[live] - quantity, pull.strength[live]
+    if penalty is not None:
+        quantity, slope = penalty.quantity(x, live)
+        short, strength = penalty.target[live] - quantity, penalty.strength[live]
         total = total + strength * short**2
         gradient = gradient + 2.0 * (strength * short)[:, None] * slope
         hessian = hessian + 2.0 * strength[:, None, None] * slope[:, :, None] * slope[:, None, :]

@@ -91,7 +91,7 @@ def candidates(
     return sorted(found, key=lambda one: (math.inf if one.calibration is None else one.calibration.error, one.aicc))
 
 
-def spread(found: Sequence[Candidate]) -> tuple[float, float] | None:
+def answer_range(found: Sequence[Candidate]) -> tuple[float, float] | None:
     """The smallest and largest answer over laws and objectives; None where nothing was asked."""
     answers = [one.answer for one in found if one.answer is not None]
     return (min(answers), max(answers)) if answers else None

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from analysis.curves.curves import Curve
-from analysis.fitting.intervals import LEVEL, Interval, percentiles
+from analysis.fitting.intervals import Interval, percentiles
 from analysis.fitting.laws import Array
 from analysis.notes import Note, as_text
 from analysis.recommending.box_search import lowest_in_box
 from analysis.recommending.isoflop_frontier import wild_draws
-from analysis.tables.points import FLOPS, Cell, cells_of
+from analysis.tables.points import FLOPS, Point, points_of
 from analysis.tables.table import Row, Table
+from scaling.scoring.interval import LEVEL
 
 # Divisions that differ by less than this in a log ratio are met within a step, not chosen.
 SAME_DIVISION = 0.05
@@ -50,9 +51,9 @@ def best_shares(table: Table, curve: Curve, flops: float) -> BestShares | Note |
     """The best division of `flops` over the stages of `curve`'s strategy; a note where the divisions tried are too few;
     None where only one was.
     """
-    cells = _family(table, curve)
-    names = tuple(_division(table, cells[0])) if cells else ()
-    tried = {cell.strategy: _log_ratios(table, cell) for cell in cells}
+    points = _family(table, curve)
+    names = tuple(_division(table, points[0])) if points else ()
+    tried = {point.strategy: _log_ratios(table, point) for point in points}
     if len(names) < 2 or len(tried) < 2:
         return None
     middle = np.mean(list(tried.values()), axis=0)
@@ -64,12 +65,12 @@ def best_shares(table: Table, curve: Curve, flops: float) -> BestShares | Note |
         message = f"{len(tried)} divisions of the budget over the stages, of {needed} that a parabola needs"
         return Note("shares_not_identified", message)
 
-    logs = np.log([cell.flops for cell in cells])
-    origin, place = logs.mean(), np.array([places[cell.strategy] for cell in cells])
+    logs = np.log([point.flops for point in points])
+    origin, place = logs.mean(), np.array([places[point.strategy] for point in points])
     shapes = np.hstack([_parabola(place), _trend(logs - origin, place)])
-    if len(cells) <= shapes.shape[1]:
-        return Note("shares_not_identified", f"{len(cells)} points for {shapes.shape[1]} coefficients")
-    y = np.log([cell.cer for cell in cells])
+    if len(points) <= shapes.shape[1]:
+        return Note("shares_not_identified", f"{len(points)} points for {shapes.shape[1]} coefficients")
+    y = np.log([point.cer for point in points])
     found = np.vstack([np.linalg.pinv(shapes) @ y, wild_draws(shapes, y, DRAWS, np.random.default_rng(0))])
 
     def errors(places_LGK: Array) -> Array:
@@ -94,12 +95,12 @@ def best_shares(table: Table, curve: Curve, flops: float) -> BestShares | Note |
     )
 
 
-def _family(table: Table, curve: Curve) -> list[Cell]:
+def _family(table: Table, curve: Curve) -> list[Point]:
     """Cells of all strategies with the stages of `curve`'s, with its models."""
-    cells = [cell for cell in cells_of(table)[0] if (cell.encoder, cell.llm) == (curve.encoder, curve.llm)]
-    kinds = {cell.strategy: _kind(table.rows[cell.rows[0]]) for cell in cells}
+    points = [point for point in points_of(table)[0] if (point.encoder, point.llm) == (curve.encoder, curve.llm)]
+    kinds = {point.strategy: _kind(table.rows[point.rows[0]]) for point in points}
     wanted = kinds.get(curve.strategy)
-    return [cell for cell in cells if wanted and kinds[cell.strategy] == wanted]
+    return [point for point in points if wanted and kinds[point.strategy] == wanted]
 
 
 def _kind(row: Row) -> tuple[object, ...]:
@@ -108,18 +109,18 @@ def _kind(row: Row) -> tuple[object, ...]:
     return tuple((stage["name"], stage.get("objective"), *sorted(stage.get("trains") or {})) for stage in stages)
 
 
-def _division(table: Table, cell: Cell) -> dict[str, float]:
-    """Mean FLOPs of each stage over a cell's runs."""
-    rows = [table.rows[i] for i in cell.rows]
+def _division(table: Table, point: Point) -> dict[str, float]:
+    """Mean FLOPs of each stage over a point's runs."""
+    rows = [table.rows[i] for i in point.rows]
     return {
         stage["name"]: float(np.mean([row["stages"][k][FLOPS] for row in rows]))
         for k, stage in enumerate(rows[0]["stages"])
     }
 
 
-def _log_ratios(table: Table, cell: Cell) -> Array:
+def _log_ratios(table: Table, point: Point) -> Array:
     """Of all stages but the last to the last."""
-    spent = np.log(list(_division(table, cell).values()))
+    spent = np.log(list(_division(table, point).values()))
     ratios: Array = spent[:-1] - spent[-1]
     return ratios
 

@@ -17,16 +17,17 @@ from typing import Any
 import numpy as np
 
 from analysis.curves.data_checks import MANY_EPOCHS
-from analysis.fitting.bootstrap import refits
+from analysis.fitting.bootstrap import wild_refits
 from analysis.fitting.fit import Fit, fit
-from analysis.fitting.intervals import LEVEL, Interval, percentiles
+from analysis.fitting.intervals import Interval, interval, percentiles
 from analysis.fitting.laws import CHINCHILLA, LLM_ASR, Array, Law
 from analysis.fitting.minimiser import linear_coefficients
 from analysis.notes import Note, Status, as_text
 from analysis.recommending.box_search import lowest_in_box
 from analysis.recommending.inference_cost import flops_an_hour
-from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, Cell, cells_of
+from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, Point, points_of
 from analysis.tables.table import Row, Table
+from scaling.scoring.interval import LEVEL
 
 # Two sizes give one difference: an exponent needs a third.
 FEWEST_SIZES = 3
@@ -78,8 +79,8 @@ def best_sizes(table: Table, strategy: str, flops: float, lifetime_hours: float 
         message = f"runs of {strategy} have {told}: a size needs {FEWEST_SIZES} values, or one for all runs"
         return Note("sizes_not_identified", message)
     runs = _Runs.of(table.select(rows), varied, lifetime_hours)
-    if len(runs.cells) <= len(runs.law.names):
-        return Note("sizes_not_identified", f"{len(runs.cells)} points for {len(runs.law.names)} parameters")
+    if len(runs.points) <= len(runs.law.names):
+        return Note("sizes_not_identified", f"{len(runs.points)} points for {len(runs.law.names)} parameters")
     fitted = fit(runs.law, runs.columns, runs.errors, loss="log_ls_screened", weights=runs.weights)
     if fitted.status not in ("ok", "at_bound"):
         return Note("sizes_not_identified", "; ".join(as_text(fitted.warnings)))
@@ -116,7 +117,7 @@ class _Runs:
 
     law: Law
     named: Mapping[str, str]
-    cells: tuple[Cell, ...]
+    points: tuple[Point, ...]
     shares: Array
     prices: tuple[_Price, ...]
     lifetime: _Price | None
@@ -129,8 +130,8 @@ class _Runs:
         named = dict(zip(law.columns, (*varied, "hours"), strict=True))
         values = [{**row, "hours": float(row["audio_seconds"]) / SECONDS_AN_HOUR} for row in table.rows]
         rows = tuple({**row, **{name: row[column] for name, column in named.items()}} for row in values)
-        cells, _ = cells_of(replace(table, rows=rows), law.columns)
-        used = [rows[i] for cell in cells for i in cell.rows]
+        points, _ = points_of(replace(table, rows=rows), law.columns)
+        used = [rows[i] for point in points for i in point.rows]
         sizes = np.array([[float(row[size]) for size in SIZES] for row in used])
         stages = [_stages(row) for row in used]
         largest = np.argmax([float(row[FLOPS]) for row in used])
@@ -139,7 +140,7 @@ class _Runs:
         return _Runs(
             law=law,
             named=named,
-            cells=cells,
+            points=points,
             shares=np.array([stages[int(largest)][name][0] for name in names]) / float(used[int(largest)][FLOPS]),
             prices=tuple(
                 _Price.through(sizes, np.array([stage[name][0] / stage[name][1] for stage in stages])) for name in names
@@ -158,15 +159,15 @@ class _Runs:
 
     @property
     def columns(self) -> dict[str, Array]:
-        return {name: np.array([cell.columns[name] for cell in self.cells]) for name in self.law.columns}
+        return {name: np.array([point.columns[name] for point in self.points]) for name in self.law.columns}
 
     @property
     def errors(self) -> Array:
-        return np.array([cell.cer for cell in self.cells])
+        return np.array([point.cer for point in self.points])
 
     @property
     def weights(self) -> Array:
-        return np.array([float(cell.runs) for cell in self.cells])
+        return np.array([float(point.runs) for point in self.points])
 
     def training(self, sizes: Array, flops: float) -> Array:
         """What a lifetime of recognition leaves for training."""
@@ -185,7 +186,7 @@ class _Runs:
 
 
 def _optimum(runs: _Runs, fitted: Fit, flops: float) -> BestSizes:
-    parameters = np.vstack([fitted.parameters[None, :], refits(fitted, "wild", DRAWS)])
+    parameters = np.vstack([fitted.parameters[None, :], wild_refits(fitted, DRAWS)])
     centre = fitted.centre
 
     def error(logs_LGK: Array) -> Array:
@@ -199,7 +200,7 @@ def _optimum(runs: _Runs, fitted: Fit, flops: float) -> BestSizes:
     training = runs.training(best, flops)
     hours = runs.hours(best, training)
     at = {name: values[:1] for name, values in runs.law_columns(best, hours).items()}
-    low, high = fitted.interval(at)
+    low, high = interval(fitted, at)
     held = {size: bool(np.ptp(runs.box[:, k]) == 0.0) for k, size in enumerate(SIZES)}
     return BestSizes(
         encoder_params=float(best[0, 0]),

@@ -15,10 +15,11 @@ import numpy as np
 
 from analysis.fitting.backtest import SAME_LEVEL
 from analysis.fitting.fit import fit
-from analysis.fitting.intervals import LEVEL, Interval, percentiles
+from analysis.fitting.intervals import Interval, percentiles
 from analysis.fitting.laws import Array
 from analysis.notes import Note, as_text
 from scaling.errors import InputError
+from scaling.scoring.interval import LEVEL
 
 # A parabola through three sizes has no residual; four show whether there is a valley.
 FEWEST_SIZES = 4

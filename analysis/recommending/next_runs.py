@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from analysis.curves.curves import Curve
-from analysis.curves.seed_noise import Noise
-from analysis.fitting.bootstrap import refits
+from analysis.curves.seed_noise import RunNoise
+from analysis.fitting.bootstrap import wild_refits
 from analysis.fitting.fit import Fit
-from analysis.fitting.intervals import LEVEL
+from analysis.fitting.intervals import interval
 from analysis.fitting.laws import Array
 from analysis.fitting.student_t import t_quantile
 from scaling.errors import InputError
+from scaling.scoring.interval import LEVEL
 
 CANDIDATES = 24
 # Small runs are cheap in FLOPs, and many of them save a large one; who pays a price a run asks for fewer.
@@ -91,7 +92,7 @@ def propose(curve: Curve, target_flops: float, spend_flops: float, most_runs: in
     information = Information.of(fitted, target_flops, budgets, curve.noise)
     counts = best_counts(information, budgets, spend_flops, most_runs)
     even = even_counts(budgets, spend_flops)
-    low, high = (float(end[0]) for end in fitted.interval({"C": [target_flops]}))
+    low, high = (float(end[0]) for end in interval(fitted, {"C": [target_flops]}))
     middle = curve.cer(target_flops)
     return Proposal(
         curve=curve,
@@ -115,10 +116,10 @@ class Information:
     runs_DKM: Array
 
     @staticmethod
-    def of(fitted: Fit, target_flops: float, budgets: Array, noise: Noise | None = None) -> "Information":
+    def of(fitted: Fit, target_flops: float, budgets: Array, noise: RunNoise | None = None) -> "Information":
         """Information of the fit's points, per run, over refits of a wild bootstrap and the fit itself."""
         weight = np.ones_like(budgets) if noise is None else noise.weight(fitted.predict({"C": budgets}))
-        draws = np.vstack([fitted.parameters[None, :], refits(fitted, "wild", DRAWS)])
+        draws = np.vstack([fitted.parameters[None, :], wild_refits(fitted, DRAWS)])
         points = _gradients(fitted, draws, fitted.columns["C"]) * np.sqrt(fitted.weights)[None, :, None]
         known = np.einsum("dni,dnj->dij", points, points)
         scale = np.einsum("dii->d", known)[:, None, None] / known.shape[1]

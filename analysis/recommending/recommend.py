@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from analysis.curves.curves import Curve, Curves, rank
-from analysis.curves.data_checks import MANY_EPOCHS, shared_scale
+from analysis.curves.data_checks import MANY_EPOCHS, check_shared_scale
 from analysis.curves.predict import Prediction, predict
-from analysis.fitting.intervals import LEVEL
+from analysis.fitting.intervals import interval
 from analysis.fitting.root import ROUGH, crossing
 from analysis.notes import Note, Status, as_text
 from analysis.recommending.best_shares import BestShares, best_shares
@@ -18,10 +18,11 @@ from analysis.recommending.best_sizes import BestSizes, best_sizes
 from analysis.recommending.budgets import Cost
 from analysis.recommending.inference_cost import flops_an_hour
 from analysis.recommending.winners_curse import Choice, choice_of
-from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, cells_of
+from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, points_of
 from analysis.tables.table import Table
 from scaling.cost.hardware import Hardware
 from scaling.errors import InputError
+from scaling.scoring.interval import LEVEL
 
 # A stage whose FLOPs differ by less than this between budgets is a fixed amount (it ends within a step of it).
 SAME_FLOPS = 0.02
@@ -175,7 +176,7 @@ def _recommendation(
             *notes,
             *([] if choice is None else choice.notes),
             *prediction.warnings,
-            *shared_scale(table, cells_of(table)[0]),
+            *check_shared_scale(table, points_of(table)[0]),
             *_passes(curve, table, hours),
             *refusals,
             *([] if cost is None else [cost.note]),
@@ -226,7 +227,7 @@ def _flops_interval(curve: Curve, cer: float, flops: float) -> tuple[float, floa
         return 0.0, math.inf
 
     def end(side: int) -> float:
-        return crossing(lambda trial: float(fitted.interval({"C": [trial]})[side][0]) - cer, flops, ROUGH)
+        return crossing(lambda trial: float(interval(fitted, {"C": [trial]})[side][0]) - cer, flops, ROUGH)
 
     return end(0), end(1)
 

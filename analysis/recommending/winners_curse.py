@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.curves.curves import Curve
-from analysis.fitting.intervals import LEVEL, Interval
+from analysis.fitting.intervals import Interval, interval
 from analysis.fitting.student_t import t_quantile
 from analysis.notes import Note
+from scaling.scoring.interval import LEVEL
 
 DRAWS = 4000
 # A prediction this much too low by its choice is worth a warning.
@@ -68,7 +69,7 @@ def choice_of(chosen: Curve, candidates: Sequence[tuple[Curve, float]]) -> Choic
 
 def _log_interval(curve: Curve, flops: float, level: float) -> tuple[float, float]:
     assert curve.fit is not None
-    low, high = (float(end[0]) for end in curve.fit.interval({"C": [flops]}, level=level))
+    low, high = (float(end[0]) for end in interval(curve.fit, {"C": [flops]}, level=level))
     return math.log(max(low, 1e-12)), math.log(high)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.comparing.equal_hours import hours_of_all
 from analysis.curves.data_checks import MANY_EPOCHS
-from analysis.curves.traces import Point, Trace
+from analysis.curves.traces import PlottedPoint, Trace
 from analysis.report.findings import Findings, Forecast
 from analysis.report.palette import INK, PAPER, RULE, look
 from scaling.errors import InputError
@@ -117,7 +117,7 @@ def cer_by_model_size(findings: Findings) -> Figure | None:
         for k, budget in enumerate(budgets):
             line = [(size, points[budget, models]) for models, size in sizes.items() if (budget, models) in points]
             if line:
-                x, y = [size for size, _ in line], [point.cell.cer for _, point in line]
+                x, y = [size for size, _ in line], [point.mean.cer for _, point in line]
                 ax.plot(x, y, color=colour[k], marker="o", markersize=4)
                 _whiskers(ax, x, [point for _, point in line], colour[k])
         ax.set_title(strategy, loc="left")
@@ -146,7 +146,7 @@ def cer_by_unique_hours(findings: Findings) -> Figure | None:
         for trace, index in _heard(findings, models):
             style = look(index)
             x = [point.unique_hours or math.nan for point in trace.points]
-            ax.plot(x, [point.cell.cer for point in trace.points], color=style.light, linewidth=1.0)
+            ax.plot(x, [point.mean.cer for point in trace.points], color=style.light, linewidth=1.0)
             for hours, point in zip(x, trace.points, strict=True):
                 many = point.passes is not None and point.passes > MANY_EPOCHS
                 _mark(ax, hours, point, index, hollow=many)
@@ -166,9 +166,9 @@ def residuals(findings: Findings) -> Figure | None:
                 continue
             some = True
             for point in trace.points:
-                miss = 100.0 * (point.cell.cer / trace.curve.cer(point.cell.flops) - 1.0)
+                miss = 100.0 * (point.mean.cer / trace.curve.cer(point.mean.flops) - 1.0)
                 ax.plot(
-                    [point.cell.flops],
+                    [point.mean.flops],
                     [miss],
                     marker=look(index).mark,
                     color=look(index).light,
@@ -201,7 +201,7 @@ def _draw_trace(ax: "Axes", trace: Trace, index: int) -> None:
             low, high = [low for low, _ in ends], [min(high, LARGEST_CER) for _, high in ends]
             ax.fill_between(flops, low, high, color=style.light, alpha=alpha, linewidth=0)
     for point in trace.points:
-        _mark(ax, point.cell.flops, point, index, hollow=point.set_aside)
+        _mark(ax, point.mean.flops, point, index, hollow=point.set_aside)
 
 
 def _draw_forecast(ax: "Axes", findings: Findings, forecast: Forecast, models: str) -> None:
@@ -219,14 +219,14 @@ def _draw_forecast(ax: "Axes", findings: Findings, forecast: Forecast, models: s
     ax.plot([cell.flops], [cell.cer], marker="*", markersize=13, color=colour, markeredgecolor=INK, zorder=5)
 
 
-def _mark(ax: "Axes", x: float, point: Point, index: int, *, hollow: bool) -> None:
+def _mark(ax: "Axes", x: float, point: PlottedPoint, index: int, *, hollow: bool) -> None:
     style = look(index)
     face = PAPER if hollow else style.light
-    ax.plot([x], [point.cell.cer], marker=style.mark, color=style.light, markerfacecolor=face, markersize=4.5, zorder=3)
+    ax.plot([x], [point.mean.cer], marker=style.mark, color=style.light, markerfacecolor=face, markersize=4.5, zorder=3)
     _whiskers(ax, [x], [point], style.light)
 
 
-def _whiskers(ax: "Axes", x: Sequence[float], points: Sequence[Point], colour: Any) -> None:
+def _whiskers(ax: "Axes", x: Sequence[float], points: Sequence[PlottedPoint], colour: Any) -> None:
     for place, point in zip(x, points, strict=True):
         if point.high > point.low:
             ax.plot([place, place], [point.low, point.high], color=colour, linewidth=0.9)
@@ -300,9 +300,9 @@ def _sizes(findings: Findings) -> dict[str, float]:
     return dict(sorted(known.items(), key=lambda item: item[1])) if len(known) == len(sizes) else {}
 
 
-def _budget(findings: Findings, point: Point) -> float:
-    budget = findings.table.number(point.cell.rows[0], "budget_flops")
-    return point.cell.flops if math.isnan(budget) else budget
+def _budget(findings: Findings, point: PlottedPoint) -> float:
+    budget = findings.table.number(point.mean.rows[0], "budget_flops")
+    return point.mean.flops if math.isnan(budget) else budget
 
 
 def _sequence(count: int) -> list[tuple[float, float, float, float]]:

@@ -11,7 +11,7 @@ from analysis.curves.predict import Prediction, predict
 from analysis.curves.traces import Trace, traces_of
 from analysis.notes import Note
 from analysis.recommending.recommend import Recommendation, recommend_for_flops
-from analysis.tables.points import Cell, cells_of
+from analysis.tables.points import Point, points_of
 from analysis.tables.table import RUNS_FILE, Table, read_table
 from scaling.errors import InputError
 from scaling.system.progress_line import doing
@@ -29,7 +29,7 @@ FORECAST_FOLDER = "forecast"
 class Forecast:
     """Runs that no fit has seen (their mean in `cell`), and what the fit says of them; None where it has no curve."""
 
-    cell: Cell
+    cell: Point
     prediction: Prediction | None
 
     @property
@@ -136,7 +136,7 @@ def _rivals(curves: Curves, flops: float, comparisons: tuple[Comparison, ...]) -
 def _forecasts(folder: Path, curves: Curves) -> tuple[Forecast, ...]:
     if not (folder / RUNS_FILE).exists():
         return ()
-    cells, _ = cells_of(read_table(folder))
+    cells, _ = points_of(read_table(folder))
     by_owner = {(curve.strategy, curve.encoder, curve.llm): curve for curve in curves.curves}
     return tuple(
         Forecast(cell=cell, prediction=predict(by_owner[cell.curve], cell.flops) if cell.curve in by_owner else None)

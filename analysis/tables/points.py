@@ -1,4 +1,4 @@
-"""Cells: the points a law is fitted to. A cell is one budget of one strategy with one pair of models, its seeds
+"""Cells: the points a law is fitted to. A point is one budget of one strategy with one pair of models, its seeds
 averaged.
 """
 
@@ -16,7 +16,7 @@ SOURCE = {"C": FLOPS, "y": ERROR}
 """Where a law's column is found in a table of runs, if not under its own name."""
 COUNTED_IN = {"wer": {"ref_chars": "ref_words"}}
 """Where a table has the length that an error rate other than CER is counted in: noise is that of its own counts."""
-# A cell without an error counts half an error: log 0 has no place in a law, and half is the median of a Poisson
+# A point without an error counts half an error: log 0 has no place in a law, and half is the median of a Poisson
 # posterior with a vague prior to within a third.
 HALF_ERROR = 0.5
 # A model that knows nothing scores about 1 where the table does not say what it scores (`cer_chance`): every character
@@ -26,7 +26,7 @@ SECONDS_AN_HOUR = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class Point:
     """One point of a law: the runs with equal strategy, models and budget (or equal columns), averaged.
 
     `columns` holds the law's columns, `cer` the mean error of `runs` runs; `rows` are their indices in the table.
@@ -50,12 +50,12 @@ class Cell:
 
     @property
     def curve(self) -> tuple[str, str | None, str | None]:
-        """What the cell's law belongs to: strategy, encoder, LLM."""
+        """What the point's law belongs to: strategy, encoder, LLM."""
         return self.strategy, self.encoder, self.llm
 
 
-def cells_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Cell, ...], tuple[Note, ...]]:
-    """Average a table's runs into cells, smallest first, with notes on rows left out.
+def points_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Point, ...], tuple[Note, ...]]:
+    """Average a table's runs into points, smallest first, with notes on rows left out.
 
     A law in compute alone (C) has a curve for each pair of models; a law with other columns spans models. Seeds are
     averaged where runs share a budget, or where the table names seeds. The table needs the columns (C is `flops`) and
@@ -75,7 +75,7 @@ def cells_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Cel
         if not in_compute and not seeded:
             point = i
         groups[(*_owner(table, i, in_compute), point)].append(i)
-    cells = []
+    points = []
     for rows in groups.values():
         cer = _mean(table.number(i, ERROR) for i in rows)
         if cer == 0.0:
@@ -87,8 +87,8 @@ def cells_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Cel
             notes.append(Note("zero_error", f"{place}: no error in {reference:.0f} characters: half an error taken"))
         strategy, encoder, llm = _owner(table, rows[0], in_compute)
         chance = [value for i in rows if not math.isnan(value := table.number(i, "cer_chance"))]
-        cells.append(
-            Cell(
+        points.append(
+            Point(
                 strategy=strategy,
                 encoder=encoder,
                 llm=llm,
@@ -99,8 +99,8 @@ def cells_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Cel
                 chance=_mean(chance) if chance else CHANCE,
             )
         )
-    cells.sort(key=lambda cell: (cell.strategy, cell.encoder or "", cell.llm or "", *cell.columns.values()))
-    return tuple(cells), tuple(notes)
+    points.sort(key=lambda point: (point.strategy, point.encoder or "", point.llm or "", *point.columns.values()))
+    return tuple(points), tuple(notes)
 
 
 def _owner(table: Table, index: int, in_compute: bool) -> tuple[str, str | None, str | None]:

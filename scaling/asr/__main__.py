@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from scaling.asr.execution.ranks import ALONE, Ranks, join
+from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks, join
 from scaling.asr.worker import IDLE, LEAVE, Worker
 from scaling.console import log
 from scaling.errors import InputError
@@ -68,7 +68,7 @@ def main() -> int:
     return 0
 
 
-def work(ledger: Ledger, plan: dict[str, Any], stop: Any, ranks: Ranks = ALONE) -> int:
+def work(ledger: Ledger, plan: dict[str, Any], stop: Any, ranks: Ranks = SINGLE_PROCESS) -> int:
     """Claim and run nodes until none is left for this worker; the exit code."""
     worker = Worker(ledger, plan, stop, ranks)
     if ranks.first:
@@ -76,7 +76,7 @@ def work(ledger: Ledger, plan: dict[str, Any], stop: Any, ranks: Ranks = ALONE) 
         worker.tell(LEAVE)
     else:
         worker.follow()
-    ranks.part()
+    ranks.leave()
     return 128 + signal.SIGTERM if stop.asked else 0
 
 

@@ -24,8 +24,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from scaling.asr.execution.optimizer import FlatAdamW
-from scaling.asr.execution.ranks import ALONE, Ranks
-from scaling.asr.execution.sharding import whole
+from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks
+from scaling.asr.execution.sharding import gather
 from scaling.errors import InputError
 from scaling.speech.batches import Position
 from scaling.system.atomic_files import sync, write_json_atomically
@@ -80,7 +80,7 @@ class Checkpoint:
     progress: Progress
 
 
-def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = ALONE) -> None:
+def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) -> None:
     """Write `checkpoint`, each rank its own; a kill on the way leaves a folder that `latest` ignores."""
     if ranks.rank >= ranks.writers:
         return
@@ -90,7 +90,7 @@ def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = ALONE) -> None:
     if checkpoint.optimizer is not None:
         _save_tensors(checkpoint.optimizer, folder / f"optimizer{part}.safetensors")
     if ranks.writers > 1:
-        ranks.gathered(None)  # every file is on disk before the mark says so
+        ranks.all_gather(None)  # every file is on disk before the mark says so
     if ranks.first:
         progress = checkpoint.progress
         marks = {"seen": _marks(progress.seen), "encoded": _marks(progress.encoded)}
@@ -139,7 +139,7 @@ def _load_tensors(folder: Path, what: str, writers: int) -> Weights:
     return {name: tensor for file in files for name, tensor in load_file(file).items()}
 
 
-def save_periodic(attempt: Path, checkpoint: Checkpoint, ranks: Ranks = ALONE) -> None:
+def save_periodic(attempt: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) -> None:
     """Keep `checkpoint` as the attempt's newest and drop the older ones."""
     newest = attempt / f"checkpoint-{checkpoint.progress.steps:09d}"
     older = set(attempt.glob("checkpoint-*")) - {newest}  # which another rank may have begun
@@ -159,13 +159,13 @@ def tensors_to_write(tensors: Iterable[tuple[str, Tensor]], ranks: Ranks) -> Wei
     """Of whole tensors, copied, those that this rank writes; all must ask. A rank at a time is left with one."""
     found: Weights = {}
     for number, (name, tensor) in enumerate(tensors):
-        full = whole(tensor.detach())
+        full = gather(tensor.detach())
         if number % ranks.writers == ranks.rank:
             found[name] = full.to("cpu", copy=True)
     return found
 
 
-def optimizer_tensors(optimizer: FlatAdamW, names: dict[nn.Parameter, str], ranks: Ranks = ALONE) -> Weights:
+def optimizer_tensors(optimizer: FlatAdamW, names: dict[nn.Parameter, str], ranks: Ranks = SINGLE_PROCESS) -> Weights:
     """AdamW's moments by parameter name, those that this rank writes, and on the first torch's random state."""
     moments = (
         (f"{name}/{moment}", value)

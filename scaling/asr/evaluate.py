@@ -10,12 +10,12 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from scaling.arrays import IntArray
-from scaling.asr.execution.merged_lora import folded
-from scaling.asr.execution.precision import products
-from scaling.asr.execution.ranks import ALONE, Ranks
-from scaling.asr.inputs.model_inputs import Hearing
+from scaling.asr.execution.merged_lora import merged_lora
+from scaling.asr.execution.precision import autocast
+from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks
+from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.model import greedy
-from scaling.asr.model.llm_decoder import LlmWriter
+from scaling.asr.model.llm_decoder import LlmDecoder
 from scaling.asr.model.recognizer import Batch, Recognizer
 from scaling.asr.train import LOG_SECONDS, Interrupted
 from scaling.cost.decoding import BATCH_AUDIO_SECONDS, FIRST_LOOK_SECONDS, LOOKS_OVER_TRAINING
@@ -27,9 +27,9 @@ KEYS_AND_VALUES_BYTES = 2**28
 what training takes). A mini decodes thousands of utterances at once, one of 1B parameters no more than above."""
 
 POSITIONS_PER_SECOND = 60
-"""LLM positions a second of audio: speech, text and prompt of utterances of half a second or more (assumption)."""
+"""LLM positions a second of audio: dataset, text and prompt of utterances of half a second or more (assumption)."""
 
-HEARD_AUDIO_SECONDS = 60.0
+ENCODED_AUDIO_SECONDS = 60.0
 """Padded audio that an encoder hears together: its hidden states stay in a core's cache, and less of it is padding
 (measured with the minis: a third less time than 240 s)."""
 
@@ -52,14 +52,14 @@ class Scored:
 
 
 def evaluate(
-    hearing: Hearing,
+    inputs: ModelInputs,
     objective: Objective,
     name: str,
     *,
     scoring: Scoring = Scoring.PLAIN,
     limit: int | None = None,
     pieces: int = 1,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE_PROCESS,
     should_stop: Callable[[], bool] = greedy.never,
     on_progress: Callable[[str, int, int], None] = lambda name, done, of: None,
 ) -> Scored:
@@ -72,34 +72,34 @@ def evaluate(
     `should_stop()` is asked before every token: where it is true on any rank, all raise Interrupted.
     `on_progress(name, utterances done, of so many)` is called at the beginning and then about every second.
     """
-    model, speech = hearing.model.eval(), hearing.speech
-    chosen = sorted(range(len(speech) if limit is None else min(limit, len(speech))), key=speech.samples.__getitem__)
+    model, dataset = inputs.model.eval(), inputs.dataset
+    chosen = sorted(range(len(dataset) if limit is None else min(limit, len(dataset))), key=dataset.samples.__getitem__)
     mine = ranks.share(chosen)
 
     def stop() -> bool:
         """Ranks that share the LLM take every step together, or none."""
-        return bool(ranks.total(should_stop())) if ranks.shard else should_stop()
+        return bool(ranks.sum(should_stop())) if ranks.shard else should_stop()
 
     written: dict[int, str] = {}
     told = -LOG_SECONDS
-    for indices in grouped(mine, speech.samples, audio_together(model, objective) / pieces):
+    for indices in group_by_length(mine, dataset.samples, audio_together(model, objective) / pieces):
         if time.monotonic() >= told + LOG_SECONDS:
             told = time.monotonic()
             on_progress(name, len(chosen) * len(written) // len(mine), len(chosen))
         if stop():
             break
-        with products(hearing.precision, next(model.parameters()).device):
-            batch = heard(hearing, indices, HEARD_AUDIO_SECONDS / pieces)
-            texts = model.holding_weights(
-                partial(transcribe, model, batch, objective, token_limits(speech.samples[indices]), stop)
+        with autocast(inputs.precision, next(model.parameters()).device):
+            batch = heard(inputs, indices, ENCODED_AUDIO_SECONDS / pieces)
+            texts = model.with_gathered_weights(
+                partial(transcribe, model, batch, objective, token_limits(dataset.samples[indices]), stop)
             )
         written |= dict(zip(indices, texts, strict=True))
-    if ranks.total(should_stop()):
+    if ranks.sum(should_stop()):
         raise Interrupted(f"stopped while {name} was decoded")
-    written = {index: text for share in ranks.gathered(written) for index, text in share.items()}
+    written = {index: text for share in ranks.all_gather(written) for index, text in share.items()}
     scores, rows = [], []
     for index in sorted(written):
-        utterance = speech.utterance(index)
+        utterance = dataset.reference(index)
         scored = score(utterance["ref"], written[index], scoring)
         scores.append(scored)
         rows.append({"test": name, **utterance, "hyp": written[index], **scored.counts()})
@@ -107,11 +107,11 @@ def evaluate(
 
 
 @torch.no_grad()
-def heard(hearing: Hearing, indices: Sequence[int], audio_seconds: float) -> Batch:
+def heard(inputs: ModelInputs, indices: Sequence[int], audio_seconds: float) -> Batch:
     """The encoder's outputs for some utterances, the shortest first; so much audio is heard together."""
     outputs = []
-    for stretch in grouped(indices, hearing.speech.samples, audio_seconds):
-        hidden_BSE, lengths_B = hearing.model.encode(hearing.batch(hearing.read(stretch)))
+    for stretch in group_by_length(indices, inputs.dataset.samples, audio_seconds):
+        hidden_BSE, lengths_B = inputs.model.encode(inputs.batch(inputs.read(stretch)))
         outputs += [hidden_SE[:length] for hidden_SE, length in zip(hidden_BSE, lengths_B.tolist(), strict=True)]
     lengths_B = torch.tensor([len(output) for output in outputs], device=outputs[0].device)
     return Batch(outputs[0].new_empty(0), lengths_B, (), (), (pad_sequence(outputs, batch_first=True), lengths_B))
@@ -132,12 +132,12 @@ def transcribe(
     """
     if objective is Objective.ASR:
         codec = model.asr_codec
-        ids = model.family.write(model.asr, codec, model.encode(batch), max(limits))
+        ids = model.family.decode(model.asr, codec, model.encode(batch), max(limits))
         return [codec.decode(row[:limit]) for row, limit in zip(ids, limits, strict=True)]
     assert model.llm is not None
     assert model.llm_codec is not None
-    with folded(model.llm):
-        rows = greedy.write(LlmWriter(model, model.prompts(batch)), limits, model.llm_codec.end, should_stop)
+    with merged_lora(model.llm):
+        rows = greedy.decode(LlmDecoder(model, model.prompts(batch)), limits, model.llm_codec.end, should_stop)
     return [model.llm_codec.decode(row) for row in rows]
 
 
@@ -157,10 +157,10 @@ def token_limits(samples: IntArray) -> list[int]:
     return [MAX_TOKENS_BASE + int(MAX_TOKENS_PER_SECOND * count / 16_000) for count in samples.tolist()]
 
 
-def grouped(
+def group_by_length(
     by_length: Sequence[int], samples: IntArray, audio_seconds: float = BATCH_AUDIO_SECONDS
 ) -> Iterator[list[int]]:
-    """Utterances in groups to decode together. `by_length` are their indices, the shortest first."""
+    """Examples in groups to decode together. `by_length` are their indices, the shortest first."""
     group: list[int] = []
     for index in by_length:
         if group and int(samples[index]) * (len(group) + 1) > audio_seconds * 16_000:

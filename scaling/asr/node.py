@@ -15,8 +15,8 @@ from scaling.asr.checkpoint import Checkpoint, Progress, Weights, latest, load, 
 from scaling.asr.evaluate import Looks, Scored, evaluate
 from scaling.asr.execution.device_memory import out_of_memory_named, refuse_too_large
 from scaling.asr.execution.ranks import Ranks
-from scaling.asr.inputs.speech import Speech
-from scaling.asr.resources import WorkerResources, in_words, load_part, outlived
+from scaling.asr.inputs.dataset import SpeechDataset
+from scaling.asr.resources import WorkerResources, describe_node, load_part, weights_carried_on
 from scaling.asr.train import Hooks, Interrupted, train
 from scaling.cost.memory import state_memory
 from scaling.cost.step_costs import encoder_is_frozen
@@ -43,7 +43,7 @@ def run_node(
     ranks share them: how a node is executed, never what it is. Every rank calls this; the first alone writes. Raises
     Interrupted where `should_stop()` turns true, OutOfMemory where memory runs out all the same.
     """
-    with out_of_memory_named(f"training {in_words(node)}"):
+    with out_of_memory_named(f"training {describe_node(node)}"):
         return _run(node, attempt, resources, checkpoint_seconds, should_stop, pieces)
 
 
@@ -57,17 +57,17 @@ def _run(
 ) -> dict[str, Any]:
     ledger, ranks = attempt.ledger, resources.ranks
     beginning, carried = _beginning(node, resources, ledger.folder)
-    newest = ranks.agree(latest([other.folder for other in ledger.attempts(node.key)]))
+    newest = ranks.broadcast(latest([other.folder for other in ledger.attempts(node.key)]))
     resumed = None if newest is None else load(newest)
     start = resumed or beginning
     base = (beginning.progress.flops, beginning.progress.executed_flops, beginning.progress.seconds)
     model_shape = resources.model_shape(node)
     least = state_memory(model_shape, node.stage, node.precision, sharers=ranks.size if ranks.shard else 1)
-    refuse_too_large(f"training {in_words(node)}", least.total, resources.device)
+    refuse_too_large(f"training {describe_node(node)}", least.total, resources.device)
     model = resources.recognizer(node, carried, rounded=True)
     for part in node.stage.parts:
         load_part(model, part, start.weights)
-    hearing = resources.hearing(node, model, node.data.train)
+    inputs = resources.model_inputs(node, model, node.data.train)
     scored = partial(
         evaluate,
         objective=node.stage.objective,
@@ -75,34 +75,34 @@ def _run(
         pieces=pieces,
         ranks=ranks,
         should_stop=should_stop,
-        on_progress=ranks.once(partial(_log_evaluating, attempt)),
+        on_progress=ranks.on_first(partial(_log_evaluating, attempt)),
     )
-    dev = partial(scored, resources.hearing(node, model, node.data.dev), name="dev")
+    dev = partial(scored, resources.model_inputs(node, model, node.data.dev), name="dev")
     looking = _Looking(partial(dev, limit=LOOK_UTTERANCES), attempt, start.progress.seconds, ranks)
-    ranks.once(attempt.log)(
+    ranks.on_first(attempt.log)(
         {"event": "start", "stage": node.stage.name, "flops": start.progress.flops, "resumed": bool(resumed)}
     )
     hooks = Hooks(
-        on_progress=ranks.once(partial(_log_progress, attempt)),
+        on_progress=ranks.on_first(partial(_log_progress, attempt)),
         on_checkpoint=partial(save_periodic, attempt.folder, ranks=ranks),
-        on_look=looking,
+        before_step=looking,
         should_stop=should_stop,
         checkpoint_seconds=checkpoint_seconds,
     )
-    end = train(node, hearing, model_shape, start, hooks, pieces, ranks)
+    end = train(node, inputs, model_shape, start, hooks, pieces, ranks)
     optimizer = end.optimizer if node.cooldown_from_flops is None else None
-    earlier = outlived(carried, node.stage.parts) if ranks.first else {}
+    earlier = weights_carried_on(carried, node.stage.parts) if ranks.first else {}
     final = Checkpoint(earlier | end.weights, optimizer, end.progress)
     save(attempt.folder / "final", final, ranks)
-    result = _result(node, final.progress, base, hearing.speech, attempt) | {"look_seconds": looking.seconds}
+    result = _result(node, final.progress, base, inputs.dataset, attempt) | {"look_seconds": looking.seconds}
     ways = {"gradient_checkpointing": model.recomputes, "compile": model.compiled}
     result["provenance"] |= {"processes": ranks.size, **ways}
     if not node.final:
         return result | {"dev": None, "test": None}
     began = time.perf_counter()
-    tests = {name: scored(resources.hearing(node, model, content), name=name) for name, content in node.data.test}
+    tests = {name: scored(resources.model_inputs(node, model, content), name=name) for name, content in node.data.test}
     chosen_on = dev()
-    ranks.once(_write_utterances)(attempt, tests.values())
+    ranks.on_first(_write_utterances)(attempt, tests.values())
     return result | {
         "evaluation_seconds": time.perf_counter() - began,
         "dev": chosen_on.summary(),
@@ -128,7 +128,7 @@ class _Looking:
 
     def __call__(self, progress: Progress) -> bool:
         trained_seconds = progress.seconds - self._start_seconds
-        if not self._ranks.agree(self._looks.due(trained_seconds)):
+        if not self._ranks.broadcast(self._looks.due(trained_seconds)):
             return False
         began = time.perf_counter()
         try:
@@ -137,7 +137,7 @@ class _Looking:
             return True
         self._looks.took(time.perf_counter() - began, trained_seconds)
         event = {"event": "dev", "flops": progress.flops, "cer": scored.summary()["cer"]}
-        self._ranks.once(self._attempt.log)(event)
+        self._ranks.on_first(self._attempt.log)(event)
         return True
 
 
@@ -157,7 +157,7 @@ def _beginning(
 ) -> tuple[Checkpoint, Weights]:
     """Where the node sets out from, and the weights of earlier stages it carries along."""
     carried: Weights = {}
-    progress = Progress.beginning(len(resources.speech(node, node.data.train)))
+    progress = Progress.beginning(len(resources.dataset(node, node.data.train)))
     if node.parent is not None:
         parent = _final_checkpoint(folder(node.parent))
         carried = parent.weights
@@ -173,9 +173,9 @@ def _final_checkpoint(folder: Path) -> Checkpoint:
 
 
 def _result(
-    node: StageNode, progress: Progress, base: tuple[int, int, float], speech: Speech, attempt: Attempt
+    node: StageNode, progress: Progress, base: tuple[int, int, float], dataset: SpeechDataset, attempt: Attempt
 ) -> dict[str, Any]:
-    seen = speech.recorded_seconds(progress.seen)
+    seen = dataset.recorded_seconds(progress.seen)
     return {
         "status": "ok",
         "flops": progress.flops,

@@ -11,15 +11,15 @@ import torch
 from scaling.asr.checkpoint import Weights
 from scaling.asr.execution.compiled_layers import compile_layers
 from scaling.asr.execution.device_memory import refuse_too_large
-from scaling.asr.execution.precision import round_frozen
-from scaling.asr.execution.ranks import ALONE, Ranks
-from scaling.asr.execution.recomputed_layers import recompute_layers
-from scaling.asr.execution.sharding import shard, spread
+from scaling.asr.execution.precision import round_frozen_weights
+from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks
+from scaling.asr.execution.recomputed_layers import checkpoint_layers
+from scaling.asr.execution.sharding import shard, shard_like
 from scaling.asr.inputs.augment import Augmenter
-from scaling.asr.inputs.encoder_groups import GROUP_SAMPLES, Groups
-from scaling.asr.inputs.encoder_output_cache import NOTHING, Bounds, Kept
-from scaling.asr.inputs.model_inputs import Hearing
-from scaling.asr.inputs.speech import Speech
+from scaling.asr.inputs.dataset import SpeechDataset
+from scaling.asr.inputs.encoder_groups import GROUP_SAMPLES, EncoderGroups
+from scaling.asr.inputs.encoder_output_cache import NO_CACHE, CacheLimits, EncoderOutputCache
+from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.model.load_base import BaseModels, build
 from scaling.asr.model.recognizer import Recognizer
 from scaling.base_models.encoders import asr_codec, encoder_dims
@@ -77,8 +77,8 @@ class WorkerResources:
         self,
         sources: Sources,
         device: torch.device,
-        bounds: Bounds = NOTHING,
-        ranks: Ranks = ALONE,
+        bounds: CacheLimits = NO_CACHE,
+        ranks: Ranks = SINGLE_PROCESS,
         *,
         recompute: bool = False,
         compiled: bool = False,
@@ -88,8 +88,8 @@ class WorkerResources:
         self.ranks = ranks
         self._recompute, self._compiled = recompute, compiled
         self.bases = BaseModels({})
-        self._kept = Kept(bounds)
-        self._speech: dict[tuple[str, str, str, str, str, Augmenter | None], Speech] = {}
+        self._kept = EncoderOutputCache(bounds)
+        self._datasets: dict[tuple[str, str, str, str, str, Augmenter | None], SpeechDataset] = {}
 
     def directories(self, node: StageNode) -> tuple[Path, Path]:
         """Directories of the encoder and the LLM."""
@@ -115,45 +115,45 @@ class WorkerResources:
             asr_prompt_extra=len(asr.prefix) - 1,
         )
 
-    def speech(self, node: StageNode, digest: str) -> Speech:
+    def dataset(self, node: StageNode, digest: str) -> SpeechDataset:
         """The utterances of one manifest, as this node's models read them."""
         augmented = digest == node.data.train and node.data.augmentation != NO_AUGMENTATION
         harder = Augmenter(node.data.augmentation, node.seed) if augmented else None
         key = (digest, node.model.encoder, node.model.llm, node.data.prompt, node.data.language, harder)
-        if key not in self._speech:
+        if key not in self._datasets:
             manifest, codecs = self.sources.manifest(digest), self.codecs(node)
-            self._speech[key] = Speech.read(manifest, *self.directories(node), codecs, harder)
-        return self._speech[key]
+            self._datasets[key] = SpeechDataset.read(manifest, *self.directories(node), codecs, harder)
+        return self._datasets[key]
 
-    def hearing(self, node: StageNode, model: Recognizer, digest: str) -> Hearing:
+    def model_inputs(self, node: StageNode, model: Recognizer, digest: str) -> ModelInputs:
         """One manifest as `model` hears it in the node's stage; what a frozen encoder makes of it is kept."""
-        speech = self.speech(node, digest)
-        hearing = partial(Hearing, model, speech, node.precision)
+        dataset = self.dataset(node, digest)
+        inputs = partial(ModelInputs, model, dataset, node.precision)
         if not encoder_is_frozen(node.stage.parts):
-            return hearing()
-        groups = self._groups(node, speech) if self.device.type == "cpu" else None
-        if speech.varies:
-            return hearing(groups, Kept(NOTHING).state(""))
+            return inputs()
+        groups = self._groups(node, dataset) if self.device.type == "cpu" else None
+        if dataset.varies:
+            return inputs(groups, EncoderOutputCache(NO_CACHE).state(""))
         of_node = (node.model.encoder, model.encoder_digest(), node.precision, digest)
         state = "/".join((*of_node, str(node.data.augmentation.speeds), f"seed {node.seed}"))
-        return hearing(groups, self._kept.state(state))
+        return inputs(groups, self._kept.state(state))
 
-    def _groups(self, node: StageNode, speech: Speech) -> Groups:
+    def _groups(self, node: StageNode, dataset: SpeechDataset) -> EncoderGroups:
         """What a frozen encoder hears together; speech that varies is heard as it is read, each utterance alone."""
-        stream = BatchStream(speech.samples, node.seed, node.stage.optimization.batch_audio_seconds)
-        frames = self.model_shape(node).encoder.input_frames(speech.samples)
-        return Groups.of(frames, stream, 0 if speech.varies else GROUP_SAMPLES)
+        stream = BatchStream(dataset.samples, node.seed, node.stage.optimization.batch_audio_seconds)
+        frames = self.model_shape(node).encoder.input_frames(dataset.samples)
+        return EncoderGroups.of(frames, stream, 0 if dataset.varies else GROUP_SAMPLES)
 
     def recognizer(self, node: StageNode, carried: Weights, *, rounded: bool = False) -> Recognizer:
         """The model at the beginning of the node's stage: base weights, then all that earlier stages trained.
 
-        All in fp32; `rounded`, to be trained, what is frozen as the node's precision reads it: see `round_frozen`.
+        All in fp32; `rounded`, to be trained, what is frozen as the node's precision reads it: see `round_frozen_weights`.
         """
         directories, codecs = self.directories(node), self.codecs(node)
         loaded = BYTES * sum(loaded_weights(self.model_shape(node), node.stage.objective).values())
         spreads = self.ranks.shard and node.stage.objective is Objective.LLM
         for device in {torch.device("cpu"), *([] if spreads or rounded else [self.device])}:  # read into memory first
-            refuse_too_large(f"loading {in_words(node)}", loaded, device)
+            refuse_too_large(f"loading {describe_node(node)}", loaded, device)
         model = build(node.model, node.stage.objective, self.bases, *directories, codecs, node.seed)
         present = {Part(name.partition("/")[0]) for name in carried}
         if node.stage.objective is Objective.ASR:
@@ -169,11 +169,11 @@ class WorkerResources:
                 model.merge_adapters(part)
         if rounded and node.precision is Precision.BF16:
             model.set_trainable(node.stage.parts)
-            round_frozen(model)
+            round_frozen_weights(model)
         if rounded and self._compiled:
             compile_layers(model)
         if rounded and self._recompute:
-            recompute_layers(model)
+            checkpoint_layers(model)
         return shard(model, self.ranks.size, self.device) if spreads else model.to(self.device)
 
 
@@ -188,15 +188,15 @@ def load_part(model: Recognizer, part: Part, weights: Weights) -> None:
                 f"checkpoint: {part.value}/{name} has shape {tuple(tensor.shape)}, not {tuple(parameter.shape)}"
             )
         with torch.no_grad():
-            parameter.copy_(spread(tensor, parameter))
+            parameter.copy_(shard_like(tensor, parameter))
 
 
-def outlived(carried: Weights, trained: frozenset[Part]) -> Weights:
+def weights_carried_on(carried: Weights, trained: frozenset[Part]) -> Weights:
     """Weights of earlier stages that still count: adapters that were merged into weights trained since are in those."""
     merged = {adapter for adapter, base in ADAPTERS.items() if base in trained and adapter not in trained}
     return {name: tensor for name, tensor in carried.items() if Part(name.partition("/")[0]) not in merged}
 
 
-def in_words(node: StageNode) -> str:
+def describe_node(node: StageNode) -> str:
     """A node's models and stage, for messages."""
     return f"{node.model.encoder_name} + {node.model.llm_name} (stage {node.stage.name!r})"

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from scaling.arrays import IntArray
 from scaling.asr.checkpoint import Checkpoint, Progress, optimizer_tensors, restore_optimizer, tensors_to_write
 from scaling.asr.execution.optimizer import FlatAdamW
-from scaling.asr.execution.precision import products
-from scaling.asr.execution.ranks import ALONE, Ranks
-from scaling.asr.execution.sharding import clip, is_share
-from scaling.asr.inputs.model_inputs import Hearing
-from scaling.asr.inputs.prefetch import Ahead
-from scaling.asr.inputs.speech import Utterances
+from scaling.asr.execution.precision import autocast
+from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks
+from scaling.asr.execution.sharding import clip_gradients, is_sharded
+from scaling.asr.inputs.dataset import Examples
+from scaling.asr.inputs.model_inputs import ModelInputs
+from scaling.asr.inputs.prefetch import Prefetcher
 from scaling.asr.model.recognizer import Recognizer
 from scaling.cost.model_shape import ModelShape
 from scaling.cost.step_costs import StageMeter
@@ -51,13 +51,13 @@ class Hooks:
     """What happens around training, none of which changes the weights.
 
     `on_progress(progress, loss, rate factor)` is called about every second, `on_checkpoint(checkpoint)` every
-    `checkpoint_seconds` and when `should_stop()` turns true, once a step at most; `on_look(progress)` before every
+    `checkpoint_seconds` and when `should_stop()` turns true, once a step at most; `before_step(progress)` before every
     step: it may evaluate.
     """
 
     on_progress: Callable[[Progress, float, float], None]
     on_checkpoint: Callable[[Checkpoint], None]
-    on_look: Callable[[Progress], bool]
+    before_step: Callable[[Progress], bool]
     should_stop: Callable[[], bool]
     checkpoint_seconds: float
 
@@ -69,7 +69,7 @@ class Step:
     `mine_idle` says that this rank's last piece is one that counts nothing.
     """
 
-    pieces: Sequence[Utterances]
+    pieces: Sequence[Examples]
     cut: Cut
     after: Position
     mine_idle: bool
@@ -77,12 +77,12 @@ class Step:
 
 def train(
     node: StageNode,
-    hearing: Hearing,
+    inputs: ModelInputs,
     model_shape: ModelShape,
     start: Checkpoint,
     hooks: Hooks,
     pieces: int = 1,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE_PROCESS,
 ) -> Checkpoint:
     """Train from `start` until `node.until_flops` are charged, never more than one step past; the state then, as
     this rank writes it.
@@ -92,7 +92,7 @@ def train(
     Raises Diverged when the loss is no number or has exploded, and Interrupted when asked to stop, on every rank.
     """
     stage, progress = node.stage, start.progress
-    model, speech = hearing.model, hearing.speech
+    model, dataset = inputs.model, inputs.dataset
     parts = model.set_trainable(stage.parts)
     names = _names(model, parts)
     optimizer = FlatAdamW(stage, parts)
@@ -101,11 +101,11 @@ def train(
     else:
         torch.manual_seed(node.seed)
     meter = StageMeter(
-        model_shape, stage, speech.lengths, encoder_unpadded=hearing.groups is not None, recompute=model.recomputes
+        model_shape, stage, dataset.lengths, encoder_unpadded=inputs.groups is not None, recompute=model.recomputes
     )
-    stream = BatchStream(speech.samples, node.seed, stage.optimization.batch_audio_seconds)
+    stream = BatchStream(dataset.samples, node.seed, stage.optimization.batch_audio_seconds)
     rates = [group["lr"] for group in optimizer.param_groups]
-    worst = EXPLOSION * ignorant_loss(model_shape, stage.objective, speech.lengths)
+    worst = EXPLOSION * uniform_guess_loss(model_shape, stage.objective, dataset.lengths)
     clock, saved_steps = _Clock(hooks), progress.steps
 
     def state() -> Checkpoint:
@@ -114,15 +114,15 @@ def train(
 
     def read(found: tuple[Indices, Position]) -> Step:
         indices, after = found
-        return read_step(hearing, indices, after, stream.epoch(after), pieces, ranks)
+        return read_step(inputs, indices, after, stream.epoch(after), pieces, ranks)
 
     prices = _prices(meter, stream, progress, pieces, ranks)
-    with Ahead(read, stream.batches(progress.position)) as steps:
+    with Prefetcher(read, stream.batches(progress.position)) as steps:
         while progress.flops < node.until_flops:
-            if hooks.on_look(progress):
+            if hooks.before_step(progress):
                 model.set_trainable(stage.parts)
                 clock.restart()
-            if ranks.total(hooks.should_stop()):
+            if ranks.sum(hooks.should_stop()):
                 if progress.steps > saved_steps:
                     hooks.on_checkpoint(state())
                 raise Interrupted(f"stopped at {progress.flops:.3g} of {node.until_flops:.3g} FLOPs")
@@ -131,26 +131,26 @@ def train(
                 group["lr"] = rate * factor
             waited = steps.waited_seconds
             step = next(steps)
-            loss = take_step(hearing, step, node, optimizer, optimizer.tensors, ranks)
+            loss = take_step(inputs, step, node, optimizer, optimizer.tensors, ranks)
             if not loss <= worst:  # NaN too
                 raise Diverged(
                     f"loss {loss:.4g} at step {progress.steps} after {progress.flops:.3g} FLOPs of {stage.name!r};"
                     f" expected at most {worst:.3g}, {EXPLOSION:g} times that of a model that knows nothing"
                 )
-            _advance(progress, step, hearing, next(prices))
+            _advance(progress, step, inputs, next(prices))
             progress.loss = loss
             progress.wait_seconds += steps.waited_seconds - waited
             progress.seconds += clock.lap()
             if clock.time_to_log():
                 hooks.on_progress(progress, loss, factor)
-            if ranks.agree(clock.time_to_save()):
+            if ranks.broadcast(clock.time_to_save()):
                 hooks.on_checkpoint(state())
                 saved_steps = progress.steps
                 clock.restart()
     return state()
 
 
-def ignorant_loss(model_shape: ModelShape, objective: Objective, lengths: Lengths) -> float:
+def uniform_guess_loss(model_shape: ModelShape, objective: Objective, lengths: Lengths) -> float:
     """Nats a target token of a model that takes every symbol of its vocabulary for equally likely.
 
     With CTC it must be so at every frame: a bound from above, because many paths spell the same text.
@@ -171,12 +171,12 @@ def rate_factor(node: StageNode, progress: Progress) -> float:
 
 
 def read_step(
-    hearing: Hearing, indices: IntArray, after: Position, epoch: int, pieces: int, ranks: Ranks = ALONE
+    inputs: ModelInputs, indices: IntArray, after: Position, epoch: int, pieces: int, ranks: Ranks = SINGLE_PROCESS
 ) -> Step:
     """A batch as this rank reads it, in up to `pieces` pieces."""
     found = cut(indices, pieces, ranks.size)
     return Step(
-        pieces=[hearing.read(piece, epoch) for piece in found.pieces[ranks.rank :: ranks.size]],
+        pieces=[inputs.read(piece, epoch) for piece in found.pieces[ranks.rank :: ranks.size]],
         cut=found,
         after=after,
         mine_idle=ranks.rank >= ranks.size - found.idle,
@@ -184,33 +184,33 @@ def read_step(
 
 
 def take_step(
-    hearing: Hearing,
+    inputs: ModelInputs,
     step: Step,
     node: StageNode,
     optimizer: torch.optim.Optimizer,
     trained: list[nn.Parameter],
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE_PROCESS,
 ) -> float:
     """One optimizer step; the mean loss over the target tokens of the whole step, whatever its pieces and ranks."""
     device, objective = trained[0].device, node.stage.objective
     counted = step.pieces[:-1] if step.mine_idle else step.pieces
-    tokens = ranks.total(sum(len(target) for piece in counted for target in _targets(piece, objective)))
+    tokens = ranks.sum(sum(len(target) for piece in counted for target in _targets(piece, objective)))
     losses = []
     optimizer.zero_grad()
     for number, piece in enumerate(step.pieces):
-        batch = hearing.batch(piece)
-        with products(hearing.precision, device):
-            loss_sum, _ = hearing.model.loss(batch, objective)
+        batch = inputs.batch(piece)
+        with autocast(inputs.precision, device):
+            loss_sum, _ = inputs.model.loss(batch, objective)
         loss = loss_sum / tokens if number < len(counted) else 0.0 * loss_sum
         torch.autograd.backward(loss)
         losses.append(loss.detach())
-    ranks.add_up(gradient for p in trained if (gradient := p.grad) is not None and not is_share(p))
-    clip(trained, node.stage.optimization.clip_norm)
+    ranks.sum_gradients(gradient for p in trained if (gradient := p.grad) is not None and not is_sharded(p))
+    clip_gradients(trained, node.stage.optimization.clip_norm)
     optimizer.step()
-    return ranks.total(float(torch.stack(losses).sum()))
+    return ranks.sum(float(torch.stack(losses).sum()))
 
 
-def _targets(piece: Utterances, objective: Objective) -> Sequence[Tensor]:
+def _targets(piece: Examples, objective: Objective) -> Sequence[Tensor]:
     return piece.asr_targets if objective is Objective.ASR else piece.llm_targets
 
 
@@ -223,7 +223,7 @@ def _prices(meter: StageMeter, stream: BatchStream, progress: Progress, pieces: 
         yield from zip(costs.charged.tolist(), costs.executed.tolist(), costs.cache_credited.tolist(), strict=True)
 
 
-def _advance(progress: Progress, step: Step, hearing: Hearing, price: Price) -> None:
+def _advance(progress: Progress, step: Step, inputs: ModelInputs, price: Price) -> None:
     charged, executed, cache_credited = price
     progress.flops += charged
     progress.executed_flops += executed
@@ -231,9 +231,9 @@ def _advance(progress: Progress, step: Step, hearing: Hearing, price: Price) -> 
         progress.cache_credited_flops += cache_credited
     progress.steps += 1
     indices = step.cut.batch
-    progress.audio_samples += int(hearing.speech.samples[indices].sum())
+    progress.audio_samples += int(inputs.dataset.samples[indices].sum())
     progress.seen[indices] = True
-    progress.encoded[indices] = hearing.kept is not None and not hearing.speech.varies
+    progress.encoded[indices] = inputs.kept is not None and not inputs.dataset.varies
     progress.position = step.after
 
 

@@ -15,8 +15,8 @@ import transformers
 
 from scaling.arrays import IntArray
 from scaling.asr.execution.device_memory import OutOfMemory
-from scaling.asr.execution.ranks import ALONE, Ranks, is_broken
-from scaling.asr.inputs.encoder_output_cache import NOTHING, Bounds
+from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks, is_broken
+from scaling.asr.inputs.encoder_output_cache import NO_CACHE, CacheLimits
 from scaling.asr.node import run_node
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import Diverged, Interrupted
@@ -47,7 +47,7 @@ class Worker:
     exit code 1: the launcher starts others, who go on from the last checkpoint.
     """
 
-    def __init__(self, ledger: Ledger, plan: dict[str, Any], stop: Any, ranks: Ranks = ALONE) -> None:
+    def __init__(self, ledger: Ledger, plan: dict[str, Any], stop: Any, ranks: Ranks = SINGLE_PROCESS) -> None:
         self._ledger = ledger
         self._plan = plan
         self._session = str(plan["session"])
@@ -91,13 +91,13 @@ class Worker:
 
     def follow(self) -> None:
         """Work at what the first rank claims, until it leaves."""
-        while (claimed := self._ranks.agree(IDLE)) != LEAVE:
+        while (claimed := self._ranks.broadcast(IDLE)) != LEAVE:
             if claimed == IDLE:
                 continue
             attempt = Attempt(self._ledger, *claimed)
             node, pieces = self._order(attempt.key)
             try:
-                run_node(node, attempt, self._workshop, 0.0, lambda: self._stop.asked, pieces=pieces)
+                run_node(node, attempt, self._resources, 0.0, lambda: self._stop.asked, pieces=pieces)
             except (Interrupted, Diverged):
                 continue
             except Exception as error:
@@ -105,7 +105,7 @@ class Worker:
 
     def tell(self, claimed: tuple[str, int]) -> None:
         """Let the other ranks know what the first one has claimed, or that it is `IDLE`, or is to `LEAVE`."""
-        self._ranks.agree(claimed)
+        self._ranks.broadcast(claimed)
 
     def _order(self, key: str) -> tuple[StageNode, int]:
         """The node, and in how many pieces each of its batches is cut."""
@@ -127,9 +127,9 @@ class Worker:
             raise SystemExit(f"rank {self._ranks.rank}: {type(error).__name__}: {error}") from error
 
     @cached_property
-    def _workshop(self) -> WorkerResources:
+    def _resources(self) -> WorkerResources:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # of a rank: its own, see `ranks.join`
-        bounds = Bounds(**self._plan["kept"]) if "kept" in self._plan else NOTHING
+        bounds = CacheLimits(**self._plan["kept"]) if "kept" in self._plan else NO_CACHE
         ways = {"recompute": "gradient_checkpointing", "compiled": "compile"}
         asked = {way: bool(self._plan.get(field, False)) for way, field in ways.items()}
         return WorkerResources(Sources(self._plan["sources"]), device, bounds, self._ranks, **asked)
@@ -143,7 +143,7 @@ class Worker:
 
         while True:
             try:
-                attempt.commit(run_node(node, attempt, self._workshop, seconds, leave, pieces=pieces))
+                attempt.commit(run_node(node, attempt, self._resources, seconds, leave, pieces=pieces))
             except (LostLease, Interrupted, Diverged, OutOfMemory):
                 raise
             except Exception as error:
@@ -167,7 +167,7 @@ class Worker:
     def _run_apart(self, key: str) -> bool:
         """Run the node in a process of its own, for which this one makes room; False where it is taken."""
         before = len(self._ledger.attempts(key))
-        self.__dict__.pop("_workshop", None)
+        self.__dict__.pop("_resources", None)
         torch.cuda.empty_cache()
         child = subprocess.run([sys.executable, "-m", "scaling.asr", *sys.argv[1:], "--node", key], check=False)
         attempts = self._ledger.attempts(key)
@@ -188,13 +188,13 @@ class Worker:
     def _fail_for_memory(self, attempt: Attempt, node: StageNode, cause: str) -> None:
         """Ask for smaller pieces, until a piece is one utterance: then the node has failed."""
         pieces = self._pieces(attempt.key)
-        smaller = pieces < _largest_batch(node, self._workshop.speech(node, node.data.train).samples)
+        smaller = pieces < _largest_batch(node, self._resources.dataset(node, node.data.train).samples)
         how = f"each batch in {pieces} pieces" if smaller else "even one utterance at a time"
         attempt.fail("memory" if smaller else "error", f"out of memory, {how}: {cause}", session=self._session)
 
 
 def _largest_batch(node: StageNode, samples: IntArray) -> int:
-    """Utterances in the largest batch of the first epoch: into more pieces no batch can be cut."""
+    """Examples in the largest batch of the first epoch: into more pieces no batch can be cut."""
     stream = BatchStream(samples, node.seed, node.stage.optimization.batch_audio_seconds)
     epoch = takewhile(lambda step: step[1].pool <= stream.pools_per_epoch, stream.batches(Position(0, 0)))
     return max(len(indices) for indices, _ in epoch)

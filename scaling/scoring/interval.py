@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 LEVEL = 0.90
+"""The level of every interval that the product reports where none is asked for."""
+
 DRAWS = 2000
 """Ends of a 90 % interval then repeat to about 3 % of its width."""
 

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
+from scaling.scoring.interval import LEVEL
 from sweeps.tuning.grid import Point, Scores, best_point
 
 WINDOW = 2.0
@@ -34,9 +35,6 @@ NARROW_WINDOW = 1.5
 
 FALSE_DRIFT = 0.05
 """Chance that any drift is claimed for a strategy that has none."""
-
-LEVEL = 0.90
-"""Of the intervals."""
 
 Array: TypeAlias = npt.NDArray[np.float64]
 

@@ -8,10 +8,11 @@ from typing import Any
 import yaml
 
 from scaling.errors import InputError
+from scaling.scoring.interval import LEVEL
 from scaling.system.atomic_files import write_text_atomically
 from sweeps.study.tuned_settings import BATCH, TunedSettings
 from sweeps.tuning.grid import FIRST, RATE_STEP, Knob, Point, best_point, first_points, multipliers
-from sweeps.tuning.optimum_fit import FALSE_DRIFT, LEVEL, Optimum
+from sweeps.tuning.optimum_fit import FALSE_DRIFT, Optimum
 from sweeps.tuning.search_state import Walk
 from sweeps.tuning.tune import Found, Tuning
 

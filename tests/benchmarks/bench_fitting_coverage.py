@@ -20,6 +20,7 @@ from scipy.stats import t as student
 import analysis
 from analysis.comparing.ratio import Ratio, saved
 from analysis.curves.curves import fit_curves
+from analysis.fitting.intervals import interval
 from analysis.tables.table import read_table
 
 TRUTHS = {"plain": (0.05, 0.35, 0.30), "weak floor": (0.03, 0.37, 0.15), "no floor": (0.0, 0.40, 0.20)}
@@ -67,11 +68,11 @@ def curve_cell(truth: str, n: int, noise: float, sets: int, seed: int) -> dict:
     for index in range(sets):
         y = planted(flops, truth) * np.exp(noise * rng.standard_normal(n))
         fitted = analysis.fit(columns={"C": flops}, y=y)
-        low, high = fitted.interval({"C": BEYOND})
+        low, high = interval(fitted, {"C": BEYOND})
         held += (low <= asked) & (asked <= high)
         scores.append(score(low[1], high[1], asked[1]))
         new = asked * np.exp(noise * rng.standard_normal(2))
-        low_new, high_new = fitted.interval({"C": BEYOND}, kind="new_run")
+        low_new, high_new = interval(fitted, {"C": BEYOND}, kind="new_run")
         held_new += (low_new <= new) & (new <= high_new)
         if index < min(sets, REFERENCE_SETS):
             ours_scores.append(scores[-1])
@@ -168,7 +169,7 @@ def clusters(sets: int, seed: int) -> dict:
             luck = 0.04 * rng.standard_normal(count)[label] + 0.03 * rng.standard_normal(len(flops))
             y = planted(flops, "plain") * np.exp(luck)
             for labels, counts in ((label.tolist(), hits), (None, ignored)):
-                low, high = analysis.fit(columns={"C": flops}, y=y, clusters=labels).interval({"C": BEYOND})
+                low, high = interval(analysis.fit(columns={"C": flops}, y=y, clusters=labels), {"C": BEYOND})
                 counts += (low <= asked) & (asked <= high)
         held[f"{name} {count} x {size}"] = {"held": (hits / sets).tolist(), "ignoring": (ignored / sets).tolist()}
     print(held, flush=True)  # noqa: T201
@@ -194,7 +195,7 @@ def trunks(sets: int, seed: int) -> dict:
                 ]  # fmt: skip
                 file.write_text("".join(json.dumps(row) + "\n" for row in rows))
                 (curve,) = fit_curves(read_table(file)).curves
-                low, high = curve.fit.interval({"C": asked})
+                low, high = interval(curve.fit, {"C": asked})
                 hits += (low <= wanted) & (wanted <= high)
             held[f"{truth}, {seeds} seeds x {len(flops)}"] = {"held": (hits / sets).tolist()}
     print(held, flush=True)  # noqa: T201

@@ -19,6 +19,7 @@ from record import machine, write
 
 import analysis
 from analysis.fitting.backtest import LARGEST_FACTOR, levels, windows
+from analysis.fitting.intervals import interval
 from analysis.fitting.student_t import t_quantile
 
 SHARED = Path(os.environ.get("ASR_SCALING_SHARED") or Path(__file__).parents[3] / "shared")
@@ -78,7 +79,7 @@ def forecasts(loss: str, name: str, table: np.ndarray) -> list[dict]:
         if not cuts:
             continue
         at = {"N": test[:, 0], "D": test[:, 1]}
-        low, high = (fit.loss.link(end) for end in fit.interval(at, kind="new_run"))
+        low, high = (fit.loss.link(end) for end in interval(fit, at, kind="new_run"))
         middle = fit.loss.link(fit.predict(at))
         error = fit.loss.link(test[:, 2]) - middle
         shares = np.abs(error) / np.where(error > 0.0, high - middle, middle - low)

@@ -15,6 +15,7 @@ from scipy.optimize import brentq, least_squares
 
 import analysis
 from analysis.curves.curves import Curve
+from analysis.fitting.intervals import interval
 from analysis.fitting.model_selection import default_fit
 from analysis.recommending.next_runs import propose
 
@@ -112,7 +113,7 @@ def designs(sets: int) -> dict:
             errors[name].append(error_left(pilot, runs) / error_left(pilot, grid))
         for name, runs in (("even grid", grid), ("96 runs", proposed["96 runs"])):
             y = np.concatenate([first, measured(runs, rng)])
-            low, high = analysis.fit(columns={"C": np.concatenate([pilot, runs])}, y=y).interval({"C": [TARGET]})
+            low, high = interval(analysis.fit(columns={"C": np.concatenate([pilot, runs])}, y=y), {"C": [TARGET]})
             widths[name].append(float(np.log(high[0] / low[0])))
     result = {
         "flops_share": 0.6,

@@ -21,7 +21,7 @@ import numpy as np
 from record import machine, write
 
 import analysis
-from analysis.fitting.bootstrap import refits
+from analysis.fitting.bootstrap import wild_refits
 from analysis.fitting.laws import CHINCHILLA
 
 SHARED = Path(os.environ.get("ASR_SCALING_SHARED") or Path(__file__).parents[3] / "shared")
@@ -92,7 +92,7 @@ def ours(points: dict[str, list[float]], loss: str) -> dict:
     draws = []
     for _ in range(3):
         start = time.process_time()
-        refits(fitted, "cases", draws=1000)
+        wild_refits(fitted, draws=1000)
         draws.append(time.process_time() - start)
     result = {
         "loss": loss,

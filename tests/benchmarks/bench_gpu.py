@@ -92,14 +92,14 @@ def report(
 def alone(lab: Lab, stage: str, seconds: float, rate: float, *, compiled: bool) -> dict[str, float | None]:
     """One process on the device."""
     peak = _Peak(lab.device)
-    hooks = replace(QUIET, on_look=peak.look)
+    hooks = replace(QUIET, before_step=peak.look)
     ours = Ours(lab, stage, Precision.BF16, kept_gib=0.0, hooks=hooks, compiled=compiled)
     ours.epoch()
     step_bytes, before = peak.bytes, replace(ours.state.progress)
     after = _train(ours, seconds)
     spent = after.seconds - before.seconds
     executed = (after.executed_flops - before.executed_flops) / spent
-    training, lengths = lab.stages[stage], ours.hearing.speech.lengths
+    training, lengths = lab.stages[stage], ours.inputs.dataset.lengths
     estimate = step_memory(ours.model_shape, training, Precision.BF16, lengths, lab.pair.batch_audio_seconds)
     return {
         "mfu": executed / rate,

@@ -25,8 +25,8 @@ from training_lab import BATCH_AUDIO_SECONDS, Common, Lab, Ours
 from transformers import WhisperFeatureExtractor
 
 from scaling.asr.evaluate import Looks, transcribe
-from scaling.asr.inputs.model_inputs import Hearing
-from scaling.asr.model.features import LogMel, read_audio
+from scaling.asr.inputs.model_inputs import ModelInputs
+from scaling.asr.model.log_mel import LogMel, read_audio
 from scaling.spec import Objective, Precision
 from scaling.speech.batches import BatchStream, Position
 
@@ -90,7 +90,7 @@ def epochs(entry: dict[str, list[float]], ours: Ours, precision: Precision) -> N
     entry["useful_share_of_fp32_peak"].append(ours.epoch_flops / first / fp32_peak)
     entry["matmul_peak_flops_per_second"].append(peak)
     entry["wait_share"].append(ours.state.progress.wait_seconds / ours.state.progress.seconds)
-    if ours.hearing.kept is not None:
+    if ours.inputs.kept is not None:
         later = ours.epoch()
         entry["later_epochs"].append(ours.audio_seconds / later)
         entry["later_epochs_ratio"].append(ours.audio_seconds / later / common)
@@ -137,17 +137,17 @@ def decoding(lab: Lab) -> dict[str, Any]:
     stage that leaves the encoder alone, and without. `generate` is the usual way: each utterance alone, its encoder on
     a window of 30 s, transformers' `generate`, the same weights and as many tokens. Features are there on both sides.
     """
-    hearing = Ours(lab, "projector", Precision.FP32).hearing
+    inputs = Ours(lab, "projector", Precision.FP32).inputs
     common = Common(lab, "projector", Precision.FP32)
-    common.project_as(hearing.model.projector)
-    chosen = np.argsort(abs(hearing.speech.samples - 3 * 16_000))[:DECODED]
+    common.project_as(inputs.model.projector)
+    chosen = np.argsort(abs(inputs.dataset.samples - 3 * 16_000))[:DECODED]
     groups = {"batched": [chosen], "alone": np.split(chosen, DECODED)}
 
-    def decode(hearing: Hearing, together: str) -> float:
+    def decode(inputs: ModelInputs, together: str) -> float:
         def write() -> None:
             for group in groups[together]:
-                batch = hearing.batch(hearing.read(group))
-                transcribe(hearing.model.eval(), batch, Objective.LLM, [NEW_TOKENS] * len(group))
+                batch = inputs.batch(inputs.read(group))
+                transcribe(inputs.model.eval(), batch, Objective.LLM, [NEW_TOKENS] * len(group))
 
         return DECODED / seconds(write)
 
@@ -156,10 +156,10 @@ def decoding(lab: Lab) -> dict[str, Any]:
     def generate() -> float:
         return DECODED / seconds(lambda: [common.generate(window, NEW_TOKENS) for window in windows])
 
-    decode(hearing, "batched")  # features and encoder outputs are there from here on
+    decode(inputs, "batched")  # features and encoder outputs are there from here on
     found: dict[str, Any] = {"utterances": DECODED, "new_tokens": NEW_TOKENS}
     found["generate_utterances_per_second"] = usual = statistics.median(generate() for _ in range(ROUNDS))
-    for name, listener in {"encoding": Hearing(hearing.model, hearing.speech), "kept": hearing}.items():
+    for name, listener in {"encoding": ModelInputs(inputs.model, inputs.dataset), "kept": inputs}.items():
         rounds = [{together: decode(listener, together) for together in groups} for _ in range(ROUNDS)]
         found[name] = {f"{way}_utterances_per_second": statistics.median(one[way] for one in rounds) for way in groups}
         found[name]["ratio"] = statistics.median(one["batched"] / one["alone"] for one in rounds)

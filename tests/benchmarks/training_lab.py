@@ -29,9 +29,9 @@ from transformers import (
 )
 
 from scaling.asr.checkpoint import Checkpoint, Progress
-from scaling.asr.inputs.encoder_output_cache import Bounds
-from scaling.asr.inputs.model_inputs import Hearing
-from scaling.asr.model.features import read_audio
+from scaling.asr.inputs.encoder_output_cache import CacheLimits
+from scaling.asr.inputs.model_inputs import ModelInputs
+from scaling.asr.model.log_mel import read_audio
 from scaling.asr.model.projector import Projector
 from scaling.asr.pretraining.mini_models import new_tokenizer
 from scaling.asr.resources import Sources, WorkerResources
@@ -119,7 +119,7 @@ class Lab:
         """A worker that keeps up to so much of frozen encoders' outputs."""
         found = {"encoder": self.folder / "encoder", "llm": self.folder / "llm", self.speech: self.folder / SPEECH}
         places = {name: {"path": str(path), "hours": None} for name, path in found.items()}
-        bounds = Bounds(memory_gib=gib, disk_gib=0.0)
+        bounds = CacheLimits(memory_gib=gib, disk_gib=0.0)
         return WorkerResources(Sources(places), torch.device(self.device), bounds, compiled=compiled)
 
     def node(self, stage: str, precision: Precision, until_flops: int) -> StageNode:
@@ -151,7 +151,7 @@ class Lab:
 QUIET = Hooks(
     on_progress=lambda *_: None,
     on_checkpoint=lambda _: None,
-    on_look=lambda _: False,
+    before_step=lambda _: False,
     should_stop=lambda: False,
     checkpoint_seconds=math.inf,
 )
@@ -170,12 +170,12 @@ class Ours:
         hooks: Hooks = QUIET,
         compiled: bool = False,
     ) -> None:
-        self._workshop, self._hooks = lab.resources(kept_gib, compiled=compiled), hooks
+        self._resources, self._hooks = lab.resources(kept_gib, compiled=compiled), hooks
         node = lab.node(stage, precision, until_flops=1)
-        model = self._workshop.recognizer(node, {}, rounded=True)
-        self.model_shape = self._workshop.model_shape(node)
-        self.hearing: Hearing = self._workshop.hearing(node, model, lab.speech)
-        lengths = self.hearing.speech.lengths
+        model = self._resources.recognizer(node, {}, rounded=True)
+        self.model_shape = self._resources.model_shape(node)
+        self.inputs: ModelInputs = self._resources.model_inputs(node, model, lab.speech)
+        lengths = self.inputs.dataset.lengths
         self.epoch_flops = int(charged(self.model_shape, node.stage, lengths).sum())
         self.audio_seconds = float(lengths.samples.sum()) / 16_000
         self.state = Checkpoint({}, None, Progress.beginning(len(lengths)))
@@ -186,7 +186,7 @@ class Ours:
         self._epochs += 1
         node = replace(self._node, until_flops=self._epochs * self.epoch_flops)
         began = time.process_time()
-        self.state = train(node, self.hearing, self.model_shape, self.state, self._hooks)
+        self.state = train(node, self.inputs, self.model_shape, self.state, self._hooks)
         return time.process_time() - began
 
 

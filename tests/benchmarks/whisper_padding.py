@@ -17,10 +17,10 @@ import typer
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 
 from scaling.asr.evaluate import evaluate
-from scaling.asr.inputs.model_inputs import Hearing
-from scaling.asr.inputs.speech import Speech
-from scaling.asr.model.features import SAMPLING_RATE, read_audio
+from scaling.asr.inputs.dataset import SpeechDataset
+from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.model.load_base import BaseModels
+from scaling.asr.model.log_mel import SAMPLE_RATE, read_audio
 from scaling.asr.model.recognizer import Recognizer
 from scaling.base_models.encoders import asr_codec
 from scaling.base_models.tokenizers import TextCodec
@@ -48,7 +48,7 @@ def main(
     for directory in checkpoint:
         codec = asr_codec(directory, language)
         for path in manifest:
-            speech = Speech.read(read_manifest(path), directory, directory, (codec, codec))
+            speech = SpeechDataset.read(read_manifest(path), directory, directory, (codec, codec))
             for name, hear in {"own length": own_length, "30 s": thirty_seconds}.items():
                 began = time.process_time()
                 texts = hear(directory, codec, speech, min(limit, len(speech)))
@@ -60,14 +60,14 @@ def main(
                 )
 
 
-def own_length(directory: Path, codec: TextCodec, speech: Speech, limit: int) -> Texts:
+def own_length(directory: Path, codec: TextCodec, speech: SpeechDataset, limit: int) -> Texts:
     """Transcripts of the project's evaluation."""
     model = Recognizer(BaseModels({}).encoder(directory), None, None, codec, None)
-    return [row["hyp"] for row in evaluate(Hearing(model, speech), Objective.ASR, "test", limit=limit).rows]
+    return [row["hyp"] for row in evaluate(ModelInputs(model, speech), Objective.ASR, "test", limit=limit).rows]
 
 
 @torch.no_grad()
-def thirty_seconds(directory: Path, codec: TextCodec, speech: Speech, limit: int) -> Texts:
+def thirty_seconds(directory: Path, codec: TextCodec, speech: SpeechDataset, limit: int) -> Texts:
     """Transcripts of transformers, one utterance at a time in a window of 30 s."""
     model = WhisperForConditionalGeneration.from_pretrained(directory, local_files_only=True).eval()
     extractor = WhisperFeatureExtractor.from_pretrained(directory, local_files_only=True)
@@ -75,7 +75,7 @@ def thirty_seconds(directory: Path, codec: TextCodec, speech: Speech, limit: int
     texts = []
     for index in range(limit):
         audio = read_audio(speech.manifest.audio[index])
-        features = extractor(audio, sampling_rate=SAMPLING_RATE, return_tensors="pt").input_features
+        features = extractor(audio, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_features
         written = model.generate(features, decoder_input_ids=prefix, max_new_tokens=MAX_TOKENS, do_sample=False)
         texts.append(codec.decode(written[0].tolist()))
     return texts

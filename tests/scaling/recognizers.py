@@ -7,7 +7,7 @@ import torch
 from flop_reference import MINI_LLM, Trains, asr_module, llm_module, model_shape
 from torch import Tensor
 
-from scaling.asr.execution.precision import products
+from scaling.asr.execution.precision import autocast
 from scaling.asr.model.projector import Projector
 from scaling.asr.model.recognizer import Batch, Recognizer
 from scaling.base_models.encoders import EncoderDims
@@ -72,7 +72,7 @@ def gradients(
 ) -> dict[str, Tensor]:
     model.zero_grad()
     torch.manual_seed(2)
-    with products(precision, torch.device("cpu")):
+    with autocast(precision, torch.device("cpu")):
         loss, _ = model.loss(heard, objective)
     loss.backward()
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}

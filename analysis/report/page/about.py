@@ -82,7 +82,7 @@ def runs(findings: Findings) -> Html:
 
 def trace_runs(findings: Findings) -> list[int]:
     """How many runs stand in each curve's points."""
-    return [sum(point.cell.runs for point in trace.points if not point.set_aside) for trace in findings.traces]
+    return [sum(point.mean.runs for point in trace.points if not point.set_aside) for trace in findings.traces]
 
 
 _COLUMNS: tuple[tuple[str, str, bool], ...] = (

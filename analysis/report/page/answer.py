@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from analysis.comparing.compare import Comparison
 from analysis.curves.curves import Curve
-from analysis.curves.traces import carries
+from analysis.curves.traces import describes_its_runs
 from analysis.report.findings import Findings, Forecast
 from analysis.report.page.html import Html, tag
 from analysis.report.page.words import between, number, percent, percent_between, status_text, times
-from analysis.tables.points import Cell
+from analysis.tables.points import Point
 from analysis.tables.table import Row
 
 
@@ -35,13 +35,13 @@ def _simulated(rows: Iterable[Row]) -> Html | None:
 def _advice(findings: Findings) -> list[str]:
     prediction = findings.recommendation.prediction
     largest = number(findings.largest_flops)
-    if prediction is None or prediction.cer is None or not carries(prediction.curve):
-        best = min((point for trace in findings.traces for point in trace.points), key=lambda point: point.cell.cer)
+    if prediction is None or prediction.cer is None or not describes_its_runs(prediction.curve):
+        best = min((point for trace in findings.traces for point in trace.points), key=lambda point: point.mean.cer)
         return [
             f"These runs cannot say: {status_text(findings.recommendation.status)}. The lowest error measured is CER "
-            f"{number(best.cell.cer)}, by ",
-            tag("b", best.cell.strategy),
-            f" at {number(best.cell.flops)} FLOPs.",
+            f"{number(best.mean.cer)}, by ",
+            tag("b", best.mean.strategy),
+            f" at {number(best.mean.flops)} FLOPs.",
         ]
     curve = prediction.curve
     reach = times(curve.extrapolation(prediction.flops))
@@ -98,6 +98,6 @@ def _forecast(forecast: Forecast) -> list[str]:
     ]
 
 
-def _with_models(owner: Curve | Cell) -> str:
+def _with_models(owner: Curve | Point) -> str:
     names = [name for name in (owner.encoder, owner.llm) if name]
     return f" with {' and '.join(names)}" if names else ""

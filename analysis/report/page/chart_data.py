@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from analysis.curves.traces import Point, Trace
+from analysis.curves.traces import PlottedPoint, Trace
 from analysis.report.findings import Findings, Forecast
 from analysis.report.palette import LOOKS, look
 
@@ -15,7 +15,7 @@ def chart(findings: Findings) -> dict[str, Any]:
     """The document that assets/report.js reads. A path's rows: FLOPs, CER, both ends of the curve's interval, both ends
     of the interval of one new run.
     """
-    flops = [point.cell.flops for trace in findings.traces for point in trace.points]
+    flops = [point.mean.flops for trace in findings.traces for point in trace.points]
     flops += [one.flops for trace in findings.traces for one in trace.path]
     flops += [forecast.cell.flops for forecast in findings.forecasts]
     return {
@@ -43,13 +43,13 @@ def _trace(findings: Findings, trace: Trace) -> dict[str, Any]:
     }
 
 
-def _point(point: Point) -> dict[str, Any]:
+def _point(point: PlottedPoint) -> dict[str, Any]:
     return {
-        "flops": point.cell.flops,
-        "cer": _round(point.cell.cer),
+        "flops": point.mean.flops,
+        "cer": _round(point.mean.cer),
         "low": _round(point.low),
         "high": _round(point.high),
-        "runs": point.cell.runs,
+        "runs": point.mean.runs,
         "set_aside": point.set_aside,
     }
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from analysis.comparing.compare import Comparison
 from analysis.comparing.currencies import Gain, disagreement
 from analysis.comparing.equal_hours import at_equal_hours, hours_of_all
-from analysis.curves.traces import Point, models_text
+from analysis.curves.traces import PlottedPoint, models_text
 from analysis.report.findings import USUAL_BASELINE, Findings
 from analysis.report.page.blocks import NUMBER, bullets, figure, table
 from analysis.report.page.html import Html, join, tag
@@ -127,7 +127,7 @@ def _others(one: Comparison) -> list[Comparison]:
 
 
 def _look(findings: Findings, strategy: str) -> str:
-    """The class that carries a strategy's colour."""
+    """The class that describes_its_runs a strategy's colour."""
     return f"s{findings.strategies.index(strategy) % len(LOOKS)}"
 
 
@@ -196,7 +196,7 @@ def _whisker(value: float | None, ends: tuple[float, float] | None, look: str) -
 def _bar(findings: Findings, strategy: str) -> list[Html]:
     """The name of a strategy and the stages of its largest run as a bar."""
     points = [point for trace in findings.of(strategy) for point in trace.points]
-    rows = [findings.table.rows[i] for point in points for i in point.cell.rows]
+    rows = [findings.table.rows[i] for point in points for i in point.mean.rows]
     staged = [row for row in rows if row.get("stages")]
     if not staged:
         return []
@@ -223,7 +223,7 @@ def _bar(findings: Findings, strategy: str) -> list[Html]:
 
 def _equal_flops(findings: Findings) -> Html:
     """Measured CER, a column for each budget and the lowest of each marked."""
-    measured = [{_budget(findings, point): point.cell.cer for point in trace.points} for trace in findings.traces]
+    measured = [{_budget(findings, point): point.mean.cer for point in trace.points} for trace in findings.traces]
     budgets = sorted({budget for row in measured for budget in row})
     lowest = {budget: min(row[budget] for row in measured if budget in row) for budget in budgets}
     rows = [
@@ -240,9 +240,9 @@ def _equal_flops(findings: Findings) -> Html:
     return table(("strategy and models", *(number(budget) for budget in budgets)), rows, numbers_from=1)
 
 
-def _budget(findings: Findings, point: Point) -> float:
-    budget = findings.table.number(point.cell.rows[0], "budget_flops")
-    return point.cell.flops if budget != budget else budget
+def _budget(findings: Findings, point: PlottedPoint) -> float:
+    budget = findings.table.number(point.mean.rows[0], "budget_flops")
+    return point.mean.flops if budget != budget else budget
 
 
 def _equal_hours(findings: Findings) -> Html:

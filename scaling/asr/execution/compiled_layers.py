@@ -13,7 +13,7 @@ import torch
 import torch._dynamo.config
 import torch._inductor.config
 
-from scaling.asr.execution.layer_modes import Forward, while_learning
+from scaling.asr.execution.layer_modes import Forward, wrap_layers
 from scaling.asr.model.recognizer import Recognizer
 
 VARIANTS = 64
@@ -23,13 +23,13 @@ Torch's own 8 are too few for three sizes in three stages, whose first layers di
 
 
 def compile_layers(model: Recognizer) -> Recognizer:
-    """Let every layer of `model` that a gradient passes run compiled; to be called before `recompute_layers`.
+    """Let every layer of `model` that a gradient passes run compiled; to be called before `checkpoint_layers`.
 
     Compiling takes as many threads as training, so that a worker keeps to its own.
     """
     torch._dynamo.config.recompile_limit = VARIANTS
     torch._inductor.config.compile_threads = torch.get_num_threads()
-    while_learning(model, _compiled)
+    wrap_layers(model, _compiled)
     model.compiled = True
     return model
 

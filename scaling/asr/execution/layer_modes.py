@@ -18,7 +18,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 Forward = Callable[..., Any]
 
 
-def while_learning(model: nn.Module, run: Callable[..., Any]) -> None:
+def wrap_layers(model: nn.Module, run: Callable[..., Any]) -> None:
     """Let `run(forward, *inputs, **options)` stand in for each layer's `forward`. The last asked for is outermost."""
     for module in model.modules():
         if isinstance(module, GradientCheckpointingLayer):

@@ -1,4 +1,4 @@
-"""Adapters folded into the weights they adapt for as long as a model decodes: one product a layer instead of three.
+"""Adapters merged_lora into the weights they adapt for as long as a model decodes: one product a layer instead of three.
 
 The adapters and the weights themselves are not touched, so that training goes on with the same bits.
 """
@@ -13,12 +13,12 @@ from torch import nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from scaling.asr.execution.sharding import is_share
+from scaling.asr.execution.sharding import is_sharded
 from scaling.asr.model.load_base import KEEP_IN_MEMORY_PARAMETERS
 
 
 @contextmanager
-def folded(model: PreTrainedModel) -> Iterator[None]:
+def merged_lora(model: PreTrainedModel) -> Iterator[None]:
     """Within, layers with adapters are one product each, equal to rounding in fp32.
 
     Not so where a copy of the weights may not fit (`KEEP_IN_MEMORY_PARAMETERS`), where ranks share them, and in bf16,
@@ -26,7 +26,7 @@ def folded(model: PreTrainedModel) -> Iterator[None]:
     """
     weights = list(model.parameters())
     large = sum(weight.numel() for weight in weights) > KEEP_IN_MEMORY_PARAMETERS
-    apart = large or any(map(is_share, weights)) or torch.is_autocast_enabled(model.device.type)
+    apart = large or any(map(is_sharded, weights)) or torch.is_autocast_enabled(model.device.type)
     layers = [] if apart else [module for module in model.modules() if isinstance(module, LoraLayer)]
     for layer in layers:
         layer.forward = _linear(layer)

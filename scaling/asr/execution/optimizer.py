@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scaling.asr.execution.sharding import is_share, spread
+from scaling.asr.execution.sharding import is_sharded, shard_like
 from scaling.spec import Part, Stage
 
 ALIGNMENT = 16
@@ -43,7 +43,7 @@ class FlatAdamW(torch.optim.AdamW):
     def zero_grad(self, set_to_none: bool = False) -> None:
         """Clear the gradients, in place where parameters have views of them."""
         for tensor in self.tensors:
-            if tensor.grad is not None and not is_share(tensor):
+            if tensor.grad is not None and not is_sharded(tensor):
                 tensor.grad.zero_()
             else:
                 tensor.grad = None
@@ -63,14 +63,14 @@ class FlatAdamW(torch.optim.AdamW):
             if name == "step":
                 self.state[tensor][name] = value
             elif view is None:
-                self.state[tensor][name] = spread(value, parameter)
+                self.state[tensor][name] = shard_like(value, parameter)
             else:
                 view.of(self.state[tensor].setdefault(name, torch.zeros_like(tensor))).copy_(value)
 
     def _laid_out(self, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
         """The tensors that hold these parameters: one for all that are whole, and each share."""
-        shares = [p for p in parameters if is_share(p)]
-        whole = [p for p in parameters if not is_share(p)]
+        shares = [p for p in parameters if is_sharded(p)]
+        whole = [p for p in parameters if not is_sharded(p)]
         if not whole:
             return shares
         starts, end = [], 0

@@ -13,15 +13,15 @@ ROUNDED = (nn.Linear, nn.Conv1d)
 """Modules whose every parameter autocast rounds. Embeddings and norms are not among them."""
 
 
-def products(precision: Precision, device: torch.device) -> torch.autocast:
+def autocast(precision: Precision, device: torch.device) -> torch.autocast:
     """The context in which matrix products have this precision."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision is Precision.BF16)
 
 
-def round_frozen(model: nn.Module) -> None:
-    """Store what `products` would round of frozen weights as it would round it; what trains stays fp32.
+def round_frozen_weights(model: nn.Module) -> None:
+    """Store what `autocast` would round of frozen weights as it would round it; what trains stays fp32.
 
-    An output layer tied to embeddings gets a rounded copy of its own. To be used within `products` from then on.
+    An output layer tied to embeddings gets a rounded copy of its own. To be used within `autocast` from then on.
     """
     for module in model.modules():
         if isinstance(module, ROUNDED):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, distributed
 
 Value = TypeVar("Value")
-Given = ParamSpec("Given")
+Arguments = ParamSpec("Arguments")
 
 BROKEN = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo", "NCCL")
 """What torch's back ends say in a RuntimeError where another rank is gone."""
@@ -52,7 +52,7 @@ class Ranks:
         """
         return list(values if self.shard else values[self.rank :: self.size])
 
-    def agree(self, value: Value) -> Value:
+    def broadcast(self, value: Value) -> Value:
         """What the first rank says; all must ask."""
         if self.size == 1:
             return value
@@ -60,7 +60,7 @@ class Ranks:
         distributed.broadcast_object_list(said, src=0, device=torch.device("cpu"))
         return said[0]
 
-    def total(self, value: float) -> float:
+    def sum(self, value: float) -> float:
         """The sum over ranks, in double precision: exact for counts."""
         if self.size == 1:
             return value
@@ -68,14 +68,14 @@ class Ranks:
         distributed.all_reduce(summed)
         return float(summed)
 
-    def gathered(self, value: Value) -> list[Value]:
+    def all_gather(self, value: Value) -> list[Value]:
         """The value of every rank."""
         found: list[Any] = [value] * self.size
         if self.size > 1:
             distributed.all_gather_object(found, value)
         return found
 
-    def add_up(self, gradients: Iterable[Tensor]) -> None:
+    def sum_gradients(self, gradients: Iterable[Tensor]) -> None:
         """Replace gradients by their sums over ranks, exchanged together once a step."""
         if self.size == 1:
             return
@@ -87,24 +87,24 @@ class Ranks:
             for gradient, summed in zip(each, sums, strict=True):
                 gradient.copy_(summed.view_as(gradient))
 
-    def part(self) -> None:
+    def leave(self) -> None:
         """End the group, whose threads may else abort the process when it exits (assumption: seen once, see LOG.md)."""
         if self.size > 1:
             distributed.destroy_process_group()
 
-    def once(self, act: Callable[Given, None]) -> Callable[Given, None]:
+    def on_first(self, act: Callable[Arguments, None]) -> Callable[Arguments, None]:
         """`act` on the first rank; nothing on the others."""
         return act if self.first else _nothing
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = Ranks()
 
 
 def join(*, shard: bool = False) -> Ranks:
     """Meet the others that torchrun or srun have started, if so; raises RuntimeError where they do not come."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        return ALONE
+        return SINGLE_PROCESS
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")

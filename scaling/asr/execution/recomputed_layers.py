@@ -8,13 +8,13 @@ from typing import Any
 
 from torch.utils.checkpoint import checkpoint
 
-from scaling.asr.execution.layer_modes import Forward, while_learning
+from scaling.asr.execution.layer_modes import Forward, wrap_layers
 from scaling.asr.model.recognizer import Recognizer
 
 
-def recompute_layers(model: Recognizer) -> Recognizer:
+def checkpoint_layers(model: Recognizer) -> Recognizer:
     """Let every layer of `model` that a gradient passes keep its inputs alone."""
-    while_learning(model, _twice)
+    wrap_layers(model, _twice)
     model.recomputes = True
     return model
 

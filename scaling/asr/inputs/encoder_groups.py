@@ -17,7 +17,7 @@ takes .2 ms instead of 1.6, one of 8 s takes 2.4 instead of 4.2), and compute mo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Groups:
+class EncoderGroups:
     """A partition of N utterances: `number_N` says which group each is in, `members_N` lists them group by group, and
     group g begins at `begins[g]`.
     """
@@ -27,8 +27,8 @@ class Groups:
     begins: Indices
 
     @classmethod
-    def of(cls, frames_N: Indices, stream: BatchStream, most_samples: int) -> "Groups":
-        """Utterances of as many input frames in one pool of the stream's first epoch, up to so much audio a group."""
+    def of(cls, frames_N: Indices, stream: BatchStream, most_samples: int) -> "EncoderGroups":
+        """Examples of as many input frames in one pool of the stream's first epoch, up to so much audio a group."""
         pool_N = stream.first_pools()
         # A run is all utterances of one length in a pool; a group is a stretch of a run.
         members_N = np.lexsort((frames_N, pool_N))
@@ -42,7 +42,7 @@ class Groups:
         number_N[members_N] = np.searchsorted(begins, np.arange(len(members_N)), side="right") - 1
         return cls(number_N, members_N, begins)
 
-    def heard_with(self, index: int) -> list[int]:
+    def group_of(self, index: int) -> list[int]:
         """The utterances that are heard with this one, itself among them, in their own order."""
         number = int(self.number_N[index])
         end = self.begins[number + 1] if number + 1 < len(self.begins) else len(self.members_N)

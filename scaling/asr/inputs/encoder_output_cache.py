@@ -14,34 +14,34 @@ from scaling.system.cache import cache_dir
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class CacheLimits:
     """How much a worker may keep in memory, and how much more on disk."""
 
     memory_gib: float
     disk_gib: float
 
 
-NOTHING = Bounds(memory_gib=0, disk_gib=0)
+NO_CACHE = CacheLimits(memory_gib=0, disk_gib=0)
 
 
-class Kept:
+class EncoderOutputCache:
     """What a worker keeps, by state (an encoder's weights and a manifest), and by utterance within it.
 
     On disk a state is one file without a name in the cache directory: it ends with the worker, however that ends, and
     no worker sees another's. Where both bounds are reached, the state that was longest not asked for gives way.
     """
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: CacheLimits) -> None:
         self._memory_bytes, self._disk_bytes = bounds.memory_gib * 2**30, bounds.disk_gib * 2**30
-        self._states: OrderedDict[str, KeptState] = OrderedDict()
+        self._states: OrderedDict[str, CachedOutputs] = OrderedDict()
 
-    def state(self, key: str) -> "KeptState":
+    def state(self, key: str) -> "CachedOutputs":
         """What is kept under `key`; empty at first."""
-        found = self._states.setdefault(key, KeptState(self))
+        found = self._states.setdefault(key, CachedOutputs(self))
         self._states.move_to_end(key)
         return found
 
-    def make_room(self, size: int, asking: "KeptState") -> tuple[bool, bool]:
+    def make_room(self, size: int, asking: "CachedOutputs") -> tuple[bool, bool]:
         """Whether `size` bytes fit in memory, and on disk, once older states have given way to `asking` if need be."""
         while True:
             in_memory = sum(state.memory_bytes for state in self._states.values()) + size <= self._memory_bytes
@@ -53,10 +53,10 @@ class Kept:
 
 
 @dataclass(slots=True, eq=False)
-class KeptState:
+class CachedOutputs:
     """Tensors (S, E) of one encoder state, by utterance. What does not fit is not kept."""
 
-    _kept: Kept
+    _kept: EncoderOutputCache
     memory_bytes: int = 0
     disk_bytes: int = 0
     _memory: dict[int, Tensor] = field(default_factory=dict)

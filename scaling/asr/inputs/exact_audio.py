@@ -10,11 +10,11 @@ from scaling.speech.corpus_index import MAX_LIE_SAMPLES
 from scaling.speech.manifest import MAX_BAD_SHARE, Manifest
 
 JUDGED_AFTER = 1000
-"""Utterances heard before a share of bad ones ends the run: fewer say little about 1 %."""
+"""Examples heard before a share of bad ones ends the run: fewer say little about 1 %."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Recorded:
+class ExactAudio:
     """The recordings of a manifest.
 
     Where lengths were counted from headers, audio that differs by more than 10 ms is damaged, and an error. Where they

@@ -15,7 +15,7 @@ DEPTH = 4
 """Items under way: enough to even out a slow file among quick ones, little memory."""
 
 
-class Ahead(Generic[Item, Made]):
+class Prefetcher(Generic[Item, Made]):
     """Yields `make(item)` for each of `items`; an error of `make` is raised where its item would have come.
 
     Nothing is begun before the first is asked for. Leaving the context ends the thread. `waited_seconds` is how long

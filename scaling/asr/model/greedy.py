@@ -1,6 +1,6 @@
 """Greedy decoding of many utterances at once: the best token of each, until its end, by whatever writes token by token.
 
-Utterances that have ended leave the batch once they are a quarter of it: leaving copies the keys and values of those
+Examples that have ended leave the batch once they are a quarter of it: leaving copies the keys and values of those
 that stay. Keys and values are written into room made beforehand: growing them by concatenation, as Hugging Face's
 caches do, copies all of them at every step.
 
@@ -26,7 +26,7 @@ STILL_WRITING = 0.75
 to write one or two more tokens to it (measured with the minis)."""
 
 
-class Writer(Protocol):
+class StepDecoder(Protocol):
     """What writes: one row an utterance."""
 
     def start(self) -> Tensor:
@@ -47,8 +47,8 @@ def never() -> bool:
     return False
 
 
-def write(
-    writer: Writer, limits: Sequence[int], end: int | None, should_stop: Callable[[], bool] = never
+def decode(
+    writer: StepDecoder, limits: Sequence[int], end: int | None, should_stop: Callable[[], bool] = never
 ) -> list[list[int]]:
     """Token ids without the end token, one list an utterance, each at most as long as its limit of 1 or more.
 
@@ -76,12 +76,12 @@ def write(
     return [ids[:length] for ids, length in zip(ids_NT.tolist(), lengths_N.tolist(), strict=True)]
 
 
-def joined(caches: Sequence[Cache]) -> Cache:
+def merge_caches(caches: Sequence[Cache]) -> Cache:
     """One cache of the rows of several, which grows in place. Rows end together: before shorter ones are zeros."""
     return Cache(layers=[_RoomyLayer(parts) for parts in zip(*(each.layers for each in caches), strict=True)])
 
 
-def as_cache(module: nn.Module, cache: Cache | None) -> dict[str, Cache | None]:
+def cache_argument(module: nn.Module, cache: Cache | None) -> dict[str, Cache | None]:
     """The cache under the name by which a module of transformers takes it."""
     return {_cache_name(type(module).forward): cache}
 

@@ -20,8 +20,8 @@ READ_POSITIONS = 1024
 for a mini's hidden states to stay in a core's cache (measured)."""
 
 
-class LlmWriter:
-    """A `Writer` behind prompts (T, D), which are padded on the left."""
+class LlmDecoder:
+    """A `StepDecoder` behind prompts (T, D), which are padded on the left."""
 
     def __init__(self, model: Recognizer, prompts: Sequence[Tensor]) -> None:
         assert model.llm is not None
@@ -42,7 +42,7 @@ class LlmWriter:
             last.append(
                 self._forward(caches[-1], real_BT, (real_BT.cumsum(-1) - 1).clamp_min(0), inputs_embeds=prompts_BTD)
             )
-        self._cache = greedy.joined(caches)
+        self._cache = greedy.merge_caches(caches)
         return self._logits(torch.cat(last))
 
     def step(self, ids_B: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ class LlmWriter:
             attention_mask=mask,
             position_ids=positions_BT,
             use_cache=True,
-            **greedy.as_cache(self._decoder, cache),
+            **greedy.cache_argument(self._decoder, cache),
         )
         hidden_BD: Tensor = found.last_hidden_state[:, -1]
         return hidden_BD

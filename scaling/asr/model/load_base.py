@@ -98,7 +98,7 @@ def _read(directory: Path, kind: type[PreTrainedModel] | None, may_lack: tuple[s
         torch.manual_seed(0)  # weights that a checkpoint may lack are a part of the base: the same for every run
         try:
             config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-            _leave_nothing_to_chance(config)
+            _disable_randomness(config)
             loader = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)] if kind is None else kind
             model, found = loader.from_pretrained(
                 directory,
@@ -118,7 +118,7 @@ def _read(directory: Path, kind: type[PreTrainedModel] | None, may_lack: tuple[s
     return loaded
 
 
-def _leave_nothing_to_chance(config: PreTrainedConfig) -> None:
+def _disable_randomness(config: PreTrainedConfig) -> None:
     for name, value in config.to_dict().items():
         random = "drop" in name or (name.startswith("mask_") and name.endswith("_prob"))
         if random and isinstance(value, float):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
-from scaling.asr.model.encoders.family import Heard
+from scaling.asr.model.encoders.family import EncoderOutput
 from scaling.asr.model.encoders.registry import FAMILIES
 from scaling.asr.model.lora import adapt
 from scaling.asr.model.projector import Projector
@@ -37,7 +37,7 @@ class Batch:
     frames_B: Tensor
     asr_targets: Sequence[Tensor]
     llm_targets: Sequence[Tensor]
-    heard: Heard | None = None
+    heard: EncoderOutput | None = None
 
     @classmethod
     def padded(
@@ -89,7 +89,7 @@ class Recognizer(nn.Module):
             return self.family.loss(self.asr, self.asr_codec, self.encode(batch), batch.asr_targets)
         return self._llm_loss(batch)
 
-    def holding_weights(self, act: Callable[[], Value]) -> Value:
+    def with_gathered_weights(self, act: Callable[[], Value]) -> Value:
         """What `act` gives while the LLM's weights are at hand, also where each rank holds a share of them."""
         return act()
 
@@ -137,7 +137,7 @@ class Recognizer(nn.Module):
                 parent, _, leaf = name.rpartition(".")
                 setattr(host.get_submodule(parent), leaf, layer.get_base_layer())
 
-    def encode(self, batch: Batch) -> Heard:
+    def encode(self, batch: Batch) -> EncoderOutput:
         """The encoder's hidden states (B, S, E), zero at padding, and the real number of each utterance's (B,)."""
         if batch.heard is not None:
             return batch.heard

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedTokenizerFast, WhisperForConditionalGeneration
 
-from scaling.asr.model.encoders.whisper import decode_hidden, encode, transcribe
-from scaling.asr.model.features import LogMel, read_audio
+from scaling.asr.model.encoders.whisper import decoder_hidden_states, encode, greedy_decode
+from scaling.asr.model.log_mel import LogMel, read_audio
 from scaling.asr.pretraining.mini_models import BLANK, END, START
-from scaling.asr.pretraining.optimiser_loop import Descended, Descent, descend
+from scaling.asr.pretraining.optimizer_loop import OptimizerResult, OptimizerSchedule, optimize
 from scaling.scoring.score import score, total
 from scaling.speech.batches import BatchStream, Position
 
@@ -27,8 +27,8 @@ DECODED_TOKENS = 64  # longer than any sentence of the grammars
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Speech:
-    """Utterances in memory: half-precision log-mels (M bins, frames), token ids without specials, texts, samples."""
+class InMemoryCorpus:
+    """Examples in memory: half-precision log-mels (M bins, frames), token ids without specials, texts, samples."""
 
     mels: list[torch.Tensor]
     tokens: list[list[int]]
@@ -36,7 +36,9 @@ class Speech:
     samples: np.ndarray
 
 
-def read_speech(rows: Sequence[tuple[Path, str]], features: LogMel, tokenizer: PreTrainedTokenizerFast) -> Speech:
+def read_corpus(
+    rows: Sequence[tuple[Path, str]], features: LogMel, tokenizer: PreTrainedTokenizerFast
+) -> InMemoryCorpus:
     """Every audio file with its text."""
     mels, samples = [], []
     for path, _ in rows:
@@ -45,32 +47,36 @@ def read_speech(rows: Sequence[tuple[Path, str]], features: LogMel, tokenizer: P
         samples.append(len(audio))
     texts = [text for _, text in rows]
     tokens = [tokenizer.encode(text, add_special_tokens=False) for text in texts]
-    return Speech(mels=mels, tokens=tokens, texts=texts, samples=np.array(samples))
+    return InMemoryCorpus(mels=mels, tokens=tokens, texts=texts, samples=np.array(samples))
 
 
-def pretrain_encoder(model: WhisperForConditionalGeneration, speech: Speech, plan: Descent, *, seed: int) -> Descended:
+def pretrain_encoder(
+    model: WhisperForConditionalGeneration, speech: InMemoryCorpus, plan: OptimizerSchedule, *, seed: int
+) -> OptimizerResult:
     """Train `model` in place on `speech`."""
     ctc_head = nn.Linear(model.config.d_model, model.config.vocab_size)
     model.model.encoder.embed_positions.requires_grad_(False)
     trained = nn.ModuleList([model, ctc_head])
     batches = (indices for indices, _ in BatchStream(speech.samples, seed, BATCH_AUDIO_SECONDS).batches(Position(0, 0)))
-    return descend(trained, batches, lambda indices: _loss(model, ctc_head, speech, indices), plan)
+    return optimize(trained, batches, lambda indices: _loss(model, ctc_head, speech, indices), plan)
 
 
 @torch.no_grad()
-def encoder_cer(model: WhisperForConditionalGeneration, speech: Speech, tokenizer: PreTrainedTokenizerFast) -> float:
+def encoder_cer(
+    model: WhisperForConditionalGeneration, speech: InMemoryCorpus, tokenizer: PreTrainedTokenizerFast
+) -> float:
     """CER (a fraction) of the model's own decoder, greedily."""
     scores = []
     for indices in _by_length(speech.samples, batch=64):
         heard = encode(model.model.encoder, *_padded_mels(speech, indices))
-        written = transcribe(model, *heard, (START,), END, max_tokens=DECODED_TOKENS)
+        written = greedy_decode(model, *heard, (START,), END, max_tokens=DECODED_TOKENS)
         texts = tokenizer.batch_decode(written)
         scores += [score(speech.texts[index], text) for index, text in zip(indices, texts, strict=True)]
     return total(scores).chars.rate
 
 
 def _loss(
-    model: WhisperForConditionalGeneration, ctc_head: nn.Linear, speech: Speech, indices: np.ndarray
+    model: WhisperForConditionalGeneration, ctc_head: nn.Linear, speech: InMemoryCorpus, indices: np.ndarray
 ) -> torch.Tensor:
     texts = [torch.tensor(speech.tokens[index]) for index in indices]
     hidden_BSD, lengths_B = encode(model.model.encoder, *_padded_mels(speech, indices))
@@ -85,11 +91,11 @@ def _loss(
     given_BU = _padded([F.pad(text, (1, 0), value=START) for text in texts], END)
     wanted_BU = _padded([F.pad(text, (0, 1), value=END) for text in texts], -100)
     kept = wanted_BU != -100
-    logits = model.proj_out(decode_hidden(model.model.decoder, given_BU, hidden_BSD, lengths_B)[kept])
+    logits = model.proj_out(decoder_hidden_states(model.model.decoder, given_BU, hidden_BSD, lengths_B)[kept])
     return CTC_SHARE * ctc + (1 - CTC_SHARE) * F.cross_entropy(logits, wanted_BU[kept])
 
 
-def _padded_mels(speech: Speech, indices: Sequence[int] | np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+def _padded_mels(speech: InMemoryCorpus, indices: Sequence[int] | np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     mels_TM = [speech.mels[index].float().T for index in indices]
     frames_B = torch.tensor([len(mel) for mel in mels_TM])
     return nn.utils.rnn.pad_sequence(mels_TM, batch_first=True).transpose(1, 2), frames_B

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from scaling.asr.pretraining.mini_models import BLANK, END, SPECIAL_TOKENS, START
-from scaling.asr.pretraining.optimiser_loop import Descended, Descent, descend
+from scaling.asr.pretraining.optimizer_loop import OptimizerResult, OptimizerSchedule, optimize
 from scaling.asr.pretraining.soft_prefix import soft_prefixes
 from scaling.speech.synthetic.recipes import Recipe, split_of
 
@@ -27,12 +27,18 @@ Texts = list[list[int]]
 
 
 def pretrain_llm(
-    model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, recipe: Recipe, plan: Descent, *, batch: int, seed: int
-) -> Descended:
+    model: Qwen2ForCausalLM,
+    tokenizer: PreTrainedTokenizerFast,
+    recipe: Recipe,
+    plan: OptimizerSchedule,
+    *,
+    batch: int,
+    seed: int,
+) -> OptimizerResult:
     """Train `model` in place on training texts of the recipe, drawn without end, `batch` strings a step."""
     rng = np.random.default_rng([seed, 1])
     batches = _batches(_texts(tokenizer, recipe, "train", rng), batch, rng)
-    return descend(model, batches, lambda texts: _loss(model, texts, rng.random() >= PLAIN_SHARE, rng), plan)
+    return optimize(model, batches, lambda texts: _loss(model, texts, rng.random() >= PLAIN_SHARE, rng), plan)
 
 
 @torch.inference_mode()

@@ -18,11 +18,11 @@ import torch
 import typer
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM, WhisperForConditionalGeneration
 
-from scaling.asr.model.features import LogMel
-from scaling.asr.pretraining.mini_encoder import encoder_cer, pretrain_encoder, read_speech
+from scaling.asr.model.log_mel import LogMel
+from scaling.asr.pretraining.mini_encoder import encoder_cer, pretrain_encoder, read_corpus
 from scaling.asr.pretraining.mini_llm import llm_losses, pretrain_llm
 from scaling.asr.pretraining.mini_models import ENCODERS, LLMS, features, new_encoder, new_llm, new_tokenizer, save
-from scaling.asr.pretraining.optimiser_loop import Descended, Descent
+from scaling.asr.pretraining.optimizer_loop import OptimizerResult, OptimizerSchedule
 from scaling.console import log
 from scaling.errors import InputError, nearest
 from scaling.speech.synthetic.recipes import RECIPES, Manifests, write_corpus
@@ -42,15 +42,15 @@ DEV_SETS = (
 )
 """What a finished encoder is tested on: its own domain, and the shifted one that it has never heard."""
 
-ENCODER_DESCENTS = {
-    "mini-s": Descent(steps=6000, peak_lr=4e-3),
-    "mini-m": Descent(steps=5000, peak_lr=2.5e-3),
-    "mini-l": Descent(steps=6500, peak_lr=2e-3),
+ENCODER_SCHEDULES = {
+    "mini-s": OptimizerSchedule(steps=6000, peak_lr=4e-3),
+    "mini-m": OptimizerSchedule(steps=5000, peak_lr=2.5e-3),
+    "mini-l": OptimizerSchedule(steps=6500, peak_lr=2e-3),
 }
-LLM_DESCENTS = {
-    "mini-s": Descent(steps=3000, peak_lr=4e-3),
-    "mini-m": Descent(steps=3500, peak_lr=2e-3),
-    "mini-l": Descent(steps=2400, peak_lr=1.5e-3),
+LLM_SCHEDULES = {
+    "mini-s": OptimizerSchedule(steps=3000, peak_lr=4e-3),
+    "mini-m": OptimizerSchedule(steps=3500, peak_lr=2e-3),
+    "mini-l": OptimizerSchedule(steps=2400, peak_lr=1.5e-3),
 }
 """About three to eleven minutes each at the 25 (smallest encoder) to 60 GFLOP/s of one quiet core. Rates fall with the
 width: the encoder mini-m at 4e-3 ended twice as bad (LOG.md)."""
@@ -78,32 +78,32 @@ def encoder(
     seed: Seed = 0,
 ) -> None:
     """Pretrain a Whisper-shaped encoder-decoder on the general domain, half cross-entropy, half CTC."""
-    plan = _plan(ENCODER_DESCENTS, name, steps)
+    plan = _plan(ENCODER_SCHEDULES, name, steps)
     _one_thread(seed)
     tokenizer, log_mel = new_tokenizer(), _log_mel()
-    speech = read_speech(_rows(_corpus(RECIPE.name, corpora, hours).train), log_mel, tokenizer)
+    speech = read_corpus(_rows(_corpus(RECIPE.name, corpora, hours).train), log_mel, tokenizer)
     model = new_encoder(ENCODERS[name], len(tokenizer))
-    descended = pretrain_encoder(model, speech, plan, seed=seed)
+    result = pretrain_encoder(model, speech, plan, seed=seed)
     cers = {
-        recipe: encoder_cer(model, read_speech(_rows(_corpus(recipe, corpora).dev), log_mel, tokenizer), tokenizer)
+        recipe: encoder_cer(model, read_corpus(_rows(_corpus(recipe, corpora).dev), log_mel, tokenizer), tokenizer)
         for recipe in DEV_SETS
     }
-    making = _making(plan, descended, seed) | {"hours": hours, "utterances": len(speech.texts), "dev_cer": cers}
+    making = _making(plan, result, seed) | {"hours": hours, "utterances": len(speech.texts), "dev_cer": cers}
     _write(model, tokenizer, making, out / "encoders" / name)
 
 
 @app.command("llm")
 def llm(name: Name, out: Out = MINIS, steps: Steps = None, seed: Seed = 0) -> None:
     """Pretrain a Qwen2-shaped language model on text, and on reading soft prefixes."""
-    plan = _plan(LLM_DESCENTS, name, steps)
+    plan = _plan(LLM_SCHEDULES, name, steps)
     _one_thread(seed)
     tokenizer = new_tokenizer()
     model = new_llm(LLMS[name], len(tokenizer))
-    descended = pretrain_llm(model, tokenizer, RECIPE, plan, batch=LLM_BATCHES[name], seed=seed)
+    result = pretrain_llm(model, tokenizer, RECIPE, plan, batch=LLM_BATCHES[name], seed=seed)
     losses = {
         recipe: llm_losses(model, tokenizer, RECIPES[recipe], seed=seed) for recipe in ("general", "general-zh-digits")
     }
-    making = _making(plan, descended, seed) | {"batch": LLM_BATCHES[name], "held_out_nats": losses}
+    making = _making(plan, result, seed) | {"batch": LLM_BATCHES[name], "held_out_nats": losses}
     _write(model, tokenizer, making, out / "llms" / name)
 
 
@@ -124,12 +124,12 @@ def all_(
             making.result()
 
 
-def _plan(descents: dict[str, Descent], name: str, steps: int | None) -> Descent:
-    if name not in descents:
-        raise InputError(f"no mini of the name {name!r}{nearest(name, descents)}")
+def _plan(schedules: dict[str, OptimizerSchedule], name: str, steps: int | None) -> OptimizerSchedule:
+    if name not in schedules:
+        raise InputError(f"no mini of the name {name!r}{nearest(name, schedules)}")
     if steps is not None and steps < 1:
         raise InputError(f"--steps is {steps}; expected at least 1")
-    return descents[name] if steps is None else Descent(steps=steps, peak_lr=descents[name].peak_lr)
+    return schedules[name] if steps is None else OptimizerSchedule(steps=steps, peak_lr=schedules[name].peak_lr)
 
 
 def _one_thread(seed: int) -> None:
@@ -153,8 +153,8 @@ def _rows(manifest: Path) -> list[tuple[Path, str]]:
     return [(manifest.parent / row["audio_filepath"], row["text"]) for row in rows]
 
 
-def _making(plan: Descent, descended: Descended, seed: int) -> dict[str, Any]:
-    return {"schema": SCHEMA, "recipe": RECIPE.name, "seed": seed} | asdict(plan) | asdict(descended)
+def _making(plan: OptimizerSchedule, result: OptimizerResult, seed: int) -> dict[str, Any]:
+    return {"schema": SCHEMA, "recipe": RECIPE.name, "seed": seed} | asdict(plan) | asdict(result)
 
 
 def _write(

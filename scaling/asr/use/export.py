@@ -2,7 +2,7 @@
 
     ... --ledger ROOT --plan DIR/plan.json --node KEY FOLDER
 
-FOLDER is there and empty; its layout is described in `scaling.asr.use.trained`.
+FOLDER is there and empty; its layout is described in `scaling.asr.use.trained_recognizer`.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 import transformers
 
 from scaling.asr.resources import Sources
-from scaling.asr.use.trained import read_run, write_export
+from scaling.asr.use.trained_recognizer import read_run, write_export
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger

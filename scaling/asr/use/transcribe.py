@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 import transformers
 
-from scaling.asr.use.trained import Trained, read_export, read_run
+from scaling.asr.use.trained_recognizer import TrainedRecognizer, read_export, read_run
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
@@ -47,7 +47,7 @@ def main() -> int:
     return 0
 
 
-def _run(root: Path, plan_file: Path, key: str) -> Trained:
+def _run(root: Path, plan_file: Path, key: str) -> TrainedRecognizer:
     plan = read_json(plan_file)
     torch.set_num_threads(int(plan["threads"]))
     return read_run(Ledger(root), plan["sources"], key)[0]

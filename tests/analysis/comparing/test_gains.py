@@ -11,7 +11,7 @@ from analysis.comparing.paired import correlation, sampling_error
 from analysis.comparing.ratio import Ratio, ranges, with_one_floor
 from analysis.curves.curves import curves_of, fit_curves
 from analysis.recommending.recommend import recommend_for_flops
-from analysis.tables.points import cells_of
+from analysis.tables.points import points_of
 from analysis.tables.table import read_table
 from scaling.errors import InputError
 
@@ -70,8 +70,8 @@ def test_paired_seeds_shorten_the_interval_of_a_comparison(write_study):
 def test_unpaired_noise_has_no_correlation(write_study):
     folder = paired_study(write_study, shared=0.0, own=0.05)
     curves, table = curves_of(folder), read_table(folder)
-    cells, _ = cells_of(table)
-    sides = [tuple(cell for cell in cells if cell.strategy == name) for name in ("efin", "joint")]
+    points, _ = points_of(table)
+    sides = [tuple(point for point in points if point.strategy == name) for name in ("efin", "joint")]
     fits = tuple(curves.of(strategy=name)[0].fit for name in ("efin", "joint"))
     assert correlation(table, sides[0], sides[1], fits) < 0.35
 
@@ -97,8 +97,8 @@ def test_another_test_of_the_same_kind_moves_a_comparison_by_its_sampling(write_
             for i in range(60)
         ]  # fmt: skip
         (folder / "utterances" / f"{row['key']}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    curves, (cells, _) = fit_curves(table), cells_of(table)
-    sides = [(curve, tuple(cell for cell in cells if cell.curve == curve.identity)) for curve in curves.curves]
+    curves, (points, _) = fit_curves(table), points_of(table)
+    sides = [(curve, tuple(point for point in points if point.curve == curve.identity)) for curve in curves.curves]
     apart = sampling_error(table, (sides[0], sides[1]), 1e13)
     same = sampling_error(table, (sides[0], sides[0]), 1e13)
     assert same == pytest.approx(0.0, abs=1e-12)

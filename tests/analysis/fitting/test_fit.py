@@ -7,6 +7,7 @@ import pytest
 
 import analysis
 from analysis.fitting.fit import Fit
+from analysis.fitting.intervals import interval
 from analysis.fitting.laws import LAWS
 from scaling.errors import InputError
 
@@ -168,7 +169,7 @@ def test_as_many_points_as_parameters_leave_no_interval():
     flops = np.geomspace(1e18, 1e20, 3)
     fitted = analysis.fit(columns={"C": flops}, y=power_floor(flops, 0.05, 3e4, 0.27))
     assert fitted.status == "too_few_points"
-    assert fitted.interval({"C": [1e21]})[1][0] == np.inf
+    assert interval(fitted, {"C": [1e21]})[1][0] == np.inf
 
 
 def test_fixing_a_floor_holds_it():
@@ -184,7 +185,7 @@ def test_a_stored_fit_answers_exactly_as_the_fit():
     again = Fit.from_dict(json.loads(json.dumps(fitted.as_dict())))
     at = {"C": [1e22, 1e23]}
     assert again.theta == fitted.theta
-    assert np.array_equal(again.interval(at, kind="new_run"), fitted.interval(at, kind="new_run"))
+    assert np.array_equal(interval(again, at, kind="new_run"), interval(fitted, at, kind="new_run"))
 
 
 @pytest.mark.parametrize(

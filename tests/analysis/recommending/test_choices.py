@@ -10,7 +10,7 @@ import analysis
 from analysis.cli import app
 from analysis.curves.coverage import coverage
 from analysis.curves.curves import Curve, curves_of
-from analysis.fitting.model_selection import candidates, default_fit, spread
+from analysis.fitting.model_selection import answer_range, candidates, default_fit
 from analysis.recommending.budgets import Cost, flops_of_usd
 from analysis.recommending.isoflop_frontier import frontier
 from analysis.recommending.next_runs import Information, best_counts, even_counts, propose
@@ -45,7 +45,7 @@ def test_laws_are_ranked_by_their_forecasts():
     assert errors == sorted(errors)
     order = [one.fit.law.name for one in found]
     assert order.index("power_floor") < order.index("power")
-    low, high = spread(found)
+    low, high = answer_range(found)
     assert low < high
     assert (low, high) == (min(one.answer for one in found), max(one.answer for one in found))
 

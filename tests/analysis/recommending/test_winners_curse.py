@@ -4,6 +4,7 @@ import numpy as np
 
 import analysis
 from analysis.curves.curves import Curve, lowest
+from analysis.fitting.intervals import interval
 from analysis.recommending.winners_curse import choice_of
 
 FLOPS = np.geomspace(1e11, 1e14, 9)
@@ -28,7 +29,7 @@ def test_the_interval_in_spite_of_the_choice_holds_where_the_plain_one_does_not(
         curves = [curve(f"s{i}", rng) for i in range(7)]
         best = lowest(curves, TARGET)
         found = choice_of(best, [(one, TARGET) for one in curves])
-        low, high = (float(end[0]) for end in best.fit.interval({"C": [TARGET]}))
+        low, high = (float(end[0]) for end in interval(best.fit, {"C": [TARGET]}))
         plain += low <= asked <= high
         kept += found.interval[0] <= asked <= found.interval[1]
         lucks.append(np.log1p(found.luck))

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.curves.curves import fit_curves
-from analysis.tables.points import cells_of
+from analysis.tables.points import points_of
 from analysis.tables.row_filter import select
 from analysis.tables.table import read_table
 from scaling.errors import InputError
@@ -103,7 +103,7 @@ def test_malformed_tables_are_refused_with_their_line(tmp_path, name, content, m
     file = tmp_path / name
     file.write_text(content)
     with pytest.raises(InputError) as error:
-        cells_of(read_table(file))
+        points_of(read_table(file))
     assert message in str(error.value)
 
 
@@ -160,7 +160,7 @@ def test_runs_that_count_flops_differently_are_refused(tmp_path):
 )
 def test_rows_left_out_or_changed_are_named(tmp_path, extra, code):
     rows = [*grid(), {"flops": 1e11, "cer": 0.35, "key": "a"}, extra]
-    _, notes = cells_of(table(tmp_path, rows))
+    _, notes = points_of(table(tmp_path, rows))
     assert code in {note.code for note in notes}
 
 

@@ -253,10 +253,10 @@ def test_frozen_parts_stay_in_eval_mode_at_every_step_also_after_a_look_at_dev(w
     modes: list[tuple[bool, bool, bool]] = []
     taken = scaling.asr.train.take_step
 
-    def watching(hearing, *others):
-        model = hearing.model
+    def watching(inputs, *others):
+        model = inputs.model
         modes.append((model.family.encoder(model.asr).training, model.projector.training, model.llm.training))
-        return taken(hearing, *others)
+        return taken(inputs, *others)
 
     monkeypatch.setattr(scaling.asr.train, "take_step", watching)
     monkeypatch.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: len(modes) in (2, 4))

@@ -15,7 +15,7 @@ from flop_reference import (
 from recognizers import batch, random_lengths, recognizer
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling.asr.execution.recomputed_layers import recompute_layers
+from scaling.asr.execution.recomputed_layers import checkpoint_layers
 from scaling.asr.model.recognizer import Recognizer
 from scaling.cost.flops import charged, executed
 from scaling.cost.model_shape import ModelShape
@@ -56,7 +56,7 @@ def test_a_training_step_executes_what_the_formula_says(recompute, encoder, llm,
     shape = model_shape(encoder, llm, stack=stack, encoder_lora=ATTENTION_ONLY)
     model = recognizer(shape)
     if recompute:
-        recompute_layers(model)
+        checkpoint_layers(model)
     for part, lora in ((Part.ENCODER_LORA, shape.encoder_lora), (Part.LLM_LORA, shape.llm_lora)):
         if part in training.parts:
             model.add_adapters(part, lora, seed=0)

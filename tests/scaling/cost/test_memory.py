@@ -10,7 +10,7 @@ import torch
 from flop_reference import MINI_ENCODER, MINI_LLM, MINI_WAV2VEC2, Modules, model_shape, modules
 from torch import Tensor
 
-from scaling.asr.execution.precision import round_frozen
+from scaling.asr.execution.precision import round_frozen_weights
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.cost.memory import BYTES, CAST_BYTES, LOGIT_COPIES, StepExecution, state_memory, step_memory
 from scaling.cost.model_shape import ModelShape
@@ -143,7 +143,7 @@ def test_in_bf16_trained_weights_that_a_gradient_passes_are_kept_once_more() -> 
     found = built(shape, JOINT[1], "cpu")
     loaded = (found.asr, found.projector, found.llm)
     for module in loaded:
-        round_frozen(module)
+        round_frozen_weights(module)
     with torch.autocast("cpu", torch.bfloat16):
         storages = kept(shape, Objective.LLM, found, "cpu")
     weights = [weight for module in loaded for weight in module.parameters()]
@@ -165,7 +165,7 @@ def test_in_bf16_what_is_frozen_is_stored_rounded(llm: str, training: tuple[Obje
     found = built(shape, training[1])
     loaded = (found.asr,) if training[0] is Objective.ASR else (found.asr, found.projector, found.llm)
     for module in loaded:
-        round_frozen(module)
+        round_frozen_weights(module)
     stored = sum(weight.nbytes for module in loaded for weight in {*module.parameters()})
     estimate = state_memory(shape, _Training(*training), Precision.BF16)
     assert estimate.weights == pytest.approx(stored, rel=1e-3)  # biases
@@ -183,7 +183,7 @@ def test_each_of_several_devices_holds_its_share_of_the_llm_what_it_gathers_and_
     found = built(shape, parts)
     if precision is Precision.BF16:
         for module in (found.asr, found.projector, found.llm):
-            round_frozen(module)
+            round_frozen_weights(module)
     others = {*found.asr.parameters(), *found.projector.parameters()}
     layers = [{*layer.parameters()} for layer in found.llm.get_decoder().layers]
     ends = {*found.llm.parameters()} - set[torch.Tensor]().union(*layers)

@@ -24,9 +24,9 @@ import scaling.asr.model.load_base
 import scaling.asr.node
 import scaling.asr.resources
 from scaling.asr.__main__ import work
-from scaling.asr.inputs.encoder_output_cache import KeptState
-from scaling.asr.inputs.model_inputs import Hearing
-from scaling.asr.inputs.speech import Utterances
+from scaling.asr.inputs.dataset import Examples
+from scaling.asr.inputs.encoder_output_cache import CachedOutputs
+from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.cost.flops import charged, executed_batches
 from scaling.cost.step_costs import StageMeter
@@ -61,22 +61,24 @@ def test_what_runs_beside_what_is_executed_is_the_hearing_of_the_others_of_a_gro
 ):
     """With nothing kept, a group is heard at every step that reads any of it."""
     others: list[tuple[str, int]] = []
-    plain = Hearing._outputs
+    plain = ModelInputs._outputs
 
-    def noting(self: Hearing, utterances: Utterances, kept: KeptState, device: torch.device) -> list[torch.Tensor]:
+    def noting(
+        self: ModelInputs, utterances: Examples, kept: CachedOutputs, device: torch.device
+    ) -> list[torch.Tensor]:
         assert self.groups is not None
-        heard = {other for index in utterances.indices for other in self.groups.heard_with(index)}
-        others.extend((self.speech.manifest.digest, other) for other in heard - set(utterances.indices))
+        heard = {other for index in utterances.indices for other in self.groups.group_of(index)}
+        others.extend((self.dataset.manifest.digest, other) for other in heard - set(utterances.indices))
         return plain(self, utterances, kept, device)
 
-    monkeypatch.setattr(Hearing, "_outputs", noting)
+    monkeypatch.setattr(ModelInputs, "_outputs", noting)
     fields = {"strategies": ["frozen_encoder"], "budgets_flops": [3e7], "kept": NOTHING}
     plan_file = order(write_study(world, **fields), tmp_path)
     assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
     results = [plan_file.ledger.result(key) for key in plan_file.nodes]
     node = node_from_json(plan_file.ledger.stage(plan_file.nodes[0])["node"])
     resources = WorkerResources(Sources(plan_file.content["sources"]), torch.device("cpu"))
-    lengths = resources.speech(node, node.data.train).lengths
+    lengths = resources.dataset(node, node.data.train).lengths
     encoder_N = charged(resources.model_shape(node), node.stage, lengths, {Part.ENCODER})
     beside = [other for manifest, other in others if manifest == node.data.train]
     assert beside
@@ -164,13 +166,13 @@ def test_workers_that_come_and_go_leave_the_same_bits_and_counts(world, tmp_path
 
 def test_a_frozen_encoder_hears_each_utterance_once_a_worker(world, tmp_path, monkeypatch):
     heard: list[int] = []
-    plain = Hearing._encode
+    plain = ModelInputs._encode
 
-    def counting(self: Hearing, mels: Any, device: torch.device) -> Any:
+    def counting(self: ModelInputs, mels: Any, device: torch.device) -> Any:
         heard.append(len(mels))
         return plain(self, mels, device)
 
-    monkeypatch.setattr(Hearing, "_encode", counting)
+    monkeypatch.setattr(ModelInputs, "_encode", counting)
     rows = train_study(write_study(world, strategies=["frozen_encoder"], budgets_flops=[2e8, 4e8]), tmp_path)
     assert rows[-1]["epochs"] > 1
     assert max(heard) > 1  # together, where lengths are equal

@@ -10,7 +10,7 @@ import torch
 from specs import DATA, node
 
 from scaling.asr.inputs.augment import Augmenter
-from scaling.asr.inputs.exact_audio import Recorded
+from scaling.asr.inputs.exact_audio import ExactAudio
 from scaling.spec import NO_AUGMENTATION, Augmentation, node_from_json, node_to_json
 from scaling.speech.audio import Clip, read_clip
 from scaling.speech.batches import POOL_UTTERANCES, BatchStream, Position
@@ -38,7 +38,7 @@ def test_each_speed_is_a_copy_of_the_corpus_with_the_length_that_is_heard(manife
     fast = at_speeds(manifest, (0.9, 1.0, 1.1))
     assert fast.texts == [*manifest.texts] * 3
     assert fast.samples[6:12].tolist() == manifest.samples.tolist()
-    recorded = Recorded(manifest=fast)
+    recorded = ExactAudio(manifest=fast)
     for copy, speed in enumerate((0.9, 1.0, 1.1)):
         for row in range(6):
             samples = recorded.samples(6 * copy + row)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from scaling.asr.inputs.exact_audio import Recorded
+from scaling.asr.inputs.exact_audio import ExactAudio
 from scaling.asr.resources import Sources
 from scaling.errors import InputError
 from scaling.speech.audio import AudioError
@@ -131,7 +131,7 @@ def test_believed_lengths_are_what_is_heard_even_where_they_lie(large, monkeypat
     unseen = [row for row in range(ROWS) if row not in seen][:3]
     manifest = believed(large, dict(zip(unseen, (0.1, 2.0, 0.5), strict=True)))
     (large.parent / f"{unseen[2]}.wav").unlink()
-    recorded = Recorded(manifest=manifest)
+    recorded = ExactAudio(manifest=manifest)
     for row in range(len(manifest)):
         assert len(recorded.samples(row)) == manifest.samples[row]
     assert recorded.bad == 3
@@ -151,7 +151,7 @@ def test_counted_lengths_that_no_longer_hold_are_an_error(corpus):
     manifest = read_manifest(corpus)
     soundfile.write(corpus.parent / "4.wav", np.zeros(9000), 16_000)
     with pytest.raises(AudioError, match=r"4\.wav: promises 4400 samples at 16 kHz, holds 9000"):
-        Recorded(manifest=manifest).samples(4)
+        ExactAudio(manifest=manifest).samples(4)
 
 
 def test_a_worker_refuses_a_corpus_that_is_no_longer_the_planned_one(corpus):

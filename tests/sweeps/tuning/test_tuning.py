@@ -11,6 +11,7 @@ from small_study import StudyWriter
 
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
+from scaling.scoring.interval import LEVEL
 from scaling.spec import Part, RunSpec
 from sweeps.cli import app
 from sweeps.plan.prepare import Prepared, enumerate_runs, prepare_runs
@@ -33,7 +34,7 @@ from sweeps.tuning.grid import (
     nearest,
     turned,
 )
-from sweeps.tuning.optimum_fit import FALSE_DRIFT, LEVEL, Optimum, optima
+from sweeps.tuning.optimum_fit import FALSE_DRIFT, Optimum, optima
 from sweeps.tuning.search_state import walks_of
 from sweeps.tuning.text import tuning_document, tuning_text, write_tuned_study
 from sweeps.tuning.tune import ENDS, WIDER_ENDS, Tuning, tune, tuning_budgets

@@ -19,7 +19,7 @@ from scaling.base_models.tokenizers import TextCodec
 Features = Callable[[np.ndarray], Tensor]
 """From the samples of one utterance (float32, 16 kHz, mono) to what its encoder reads: (M, T)."""
 
-Heard = tuple[Tensor, Tensor]
+EncoderOutput = tuple[Tensor, Tensor]
 """Hidden states (B, S, D), zero at padding, and the real number of positions of each utterance (B,)."""
 
 
@@ -34,7 +34,7 @@ class Family:
 
     `encode(model, features_BMT, frames_B)` must not let padding, zero beyond `frames_B`, change what is real.
     `loss(model, codec, heard, targets)` is the objective summed over target tokens, and their number.
-    `write(model, codec, heard, max_tokens)` decodes greedily: token ids without prefix and end, one list an utterance.
+    `decode(model, codec, heard, max_tokens)` decodes greedily: token ids without prefix and end, one list an utterance.
     """
 
     model: type[PreTrainedModel]
@@ -43,6 +43,6 @@ class Family:
     decoder: Callable[[PreTrainedModel], dict[str, nn.Module]]
     never_trained: tuple[str, ...]
     fresh: tuple[str, ...] = ()
-    encode: Callable[[PreTrainedModel, Tensor, Tensor], Heard]
-    loss: Callable[[PreTrainedModel, TextCodec, Heard, Sequence[Tensor]], tuple[Tensor, int]]
-    write: Callable[[PreTrainedModel, TextCodec, Heard, int], list[list[int]]]
+    encode: Callable[[PreTrainedModel, Tensor, Tensor], EncoderOutput]
+    loss: Callable[[PreTrainedModel, TextCodec, EncoderOutput, Sequence[Tensor]], tuple[Tensor, int]]
+    decode: Callable[[PreTrainedModel, TextCodec, EncoderOutput, int], list[list[int]]]

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import HubertForCTC, PreTrainedModel, Wav2Vec2ForCTC
 
-from scaling.asr.model.encoders.family import Family, Heard
-from scaling.asr.model.features import SAMPLING_RATE
+from scaling.asr.model.encoders.family import EncoderOutput, Family
+from scaling.asr.model.log_mel import SAMPLE_RATE
 from scaling.asr.model.padding import hidden_states, key_mask, real_positions
 from scaling.base_models.config_file import ConfigFile
 from scaling.base_models.encoders.wav2vec2 import read
@@ -39,7 +39,7 @@ class Waveform:
         Raises InputError where its preprocessor_config.json is missing, is not JSON, or wants another rate than 16 kHz.
         """
         config = ConfigFile(directory / "preprocessor_config.json")
-        config.expect("sampling_rate", SAMPLING_RATE, "speech is read at 16 kHz")
+        config.expect("sampling_rate", SAMPLE_RATE, "speech is read at 16 kHz")
         return cls(normalized=bool(config.values.get("do_normalize", True)), shortest=_frame_samples(directory))
 
     def __call__(self, samples_T: np.ndarray) -> Tensor:
@@ -52,7 +52,7 @@ class Waveform:
         return wave_T[None]
 
 
-def encode(model: PreTrainedModel, wave_B1T: Tensor, samples_B: Tensor) -> Heard:
+def encode(model: PreTrainedModel, wave_B1T: Tensor, samples_B: Tensor) -> EncoderOutput:
     """Hidden states (B, S, D), zero at padding, and the real number of positions of each utterance (B,)."""
     base = model.base_model
     x_BCS, lengths_B = _front_end(base.feature_extractor, wave_B1T, samples_B)
@@ -73,7 +73,9 @@ def encode(model: PreTrainedModel, wave_B1T: Tensor, samples_B: Tensor) -> Heard
     return x * real, lengths_B
 
 
-def ctc_loss(model: PreTrainedModel, codec: TextCodec, heard: Heard, targets: Sequence[Tensor]) -> tuple[Tensor, int]:
+def ctc_loss(
+    model: PreTrainedModel, codec: TextCodec, heard: EncoderOutput, targets: Sequence[Tensor]
+) -> tuple[Tensor, int]:
     """CTC summed over the batch (an utterance that has fewer frames than it needs adds nothing); target tokens."""
     hidden_BSD, lengths_B = heard
     log_probs_SBV = model.lm_head(hidden_BSD).float().log_softmax(-1).transpose(0, 1)
@@ -91,7 +93,7 @@ def ctc_loss(model: PreTrainedModel, codec: TextCodec, heard: Heard, targets: Se
 
 
 @torch.no_grad()
-def write(model: PreTrainedModel, codec: TextCodec, heard: Heard, max_tokens: int) -> list[list[int]]:
+def decode(model: PreTrainedModel, codec: TextCodec, heard: EncoderOutput, max_tokens: int) -> list[list[int]]:
     """The best token of each frame, repetitions joined and blanks left out."""
     hidden_BSD, lengths_B = heard
     best_BS = model.lm_head(hidden_BSD).argmax(-1)
@@ -99,7 +101,7 @@ def write(model: PreTrainedModel, codec: TextCodec, heard: Heard, max_tokens: in
     return [row[row != model.config.pad_token_id].tolist()[:max_tokens] for row in rows]
 
 
-def _front_end(extractor: Any, wave_B1T: Tensor, samples_B: Tensor) -> Heard:
+def _front_end(extractor: Any, wave_B1T: Tensor, samples_B: Tensor) -> EncoderOutput:
     """Convolutions without padding: what is real never sees what is not. Never trained (see `scaling.base_models.encoders`)."""
     x_BCS, lengths_B = wave_B1T, samples_B
     with torch.no_grad():
@@ -155,6 +157,6 @@ WAV2VEC2 = Family(
     fresh=("lm_head.",),  # a checkpoint of pretraining alone has no head
     encode=encode,
     loss=ctc_loss,
-    write=write,
+    decode=decode,
 )
 HUBERT = replace(WAV2VEC2, model=HubertForCTC)

@@ -14,8 +14,8 @@ from transformers import DynamicCache, EncoderDecoderCache, WhisperForConditiona
 from transformers.models.whisper.modeling_whisper import WhisperDecoder, WhisperEncoder
 
 from scaling.asr.model import greedy
-from scaling.asr.model.encoders.family import Family, Heard
-from scaling.asr.model.features import LogMel
+from scaling.asr.model.encoders.family import EncoderOutput, Family
+from scaling.asr.model.log_mel import LogMel
 from scaling.asr.model.padding import hidden_states, key_mask, real_positions
 from scaling.asr.model.target_loss import target_loss
 from scaling.base_models.tokenizers import TextCodec
@@ -26,7 +26,7 @@ def encoder_positions(mel_frames: Tensor) -> Tensor:
     return (mel_frames + 1) // 2
 
 
-def encode(encoder: WhisperEncoder, mel_BMT: Tensor, frames_B: Tensor) -> Heard:
+def encode(encoder: WhisperEncoder, mel_BMT: Tensor, frames_B: Tensor) -> EncoderOutput:
     """Hidden states (B, S, D), zero at padding, and the real number of positions of each utterance (B,).
 
     `mel_BMT` is zero beyond each utterance's `frames_B`. Equal to the Hugging Face encoder at its own input length,
@@ -49,7 +49,7 @@ def encode(encoder: WhisperEncoder, mel_BMT: Tensor, frames_B: Tensor) -> Heard:
     return hidden * real_positions(lengths_B, length)[..., None], lengths_B
 
 
-def decode_hidden(
+def decoder_hidden_states(
     decoder: WhisperDecoder,
     ids_BU: Tensor,
     memory_BSD: Tensor,
@@ -74,7 +74,7 @@ def decode_hidden(
                 memory_BSD,
                 encoder_attention_mask=memory_mask,
                 use_cache=cache is not None,
-                **greedy.as_cache(layer, cache),
+                **greedy.cache_argument(layer, cache),
             )
         )
     hidden: Tensor = decoder.layer_norm(x)
@@ -82,7 +82,7 @@ def decode_hidden(
 
 
 @torch.no_grad()
-def transcribe(
+def greedy_decode(
     whisper: WhisperForConditionalGeneration,
     memory_BSD: Tensor,
     memory_lengths_B: Tensor,
@@ -92,10 +92,10 @@ def transcribe(
 ) -> list[list[int]]:
     """Greedy decoding of what `encode` gave: token ids without prefix and end token, one list an utterance."""
     limit = min(max_tokens, whisper.config.max_target_positions - len(prefix))
-    return greedy.write(_Writer(whisper, memory_BSD, memory_lengths_B, prefix), [limit] * len(memory_BSD), end)
+    return greedy.decode(_WhisperDecoder(whisper, memory_BSD, memory_lengths_B, prefix), [limit] * len(memory_BSD), end)
 
 
-class _Writer:
+class _WhisperDecoder:
     """What the decoder writes of what `encode` gave."""
 
     def __init__(
@@ -107,7 +107,7 @@ class _Writer:
     def start(self) -> Tensor:
         prefix = torch.tensor(self._prefix, device=self._memory_BSD.device)
         logits_BV = self._logits(prefix.expand(len(self._memory_BSD), -1))
-        self._cache.self_attention_cache = greedy.joined([self._cache.self_attention_cache])
+        self._cache.self_attention_cache = greedy.merge_caches([self._cache.self_attention_cache])
         return logits_BV
 
     def step(self, ids_B: Tensor) -> Tensor:
@@ -119,28 +119,32 @@ class _Writer:
             cache.batch_select_indices(rows)
 
     def _logits(self, ids_BU: Tensor) -> Tensor:
-        hidden = decode_hidden(self._whisper.model.decoder, ids_BU, self._memory_BSD, self._lengths_B, self._cache)
+        hidden = decoder_hidden_states(
+            self._whisper.model.decoder, ids_BU, self._memory_BSD, self._lengths_B, self._cache
+        )
         logits_BV: Tensor = self._whisper.proj_out(hidden[:, -1])
         return logits_BV
 
 
-def _encode(model: WhisperForConditionalGeneration, mel_BMT: Tensor, frames_B: Tensor) -> Heard:
+def _encode(model: WhisperForConditionalGeneration, mel_BMT: Tensor, frames_B: Tensor) -> EncoderOutput:
     return encode(model.model.encoder, mel_BMT, frames_B)
 
 
 def _loss(
-    model: WhisperForConditionalGeneration, codec: TextCodec, heard: Heard, targets: Sequence[Tensor]
+    model: WhisperForConditionalGeneration, codec: TextCodec, heard: EncoderOutput, targets: Sequence[Tensor]
 ) -> tuple[Tensor, int]:
     memory_BSD, lengths_B = heard
     prefix = torch.tensor(codec.prefix, device=memory_BSD.device)
     inputs = pad_sequence([torch.cat([prefix, target[:-1]]) for target in targets], batch_first=True)
-    hidden = decode_hidden(model.model.decoder, inputs, memory_BSD, lengths_B)
+    hidden = decoder_hidden_states(model.model.decoder, inputs, memory_BSD, lengths_B)
     return target_loss(hidden, [len(prefix) - 1] * len(targets), targets, model.proj_out)
 
 
-def _write(model: WhisperForConditionalGeneration, codec: TextCodec, heard: Heard, max_tokens: int) -> list[list[int]]:
+def _decode(
+    model: WhisperForConditionalGeneration, codec: TextCodec, heard: EncoderOutput, max_tokens: int
+) -> list[list[int]]:
     assert codec.end is not None
-    return transcribe(model, *heard, codec.prefix, codec.end, max_tokens)
+    return greedy_decode(model, *heard, codec.prefix, codec.end, max_tokens)
 
 
 WHISPER = Family(
@@ -151,5 +155,5 @@ WHISPER = Family(
     never_trained=("embed_positions.",),  # sinusoids
     encode=_encode,
     loss=_loss,
-    write=_write,
+    decode=_decode,
 )

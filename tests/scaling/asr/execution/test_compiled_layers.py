@@ -18,10 +18,10 @@ from torch._dynamo.utils import counters
 
 from scaling.asr.execution import compiled_layers as compiled
 from scaling.asr.execution.compiled_layers import compile_layers
-from scaling.asr.execution.precision import round_frozen
-from scaling.asr.execution.recomputed_layers import recompute_layers
+from scaling.asr.execution.precision import round_frozen_weights
+from scaling.asr.execution.recomputed_layers import checkpoint_layers
 from scaling.asr.model import greedy
-from scaling.asr.model.llm_decoder import LlmWriter
+from scaling.asr.model.llm_decoder import LlmDecoder
 from scaling.asr.model.recognizer import Batch, Recognizer
 from scaling.spec import Objective, Part, Precision
 
@@ -87,7 +87,7 @@ def test_one_compilation_gives_the_gradients_of_all_layers_lengths_and_models(mo
     for again in (False, True):
         faster = compile_layers(prepared(encoder, LLM_STAGE))
         if again:
-            recompute_layers(faster)
+            checkpoint_layers(faster)
         for seed in range(3):
             given = heard(plain, noise(encoder, utterances=3 + seed, seed=seed))
             assert_close(plain, faster, given, Objective.LLM)
@@ -106,8 +106,8 @@ def test_one_compilation_gives_the_gradients_of_all_layers_lengths_and_models(mo
 def test_gradients_are_those_of_layers_as_written_whatever_trains(encoder, training, precision):
     plain, compiled = prepared(encoder, training), compile_layers(prepared(encoder, training))
     if precision is Precision.BF16:
-        round_frozen(plain)
-        round_frozen(compiled)
+        round_frozen_weights(plain)
+        round_frozen_weights(compiled)
     assert_close(plain, compiled, noise(encoder), training.objective, precision=precision)
     assert graphs()
 
@@ -117,7 +117,7 @@ def test_without_a_gradient_nothing_is_compiled():
     model = compile_layers(prepared(encoder))
     given = heard(model, noise(encoder))
     with torch.no_grad():
-        greedy.write(LlmWriter(model, model.prompts(given)), [3] * len(given.frames_B), end=1)
+        greedy.decode(LlmDecoder(model, model.prompts(given)), [3] * len(given.frames_B), end=1)
     assert not graphs()
 
 

@@ -25,7 +25,7 @@ def test_the_bench_of_an_accelerator_measures_every_stage_and_processes_side_by_
         executed = measured["executed_flops_per_second"] / measured["audio_seconds_per_second"]
         assert 1.0 <= executed / (ours.epoch_flops / ours.audio_seconds) < 1.5, "charged FLOPs and some padding"
         assert measured["planned_memory_bytes"] > 3 * sum(
-            p.nbytes for p in ours.hearing.model.parameters() if p.requires_grad
+            p.nbytes for p in ours.inputs.model.parameters() if p.requires_grad
         )
         assert measured["peak_memory_bytes"] is None, "known on accelerators alone"
         assert 0 <= measured["wait_share"] < 1

@@ -12,7 +12,7 @@ from tiny_world import order, write_study
 
 import scaling.asr.node
 from scaling.asr.execution.device_memory import OutOfMemory, out_of_memory_named
-from scaling.asr.inputs.model_inputs import Hearing
+from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.node import run_node
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import Step, read_step, take_step
@@ -38,26 +38,26 @@ def stages(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Worke
     }
 
 
-def prepared(resources: WorkerResources, node: StageNode) -> tuple[Hearing, list[torch.nn.Parameter]]:
+def prepared(resources: WorkerResources, node: StageNode) -> tuple[ModelInputs, list[torch.nn.Parameter]]:
     """The model with every weight that trains a little off its start, where many gradients are zero."""
-    hearing = Hearing(resources.recognizer(node, {}), resources.speech(node, node.data.train))
-    trained = [p for part in hearing.model.set_trainable(node.stage.parts).values() for p in part]
+    inputs = ModelInputs(resources.recognizer(node, {}), resources.dataset(node, node.data.train))
+    trained = [p for part in inputs.model.set_trainable(node.stage.parts).values() for p in part]
     for parameter in trained:
         parameter.data += 0.01 * torch.sin(torch.arange(parameter.numel())).reshape(parameter.shape)
-    return hearing, trained
+    return inputs, trained
 
 
-def cut(hearing: Hearing, pieces: int) -> Step:
+def cut(inputs: ModelInputs, pieces: int) -> Step:
     """Thirteen utterances of one to five digits, short to long, in pieces."""
-    indices = np.argsort(hearing.speech.samples[:13], kind="stable")
-    return read_step(hearing, indices, Position(0, 1), 0, pieces)
+    indices = np.argsort(inputs.dataset.samples[:13], kind="stable")
+    return read_step(inputs, indices, Position(0, 1), 0, pieces)
 
 
 def stepped(resources: WorkerResources, node: StageNode, pieces: int) -> tuple[Gradients, float]:
     """Gradients of a trainer's step, and its loss."""
-    hearing, trained = prepared(resources, node)
-    loss = take_step(hearing, cut(hearing, pieces), node, torch.optim.SGD(trained, lr=0.0), trained)
-    return {name: p.grad for name, p in hearing.model.named_parameters() if p.grad is not None}, loss
+    inputs, trained = prepared(resources, node)
+    loss = take_step(inputs, cut(inputs, pieces), node, torch.optim.SGD(trained, lr=0.0), trained)
+    return {name: p.grad for name, p in inputs.model.named_parameters() if p.grad is not None}, loss
 
 
 def same(one: Gradients, other: Gradients) -> bool:
@@ -82,11 +82,11 @@ def test_the_mean_of_the_pieces_means_is_another_gradient(stages):
     resources, nodes = stages
     node = nodes["encoder"]
     whole, _ = stepped(resources, node, 1)
-    hearing, _ = prepared(resources, node)
-    for piece in cut(hearing, 4).pieces:
-        loss_sum, tokens = hearing.model.loss(hearing.batch(piece), node.stage.objective)
+    inputs, _ = prepared(resources, node)
+    for piece in cut(inputs, 4).pieces:
+        loss_sum, tokens = inputs.model.loss(inputs.batch(piece), node.stage.objective)
         (loss_sum / tokens / 4).backward()
-    assert not same(whole, {name: p.grad for name, p in hearing.model.named_parameters() if p.grad is not None})
+    assert not same(whole, {name: p.grad for name, p in inputs.model.named_parameters() if p.grad is not None})
 
 
 @pytest.mark.parametrize(
@@ -132,12 +132,12 @@ def test_a_node_goes_on_in_pieces_after_it_ran_out_of_memory(world, tmp_path, mo
     taken = scaling.asr.train.take_step
     steps = 0
 
-    def fails_at_the_fifth(hearing, step, *others):
+    def fails_at_the_fifth(inputs, step, *others):
         nonlocal steps
         steps += 1
         if steps == 5 and len(step.pieces) == 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return taken(hearing, step, *others)
+        return taken(inputs, step, *others)
 
     monkeypatch.setattr(scaling.asr.train, "take_step", fails_at_the_fifth)
     with pytest.raises(OutOfMemory, match=r"training encoder \+ llm \(stage 'joint'\) ran out of memory"):

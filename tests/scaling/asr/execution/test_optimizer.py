@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from scaling.asr.execution.optimizer import FlatAdamW
-from scaling.asr.execution.sharding import clip
+from scaling.asr.execution.sharding import clip_gradients
 from scaling.spec import Objective, Optimization, Part, Stage
 
 OPTIMIZATION = Optimization(
@@ -36,7 +36,7 @@ def loss(of: nn.ModuleDict, step: int) -> torch.Tensor:
 def step_flat(of: nn.ModuleDict, optimizer: FlatAdamW, step: int) -> None:
     optimizer.zero_grad()
     loss(of, step).backward()
-    clip(optimizer.tensors, OPTIMIZATION.clip_norm)
+    clip_gradients(optimizer.tensors, OPTIMIZATION.clip_norm)
     optimizer.step()
 
 

@@ -9,12 +9,12 @@ import torch
 from tiny_world import order, train_study, write_study
 
 from scaling.asr.checkpoint import load
-from scaling.asr.inputs.encoder_groups import GROUP_SAMPLES, Groups
-from scaling.asr.inputs.encoder_output_cache import Bounds, Kept
-from scaling.asr.inputs.model_inputs import Hearing
+from scaling.asr.inputs.encoder_groups import GROUP_SAMPLES, EncoderGroups
+from scaling.asr.inputs.encoder_output_cache import CacheLimits, EncoderOutputCache
+from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import read_step, take_step
-from scaling.asr.use.trained import read_export, read_run
+from scaling.asr.use.trained_recognizer import read_export, read_run
 from scaling.spec import Precision, StageNode, node_from_json
 from scaling.speech.audio import Clip
 from scaling.speech.batches import BatchStream, Position
@@ -31,7 +31,7 @@ def stages(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Worke
     plan_file = order(study, tmp_path_factory.mktemp("bf16"))
     nodes = [node_from_json(plan_file.ledger.stage(key)["node"]) for key in plan_file.nodes]
     resources = WorkerResources(
-        Sources(plan_file.content["sources"]), torch.device("cpu"), Bounds(memory_gib=1, disk_gib=0)
+        Sources(plan_file.content["sources"]), torch.device("cpu"), CacheLimits(memory_gib=1, disk_gib=0)
     )
     return resources, {node.stage.name: node for node in nodes}
 
@@ -41,12 +41,12 @@ def stepped(
 ) -> tuple[float, dict[str, torch.Tensor], set[torch.dtype]]:
     """Loss and gradients of a step, and the types of the model's weights."""
     model = resources.recognizer(node, {}, rounded=rounded)
-    hearing = resources.hearing(node, model, node.data.train)
+    inputs = resources.model_inputs(node, model, node.data.train)
     trained = [p for part in model.set_trainable(node.stage.parts).values() for p in part]
     for parameter in trained:  # off its start, where many gradients are zero
         parameter.data += 0.01 * torch.sin(torch.arange(parameter.numel())).reshape(parameter.shape)
-    step = read_step(hearing, np.arange(13), Position(0, 1), 0, 2)
-    loss = take_step(hearing, step, node, torch.optim.SGD(trained, lr=0.0), trained)
+    step = read_step(inputs, np.arange(13), Position(0, 1), 0, 2)
+    loss = take_step(inputs, step, node, torch.optim.SGD(trained, lr=0.0), trained)
     gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
     return loss, gradients, {p.dtype for p in model.parameters()}
 
@@ -95,19 +95,19 @@ def test_a_frozen_encoder_hears_a_padded_batch_as_it_hears_groups_and_single_utt
     resources, nodes = stages
     node = replace(nodes["projector"], precision=Precision.FP32)
     model = resources.recognizer(node, {}).eval()
-    speech = resources.speech(node, node.data.train)
+    speech = resources.dataset(node, node.data.train)
     indices = [5, 0, 17, 9, 30]
     assert len({*speech.samples[indices].tolist()}) > 1, "padding is a part of it"
     stream = BatchStream(speech.samples, 0, 1.0)
-    grouped, alone = (Groups.of(speech.samples // 160, stream, most) for most in (GROUP_SAMPLES, 0))
-    assert max(len(grouped.heard_with(index)) for index in indices) > 1
-    assert [alone.heard_with(index) for index in indices] == [[index] for index in indices]
+    grouped, alone = (EncoderGroups.of(speech.samples // 160, stream, most) for most in (GROUP_SAMPLES, 0))
+    assert max(len(grouped.group_of(index)) for index in indices) > 1
+    assert [alone.group_of(index) for index in indices] == [[index] for index in indices]
     heard = []
     for groups in (alone, grouped, None):
-        kept = Kept(Bounds(memory_gib=1, disk_gib=0)).state("")
-        hearing = Hearing(model, speech, groups=groups, kept=kept)
-        hearing.batch(hearing.read(indices[:2]))  # the others are what is lacking
-        heard.append(hearing.batch(hearing.read(indices)).heard)
+        kept = EncoderOutputCache(CacheLimits(memory_gib=1, disk_gib=0)).state("")
+        inputs = ModelInputs(model, speech, groups=groups, kept=kept)
+        inputs.batch(inputs.read(indices[:2]))  # the others are what is lacking
+        heard.append(inputs.batch(inputs.read(indices)).heard)
         assert all(index in kept for index in indices)
     (outputs, lengths), *others = heard
     for other_outputs, other_lengths in others:

@@ -20,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 import scaling.asr.train
 from scaling.asr.__main__ import work
 from scaling.asr.execution.ranks import Ranks
-from scaling.asr.inputs.model_inputs import Hearing
+from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import read_step
 from scaling.cost.flops import executed_batches
@@ -183,18 +183,18 @@ def test_what_all_ranks_execute_is_what_is_counted(alone, utterances, size, piec
     nodes = [node_from_json(plan_file.ledger.stage(key)["node"]) for key in plan_file.nodes]
     node = next(node for node in nodes if node.stage.name == "joint")
     resources = WorkerResources(Sources(plan_file.content["sources"]), torch.device("cpu"))
-    hearing = Hearing(resources.recognizer(node, {}), resources.speech(node, node.data.train))
-    hearing.model.set_trainable(node.stage.parts)
-    indices = np.argsort(hearing.speech.samples[:utterances], kind="stable")
-    steps = [read_step(hearing, indices, Position(0, 1), 0, pieces, Ranks(rank, size)) for rank in range(size)]
+    inputs = ModelInputs(resources.recognizer(node, {}), resources.dataset(node, node.data.train))
+    inputs.model.set_trainable(node.stage.parts)
+    indices = np.argsort(inputs.dataset.samples[:utterances], kind="stable")
+    steps = [read_step(inputs, indices, Position(0, 1), 0, pieces, Ranks(rank, size)) for rank in range(size)]
     watched = 0
     for piece in (piece for step in steps for piece in step.pieces):
         with sdpa_kernel(SDPBackend.MATH), counter() as watch:  # the counter misses fused attention
-            loss, _ = hearing.model.loss(hearing.batch(piece), node.stage.objective)
+            loss, _ = inputs.model.loss(inputs.batch(piece), node.stage.objective)
             loss.backward()
         watched += watch.get_total_flops()
     whole = steps[0]
-    counted = executed_batches(resources.model_shape(node), node.stage, hearing.speech.lengths, whole.cut.pieces)
+    counted = executed_batches(resources.model_shape(node), node.stage, inputs.dataset.lengths, whole.cut.pieces)
     assert watched == counted.sum()
     assert len({len(step.pieces) for step in steps}) == 1
     real = whole.cut.pieces[: len(whole.cut.pieces) - whole.cut.idle]

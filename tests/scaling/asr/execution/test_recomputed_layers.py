@@ -12,10 +12,10 @@ from recognizers import gradients, noise, prepared
 from torch import Tensor, nn
 
 from scaling.asr.execution import recomputed_layers as recompute
-from scaling.asr.execution.precision import round_frozen
-from scaling.asr.execution.recomputed_layers import recompute_layers
+from scaling.asr.execution.precision import round_frozen_weights
+from scaling.asr.execution.recomputed_layers import checkpoint_layers
 from scaling.asr.model import greedy
-from scaling.asr.model.llm_decoder import LlmWriter
+from scaling.asr.model.llm_decoder import LlmDecoder
 from scaling.spec import Objective, Part, Precision
 
 
@@ -30,9 +30,9 @@ def assert_equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize("encoder", MINI_ENCODERS, ids=lambda dims: dims.name)
 def test_gradients_are_those_of_layers_that_are_kept(encoder, training, precision):
     found = []
-    for model in (prepared(encoder, training), recompute_layers(prepared(encoder, training))):
+    for model in (prepared(encoder, training), checkpoint_layers(prepared(encoder, training))):
         if precision is Precision.BF16:
-            round_frozen(model)
+            round_frozen_weights(model)
         found.append(gradients(model, noise(encoder), training.objective, precision))
     assert_equal(*found)
 
@@ -44,14 +44,14 @@ def test_dropout_falls_on_the_same_places_the_second_time():
         model = prepared(encoder)
         for layer in model.llm.get_decoder().layers:
             layer.mlp.act_fn = nn.Sequential(layer.mlp.act_fn, nn.Dropout(0.5))
-        found.append(gradients(recompute_layers(model) if again else model, noise(encoder), Objective.LLM))
+        found.append(gradients(checkpoint_layers(model) if again else model, noise(encoder), Objective.LLM))
     assert_equal(*found)
     without = gradients(prepared(encoder), noise(encoder), Objective.LLM)
     assert not all(torch.equal(without[name], gradient) for name, gradient in found[0].items())
 
 
 def test_parameters_keep_their_names_and_adapters_are_merged_as_ever():
-    plain, again = prepared(MINI_ENCODERS[0]), recompute_layers(prepared(MINI_ENCODERS[0]))
+    plain, again = prepared(MINI_ENCODERS[0]), checkpoint_layers(prepared(MINI_ENCODERS[0]))
     for part in Part:
         assert list(plain.part_parameters(part)) == list(again.part_parameters(part))
     for model in (plain, again):
@@ -74,10 +74,10 @@ def recomputed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def test_without_a_gradient_nothing_is_recomputed(recomputed):
     for encoder in MINI_ENCODERS:
-        model = recompute_layers(prepared(encoder))
+        model = checkpoint_layers(prepared(encoder))
         with torch.no_grad():
             heard = replace(noise(encoder), heard=model.encode(noise(encoder)))
-            greedy.write(LlmWriter(model, model.prompts(heard)), [3] * len(heard.frames_B), end=1)
+            greedy.decode(LlmDecoder(model, model.prompts(heard)), [3] * len(heard.frames_B), end=1)
         assert recomputed == []
         model.loss(heard, Objective.LLM)
         assert recomputed == ["Qwen2DecoderLayer"] * MINI_LLM.layers
@@ -92,7 +92,7 @@ def test_a_model_goes_with_its_last_user():
     gc.collect()
     gc.disable()
     try:
-        model = recompute_layers(prepared(MINI_ENCODERS[0]))
+        model = checkpoint_layers(prepared(MINI_ENCODERS[0]))
         gradients(model, noise(MINI_ENCODERS[0]), Objective.LLM)
         layer = weakref.ref(model.llm.get_decoder().layers[0])
         del model

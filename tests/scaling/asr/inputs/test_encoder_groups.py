@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scaling.asr.inputs.encoder_groups import Groups
+from scaling.asr.inputs.encoder_groups import EncoderGroups
 from scaling.speech.batches import BatchStream, Position
 
 SAMPLES = np.random.default_rng(0).integers(8_000, 80_000, 1500)
@@ -11,12 +11,12 @@ STREAM = BatchStream(SAMPLES, 3, 20.0)
 MOST = 200_000
 
 
-def partition(groups: Groups) -> set[tuple[int, ...]]:
-    return {tuple(groups.heard_with(index)) for index in range(len(SAMPLES))}
+def partition(groups: EncoderGroups) -> set[tuple[int, ...]]:
+    return {tuple(groups.group_of(index)) for index in range(len(SAMPLES))}
 
 
 def test_every_utterance_is_in_one_group_with_others_of_its_length_and_pool():
-    pools, found = STREAM.first_pools(), partition(Groups.of(FRAMES, STREAM, MOST))
+    pools, found = STREAM.first_pools(), partition(EncoderGroups.of(FRAMES, STREAM, MOST))
     assert sorted(index for group in found for index in group) == list(range(len(SAMPLES)))
     for group in found:
         chosen = list(group)
@@ -26,12 +26,12 @@ def test_every_utterance_is_in_one_group_with_others_of_its_length_and_pool():
 
 
 def test_a_group_ends_for_no_other_reason_than_length_pool_and_audio():
-    pools, found = STREAM.first_pools(), partition(Groups.of(FRAMES, STREAM, 10**9))
+    pools, found = STREAM.first_pools(), partition(EncoderGroups.of(FRAMES, STREAM, 10**9))
     assert len(found) == len({*zip(pools.tolist(), FRAMES.tolist(), strict=True)})
 
 
 def test_no_audio_means_that_each_is_heard_alone():
-    assert partition(Groups.of(FRAMES, STREAM, 0)) == {(index,) for index in range(len(SAMPLES))}
+    assert partition(EncoderGroups.of(FRAMES, STREAM, 0)) == {(index,) for index in range(len(SAMPLES))}
 
 
 def test_pools_are_those_of_the_first_epoch():

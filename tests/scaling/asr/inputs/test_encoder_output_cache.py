@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from scaling.asr.inputs.encoder_output_cache import Bounds, Kept
+from scaling.asr.inputs.encoder_output_cache import CacheLimits, EncoderOutputCache
 from scaling.system.cache import cache_dir
 
 SIZE = 4 * 5 * 8
@@ -16,9 +16,9 @@ def output(index: int) -> torch.Tensor:
     return torch.randn(5, 8, generator=torch.Generator().manual_seed(index))
 
 
-def kept(memory: int, disk: int) -> Kept:
+def kept(memory: int, disk: int) -> EncoderOutputCache:
     """Room for so many outputs."""
-    return Kept(Bounds(memory_gib=memory * SIZE / 2**30, disk_gib=disk * SIZE / 2**30))
+    return EncoderOutputCache(CacheLimits(memory_gib=memory * SIZE / 2**30, disk_gib=disk * SIZE / 2**30))
 
 
 def fill(state, count: int) -> list[int]:

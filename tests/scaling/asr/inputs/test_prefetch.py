@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from scaling.asr.inputs.prefetch import DEPTH, Ahead
+from scaling.asr.inputs.prefetch import DEPTH, Prefetcher
 
 
 def test_items_come_in_order_whatever_each_takes():
@@ -14,13 +14,13 @@ def test_items_come_in_order_whatever_each_takes():
         time.sleep(0.002 * (item % 3))
         return -item
 
-    with Ahead(slow, iter(range(20))) as coming:
+    with Prefetcher(slow, iter(range(20))) as coming:
         assert list(coming) == [-item for item in range(20)]
 
 
 def test_no_more_is_read_than_a_few_items_ahead():
     begun = []
-    with Ahead(begun.append, itertools.count()) as coming:
+    with Prefetcher(begun.append, itertools.count()) as coming:
         assert not begun
         for taken in range(1, 6):
             next(coming)
@@ -28,7 +28,7 @@ def test_no_more_is_read_than_a_few_items_ahead():
 
 
 def test_an_error_is_raised_where_its_item_would_have_come():
-    with Ahead(lambda item: 1 // item, iter([1, 1, 0, 1])) as coming:
+    with Prefetcher(lambda item: 1 // item, iter([1, 1, 0, 1])) as coming:
         assert [next(coming), next(coming)] == [1, 1]
         with pytest.raises(ZeroDivisionError):
             next(coming)
@@ -38,7 +38,7 @@ def test_an_error_is_raised_where_its_item_would_have_come():
 def test_its_thread_ends_with_it(leave_by):
     before = threading.active_count()
     try:
-        with Ahead(str, itertools.count()) as coming:
+        with Prefetcher(str, itertools.count()) as coming:
             next(coming)
             assert threading.active_count() == before + 1
             if leave_by is not None:
@@ -49,7 +49,7 @@ def test_its_thread_ends_with_it(leave_by):
 
 
 def test_the_time_spent_waiting_is_counted():
-    with Ahead(lambda item: time.sleep(0.05), iter(range(2))) as coming:
+    with Prefetcher(lambda item: time.sleep(0.05), iter(range(2))) as coming:
         next(coming)
         first = coming.waited_seconds
         time.sleep(0.1)

@@ -14,10 +14,10 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from scaling.asr.evaluate import transcribe
-from scaling.asr.execution.merged_lora import folded
+from scaling.asr.execution.merged_lora import merged_lora
 from scaling.asr.model import greedy
 from scaling.asr.model import llm_decoder as llm_writer
-from scaling.asr.model.llm_decoder import LlmWriter
+from scaling.asr.model.llm_decoder import LlmDecoder
 from scaling.asr.model.load_base import BaseModels
 from scaling.asr.model.projector import Projector
 from scaling.asr.model.recognizer import Batch, Recognizer
@@ -109,14 +109,14 @@ def test_greedy_decoding_writes_what_hugging_face_generates_whenever_the_others_
     prompts = [model.prompts(batch_of(model, [index]))[0] for index in range(3)]
     generate = partial(model.llm.generate, do_sample=False, num_beams=1, max_new_tokens=80, pad_token_id=0)
     endless = [generate(inputs_embeds=prompt[None], eos_token_id=-1)[0].tolist() for prompt in prompts]
-    assert greedy.write(LlmWriter(model, prompts), [80, 3, 70], end=None) == [
+    assert greedy.decode(LlmDecoder(model, prompts), [80, 3, 70], end=None) == [
         endless[0],
         endless[1][:3],
         endless[2][:70],
     ]
     end = endless[1][2]  # the second stops at its third token at the latest
     expected = [row[: row.index(end)] if end in row else row for row in endless]
-    assert greedy.write(LlmWriter(model, prompts), [80] * 3, end) == expected
+    assert greedy.decode(LlmDecoder(model, prompts), [80] * 3, end) == expected
 
 
 def test_adapters_reach_every_linear_layer_and_merge_without_a_change(model, directory):
@@ -147,16 +147,16 @@ def test_adapters_are_folded_while_decoding_and_are_themselves_again_afterwards(
     @torch.no_grad()
     def logits() -> tuple[Tensor, int]:
         used.clear()
-        return LlmWriter(model, model.prompts(batch_of(model, [0, 1, 2]))).start(), len(used)
+        return LlmDecoder(model, model.prompts(batch_of(model, [0, 1, 2]))).start(), len(used)
 
     plain, layers = logits()
     assert layers == len(dims.linears) * dims.layers
-    with folded(model.llm):
+    with merged_lora(model.llm):
         found, still_used = logits()
     assert still_used == 0
     assert torch.allclose(found, plain, atol=1e-3 * float(plain.abs().max()))
     again, used_again = logits()
     assert used_again == layers
     assert torch.equal(again, plain)
-    with torch.autocast("cpu", torch.bfloat16), folded(model.llm):
+    with torch.autocast("cpu", torch.bfloat16), merged_lora(model.llm):
         assert logits()[1] == layers, "the sum would be rounded"

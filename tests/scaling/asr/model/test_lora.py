@@ -9,8 +9,8 @@ from torch import nn
 
 from scaling.asr.__main__ import work
 from scaling.asr.checkpoint import load
-from scaling.asr.execution.precision import products
-from scaling.asr.inputs.model_inputs import Hearing
+from scaling.asr.execution.precision import autocast
+from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.model.lora import AdaptedLinear, adapt
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.spec import LoraSpec, Part, Precision, node_from_json
@@ -75,11 +75,11 @@ def test_merged_adapters_compute_what_they_computed_beside_the_weights(world, tm
     beside = resources.recognizer(nodes[1], ends[1]).eval()
     merged = resources.recognizer(nodes[2], ends[1]).eval()
     assert not merged.part_parameters(Part.LLM_LORA)
-    hearings = [Hearing(model, resources.speech(nodes[1], nodes[1].data.dev)) for model in (beside, merged)]
+    both_inputs = [ModelInputs(model, resources.dataset(nodes[1], nodes[1].data.dev)) for model in (beside, merged)]
     with torch.no_grad():
         losses = [
-            hearing.model.loss(hearing.batch(hearing.read(np.arange(4))), nodes[1].stage.objective)
-            for hearing in hearings
+            inputs.model.loss(inputs.batch(inputs.read(np.arange(4))), nodes[1].stage.objective)
+            for inputs in both_inputs
         ]
     assert torch.isclose(losses[0][0], losses[1][0], rtol=1e-5)
     assert not torch.equal(
@@ -102,7 +102,7 @@ def test_an_adapted_layer_gives_what_pefts_gives(precision: Precision, alpha: fl
     for forward in (AdaptedLinear.forward, Linear.forward):
         layer.zero_grad()
         heard = x.clone().requires_grad_()
-        with products(precision, x.device):
+        with autocast(precision, x.device):
             y = forward(layer, heard)
         y.float().square().sum().backward()
         found.append((y.detach(), heard.grad, *(p.grad for name, p in layer.named_parameters() if "lora_" in name)))

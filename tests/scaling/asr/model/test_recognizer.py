@@ -10,8 +10,8 @@ from transformers import AutoModelForCausalLM, WhisperForConditionalGeneration
 from scaling.asr.checkpoint import Checkpoint, Progress, load, save
 from scaling.asr.evaluate import transcribe
 from scaling.asr.model import greedy
-from scaling.asr.model.encoders.whisper import decode_hidden, encode
-from scaling.asr.model.llm_decoder import LlmWriter
+from scaling.asr.model.encoders.whisper import decoder_hidden_states, encode
+from scaling.asr.model.llm_decoder import LlmDecoder
 from scaling.asr.model.projector import Projector
 from scaling.asr.model.recognizer import Batch, Recognizer
 from scaling.asr.resources import load_part
@@ -47,7 +47,7 @@ def model(models: Path) -> Recognizer:
 
 
 def batch_of(model: Recognizer, chosen: list[int]) -> Batch:
-    """Utterances of random features, padded with zeros to the longest."""
+    """Examples of random features, padded with zeros to the longest."""
     longest = max(FRAMES[index] for index in chosen)
     mel = torch.zeros(len(chosen), 80, longest)
     for row, index in enumerate(chosen):
@@ -76,7 +76,7 @@ def test_at_its_own_length_the_encoder_is_hugging_faces_bit_for_bit(model):
 def test_the_decoder_is_hugging_faces_on_unpadded_memory(model):
     memory = torch.randn(2, 12, model.asr.config.d_model)
     ids = torch.tensor([[1, 50, 60, 70], [1, 80, 90, 100]])
-    own = decode_hidden(model.asr.model.decoder, ids, memory, torch.tensor([12, 12]))
+    own = decoder_hidden_states(model.asr.model.decoder, ids, memory, torch.tensor([12, 12]))
     theirs = model.asr.model.decoder(input_ids=ids, encoder_hidden_states=memory).last_hidden_state
     assert torch.allclose(own, theirs, atol=TOLERANCE)
 
@@ -117,8 +117,8 @@ def test_nothing_is_written_after_the_token_at_which_it_is_asked_to_stop(model):
     asked = iter([False, False, True])
     limits, prompts = [12] * len(EVERYONE), model.prompts(batch_of(model, EVERYONE))
     with torch.no_grad():
-        whole = greedy.write(LlmWriter(model, prompts), limits, end=None)
-        begun = greedy.write(LlmWriter(model, prompts), limits, end=None, should_stop=lambda: next(asked))
+        whole = greedy.decode(LlmDecoder(model, prompts), limits, end=None)
+        begun = greedy.decode(LlmDecoder(model, prompts), limits, end=None, should_stop=lambda: next(asked))
     assert begun == [row[:3] for row in whole]
 
 

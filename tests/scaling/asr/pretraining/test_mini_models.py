@@ -9,9 +9,9 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, WhisperForConditionalGeneration
 
-from scaling.asr.model.features import LogMel
+from scaling.asr.model.log_mel import LogMel
 from scaling.asr.pretraining import mini_llm as base_llm
-from scaling.asr.pretraining.mini_encoder import encoder_cer, read_speech
+from scaling.asr.pretraining.mini_encoder import encoder_cer, read_corpus
 from scaling.asr.pretraining.mini_llm import llm_losses
 from scaling.asr.pretraining.mini_models import ENCODERS, LLMS, MEL_BINS, new_tokenizer
 from scaling.base_models.lookup import MINIS, find_encoder, find_llm
@@ -92,7 +92,7 @@ def test_an_encoder_transcribes_digits_of_its_own_domain(tmp_path: Path) -> None
         soundfile.write(files[-1][0], render(drawn), 16_000, subtype="PCM_16")
     tokenizer = AutoTokenizer.from_pretrained(directory)
     model = WhisperForConditionalGeneration.from_pretrained(directory, dtype=torch.float32).eval()
-    assert encoder_cer(model, read_speech(files, LogMel.from_directory(directory), tokenizer), tokenizer) < 0.05
+    assert encoder_cer(model, read_corpus(files, LogMel.from_directory(directory), tokenizer), tokenizer) < 0.05
 
 
 def test_an_llm_reads_soft_prefixes_of_texts_it_has_never_seen(monkeypatch: pytest.MonkeyPatch) -> None:

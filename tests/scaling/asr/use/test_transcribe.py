@@ -14,7 +14,7 @@ import soundfile
 from tiny_world import train_study, write_study
 
 from scaling.asr.execution.device_memory import refuse_too_large
-from scaling.asr.use.trained import read_run
+from scaling.asr.use.trained_recognizer import read_run
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file

@@ -13,7 +13,7 @@ from transformers.audio_utils import mel_filter_bank
 from scaling.errors import InputError
 from scaling.speech.audio import Clip, read_clip
 
-SAMPLING_RATE = 16_000
+SAMPLE_RATE = 16_000
 
 
 def read_audio(audio: Path | Clip) -> np.ndarray:
@@ -51,9 +51,9 @@ class LogMel:
             raise InputError(f"{path}: not readable; a Whisper model keeps its feature settings there") from missing
         except ValueError as broken:
             raise InputError(f"{path}: not JSON ({broken})") from broken
-        sampling_rate = config.get("sampling_rate", SAMPLING_RATE)
-        if sampling_rate != SAMPLING_RATE:
-            raise InputError(f"{path}: sampling_rate is {sampling_rate}; expected {SAMPLING_RATE}")
+        sampling_rate = config.get("sampling_rate", SAMPLE_RATE)
+        if sampling_rate != SAMPLE_RATE:
+            raise InputError(f"{path}: sampling_rate is {sampling_rate}; expected {SAMPLE_RATE}")
         n_fft = config.get("n_fft", 400)  # the defaults are WhisperFeatureExtractor's
         return cls(
             sampling_rate=sampling_rate,

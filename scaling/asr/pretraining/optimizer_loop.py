@@ -19,7 +19,7 @@ Batch = TypeVar("Batch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Descent:
+class OptimizerSchedule:
     """How long and how fast: steps, and the peak learning rate."""
 
     steps: int
@@ -27,7 +27,7 @@ class Descent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Descended:
+class OptimizerResult:
     """`flops`: executed ones, the mean of torch's counter on every 50th step times the steps. `loss`: mean of the last
     50 steps, in nats.
     """
@@ -36,9 +36,9 @@ class Descended:
     loss: float
 
 
-def descend(
-    model: nn.Module, batches: Iterator[Batch], loss_of: Callable[[Batch], torch.Tensor], plan: Descent
-) -> Descended:
+def optimize(
+    model: nn.Module, batches: Iterator[Batch], loss_of: Callable[[Batch], torch.Tensor], plan: OptimizerSchedule
+) -> OptimizerResult:
     """Train every parameter of `model` that wants a gradient; deterministic for one thread and one seed."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=plan.peak_lr, betas=(0.9, 0.98), weight_decay=0.01)
@@ -57,7 +57,7 @@ def descend(
         if (step + 1) % REPORTED_EVERY == 0:
             log(f"step {step + 1} of {plan.steps}: loss {sum(losses[-50:]) / len(losses[-50:]):.3f}")
     model.eval()
-    return Descended(flops=sum(counted) / len(counted) * plan.steps, loss=sum(losses[-50:]) / len(losses[-50:]))
+    return OptimizerResult(flops=sum(counted) / len(counted) * plan.steps, loss=sum(losses[-50:]) / len(losses[-50:]))
 
 
 def _backward(loss_of: Callable[[Batch], torch.Tensor], batch: Batch, *, counting: bool) -> tuple[float, int]:

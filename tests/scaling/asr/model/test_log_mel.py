@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from transformers import WhisperFeatureExtractor
 
-from scaling.asr.model.features import LogMel, read_audio
+from scaling.asr.model.log_mel import LogMel, read_audio
 from scaling.errors import InputError
 
 

@@ -1,4 +1,4 @@
-"""Utterances as the models read them: features and token ids, made when first asked for and kept within bounds."""
+"""Examples as the models read them: features and token ids, made when first asked for and kept within bounds."""
 
 import dataclasses
 from collections.abc import Container, Sequence
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scaling.arrays import IntArray
 from scaling.asr.inputs.augment import Augmenter
-from scaling.asr.inputs.exact_audio import Recorded
+from scaling.asr.inputs.exact_audio import ExactAudio
 from scaling.asr.model.encoders.family import Features
 from scaling.asr.model.encoders.registry import family_of
 from scaling.base_models.tokenizers import TextCodec
@@ -26,21 +26,21 @@ KEPT_FEATURE_BYTES = 1 << 30
 frames a second; beyond that they are made anew each time (assumption: a worker has a GiB to spare)."""
 
 KEPT_TARGETS = 200_000
-"""Utterances whose target ids are kept, per worker and manifest: a tenth of a GiB (assumption: a worker has it)."""
+"""Examples whose target ids are kept, per worker and manifest: a tenth of a GiB (assumption: a worker has it)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Utterances:
+class Examples:
     """What was read of some utterances: features (M, T), None where not wanted, and target token ids, the end last."""
 
     indices: Sequence[int]
-    mels: Sequence[Tensor | None]
+    features: Sequence[Tensor | None]
     asr_targets: Sequence[Tensor]
     llm_targets: Sequence[Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Speech:
+class SpeechDataset:
     """One manifest, ready to be batched. `lengths` are the real ones that FLOPs are charged by."""
 
     manifest: Manifest
@@ -48,8 +48,8 @@ class Speech:
     _features_of: Features
     _asr: TextCodec
     _llm: TextCodec
-    _recorded: Recorded
-    _harder: Augmenter | None
+    _audio: ExactAudio
+    _augmenter: Augmenter | None
     _features: dict[int, Tensor] = field(default_factory=dict)
     _targets: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
@@ -60,16 +60,16 @@ class Speech:
         encoder: Path,
         llm: Path,
         codecs: tuple[TextCodec, TextCodec],
-        harder: Augmenter | None = None,
-    ) -> "Speech":
-        """The manifest as read by the encoder and the LLM in these directories, made harder where asked for."""
+        augmenter: Augmenter | None = None,
+    ) -> "SpeechDataset":
+        """The manifest as read by the encoder and the LLM in these directories, made augmenter where asked for."""
         lengths = index(manifest, encoder=encoder, llm=llm)
-        if harder is not None:
-            rows = np.tile(np.arange(len(manifest)), len(harder.augmentation.speeds))
-            manifest = at_speeds(manifest, harder.augmentation.speeds)
+        if augmenter is not None:
+            rows = np.tile(np.arange(len(manifest)), len(augmenter.augmentation.speeds))
+            manifest = at_speeds(manifest, augmenter.augmentation.speeds)
             lengths = dataclasses.replace(lengths[rows], samples=manifest.samples)
         features = family_of(encoder).features(encoder)
-        return cls(manifest, lengths, features, *codecs, Recorded(manifest=manifest), harder)
+        return cls(manifest, lengths, features, *codecs, ExactAudio(manifest=manifest), augmenter)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -82,38 +82,38 @@ class Speech:
     @property
     def varies(self) -> bool:
         """Whether an utterance sounds different in each epoch."""
-        return self._harder is not None and self._harder.augmentation.varies
+        return self._augmenter is not None and self._augmenter.augmentation.varies
 
     def recorded_seconds(self, heard: npt.NDArray[np.bool_]) -> float:
         """Audio of the recordings, each counted once, that `heard` (N,) has at whatever speed."""
-        speeds = (1.0,) if self._harder is None else self._harder.augmentation.speeds
+        speeds = (1.0,) if self._augmenter is None else self._augmenter.augmentation.speeds
         once = np.asarray(heard.reshape(len(speeds), -1).any(axis=0))
         return float(self.samples[: len(once)][once].sum()) * speeds[0] / SAMPLE_RATE
 
-    def utterances(self, indices: Sequence[int] | IntArray, known: Container[int] = (), epoch: int = 0) -> Utterances:
+    def examples(self, indices: Sequence[int] | IntArray, known: Container[int] = (), epoch: int = 0) -> Examples:
         """The chosen utterances as they sound in this epoch, without features of those that are `known`."""
         chosen = [int(index) for index in indices]
         targets = [self._target_ids(index) for index in chosen]
-        return Utterances(
+        return Examples(
             indices=chosen,
-            mels=[None if index in known else self.mel(index, epoch) for index in chosen],
+            features=[None if index in known else self.features(index, epoch) for index in chosen],
             asr_targets=[asr for asr, _ in targets],
             llm_targets=[llm for _, llm in targets],
         )
 
-    def utterance(self, index: int) -> dict[str, str]:
+    def reference(self, index: int) -> dict[str, str]:
         """Who said what: `id`, `speaker`, `ref`."""
         manifest = self.manifest
         return {"id": manifest.ids[index], "speaker": manifest.speakers[index], "ref": manifest.texts[index]}
 
-    def mel(self, index: int, epoch: int = 0) -> Tensor:
+    def features(self, index: int, epoch: int = 0) -> Tensor:
         """Features (M, T) of one utterance as it sounds in this epoch."""
-        if self._harder is None or not self.varies:
-            return self._plain(index)
-        if self._harder.augmentation.noise_snr_db is None:
-            return self._harder.features(self._plain(index), epoch, index)
-        noisy = self._harder.audio(self._recorded.samples(index), epoch, index)
-        return self._harder.features(self._features_of(noisy), epoch, index)
+        if self._augmenter is None or not self.varies:
+            return self._unaugmented(index)
+        if self._augmenter.augmentation.noise_snr_db is None:
+            return self._augmenter.features(self._unaugmented(index), epoch, index)
+        noisy = self._augmenter.audio(self._audio.samples(index), epoch, index)
+        return self._augmenter.features(self._features_of(noisy), epoch, index)
 
     def _target_ids(self, index: int) -> tuple[Tensor, Tensor]:
         """Target token ids of the encoder's own objective, and of the LLM."""
@@ -126,11 +126,11 @@ class Speech:
             self._targets[index] = targets
         return targets
 
-    def _plain(self, index: int) -> Tensor:
+    def _unaugmented(self, index: int) -> Tensor:
         kept = self._features.get(index)
         if kept is not None:
             return kept
-        mel = self._features_of(self._recorded.samples(index))
+        mel = self._features_of(self._audio.samples(index))
         used = len(self._features) * mel.nbytes  # utterances of one manifest are of one order of length
         if used < KEPT_FEATURE_BYTES:
             self._features[index] = mel

@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
 from scaling.asr.checkpoint import load
-from scaling.asr.evaluate import grouped, token_limits, transcribe
+from scaling.asr.evaluate import group_by_length, token_limits, transcribe
 from scaling.asr.execution.device_memory import refuse_too_large
-from scaling.asr.execution.precision import products
+from scaling.asr.execution.precision import autocast
 from scaling.asr.model.encoders.family import Features
 from scaling.asr.model.encoders.registry import family_of
 from scaling.asr.model.load_base import BaseModels
@@ -61,7 +61,7 @@ COMPANIONS = (
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trained:
+class TrainedRecognizer:
     """A recogniser in eval mode, the objective and the precision it decodes by, and its features."""
 
     model: Recognizer
@@ -73,15 +73,15 @@ class Trained:
         """(place in `clips`, text), batch by batch from short to long. Raises AudioError on what is no audio."""
         lengths = np.array([clip_samples(clip, read_header(clip)) for clip in clips], dtype=np.int64)
         device = next(self.model.parameters()).device
-        for indices in grouped(np.argsort(lengths, kind="stable").tolist(), lengths):
+        for indices in group_by_length(np.argsort(lengths, kind="stable").tolist(), lengths):
             features = [self.features(read_clip(clips[index])) for index in indices]
             batch = Batch.padded(features, device)
-            with products(self.precision, device):
+            with autocast(self.precision, device):
                 texts = transcribe(self.model, batch, self.objective, token_limits(lengths[indices]))
             yield from zip(indices, texts, strict=True)
 
 
-def read_run(ledger: Ledger, sources: dict[str, Any], key: str) -> tuple[Trained, StageNode]:
+def read_run(ledger: Ledger, sources: dict[str, Any], key: str) -> tuple[TrainedRecognizer, StageNode]:
     """The recogniser at the end of node `key`, as it was when the run was tested, and the node.
 
     Raises InputError where its checkpoint is broken or too large for this machine.
@@ -90,10 +90,12 @@ def read_run(ledger: Ledger, sources: dict[str, Any], key: str) -> tuple[Trained
     weights = load(ledger.folder(key) / (ledger.result(key) or {})["checkpoint"]).weights
     resources = WorkerResources(Sources(sources), best_device())
     model = resources.recognizer(node, weights).eval()
-    return Trained(model, node.stage.objective, node.precision, _features(resources.directories(node)[0])), node
+    return TrainedRecognizer(
+        model, node.stage.objective, node.precision, _features(resources.directories(node)[0])
+    ), node
 
 
-def write_export(trained: Trained, node: StageNode, bases: tuple[Path, Path], folder: Path) -> None:
+def write_export(trained: TrainedRecognizer, node: StageNode, bases: tuple[Path, Path], folder: Path) -> None:
     """Write the recogniser into `folder`, an empty one. `bases` are the directories it was trained from."""
     model = trained.model.cpu()
     config: dict[str, Any] = {
@@ -114,7 +116,7 @@ def write_export(trained: Trained, node: StageNode, bases: tuple[Path, Path], fo
     write_json_atomically(folder / CONFIG, config)
 
 
-def read_export(folder: Path) -> Trained:
+def read_export(folder: Path) -> TrainedRecognizer:
     """The recogniser that `write_export` wrote.
 
     Raises InputError on another schema, on files that are missing or broken, and where it is too large.
@@ -127,7 +129,7 @@ def read_export(folder: Path) -> Trained:
         precision = Precision(config.get("precision", Precision.FP32))  # exports did not name it at first
         refuse_too_large(f"the recogniser in {folder}", _exported_bytes(folder, objective), device)
         model = _exported_encoder(folder, config) if objective is Objective.ASR else _exported_pair(folder, config)
-        return Trained(model.to(device).eval(), objective, precision, _features(folder / "encoder"))
+        return TrainedRecognizer(model.to(device).eval(), objective, precision, _features(folder / "encoder"))
     except InputError:
         raise
     except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
