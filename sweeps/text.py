@@ -123,7 +123,7 @@ def outcome_document(outcome: Outcome, folder: Path) -> dict[str, Any]:
         "stopped_by": outcome.stopped_by,
         "failed": [{"node": key, "cause": nodes[key].cause} for key in outcome.survey.in_state(State.FAILED)],
         "blocked": [{"node": key, "cause": nodes[key].cause} for key in outcome.survey.in_state(State.BLOCKED)],
-        "rows": outcome.rows,
+        "rows": [row.as_json() for row in outcome.rows],
     }
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from scaling.asr.execution.sharding import shard, shard_like
 from scaling.asr.inputs.augment import Augmenter
 from scaling.asr.inputs.dataset import SpeechDataset
 from scaling.asr.inputs.encoder_groups import GROUP_SAMPLES, EncoderGroups
-from scaling.asr.inputs.encoder_output_cache import NO_CACHE, CacheLimits, EncoderOutputCache
+from scaling.asr.inputs.encoder_output_cache import EncoderOutputCache
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.model.load_base import BaseModels, build
 from scaling.asr.model.recognizer import Recognizer
@@ -29,6 +28,7 @@ from scaling.cost.memory import BYTES, loaded_weights
 from scaling.cost.model_shape import ModelShape
 from scaling.cost.step_costs import encoder_is_frozen
 from scaling.errors import InputError
+from scaling.ledger.plan_file import NO_CACHE, CacheLimits, Source
 from scaling.spec import NO_AUGMENTATION, Objective, Part, Precision, StageNode
 from scaling.speech.batches import BatchStream
 from scaling.speech.manifest import Manifest, read_manifest
@@ -39,29 +39,30 @@ ADAPTERS = {Part.ENCODER_LORA: Part.ENCODER, Part.LLM_LORA: Part.LLM}
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the things a node names by digest lie on this machine: digest -> {path, hours, ...}."""
+    """Where the models and manifests that a node names by digest lie on this machine."""
 
-    places: dict[str, dict[str, Any]]
+    places: dict[str, Source]
 
     def directory(self, digest: str) -> Path:
         """A model's directory. Raises InputError where the plan names none: such a model can be priced, not trained."""
-        if digest not in self.places or not self.places[digest]["path"]:
+        path = self.places[digest].path if digest in self.places else None
+        if not path:
             raise InputError(f"model {digest}: no directory with weights; give one in the study or download the model")
-        return Path(self.places[digest]["path"])
+        return Path(path)
 
     def manifest(self, digest: str) -> Manifest:
         """The utterances of a manifest. Raises InputError where they are no longer those that were planned."""
         place = self.places[digest]
         found = read_manifest(
-            Path(place["path"]),
-            place.get("hours"),
-            max_seconds=place.get("max_seconds"),
-            unwritable=lambda *_: np.array(place.get("unwritable", ()), dtype=np.int64),
+            Path(place.path or ""),
+            place.hours,
+            max_seconds=place.max_seconds,
+            unwritable=lambda *_: np.array(place.unwritable, dtype=np.int64),
             max_bad_share=1.0,
         )
         if found.digest != digest:
             raise InputError(
-                f"{place['path']}: has changed since it was planned: {len(found)} utterances of digest {found.digest};"
+                f"{place.path}: has changed since it was planned: {len(found)} utterances of digest {found.digest};"
                 f" expected {digest}. Run the study again"
             )
         return found

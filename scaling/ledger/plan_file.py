@@ -1,12 +1,13 @@
 """`plan.json`: what workers, `status`, the table of runs and the tracker need to know about a study."""
 
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import Field, PrivateAttr
 
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
-from scaling.ledger.records import Amount, Count, Flops, Name, Positive, Record, RunDescription
+from scaling.ledger.records import Amount, Count, Name, Positive, PositiveCount, Record, RunDescription
 from scaling.system.json_files import parse_record, read_bytes
 
 SCHEMA = "asr-scaling/plan-1"
@@ -15,9 +16,9 @@ SCHEMA = "asr-scaling/plan-1"
 class WorkItem(Record):
     """A node to train."""
 
-    flops: Flops
+    flops: Count
     """FLOPs to train from the node's start to its end."""
-    start_flops: Flops
+    start_flops: Count
     """Position in its stage at which the node starts, in FLOPs charged to the stage."""
     needs: list[Name]
     """Keys of the nodes that must be done before."""
@@ -36,13 +37,16 @@ class Source(Record):
     """Positions of the utterances whose text a model of the study cannot write; they are left out."""
 
 
-class CacheBounds(Record):
-    """How much room the outputs of frozen encoders may take on a machine."""
+class CacheLimits(Record):
+    """How much room a worker may give to the outputs of frozen encoders."""
 
     memory_gib: Amount
     """GiB of memory."""
     disk_gib: Amount
     """GiB of disk."""
+
+
+NO_CACHE = CacheLimits(memory_gib=0, disk_gib=0)
 
 
 class PlanFile(Record):
@@ -56,11 +60,11 @@ class PlanFile(Record):
     """Names the invocation that wrote the file: a failure in it is final until the next one."""
     ledger_path: str = Field(alias="ledger")
     """Root folder of the ledger: absolute, or relative to the folder of the plan."""
-    threads: Positive
+    threads: PositiveCount
     """CPU threads of a process."""
-    processes: Count = 1
+    processes: PositiveCount = 1
     """Processes of a worker, each with an accelerator of its own."""
-    gradient_accumulation: Count = 1
+    gradient_accumulation: PositiveCount = 1
     """Pieces that each batch is cut into."""
     gradient_checkpointing: bool = False
     """Whether activations are computed again in the backward pass instead of being stored."""
@@ -68,8 +72,8 @@ class PlanFile(Record):
     """Whether layers are compiled."""
     checkpoint_seconds: Positive
     """Seconds of training between checkpoints."""
-    kept: CacheBounds = Field(default_factory=lambda: CacheBounds(memory_gib=0, disk_gib=0))
-    """Bounds of the cache of frozen encoders' outputs."""
+    encoder_cache: CacheLimits = Field(default=NO_CACHE, alias="kept")
+    """Limits of the cache of frozen encoders' outputs."""
     tracker: str
     """`wandb` or `none`."""
     nodes: list[Name]
@@ -94,13 +98,13 @@ class PlanFile(Record):
         """The file that workers are started with."""
         return self.folder / "plan.json"
 
-    @property
+    @cached_property
     def ledger(self) -> Ledger:
         """The ledger that holds the plan's nodes."""
         return Ledger(self.folder / self.ledger_path)
 
     def placed_in(self, folder: Path) -> "PlanFile":
-        """This plan, as the one that lies in `folder`."""
+        """The plan as the one that lies in `folder`."""
         self._folder = folder
         return self
 

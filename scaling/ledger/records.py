@@ -5,7 +5,7 @@ table, and where it is made, because a result is written once. Fields that a rec
 `None` in a field that may be left out means that the writer did not know the value.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,11 +19,16 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 InnerPath = Annotated[str, Field(pattern=PATH_PATTERN)]
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveCount = Annotated[int, Field(gt=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Flops = Count | Amount
 """FLOPs of training: a whole number, exact beyond 2^53, or another trainer's estimate."""
 
-PositiveNumber = Annotated[int, Field(gt=0)] | Positive
+PositiveNumber = PositiveCount | Positive
+
+
+RUN_SCHEMA = "asr-scaling/run-1"
+"""Format of a run in `plan.json` and of a row of `runs.jsonl`."""
 
 
 class Record(BaseModel):
@@ -76,7 +81,7 @@ class NodeResult(Record):
     executed_flops: Flops
     """FLOPs that ran, padding included."""
     cache_credited_flops: Flops | None = None
-    """FLOPs that ran when each output of a frozen encoder is counted once; may be left out."""
+    """FLOPs that ran when each output of a frozen encoder is counted once."""
     steps: Count
     """Optimizer steps."""
     audio_seconds: Amount
@@ -84,7 +89,7 @@ class NodeResult(Record):
     seconds: Amount
     """Wall time of training, in seconds."""
     wait_seconds: Amount | None = None
-    """Part of `seconds` in which training waited for audio; may be left out."""
+    """Part of `seconds` in which training waited for audio."""
     unique_audio_seconds: Amount
     """Seconds of audio seen at least once since the run's first stage began."""
     spent: Spent
@@ -96,13 +101,13 @@ class NodeResult(Record):
     utterances: InnerPath | None
     """File inside the node's folder with a line for each test utterance; null: there is none."""
     look_seconds: Amount | None = None
-    """Seconds spent on looks at dev during training; may be left out. The estimate of time left learns from it."""
+    """Seconds spent on looks at dev during training; estimates of the time that is left use it."""
     evaluation_seconds: Amount | None = None
-    """Seconds spent on decoding dev and test sets at the end; may be left out. Estimates of time learn from it."""
+    """Seconds spent on decoding dev and test sets at the end; estimates of time use it."""
     dev: Scores | None
-    """Scores on dev where `final`, else null."""
+    """Scores on dev where the node is `final`, else null."""
     test: dict[str, Scores] | None
-    """Scores on each test set by its name where `final`, else null."""
+    """Scores on each test set by its name where the node is `final`, else null."""
     provenance: Any
     """What the trainer wants to remember: versions, device."""
     attempt: Count | None = None
@@ -119,6 +124,53 @@ class Failure(Record):
     """What happened, in words."""
     session: str
     """The invocation that the worker belonged to."""
+
+
+class Event(Record):
+    """A line of an attempt's `events.jsonl`: how the attempt goes. Results do not depend on events.
+
+    `start`, `progress`, `dev` (a look at dev during training is over) and `evaluating` (a set is being decoded) are read
+    by `status`, the progress line and the tracker. Each gives the fields that it knows.
+    """
+
+    event: str
+    """Kind of the event."""
+    time: Amount = 0.0
+    """When it happened, in seconds since 1970; the ledger fills it in."""
+    flops: Flops = 0
+    """Position of `start`, `progress` and `dev` in FLOPs charged to the stage."""
+    executed_flops: Flops | None = None
+    """FLOPs that ran since the stage began, padding included."""
+    loss: float | None = None
+    """Training loss of the last step."""
+    cache_credited_flops: Flops | None = None
+    """FLOPs that ran when each output of a frozen encoder is counted once."""
+    steps: Count | None = None
+    """Optimizer steps since the stage began."""
+    audio_seconds: Amount | None = None
+    """Seconds of audio trained on since the stage began."""
+    seconds: Amount | None = None
+    """Wall time of training since the stage began, in seconds."""
+    wait_seconds: Amount | None = None
+    """Part of `seconds` in which training waited for audio."""
+    rate_factor: float | None = None
+    """Share of the peak learning rate that is in use."""
+    cer: Amount | None = None
+    """Character error rate of a look at dev."""
+    set: str = ""
+    """Set that is being decoded: `dev`, or the name of a test set."""
+    done: Count = 0
+    """Utterances of the set that are decoded."""
+    of: Count = 0
+    """Utterances of the set."""
+    stage: str | None = None
+    """Name of the stage that starts."""
+    resumed: bool | None = None
+    """Whether the attempt goes on from the checkpoint of an earlier one."""
+    cause: str | None = None
+    """Why the attempt was left."""
+    text: str | None = None
+    """Traceback of an error."""
 
 
 class RunStage(Record):
@@ -153,8 +205,6 @@ class RunStage(Record):
 class RunDescription(Record):
     """What is known about a run before it is trained: an entry of `runs` in `plan.json`."""
 
-    SCHEMA: ClassVar[str] = "asr-scaling/run-1"
-
     format: str | None = Field(default=None, alias="schema")
     """Name and version of the format: `asr-scaling/run-1`."""
     key: Name
@@ -179,7 +229,7 @@ class RunDescription(Record):
     """Name of the encoder."""
     llm: str
     """Name of the LLM."""
-    pretrain_flops: Amount | None = None
+    pretrain_flops: Flops | None = None
     """FLOPs that the pretraining of encoder and LLM took; null where it is not known."""
     encoder_params: Count | None = None
     """Parameters of the encoder."""
@@ -195,7 +245,7 @@ class RunDescription(Record):
     """The normalisation of texts before errors are counted."""
     flop_convention: str | None = None
     """Version of the rule by which FLOPs are charged."""
-    tuning_flops: Amount | None = None
+    tuning_flops: Flops | None = None
     """FLOPs of the search that found the strategy's settings."""
     lr_at_grid_edge: bool | None = None
     """Whether a tuned learning rate lies at the edge of what was searched."""

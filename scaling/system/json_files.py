@@ -55,6 +55,11 @@ def parse_record(kind: type[Kind], content: bytes, place: str) -> Kind:
         raise InputError(f"{place}: {_explain(invalid.errors(include_url=False), value)}") from None
 
 
+def read_record_lines(kind: type[Kind], path: Path) -> list[Kind]:
+    """The records of this `kind` in a file, one a line. Raises InputError naming file, line and field."""
+    return [parse_record(kind, line, place) for place, line in _lines(path)]
+
+
 def read_bytes(path: Path) -> bytes:
     """What a file holds. Raises InputError naming it where it is missing or cannot be read."""
     try:
@@ -69,10 +74,15 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
     Raises InputError naming file and line.
     """
+    for place, line in _lines(path):
+        yield int(place.rpartition(":")[2]), _object(parse_json(line, place), place)
+
+
+def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The lines of a file that are not blank, each with its place, `FILE:LINE`; a byte order mark is skipped."""
     for number, line in enumerate(read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         if line.strip():
-            place = f"{path}:{number}"
-            yield number, _object(parse_json(line, place), place)
+            yield f"{path}:{number}", line
 
 
 def _object(value: Any, place: str) -> dict[str, Any]:
@@ -94,9 +104,12 @@ def _field_path(location: tuple[int | str, ...], value: Any) -> str:
     """The names and positions in pydantic's `location` that lead into `value`, without its names of types."""
     path: list[str] = []
     for part in location:
-        if isinstance(value, dict) or (isinstance(value, list) and isinstance(part, int)):
+        if isinstance(value, dict):
             path.append(str(part))
-            value = value.get(part) if isinstance(value, dict) else value[part]
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int):
+            path.append(str(part))
+            value = value[part]
     return ".".join(path)
 
 

@@ -1,5 +1,6 @@
 """A trained run of a study: the one a user names, or the best on dev, checked before torch is started."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 from scaling.base_models.encoders import EncoderDims, encoder_dims
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.errors import InputError, nearest
+from scaling.ledger.freed_checkpoints import checkpoint_of
 from scaling.ledger.plan_file import PlanFile, read_plan_file
-from scaling.ledger.records import Row
+from scaling.ledger.records import RunRow
 from scaling.spec import Scoring
 from scaling.system.json_files import read_json
 from sweeps.progress.results_table import read_rows
@@ -22,7 +24,7 @@ class TrainedRun:
     """A finished run whose weights are on this machine. `node` is the stage node that ends it."""
 
     plan_file: PlanFile
-    row: Row
+    row: RunRow
     node: str
     encoder: EncoderDims
     scoring: Scoring
@@ -34,13 +36,13 @@ def find_run(folder: Path, key: str | None, strategy: str | None) -> TrainedRun:
     Raises InputError where there is none, where its checkpoint or base models are gone, or the models have changed.
     """
     plan_file = read_plan_file(folder)
-    row = _chosen(folder, [row for row in read_rows(folder) if row["status"] == "ok"], key, strategy)
-    node = row["nodes"][-1]
-    checkpoint = (plan_file.ledger.result(node) or {}).get("checkpoint")
+    row = _chosen(folder, [row for row in read_rows(folder) if row.status == "ok"], key, strategy)
+    node = row.nodes[-1]
+    checkpoint = checkpoint_of(plan_file.ledger, node)
     if checkpoint is None:
-        raise InputError(f"{folder}: run {row['key']} has no weights: it was simulated; expected a trained run")
-    if not (plan_file.ledger.folder(node) / checkpoint / "progress.json").is_file():
-        raise InputError(f"{plan_file.ledger.folder(node) / checkpoint}: the run's checkpoint is gone; train it again")
+        raise InputError(f"{folder}: run {row.key} has no weights: it was simulated; expected a trained run")
+    if not (checkpoint / "progress.json").is_file():
+        raise InputError(f"{checkpoint}: the run's checkpoint is gone; train it again")
     content = plan_file.ledger.stage(node)["node"]
     encoder = _base(plan_file, "encoder", content["model"])
     _base(plan_file, "llm", content["model"])
@@ -71,18 +73,18 @@ def exported_scoring(folder: Path) -> Scoring:
     return Scoring(name)
 
 
-def _chosen(folder: Path, rows: list[Row], key: str | None, strategy: str | None) -> Row:
+def _chosen(folder: Path, rows: list[RunRow], key: str | None, strategy: str | None) -> RunRow:
     if not rows:
         raise InputError(f"{folder}: no run is finished yet; see `asr-scaling status {folder}`")
-    if strategy is not None and all(row["strategy"] != strategy for row in rows):
-        names = sorted({row["strategy"] for row in rows})
+    if strategy is not None and all(row.strategy != strategy for row in rows):
+        names = sorted({row.strategy for row in rows})
         raise InputError(f"{folder}: no finished run of strategy {strategy!r}{nearest(strategy, names)}")
-    rows = [row for row in rows if strategy in (None, row["strategy"])]
+    rows = [row for row in rows if strategy in (None, row.strategy)]
     if key is None:
-        return min(rows, key=lambda row: row["dev_cer"])
-    found = [row for row in rows if key and row["key"].startswith(key)]
+        return min(rows, key=lambda row: math.inf if row.dev_cer is None else row.dev_cer)
+    found = [row for row in rows if key and row.key.startswith(key)]
     if len(found) != 1:
-        keys = [row["key"] for row in rows]
+        keys = [row.key for row in rows]
         raise InputError(f"{folder}: run {key!r} names {len(found)} finished runs; expected one{nearest(key, keys)}")
     return found[0]
 
@@ -90,7 +92,7 @@ def _chosen(folder: Path, rows: list[Row], key: str | None, strategy: str | None
 def _base(plan_file: PlanFile, kind: str, model: dict[str, Any]) -> Path:
     """The directory of a base model, with the content that the run began with."""
     name, content = model[f"{kind}_name"], model[kind]
-    path = plan_file.content["sources"].get(content, {}).get("path")
+    path = sources[content].path if content in (sources := plan_file.sources) else None
     if path is None or not Path(path).is_dir():
         raise InputError(f"{kind} {name}: its directory {path} is gone; the run's weights stand on it")
     found = find_encoder(path) if kind == "encoder" else find_llm(path)

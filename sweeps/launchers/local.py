@@ -236,11 +236,11 @@ def signals() -> Iterator[list[int]]:
 
 def _environment(plan_file: PlanFile) -> dict[str, str]:
     """What every worker of the plan is told."""
-    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(plan_file.content["threads"]))}
+    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(plan_file.threads))}
 
 
 def _start(plan_file: PlanFile, starter: Starter, number: int, name: str) -> Process:
-    gpus_here = gpus_of(number, plan_file.content.get("processes", 1))
+    gpus_here = gpus_of(number, plan_file.processes)
     return starter.start({**_environment(plan_file), **gpus_here, WORKER_NAME: name}, _log_path(plan_file, number))
 
 

@@ -10,15 +10,15 @@ from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
-from scaling.ledger.records import Row
+from scaling.ledger.records import RunRow
 from scaling.system.progress_line import Line
 from sweeps.launchers.dispatch import Place, in_step, refuse_missing_place, work_at
 from sweeps.launchers.local import other_trainer, trainer, worker_command
 from sweeps.plan.prepare import Prepared
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.eta import eta_seconds, pace_of
-from sweeps.progress.quota import Quota
 from sweeps.progress.results_table import Collector
+from sweeps.progress.retention import Quota
 from sweeps.progress.status import NodeStatus, State, Survey, ready, survey
 from sweeps.run.wandb_tracker import end_tracker, start_tracker
 from sweeps.study.speech import refuse_assumed
@@ -35,7 +35,7 @@ class Outcome:
     `detached` says that workers were left to go on alone.
     """
 
-    rows: list[Row]
+    rows: list[RunRow]
     survey: Survey
     stopped_by: int | None
     detached: bool = False
@@ -84,7 +84,7 @@ def train(
                 quota = Quota(ledger, study.disk_quota_gb)
 
                 def watch(alive: Collection[str] = ()) -> Survey:
-                    quota.look()
+                    quota.enforce()
                     return follower.look(alive)
 
                 stopped_by = work_at(place, study, plan_file, command, workers=workers, watch=watch, detach=detach)
@@ -110,7 +110,7 @@ def allow_diverged_retry(plan_file: PlanFile) -> None:
     for key in plan_file.nodes:
         attempts = [] if plan_file.ledger.done(key) else plan_file.ledger.attempts(key)
         failure = attempts[-1].failure() if attempts else None
-        if failure is not None and failure["kind"] == "diverged":
+        if failure is not None and failure.kind == "diverged":
             attempts[-1].allow_retry()
 
 
@@ -189,7 +189,7 @@ def progress_text(found: Survey, starting: int, eta: float | None) -> str:
 
 def describe(plan_file: PlanFile, key: str) -> str:
     """A node in words: the stage and position, and a run that needs it."""
-    node = plan_file.ledger.stage(key)["node"]
-    users = [run for run in plan_file.runs if key in run["nodes"]][:1]
-    where = "".join(f" of {run['strategy']} on {run['encoder']} + {run['llm']}, seed {run['seed']}" for run in users)
-    return f"{key} (stage {node['stage']['name']!r} to {node['until_flops']:.3g} FLOPs{where})"
+    node = plan_file.ledger.node(key)
+    run = next((run for run in plan_file.runs if key in run.nodes), None)
+    user = f" of {run.strategy} on {run.encoder} + {run.llm}, seed {run.seed}" if run else ""
+    return f"{key} (stage {node.stage.name!r} to {node.until_flops:.3g} FLOPs{user})"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
-from scaling.ledger.records import Row
+from scaling.ledger.records import RunRow
 from scaling.spec import Part, RunSpec, Strategy
 from sweeps.plan.prepare import Prepared, prepare_runs
 from sweeps.run.run import Outcome
@@ -110,7 +110,7 @@ def tune(
         prepared = prepare_runs(study, [run for tried in runs for run in _flat(tried)], ledger)
         log(_announcement(prepared, end))
         outcome = train(prepared)
-        rows = {row["key"]: row for row in outcome.rows}
+        rows = {row.key: row for row in outcome.rows}
         if len(rows) < len(prepared.plan.runs):
             return outcome
         walks = [
@@ -148,10 +148,10 @@ def _flat(runs: Mapping[Point, list[RunSpec]]) -> list[RunSpec]:
     return [run for seeds in runs.values() for run in seeds]
 
 
-def _score(rows: Mapping[str, Row], runs: Sequence[RunSpec]) -> float:
+def _score(rows: Mapping[str, RunRow], runs: Sequence[RunSpec]) -> float:
     """The geometric mean of dev CER over seeds; infinite where one diverged, 0 where one made no error."""
-    errors = [rows[run.key]["dev_cer"] for run in runs]
-    if None in errors:
+    errors = [error for run in runs if (error := rows[run.key].dev_cer) is not None]
+    if len(errors) < len(runs):
         return math.inf
     return math.exp(math.fsum(map(math.log, errors)) / len(errors)) if all(errors) else 0.0
 
