@@ -41,20 +41,20 @@ def fit(
     from analysis.curves.curves import DEFAULT_LOSS, FITS_FILE, fit_curves, store
     from analysis.fitting.laws import law_named
     from analysis.fitting.losses import loss_named
-    from analysis.tables.table import RUNS_FILE
     from analysis.text import fits_document, fits_text
     from scaling.console import emit
-    from scaling.system.progress_line import doing
+    from scaling.ledger.records import RUNS_FILE
+    from scaling.system.progress_line import announce_if_slow
 
     chosen_law = law_named(law).name if law else None
     table = _table(source, columns, where)
-    with doing(f"fitting laws to {source}"):
+    with announce_if_slow(f"fitting laws to {source}"):
         curves = fit_curves(table, law=chosen_law, loss=loss_named(loss or DEFAULT_LOSS).name)
     if out is not None:
         store(curves, out)
     elif table.path == source / RUNS_FILE and columns is None and where is None:
         store(curves, source / FITS_FILE)
-    emit(fits_document(curves), as_json=as_json, text=fits_text(curves))
+    emit(fits_document(curves) if as_json else fits_text(curves))
 
 
 @app.command()
@@ -78,23 +78,23 @@ def predict(
     from analysis.text import prediction_text, rows_text
     from scaling.console import emit
     from scaling.errors import InputError
-    from scaling.system.progress_line import doing
+    from scaling.system.progress_line import announce_if_slow
 
     if sum(option is not None for option in (flops, at, rows)) != 1:
         raise InputError("predict: give one of --flops, --at and --table")
-    with doing(f"fitting laws to {source}"):
+    with announce_if_slow(f"fitting laws to {source}"):
         curves = curves_of(source)
     if flops is not None:
         prediction = predict_run(curves.best(_positive("--flops", flops), strategy, encoder, llm), flops)
-        emit(prediction.as_dict(), as_json=as_json, text=prediction_text(prediction))
+        emit(prediction.as_dict() if as_json else prediction_text(prediction))
         return
     curve = curves.only(strategy, encoder, llm)
     if at is not None:
         predictions = predict_rows(curve, _points(curve, _pairs("--at", at)))
-        emit(predictions[0].as_row(), as_json=as_json, text=rows_text(predictions))
+        emit(predictions[0].as_row() if as_json else rows_text(predictions))
     elif rows is not None:
         predictions = predict_rows(curve, _points_of_table(curve, _table(rows, columns, None), curves.named))
-        emit([prediction.as_row() for prediction in predictions], as_json=as_json, text=rows_text(predictions))
+        emit([prediction.as_row() for prediction in predictions] if as_json else rows_text(predictions))
 
 
 @app.command()
@@ -112,16 +112,16 @@ def laws(
     from analysis.fitting.model_selection import answer_range, candidates
     from analysis.text import laws_document, laws_text
     from scaling.console import emit
-    from scaling.system.progress_line import doing
+    from scaling.system.progress_line import announce_if_slow
 
     place = {"C": _positive("--flops", flops)} if flops is not None else None
     if at is not None:
         place = {name: _number("--at", name, text) for name, text in _pairs("--at", at).items()}
     table = _table(source, columns, where)
     points, errors, weights = points_of_curve(table, strategy, tuple(place) if place else ("C",))
-    with doing("fitting every law, and forecasting larger budgets from smaller ones"):
+    with announce_if_slow("fitting every law, and forecasting larger budgets from smaller ones"):
         found = candidates(points, errors, weights, at=place)
-    emit(laws_document(found, answer_range(found)), as_json=as_json, text=laws_text(found, answer_range(found)))
+    emit(laws_document(found, answer_range(found)) if as_json else laws_text(found, answer_range(found)))
 
 
 @app.command()
@@ -139,14 +139,14 @@ def compare(
     from analysis.tables.table import read_table
     from analysis.text import comparisons_text
     from scaling.console import emit
-    from scaling.system.progress_line import doing
+    from scaling.system.progress_line import announce_if_slow
 
     at = None if flops is None else _positive("--flops", flops)
-    with doing(f"fitting laws to {source}"):
+    with announce_if_slow(f"fitting laws to {source}"):
         curves = curves_of(source)
-    with doing(f"comparing {len(curves.strategies)} strategies"):
+    with announce_if_slow(f"comparing {len(curves.strategies)} strategies"):
         comparisons = compare_all(curves, baseline, at, read_table(source))
-    emit([one.as_dict() for one in comparisons], as_json=as_json, text=comparisons_text(comparisons))
+    emit([one.as_dict() for one in comparisons] if as_json else comparisons_text(comparisons))
 
 
 @app.command()
@@ -174,7 +174,7 @@ def recommend(
     from scaling.console import emit
     from scaling.cost.hardware import find_hardware
     from scaling.errors import InputError
-    from scaling.system.progress_line import doing
+    from scaling.system.progress_line import announce_if_slow
 
     if sum(option is not None for option in (flops, cer, usd, device_hours)) != 1:
         raise InputError("recommend: give one of --flops, --cer, --usd and --device-hours")
@@ -187,9 +187,9 @@ def recommend(
         flops = flops_of_hours(_positive("--device-hours", device_hours), device)
     if not 0.0 <= lifetime_hours < float("inf"):
         raise InputError(f"--lifetime-hours: {lifetime_hours}, expected zero or more hours")
-    with doing(f"fitting laws to {source}"):
+    with announce_if_slow(f"fitting laws to {source}"):
         curves, table = curves_of(source), read_table(source)
-    with doing("choosing a strategy and models"):
+    with announce_if_slow("choosing a strategy and models"):
         if flops is not None:
             answer = recommend_for_flops(curves, table, _positive("--flops", flops), device, lifetime_hours)
         else:
@@ -198,7 +198,7 @@ def recommend(
         from analysis.recommending.next_study import write_next_study
 
         write_next_study(source, answer, study)
-    emit(answer.as_dict(), as_json=as_json, text=recommendation_text(answer))
+    emit(answer.as_dict() if as_json else recommendation_text(answer))
 
 
 @app.command()
@@ -208,13 +208,13 @@ def forecast(
 ) -> None:
     """Hold the fits against runs they have not seen: prediction, interval and truth side by side."""
     from analysis.curves.curves import curves_of
-    from analysis.curves.forecast_check import forecasts, forecasts_text
+    from analysis.curves.forecast_check import check_forecasts, forecasts_text
     from scaling.console import emit
-    from scaling.system.progress_line import doing
+    from scaling.system.progress_line import announce_if_slow
 
-    with doing(f"fitting laws to {folder}"):
-        found = forecasts(curves_of(folder), folder)
-    emit([one.as_dict() for one in found], as_json=as_json, text=forecasts_text(found))
+    with announce_if_slow(f"fitting laws to {folder}"):
+        found = check_forecasts(curves_of(folder), folder)
+    emit([one.as_dict() for one in found] if as_json else forecasts_text(found))
 
 
 @app.command()
@@ -227,7 +227,7 @@ def report(
     from scaling.console import emit
 
     written = write_report(folder)
-    emit(written.as_dict(), as_json=as_json, text=str(written.path))
+    emit(written.as_dict() if as_json else str(written.path))
 
 
 @app.command()
@@ -244,13 +244,13 @@ def frontier(
     from analysis.tables.points import points_of
     from analysis.text import frontier_text
     from scaling.console import emit
-    from scaling.system.progress_line import doing
+    from scaling.system.progress_line import announce_if_slow
 
     points, _ = points_of(_table(source, columns, where), ("C", "N"))
     flops, sizes = (np.array([point.columns[name] for point in points]) for name in ("C", "N"))
-    with doing("finding the best size of each budget"):
+    with announce_if_slow("finding the best size of each budget"):
         found = find(flops, sizes, np.array([point.cer for point in points]))
-    emit(found.as_dict(), as_json=as_json, text=frontier_text(found))
+    emit(found.as_dict() if as_json else frontier_text(found))
 
 
 @app.command()
@@ -268,16 +268,18 @@ def coverage(
     from analysis.curves.curves import FAR, curves_of
     from analysis.text import coverage_text
     from scaling.console import emit
-    from scaling.system.progress_line import doing
+    from scaling.system.progress_line import announce_if_slow
 
     at = None if flops is None else _positive("--flops", flops)
-    with doing(f"fitting laws to {source}"):
+    with announce_if_slow(f"fitting laws to {source}"):
         curves = [curve for curve in curves_of(source).of(strategy) if curve.fit is not None]
     found: list[Coverage] = []
     for curve in curves:
-        with doing(f"repeating the design of {curve.label} {sets} times ({len(found) + 1} of {len(curves)} curves)"):
+        with announce_if_slow(
+            f"repeating the design of {curve.label} {sets} times ({len(found) + 1} of {len(curves)} curves)"
+        ):
             found.append(repeat(curve, at or FAR * curve.largest_flops, sets))
-    emit([one.as_dict() for one in found], as_json=as_json, text=coverage_text(found))
+    emit([one.as_dict() for one in found] if as_json else coverage_text(found))
 
 
 @app.command()
@@ -294,13 +296,13 @@ def design(
     from analysis.recommending.next_runs import propose
     from analysis.text import proposal_text
     from scaling.console import emit
-    from scaling.system.progress_line import doing
+    from scaling.system.progress_line import announce_if_slow
 
-    with doing(f"fitting laws to {source}"):
+    with announce_if_slow(f"fitting laws to {source}"):
         curve = curves_of(source).best(_positive("--flops", flops), strategy)
-    with doing(f"trying designs of up to {runs} runs"):
+    with announce_if_slow(f"trying designs of up to {runs} runs"):
         proposal = propose(curve, flops, _positive("--spend", spend), runs)
-    emit(proposal.as_dict(), as_json=as_json, text=proposal_text(proposal))
+    emit(proposal.as_dict() if as_json else proposal_text(proposal))
 
 
 @app.command()
@@ -315,11 +317,11 @@ def score(
     """Score transcripts as runs are scored: CER and WER of each test set and together, with intervals over speakers."""
     from analysis.tables.scores import score_files, scores_document, scores_text
     from scaling.console import emit
-    from scaling.system.progress_line import doing
+    from scaling.system.progress_line import announce_if_slow
 
-    with doing(f"scoring {hypotheses}"):
+    with announce_if_slow(f"scoring {hypotheses}"):
         document = scores_document(score_files(hypotheses, references, scoring))
-    emit(document, as_json=as_json, text=scores_text(document))
+    emit(document if as_json else scores_text(document))
 
 
 def _positive(option: str, value: float) -> float:
@@ -334,9 +336,9 @@ def _table(source: Path, columns: str | None, where: str | None) -> "Table":
     from analysis.tables.points import COUNTED_IN, SOURCE
     from analysis.tables.row_filter import select
     from analysis.tables.table import read_table
-    from scaling.system.progress_line import doing
+    from scaling.system.progress_line import announce_if_slow
 
-    with doing(f"reading {source}"):
+    with announce_if_slow(f"reading {source}"):
         table = read_table(source)
     if where is not None:
         table = select(table, where)

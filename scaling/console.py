@@ -4,15 +4,16 @@ import json
 import math
 import sys
 from contextlib import suppress
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 
-def emit(document: Any, *, as_json: bool, text: str) -> None:
-    """Print the result of a command: `document` as one JSON document with --json, else `text`.
+def emit(result: object) -> None:
+    """Print the result of a command: a string as it is, anything else as one JSON document.
 
     NaN and infinities become null, because JSON has neither.
     """
-    print(_json(document) if as_json else _writable(text))
+    print(_writable(result) if isinstance(result, str) else _json(result))
 
 
 def log(message: str) -> None:
@@ -23,6 +24,8 @@ def log(message: str) -> None:
 
 def jsonable(value: Any) -> Any:
     """`value` with mappings, sequences and numpy scalars turned into what JSON holds; non-finite numbers into None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return jsonable(asdict(value))
     if isinstance(value, dict):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

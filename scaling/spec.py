@@ -24,6 +24,11 @@ FLOP_CONVENTION = "charged-v1"
 """Forward and backward model FLOPs at real lengths, logits at target positions only (see `scaling.cost.flops`)."""
 
 
+SAMPLE_RATE = 16_000
+"""Audio samples per second (Hz): what every encoder here was trained on. Other recordings are resampled to it, and
+every number of samples in the product counts samples at this rate."""
+
+
 class Part(StrEnum):
     """A separately trainable part of the recogniser."""
 

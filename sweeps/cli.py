@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from scaling.console import emit, log
-from sweeps.launchers.dispatch import Place
+from sweeps.launchers.options import Launcher
 
 app = typer.Typer()
 
@@ -51,7 +51,7 @@ def plan(
     max_hours: MaxHoursOption = None,
     max_usd: MaxUsdOption = None,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Walk the streams: FLOPs, steps and audio as results will say.")
+        bool, typer.Option("--exact", help="SearchState the streams: FLOPs, steps and audio as results will say.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -61,15 +61,15 @@ def plan(
     from sweeps.costs.exact_costs import exact_costs
     from sweeps.costs.tariff import tariff_of
     from sweeps.plan.prepare import prepare
-    from sweeps.text import plan_document, plan_text
+    from sweeps.plan_report import plan_document, plan_text
 
     root = ledger or out
     found = Ledger(root) if root is not None else None
     prepared = prepare(study, set_ or [], found)
     costs = estimate_cost(prepared, found, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
-    document = plan_document(prepared, costs, exact_costs(prepared) if exact else None)
-    emit(document, as_json=as_json, text="" if as_json else plan_text(document))
+    show = plan_document if as_json else plan_text
+    emit(show(prepared, costs, exact_costs(prepared) if exact else None))
 
 
 @app.command()
@@ -81,7 +81,7 @@ def run(
         int | None,
         typer.Option("--workers", min=1, metavar="N", help="At most; default: cores / threads here, 4 elsewhere."),
     ] = None,
-    on: Annotated[Place, typer.Option("--on", help="Where workers run.")] = Place.LOCAL,
+    on: Annotated[Launcher, typer.Option("--on", help="Where workers run.")] = Launcher.LOCAL,
     nodes: Annotated[
         int | None, typer.Option("--nodes", min=1, metavar="N", help="Machines a worker, on Slurm.")
     ] = None,
@@ -108,27 +108,27 @@ def run(
     from scaling.ledger.ledger import Ledger
     from sweeps.costs.cost_estimate import Limits, estimate_cost
     from sweeps.costs.tariff import tariff_of
-    from sweeps.launchers.dispatch import nodes_field
+    from sweeps.launchers.options import nodes_override
     from sweeps.plan.prepare import prepare
+    from sweeps.plan_report import cost_line, reuse_line
+    from sweeps.run.outcome import outcome_document, outcome_text
     from sweeps.run.run import train
     from sweeps.run.simulate import answer, simulated_ledger
-    from sweeps.text import costs_document, outcome_document, outcome_text, price_line, reuse_text
 
     root = simulated_ledger(ledger or out) if simulate else Ledger(ledger or out)
-    prepared = prepare(study, [*(set_ or []), *nodes_field(on, nodes)], root)
+    prepared = prepare(study, [*(set_ or []), *nodes_override(on, nodes)], root)
     costs = estimate_cost(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
     for note in prepared.study.speech.notes():
         log(f"note: {note}")
-    log(reuse_text(prepared))
-    log(price_line(costs_document(costs)))
+    log(reuse_line(prepared))
+    log(cost_line(costs))
     outcome = (
         answer(prepared, out, root)
         if simulate
         else train(prepared, out, root, workers, on, detach=detach, retry_diverged=retry_diverged, worker=worker)
     )
-    document = outcome_document(outcome, out)
-    emit(document, as_json=as_json, text="" if as_json else outcome_text(document))
+    emit(outcome_document(outcome, out) if as_json else outcome_text(outcome, out))
     sys.exit(outcome.exit_code)
 
 
@@ -150,7 +150,7 @@ def tune(
         int | None,
         typer.Option("--workers", min=1, metavar="N", help="At most; default: cores / threads here, 4 elsewhere."),
     ] = None,
-    on: Annotated[Place, typer.Option("--on", help="Where workers run.")] = Place.LOCAL,
+    on: Annotated[Launcher, typer.Option("--on", help="Where workers run.")] = Launcher.LOCAL,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -158,28 +158,34 @@ def tune(
     from scaling.ledger.ledger import Ledger
     from sweeps.run.run import train
     from sweeps.study.study import load_study
-    from sweeps.tuning.grid import RATES, Knob
-    from sweeps.tuning.text import refuse_no_folder, tuning_document, tuning_text, write_document, write_tuned_study
-    from sweeps.tuning.tune import Tuning, tune, tuning_budgets
+    from sweeps.tuning.grid import RATES, Hyperparameter
+    from sweeps.tuning.text import (
+        refuse_missing_folder,
+        tuning_document,
+        tuning_text,
+        write_document,
+        write_tuned_study,
+    )
+    from sweeps.tuning.tune import TuningResult, tune, tuning_budgets
 
     if write is not None:
-        refuse_no_folder(write)
+        refuse_missing_folder(write)
     loaded, root = load_study(study, set_ or []), Ledger(ledger or out)
-    found = tune(
+    result = tune(
         loaded,
         tuning_budgets(loaded, budgets),
         root,
         lambda prepared: train(prepared, out, root, workers, on),
-        RATES if keep_batch else tuple(Knob),
+        RATES if keep_batch else tuple(Hyperparameter),
     )
-    if not isinstance(found, Tuning):
+    if not isinstance(result, TuningResult):
         log("tuning is not finished; the same command goes on from here")
-        sys.exit(found.exit_code or 1)
-    document = tuning_document(found)
+        sys.exit(result.exit_code or 1)
+    document = tuning_document(result)
     write_document(document, out / "tuning.json")
     if write is not None:
-        write_tuned_study(found, write)
-    emit(document, as_json=as_json, text="" if as_json else tuning_text(document))
+        write_tuned_study(result, write)
+    emit(document if as_json else tuning_text(result))
 
 
 @app.command()
@@ -188,7 +194,7 @@ def track(folder: FolderArgument, as_json: JsonOption = False) -> None:
     from sweeps.run.wandb_tracker import write_runs
 
     count = write_runs(folder)
-    emit({"runs": count, "folder": str(folder / "wandb")}, as_json=as_json, text=f"{count} runs: {folder / 'wandb'}")
+    emit({"runs": count, "folder": str(folder / "wandb")} if as_json else f"{count} runs: {folder / 'wandb'}")
 
 
 @app.command()
@@ -208,7 +214,7 @@ def status(
         return
     plan_file = read_plan_file(folder)
     status = study_status(plan_file, survey(plan_file))
-    emit(status.as_document(), as_json=as_json, text=status_text(status))
+    emit(status.as_document() if as_json else status_text(status))
 
 
 @app.command(name="gc")
@@ -221,11 +227,10 @@ def collect_garbage(
     from scaling.ledger.ledger import Ledger
     from scaling.ledger.plan_file import read_plan_file
     from sweeps.progress.retention import collect_garbage
-    from sweeps.text import freed_text
 
     ledger = read_plan_file(folder).ledger if (folder / "plan.json").exists() else Ledger(folder)
-    document = collect_garbage(ledger, dry_run=dry_run).as_document(dry_run=dry_run)
-    emit(document, as_json=as_json, text="" if as_json else freed_text(document))
+    freed = collect_garbage(ledger, dry_run=dry_run)
+    emit(freed.as_document(dry_run=dry_run) if as_json else freed.text(dry_run=dry_run))
 
 
 @app.command()
@@ -271,7 +276,7 @@ def flops(
         lora_targets=None if lora_targets is None else lora_targets.split(","),
     )
     document = price_step(step, budget_flops=budget, purchase=purchase_of(hardware, mfu, usd_per_hour))
-    emit(document, as_json=as_json, text="" if as_json else step_price_text(document))
+    emit(document if as_json else step_price_text(document))
 
 
 @app.command()
@@ -286,7 +291,7 @@ def transcribe(
     from sweeps.finished.transcribe_export import transcribe, transcripts_document, transcripts_text
 
     document = transcripts_document(transcribe(folder, audio, key, strategy))
-    emit(document, as_json=as_json, text="" if as_json else transcripts_text(document))
+    emit(document if as_json else transcripts_text(document))
 
 
 @app.command()
@@ -302,7 +307,7 @@ def export(
 
     run = export(folder, out, key, strategy)
     document = {"folder": str(out), "run": run.row.key, "strategy": run.row.strategy, "cer": run.row.cer}
-    emit(document, as_json=as_json, text=f"run {run.row.key} ({run.row.strategy}): {out}")
+    emit(document if as_json else f"run {run.row.key} ({run.row.strategy}): {out}")
 
 
 @app.command()
@@ -314,5 +319,5 @@ def doctor(
     from sweeps.doctor import diagnose, diagnosis_document, diagnosis_text
 
     document = diagnosis_document(diagnose(folder))
-    emit(document, as_json=as_json, text="" if as_json else diagnosis_text(document))
+    emit(document if as_json else diagnosis_text(document))
     sys.exit(any(check["health"] == "broken" for check in document["checks"]))

@@ -14,7 +14,7 @@ from typing import Any
 
 from scaling.cost.hardware import Throughput, save_throughput
 from scaling.system.cache import cache_dir
-from sweeps.launchers.local import TRAINER_NEEDS
+from sweeps.launchers.worker_command import missing_trainer_modules
 
 PROBE_SECONDS = 300.0
 """Importing torch from a cold network disk takes a minute; longer means that something hangs (assumption)."""
@@ -89,7 +89,7 @@ def diagnosis_text(document: dict[str, Any]) -> str:
 
 def _torch() -> tuple[Check, Check, Throughput | None]:
     absent = Check(name="accelerator", health=Health.MISSING, detail="not looked for without torch")
-    missing = [name for name in TRAINER_NEEDS if importlib.util.find_spec(name) is None]
+    missing = missing_trainer_modules()
     if missing:
         detail = f"training needs {', '.join(missing)}: pip install 'asr-scaling[train]'"
         return Check(name="torch", health=Health.MISSING, detail=detail), absent, None
@@ -113,10 +113,10 @@ def _espeak() -> Check:
         detail = "synthetic corpora need it: pip install 'asr-scaling[synth]'"
         return Check(name="espeak", health=Health.MISSING, detail=detail)
     from scaling.errors import InputError
-    from scaling.speech.synthetic.espeak import Speech, synthesise
+    from scaling.speech.synthetic.espeak import SynthesisRequest, synthesise
 
     try:
-        samples, rate = synthesise(Speech(text="1", voice="cmn", rate_wpm=160, pitch=50, seed=0))
+        samples, rate = synthesise(SynthesisRequest(text="1", voice="cmn", rate_wpm=160, pitch=50, seed=0))
     except (InputError, OSError) as error:
         return Check(name="espeak", health=Health.BROKEN, detail=str(error))
     said = f"said a digit in {len(samples) / rate:.2f} s"

@@ -25,9 +25,10 @@ from analysis.fitting.laws import Array, law_named
 from analysis.fitting.model_selection import default_fit
 from analysis.notes import Note, Status
 from analysis.tables.points import Point, points_of
-from analysis.tables.table import RUNS_FILE, Table, read_table
+from analysis.tables.table import Table, read_table
 from analysis.tables.wandb_online import is_online
 from scaling.errors import InputError, nearest
+from scaling.ledger.records import RUNS_FILE
 from scaling.system.json_files import read_json
 
 SCHEMA = 3

@@ -27,6 +27,7 @@ from analysis.recommending.box_search import lowest_in_box
 from analysis.recommending.inference_cost import flops_an_hour
 from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, Point, points_of
 from analysis.tables.table import Row, Table
+from scaling.ledger.records import is_usable
 from scaling.scoring.interval import LEVEL
 
 # Two sizes give one difference: an exponent needs a third.
@@ -237,8 +238,7 @@ def _remarks(runs: _Runs, best: Array, hours: float) -> list[Note]:
 
 def _tells(row: Row) -> bool:
     """Whether a row says how large its models are and what it heard."""
-    fine = row.get("status", "ok") in ("ok", None, "")
-    return fine and all(row.get(name) for name in (*SIZES, "audio_seconds", FLOPS))
+    return is_usable(row) and all(row.get(name) for name in (*SIZES, "audio_seconds", FLOPS))
 
 
 def _stages(row: Row) -> dict[str, tuple[float, float]]:

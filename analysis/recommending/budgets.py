@@ -8,7 +8,7 @@ from scaling.cost.hardware import Hardware, device_hours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class HardwareCost:
     """What `flops` charged FLOPs cost on one kind of device. The rate is the device's peak times its MFU."""
 
     flops: float

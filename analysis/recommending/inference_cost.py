@@ -14,11 +14,11 @@ import numpy as np
 from analysis.tables.points import SECONDS_AN_HOUR
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.cost.flops import generation
-from scaling.cost.model_shape import ModelShape, default_hidden, default_lora, default_stack
+from scaling.cost.model_shape import default_shape
 from scaling.errors import InputError
-from scaling.spec import Objective
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, Objective
 from scaling.speech.lengths import Lengths
+from scaling.system.yaml_file import read_yaml
 
 UTTERANCE_SECONDS = 10.0
 TOKENS_A_SECOND = 3.0
@@ -38,14 +38,7 @@ def flops_an_hour(encoder: str | None, llm: str | None, folder: Path = Path()) -
     places = _places(folder / STUDY_FILE)
     heard = find_encoder(places.get(encoder, encoder), folder).dims
     written = find_llm(places.get(llm, llm), folder).dims
-    model_shape = ModelShape(
-        encoder=heard,
-        llm=written,
-        stack=default_stack(heard),
-        hidden=default_hidden(written),
-        encoder_lora=default_lora(heard),
-        llm_lora=default_lora(written),
-    )
+    model_shape = default_shape(heard, written)
     seconds = min(UTTERANCE_SECONDS, heard.max_audio_seconds)
     tokens = round(TOKENS_A_SECOND * seconds)
     one = np.array([tokens], dtype=np.int64)
@@ -58,7 +51,5 @@ def _places(study: Path) -> Mapping[str, str]:
     """Where a study's models lie, by the names that its runs give them; empty without a study."""
     if not study.is_file():
         return {}
-    import yaml
-
-    models = yaml.safe_load(study.read_text("utf-8"))["models"]
+    models = read_yaml(study).value["models"]
     return {Path(entry[part]).name: entry[part] for entry in models for part in ("encoder", "llm")}

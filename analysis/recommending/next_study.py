@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from analysis.recommending.recommend import Recommendation
 from scaling.errors import InputError
 from scaling.system.atomic_files import write_text_atomically
+from scaling.system.yaml_file import read_yaml, to_yaml
 
 
 def write_next_study(folder: Path, recommendation: Recommendation, out: Path) -> None:
@@ -22,7 +21,7 @@ def write_next_study(folder: Path, recommendation: Recommendation, out: Path) ->
     if recommendation.prediction is None or recommendation.flops is None:
         raise InputError(f"{folder}: nothing is recommended ({recommendation.status}), so there is no next study")
     curve = recommendation.prediction.curve
-    study: dict[str, Any] = yaml.safe_load(source.read_text("utf-8"))
+    study: dict[str, Any] = read_yaml(source).value
     study |= {
         "name": f"{study['name']}-next",
         "budgets_flops": [float(recommendation.flops)],
@@ -35,7 +34,7 @@ def write_next_study(folder: Path, recommendation: Recommendation, out: Path) ->
         ],
     }
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(out, yaml.safe_dump(study, sort_keys=False, allow_unicode=True))
+    write_text_atomically(out, to_yaml(study))
 
 
 def _name(strategy: Any) -> str:

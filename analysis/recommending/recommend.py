@@ -15,13 +15,14 @@ from analysis.fitting.root import ROUGH, crossing
 from analysis.notes import Note, Status, as_text
 from analysis.recommending.best_shares import BestShares, best_shares
 from analysis.recommending.best_sizes import BestSizes, best_sizes
-from analysis.recommending.budgets import Cost
+from analysis.recommending.budgets import HardwareCost
 from analysis.recommending.inference_cost import flops_an_hour
-from analysis.recommending.winners_curse import Choice, choice_of
-from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, points_of
+from analysis.recommending.winners_curse import WinnersCurse, winners_curse
+from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, curve_identity, points_of
 from analysis.tables.table import Table
 from scaling.cost.hardware import Hardware
 from scaling.errors import InputError
+from scaling.ledger.records import is_usable
 from scaling.scoring.interval import LEVEL
 
 # A stage whose FLOPs differ by less than this between budgets is a fixed amount (it ends within a step of it).
@@ -41,10 +42,10 @@ class Recommendation:
     prediction: Prediction | None
     audio_hours: float | None
     stage_flops: Mapping[str, float] | None
-    cost: Cost | None
+    cost: HardwareCost | None
     lifetime_hours: float
     inference_flops: float
-    choice: Choice | None
+    choice: WinnersCurse | None
     sizes: BestSizes | None
     shares: BestShares | None
     status: Status
@@ -152,10 +153,10 @@ def _recommendation(
 ) -> Recommendation:
     prediction = predict(curve, flops)
     stages = stage_flops(curve, table, flops)
-    cost = None if hardware is None else Cost(flops=flops, hardware=hardware)
+    cost = None if hardware is None else HardwareCost(flops=flops, hardware=hardware)
     hours = _audio_hours(curve, table, flops, stages)
     inference = _inference(curve, table, lifetime_hours)
-    choice = choice_of(curve, candidates)
+    choice = winners_curse(curve, candidates)
     sizes = best_sizes(table, curve.strategy, flops + inference, lifetime_hours)
     shares = best_shares(table, curve, flops)
     refusals = [found for found in (sizes, shares) if isinstance(found, Note)]
@@ -267,10 +268,7 @@ def _passes(curve: Curve, table: Table, hours: float | None) -> list[Note]:
 
 
 def _belongs(row: Mapping[str, Any], curve: Curve) -> bool:
-    models = (row.get("encoder") or None, row.get("llm") or None)
-    return (row.get("strategy") or "all", *models) == (curve.strategy, curve.encoder, curve.llm) and row.get(
-        "status", "ok"
-    ) in ("ok", None, "")
+    return curve_identity(row) == curve.identity and is_usable(row)
 
 
 def _stage(row: Mapping[str, Any], name: str) -> float:

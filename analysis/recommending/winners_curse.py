@@ -24,7 +24,7 @@ NOTICEABLE_LUCK = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class WinnersCurse:
     """The contenders, the chosen first; the chosen curve's interval that holds in spite of the choice; and by which
     share its prediction is expected to be too low.
     """
@@ -44,7 +44,7 @@ class Choice:
         return [Note("winners_curse", f"{message} [{low:.4g}, {high:.4g}]")]
 
 
-def choice_of(chosen: Curve, candidates: Sequence[tuple[Curve, float]]) -> Choice | None:
+def winners_curse(chosen: Curve, candidates: Sequence[tuple[Curve, float]]) -> WinnersCurse | None:
     """How much of a choice it was: `candidates` are all curves, each with the FLOPs at which it competed.
 
     None where the chosen curve has no interval, or none of the others contends.
@@ -64,7 +64,7 @@ def choice_of(chosen: Curve, candidates: Sequence[tuple[Curve, float]]) -> Choic
     drawn = middles + errors * np.random.default_rng(0).standard_normal((DRAWS, len(contenders)))
     winner = np.argmin(drawn, axis=1)
     luck = float(np.mean(middles[winner] - drawn[np.arange(DRAWS), winner]))
-    return Choice(contenders=contenders, interval=(math.exp(low), math.exp(high)), luck=math.expm1(luck))
+    return WinnersCurse(contenders=contenders, interval=(math.exp(low), math.exp(high)), luck=math.expm1(luck))
 
 
 def _log_interval(curve: Curve, flops: float, level: float) -> tuple[float, float]:

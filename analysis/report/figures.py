@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.comparing.equal_hours import hours_of_all
+from analysis.comparing.equal_hours import hours_of_every_run
 from analysis.curves.data_checks import MANY_EPOCHS
+from analysis.curves.forecast_check import Forecast
 from analysis.curves.traces import PlottedPoint, Trace
-from analysis.report.findings import Findings, Forecast
-from analysis.report.palette import INK, PAPER, RULE, look
+from analysis.report.findings import Findings
+from analysis.report.palette import INK, PAPER, RULE, curve_style
 from scaling.errors import InputError
 
 try:
@@ -95,7 +96,7 @@ def cer_by_flops(findings: Findings) -> Figure:
         for forecast in findings.forecasts:
             _draw_forecast(ax, findings, forecast, models)
         ax.set_title(models, loc="left")
-    truths = [forecast.cell.cer for forecast in findings.forecasts]
+    truths = [forecast.truth for forecast in findings.forecasts if forecast.truth > 0.0]
     _log_axes(axes, "charged FLOPs", _cers(findings.traces, laws=True) + truths)
     _legend(figure, findings, forecast=bool(findings.forecasts))
     return figure
@@ -136,7 +137,7 @@ def cer_by_unique_hours(findings: Findings) -> Figure | None:
 
     Open: heard more than four times.
     """
-    if hours_of_all(findings.traces) is not None:
+    if hours_of_every_run(findings.traces) is not None:
         return None
     panels = [models for models in _models_shown(findings) if any(_heard(findings, models))]
     if not panels:
@@ -144,7 +145,7 @@ def cer_by_unique_hours(findings: Findings) -> Figure | None:
     figure, axes = _panels(len(panels))
     for ax, models in zip(axes, panels, strict=True):
         for trace, index in _heard(findings, models):
-            style = look(index)
+            style = curve_style(index)
             x = [point.unique_hours or math.nan for point in trace.points]
             ax.plot(x, [point.mean.cer for point in trace.points], color=style.light, linewidth=1.0)
             for hours, point in zip(x, trace.points, strict=True):
@@ -170,10 +171,10 @@ def residuals(findings: Findings) -> Figure | None:
                 ax.plot(
                     [point.mean.flops],
                     [miss],
-                    marker=look(index).mark,
-                    color=look(index).light,
+                    marker=curve_style(index).mark,
+                    color=curve_style(index).light,
                     markersize=5,
-                    markerfacecolor=PAPER if point.set_aside else look(index).light,
+                    markerfacecolor=PAPER if point.set_aside else curve_style(index).light,
                 )
     if not some:
         return None
@@ -189,7 +190,7 @@ def residuals(findings: Findings) -> Figure | None:
 
 
 def _draw_trace(ax: "Axes", trace: Trace, index: int) -> None:
-    style = look(index)
+    style = curve_style(index)
     largest = trace.curve.largest_flops
     inside = [one for one in trace.path if one.flops <= largest]
     beyond = [one for one in trace.path if one.flops >= largest]
@@ -205,22 +206,22 @@ def _draw_trace(ax: "Axes", trace: Trace, index: int) -> None:
 
 
 def _draw_forecast(ax: "Axes", findings: Findings, forecast: Forecast, models: str) -> None:
-    cell, prediction = forecast.cell, forecast.prediction
+    prediction = forecast.prediction
     if prediction is None:
         return
     trace = next(trace for trace in findings.traces if trace.curve is prediction.curve)
     if trace.models != models:
         return
-    colour = look(findings.strategies.index(cell.strategy)).light
+    colour = curve_style(findings.strategies.index(forecast.strategy)).light
     if prediction.interval is not None and prediction.cer is not None:
         low, high = prediction.interval
         arms = [[prediction.cer - low], [min(high, LARGEST_CER) - prediction.cer]]
-        ax.errorbar([cell.flops], [prediction.cer], arms, color=colour, capsize=4, linewidth=1.2, zorder=4)
-    ax.plot([cell.flops], [cell.cer], marker="*", markersize=13, color=colour, markeredgecolor=INK, zorder=5)
+        ax.errorbar([forecast.flops], [prediction.cer], arms, color=colour, capsize=4, linewidth=1.2, zorder=4)
+    ax.plot([forecast.flops], [forecast.truth], marker="*", markersize=13, color=colour, markeredgecolor=INK, zorder=5)
 
 
 def _mark(ax: "Axes", x: float, point: PlottedPoint, index: int, *, hollow: bool) -> None:
-    style = look(index)
+    style = curve_style(index)
     face = PAPER if hollow else style.light
     ax.plot([x], [point.mean.cer], marker=style.mark, color=style.light, markerfacecolor=face, markersize=4.5, zorder=3)
     _whiskers(ax, [x], [point], style.light)
@@ -274,7 +275,7 @@ def _panels(count: int) -> tuple[Figure, list["Axes"]]:
 
 def _legend(figure: Figure, findings: Findings, *, forecast: bool) -> None:
     entries = [
-        Line2D([], [], color=look(i).light, marker=look(i).mark, markersize=5, label=name)
+        Line2D([], [], color=curve_style(i).light, marker=curve_style(i).mark, markersize=5, label=name)
         for i, name in enumerate(findings.strategies)
     ]
     if forecast:

@@ -5,16 +5,18 @@ it.
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.comparing.compare import Comparison, compare, compare_all
+from analysis.comparing.compare import compare_all
+from analysis.comparing.compare_curves import compare_curves
+from analysis.comparing.comparison import Comparison
 from analysis.curves.curves import Curves, curves_of, fit_curves, lowest
-from analysis.curves.predict import Prediction, predict
+from analysis.curves.forecast_check import Forecast, read_forecasts
 from analysis.curves.traces import Trace, traces_of
 from analysis.notes import Note
 from analysis.recommending.recommend import Recommendation, recommend_for_flops
-from analysis.tables.points import Point, points_of
-from analysis.tables.table import RUNS_FILE, Table, read_table
+from analysis.tables.table import Table, read_table
 from scaling.errors import InputError
-from scaling.system.progress_line import doing
+from scaling.ledger.records import RUNS_FILE
+from scaling.system.progress_line import announce_if_slow
 
 # Standard joint post-training: what labs do today, so what others are measured against.
 USUAL_BASELINE = "joint"
@@ -22,30 +24,13 @@ USUAL_BASELINE = "joint"
 HORIZON = 10.0
 # Beyond a forecast run the drawing goes on by this factor, so that its mark does not sit on the edge.
 MARGIN = 1.5
-FORECAST_FOLDER = "forecast"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
-    """Runs that no fit has seen (their mean in `cell`), and what the fit says of them; None where it has no curve."""
-
-    cell: Point
-    prediction: Prediction | None
-
-    @property
-    def held(self) -> bool | None:
-        """Whether the interval of one new run holds the truth; None without an interval."""
-        if self.prediction is None or self.prediction.interval is None:
-            return None
-        low, high = self.prediction.interval
-        return low <= self.cell.cer <= high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """A study's runs, fits and answers.
 
-    `recommendation` is for `largest_flops`, the largest budget of any run; `rivals` compares it with the best curve of
+    `recommendation` is for `largest_flops`, the largest budget of any run; `runner_up` compares it with the best curve of
     another strategy there. `comparisons` are against `baseline`; both are empty with one strategy.
     """
 
@@ -55,7 +40,7 @@ class Findings:
     traces: tuple[Trace, ...]
     largest_flops: float
     recommendation: Recommendation
-    rivals: Comparison | None
+    runner_up: Comparison | None
     baseline: str | None
     comparisons: tuple[Comparison, ...]
     forecasts: tuple[Forecast, ...]
@@ -78,22 +63,25 @@ class Findings:
         return tuple(trace for trace in self.traces if trace.curve.strategy == strategy)
 
 
-def find(folder: Path) -> Findings:
+def findings_of(folder: Path) -> Findings:
     """What the study in `folder` found. Raises InputError where it has no runs or none that can be fitted."""
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder; expected a study's folder with {RUNS_FILE}")
     table = read_table(folder)
-    with doing(f"fitting laws to {folder}"):
+    with announce_if_slow(f"fitting laws to {folder}"):
         curves = _in_compute(curves_of(folder), table)
-    forecasts = _forecasts(folder / FORECAST_FOLDER, curves)
+    forecasts = read_forecasts(curves, folder)
     largest = max(curve.largest_flops for curve in curves.curves)
-    horizon = max(HORIZON * largest, *(MARGIN * forecast.cell.flops for forecast in forecasts), 0.0)
+    horizon = max(HORIZON * largest, *(MARGIN * forecast.flops for forecast in forecasts), 0.0)
     baseline = _baseline(curves, table)
-    with doing(f"comparing {len(curves.strategies)} strategies"):
+    with announce_if_slow(f"comparing {len(curves.strategies)} strategies"):
         comparisons = () if baseline is None else tuple(compare_all(curves, baseline, table=table))
-    with doing(f"drawing the laws to {horizon:.2g} FLOPs, and choosing a recommendation"):
+    with announce_if_slow(f"drawing the laws to {horizon:.2g} FLOPs, and choosing a recommendation"):
         traces = traces_of(table, curves.curves, horizon)
-        recommendation, rivals = recommend_for_flops(curves, table, largest), _rivals(curves, largest, comparisons)
+        recommendation, runner_up = (
+            recommend_for_flops(curves, table, largest),
+            _runner_up(curves, largest, comparisons),
+        )
     return Findings(
         name=str(next((row["study"] for row in table.rows if row.get("study")), folder.resolve().name)),
         table=table,
@@ -101,7 +89,7 @@ def find(folder: Path) -> Findings:
         traces=traces,
         largest_flops=largest,
         recommendation=recommendation,
-        rivals=rivals,
+        runner_up=runner_up,
         baseline=baseline,
         comparisons=comparisons,
         forecasts=forecasts,
@@ -122,7 +110,7 @@ def _baseline(curves: Curves, table: Table) -> str | None:
     return next(name for row in table.rows if (name := str(row.get("strategy"))) in curves.strategies)
 
 
-def _rivals(curves: Curves, flops: float, comparisons: tuple[Comparison, ...]) -> Comparison | None:
+def _runner_up(curves: Curves, flops: float, comparisons: tuple[Comparison, ...]) -> Comparison | None:
     """The best curve at `flops` against the best of another strategy, as it was compared before if it was."""
     best = curves.best(flops)
     others = [curve for curve in curves.curves if curve.strategy != best.strategy and curve.fit is not None]
@@ -130,15 +118,4 @@ def _rivals(curves: Curves, flops: float, comparisons: tuple[Comparison, ...]) -
         return None
     other = lowest(others, flops)
     known = (one for one in comparisons if one.curve is best and one.baseline is other and one.flops == flops)
-    return next(known, None) or compare(best, other, flops)
-
-
-def _forecasts(folder: Path, curves: Curves) -> tuple[Forecast, ...]:
-    if not (folder / RUNS_FILE).exists():
-        return ()
-    cells, _ = points_of(read_table(folder))
-    by_owner = {(curve.strategy, curve.encoder, curve.llm): curve for curve in curves.curves}
-    return tuple(
-        Forecast(cell=cell, prediction=predict(by_owner[cell.curve], cell.flops) if cell.curve in by_owner else None)
-        for cell in cells
-    )
+    return next(known, None) or compare_curves(best, other, flops)

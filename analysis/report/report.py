@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.report.findings import find
-from scaling.system.progress_line import doing
+from analysis.report.findings import findings_of
+from scaling.system.progress_line import announce_if_slow
 
 REPORT_FILE = "report.html"
 FIGURES_FOLDER = "figures"
@@ -33,9 +33,9 @@ def write_report(folder: Path) -> Report:
     from analysis.report.figures import draw, save
     from analysis.report.page.document import page
 
-    findings = find(folder)
+    findings = findings_of(folder)
     kept = folder / FIGURES_FOLDER
-    with doing(f"drawing {kept}"):
+    with announce_if_slow(f"drawing {kept}"):
         figures = draw(findings)
         kept.mkdir(exist_ok=True)
         saved = {name: save(name, figure, kept) for name, figure in figures.items()}

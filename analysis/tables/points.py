@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from analysis.notes import Note
-from analysis.tables.table import Table
+from analysis.tables.table import Row, Table
 from scaling.errors import InputError
+from scaling.ledger.records import is_usable
 
 FLOPS, ERROR = "flops", "cer"
 SOURCE = {"C": FLOPS, "y": ERROR}
@@ -65,7 +66,7 @@ def points_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Po
     sources = {name: SOURCE.get(name, name) for name in columns}
     for source in (*sources.values(), ERROR):
         table.require(source)
-    usable, notes = _usable_rows(table, tuple(sources.values()))
+    usable, notes = usable_rows(table, tuple(sources.values()))
     in_compute, seeded = columns == ("C",), "seed" in table.names
     groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for i in usable:
@@ -74,7 +75,7 @@ def points_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Po
         point: object = budget if in_compute and not math.isnan(budget) else values
         if not in_compute and not seeded:
             point = i
-        groups[(*_owner(table, i, in_compute), point)].append(i)
+        groups[(*_curve(table.rows[i], in_compute), point)].append(i)
     points = []
     for rows in groups.values():
         cer = _mean(table.number(i, ERROR) for i in rows)
@@ -85,7 +86,7 @@ def points_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Po
                 continue
             cer = HALF_ERROR / reference
             notes.append(Note("zero_error", f"{place}: no error in {reference:.0f} characters: half an error taken"))
-        strategy, encoder, llm = _owner(table, rows[0], in_compute)
+        strategy, encoder, llm = _curve(table.rows[rows[0]], in_compute)
         chance = [value for i in rows if not math.isnan(value := table.number(i, "cer_chance"))]
         points.append(
             Point(
@@ -103,18 +104,28 @@ def points_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Po
     return tuple(points), tuple(notes)
 
 
-def _owner(table: Table, index: int, in_compute: bool) -> tuple[str, str | None, str | None]:
-    row = table.rows[index]
-    strategy = _name(row.get("strategy")) or "all"
-    return (strategy, _name(row.get("encoder")), _name(row.get("llm"))) if in_compute else (strategy, None, None)
+def curve_identity(row: Row) -> tuple[str, str | None, str | None]:
+    """Strategy, encoder and LLM of a run, whose curve in compute it belongs to; the strategy "all" where none is named."""
+    return _name(row.get("strategy")) or "all", _name(row.get("encoder")), _name(row.get("llm"))
 
 
-def _usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], list[Note]]:
+def _curve(row: Row, in_compute: bool) -> tuple[str, str | None, str | None]:
+    strategy, encoder, llm = curve_identity(row)
+    return (strategy, encoder, llm) if in_compute else (strategy, None, None)
+
+
+def usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], list[Note]]:
+    """The indices of rows that can be points, with notes on those left out.
+
+    Left out are runs that did not succeed, that have no finite error, and that stand in the table twice. Raises
+    InputError for an error below zero, for a value of the columns `sources` that is not positive, and for one run given
+    twice with different errors.
+    """
     seen: dict[tuple[object, ...], int] = {}
     usable, notes = [], []
     for i, row in enumerate(table.rows):
         cer = table.number(i, ERROR)
-        if row.get("status", "ok") not in ("ok", None, ""):
+        if not is_usable(row):
             notes.append(Note("not_ok", f"{table.place(i)}: status {row['status']}: left out"))
             continue
         if not math.isfinite(cer):

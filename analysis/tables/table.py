@@ -12,9 +12,9 @@ from typing import Any
 from analysis.tables.wandb_export import is_export, rows_of
 from analysis.tables.wandb_online import is_online, rows_of_project
 from scaling.errors import InputError, nearest
+from scaling.ledger.records import RUNS_FILE
 from scaling.system.json_files import parse_json, read_json_lines
 
-RUNS_FILE = "runs.jsonl"
 Row = Mapping[str, Any]
 
 

@@ -29,7 +29,7 @@ from scaling.asr.execution.sharding import gather
 from scaling.errors import InputError
 from scaling.speech.batches import Position
 from scaling.system.atomic_files import sync, write_json_atomically
-from scaling.system.fault_injection import write_point
+from scaling.system.fault_injection import crash_point
 from scaling.system.json_files import read_json
 
 Weights = dict[str, Tensor]
@@ -99,10 +99,10 @@ def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) ->
 
 def _save_tensors(tensors: Weights, path: Path) -> None:
     """Write tensors and wait for the disk: what says that they are complete must not outlive them in a power cut."""
-    write_point(f"{path.name}: before it")
+    crash_point(f"{path.name}: before it")
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
     sync(path)
-    write_point(f"{path.name}: written")
+    crash_point(f"{path.name}: written")
 
 
 def load(folder: Path) -> Checkpoint:
@@ -145,7 +145,7 @@ def save_periodic(attempt: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_P
     older = set(attempt.glob("checkpoint-*")) - {newest}  # which another rank may have begun
     save(newest, checkpoint, ranks)
     for folder in sorted(older) if ranks.first else ():
-        write_point("an older checkpoint: about to go")
+        crash_point("an older checkpoint: about to go")
         shutil.rmtree(folder, ignore_errors=True)
 
 

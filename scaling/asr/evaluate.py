@@ -20,7 +20,7 @@ from scaling.asr.model.recognizer import Batch, Recognizer
 from scaling.asr.train import LOG_SECONDS, Interrupted
 from scaling.cost.decoding import BATCH_AUDIO_SECONDS, FIRST_LOOK_SECONDS, LOOKS_OVER_TRAINING
 from scaling.scoring.score import Score, score, total
-from scaling.spec import Objective, Scoring
+from scaling.spec import SAMPLE_RATE, Objective, Scoring
 
 KEYS_AND_VALUES_BYTES = 2**28
 """What keys and values of an LLM may take where more than that audio is decoded together (assumption: little beside
@@ -154,7 +154,7 @@ def audio_together(model: Recognizer, objective: Objective) -> float:
 
 def token_limits(samples: IntArray) -> list[int]:
     """How many tokens a hypothesis may hold, for each utterance of so many 16 kHz samples."""
-    return [MAX_TOKENS_BASE + int(MAX_TOKENS_PER_SECOND * count / 16_000) for count in samples.tolist()]
+    return [MAX_TOKENS_BASE + int(MAX_TOKENS_PER_SECOND * count / SAMPLE_RATE) for count in samples.tolist()]
 
 
 def group_by_length(
@@ -163,7 +163,7 @@ def group_by_length(
     """Examples in groups to decode together. `by_length` are their indices, the shortest first."""
     group: list[int] = []
     for index in by_length:
-        if group and int(samples[index]) * (len(group) + 1) > audio_seconds * 16_000:
+        if group and int(samples[index]) * (len(group) + 1) > audio_seconds * SAMPLE_RATE:
             yield group
             group = []
         group.append(index)

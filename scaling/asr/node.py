@@ -23,7 +23,7 @@ from scaling.errors import InputError
 from scaling.ledger.freed_checkpoints import checkpoint_of
 from scaling.ledger.ledger import Attempt, Ledger
 from scaling.ledger.records import Event, NodeResult, Scores, Spent
-from scaling.spec import StageNode
+from scaling.spec import SAMPLE_RATE, StageNode
 from scaling.system.atomic_files import write_text_atomically
 
 LOOK_UTTERANCES = 100
@@ -153,7 +153,7 @@ def _log_progress(attempt: Attempt, progress: Progress, loss: float, factor: flo
         steps=progress.steps,
         seconds=progress.seconds,
         wait_seconds=progress.wait_seconds,
-        audio_seconds=progress.audio_samples / 16_000,
+        audio_seconds=progress.audio_samples / SAMPLE_RATE,
         loss=loss,
         rate_factor=factor,
     )
@@ -200,7 +200,7 @@ def _result(
         executed_flops=progress.executed_flops,
         cache_credited_flops=progress.cache_credited_flops,
         steps=progress.steps,
-        audio_seconds=progress.audio_samples / 16_000,
+        audio_seconds=progress.audio_samples / SAMPLE_RATE,
         seconds=progress.seconds,
         wait_seconds=progress.wait_seconds,
         unique_audio_seconds=dataset.recorded_seconds(progress.seen),

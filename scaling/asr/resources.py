@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from scaling.asr.checkpoint import Weights
@@ -25,13 +24,13 @@ from scaling.base_models.encoders import asr_codec, encoder_dims
 from scaling.base_models.llms import llm_dims
 from scaling.base_models.tokenizers import TextCodec, llm_codec
 from scaling.cost.memory import BYTES, loaded_weights
-from scaling.cost.model_shape import ModelShape
+from scaling.cost.model_shape import ModelShape, shape_of
 from scaling.cost.step_costs import encoder_is_frozen
 from scaling.errors import InputError
 from scaling.ledger.plan_file import NO_CACHE, CacheLimits, Source
 from scaling.spec import NO_AUGMENTATION, Objective, Part, Precision, StageNode
 from scaling.speech.batches import BatchStream
-from scaling.speech.manifest import Manifest, read_manifest
+from scaling.speech.manifest import TEXT_TOO_LONG, Manifest, read_manifest
 
 ADAPTERS = {Part.ENCODER_LORA: Part.ENCODER, Part.LLM_LORA: Part.LLM}
 """The parts that are adapters, and the part whose weights they adapt."""
@@ -53,19 +52,14 @@ class Sources:
     def manifest(self, digest: str) -> Manifest:
         """The utterances of a manifest. Raises InputError where they are no longer those that were planned."""
         place = self.places[digest]
-        found = read_manifest(
-            Path(place.path or ""),
-            place.hours,
-            max_seconds=place.max_seconds,
-            unwritable=lambda *_: np.array(place.unwritable, dtype=np.int64),
-            max_bad_share=1.0,
-        )
-        if found.digest != digest:
+        manifest = read_manifest(Path(place.path or ""), max_bad_share=1.0).up_to(place.max_seconds)
+        manifest = manifest.without(place.unwritable, TEXT_TOO_LONG).within(place.hours)
+        if manifest.digest != digest:
             raise InputError(
-                f"{place.path}: has changed since it was planned: {len(found)} utterances of digest {found.digest};"
-                f" expected {digest}. Run the study again"
+                f"{place.path}: has changed since it was planned: {len(manifest)} utterances of digest"
+                f" {manifest.digest}; expected {digest}. Run the study again"
             )
-        return found
+        return manifest
 
 
 class WorkerResources:
@@ -104,17 +98,8 @@ class WorkerResources:
     def model_shape(self, node: StageNode) -> ModelShape:
         """The dimensions that FLOPs are counted from."""
         encoder, llm = self.directories(node)
-        asr, text = self.codecs(node)
-        return ModelShape(
-            encoder=encoder_dims(encoder / "config.json"),
-            llm=llm_dims(llm / "config.json"),
-            stack=node.model.stack,
-            hidden=node.model.hidden,
-            encoder_lora=node.model.encoder_lora,
-            llm_lora=node.model.llm_lora,
-            llm_prompt_tokens=len(text.before) + len(text.prefix) - 1,
-            asr_prompt_extra=len(asr.prefix) - 1,
-        )
+        dims = encoder_dims(encoder / "config.json"), llm_dims(llm / "config.json")
+        return shape_of(node.model, *dims, *self.codecs(node))
 
     def dataset(self, node: StageNode, digest: str) -> SpeechDataset:
         """The utterances of one manifest, as this node's models read them."""

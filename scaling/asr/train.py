@@ -23,7 +23,7 @@ from scaling.cost.step_costs import StageMeter
 from scaling.spec import Objective, Part, StageNode
 from scaling.speech.batches import BatchStream, Indices, Position
 from scaling.speech.lengths import Lengths
-from scaling.speech.micro_batches import Cut, cut
+from scaling.speech.micro_batches import MicroBatches, split_batch
 
 LOG_SECONDS = 1.0
 """Time between progress events: what a person watching needs, at a cost of microseconds."""
@@ -70,7 +70,7 @@ class Step:
     """
 
     pieces: Sequence[Examples]
-    cut: Cut
+    cut: MicroBatches
     after: Position
     mine_idle: bool
 
@@ -114,7 +114,7 @@ def train(
 
     def read(found: tuple[Indices, Position]) -> Step:
         indices, after = found
-        return read_step(inputs, indices, after, stream.epoch(after), pieces, ranks)
+        return read_step(inputs, indices, after, stream.epoch_of(after), pieces, ranks)
 
     prices = _prices(meter, stream, progress, pieces, ranks)
     with Prefetcher(read, stream.batches(progress.position)) as steps:
@@ -157,7 +157,7 @@ def uniform_guess_loss(model_shape: ModelShape, objective: Objective, lengths: L
     """
     if objective is Objective.LLM:
         return math.log(model_shape.llm.vocabulary)
-    written, wanted = model_shape.writing_positions(lengths).sum(), lengths.asr_tokens.sum()
+    written, wanted = model_shape.output_positions(lengths).sum(), lengths.asr_tokens.sum()
     return math.log(model_shape.encoder.vocabulary) * float(max(1.0, written / wanted))
 
 
@@ -174,7 +174,7 @@ def read_step(
     inputs: ModelInputs, indices: IntArray, after: Position, epoch: int, pieces: int, ranks: Ranks = SINGLE_PROCESS
 ) -> Step:
     """A batch as this rank reads it, in up to `pieces` pieces."""
-    found = cut(indices, pieces, ranks.size)
+    found = split_batch(indices, pieces, ranks.size)
     return Step(
         pieces=[inputs.read(piece, epoch) for piece in found.pieces[ranks.rank :: ranks.size]],
         cut=found,
@@ -219,7 +219,7 @@ def _prices(meter: StageMeter, stream: BatchStream, progress: Progress, pieces: 
     taken: what the encoder has heard is known by then.
     """
     for pool in stream.pools(progress.position):
-        costs = meter.costs([cut(batch, pieces, ranks.size) for batch, _ in pool], progress.encoded)
+        costs = meter.costs([split_batch(batch, pieces, ranks.size) for batch, _ in pool], progress.encoded)
         yield from zip(costs.charged.tolist(), costs.executed.tolist(), costs.cache_credited.tolist(), strict=True)
 
 

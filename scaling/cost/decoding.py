@@ -5,8 +5,7 @@ import numpy as np
 from scaling.arrays import IntArray
 from scaling.cost.flops import generation
 from scaling.cost.model_shape import ModelShape
-from scaling.spec import Objective
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, Objective
 from scaling.speech.lengths import Lengths
 
 BATCH_AUDIO_SECONDS = 240.0

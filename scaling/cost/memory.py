@@ -36,8 +36,7 @@ from scaling.base_models.llms import LlmDims
 from scaling.base_models.matmul_tape import Work
 from scaling.cost.flops import Training, part_rates
 from scaling.cost.model_shape import ModelShape
-from scaling.spec import Objective, Part, Precision
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, Objective, Part, Precision
 from scaling.speech.lengths import Lengths
 
 BYTES = 4
@@ -207,7 +206,7 @@ def _activations(model_shape: ModelShape, training: Training, lengths: Lengths, 
         between += frames * (7 * width + 2 * encoder.mel_bins)
         stacks.append(_Stack(encoder.layers, frames * width, frames * (9 * width + 2 * encoder.ffn)))
     if training.objective is Objective.ASR:
-        written = int(model_shape.writing_positions(lengths).sum())
+        written = int(model_shape.output_positions(lengths).sum())
         whole = written * (14 * width + 2 * encoder.decoder_ffn) + frames * 2 * width
         stacks.append(_Stack(encoder.decoder_layers, written * width, whole))
         logits = int(lengths.asr_tokens.sum()) * encoder.vocabulary

@@ -11,7 +11,7 @@ from scaling.cost.flops import Training, charged, executed_batches
 from scaling.cost.model_shape import ModelShape
 from scaling.spec import Part
 from scaling.speech.lengths import Lengths
-from scaling.speech.micro_batches import Cut
+from scaling.speech.micro_batches import MicroBatches
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -51,11 +51,11 @@ class StageMeter:
         recompute: bool = False,
     ) -> None:
         self.encoder_frozen = encoder_is_frozen(training.parts)
-        self._geometry, self._training, self._lengths, self._recompute = model_shape, training, lengths, recompute
+        self._model_shape, self._training, self._lengths, self._recompute = model_shape, training, lengths, recompute
         self._charged_N = charged(model_shape, training, lengths)
         self._encoder_N = charged(model_shape, training, lengths, {Part.ENCODER}) if encoder_unpadded else None
 
-    def costs(self, steps: Sequence[Cut], encoded: BoolArray) -> StepCosts:
+    def costs(self, steps: Sequence[MicroBatches], encoded: BoolArray) -> StepCosts:
         """FLOPs of each step; `encoded` (N,) marks utterances that this state of the encoder has heard before them."""
         pieces = [piece for step in steps for piece in step.pieces]
         firsts = np.cumsum([0, *(len(step.pieces) for step in steps[:-1])])
@@ -86,7 +86,9 @@ class StageMeter:
         return flops_P
 
     def _executed(self, pieces: Sequence[IntArray], only: set[Part] | None) -> IntArray:
-        return executed_batches(self._geometry, self._training, self._lengths, pieces, only, recompute=self._recompute)
+        return executed_batches(
+            self._model_shape, self._training, self._lengths, pieces, only, recompute=self._recompute
+        )
 
 
 def _sums(values_N: IntArray, batches: Sequence[IntArray]) -> IntArray:

@@ -31,7 +31,7 @@ from scaling.ledger.lease import Lease, is_gone, is_recent, killed_for_memory, n
 from scaling.ledger.records import Event, Failure, NodeResult
 from scaling.spec import StageNode, node_from_json
 from scaling.system.atomic_files import temporary_beside, write_all, write_json_atomically, write_json_once
-from scaling.system.fault_injection import write_point
+from scaling.system.fault_injection import crash_point
 from scaling.system.json_files import parse_record, read_bytes, read_json
 
 SCHEMA = "asr-scaling/ledger-1"
@@ -153,17 +153,17 @@ class Attempt:
         prepared = temporary_beside(self.folder)
         prepared.mkdir()
         try:
-            write_point("claim: folder made")
+            crash_point("claim: folder made")
             (prepared / "lease.json").write_text(json.dumps(new_lease(session).as_json()) + "\n")
             (prepared / "heartbeat").touch()
-            write_point("claim: lease written")
+            crash_point("claim: lease written")
             prepared.rename(self.folder)  # refused where the folder is there: no attempt's folder is ever empty
         except OSError as error:
             shutil.rmtree(prepared, ignore_errors=True)
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 return False
             raise
-        write_point("claim: attempt begun")
+        crash_point("claim: attempt begun")
         return True
 
     def beat(self) -> None:

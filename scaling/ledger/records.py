@@ -5,6 +5,7 @@ table, and where it is made, because a result is written once. Fields that a rec
 `None` in a field that may be left out means that the writer did not know the value.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,8 +28,16 @@ Flops = Count | Amount
 PositiveNumber = PositiveCount | Positive
 
 
+RUNS_FILE = "runs.jsonl"
+"""The table of a study's runs in the folder of the study, a row each."""
+
 RUN_SCHEMA = "asr-scaling/run-1"
 """Format of a run in `plan.json` and of a row of `runs.jsonl`."""
+
+
+def is_usable(row: Mapping[str, object]) -> bool:
+    """Whether a run counts as a result: its status is "ok", or its table has no status."""
+    return row.get("status") in ("ok", None, "")
 
 
 class Record(BaseModel):

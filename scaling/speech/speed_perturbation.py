@@ -1,17 +1,18 @@
-"""Training speech at several speeds: as copies of the corpus, so that each has its real length and price."""
+"""Training speech at several speeds, as copies of the corpus: every copy has its real lengths and FLOPs."""
 
 import dataclasses
 
 import numpy as np
 
-from scaling.speech.audio import SAMPLE_RATE, resampled
+from scaling.spec import SAMPLE_RATE
+from scaling.speech.audio import resampled
 from scaling.speech.manifest import Manifest
 
 
 def at_speeds(manifest: Manifest, speeds: tuple[float, ...]) -> Manifest:
     """The utterances at each of the speeds, one copy of the corpus after another: row i is utterance i modulo N.
 
-    An epoch is all copies. Samples are those that are heard: 1.1 times as fast is 1.1 times as short.
+    An epoch reads all copies. Samples are counted at the speed: audio at speed 1.1 is 1.1 times as short.
     """
     if speeds == (1.0,):
         return manifest
@@ -23,5 +24,7 @@ def at_speeds(manifest: Manifest, speeds: tuple[float, ...]) -> Manifest:
         manifest,
         columns=manifest.columns.take(rows),
         samples=np.concatenate(samples),
+        hashes=manifest.hashes[rows],
         speeds=np.repeat(speeds, len(manifest)),
+        copies=len(speeds),
     )

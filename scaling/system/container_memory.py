@@ -47,7 +47,7 @@ class Group:
         return None
 
 
-def free_group_bytes(process: Path = Path("/proc/self")) -> int | None:
+def free_container_bytes(process: Path = Path("/proc/self")) -> int | None:
     """What the groups of a process leave it, in bytes; None where none has a limit."""
     return min((free for group in memory_groups(process) if (free := group.free_bytes()) is not None), default=None)
 

@@ -22,7 +22,7 @@ def arm(fault: str) -> None:
     _remaining = int(number or 0)
 
 
-def write_point(place: str) -> None:
+def crash_point(place: str) -> None:
     """A place where a process may die: before, within or after something is written."""
     global _remaining
     if _remaining and place.startswith(_beginning):

@@ -19,7 +19,7 @@ def end_with_parent() -> None:
 
 
 @contextmanager
-def adopting() -> Iterator[bool]:
+def adopt_orphans() -> Iterator[bool]:
     """While this lasts, a process below this one whose parent ends becomes a child of this one. Yields whether it does.
 
     Linux only: elsewhere such a process becomes a child of the system's first one.

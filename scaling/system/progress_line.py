@@ -24,7 +24,7 @@ _step = Lock()
 """Held while something is being done."""
 
 
-class Line:
+class ProgressLine:
     """A line on stderr. On a terminal it is replaced in place, stays below what is logged, and is gone when closed.
 
     Elsewhere it is printed where `SECONDS_BETWEEN_LINES` have passed since the last one, or where it is news.
@@ -68,12 +68,12 @@ class Line:
 
 
 @contextmanager
-def doing(what: str) -> Iterator[None]:
+def announce_if_slow(what: str) -> Iterator[None]:
     """Say what is being done once it has taken `PATIENCE_SECONDS`. A step within a step has no word of its own."""
     if not _step.acquire(blocking=False):
         yield
         return
-    line = Line()
+    line = ProgressLine()
     timer = Timer(PATIENCE_SECONDS, line.show, (f"{what} ...",))
     timer.daemon = True
     timer.start()

@@ -72,7 +72,7 @@ def _sizes(study: Study, plan: Plan) -> dict[str, int]:
 def _params(spec: ModelSpec, study: Study) -> Mapping[Part, int]:
     """Parameters of each part. An adapter of a layer of `n` weights has about 2 rank n / width."""
     model = next(model for model in study.models if model.spec == spec)
-    model_shape = model.model_shape(study.speech.spec.language)
+    model_shape = model.shape
     encoder, llm = model_shape.encoder, model_shape.llm
     return {
         Part.ENCODER: encoder.encoder_params,

@@ -9,7 +9,7 @@ from scaling.ledger.ledger import Ledger
 from sweeps.costs.checkpoint_disk import CheckpointDisk, disk
 from sweeps.costs.tariff import Tariff
 from sweeps.costs.worker_speed import WorkerSpeed, worker_speed
-from sweeps.launchers.local import default_workers
+from sweeps.launchers.local_workers import default_workers
 from sweeps.plan.evaluation import evaluation_flops
 from sweeps.plan.plan import remaining
 from sweeps.plan.prepare import Prepared

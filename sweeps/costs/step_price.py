@@ -10,10 +10,9 @@ import numpy as np
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.cost.flops import PartFlops, executed, generation, six_nd
 from scaling.cost.hardware import device_hours
-from scaling.cost.model_shape import ModelShape, default_hidden, default_lora, default_stack
+from scaling.cost.model_shape import ModelShape, default_shape
 from scaling.errors import InputError
-from scaling.spec import LoraSpec, Objective, Part
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, LoraSpec, Objective, Part
 from scaling.speech.lengths import Lengths
 from scaling.strategies import PresetStage, preset
 from sweeps.costs.tariff import Purchase
@@ -72,7 +71,7 @@ def price_step(
     """
     if budget_flops is not None and not 0 < budget_flops < float("inf"):
         raise InputError(f"--budget must be FLOPs above 0, not {budget_flops}")
-    model_shape = _geometry(step, base)
+    model_shape = _model_shape(step, base)
     lengths = _lengths(step, model_shape)
     stages = [_stage(model_shape, stage, lengths, step) for stage in preset(step.strategy).stages]
     document = {
@@ -126,17 +125,16 @@ def step_price_text(document: dict[str, Any]) -> str:
     return "\n".join(lines + _hardware_lines(document) + _budget_lines(document))
 
 
-def _geometry(step: PricedStep, base: Path) -> ModelShape:
+def _model_shape(step: PricedStep, base: Path) -> ModelShape:
     encoder, llm = find_encoder(step.encoder, base).dims, find_llm(step.llm, base).dims
     for flag, value in (("--stack", step.stack), ("--projector-hidden", step.hidden), ("--lora-rank", step.lora_rank)):
         _at_least_one(flag, 1 if value is None else value)
-    return ModelShape(
-        encoder=encoder,
-        llm=llm,
-        stack=default_stack(encoder) if step.stack is None else step.stack,
-        hidden=default_hidden(llm) if step.hidden is None else step.hidden,
-        encoder_lora=default_lora(encoder),
-        llm_lora=_lora(step, default_lora(llm)),
+    default = default_shape(encoder, llm)
+    return replace(
+        default,
+        stack=default.stack if step.stack is None else step.stack,
+        hidden=default.hidden if step.hidden is None else step.hidden,
+        llm_lora=_lora(step, default.llm_lora),
         llm_prompt_tokens=step.prompt_tokens,
         asr_prompt_extra=step.decoder_prompt_tokens,
     )
@@ -217,13 +215,13 @@ def _lengths_document(step: PricedStep, model_shape: ModelShape, lengths: Length
     return {
         "audio_seconds": step.audio_seconds,
         "samples": int(lengths.samples[0]),
-        **{work.value: int(amount[0]) for work, amount in model_shape.encoder.work(lengths.samples).items()},
+        **{work.value: int(amount[0]) for work, amount in model_shape.encoder.encoder_work(lengths.samples).items()},
         "speech_tokens": int(model_shape.speech_tokens(lengths)[0]),
         "prompt_tokens": step.prompt_tokens,
         "text_tokens": step.text_tokens,
         "llm_positions": int(model_shape.llm_positions(lengths)[0]),
         "decoder_prompt_tokens": step.decoder_prompt_tokens,
-        "decoder_positions": int(model_shape.writing_positions(lengths)[0]),
+        "decoder_positions": int(model_shape.output_positions(lengths)[0]),
     }
 
 

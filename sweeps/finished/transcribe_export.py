@@ -1,6 +1,5 @@
 """Using what was trained: transcripts and exports. Models run in a process of their own, the only one with torch."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -13,14 +12,14 @@ from typing import Any
 
 from scaling.errors import InputError
 from scaling.scoring.score import Score, score, total
-from scaling.spec import Scoring
-from scaling.speech.audio import SAMPLE_RATE
-from scaling.speech.long_audio import joined
+from scaling.spec import SAMPLE_RATE, Scoring
+from scaling.speech.long_audio import join_texts
 from scaling.speech.recordings import Recording, find_recordings
 from scaling.system.atomic_files import write_text_atomically
 from sweeps.finished.find_run import TrainedRun, exported_encoder, exported_scoring, find_run
 from sweeps.finished.model_card import card
-from sweeps.launchers.local import BAD_INPUT, TRAINER_NEEDS
+from sweeps.launchers.worker_command import missing_trainer_modules
+from sweeps.launchers.worker_exit import BAD_INPUT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +36,7 @@ class Transcript:
     @property
     def text(self) -> str:
         """The texts of all segments."""
-        return joined(self.texts)
+        return join_texts(self.texts)
 
 
 def transcribe(folder: Path, audio: Sequence[Path], key: str | None, strategy: str | None) -> list[Transcript]:
@@ -112,7 +111,7 @@ def _arguments(run: TrainedRun) -> list[str]:
 
 def _run(module: str, arguments: Sequence[str], lines: str) -> str:
     """What `python -m module` writes. Where it fails, it has said why on stderr, and this process ends likewise."""
-    missing = [name for name in TRAINER_NEEDS if importlib.util.find_spec(name) is None]
+    missing = missing_trainer_modules()
     if missing:
         raise InputError(f"using a model needs {', '.join(missing)}: pip install 'asr-scaling[train]'")
     command = [sys.executable, "-m", module, *arguments]
@@ -123,7 +122,7 @@ def _run(module: str, arguments: Sequence[str], lines: str) -> str:
 
 
 def _scored(recording: Recording, texts: tuple[str, ...], scoring: Scoring) -> Transcript:
-    scored = None if recording.text is None else score(recording.text, joined(texts), scoring)
+    scored = None if recording.text is None else score(recording.text, join_texts(texts), scoring)
     return Transcript(recording=recording, texts=texts, score=scored)
 
 

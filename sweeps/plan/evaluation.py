@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from scaling.cost.decoding import decoding_flops
-from scaling.spec import ModelSpec, Objective
+from scaling.spec import SAMPLE_RATE, ModelSpec, Objective
 from scaling.speech.lengths import index
 from scaling.speech.manifest import Manifest
 from sweeps.plan.plan import Plan
@@ -18,10 +18,9 @@ def evaluation_flops(study: Study, plan: Plan) -> Mapping[str, int]:
     @cache
     def flops(spec: ModelSpec, objective: Objective) -> int:
         model = models[spec]
-        model_shape = model.model_shape(study.speech.spec.language)
         lengths = [index(held, encoder=model.encoder.directory, llm=model.llm.directory) for held in held_out(study)]
         shares = [_stands_for(held) for held in held_out(study)]
-        priced = [decoding_flops(model_shape, objective, one) for one in lengths]
+        priced = [decoding_flops(model.shape, objective, one) for one in lengths]
         return round(sum(share * cost for share, cost in zip(shares, priced, strict=True)))
 
     return {run.end: flops(run.spec.model, run.spec.strategy.stages[-1].objective) for run in plan.runs}
@@ -39,5 +38,5 @@ def evaluated_utterances(study: Study) -> float:
 
 def _stands_for(held: Manifest) -> float:
     """How many utterances each one of the manifest stands for: more than one only where lengths are assumed."""
-    seconds = float(held.samples.sum()) / 16_000
+    seconds = float(held.samples.sum()) / SAMPLE_RATE
     return 3600 * held.hours / seconds

@@ -10,8 +10,7 @@ from scaling.cost.flops import charged, exact_sum
 from scaling.cost.memory import Memory, step_memory
 from scaling.cost.model_shape import ModelShape
 from scaling.errors import InputError
-from scaling.spec import ModelSpec, Objective, Part, RunSpec, Stage
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, ModelSpec, Objective, Part, RunSpec, Stage
 from scaling.speech.batches import BatchStream, Position
 from scaling.speech.lengths import Lengths, index
 from sweeps.study.study import Study
@@ -52,7 +51,7 @@ def stage_consumptions(study: Study, runs: Sequence[RunSpec]) -> StageConsumptio
     stages = _stages(runs)
     for model in study.models:
         lengths = index(study.speech.train, encoder=model.encoder.directory, llm=model.llm.directory)
-        model_shape = model.model_shape(study.speech.spec.language)
+        model_shape = model.shape
         known: dict[tuple[Objective, frozenset[Part], float], StageConsumption] = {}
         for stage in stages[model.spec]:
             batch = stage.optimization.batch_audio_seconds

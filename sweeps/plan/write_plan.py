@@ -15,7 +15,8 @@ from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode,
 from scaling.system.atomic_files import write_json_atomically, write_text_atomically
 from sweeps.plan.evaluation import evaluation_flops
 from sweeps.plan.plan import Plan, PlannedNode, PlannedRun, TrunkPositions
-from sweeps.study.study import Study, StudyModel
+from sweeps.study.study import Study
+from sweeps.study.study_model import StudyModel
 
 
 def write_plan_file(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> PlanFile:
@@ -126,7 +127,7 @@ def _sources(study: Study) -> dict[str, Source]:
         path=str(speech.train.path.resolve()),
         hours=speech.hours,
         max_seconds=speech.max_seconds if math.isfinite(speech.max_seconds) else None,  # JSON has no infinity
-        unwritable=speech.train.unwritable.tolist(),
+        unwritable=speech.long_texts.tolist(),
     )
     return sources
 

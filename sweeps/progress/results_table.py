@@ -12,11 +12,10 @@ from typing import Any
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
-from scaling.ledger.records import NodeResult, RunDescription, RunRow, RunStage, Scores, Spent
+from scaling.ledger.records import RUNS_FILE, NodeResult, RunDescription, RunRow, RunStage, Scores, Spent
 from scaling.system.atomic_files import write_text_atomically
 from scaling.system.json_files import read_record_lines
 
-RUNS = "runs.jsonl"
 UTTERANCES = "utterances"
 
 COUNTS = ("errors", "ref_chars", "word_errors", "ref_words", "n_utterances")
@@ -39,7 +38,7 @@ class Collector:
             for row in rows:
                 self._copy_utterances(row)
             lines = [json.dumps(row.as_json(), ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
-            write_text_atomically(self._plan_file.folder / RUNS, "".join(lines))
+            write_text_atomically(self._plan_file.folder / RUNS_FILE, "".join(lines))
             self._written = keys
         return rows
 
@@ -112,7 +111,7 @@ def read_rows(folder: Path) -> list[RunRow]:
 
     Raises InputError where a line is no row.
     """
-    path = folder / RUNS
+    path = folder / RUNS_FILE
     return read_record_lines(RunRow, path) if path.exists() else []
 
 

@@ -16,6 +16,7 @@ from scaling.errors import InputError
 from scaling.ledger.freed_checkpoints import checkpoint_of, free, is_freed
 from scaling.ledger.ledger import Ledger
 from scaling.spec import StageNode
+from sweeps.units import size
 
 ABANDONED_SECONDS = 3600.0
 """A file written beside its place that is older than this will never be moved there (assumption: writes are shorter)."""
@@ -77,6 +78,13 @@ class Freed:
             "leftover_bytes": self.leftover_bytes,
             "kept_bytes": self.kept_bytes,
         }
+
+    def text(self, *, dry_run: bool) -> str:
+        """What `gc` prints for people."""
+        return (
+            f"{'would free' if dry_run else 'freed'} {len(self.nodes)} checkpoints ({size(self.node_bytes)}) and"
+            f" {self.leftovers} leftovers ({size(self.leftover_bytes)}); {size(self.kept_bytes)} of checkpoints stay"
+        )
 
 
 def collect_garbage(ledger: Ledger, *, dry_run: bool = False) -> Freed:

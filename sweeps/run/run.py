@@ -3,23 +3,23 @@
 import time
 from collections.abc import Collection
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
-from scaling.ledger.records import RunRow
-from scaling.system.progress_line import Line
-from sweeps.launchers.dispatch import Place, in_step, refuse_missing_place, work_at
-from sweeps.launchers.local import other_trainer, trainer, worker_command
+from scaling.system.progress_line import ProgressLine
+from sweeps.launchers.dispatch import multi_process, refuse_unavailable, run_workers
+from sweeps.launchers.options import Launcher
+from sweeps.launchers.worker_command import other_trainer, trainer, worker_command
 from sweeps.plan.prepare import Prepared
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.eta import eta_seconds, pace_of
 from sweeps.progress.results_table import Collector
 from sweeps.progress.retention import Quota
 from sweeps.progress.status import NodeStatus, State, Survey, ready, survey
+from sweeps.run.outcome import Outcome
 from sweeps.run.wandb_tracker import end_tracker, start_tracker
 from sweeps.study.speech import refuse_assumed
 from sweeps.units import duration
@@ -28,32 +28,12 @@ LOOK_SECONDS = 1.0
 """Between looks at the ledger, and at least ten times as long as a look takes: watching must not cost training."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What an invocation left: the table's rows, the state of every node, the signal that stopped it, if any.
-
-    `detached` says that workers were left to go on alone.
-    """
-
-    rows: list[RunRow]
-    survey: Survey
-    stopped_by: int | None
-    detached: bool = False
-
-    @property
-    def exit_code(self) -> int:
-        """0 when every run is there or left alone, 1 when one failed, 128 + the signal's number when stopped."""
-        if self.stopped_by is not None:
-            return 128 + self.stopped_by
-        return 0 if self.detached or all(state is State.DONE for state in self.survey.runs.values()) else 1
-
-
 def train(
     prepared: Prepared,
     folder: Path,
     ledger: Ledger,
     workers: int | None,
-    place: Place = Place.LOCAL,
+    launcher: Launcher = Launcher.LOCAL,
     *,
     detach: bool = False,
     retry_diverged: bool = False,
@@ -61,23 +41,25 @@ def train(
 ) -> Outcome:
     """Train what is missing. Raises InputError, before anything is written, where it cannot begin.
 
-    `workers` is at most how many work side by side, None for the place's own default. With `detach` they are started
+    `workers` is at most how many work side by side, None for the launcher's default. With `detach` they are started
     and left to themselves. A node that diverged before stays so, unless `retry_diverged`. `worker` is the command of
     another trainer than ours: what weights it needs is its own affair.
     """
     study = prepared.study
     refuse_assumed(study.speech)
-    refuse_missing_place(place, prepared.study, detach=detach)
+    refuse_unavailable(launcher, prepared.study, detach=detach)
     if worker is None:
         refuse_missing_weights(prepared)
-    program = other_trainer(worker) if worker is not None else in_step(place, study, trainer(shard=study.shard))
+        program = multi_process(launcher, study, trainer(shard=study.shard))
+    else:
+        program = other_trainer(worker)
     plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger)
     if retry_diverged:
         allow_diverged_retry(plan_file)
     command = worker_command(program, plan_file)
     tracker = start_tracker(folder) if prepared.study.tracker == "wandb" else None
     try:
-        with closing(Line()) as line:
+        with closing(ProgressLine()) as line:
             follower = Follower(plan_file, line)
             stopped_by = None
             if not follower.survey.finished:
@@ -87,7 +69,9 @@ def train(
                     quota.enforce()
                     return follower.look(alive)
 
-                stopped_by = work_at(place, study, plan_file, command, workers=workers, watch=watch, detach=detach)
+                stopped_by = run_workers(
+                    launcher, study, plan_file, command, workers=workers, watch=watch, detach=detach
+                )
         return follower.finish(stopped_by, detached=detach)
     finally:
         end_tracker(tracker)
@@ -117,7 +101,7 @@ def allow_diverged_retry(plan_file: PlanFile) -> None:
 class Follower:
     """Looks at the ledger while workers work: keeps the table fresh and says how far they are."""
 
-    def __init__(self, plan_file: PlanFile, line: Line) -> None:
+    def __init__(self, plan_file: PlanFile, line: ProgressLine) -> None:
         self._plan_file = plan_file
         self._line = line
         self._collector = Collector(plan_file)

@@ -22,12 +22,13 @@ from scaling.scoring.score import normalised
 from scaling.spec import RunSpec, Scoring, StageNode
 from scaling.speech.string_column import StringColumn
 from scaling.system.atomic_files import write_json_once
-from scaling.system.progress_line import Line
+from scaling.system.progress_line import ProgressLine
 from sweeps.plan.plan import PlannedNode
 from sweeps.plan.prepare import Prepared
 from sweeps.plan.write_plan import write_plan_file
-from sweeps.run.run import Follower, Outcome
-from sweeps.study.study import StudyModel
+from sweeps.run.outcome import Outcome
+from sweeps.run.run import Follower
+from sweeps.study.study_model import StudyModel
 
 NOISE = 0.03
 """Spread of log CER between seeds (about that of the minis over three seeds; LOG.md)."""
@@ -92,7 +93,7 @@ def answer(prepared: Prepared, folder: Path, ledger: Ledger) -> Outcome:
     for key, link in prepared.plan.nodes.items():
         entry = {"schema": SCHEMA, "key": key, "attempt": 0, **simulation.result(link).as_json()}
         write_json_once(ledger.folder(key) / "result.json", entry, durable=False)
-    return Follower(plan_file, Line()).finish(stopped_by=None)
+    return Follower(plan_file, ProgressLine()).finish(stopped_by=None)
 
 
 class _Simulation:

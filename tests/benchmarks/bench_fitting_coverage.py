@@ -18,7 +18,7 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import t as student
 
 import analysis
-from analysis.comparing.ratio import Ratio, saved
+from analysis.comparing.ratio import Ratio, flops_saved_interval
 from analysis.curves.curves import fit_curves
 from analysis.fitting.intervals import interval
 from analysis.tables.table import read_table
@@ -148,7 +148,7 @@ def gains(sets: int, seed: int) -> dict:
                     for law in pair]  # fmt: skip
             ratio = Ratio(first=fits[0], second=fits[1])
             low, high = ratio.ends(at, at, LEVEL)
-            least, most = saved(ratio, at, LEVEL)
+            least, most = flops_saved_interval(ratio, at, LEVEL)
             counts += [math.exp(low) <= truths[0] <= math.exp(high), least <= truths[1] <= most]
         held[f"{at:.0e}"] = {"quantities": ["cer_reduction", "flops_saved"], "held": (counts / sets).tolist()}
     print(held, flush=True)  # noqa: T201

@@ -39,7 +39,7 @@ from scaling.asr.train import Hooks, train
 from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.llms import LlmDims
 from scaling.cost.flops import charged
-from scaling.cost.model_shape import default_hidden, default_lora, default_stack
+from scaling.cost.model_shape import default_lora, default_shape
 from scaling.spec import DataSpec, ModelSpec, Optimization, Precision, StageNode
 from scaling.speech.manifest import read_manifest
 from scaling.strategies import preset, resolve
@@ -105,7 +105,7 @@ class Lab:
 
     def __init__(self, folder: Path, utterances: int, pair: Pair = WIDTH_192, device: str = "cpu") -> None:
         self.folder, self.pair, self.device = folder, pair, device
-        self.stack, self.lora = default_stack(pair.encoder), default_lora(pair.llm)
+        self.stack, self.lora = default_shape(pair.encoder, pair.llm).stack, default_lora(pair.llm)
         optimization = replace(OPTIMIZATION, batch_audio_seconds=pair.batch_audio_seconds)
         strategy = resolve(
             preset("efin"), optimization=optimization, encoder_width=pair.encoder.width, llm_width=pair.llm.width
@@ -134,7 +134,7 @@ class Lab:
                 encoder="encoder",
                 llm="llm",
                 stack=self.stack,
-                hidden=default_hidden(self.pair.llm),
+                hidden=self.pair.llm.width,
                 encoder_lora=default_lora(self.pair.encoder),
                 llm_lora=self.lora,
             ),
@@ -199,7 +199,7 @@ class Common:
         self._tokenizer = new_tokenizer()
         self._whisper = WhisperForConditionalGeneration.from_pretrained(lab.folder / "encoder", dtype=torch.float32)
         self._llm = Qwen2ForCausalLM.from_pretrained(lab.folder / "llm", dtype=torch.float32)
-        stacked, hidden = lab.stack * lab.pair.encoder.width, default_hidden(lab.pair.llm)
+        stacked, hidden = lab.stack * lab.pair.encoder.width, lab.pair.llm.width
         self._projector = nn.Sequential(nn.Linear(stacked, hidden), nn.GELU(), nn.Linear(hidden, lab.pair.llm.width))
         self._trained = list(self._choose())
         self._optimizer = torch.optim.AdamW(self._trained, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True)

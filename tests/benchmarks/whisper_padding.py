@@ -20,12 +20,12 @@ from scaling.asr.evaluate import evaluate
 from scaling.asr.inputs.dataset import SpeechDataset
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.model.load_base import BaseModels
-from scaling.asr.model.log_mel import SAMPLE_RATE, read_audio
+from scaling.asr.model.log_mel import read_audio
 from scaling.asr.model.recognizer import Recognizer
 from scaling.base_models.encoders import asr_codec
 from scaling.base_models.tokenizers import TextCodec
 from scaling.scoring.score import Score, score, total
-from scaling.spec import Objective
+from scaling.spec import SAMPLE_RATE, Objective
 from scaling.speech.manifest import read_manifest
 
 MAX_TOKENS = 200

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-import yaml
 from safetensors.torch import load_file
 
 from scaling.asr.__main__ import work
@@ -17,6 +16,7 @@ from scaling.asr.pretraining.mini_models import EncoderSize, LlmSize, new_encode
 from scaling.ledger.ledger import Ledger, read_events
 from scaling.ledger.plan_file import PlanFile
 from scaling.ledger.records import RunRow
+from scaling.system.yaml_file import to_yaml
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.results_table import Collector
@@ -75,7 +75,7 @@ def write_study(world: Path, **fields: Any) -> Path:
         "tracker": "none",
     }
     path = world / f"study-{abs(hash(json.dumps(fields, sort_keys=True)))}.yaml"
-    path.write_text(yaml.safe_dump(study | fields))
+    path.write_text(to_yaml(study | fields))
     return path
 
 

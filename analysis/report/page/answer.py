@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from analysis.comparing.compare import Comparison
+from analysis.comparing.comparison import Comparison
 from analysis.curves.curves import Curve
+from analysis.curves.forecast_check import Forecast
 from analysis.curves.traces import describes_its_runs
-from analysis.report.findings import Findings, Forecast
+from analysis.report.findings import Findings
 from analysis.report.page.html import Html, tag
 from analysis.report.page.words import between, number, percent, percent_between, status_text, times
-from analysis.tables.points import Point
 from analysis.tables.table import Row
 
 
@@ -52,15 +52,15 @@ def _advice(findings: Findings) -> list[str]:
         tag("b", number(prediction.cer)),
         f", 90 % interval of a new run {between(prediction.interval)} ({reach}).",
     ]
-    return said + _rivalry(findings.rivals) + _doubt(curve)
+    return said + _rivalry(findings.runner_up) + _doubt(curve)
 
 
-def _rivalry(rivals: Comparison | None) -> list[str]:
+def _rivalry(runner_up: Comparison | None) -> list[str]:
     """How sure the choice of strategy is."""
-    if rivals is None or rivals.cer_reduction is None:
+    if runner_up is None or runner_up.cer_reduction is None:
         return []
-    other, ends = rivals.baseline, rivals.cer_reduction_interval
-    next_best = f" {percent(rivals.cer_reduction)} less than {other.label}, the next strategy"
+    other, ends = runner_up.baseline, runner_up.cer_reduction_interval
+    next_best = f" {percent(runner_up.cer_reduction)} less than {other.label}, the next strategy"
     if ends is None:
         return [f"{next_best}; with so few runs the difference has no interval."]
     interval = f"90 % interval {percent_between(ends)}"
@@ -85,19 +85,19 @@ def _spending(findings: Findings) -> Html | None:
 
 
 def _forecast(forecast: Forecast) -> list[str]:
-    cell, prediction = forecast.cell, forecast.prediction
-    what = f"A forecast put to the test: {cell.strategy}{_with_models(cell)} at {number(cell.flops)} FLOPs"
+    prediction = forecast.prediction
+    what = f"A forecast put to the test: {forecast.strategy}{_with_models(forecast)} at {number(forecast.flops)} FLOPs"
     if prediction is None or prediction.cer is None:
-        return [f"{what} measured CER {number(cell.cer)}; the fit had no prediction."]
-    verdict = {True: "inside", False: "outside", None: "there was no interval"}[forecast.held]
+        return [f"{what} measured CER {number(forecast.truth)}; the fit had no prediction."]
+    verdict = {True: "inside", False: "outside", None: "there was no interval"}[forecast.inside]
     return [
-        f"{what}, {times(prediction.curve.extrapolation(cell.flops))} fitted. Predicted CER {number(prediction.cer)}, "
+        f"{what}, {times(prediction.curve.extrapolation(forecast.flops))} fitted. Predicted CER {number(prediction.cer)}, "
         f"interval of a new run {between(prediction.interval)}; measured ",
-        tag("b", number(cell.cer)),
+        tag("b", number(forecast.truth)),
         f" ({verdict}).",
     ]
 
 
-def _with_models(owner: Curve | Point) -> str:
+def _with_models(owner: Curve | Forecast) -> str:
     names = [name for name in (owner.encoder, owner.llm) if name]
     return f" with {' and '.join(names)}" if names else ""

@@ -3,9 +3,10 @@
 import math
 from typing import Any
 
+from analysis.curves.forecast_check import Forecast
 from analysis.curves.traces import PlottedPoint, Trace
-from analysis.report.findings import Findings, Forecast
-from analysis.report.palette import LOOKS, look
+from analysis.report.findings import Findings
+from analysis.report.palette import CURVE_STYLES, curve_style
 
 # A share of 1e-4 of an error rate is below what any test set shows.
 DIGITS = 4
@@ -17,7 +18,7 @@ def chart(findings: Findings) -> dict[str, Any]:
     """
     flops = [point.mean.flops for trace in findings.traces for point in trace.points]
     flops += [one.flops for trace in findings.traces for one in trace.path]
-    flops += [forecast.cell.flops for forecast in findings.forecasts]
+    flops += [forecast.flops for forecast in findings.forecasts]
     return {
         "largest_flops": findings.largest_flops,
         "flops_range": [min(flops), max(flops)],
@@ -34,8 +35,8 @@ def _trace(findings: Findings, trace: Trace) -> dict[str, Any]:
         "label": trace.curve.label,
         "strategy": strategy,
         "models": findings.models.index(trace.models),
-        "look": strategy % len(LOOKS),
-        "mark": look(strategy).mark,
+        "look": strategy % len(CURVE_STYLES),
+        "mark": curve_style(strategy).mark,
         "status": trace.curve.status,
         "largest_flops": trace.curve.largest_flops,
         "points": [_point(point) for point in trace.points],
@@ -60,8 +61,8 @@ def _forecast(findings: Findings, forecast: Forecast) -> dict[str, Any] | None:
         return None
     return {
         "trace": next(i for i, trace in enumerate(findings.traces) if trace.curve is prediction.curve),
-        "flops": forecast.cell.flops,
-        "truth": _round(forecast.cell.cer),
+        "flops": forecast.flops,
+        "truth": _round(forecast.truth),
         "predicted": _round(prediction.cer),
         "interval": None if None in (ends := _ends(prediction.interval)) else ends,
     }

@@ -17,7 +17,7 @@ from analysis.report.page.answer import answer
 from analysis.report.page.chart_data import chart
 from analysis.report.page.html import Html, join, json_block, tag
 from analysis.report.page.inline_svg import inline
-from analysis.report.palette import LOOKS
+from analysis.report.palette import CURVE_STYLES
 
 SHOWN = {
     "cer_by_flops": "CER against charged FLOPs, by strategy and models",
@@ -68,9 +68,9 @@ def _asset(name: str) -> str:
 def _style() -> str:
     """The style sheet with the strategies' colours, light and dark."""
     light, dark = (
-        " ".join(f"--s{i}: {getattr(look, side)};" for i, look in enumerate(LOOKS)) for side in ("light", "dark")
+        " ".join(f"--s{i}: {getattr(look, side)};" for i, look in enumerate(CURVE_STYLES)) for side in ("light", "dark")
     )
-    classes = "\n".join(f".s{i} {{ --c: var(--s{i}); }}" for i in range(len(LOOKS)))
+    classes = "\n".join(f".s{i} {{ --c: var(--s{i}); }}" for i in range(len(CURVE_STYLES)))
     sheet = _asset("report.css").replace("/* looks, light */", light).replace("/* looks, dark */", dark)
     return f"{sheet}{classes}\n"
 

@@ -4,7 +4,7 @@ import html
 import re
 
 from analysis.report.page.html import Html
-from analysis.report.palette import INK, LOOKS, PAPER, RULE
+from analysis.report.palette import CURVE_STYLES, INK, PAPER, RULE
 
 _REFERRED = re.compile(r"(?:url\(#|href=\"#)([^)\"]+)")
 _IDENTITY = re.compile(r' id="([^"]*)"')
@@ -27,4 +27,4 @@ def inline(svg: str, label: str) -> Html:
     return Html(body.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1))
 
 
-_VARIABLES = {INK: "ink", RULE: "rule", PAPER: "paper"} | {one.light: f"s{i}" for i, one in enumerate(LOOKS)}
+_VARIABLES = {INK: "ink", RULE: "rule", PAPER: "paper"} | {one.light: f"s{i}" for i, one in enumerate(CURVE_STYLES)}

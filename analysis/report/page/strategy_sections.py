@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-from analysis.comparing.compare import Comparison
-from analysis.comparing.currencies import Gain, disagreement
-from analysis.comparing.equal_hours import at_equal_hours, hours_of_all
+from analysis.comparing.comparison import Comparison, Savings
+from analysis.comparing.currencies import disagreement
+from analysis.comparing.equal_hours import hours_of_every_run, results_at_equal_hours
 from analysis.curves.traces import PlottedPoint, models_text
 from analysis.report.findings import USUAL_BASELINE, Findings
 from analysis.report.page.blocks import NUMBER, bullets, figure, table
 from analysis.report.page.html import Html, join, tag
 from analysis.report.page.words import between, number, percent, percent_between, status_text
-from analysis.report.palette import LOOKS
+from analysis.report.palette import CURVE_STYLES
 
 
 def comparison(findings: Findings) -> Html:
@@ -128,35 +128,37 @@ def _others(one: Comparison) -> list[Comparison]:
 
 def _look(findings: Findings, strategy: str) -> str:
     """The class that describes_its_runs a strategy's colour."""
-    return f"s{findings.strategies.index(strategy) % len(LOOKS)}"
+    return f"s{findings.strategies.index(strategy) % len(CURVE_STYLES)}"
 
 
 def _judged(one: Comparison, compared: int) -> str | None:
     """At which budgets a strategy is better or worse, and what holds for all strategies together."""
-    if one.depth is None or one.depth.ranges is None:
+    if one.details is None:
         return None
-    found, other = one.depth.ranges, one.baseline.strategy
+    found, other = one.details, one.baseline.strategy
     said = [
         f"{word} than {other} at {between(ends)} FLOPs"
-        for word, ends in (("better", found.better), ("worse", found.worse))
+        for word, ends in (("better", found.better_between), ("worse", found.worse_between))
         if ends is not None
     ]
     judged = " and ".join(said) or f"not told from {other} at any budget"
     line = f"{one.curve.label}: with 95 %, {judged}"
     if found.crossings:
         line += f"; the curves cross at {', '.join(number(flops) for flops in found.crossings)}"
-    if compared > 1 and one.depth.simultaneous_interval is not None:
+    if compared > 1:
         line += f"; the 90 % interval that holds for the {compared} comparisons at once is "
-        line += f"{percent_between(one.depth.simultaneous_interval)} less CER"
+        line += f"{percent_between(one.details.cer_reduction_simultaneous_interval)} less CER"
     return f"{line}."
 
 
 def _currencies(comparisons: Sequence[Comparison]) -> Html | None:
     """The gains by each kind of FLOPs; None where the runs recorded only one."""
-    counted = [(one, one.depth.currencies) for one in comparisons if one.depth is not None and one.depth.currencies]
+    counted = [
+        (one, one.details.currencies) for one in comparisons if one.details is not None and one.details.currencies
+    ]
     if not counted:
         return None
-    named = {gain.currency: gain.name for _, gains in counted for gain in gains}
+    named = {gain.currency: gain.currency_name for _, gains in counted for gain in gains}
     rows = [
         tag(
             "tr",
@@ -174,7 +176,7 @@ def _currencies(comparisons: Sequence[Comparison]) -> Html | None:
     )
 
 
-def _gain(gains: Sequence[Gain], currency: str) -> str:
+def _gain(gains: Sequence[Savings], currency: str) -> str:
     shares = [_share(gain.cer_reduction, gain.cer_reduction_interval) for gain in gains if gain.currency == currency]
     return shares[0] if shares else "not recorded"
 
@@ -246,9 +248,9 @@ def _budget(findings: Findings, point: PlottedPoint) -> float:
 
 
 def _equal_hours(findings: Findings) -> Html:
-    if (same := hours_of_all(findings.traces)) is not None:
+    if (same := hours_of_every_run(findings.traces)) is not None:
         return tag("p", f"Every run heard the same {number(same)} hours: equal FLOPs are equal audio here.")
-    compared = at_equal_hours(findings.traces)
+    compared = results_at_equal_hours(findings.traces)
     if not compared:
         return tag("p", "The table of runs does not say how much different audio each run heard.")
     rows = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from scaling.errors import InputError
-from scaling.system.container_memory import free_group_bytes
+from scaling.system.container_memory import free_container_bytes
 
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
 """What torch's allocators say in a RuntimeError; on a CPU there is no type for it."""
@@ -45,7 +45,7 @@ def refuse_too_large(what: str, needed_bytes: int, device: torch.device) -> None
 
 def free_memory_bytes() -> int | None:
     """Memory that may still be taken: what the kernel calls available, within control groups. None if unknown."""
-    known = [value for value in (_available(), free_group_bytes()) if value is not None]
+    known = [value for value in (_available(), free_container_bytes()) if value is not None]
     return min(known) if known else None
 
 

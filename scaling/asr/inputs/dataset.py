@@ -1,6 +1,5 @@
 """Examples as the models read them: features and token ids, made when first asked for and kept within bounds."""
 
-import dataclasses
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from scaling.asr.inputs.exact_audio import ExactAudio
 from scaling.asr.model.encoders.family import Features
 from scaling.asr.model.encoders.registry import family_of
 from scaling.base_models.tokenizers import TextCodec
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE
 from scaling.speech.lengths import Lengths, index
 from scaling.speech.manifest import Manifest
 from scaling.speech.speed_perturbation import at_speeds
@@ -62,12 +61,10 @@ class SpeechDataset:
         codecs: tuple[TextCodec, TextCodec],
         augmenter: Augmenter | None = None,
     ) -> "SpeechDataset":
-        """The manifest as read by the encoder and the LLM in these directories, made augmenter where asked for."""
-        lengths = index(manifest, encoder=encoder, llm=llm)
+        """The manifest as read by the encoder and the LLM in these directories, augmented where asked for."""
         if augmenter is not None:
-            rows = np.tile(np.arange(len(manifest)), len(augmenter.augmentation.speeds))
             manifest = at_speeds(manifest, augmenter.augmentation.speeds)
-            lengths = dataclasses.replace(lengths[rows], samples=manifest.samples)
+        lengths = index(manifest, encoder=encoder, llm=llm)
         features = family_of(encoder).features(encoder)
         return cls(manifest, lengths, features, *codecs, ExactAudio(manifest=manifest), augmenter)
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scaling.spec import SAMPLE_RATE
 from scaling.speech.batches import BatchStream, Indices
 
-GROUP_SAMPLES = 20 * 16_000
+GROUP_SAMPLES = 20 * SAMPLE_RATE
 """The most audio in a group, 20 s. Longer groups gain nothing at widths from 64 to 384 (measured: an utterance of .5 s
 takes .2 ms instead of 1.6, one of 8 s takes 2.4 instead of 4.2), and compute more that is never read."""
 
@@ -29,7 +30,7 @@ class EncoderGroups:
     @classmethod
     def of(cls, frames_N: Indices, stream: BatchStream, most_samples: int) -> "EncoderGroups":
         """Examples of as many input frames in one pool of the stream's first epoch, up to so much audio a group."""
-        pool_N = stream.first_pools()
+        pool_N = stream.first_epoch_pools()
         # A run is all utterances of one length in a pool; a group is a stretch of a run.
         members_N = np.lexsort((frames_N, pool_N))
         alike_N = np.stack([pool_N, frames_N])[:, members_N]

@@ -6,7 +6,7 @@ import numpy as np
 
 from scaling.console import log
 from scaling.speech.audio import AudioError, Clip, read_clip
-from scaling.speech.corpus_index import MAX_LIE_SAMPLES
+from scaling.speech.corpus_index import MAX_DURATION_ERROR
 from scaling.speech.manifest import MAX_BAD_SHARE, Manifest
 
 JUDGED_AFTER = 1000
@@ -41,13 +41,13 @@ class ExactAudio:
 
     def _refuse_or_count(self, fault: AudioError) -> None:
         self.bad += 1
-        if not self.manifest.believed or (self.heard > JUDGED_AFTER and self.bad > MAX_BAD_SHARE * self.heard):
+        if not self.manifest.durations_trusted or (self.heard > JUDGED_AFTER and self.bad > MAX_BAD_SHARE * self.heard):
             raise fault
         if self.bad & (self.bad - 1) == 0:  # the 1st, 2nd, 4th, 8th ...
             log(f"{self.bad} of {self.heard} recordings heard are not as the manifest says, the last: {fault}")
 
 
 def _lie(clip: Clip, found: int, promised: int) -> AudioError | None:
-    if abs(found - promised) <= MAX_LIE_SAMPLES:
+    if abs(found - promised) <= MAX_DURATION_ERROR:
         return None
-    return AudioError("lying length", f"{clip}: promises {promised} samples at 16 kHz, holds {found}")
+    return AudioError("wrong duration", f"{clip}: promises {promised} samples at 16 kHz, holds {found}")

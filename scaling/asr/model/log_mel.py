@@ -11,9 +11,8 @@ from scipy.sparse import csr_array
 from transformers.audio_utils import mel_filter_bank
 
 from scaling.errors import InputError
+from scaling.spec import SAMPLE_RATE
 from scaling.speech.audio import Clip, read_clip
-
-SAMPLE_RATE = 16_000
 
 
 def read_audio(audio: Path | Clip) -> np.ndarray:

@@ -15,6 +15,7 @@ from transformers import (
     WhisperForConditionalGeneration,
 )
 
+from scaling.spec import SAMPLE_RATE
 from scaling.speech.synthetic.recipes import RECIPES
 
 PAD, START, END, BLANK = range(4)
@@ -118,7 +119,7 @@ def new_encoder(size: EncoderSize, vocabulary: int) -> WhisperForConditionalGene
         decoder_attention_heads=size.heads,
         encoder_ffn_dim=4 * size.width,
         decoder_ffn_dim=4 * size.width,
-        max_source_positions=CHUNK_SECONDS * 16_000 // HOP_LENGTH // 2,
+        max_source_positions=CHUNK_SECONDS * SAMPLE_RATE // HOP_LENGTH // 2,
         max_target_positions=TEXT_POSITIONS,
         pad_token_id=PAD,
         bos_token_id=START,

@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.comparing.compare import compare_all
-from analysis.comparing.equal_hours import at_equal_hours
+from analysis.comparing.equal_hours import results_at_equal_hours
 from analysis.curves.curves import curves_of
 from analysis.curves.predict import predict
 from analysis.recommending.recommend import recommend_for_flops
-from analysis.report.findings import find
+from analysis.report.findings import findings_of
 from analysis.report.page.words import NARROW_SPACE, percent, percent_between
 from analysis.report.report import write_report
 from analysis.tables.table import read_table
@@ -255,8 +255,8 @@ def test_strategies_are_compared_at_the_hours_that_all_have_heard(write_study):
         cer = {"efin": 0.4, "joint": 0.5}[row["strategy"]] * hours**-0.3
         return {**row, "cer": cer, "unique_audio_seconds": 3600.0 * hours, "epochs": 0.0 if hours < 3.0 else 2.0}
 
-    findings = find(write_study(strategies=("efin", "joint"), change=heard))
-    first, second = at_equal_hours(findings.traces)
+    findings = findings_of(write_study(strategies=("efin", "joint"), change=heard))
+    first, second = results_at_equal_hours(findings.traces)
     most = 10**2.5
     assert (first.hours, second.hours) == (pytest.approx(most), pytest.approx(most))
     assert (first.trace.curve.strategy, first.cer) == ("efin", pytest.approx(0.4 * most**-0.3))

@@ -33,7 +33,7 @@ from scaling.cost.step_costs import StageMeter
 from scaling.ledger.ledger import Ledger
 from scaling.spec import Objective, Part
 from scaling.speech.lengths import Lengths
-from scaling.speech.micro_batches import cut
+from scaling.speech.micro_batches import split_batch
 
 NOTHING = {"memory_gib": 0.0, "disk_gib": 0.0}
 ON_DISK = {"memory_gib": 0.0, "disk_gib": 1.0}
@@ -202,7 +202,7 @@ LENGTHS = Lengths(
     llm_tokens=np.array([18, 12, 21, 12]),
 )
 BATCHES = [np.array([0, 1, 2]), np.array([3])]
-WHOLE = [cut(batch, 1) for batch in BATCHES]
+WHOLE = [split_batch(batch, 1) for batch in BATCHES]
 NEW = np.zeros(4, dtype=bool)
 
 

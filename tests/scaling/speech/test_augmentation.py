@@ -81,9 +81,9 @@ def test_the_stream_knows_the_epoch_of_each_batch():
     stream = BatchStream(np.full(POOL_UTTERANCES + 100, 16_000), seed=0, batch_audio_seconds=50.0)
     heard = {0: 0, 1: 0}
     for indices, after in stream.batches(Position(0, 0)):
-        if stream.epoch(after) == 2:
+        if stream.epoch_of(after) == 2:
             break
-        heard[stream.epoch(after)] += len(indices)
+        heard[stream.epoch_of(after)] += len(indices)
     assert heard == {0: POOL_UTTERANCES + 100, 1: POOL_UTTERANCES + 100}
 
 

@@ -85,13 +85,13 @@ def test_the_digest_is_of_content_and_order_and_never_of_paths(corpus, tmp_path)
 
 def test_fewer_hours_are_a_subset_of_more_whatever_the_order(corpus, tmp_path):
     whole = read_manifest(corpus)
-    nested = [set(read_manifest(corpus, hours).ids) for hours in (0.001, 0.004, 0.01, 1)]
+    nested = [set(read_manifest(corpus).within(hours).ids) for hours in (0.001, 0.004, 0.01, 1)]
     for smaller, larger in itertools.pairwise(nested):
         assert smaller < larger
     assert nested[-1] == set(whole.ids)
     shuffled = write(tmp_path / "shuffled.jsonl", rows_of(corpus)[::-1])
-    assert set(read_manifest(shuffled, 0.004).ids) == nested[1]
-    capped = read_manifest(corpus, 0.004)
+    assert set(read_manifest(shuffled).within(0.004).ids) == nested[1]
+    capped = read_manifest(corpus).within(0.004)
     assert 0.002 < capped.hours <= 0.004
     assert capped.ids == [name for name in whole.ids if name in nested[1]]
 
@@ -164,7 +164,7 @@ def test_missing_empty_and_unsatisfiable_manifests_are_refused(corpus, tmp_path)
     with pytest.raises(InputError, match="the manifest is empty"):
         read_manifest(write(tmp_path / "empty.jsonl", []))
     with pytest.raises(InputError, match="hours = 1e-06 holds no utterance"):
-        read_manifest(corpus, 1e-6)
+        read_manifest(corpus).within(1e-6)
     with pytest.raises(InputError, match=r"no tokenizer\.json"):
         index(read_manifest(corpus), encoder=tmp_path, llm=None)
     (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe{}")

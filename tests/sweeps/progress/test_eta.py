@@ -11,7 +11,7 @@ from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import Event
-from scaling.system.progress_line import Line
+from scaling.system.progress_line import ProgressLine
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.eta import eta_seconds, pace_of
@@ -111,7 +111,7 @@ def test_workers_are_starting_until_they_claim_a_node_and_while_there_is_one_for
     plan_file: PlanFile, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sweeps.run.run.LOOK_SECONDS", 0.0)
-    follower = Follower(plan_file, Line())
+    follower = Follower(plan_file, ProgressLine())
 
     def said() -> str:
         for _ in range(1000):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crew import run_crew
+from local_run import run_locally
 from small_study import StudyWriter
 from typer.testing import CliRunner
 
@@ -21,7 +21,7 @@ from sweeps.progress.retention import Quota, collect_garbage
 
 @pytest.fixture
 def finished(write_study: StudyWriter, tmp_path: Path) -> Path:
-    run_crew(write_study(strategies=["joint"]), tmp_path / "out", workers=2)
+    run_locally(write_study(strategies=["joint"]), tmp_path / "out", workers=2)
     return tmp_path / "out"
 
 
@@ -51,14 +51,14 @@ def test_what_ends_a_run_and_the_furthest_of_a_trunk_stay_and_the_rest_goes(fini
 def test_results_and_tables_outlive_their_checkpoints(write_study: StudyWriter, finished: Path) -> None:
     before = table(finished)
     gc(finished)
-    assert run_crew(write_study(strategies=["joint"]), finished, workers=1).exit_code == 0
+    assert run_locally(write_study(strategies=["joint"]), finished, workers=1).exit_code == 0
     assert table(finished) == before
     assert not list(finished.glob("stages/*/attempts/0002"))
 
 
 def test_a_study_grown_at_its_end_goes_on_from_what_stayed(write_study: StudyWriter, finished: Path) -> None:
     gc(finished)
-    run_crew(write_study(strategies=["joint"], budgets_flops=[16_000_000_000]), finished, workers=1)
+    run_locally(write_study(strategies=["joint"], budgets_flops=[16_000_000_000]), finished, workers=1)
     assert not list(finished.glob("stages/*/former.json"))
 
 
@@ -72,7 +72,7 @@ def test_a_study_grown_within_trains_freed_nodes_again_and_no_old_row_changes(
     prepared = prepare(str(grown), [], ledger)
     again = [key for key in prepared.plan.nodes if is_freed(ledger, key) and key not in prepared.done]
     assert len(again) == 1  # the trunk at 2e9, from which the new one goes on; its price is in the plan
-    assert run_crew(grown, finished, workers=2).exit_code == 0
+    assert run_locally(grown, finished, workers=2).exit_code == 0
     after = table(finished).splitlines()
     assert len(after) == 4
     for old in map(json.loads, before):

@@ -9,7 +9,7 @@ import pytest
 from small_study import StudyWriter
 
 from sweeps.plan.prepare import Prepared, prepare
-from sweeps.run.run import Outcome
+from sweeps.run.outcome import Outcome
 from sweeps.run.simulate import NOISE, PLANTED, answer, planted_cer, planted_law, simulated_ledger
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crew import STAND_IN, run_crew
+from local_run import STAND_IN, run_locally
 from small_study import StudyWriter, study_fields
 
 from scaling.ledger.ledger import Ledger
@@ -32,7 +32,7 @@ def trained_once(surroundings: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("finished")
     study = folder / "study.yaml"
     study.write_text(json.dumps(study_fields(surroundings) | {"budgets_flops": [2_000_000_000, 4_000_000_000]}))
-    run_crew(study, folder / "out", workers=2)
+    run_locally(study, folder / "out", workers=2)
     return folder / "out"
 
 

@@ -5,7 +5,7 @@ from small_study import StudyWriter
 
 from scaling.errors import InputError
 from sweeps.plan.prepare import prepare
-from sweeps.run.run import Outcome
+from sweeps.run.outcome import Outcome
 from sweeps.run.simulate import answer, simulated_ledger
 
 

@@ -17,12 +17,12 @@ from torch.nn import functional
 from transformers import HubertForCTC, PreTrainedModel, Wav2Vec2ForCTC
 
 from scaling.asr.model.encoders.family import EncoderOutput, Family
-from scaling.asr.model.log_mel import SAMPLE_RATE
 from scaling.asr.model.padding import hidden_states, key_mask, real_positions
 from scaling.base_models.config_file import ConfigFile
-from scaling.base_models.encoders.wav2vec2 import read
+from scaling.base_models.encoders.wav2vec2 import read_dims
 from scaling.base_models.tokenizers import TextCodec
 from scaling.errors import InputError
+from scaling.spec import SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ def _positions(embedding: Any, x_BSD: Tensor) -> Tensor:
 
 def _frame_samples(directory: Path) -> int:
     """Samples that one encoder position sees."""
-    dims = read(ConfigFile(directory / "config.json"))
+    dims = read_dims(ConfigFile(directory / "config.json"))
     seen = 1
     for kernel, stride in zip(reversed(dims.kernels), reversed(dims.strides), strict=True):
         seen = (seen - 1) * stride + kernel

@@ -8,14 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
-from crew import run_crew
+from local_run import run_locally
 from processes import alive, leases, processes_of, table, wait_until
 from small_study import StudyWriter
 
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
-from sweeps.launchers import local
+from sweeps.launchers import local_workers, worker_command
 from sweeps.plan.prepare import prepare
 from sweeps.progress.status import State, survey
 from sweeps.run.run import allow_diverged_retry, train
@@ -25,20 +25,20 @@ NEEDS_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="workers are fo
 
 def launch(study: Path, folder: Path, workers: int = 2, **environment: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, str(Path(__file__).parents[1] / "crew.py"), str(study), str(folder), str(workers)],
+        [sys.executable, str(Path(__file__).parents[1] / "local_run.py"), str(study), str(folder), str(workers)],
         env={**os.environ, **environment},
         stderr=subprocess.DEVNULL,
     )
 
 
-@pytest.fixture(params=["executed", pytest.param("forked", marks=NEEDS_LINUX)])
-def crew_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=["", pytest.param("yes", marks=NEEDS_LINUX)], ids=["executed", "forked"])
+def way_of_starting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """How the stand-ins are started."""
-    monkeypatch.setenv("CREW", request.param)
+    monkeypatch.setenv("STAND_IN_FORKED", request.param)
 
 
 def test_two_workers_share_the_nodes_and_the_table_holds_every_run(write_study: StudyWriter, tmp_path: Path) -> None:
-    outcome = run_crew(write_study(seeds=[0, 1]), tmp_path / "out", workers=2)
+    outcome = run_locally(write_study(seeds=[0, 1]), tmp_path / "out", workers=2)
     assert outcome.exit_code == 0
     assert [row["status"] for row in table(tmp_path / "out")] == ["ok"] * 12
     assert all(path.name == "0001" for path in (tmp_path / "out").glob("stages/*/attempts/*"))
@@ -46,13 +46,13 @@ def test_two_workers_share_the_nodes_and_the_table_holds_every_run(write_study: 
     assert json.loads(utterances.read_text())["ref"] == "secret words"
 
 
-@pytest.mark.usefixtures("crew_of")
+@pytest.mark.usefixtures("way_of_starting")
 def test_the_launcher_says_that_workers_start_and_then_that_they_work(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STAND_IN_SECONDS", "1.5")
     monkeypatch.setattr("sweeps.run.run.LOOK_SECONDS", 0.0)
-    run_crew(write_study(budgets_flops=[2_000_000_000]), tmp_path / "out", workers=2)
+    run_locally(write_study(budgets_flops=[2_000_000_000]), tmp_path / "out", workers=2)
     lines = [line for line in capsys.readouterr().err.splitlines() if "runs, " in line]
     assert "0/2 runs, 2 workers starting, 0 running, ETA unknown" in lines[0]
     assert "starting" not in lines[-1]
@@ -62,9 +62,9 @@ def test_the_launcher_says_that_workers_start_and_then_that_they_work(
 
 def test_the_same_command_again_does_nothing_new(write_study: StudyWriter, tmp_path: Path) -> None:
     study, out = write_study(), tmp_path / "out"
-    run_crew(study, out, workers=2)
+    run_locally(study, out, workers=2)
     first = (out / "runs.jsonl").read_bytes()
-    outcome = run_crew(study, out, workers=2)
+    outcome = run_locally(study, out, workers=2)
     assert outcome.exit_code == 0
     assert (out / "runs.jsonl").read_bytes() == first
     assert not list(out.glob("stages/*/attempts/0002"))
@@ -74,10 +74,10 @@ def test_a_forecast_goes_on_from_the_study_s_trunk_and_leaves_its_table_alone(
     write_study: StudyWriter, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    run_crew(write_study(), out, workers=1)
+    run_locally(write_study(), out, workers=1)
     before = (out / "runs.jsonl").read_bytes()
     study = write_study(budgets_flops=[16_000_000_000], strategies=["joint"])
-    outcome = run_crew(study, out / "forecast", workers=1, root=out)
+    outcome = run_locally(study, out / "forecast", workers=1, root=out)
     assert (out / "runs.jsonl").read_bytes() == before
     assert [row.flops for row in outcome.rows] == [16_000_000_000]
     assert outcome.rows[0].spent.flops == 16_000_000_000 - 6_400_000_000  # the trunk of 8e9 was there
@@ -88,7 +88,7 @@ def test_one_diverging_stage_blocks_its_descendants_and_nothing_else(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STAND_IN_FAILS", "projector")
-    outcome = run_crew(write_study(), tmp_path / "out", workers=2)
+    outcome = run_locally(write_study(), tmp_path / "out", workers=2)
     assert outcome.exit_code == 1
     by_strategy = {(row.strategy, row.status) for row in outcome.rows}
     assert by_strategy == {("efin", "diverged"), ("joint", "ok")}
@@ -99,34 +99,34 @@ def test_one_diverging_stage_blocks_its_descendants_and_nothing_else(
     assert "diverged: loss nan at step 7" in printed
     assert "blocked: " in printed
     monkeypatch.delenv("STAND_IN_FAILS")
-    outcome = run_crew(write_study(), tmp_path / "out", workers=2)  # the same steps would diverge again
+    outcome = run_locally(write_study(), tmp_path / "out", workers=2)  # the same steps would diverge again
     assert outcome.exit_code == 1
     assert [node.state for node in outcome.survey.nodes.values()].count(State.FAILED) == 3
     allow_diverged_retry(read_plan_file(tmp_path / "out"))
-    assert run_crew(write_study(), tmp_path / "out", workers=2).exit_code == 0
+    assert run_locally(write_study(), tmp_path / "out", workers=2).exit_code == 0
     assert [row["status"] for row in table(tmp_path / "out")] == ["ok"] * 6
 
 
-@pytest.mark.usefixtures("crew_of")
+@pytest.mark.usefixtures("way_of_starting")
 def test_a_killed_worker_is_noticed_and_replaced_and_the_table_is_the_undisturbed_one(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = write_study()
-    run_crew(study, tmp_path / "undisturbed", workers=2)
+    run_locally(study, tmp_path / "undisturbed", workers=2)
     hurts = tmp_path / "hurts"
     hurts.touch()
     monkeypatch.setenv("STAND_IN_HURTS", str(hurts))
     monkeypatch.setenv("STAND_IN_ONCE", "1")
     noticed: list[float] = []
-    monkeypatch.setattr(local, "log", lambda line: noticed.append(time.time()) if "died" in line else None)
-    assert run_crew(study, tmp_path / "hurt", workers=1).exit_code == 0
+    monkeypatch.setattr(local_workers, "log", lambda line: noticed.append(time.time()) if "died" in line else None)
+    assert run_locally(study, tmp_path / "hurt", workers=1).exit_code == 0
     (second,) = (tmp_path / "hurt").glob("stages/*/attempts/0002")
     died = second.with_name("0001").joinpath("heartbeat").stat().st_mtime
     assert [moment - died < 2.0 for moment in noticed] == [True]
     assert table(tmp_path / "hurt") == table(tmp_path / "undisturbed")
 
 
-@pytest.mark.usefixtures("crew_of")
+@pytest.mark.usefixtures("way_of_starting")
 def test_a_worker_that_somebody_asks_to_leave_is_started_again_and_has_not_died(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,23 +139,23 @@ def test_a_worker_that_somebody_asks_to_leave_is_started_again_and_has_not_died(
 
     somebody = threading.Thread(target=ask)
     somebody.start()
-    assert run_crew(write_study(strategies=["joint"]), out, workers=1).exit_code == 0
+    assert run_locally(write_study(strategies=["joint"]), out, workers=1).exit_code == 0
     somebody.join()
     printed = capsys.readouterr().err
     assert "worker 0 was asked to leave; starting it again" in printed
     assert "died" not in printed
 
 
-@pytest.mark.usefixtures("crew_of")
+@pytest.mark.usefixtures("way_of_starting")
 def test_a_node_that_kills_every_worker_fails_and_the_others_go_on(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hurts = tmp_path / "hurts"
     hurts.touch()
     monkeypatch.setenv("STAND_IN_HURTS", str(hurts))
-    monkeypatch.setattr(local, "BACK_OFF_SECONDS", (0.01,))
+    monkeypatch.setattr(local_workers, "BACK_OFF_SECONDS", (0.01,))
     study = write_study(budgets_flops=[2_000_000_000], strategies=["joint"])
-    outcome = run_crew(study, tmp_path / "out", workers=1)
+    outcome = run_locally(study, tmp_path / "out", workers=1)
     assert outcome.exit_code == 1
     causes = [node.cause for node in outcome.survey.nodes.values() if node.state is State.FAILED]
     assert causes == ["error: its worker died 3 times, last: killed by SIGKILL"]
@@ -164,9 +164,9 @@ def test_a_node_that_kills_every_worker_fails_and_the_others_go_on(
 def test_a_worker_that_cannot_start_is_given_up(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(local, "BACK_OFF_SECONDS", (0.01,))
-    monkeypatch.setattr("crew.STAND_IN", [sys.executable, "-c", "raise SystemExit('no such library')"])
-    assert run_crew(write_study(), tmp_path / "out", workers=1).exit_code == 1
+    monkeypatch.setattr(local_workers, "BACK_OFF_SECONDS", (0.01,))
+    monkeypatch.setattr("local_run.STAND_IN", [sys.executable, "-c", "raise SystemExit('no such library')"])
+    assert run_locally(write_study(), tmp_path / "out", workers=1).exit_code == 1
     assert "worker 0 died 6 times in a row (exit code 1: no such library); given up" in capsys.readouterr().err
 
 
@@ -174,40 +174,40 @@ def test_a_user_s_mistake_found_by_a_worker_ends_the_run_with_its_words(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = "import sys; print('error: no such manifest', file=sys.stderr); sys.exit(2)"
-    monkeypatch.setattr("crew.STAND_IN", [sys.executable, "-c", program])
+    monkeypatch.setattr("local_run.STAND_IN", [sys.executable, "-c", program])
     with pytest.raises(InputError, match="worker 0: no such manifest"):
-        run_crew(write_study(), tmp_path / "out", workers=1)
+        run_locally(write_study(), tmp_path / "out", workers=1)
 
 
-@pytest.mark.usefixtures("crew_of")
+@pytest.mark.usefixtures("way_of_starting")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_launcher_reaches_the_workers(
     number: signal.Signals, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(), tmp_path / "out"
-    crew = launch(study, out, STAND_IN_SECONDS="1")
+    launcher = launch(study, out, STAND_IN_SECONDS="1")
     wait_until(lambda: len(leases(out)) >= 1, 60)
-    crew.send_signal(number)
-    assert crew.wait(20) == 128 + number
+    launcher.send_signal(number)
+    assert launcher.wait(20) == 128 + number
     assert not processes_of(out)
     assert survey(read_plan_file(out)).in_state(State.RUNNING) == []
-    assert run_crew(study, out, workers=2).exit_code == 0
+    assert run_locally(study, out, workers=2).exit_code == 0
 
 
-@pytest.mark.usefixtures("crew_of")
+@pytest.mark.usefixtures("way_of_starting")
 def test_kill_9_at_any_moment_and_the_same_command_give_the_undisturbed_table(
     write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(), tmp_path / "out"
-    run_crew(study, tmp_path / "undisturbed", workers=2)
+    run_locally(study, tmp_path / "undisturbed", workers=2)
     for finished in (0, 3, 7):
-        crew = launch(study, out, STAND_IN_SECONDS="0.1")
+        launcher = launch(study, out, STAND_IN_SECONDS="0.1")
         wait_until(lambda finished=finished: len(list(out.glob("stages/*/result.json"))) >= finished, 60)
         wait_until(lambda: any(alive(lease["pid"]) for lease in leases(out)), 60)
-        crew.kill()
-        crew.wait()
+        launcher.kill()
+        launcher.wait()
         wait_until(lambda: not processes_of(out), 5)  # nothing outlives it
-    assert run_crew(study, out, workers=2).exit_code == 0
+    assert run_locally(study, out, workers=2).exit_code == 0
     assert table(out) == table(tmp_path / "undisturbed")
 
 
@@ -218,18 +218,18 @@ def test_a_launcher_need_not_wait_for_its_fork_server_to_end(
 ) -> None:
     out, imports = tmp_path / "out", tmp_path / "imports"
     slow = f"import pathlib, time; pathlib.Path({str(imports)!r}).touch(); time.sleep(60)"
-    crew = launch(write_study(), out, CREW="forked", STUB_IMPORT=slow)
+    launcher = launch(write_study(), out, STAND_IN_FORKED="yes", STUB_IMPORT=slow)
     wait_until(imports.exists, 60)
-    crew.send_signal(number)
-    assert crew.wait(20) == (-number if number is signal.SIGKILL else 128 + number)
+    launcher.send_signal(number)
+    assert launcher.wait(20) == (-number if number is signal.SIGKILL else 128 + number)
     wait_until(lambda: not processes_of(out), 5)
     assert leases(out) == []
 
 
 def test_two_launchers_on_one_folder_share_the_work(write_study: StudyWriter, tmp_path: Path) -> None:
     study, out = write_study(), tmp_path / "out"
-    crews = [launch(study, out, workers=1, STAND_IN_SECONDS="0.1") for _ in range(2)]
-    assert [crew.wait(60) for crew in crews] == [0, 0]
+    started_launchers = [launch(study, out, workers=1, STAND_IN_SECONDS="0.1") for _ in range(2)]
+    assert [launcher.wait(60) for launcher in started_launchers] == [0, 0]
     assert len(table(out)) == 6
     assert len({lease["pid"] for lease in leases(out)}) == 2
     assert not list(out.glob("stages/*/attempts/0002"))
@@ -238,7 +238,7 @@ def test_two_launchers_on_one_folder_share_the_work(write_study: StudyWriter, tm
 def test_without_the_trainer_s_libraries_the_message_says_what_to_install(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "TRAINER_NEEDS", ("no_such_library",))
+    monkeypatch.setattr(worker_command, "TRAINER_MODULES", ("no_such_library",))
     prepared = prepare(str(write_study()), [], None)
     with pytest.raises(InputError, match=r"training needs no_such_library: pip install 'asr-scaling\[train\]'"):
         train(prepared, tmp_path / "out", Ledger(tmp_path / "out"), 1)

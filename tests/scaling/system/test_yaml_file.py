@@ -1,7 +1,7 @@
 import pytest
 
 from scaling.errors import InputError
-from sweeps.study.yaml12 import parse_yaml
+from scaling.system.yaml_file import parse_yaml
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_every_field_has_the_line_it_stands_in() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\na: 2\n", r"x\.yaml:2: field 'a' is given twice"),
+        ("a: 1\na: 2\n", r"x\.yaml:2: found duplicate key \"a\""),
         ("a: [1, 2\nb: 3\n", r"x\.yaml:2: not valid YAML"),
         ("a: !!python/object:os.system 1\n", r"x\.yaml:1: not valid YAML: could not determine a constructor"),
     ],

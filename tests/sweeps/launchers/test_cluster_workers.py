@@ -1,4 +1,4 @@
-"""What a fleet decides, with an engine that starts real workers here and can fall silent or refuse."""
+"""Cluster workers, with a scheduler that starts real workers here and can fall silent or refuse."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from crew import STAND_IN, run_crew
+from local_run import STAND_IN, run_locally
 from processes import leases, table, wait_until
 from small_study import StudyWriter
 
@@ -15,11 +15,18 @@ from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
-from scaling.system.progress_line import Line
-from sweeps.launchers import fleet
-from sweeps.launchers.fleet import FATES, Ending, Fate, Look, Refused, leave_running, places, run_fleet
-from sweeps.launchers.local import worker_command
+from scaling.system.progress_line import ProgressLine
+from sweeps.launchers import cluster_workers
+from sweeps.launchers.cluster_workers import (
+    Snapshot,
+    StartRefused,
+    leave_running,
+    run_cluster_workers,
+    usable_workers,
+)
 from sweeps.launchers.slurm import Slurm
+from sweeps.launchers.worker_command import worker_command
+from sweeps.launchers.worker_exit import EXIT_KINDS, ExitKind, WorkerExit
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.status import State, Survey, survey
@@ -31,7 +38,7 @@ class Processes:
     """Processes of this machine. No answer to the first `silent` looks; `refusals` come after `accepts` starts."""
 
     name = "Here"
-    look_seconds = 0.05
+    snapshot_seconds = 0.05
 
     def __init__(self, plan_file: PlanFile, silent: int = 0, accepts: int = 99, refusals: int = 0) -> None:
         self.command = worker_command(STAND_IN, plan_file)
@@ -39,22 +46,22 @@ class Processes:
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self.started: list[int] = []
 
-    def look(self) -> Look | None:
+    def snapshot(self) -> Snapshot | None:
         if self.silent:
             self.silent -= 1
             return None
         over = {name: worker for name, worker in self.workers.items() if worker.poll() is not None}
         self.workers = {name: worker for name, worker in self.workers.items() if name not in over}
-        endings = [Ending(worker=name, fate=self.fate(worker), reason="gone") for name, worker in over.items()]
-        return Look(present=len(self.workers), endings=endings, queue=f"{len(self.workers)} running")
+        exits = [WorkerExit(worker=name, kind=self.kind(worker), reason="gone") for name, worker in over.items()]
+        return Snapshot(present=len(self.workers), exits=exits, queue=f"{len(self.workers)} running")
 
-    def fate(self, worker: "subprocess.Popen[bytes]") -> Fate:
-        return FATES.get(worker.returncode, Fate.DIED)
+    def kind(self, worker: "subprocess.Popen[bytes]") -> ExitKind:
+        return EXIT_KINDS.get(worker.returncode, ExitKind.DIED)
 
     def start(self, count: int) -> None:
         if len(self.started) >= self.accepts and self.refusals:
             self.refusals -= 1
-            raise Refused("too many jobs")
+            raise StartRefused("too many jobs")
         for _ in range(count):
             name = f"here-{sum(self.started)}-{len(self.workers)}"
             self.workers[name] = subprocess.Popen(self.command, env={**os.environ, WORKER_NAME: name})
@@ -75,9 +82,9 @@ class Processes:
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fleet, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(fleet, "BACK_OFF_SECONDS", (0.05,))
-    monkeypatch.setattr(fleet, "REFUSED_SECONDS", 0.1)
+    monkeypatch.setattr(cluster_workers, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(cluster_workers, "BACK_OFF_SECONDS", (0.05,))
+    monkeypatch.setattr(cluster_workers, "REFUSED_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -87,28 +94,28 @@ def plan_file(write_study: StudyWriter, tmp_path: Path) -> PlanFile:
     return write_plan_file(prepared.study, prepared.plan, tmp_path / "out", ledger)
 
 
-def run(engine: Processes, plan_file: PlanFile, workers: int = 2) -> Survey:
-    follower = Follower(plan_file, Line())
-    run_fleet(engine, plan_file, workers=workers, watch=follower.look)
+def run(scheduler: Processes, plan_file: PlanFile, workers: int = 2) -> Survey:
+    follower = Follower(plan_file, ProgressLine())
+    run_cluster_workers(scheduler, plan_file, workers=workers, watch=follower.look)
     return follower.finish(None).survey
 
 
-def test_a_fleet_gives_the_table_of_a_local_crew_and_starts_no_worker_in_vain(
+def test_cluster_workers_give_the_table_of_local_ones_and_starts_no_worker_in_vain(
     plan_file: PlanFile, write_study: StudyWriter, tmp_path: Path
 ) -> None:
-    run_crew(write_study(), tmp_path / "local", workers=2)
-    engine = Processes(plan_file)
-    run(engine, plan_file)
+    run_locally(write_study(), tmp_path / "local", workers=2)
+    scheduler = Processes(plan_file)
+    run(scheduler, plan_file)
     assert table(plan_file.folder) == table(tmp_path / "local")
-    assert engine.started == [2]
+    assert scheduler.started == [2]
 
 
-def test_nothing_is_started_while_the_engine_does_not_answer(
+def test_nothing_is_started_while_the_scheduler_does_not_answer(
     plan_file: PlanFile, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    engine = Processes(plan_file, silent=10)
-    run(engine, plan_file)
-    assert engine.started == [2]
+    scheduler = Processes(plan_file, silent=10)
+    run(scheduler, plan_file)
+    assert scheduler.started == [2]
     assert capsys.readouterr().err.count("Here does not answer") == 1
 
 
@@ -124,10 +131,10 @@ def test_a_later_refusal_passes(
     hurts.touch()
     monkeypatch.setenv("STAND_IN_HURTS", str(hurts))
     monkeypatch.setenv("STAND_IN_ONCE", "1")
-    engine = Processes(plan_file, accepts=1, refusals=2)
-    found = run(engine, plan_file, workers=1)
+    scheduler = Processes(plan_file, accepts=1, refusals=2)
+    found = run(scheduler, plan_file, workers=1)
     assert all(state is State.DONE for state in found.runs.values())
-    assert engine.started == [1, 1]
+    assert scheduler.started == [1, 1]
     assert capsys.readouterr().err.count("too many jobs; trying again") == 2
 
 
@@ -135,61 +142,61 @@ def test_a_dead_worker_s_node_is_free_before_its_heartbeat_is_old(
     plan_file: PlanFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STAND_IN_SECONDS", "0.3")
-    engine = Processes(plan_file)
-    engine.start(1)
+    scheduler = Processes(plan_file)
+    scheduler.start(1)
     wait_until(lambda: len(leases(plan_file.folder)) == 1, 20)
-    dying = next(iter(engine.workers.values()))
+    dying = next(iter(scheduler.workers.values()))
     dying.kill()
     dying.wait()  # else another worker may see the death, and take the node, before the first look
-    run(engine, plan_file)
+    run(scheduler, plan_file)
     (abandoned,) = (path.with_name("0001") for path in plan_file.folder.glob("stages/*/attempts/0002"))
     assert (abandoned / "released.json").exists()
 
 
 def test_a_worker_that_somebody_cancels_is_not_replaced(plan_file: PlanFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAND_IN_HURTS", str(plan_file.folder))
-    monkeypatch.setattr(Processes, "fate", lambda self, worker: Fate.CANCELLED)
-    engine = Processes(plan_file)
-    found = run(engine, plan_file)
-    assert engine.started == [2]
+    monkeypatch.setattr(Processes, "kind", lambda self, worker: ExitKind.CANCELLED)
+    scheduler = Processes(plan_file)
+    found = run(scheduler, plan_file)
+    assert scheduler.started == [2]
     assert State.FAILED not in found.runs.values()
 
 
 def test_workers_left_to_themselves_finish_the_study(plan_file: PlanFile) -> None:
-    engine = Processes(plan_file)
-    leave_running(engine, plan_file, workers=2, found=survey(plan_file))
+    scheduler = Processes(plan_file)
+    leave_running(scheduler, plan_file, workers=2, survey=survey(plan_file))
     wait_until(lambda: survey(plan_file).finished, 30)
-    assert [worker.wait(10) for worker in engine.workers.values()] == [0, 0]
+    assert [worker.wait(10) for worker in scheduler.workers.values()] == [0, 0]
 
 
-def test_nobody_is_left_to_an_engine_that_does_not_answer(plan_file: PlanFile) -> None:
+def test_nobody_is_left_to_an_scheduler_that_does_not_answer(plan_file: PlanFile) -> None:
     with pytest.raises(InputError, match="Here does not answer; no workers were started"):
-        leave_running(Processes(plan_file, silent=1), plan_file, workers=2, found=survey(plan_file))
+        leave_running(Processes(plan_file, silent=1), plan_file, workers=2, survey=survey(plan_file))
 
 
 def test_there_is_a_place_for_every_node_that_could_be_trained_now(plan_file: PlanFile) -> None:
-    assert places(plan_file, survey(plan_file)) == 2  # the beginnings of efin and of joint
+    assert usable_workers(plan_file, survey(plan_file)) == 2  # the beginnings of efin and of joint
     key = next(key for key in plan_file.nodes if not plan_file.work[key].needs)
     held = plan_file.ledger.claim(key, session=plan_file.session)
     assert held is not None
-    assert places(plan_file, survey(plan_file)) == 2
+    assert usable_workers(plan_file, survey(plan_file)) == 2
 
 
-@pytest.mark.parametrize(("code", "fate"), [(0, Fate.FINISHED), (137, Fate.OUT_OF_MEMORY)])
+@pytest.mark.parametrize(("code", "kind"), [(0, ExitKind.FINISHED), (137, ExitKind.OUT_OF_MEMORY)])
 def test_a_slurm_worker_that_ended_well_did_whatever_a_child_of_it_ran_out_of(
-    plan_file: PlanFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, fate: Fate
+    plan_file: PlanFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, kind: ExitKind
 ) -> None:
     squeue = tmp_path / "bin" / "squeue"
     squeue.parent.mkdir()
     monkeypatch.setenv("PATH", str(squeue.parent), prepend=os.pathsep)
-    engine = Slurm(plan_file, [sys.executable], SlurmFields())
-    endings = []
+    scheduler = Slurm(plan_file, [sys.executable], SlurmFields())
+    exits = []
     for state in ("RUNNING", "OUT_OF_MEMORY"):
         squeue.write_text(f"#!/bin/sh\necho '1_0|{state}|None'\n")
         squeue.chmod(0o755)
-        look = engine.look()
-        assert look is not None
-        endings += look.endings
+        snapshot = scheduler.snapshot()
+        assert snapshot is not None
+        exits += snapshot.exits
         (plan_file.folder / "logs" / "slurm-1_0.log").touch()
         (plan_file.folder / "logs" / "slurm-1_0.exit").write_text(str(code))
-    assert [ending.fate for ending in endings] == [fate]
+    assert [worker_exit.kind for worker_exit in exits] == [kind]

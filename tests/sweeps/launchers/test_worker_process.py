@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crew import STUB_SERVER
+from local_run import STUB_SERVER
 from processes import alive, wait_until
 
-from sweeps.launchers import starter
-from sweeps.launchers.local import THREAD_VARIABLES
-from sweeps.launchers.starter import TRAINER, Process, Starter, starting
+from sweeps.launchers import worker_process
+from sweeps.launchers.worker_command import THREAD_VARIABLES
+from sweeps.launchers.worker_process import TRAINER, Process, ProcessStarter, process_starter
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers are started by their command")
 
@@ -52,13 +52,13 @@ print(json.dumps({
 
 
 @pytest.fixture
-def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Starter]]:
+def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ProcessStarter]]:
     """Starters, with fork servers that stand ready, of workers that do what a program says."""
-    monkeypatch.setattr(starter, "FORK_SERVER", STUB_SERVER)
+    monkeypatch.setattr(worker_process, "FORK_SERVER", STUB_SERVER)
     with ExitStack() as stack:
 
-        def begun(command: list[str], **environment: str) -> Starter:
-            new = starting(command, {**os.environ, **environment}, tmp_path / "fork-server.log")
+        def begun(command: list[str], **environment: str) -> ProcessStarter:
+            new = process_starter(command, {**os.environ, **environment}, tmp_path / "fork-server.log")
             found = stack.enter_context(new)
             wait_until(found.ready, PATIENCE_SECONDS)
             return found
@@ -70,17 +70,17 @@ def forking(*arguments: str) -> list[str]:
     return [*TRAINER, *arguments]
 
 
-def work(found: Starter, program: str, log: Path, **environment: str) -> Process:
+def work(found: ProcessStarter, program: str, log: Path, **environment: str) -> Process:
     return found.start({**os.environ, "STUB_WORKER": program, **environment}, log)
 
 
-def server(found: Starter) -> Any:
+def server(found: ProcessStarter) -> Any:
     assert found._server is not None
     return found._server
 
 
 def test_a_forked_worker_finds_what_one_started_by_its_command_finds(
-    begin: Callable[..., Starter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begin: Callable[..., ProcessStarter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     allowed = os.sched_getaffinity(0)
@@ -119,7 +119,7 @@ def test_a_forked_worker_finds_what_one_started_by_its_command_finds(
     ],
 )
 def test_a_forked_worker_s_end_and_last_words_are_those_of_one_started_by_its_command(
-    program: str, code: int, words: str, begin: Callable[..., Starter], tmp_path: Path
+    program: str, code: int, words: str, begin: Callable[..., ProcessStarter], tmp_path: Path
 ) -> None:
     for found in (begin(forking()), begin([sys.executable, "-c", program])):
         log = tmp_path / "worker.log"
@@ -130,16 +130,16 @@ def test_a_forked_worker_s_end_and_last_words_are_those_of_one_started_by_its_co
 
 
 def test_a_forked_worker_dies_at_the_write_point_that_its_own_variables_name(
-    begin: Callable[..., Starter], tmp_path: Path
+    begin: Callable[..., ProcessStarter], tmp_path: Path
 ) -> None:
-    program = "from scaling.system.fault_injection import write_point; write_point('result.json')"
+    program = "from scaling.system.fault_injection import crash_point; crash_point('result.json')"
     found = begin(forking())
     assert work(found, program, tmp_path / "log", ASR_SCALING_DIES_AT_WRITE="1 result").wait() == -signal.SIGKILL
     assert work(found, program, tmp_path / "log").wait() == 0
 
 
 def test_a_worker_outlives_its_fork_server_which_is_replaced(
-    begin: Callable[..., Starter], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    begin: Callable[..., ProcessStarter], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = begin(forking())
     worker = work(found, "import time; time.sleep(0.5)\nraise SystemExit(7)", tmp_path / "worker.log")
@@ -158,10 +158,10 @@ def test_a_worker_outlives_its_fork_server_which_is_replaced(
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
 def test_a_fork_server_that_does_not_answer_is_killed_and_the_worker_started_by_its_command(
-    number: signal.Signals, begin: Callable[..., Starter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: signal.Signals, begin: Callable[..., ProcessStarter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(starter, "ANSWER_SECONDS", 0.2)
-    monkeypatch.setattr(starter, "TRAINER", (sys.executable,))
+    monkeypatch.setattr(worker_process, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(worker_process, "TRAINER", (sys.executable,))
     found = begin([sys.executable, "-c", "raise SystemExit(9)"])
     server(found).send_signal(number)
     wait_until(lambda: number is signal.SIGSTOP or not alive(server(found).pid), 5)
@@ -185,12 +185,12 @@ def test_a_fork_server_that_does_not_answer_is_killed_and_the_worker_started_by_
 def test_where_imports_do_not_allow_a_fork_workers_are_started_by_their_command(
     imports: str,
     words: str,
-    begin: Callable[..., Starter],
+    begin: Callable[..., ProcessStarter],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(starter, "TRAINER", (sys.executable,))
+    monkeypatch.setattr(worker_process, "TRAINER", (sys.executable,))
     found = begin([sys.executable, "-c", "raise SystemExit(9)"], STUB_IMPORT=imports)
     assert work(found, "raise SystemExit(8)", tmp_path / "worker.log").wait() == 9
     said = capsys.readouterr().err
@@ -198,23 +198,25 @@ def test_where_imports_do_not_allow_a_fork_workers_are_started_by_their_command(
     assert words in (tmp_path / "fork-server.log").read_text()
 
 
-def test_what_libraries_print_when_imported_is_no_answer(begin: Callable[..., Starter], tmp_path: Path) -> None:
+def test_what_libraries_print_when_imported_is_no_answer(begin: Callable[..., ProcessStarter], tmp_path: Path) -> None:
     found = begin(forking(), STUB_IMPORT="import time; print('welcome', flush=True); time.sleep(0.5)")
     assert work(found, "raise SystemExit(8)", tmp_path / "worker.log").wait() == 8
 
 
 def test_the_fork_server_ends_with_the_run_and_before_it_imports_too(
-    begin: Callable[..., Starter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begin: Callable[..., ProcessStarter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(starter, "FORK_SERVER", STUB_SERVER)
-    with starting(forking(), {**os.environ, "STUB_IMPORT": "import time; time.sleep(60)"}, tmp_path / "log") as found:
+    monkeypatch.setattr(worker_process, "FORK_SERVER", STUB_SERVER)
+    with process_starter(
+        forking(), {**os.environ, "STUB_IMPORT": "import time; time.sleep(60)"}, tmp_path / "log"
+    ) as found:
         time.sleep(0.3)
         assert not found.ready()
         pid = server(found).pid
     assert not alive(pid)
 
 
-def test_another_trainer_has_no_fork_server(begin: Callable[..., Starter]) -> None:
+def test_another_trainer_has_no_fork_server(begin: Callable[..., ProcessStarter]) -> None:
     assert begin([sys.executable, "my_trainer.py"])._server is None
     assert begin([sys.executable, "-m", "scaling.asr.execution.torchrun", "-m", "scaling.asr"])._server is None
 
@@ -249,7 +251,7 @@ assert len(os.listdir("/proc/self/task")) > 1
 
 
 def test_what_is_imported_before_the_fork_starts_no_thread_and_no_cuda_and_computes_in_threads_after_it(
-    begin: Callable[..., Starter], tmp_path: Path
+    begin: Callable[..., ProcessStarter], tmp_path: Path
 ) -> None:
     found = begin(forking(), STUB_IMPORT=PRELOADS, **dict.fromkeys(THREAD_VARIABLES, "1"))
     assert found._server is not None, (tmp_path / "fork-server.log").read_text()
