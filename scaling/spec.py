@@ -2,20 +2,16 @@
 
 Where a run executes (paths, devices, threads, workers, micro-batches) is never part of these types. Labels are
 declared with `compare=False`: they enter neither equality nor the key, so renaming a strategy orphans no result.
-
-Python's own hash of a value, which dictionaries use, takes its most telling field alone: a plan of thousands of runs
-looks the same few models and stages up a hundred thousand times.
 """
 
 import dataclasses
 import functools
-import hashlib
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from scaling.keys import OMIT_DEFAULT, canonical, canonical_json, canonical_text, object_text, text_digest
 
 RECIPE_VERSION = 1
 """Raised whenever the trainer or the FLOP convention changes what a key stands for: old results are then other runs."""
@@ -63,9 +59,6 @@ class Scoring(StrEnum):
     MANDARIN = "mandarin"
     WENET = "wenet"
 
-
-SILENT = {"silent": True}
-"""Metadata of a field that came after results existed: at its default it is left out of the key, which so stays."""
 
 PARTS_OF = {
     Objective.ASR: frozenset({Part.ENCODER, Part.ENCODER_LORA, Part.ASR_DECODER}),
@@ -123,9 +116,6 @@ class Stage:
         if self.share is not None and not 0 < self.share <= 1:
             raise ValueError(f"stage {self.name!r}: share must lie in (0, 1], not {self.share}")
 
-    def __hash__(self) -> int:
-        return hash(self.trains)
-
     @property
     def parts(self) -> frozenset[Part]:
         """The parts that train."""
@@ -178,9 +168,6 @@ class ModelSpec:
     encoder_lora: LoraSpec
     llm_lora: LoraSpec
 
-    def __hash__(self) -> int:
-        return hash((self.encoder, self.llm))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
@@ -213,11 +200,8 @@ class DataSpec:
     test: tuple[tuple[str, str], ...]
     prompt: str
     language: str
-    scoring: Scoring = field(default=Scoring.PLAIN, metadata=SILENT)
-    augmentation: Augmentation = field(default=NO_AUGMENTATION, metadata=SILENT)
-
-    def __hash__(self) -> int:
-        return hash(self.train)
+    scoring: Scoring = field(default=Scoring.PLAIN, metadata=OMIT_DEFAULT)
+    augmentation: Augmentation = field(default=NO_AUGMENTATION, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,8 +218,8 @@ class RunSpec:
     @property
     def key(self) -> str:
         """The content key of the run."""
-        head, middle, tail = _run_text(self.model, self.strategy, self.data, self.precision)
-        return _hash(f"{head}{self.budget_flops}{middle}{self.seed}{tail}")
+        fields = {field.name: canonical_text(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return text_digest(object_text({"recipe": canonical_text(RECIPE_VERSION), "run": object_text(fields)}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,9 +260,8 @@ class StageNode:
     @property
     def trunk(self) -> str:
         """What all positions of one constant-rate trunk have in common."""
-        head, middle, tail = _trunk_text(self.model, self.stage, self.data, self.precision)
-        parent = "null" if self.parent is None else f'"{self.parent}"'
-        return _hash(f"{head}{parent}{middle}{self.seed}{tail}")
+        own = {"parent": canonical_text(self.parent), "seed": canonical_text(self.seed)}
+        return text_digest(object_text(_trunk_texts(self.model, self.stage, self.data, self.precision) | own))
 
     @property
     def key(self) -> str:
@@ -287,11 +270,14 @@ class StageNode:
 
     def key_on(self, trunk: str) -> str:
         """`key`, where the caller has `self.trunk` already: a plan of thousands of runs hashes each trunk once."""
-        turn = "null" if self.cooldown_from_flops is None else self.cooldown_from_flops
-        evaluated = _evaluated(self.data) if self.final else "null"
-        return _hash(
-            f'{{"cooldown_from_flops":{turn},"evaluate":{evaluated},"trunk":"{trunk}","until_flops":{self.until_flops}}}'
-        )
+        scoring = () if self.data.scoring is Scoring.PLAIN else (self.data.scoring,)
+        fields = {
+            "cooldown_from_flops": self.cooldown_from_flops,
+            "evaluate": (self.data.dev, *self.data.test, *scoring) if self.final else None,
+            "trunk": trunk,
+            "until_flops": self.until_flops,
+        }
+        return text_digest(object_text({name: canonical_text(value) for name, value in fields.items()}))
 
 
 def node_to_json(node: StageNode) -> dict[str, Any]:
@@ -338,78 +324,14 @@ def _augmentation(value: dict[str, Any]) -> Augmentation:
     return Augmentation(**{**value, **tuples})
 
 
-def digest(value: Any) -> str:
-    """A content key: 20 hex digits of SHA-256 over the canonical JSON of `value` (80 bits: no chance collision)."""
-    return _hash(_json(canonical(value)))
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-"""The canonical text of plain JSON data."""
-
-
-def _object(fields: Mapping[str, str]) -> str:
-    """The canonical text of an object whose values are canonical texts already."""
-    return "{" + ",".join(f'"{name}":{fields[name]}' for name in sorted(fields)) + "}"
-
-
-def canonical(value: Any, *, labels: bool = False) -> Any:
-    """`value` as plain JSON data: compared dataclass fields, string keys, no lossy fallback.
-
-    With `labels` every field; without, fields that are labels, or silent and at their default, are left out.
-
-    Raises TypeError on a type that has no stable form, rather than hashing whatever its `repr` says.
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = [field for field in dataclasses.fields(value) if labels or _speaks(field, value)]
-        return {field.name: canonical(getattr(value, field.name), labels=labels) for field in fields}
-    if isinstance(value, StrEnum):
-        return value.value
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise TypeError(f"{value} has no canonical form")
-        return value
-    if isinstance(value, tuple | list):
-        return [canonical(item, labels=labels) for item in value]
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: canonical(item, labels=labels) for key, item in value.items()}
-    raise TypeError(f"a {type(value).__name__} has no canonical form: {value!r}")
-
-
-def _speaks(field: dataclasses.Field[Any], value: Any) -> bool:
-    silent = field.metadata.get("silent") and getattr(value, field.name) == field.default
-    return field.compare and not silent
-
-
-def _text(value: Any) -> str:
-    return _json(canonical(value))
-
-
-GAP = "\0"
-"""In a canonical text where a value of each run or node goes: JSON has no such character."""
-
-
 @functools.lru_cache(maxsize=4096)
-def _run_text(model: ModelSpec, strategy: Strategy, data: DataSpec, precision: Precision) -> list[str]:
-    """What a run's key digests, around its budget and its seed: a study has thousands of runs that differ in these."""
-    known = {"model": model, "strategy": strategy, "data": data, "precision": precision}
-    run = {name: _text(value) for name, value in known.items()} | {"budget_flops": GAP, "seed": GAP}
-    return _object({"recipe": _text(RECIPE_VERSION), "run": _object(run)}).split(GAP)
-
-
-@functools.lru_cache(maxsize=4096)
-def _trunk_text(model: ModelSpec, stage: Stage, data: DataSpec, precision: Precision) -> list[str]:
-    """What a trunk's key digests, around the parent and the seed: how the stage trains, not for how long."""
+def _trunk_texts(model: ModelSpec, stage: Stage, data: DataSpec, precision: Precision) -> dict[str, str]:
+    """What a trunk's key digests beside its parent and its seed: how the stage trains, not for how long."""
     # The encoder's own objective never sees the LLM: such a stage is shared by every LLM.
-    heard = {"encoder": model.encoder, "encoder_lora": model.encoder_lora}
-    known: dict[str, Any] = {
+    encoder_alone = {"encoder": model.encoder, "encoder_lora": model.encoder_lora}
+    fields: dict[str, Any] = {
         "recipe": RECIPE_VERSION,
-        "model": heard if stage.objective is Objective.ASR else model,
+        "model": encoder_alone if stage.objective is Objective.ASR else model,
         "stage": {name: value for name, value in canonical(stage).items() if name not in ("share", "flops")},
         "train": data.train,
         "prompt": data.prompt,
@@ -417,12 +339,5 @@ def _trunk_text(model: ModelSpec, stage: Stage, data: DataSpec, precision: Preci
         "precision": precision,
     }
     if data.augmentation != NO_AUGMENTATION:
-        known["augmentation"] = data.augmentation
-    return _object({name: _text(value) for name, value in known.items()} | {"parent": GAP, "seed": GAP}).split(GAP)
-
-
-@functools.lru_cache(maxsize=4096)
-def _evaluated(data: DataSpec) -> str:
-    """Dev and test digests, and the scoring if it is not plain."""
-    scoring = [] if data.scoring is Scoring.PLAIN else [data.scoring.value]
-    return _json([data.dev, *map(list, data.test), *scoring])
+        fields["augmentation"] = data.augmentation
+    return {name: canonical_json(canonical(value)) for name, value in fields.items()}

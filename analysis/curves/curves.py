@@ -26,7 +26,7 @@ from analysis.fitting.model_selection import default_fit
 from analysis.notes import Note, Status
 from analysis.tables.points import Point, points_of
 from analysis.tables.table import Table, read_table
-from analysis.tables.wandb_online import is_online
+from analysis.tables.wandb import is_project
 from scaling.errors import InputError, nearest
 from scaling.ledger.records import RUNS_FILE
 from scaling.system.json_files import read_json
@@ -237,7 +237,7 @@ def store(curves: Curves, file: Path) -> None:
 
 def file_sha256(file: Path) -> str:
     """SHA-256 of a file; empty for another tool's runs. Raises InputError where it is missing."""
-    if file.is_dir() or is_online(file):
+    if file.is_dir() or is_project(file):
         return ""
     if not file.exists():
         raise InputError(f"{file}: not found; expected a study's folder with {RUNS_FILE}")

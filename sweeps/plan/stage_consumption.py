@@ -71,11 +71,8 @@ def stage_consumptions(study: Study, runs: Sequence[RunSpec]) -> StageConsumptio
 
 
 def but_for_seeds(runs: Sequence[RunSpec]) -> list[tuple[RunSpec, int]]:
-    """One run of each model, strategy and budget, and how many there are: seeds apart, they cost the same.
-
-    They are found by the values that an enumeration shares between its seeds.
-    """
-    kinds = [(id(run.model), id(run.strategy), run.budget_flops) for run in runs]
+    """One run of each model, strategy and budget, and how many there are: seeds apart, they cost the same."""
+    kinds = [(run.model, run.strategy, run.budget_flops) for run in runs]
     counts = Counter(kinds)
     return [(run, counts[kind]) for kind, run in dict(zip(kinds, runs, strict=True)).items()]
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import InputError
+from scaling.keys import digest
 from scaling.ledger.freed_checkpoints import checkpoint_of, is_freed, revive
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import SCHEMA, CacheLimits, PlanFile, Source, WorkItem
 from scaling.ledger.records import RUN_SCHEMA, RunDescription, RunStage
-from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, digest, node_to_json
+from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, node_to_json
 from scaling.system.atomic_files import write_json_atomically, write_text_atomically
 from sweeps.plan.evaluation import evaluation_flops
 from sweeps.plan.plan import Plan, PlannedNode, PlannedRun, TrunkPositions
