@@ -28,7 +28,7 @@ from scaling.asr.__main__ import work
 from scaling.asr.execution.device_memory import OutOfMemory
 from scaling.asr.pretraining.mini_models import EncoderSize
 from scaling.ledger.ledger import Ledger
-from scaling.system.container_memory import Group
+from scaling.system.container_memory import ControlGroup
 from sweeps.costs.exact_costs import exact_costs
 from sweeps.plan.prepare import prepare
 from sweeps.progress.results_table import Collector, read_rows
@@ -53,7 +53,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-def start(study: Path, out: Path, within: Group | None = None) -> subprocess.Popen[bytes]:
+def start(study: Path, out: Path, within: ControlGroup | None = None) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [*COMMAND, "run", str(study), "--out", str(out), "--workers", "1"]
     command = command if within is None else inside(within, command)
@@ -120,13 +120,13 @@ def test_sigterm_saves_a_checkpoint_within_seconds_and_leaves_nothing_running(wo
 
 @pytest.fixture
 def first_try_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches do not fit into this process's memory, not even in two pieces."""
+    """Batches do not fit into this process's memory, not even in two micro-batches."""
     real = worker.run_node
 
-    def run_node(*arguments, pieces):
-        if pieces <= 2:
-            raise OutOfMemory("large pieces")
-        return real(*arguments, pieces=pieces)
+    def run_node(*arguments, micro_batches):
+        if micro_batches <= 2:
+            raise OutOfMemory("large micro-batches")
+        return real(*arguments, micro_batches=micro_batches)
 
     monkeypatch.setattr(worker, "run_node", run_node)
 
@@ -136,7 +136,7 @@ def test_a_node_out_of_memory_ends_in_smaller_pieces_in_a_process_of_its_own_as_
 ):
     """In twice as many as the study asks for."""
     fields = {"strategies": ["projector_only"], "budgets_flops": [4e7], "cooldown": 0.0}
-    study, smaller = (write_study(world, **fields, gradient_accumulation=pieces) for pieces in (2, 4))
+    study, smaller = (write_study(world, **fields, gradient_accumulation=micro_batches) for micro_batches in (2, 4))
     out = tmp_path / "out"
     plan_file = order(study, out)
     monkeypatch.setattr(sys, "argv", ["worker", "--ledger", str(out), "--plan", str(plan_file.path)])
@@ -144,7 +144,7 @@ def test_a_node_out_of_memory_ends_in_smaller_pieces_in_a_process_of_its_own_as_
     (key,) = plan_file.nodes
     first, second = plan_file.ledger.attempts(key)
     assert first.failure()["kind"] == "memory"
-    assert first.failure()["cause"].startswith("out of memory, each batch in 2 pieces")
+    assert first.failure()["cause"].startswith("out of memory, each batch in 2 micro-batches")
     assert second.lease()["pid"] != os.getpid()
     (row,) = Collector(plan_file).collect()
     monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""One node of the plan, from its files to its result: load, train, look at dev, test where a run ends here."""
+"""One node of the plan, from its files to its result: load, train, and evaluate the test sets where a run ends here."""
 
 import json
 import platform
@@ -11,21 +11,19 @@ from typing import Any
 import torch
 import transformers
 
-from scaling.asr.checkpoint import Checkpoint, Progress, Weights, latest, load, save, save_periodic
-from scaling.asr.evaluate import Looks, Scored, evaluate
+from scaling.asr.checkpoint import Checkpoint, Progress, latest, load, save, save_periodic
+from scaling.asr.evaluation.dev_evaluation import UTTERANCES, DevEvaluations
+from scaling.asr.evaluation.evaluate import Evaluation, evaluate
 from scaling.asr.execution.device_memory import out_of_memory_named, refuse_too_large
-from scaling.asr.execution.ranks import Ranks
 from scaling.asr.inputs.dataset import SpeechDataset
-from scaling.asr.resources import WorkerResources, describe_node, load_part, weights_carried_on
-from scaling.asr.train import Hooks, Interrupted, train
+from scaling.asr.part_weights import Weights, load_part, weights_carried_on
+from scaling.asr.resources import WorkerResources, describe_node
+from scaling.asr.train import Hooks, train
 from scaling.cost.memory import state_memory
 from scaling.cost.step_costs import encoder_is_frozen
 from scaling.ledger.ledger import Attempt
 from scaling.spec import SAMPLE_RATE, StageNode
 from scaling.system.atomic_files import write_text_atomically
-
-LOOK_UTTERANCES = 100
-"""Dev utterances scored for a look during training: enough to see a curve, a third of the usual dev set's cost."""
 
 
 def run_node(
@@ -34,17 +32,18 @@ def run_node(
     resources: WorkerResources,
     checkpoint_seconds: float,
     should_stop: Callable[[], bool],
-    pieces: int = 1,
+    micro_batches: int = 1,
 ) -> dict[str, Any]:
     """Train `node` in `attempt` and return its result, ready to commit.
 
-    Goes on from the newest checkpoint of any attempt at this node, else from its start or its parent: one that was
-    trained to its end is only evaluated. `pieces` cuts batches for a machine with little memory, and the resources's
-    ranks share them: how a node is executed, never what it is. Every rank calls this; the first alone writes. Raises
-    Interrupted where `should_stop()` turns true, OutOfMemory where memory runs out all the same.
+    Training continues the newest checkpoint of any attempt at this node, else it begins at the node's start or its
+    parent's end; a node that is trained to its end is only evaluated. Each rank splits its share of a batch into
+    `micro_batches`, where memory is scarce. Every rank calls this; the first rank alone writes.
+
+    Raises Interrupted where `should_stop()` turns true, and OutOfMemory where memory runs out.
     """
     with out_of_memory_named(f"training {describe_node(node)}"):
-        return _run(node, attempt, resources, checkpoint_seconds, should_stop, pieces)
+        return _run(node, attempt, resources, checkpoint_seconds, should_stop, micro_batches)
 
 
 def _run(
@@ -53,92 +52,62 @@ def _run(
     resources: WorkerResources,
     checkpoint_seconds: float,
     should_stop: Callable[[], bool],
-    pieces: int,
+    micro_batches: int,
 ) -> dict[str, Any]:
     ledger, ranks = attempt.ledger, resources.ranks
-    beginning, carried = _beginning(node, resources, ledger.folder)
+    beginning, earlier = _beginning(node, resources, ledger.folder)
     newest = ranks.broadcast(latest([other.folder for other in ledger.attempts(node.key)]))
     resumed = None if newest is None else load(newest)
     start = resumed or beginning
     base = (beginning.progress.flops, beginning.progress.executed_flops, beginning.progress.seconds)
     model_shape = resources.model_shape(node)
-    least = state_memory(model_shape, node.stage, node.precision, sharers=ranks.size if ranks.shard else 1)
-    refuse_too_large(f"training {describe_node(node)}", least.total, resources.device)
-    model = resources.recognizer(node, carried, rounded=True)
+    least_memory = state_memory(model_shape, node.stage, node.precision, sharers=ranks.size if ranks.shard else 1)
+    refuse_too_large(f"training {describe_node(node)}", least_memory.total, resources.device)
+    model = resources.recognizer(node, earlier, for_training=True)
     for part in node.stage.parts:
         load_part(model, part, start.weights)
     inputs = resources.model_inputs(node, model, node.data.train)
-    scored = partial(
+    evaluate_set = partial(
         evaluate,
         objective=node.stage.objective,
         scoring=node.data.scoring,
-        pieces=pieces,
+        micro_batches=micro_batches,
         ranks=ranks,
         should_stop=should_stop,
         on_progress=ranks.on_first(partial(_log_evaluating, attempt)),
     )
-    dev = partial(scored, resources.model_inputs(node, model, node.data.dev), name="dev")
-    looking = _Looking(partial(dev, limit=LOOK_UTTERANCES), attempt, start.progress.seconds, ranks)
-    ranks.on_first(attempt.log)(
-        {"event": "start", "stage": node.stage.name, "flops": start.progress.flops, "resumed": bool(resumed)}
-    )
+    evaluate_dev = partial(evaluate_set, resources.model_inputs(node, model, node.data.dev), name="dev")
+    log = ranks.on_first(attempt.log)
+    dev_evaluations = DevEvaluations(partial(evaluate_dev, limit=UTTERANCES), log, start.progress.seconds, ranks)
+    log({"event": "start", "stage": node.stage.name, "flops": start.progress.flops, "resumed": bool(resumed)})
     hooks = Hooks(
         on_progress=ranks.on_first(partial(_log_progress, attempt)),
         on_checkpoint=partial(save_periodic, attempt.folder, ranks=ranks),
-        before_step=looking,
+        before_step=dev_evaluations,
         should_stop=should_stop,
         checkpoint_seconds=checkpoint_seconds,
     )
-    end = train(node, inputs, model_shape, start, hooks, pieces, ranks)
+    end = train(node, inputs, model_shape, start, hooks, micro_batches, ranks)
     optimizer = end.optimizer if node.cooldown_from_flops is None else None
-    earlier = weights_carried_on(carried, node.stage.parts) if ranks.first else {}
-    final = Checkpoint(earlier | end.weights, optimizer, end.progress)
+    carried_on = weights_carried_on(earlier, node.stage.parts) if ranks.first else {}
+    final = Checkpoint(carried_on | end.weights, optimizer, end.progress)
     save(attempt.folder / "final", final, ranks)
-    result = _result(node, final.progress, base, inputs.dataset, attempt) | {"look_seconds": looking.seconds}
-    ways = {"gradient_checkpointing": model.recomputes, "compile": model.compiled}
-    result["provenance"] |= {"processes": ranks.size, **ways}
+    result = _result(node, final.progress, base, inputs.dataset, attempt) | {"look_seconds": dev_evaluations.seconds}
+    layer_modes = {"gradient_checkpointing": model.gradient_checkpointing, "compile": model.compiled}
+    result["provenance"] |= {"processes": ranks.size, **layer_modes}
     if not node.final:
         return result | {"dev": None, "test": None}
     began = time.perf_counter()
-    tests = {name: scored(resources.model_inputs(node, model, content), name=name) for name, content in node.data.test}
-    chosen_on = dev()
+    tests = {
+        name: evaluate_set(resources.model_inputs(node, model, digest), name=name) for name, digest in node.data.test
+    }
+    dev = evaluate_dev()
     ranks.on_first(_write_utterances)(attempt, tests.values())
     return result | {
         "evaluation_seconds": time.perf_counter() - began,
-        "dev": chosen_on.summary(),
+        "dev": dev.summary(),
         "test": {name: test.summary() for name, test in tests.items()},
     }
-
-
-class _Looking:
-    """Looks at the dev set during training when it is time to; True where it did, and left the model in eval mode.
-
-    A look that is asked to stop is none: training, which is asked the same next, saves its state first.
-    """
-
-    def __init__(self, dev: Callable[[], Scored], attempt: Attempt, start_seconds: float, ranks: Ranks) -> None:
-        self._dev, self._attempt, self._ranks = dev, attempt, ranks
-        self._start_seconds = start_seconds
-        self._looks = Looks()
-
-    @property
-    def seconds(self) -> float:
-        """Time spent looking."""
-        return self._looks.seconds
-
-    def __call__(self, progress: Progress) -> bool:
-        trained_seconds = progress.seconds - self._start_seconds
-        if not self._ranks.broadcast(self._looks.due(trained_seconds)):
-            return False
-        began = time.perf_counter()
-        try:
-            scored = self._dev()
-        except Interrupted:
-            return True
-        self._looks.took(time.perf_counter() - began, trained_seconds)
-        event = {"event": "dev", "flops": progress.flops, "cer": scored.summary()["cer"]}
-        self._ranks.on_first(self._attempt.log)(event)
-        return True
 
 
 def _log_progress(attempt: Attempt, progress: Progress, loss: float, factor: float) -> None:
@@ -155,16 +124,16 @@ def _log_evaluating(attempt: Attempt, name: str, done: int, of: int) -> None:
 def _beginning(
     node: StageNode, resources: WorkerResources, folder: Callable[[str], Path]
 ) -> tuple[Checkpoint, Weights]:
-    """Where the node sets out from, and the weights of earlier stages it carries along."""
-    carried: Weights = {}
+    """The state that the node begins with, and the weights that earlier stages trained."""
+    earlier: Weights = {}
     progress = Progress.beginning(len(resources.dataset(node, node.data.train)))
     if node.parent is not None:
         parent = _final_checkpoint(folder(node.parent))
-        carried = parent.weights
+        earlier = parent.weights
         progress = parent.progress.next_stage(encoder_frozen=encoder_is_frozen(node.stage.parts))
     if node.start is not None:
-        return _final_checkpoint(folder(node.start)), carried
-    return Checkpoint({}, None, progress), carried
+        return _final_checkpoint(folder(node.start)), earlier
+    return Checkpoint({}, None, progress), earlier
 
 
 def _final_checkpoint(folder: Path) -> Checkpoint:
@@ -203,7 +172,7 @@ def _result(
     }
 
 
-def _write_utterances(attempt: Attempt, tests: Iterable[Scored]) -> None:
-    """Each test utterance's hypothesis and errors, a line each."""
+def _write_utterances(attempt: Attempt, tests: Iterable[Evaluation]) -> None:
+    """Write the hypothesis and the errors of each test utterance, a line each."""
     lines = [json.dumps(row, ensure_ascii=False) for test in tests for row in test.rows]
     write_text_atomically(attempt.folder / "utterances.jsonl", "\n".join(lines) + "\n")

@@ -56,7 +56,7 @@ def test_an_accelerator_is_one_worker_whatever_the_threads(
     assert estimate_cost(prepared, None).speed.flops_per_second == pytest.approx(6e14 * 0.4)
 
 
-def test_a_torch_that_does_not_start_is_broken_and_its_cause_is_told(
+def test_a_torch_that_does_not_start_is_connection_error_and_its_cause_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(command: list[str], seconds: float) -> str:

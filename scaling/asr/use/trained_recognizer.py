@@ -18,15 +18,16 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
 from scaling.asr.checkpoint import load
-from scaling.asr.evaluate import group_by_length, token_limits, transcribe
+from scaling.asr.evaluation.decode import group_by_length, token_limits, transcribe
 from scaling.asr.execution.device_memory import refuse_too_large
 from scaling.asr.execution.precision import autocast
-from scaling.asr.model.encoders.family import Features
+from scaling.asr.model.encoders.family import FeatureExtractor
 from scaling.asr.model.encoders.registry import family_of
 from scaling.asr.model.load_base import BaseModels
 from scaling.asr.model.projector import Projector
 from scaling.asr.model.recognizer import Batch, Recognizer
-from scaling.asr.resources import ADAPTERS, Sources, WorkerResources
+from scaling.asr.part_weights import ADAPTERS
+from scaling.asr.resources import Sources, WorkerResources
 from scaling.base_models.encoders import asr_codec, encoder_dims
 from scaling.base_models.llms import llm_dims
 from scaling.base_models.tokenizers import llm_codec
@@ -67,7 +68,7 @@ class TrainedRecognizer:
     model: Recognizer
     objective: Objective
     precision: Precision
-    features: Features
+    features: FeatureExtractor
 
     def transcripts(self, clips: Sequence[Clip]) -> Iterator[tuple[int, str]]:
         """(place in `clips`, text), batch by batch from short to long. Raises AudioError on what is no audio."""
@@ -136,7 +137,7 @@ def read_export(folder: Path) -> TrainedRecognizer:
         raise InputError(f"{folder}: not a whole export ({type(error).__name__}: {error})") from error
 
 
-def _features(encoder: Path) -> Features:
+def _features(encoder: Path) -> FeatureExtractor:
     return family_of(encoder).features(encoder)
 
 
@@ -155,7 +156,7 @@ def _exported_bytes(folder: Path, objective: Objective) -> int:
 
 def _exported_encoder(folder: Path, config: dict[str, Any]) -> Recognizer:
     encoder = folder / "encoder"
-    return Recognizer(BaseModels({}).encoder(encoder), None, None, asr_codec(encoder, config["language"]), None)
+    return Recognizer(BaseModels().encoder(encoder), None, None, asr_codec(encoder, config["language"]), None)
 
 
 def _exported_pair(folder: Path, config: dict[str, Any]) -> Recognizer:
@@ -168,7 +169,7 @@ def _exported_pair(folder: Path, config: dict[str, Any]) -> Recognizer:
         seed=0,  # overwritten
     )
     projector.load_state_dict(load_file(folder / PROJECTOR))
-    bases, codecs = BaseModels({}), (asr_codec(encoder, config["language"]), llm_codec(llm, config["prompt"]))
+    bases, codecs = BaseModels(), (asr_codec(encoder, config["language"]), llm_codec(llm, config["prompt"]))
     return Recognizer(bases.encoder(encoder), projector, bases.llm(llm), *codecs)
 
 

@@ -18,7 +18,7 @@ from tiny_world import (
     write_study,
 )
 
-import scaling.asr.evaluate
+import scaling.asr.evaluation.evaluate
 import scaling.asr.model.load_base
 import scaling.asr.model.recognizer
 import scaling.asr.node
@@ -120,7 +120,9 @@ def test_a_node_asked_to_stop_while_it_looks_at_dev_has_saved_what_it_trained(wo
     (plain,) = train_study(study, tmp_path / "plain")
     plan_file = order(study, tmp_path / "broken")
     with monkeypatch.context() as patched:
-        patched.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: seconds > 0)  # at the second step
+        patched.setattr(
+            scaling.asr.evaluation.dev_evaluation.Pacing, "due", lambda self, seconds: seconds > 0
+        )  # at the second step
         work(plan_file.ledger, plan_file.content, StopWhileEvaluating(plan_file.ledger, 0))
     (kept,) = (tmp_path / "broken").glob("stages/*/attempts/0001/checkpoint-*/progress.json")
     assert json.loads(kept.read_text())["steps"] == 1
@@ -218,7 +220,7 @@ def test_a_loss_that_explodes_stops_the_run_at_once_with_its_cause(world, tmp_pa
     work(plan_file.ledger, plan_file.content, NeverStop())
     (failure,) = (a.failure() for key in plan_file.nodes for a in plan_file.ledger.attempts(key))
     assert failure["kind"] == "diverged"
-    assert "5 times that of a model that knows nothing" in failure["cause"]
+    assert "5 times that of uniform guessing" in failure["cause"]
     assert not any(plan_file.ledger.done(key) for key in plan_file.nodes)
 
 
@@ -238,8 +240,8 @@ def test_events_tell_where_a_node_began_and_that_it_is_done(finished):
 
 
 def test_events_tell_how_much_of_which_set_is_decoded(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(scaling.asr.evaluate, "LOG_SECONDS", 0.0)
-    monkeypatch.setattr(scaling.asr.evaluate, "audio_together", lambda model, objective: 0.5)
+    monkeypatch.setattr(scaling.asr.evaluation.evaluate, "LOG_SECONDS", 0.0)
+    monkeypatch.setattr(scaling.asr.evaluation.evaluate, "batch_audio_seconds", lambda model, objective: 0.5)
     (row,) = train_study(write_study(world, strategies=["joint"]), tmp_path)
     (attempt,) = Ledger(tmp_path).attempts(row["nodes"][-1])
     told = [event for event in read_events(attempt.events) if event["event"] == "evaluating"]
@@ -259,7 +261,7 @@ def test_frozen_parts_stay_in_eval_mode_at_every_step_also_after_a_look_at_dev(w
         return taken(inputs, *others)
 
     monkeypatch.setattr(scaling.asr.train, "take_step", watching)
-    monkeypatch.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: len(modes) in (2, 4))
+    monkeypatch.setattr(scaling.asr.evaluation.dev_evaluation.Pacing, "due", lambda self, seconds: len(modes) in (2, 4))
     (row,) = train_study(write_study(world, strategies=["projector_only"], budgets_flops=[4e7]), tmp_path)
     assert len(modes) == row["stages"][0]["steps"] > 4
     assert set(modes) == {(False, True, False)}

@@ -125,7 +125,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return end
 
     monkeypatch.setattr(scaling.asr.node, "train", counting)
-    monkeypatch.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: False)
+    monkeypatch.setattr(scaling.asr.evaluation.dev_evaluation.Pacing, "due", lambda self, seconds: False)
     monkeypatch.setattr(
         scaling.asr.model.load_base, "ATTENTION", "eager"
     )  # torch counts fused attention on CPU as nothing

@@ -15,7 +15,7 @@ from scaling.asr.execution.device_memory import OutOfMemory, out_of_memory_named
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.node import run_node
 from scaling.asr.resources import Sources, WorkerResources
-from scaling.asr.train import Step, read_step, take_step
+from scaling.asr.train import TrainingStep, read_step, take_step
 from scaling.ledger.ledger import Ledger
 from scaling.spec import StageNode, node_from_json
 from scaling.speech.batches import Position
@@ -47,7 +47,7 @@ def prepared(resources: WorkerResources, node: StageNode) -> tuple[ModelInputs, 
     return inputs, trained
 
 
-def cut(inputs: ModelInputs, pieces: int) -> Step:
+def cut(inputs: ModelInputs, pieces: int) -> TrainingStep:
     """Thirteen utterances of one to five digits, short to long, in pieces."""
     indices = np.argsort(inputs.dataset.samples[:13], kind="stable")
     return read_step(inputs, indices, Position(0, 1), 0, pieces)
@@ -135,7 +135,7 @@ def test_a_node_goes_on_in_pieces_after_it_ran_out_of_memory(world, tmp_path, mo
     def fails_at_the_fifth(inputs, step, *others):
         nonlocal steps
         steps += 1
-        if steps == 5 and len(step.pieces) == 1:
+        if steps == 5 and len(step.own) == 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return taken(inputs, step, *others)
 
@@ -153,7 +153,7 @@ def run(ledger: Ledger, key: str, resources: Callable[[], WorkerResources], piec
     assert attempt is not None
     try:
         result = run_node(
-            node_from_json(ledger.stage(key)["node"]), attempt, resources(), 60.0, lambda: False, pieces=pieces
+            node_from_json(ledger.stage(key)["node"]), attempt, resources(), 60.0, lambda: False, micro_batches=pieces
         )
         attempt.commit(result)
     finally:

@@ -54,7 +54,7 @@ def stepped(
 @pytest.mark.parametrize("stage", STAGES)
 def test_frozen_weights_stored_in_bf16_change_no_bit_of_a_step(stages, stage):
     resources, nodes = stages
-    loss, gradients, dtypes = stepped(resources, nodes[stage], rounded=True)
+    loss, gradients, dtypes = stepped(resources, nodes[stage], for_training=True)
     wanted_loss, wanted, all_fp32 = stepped(resources, nodes[stage], rounded=False)
     assert loss == wanted_loss
     assert gradients.keys() == wanted.keys()
@@ -67,8 +67,8 @@ def test_frozen_weights_stored_in_bf16_change_no_bit_of_a_step(stages, stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_step_in_bf16_is_that_of_fp32_to_rounding_and_not_to_the_last_bit(stages, stage):
     resources, nodes = stages
-    half, _, _ = stepped(resources, nodes[stage], rounded=True)
-    full, _, _ = stepped(resources, replace(nodes[stage], precision=Precision.FP32), rounded=True)
+    half, _, _ = stepped(resources, nodes[stage], for_training=True)
+    full, _, _ = stepped(resources, replace(nodes[stage], precision=Precision.FP32), for_training=True)
     assert half == pytest.approx(full, rel=0.02)
     assert half != full
 
@@ -105,9 +105,9 @@ def test_a_frozen_encoder_hears_a_padded_batch_as_it_hears_groups_and_single_utt
     heard = []
     for groups in (alone, grouped, None):
         kept = EncoderOutputCache(CacheLimits(memory_gib=1, disk_gib=0)).state("")
-        inputs = ModelInputs(model, speech, groups=groups, kept=kept)
+        inputs = ModelInputs(model, speech, groups=groups, cache=kept)
         inputs.batch(inputs.read(indices[:2]))  # the others are what is lacking
-        heard.append(inputs.batch(inputs.read(indices)).heard)
+        heard.append(inputs.batch(inputs.read(indices)).encoded)
         assert all(index in kept for index in indices)
     (outputs, lengths), *others = heard
     for other_outputs, other_lengths in others:

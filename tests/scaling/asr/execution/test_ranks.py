@@ -49,7 +49,7 @@ TORCHRUN = ["-m", "scaling.asr.execution.torchrun", "--standalone"]
 PATIENCE_SECONDS = 600
 
 Curve = list[tuple[int, int, float]]
-"""Step, FLOPs charged, loss."""
+"""TrainingStep, FLOPs charged, loss."""
 
 
 def together(plan_file: PlanFile, processes: int, *options: str) -> int:
@@ -188,7 +188,7 @@ def test_what_all_ranks_execute_is_what_is_counted(alone, utterances, size, piec
     indices = np.argsort(inputs.dataset.samples[:utterances], kind="stable")
     steps = [read_step(inputs, indices, Position(0, 1), 0, pieces, Ranks(rank, size)) for rank in range(size)]
     watched = 0
-    for piece in (piece for step in steps for piece in step.pieces):
+    for piece in (piece for step in steps for piece in step.own):
         with sdpa_kernel(SDPBackend.MATH), counter() as watch:  # the counter misses fused attention
             loss, _ = inputs.model.loss(inputs.batch(piece), node.stage.objective)
             loss.backward()
@@ -196,7 +196,7 @@ def test_what_all_ranks_execute_is_what_is_counted(alone, utterances, size, piec
     whole = steps[0]
     counted = executed_batches(resources.model_shape(node), node.stage, inputs.dataset.lengths, whole.cut.pieces)
     assert watched == counted.sum()
-    assert len({len(step.pieces) for step in steps}) == 1
+    assert len({len(step.own) for step in steps}) == 1
     real = whole.cut.pieces[: len(whole.cut.pieces) - whole.cut.idle]
     assert sorted(np.concatenate(real)) == sorted(indices)
     assert sum(step.mine_idle for step in steps) == whole.cut.idle

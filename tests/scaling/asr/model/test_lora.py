@@ -11,7 +11,7 @@ from scaling.asr.__main__ import work
 from scaling.asr.checkpoint import load
 from scaling.asr.execution.precision import autocast
 from scaling.asr.inputs.model_inputs import ModelInputs
-from scaling.asr.model.lora import AdaptedLinear, adapt
+from scaling.asr.model.lora import LoraLinear, add_lora
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.spec import LoraSpec, Part, Precision, node_from_json
 
@@ -93,13 +93,13 @@ def test_merged_adapters_compute_what_they_computed_beside_the_weights(world, tm
 def test_an_adapted_layer_gives_what_pefts_gives(precision: Precision, alpha: float, tolerance: float):
     torch.manual_seed(0)
     host = nn.ModuleDict({"layer": nn.Linear(24, 40)})
-    adapt(host, LoraSpec(rank=8, alpha=alpha, targets=("layer",)))
+    add_lora(host, LoraSpec(rank=8, alpha=alpha, targets=("layer",)))
     layer = host["layer"]
-    assert type(layer) is AdaptedLinear
+    assert type(layer) is LoraLinear
     nn.init.normal_(layer.lora_B["default"].weight)
     x = torch.randn(3, 5, 24)
     found = []
-    for forward in (AdaptedLinear.forward, Linear.forward):
+    for forward in (LoraLinear.forward, Linear.forward):
         layer.zero_grad()
         heard = x.clone().requires_grad_()
         with autocast(precision, x.device):

@@ -50,7 +50,7 @@ def directory(request, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def model(directory: Path) -> Recognizer:
-    found = Recognizer(BaseModels({}).encoder(directory), None, None, asr_codec(directory, "en"), None).eval()
+    found = Recognizer(BaseModels().encoder(directory), None, None, asr_codec(directory, "en"), None).eval()
     for parameter in found.parameters():
         if parameter.ndim > 1:
             nn.init.normal_(parameter, std=0.2, generator=torch.Generator().manual_seed(parameter.numel()))
@@ -149,7 +149,7 @@ def test_a_checkpoint_without_a_head_gets_the_same_one_every_time(tmp_path):
     heads = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        heads.append(BaseModels({}).encoder(directory).lm_head.weight)
+        heads.append(BaseModels().encoder(directory).lm_head.weight)
     assert torch.equal(*heads)
     assert heads[0].std() > 0
 
@@ -159,10 +159,10 @@ def test_weights_that_lack_a_layer_are_refused(directory, tmp_path):
     config = json.loads((short / "config.json").read_text())
     (short / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4}))
     with pytest.raises(InputError, match=r"the weights lack .*layers\.3.* and \d+ more tensors"):
-        BaseModels({}).encoder(short)
+        BaseModels().encoder(short)
     (short / "config.json").write_text(json.dumps(config | {"intermediate_size": 44}))
     with pytest.raises(InputError, match="a model that cannot be loaded"):
-        BaseModels({}).encoder(short)
+        BaseModels().encoder(short)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_flops_of_a_run_are_what_an_operation_counter_sees_in_it(ctc_world, tmp_
         return result
 
     monkeypatch.setattr(scaling.asr.node, "train", counting_train)
-    monkeypatch.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: False)
+    monkeypatch.setattr(scaling.asr.evaluation.dev_evaluation.Pacing, "due", lambda self, seconds: False)
     monkeypatch.setattr(
         scaling.asr.model.load_base, "ATTENTION", "eager"
     )  # torch counts fused attention on CPU as nothing
