@@ -28,7 +28,7 @@ from scaling.asr.__main__ import work
 from scaling.asr.execution.device_memory import OutOfMemory
 from scaling.asr.pretraining.mini_models import EncoderSize
 from scaling.ledger.ledger import Ledger
-from scaling.system.container_memory import Group
+from scaling.system.container_memory import ControlGroup
 from sweeps.costs.exact_costs import exact_costs
 from sweeps.plan.prepare import prepare
 from sweeps.progress.results_table import Collector, read_rows
@@ -53,7 +53,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-def start(study: Path, out: Path, within: Group | None = None) -> subprocess.Popen[bytes]:
+def start(study: Path, out: Path, within: ControlGroup | None = None) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [*COMMAND, "run", str(study), "--out", str(out), "--workers", "1"]
     command = command if within is None else inside(within, command)

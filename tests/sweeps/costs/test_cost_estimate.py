@@ -17,7 +17,7 @@ from scaling.speech.lengths import index
 from sweeps.costs.cost_estimate import CostEstimate, Limits, estimate_cost
 from sweeps.costs.tariff import tariff_of
 from sweeps.plan.evaluation import evaluation_flops, held_out
-from sweeps.plan.plan import remaining
+from sweeps.plan.plan import remaining_costs
 from sweeps.plan.prepare import Prepared, prepare
 from sweeps.plan_report import cost_line
 from sweeps.progress.retention import CheckpointUse, retained
@@ -95,7 +95,7 @@ def test_the_costliest_chain_is_found_whatever_its_nodes_cost(prepared: Prepared
     def costliest(key: str) -> int:
         return costs[key] + max((costliest(later) for later in nodes if key in nodes[later].node.needs), default=0)
 
-    assert remaining(nodes, costs) == {key: costliest(key) for key in nodes}
+    assert remaining_costs(nodes, costs) == {key: costliest(key) for key in nodes}
 
 
 def chain_flops(prepared: Prepared, key: str) -> int:
