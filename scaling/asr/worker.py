@@ -14,16 +14,18 @@ import torch
 import transformers
 
 from scaling.arrays import IntArray
+from scaling.asr.divergence import Diverged
 from scaling.asr.execution.device_memory import OutOfMemory
-from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks, is_broken
-from scaling.asr.inputs.encoder_output_cache import NO_CACHE, CacheLimits
+from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks, is_connection_error
 from scaling.asr.node import run_node
 from scaling.asr.resources import Sources, WorkerResources
-from scaling.asr.train import Diverged, Interrupted
+from scaling.asr.train import Interrupted
 from scaling.console import log
 from scaling.ledger.ledger import Attempt, Ledger, LostLease
+from scaling.ledger.plan_file import PlanFile
 from scaling.ledger.queue import Heartbeat
-from scaling.spec import StageNode, node_from_json
+from scaling.ledger.records import Event
+from scaling.spec import StageNode
 from scaling.speech.batches import BatchStream, Position
 
 FULL_DISK_SECONDS = 5.0
@@ -47,17 +49,17 @@ class Worker:
     exit code 1: the launcher starts others, who go on from the last checkpoint.
     """
 
-    def __init__(self, ledger: Ledger, plan: dict[str, Any], stop: Any, ranks: Ranks = SINGLE_PROCESS) -> None:
+    def __init__(self, ledger: Ledger, plan: PlanFile, stop: Any, ranks: Ranks = SINGLE_PROCESS) -> None:
         self._ledger = ledger
         self._plan = plan
-        self._session = str(plan["session"])
+        self._session = plan.session
         self._stop = stop
         self._ranks = ranks
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
-        torch.set_num_threads(int(plan["threads"]))
+        torch.set_num_threads(plan.threads)
 
     def take(self, key: str) -> bool:
         """Work on the node, here or, where it ran out of memory before, in a process of its own; False where taken."""
@@ -74,14 +76,14 @@ class Worker:
         if attempt is None:
             return False
         self.tell((key, attempt.number))
-        node, pieces = self._order(key)
+        node, micro_batches = self._order(key)
         with Heartbeat(attempt) as heartbeat:
             try:
-                self._finish(node, attempt, pieces, heartbeat)
-                attempt.log({"event": "done"})
+                self._finish(node, attempt, micro_batches, heartbeat)
+                attempt.log(Event(event="done"))
             except (LostLease, Interrupted) as reason:
                 with suppress(OSError):  # a disk that is full or gone: then the end of this process frees the node
-                    attempt.log({"event": "left", "cause": str(reason)})
+                    attempt.log(Event(event="left", cause=str(reason)))
                     attempt.release()
             except Diverged as error:
                 attempt.fail("diverged", str(error), session=self._session)
@@ -95,9 +97,9 @@ class Worker:
             if claimed == IDLE:
                 continue
             attempt = Attempt(self._ledger, *claimed)
-            node, pieces = self._order(attempt.key)
+            node, micro_batches = self._order(attempt.key)
             try:
-                run_node(node, attempt, self._resources, 0.0, lambda: self._stop.asked, pieces=pieces)
+                run_node(node, attempt, self._resources, 0.0, lambda: self._stop.asked, micro_batches=micro_batches)
             except (Interrupted, Diverged):
                 continue
             except Exception as error:
@@ -108,20 +110,19 @@ class Worker:
         self._ranks.broadcast(claimed)
 
     def _order(self, key: str) -> tuple[StageNode, int]:
-        """The node, and in how many pieces each of its batches is cut."""
-        return node_from_json(self._ledger.stage(key)["node"]), self._pieces(key)
+        """The node, and into how many micro-batches each of its batches is split."""
+        return self._ledger.node(key), self._micro_batches(key)
 
-    def _pieces(self, key: str) -> int:
+    def _micro_batches(self, key: str) -> int:
         """As many as the study asks for, and twice as many each time that memory ran out."""
-        asked: int = self._plan.get("gradient_accumulation", 1)
-        return asked << self._ledger.memory_failures(key)
+        return self._plan.gradient_accumulation << self._ledger.memory_failures(key)
 
     def _failed(self, attempt: Attempt, node: StageNode, error: Exception) -> None:
         """Record why an attempt ended. Of several ranks the first to fail does, and all end."""
         if isinstance(error, OutOfMemory):
             self._fail_for_memory(attempt, node, str(error))
-        elif self._ranks.size == 1 or not is_broken(error):
-            attempt.log({"event": "traceback", "text": "".join(traceback.format_exception(error))})
+        elif self._ranks.size == 1 or not is_connection_error(error):
+            attempt.log(Event(event="traceback", text="".join(traceback.format_exception(error))))
             attempt.fail("error", f"{type(error).__name__}: {error}", session=self._session)
         if self._ranks.size > 1:
             raise SystemExit(f"rank {self._ranks.rank}: {type(error).__name__}: {error}") from error
@@ -129,21 +130,25 @@ class Worker:
     @cached_property
     def _resources(self) -> WorkerResources:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # of a rank: its own, see `ranks.join`
-        bounds = CacheLimits(**self._plan["kept"]) if "kept" in self._plan else NO_CACHE
-        ways = {"recompute": "gradient_checkpointing", "compiled": "compile"}
-        asked = {way: bool(self._plan.get(field, False)) for way, field in ways.items()}
-        return WorkerResources(Sources(self._plan["sources"]), device, bounds, self._ranks, **asked)
+        return WorkerResources(
+            Sources(self._plan.sources),
+            device,
+            self._plan.encoder_cache,
+            self._ranks,
+            gradient_checkpointing=self._plan.gradient_checkpointing,
+            compiled=self._plan.compile,
+        )
 
-    def _finish(self, node: StageNode, attempt: Attempt, pieces: int, heartbeat: Heartbeat) -> None:
+    def _finish(self, node: StageNode, attempt: Attempt, micro_batches: int, heartbeat: Heartbeat) -> None:
         """Train and commit. While the disk is full the lease is kept; then it goes on from the last checkpoint."""
-        seconds = float(self._plan["checkpoint_seconds"])
+        seconds = self._plan.checkpoint_seconds
 
         def leave() -> bool:
             return self._stop.asked or heartbeat.lost
 
         while True:
             try:
-                attempt.commit(run_node(node, attempt, self._resources, seconds, leave, pieces=pieces))
+                attempt.commit(run_node(node, attempt, self._resources, seconds, leave, micro_batches=micro_batches))
             except (LostLease, Interrupted, Diverged, OutOfMemory):
                 raise
             except Exception as error:
@@ -180,21 +185,21 @@ class Worker:
     def _blame(self, attempt: Attempt, code: int) -> None:
         """Record a death in a process of its own. SIGKILL is taken for memory: the node has run out of it before."""
         if code in KILLED:
-            node = node_from_json(self._ledger.stage(attempt.key)["node"])
+            node = self._ledger.node(attempt.key)
             self._fail_for_memory(attempt, node, "killed by SIGKILL in a process of its own")
         else:
             attempt.fail("error", f"its process ended with exit code {code}", session=self._session)
 
     def _fail_for_memory(self, attempt: Attempt, node: StageNode, cause: str) -> None:
-        """Ask for smaller pieces, until a piece is one utterance: then the node has failed."""
-        pieces = self._pieces(attempt.key)
-        smaller = pieces < _largest_batch(node, self._resources.dataset(node, node.data.train).samples)
-        how = f"each batch in {pieces} pieces" if smaller else "even one utterance at a time"
+        """Ask for more micro-batches, until each is one utterance: then the node has failed."""
+        micro_batches = self._micro_batches(attempt.key)
+        smaller = micro_batches < _largest_batch(node, self._resources.dataset(node, node.data.train).samples)
+        how = f"each batch in {micro_batches} micro-batches" if smaller else "even one utterance at a time"
         attempt.fail("memory" if smaller else "error", f"out of memory, {how}: {cause}", session=self._session)
 
 
 def _largest_batch(node: StageNode, samples: IntArray) -> int:
-    """Examples in the largest batch of the first epoch: into more pieces no batch can be cut."""
+    """Utterances in the largest batch of the first epoch, which is the largest useful number of micro-batches."""
     stream = BatchStream(samples, node.seed, node.stage.optimization.batch_audio_seconds)
     epoch = takewhile(lambda step: step[1].pool <= stream.pools_per_epoch, stream.batches(Position(0, 0)))
     return max(len(indices) for indices, _ in epoch)

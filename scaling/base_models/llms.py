@@ -11,7 +11,8 @@ from pathlib import Path
 from scaling.base_models.config_file import LARGEST, ConfigFile
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention
 from scaling.errors import InputError, nearest
-from scaling.spec import SILENT, LoraSpec, Part
+from scaling.keys import OMIT_DEFAULT
+from scaling.spec import LoraSpec, Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +39,9 @@ class LlmDims:
     output_bias: bool = False
     mlp_bias: bool = False
     context: int = field(default=LARGEST, compare=False)
-    norms: int = field(default=2, metadata=SILENT)
-    wide_qk_norm: bool = field(default=False, metadata=SILENT)
-    fused: bool = field(default=False, metadata=SILENT)
+    norms: int = field(default=2, metadata=OMIT_DEFAULT)
+    wide_qk_norm: bool = field(default=False, metadata=OMIT_DEFAULT)
+    fused: bool = field(default=False, metadata=OMIT_DEFAULT)
 
     @property
     def params(self) -> int:

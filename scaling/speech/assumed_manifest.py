@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling.spec import SAMPLE_RATE, digest
+from scaling.keys import digest
+from scaling.spec import SAMPLE_RATE
 from scaling.speech.columns import PLACE, Columns
 from scaling.speech.corpus_index import BadRows
 from scaling.speech.manifest import Manifest

@@ -11,7 +11,7 @@ import numpy as np
 from scaling.arrays import IntArray
 from scaling.base_models.tokenizers import load_tokenizer, tokenizer_file
 from scaling.errors import InputError
-from scaling.spec import digest
+from scaling.keys import digest
 from scaling.speech.manifest import Manifest
 from scaling.system.cache import cache_dir, file_digest, write_whole
 

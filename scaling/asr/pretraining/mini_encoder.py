@@ -15,10 +15,11 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast, WhisperForConditionalGeneration
 
 from scaling.asr.model.encoders.whisper import decoder_hidden_states, encode, greedy_decode
-from scaling.asr.model.log_mel import LogMel, read_audio
+from scaling.asr.model.log_mel import LogMel
 from scaling.asr.pretraining.mini_models import BLANK, END, START
 from scaling.asr.pretraining.optimizer_loop import OptimizerResult, OptimizerSchedule, optimize
 from scaling.scoring.score import score, total
+from scaling.speech.audio import Clip, read_clip
 from scaling.speech.batches import BatchStream, Position
 
 CTC_SHARE = 0.5
@@ -42,7 +43,7 @@ def read_corpus(
     """Every audio file with its text."""
     mels, samples = [], []
     for path, _ in rows:
-        audio = read_audio(path)
+        audio = read_clip(Clip(path=path))
         mels.append(features(audio).half())
         samples.append(len(audio))
     texts = [text for _, text in rows]

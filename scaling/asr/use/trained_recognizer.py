@@ -18,22 +18,25 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
 from scaling.asr.checkpoint import load
-from scaling.asr.evaluate import group_by_length, token_limits, transcribe
+from scaling.asr.evaluation.decode import group_by_length, token_limits, transcribe
 from scaling.asr.execution.device_memory import refuse_too_large
 from scaling.asr.execution.precision import autocast
-from scaling.asr.model.encoders.family import Features
+from scaling.asr.model.encoders.family import FeatureExtractor
 from scaling.asr.model.encoders.registry import family_of
 from scaling.asr.model.load_base import BaseModels
 from scaling.asr.model.projector import Projector
 from scaling.asr.model.recognizer import Batch, Recognizer
-from scaling.asr.resources import ADAPTERS, Sources, WorkerResources
+from scaling.asr.part_weights import ADAPTERS
+from scaling.asr.resources import Sources, WorkerResources
 from scaling.base_models.encoders import asr_codec, encoder_dims
 from scaling.base_models.llms import llm_dims
 from scaling.base_models.tokenizers import llm_codec
 from scaling.cost.memory import BYTES
 from scaling.errors import InputError
+from scaling.ledger.freed_checkpoints import checkpoint_of
 from scaling.ledger.ledger import Ledger
-from scaling.spec import Objective, Precision, StageNode, node_from_json
+from scaling.ledger.plan_file import Source
+from scaling.spec import Objective, Precision, StageNode
 from scaling.speech.audio import Clip, clip_samples, read_clip, read_header
 from scaling.system.atomic_files import write_json_atomically
 from scaling.system.json_files import read_json
@@ -67,7 +70,7 @@ class TrainedRecognizer:
     model: Recognizer
     objective: Objective
     precision: Precision
-    features: Features
+    features: FeatureExtractor
 
     def transcripts(self, clips: Sequence[Clip]) -> Iterator[tuple[int, str]]:
         """(place in `clips`, text), batch by batch from short to long. Raises AudioError on what is no audio."""
@@ -81,13 +84,15 @@ class TrainedRecognizer:
             yield from zip(indices, texts, strict=True)
 
 
-def read_run(ledger: Ledger, sources: dict[str, Any], key: str) -> tuple[TrainedRecognizer, StageNode]:
+def read_run(ledger: Ledger, sources: dict[str, Source], key: str) -> tuple[TrainedRecognizer, StageNode]:
     """The recogniser at the end of node `key`, as it was when the run was tested, and the node.
 
     Raises InputError where its checkpoint is broken or too large for this machine.
     """
-    node = node_from_json(ledger.stage(key)["node"])
-    weights = load(ledger.folder(key) / (ledger.result(key) or {})["checkpoint"]).weights
+    node, checkpoint = ledger.node(key), checkpoint_of(ledger, key)
+    if checkpoint is None:
+        raise InputError(f"{ledger.folder(key)}: the node has no checkpoint; expected a finished run with weights")
+    weights = load(checkpoint).weights
     resources = WorkerResources(Sources(sources), best_device())
     model = resources.recognizer(node, weights).eval()
     return TrainedRecognizer(
@@ -136,7 +141,7 @@ def read_export(folder: Path) -> TrainedRecognizer:
         raise InputError(f"{folder}: not a whole export ({type(error).__name__}: {error})") from error
 
 
-def _features(encoder: Path) -> Features:
+def _features(encoder: Path) -> FeatureExtractor:
     return family_of(encoder).features(encoder)
 
 
@@ -155,7 +160,7 @@ def _exported_bytes(folder: Path, objective: Objective) -> int:
 
 def _exported_encoder(folder: Path, config: dict[str, Any]) -> Recognizer:
     encoder = folder / "encoder"
-    return Recognizer(BaseModels({}).encoder(encoder), None, None, asr_codec(encoder, config["language"]), None)
+    return Recognizer(BaseModels().encoder(encoder), None, None, asr_codec(encoder, config["language"]), None)
 
 
 def _exported_pair(folder: Path, config: dict[str, Any]) -> Recognizer:
@@ -168,7 +173,7 @@ def _exported_pair(folder: Path, config: dict[str, Any]) -> Recognizer:
         seed=0,  # overwritten
     )
     projector.load_state_dict(load_file(folder / PROJECTOR))
-    bases, codecs = BaseModels({}), (asr_codec(encoder, config["language"]), llm_codec(llm, config["prompt"]))
+    bases, codecs = BaseModels(), (asr_codec(encoder, config["language"]), llm_codec(llm, config["prompt"]))
     return Recognizer(bases.encoder(encoder), projector, bases.llm(llm), *codecs)
 
 

@@ -17,7 +17,8 @@ from scaling.base_models.config_file import ConfigFile
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention, feed_forward
 from scaling.base_models.tokenizers import TextCodec, load_tokenizer, model_settings, tokenizer_file
 from scaling.errors import InputError
-from scaling.spec import SAMPLE_RATE, SILENT, LoraSpec, Part
+from scaling.keys import OMIT_DEFAULT
+from scaling.spec import SAMPLE_RATE, LoraSpec, Part
 
 CHANNELS, KERNELS, STRIDES = (512,) * 7, (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 """The front end of every published model: a frame of 400 samples every 320 samples (20 ms)."""
@@ -50,7 +51,7 @@ class Wav2Vec2Dims:
     position_kernel: int
     position_groups: int
     vocabulary: int
-    norm_last: bool | None = field(default=None, metadata=SILENT)
+    norm_last: bool | None = field(default=None, metadata=OMIT_DEFAULT)
 
     @property
     def encoder_params(self) -> int:

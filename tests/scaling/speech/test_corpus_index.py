@@ -134,7 +134,7 @@ def test_believed_lengths_are_what_is_heard_even_where_they_lie(large, monkeypat
     recorded = ExactAudio(manifest=manifest)
     for row in range(len(manifest)):
         assert len(recorded.samples(row)) == manifest.samples[row]
-    assert recorded.bad == 3
+    assert recorded.bad_recordings == 3
     cut, filled, lost = (recorded.samples(place(manifest, f"word {row}")) for row in unseen)
     assert len(cut) == 1600
     assert (cut != 0).all()
