@@ -98,7 +98,7 @@ def _set_up(environment: dict[str, str], log_file: str) -> None:
     os.setpgid(0, 0)
     os.environ.clear()
     os.environ.update(environment)
-    faults.arm(os.environ.get(faults.VARIABLE, ""))
+    faults.set_fault(os.environ.get(faults.VARIABLE, ""))
     nowhere, output = os.open(os.devnull, os.O_RDONLY), os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     for copy, original in enumerate((nowhere, output, output)):
         os.dup2(original, copy)

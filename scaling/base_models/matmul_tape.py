@@ -35,7 +35,7 @@ class Work(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class FlopRates:
     """FLOPs of one part for each unit of work, in the forward pass and for gradients of inputs and of weights."""
 
     forward: dict[Work, int] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Tape:
 
     trained: Collection[Part]
     recompute: bool = False
-    rates: dict[Part, Rates] = field(default_factory=dict)
+    rates: dict[Part, FlopRates] = field(default_factory=dict)
     times: int = 1
     layer: list[tuple[Part, Work, int]] = field(default_factory=list)
 
@@ -119,7 +119,7 @@ class Tape:
         return x
 
     def _add(self, part: Part, work: Work, size: int, *, input_grads: int, weight_grads: int) -> None:
-        sums = self.rates.setdefault(part, Rates())
+        sums = self.rates.setdefault(part, FlopRates())
         self.layer.append((part, work, 2 * size * self.times))
         for kind, count in ((sums.forward, 1), (sums.input_grad, input_grads), (sums.weight_grad, weight_grads)):
             if flops := 2 * size * self.times * count:

@@ -1,4 +1,8 @@
-"""JSON from files that anybody may have written: an object, or objects a line, with errors that say where."""
+"""Reading JSON files that anybody may have written: an object, or an object in each line, with errors that say where.
+
+JSON is read by pydantic's parser, which is fast and exact for whole numbers over 64 bits (FLOPs), and by Python's where
+pydantic's refuses. It is written by Python's, in the format that files of earlier versions have.
+"""
 
 import json
 from collections.abc import Iterator
@@ -12,10 +16,10 @@ from scaling.errors import InputError
 
 
 def parse_json(text: str | bytes, place: str) -> Any:
-    """The value in `text`. Raises InputError, naming `place`, where it is no JSON or nested beyond reason.
+    """The value in `text`. Raises InputError, naming `place`, where it is no JSON or nested too deeply.
 
-    pydantic's parser reads the same values, long integers and the last bit of a float too, in half the time. What it
-    refuses, half a surrogate pair for one, is for Python's to read or to refuse.
+    pydantic's parser takes half the time and gives the same values. It refuses half a surrogate pair, which Python's
+    parser reads.
     """
     with suppress(ValueError):
         return from_json(text)
@@ -23,22 +27,22 @@ def parse_json(text: str | bytes, place: str) -> Any:
         return json.loads(text)
     except RecursionError:
         raise InputError(f"{place}: not valid JSON (nested too deeply)") from None
-    except ValueError as error:  # bytes that are not UTF-8 and numbers of thousands of digits among them
+    except ValueError as error:  # also for bytes that are not UTF-8, and for numbers of thousands of digits
         raise InputError(f"{place}: not valid JSON ({error})") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file. Raises InputError naming the file where it is missing, torn or not an object."""
+    """The JSON object in a file. Raises InputError, naming the file, where it is missing, damaged or no object."""
     return parse_object(read_bytes(path), path)
 
 
 def parse_object(content: bytes, path: Path) -> dict[str, Any]:
-    """The JSON object that `content`, read from `path`, holds. Raises InputError as `read_json` does."""
+    """The JSON object in `content`, which was read from `path`. Raises InputError as `read_json` does."""
     return _object(parse_json(content, str(path)), str(path))
 
 
 def read_bytes(path: Path) -> bytes:
-    """What a file holds. Raises InputError naming it where it is missing or cannot be read."""
+    """The bytes of a file. Raises InputError, naming the file, where it is missing or cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -47,7 +51,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The JSON objects in a file, one a line, with the number of their line; blank lines are skipped.
+    """The JSON objects in a file, one in each line, with their line numbers; blank lines are skipped.
 
     Raises InputError naming file and line.
     """
