@@ -75,7 +75,7 @@ LLMS = {
 def new_tokenizer() -> PreTrainedTokenizerFast:
     """A tokenizer with a token for every character of the grammars and of lower-case ASCII text, and for every byte.
 
-    It is byte-level like Qwen2's, because `AutoTokenizer` makes a Qwen2 tokenizer of any tokenizer beside a Qwen2 model.
+    It is byte-level like Qwen2's, because `AutoTokenizer` reads any tokenizer beside a Qwen2 model as Qwen2's.
     The grammars' characters are added tokens, and so need no merges. Byte b has id 4 + b; where the byte is a character
     with a token of its own, that id stays unused.
     """

@@ -54,7 +54,7 @@ COMPANIONS = (
 
 
 def write_export(trained: TrainedRecognizer, node: StageNode, bases: tuple[Path, Path], folder: Path) -> None:
-    """Write the recogniser into an empty `folder`. `bases` are the directories of its encoder and LLM before training."""
+    """Write the recogniser into an empty `folder`. `bases` are the directories of its untrained encoder and LLM."""
     model = trained.model.cpu()
     config: dict[str, Any] = {
         "schema": SCHEMA,

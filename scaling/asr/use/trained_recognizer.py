@@ -29,7 +29,7 @@ class TrainedRecognizer:
     extract: FeatureExtractor
 
     def transcripts(self, clips: Sequence[Clip]) -> Iterator[tuple[int, str]]:
-        """(place in `clips`, text), batch by batch from short to long. Raises AudioError where a clip cannot be read."""
+        """(place in `clips`, text), batch by batch from short to long. Raises AudioError where a clip is unreadable."""
         lengths = np.array([clip_samples(clip, read_header(clip)) for clip in clips], dtype=np.int64)
         device = next(self.model.parameters()).device
         for indices in group_by_length(np.argsort(lengths, kind="stable").tolist(), lengths):
