@@ -17,14 +17,15 @@ from scaling.arrays import IntArray
 from scaling.asr.divergence import Diverged
 from scaling.asr.execution.device_memory import OutOfMemory
 from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks, is_connection_error
-from scaling.asr.inputs.encoder_output_cache import NO_CACHE, CacheLimits
 from scaling.asr.node import run_node
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import Interrupted
 from scaling.console import log
 from scaling.ledger.ledger import Attempt, Ledger, LostLease
+from scaling.ledger.plan_file import PlanFile
 from scaling.ledger.queue import Heartbeat
-from scaling.spec import StageNode, node_from_json
+from scaling.ledger.records import Event
+from scaling.spec import StageNode
 from scaling.speech.batches import BatchStream, Position
 
 FULL_DISK_SECONDS = 5.0
@@ -48,17 +49,17 @@ class Worker:
     exit code 1: the launcher starts new ones, which continue the last checkpoint.
     """
 
-    def __init__(self, ledger: Ledger, plan: dict[str, Any], stop: Any, ranks: Ranks = SINGLE_PROCESS) -> None:
+    def __init__(self, ledger: Ledger, plan: PlanFile, stop: Any, ranks: Ranks = SINGLE_PROCESS) -> None:
         self._ledger = ledger
         self._plan = plan
-        self._session = str(plan["session"])
+        self._session = plan.session
         self._stop = stop
         self._ranks = ranks
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
-        torch.set_num_threads(int(plan["threads"]))
+        torch.set_num_threads(plan.threads)
 
     def take(self, key: str) -> bool:
         """Run the node; False where another worker has it.
@@ -81,14 +82,14 @@ class Worker:
         if attempt is None:
             return False
         self.announce((key, attempt.number))
-        node, micro_batches = self._node(key), self._micro_batches(key)
+        node, micro_batches = self._ledger.node(key), self._micro_batches(key)
         with Heartbeat(attempt) as heartbeat:
             try:
                 self._finish(node, attempt, micro_batches, heartbeat)
-                attempt.log({"event": "done"})
+                attempt.log(Event(event="done"))
             except (LostLease, Interrupted) as reason:
                 with suppress(OSError):  # on a disk that is full or gone, the end of this process frees the node
-                    attempt.log({"event": "left", "cause": str(reason)})
+                    attempt.log(Event(event="left", cause=str(reason)))
                     attempt.release()
             except Diverged as error:
                 attempt.fail("diverged", str(error), session=self._session)
@@ -102,7 +103,7 @@ class Worker:
             if claimed == IDLE:
                 continue
             attempt = Attempt(self._ledger, *claimed)
-            node, micro_batches = self._node(attempt.key), self._micro_batches(attempt.key)
+            node, micro_batches = self._ledger.node(attempt.key), self._micro_batches(attempt.key)
             try:
                 run_node(node, attempt, self._resources, 0.0, lambda: self._stop.asked, micro_batches=micro_batches)
             except (Interrupted, Diverged):
@@ -114,20 +115,16 @@ class Worker:
         """Tell the other ranks the node and attempt that the first one has claimed, or `IDLE`, or `LEAVE`."""
         self._ranks.broadcast(claimed)
 
-    def _node(self, key: str) -> StageNode:
-        return node_from_json(self._ledger.stage(key)["node"])
-
     def _micro_batches(self, key: str) -> int:
         """Micro-batches a step: the number that the study sets, doubled each time that memory ran out."""
-        number: int = self._plan.get("gradient_accumulation", 1)
-        return number << self._ledger.memory_failures(key)
+        return self._plan.gradient_accumulation << self._ledger.memory_failures(key)
 
     def _record_failure(self, attempt: Attempt, node: StageNode, error: Exception) -> None:
         """Record why an attempt ended. Of several ranks the first to fail records it, and all end."""
         if isinstance(error, OutOfMemory):
             self._fail_for_memory(attempt, node, str(error))
         elif self._ranks.size == 1 or not is_connection_error(error):
-            attempt.log({"event": "traceback", "text": "".join(traceback.format_exception(error))})
+            attempt.log(Event(event="traceback", text="".join(traceback.format_exception(error))))
             attempt.fail("error", f"{type(error).__name__}: {error}", session=self._session)
         if self._ranks.size > 1:
             raise SystemExit(f"rank {self._ranks.rank}: {type(error).__name__}: {error}") from error
@@ -136,17 +133,17 @@ class Worker:
     def _resources(self) -> WorkerResources:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # `ranks.join` has set a rank's own
         return WorkerResources(
-            Sources(self._plan["sources"]),
+            Sources(self._plan.sources),
             device,
-            CacheLimits(**self._plan["kept"]) if "kept" in self._plan else NO_CACHE,
+            self._plan.encoder_cache,
             self._ranks,
-            gradient_checkpointing=bool(self._plan.get("gradient_checkpointing", False)),
-            compiled=bool(self._plan.get("compile", False)),
+            gradient_checkpointing=self._plan.gradient_checkpointing,
+            compiled=self._plan.compile,
         )
 
     def _finish(self, node: StageNode, attempt: Attempt, micro_batches: int, heartbeat: Heartbeat) -> None:
         """Train and commit. While the disk is full, keep the lease; then continue the last checkpoint."""
-        seconds = float(self._plan["checkpoint_seconds"])
+        seconds = self._plan.checkpoint_seconds
 
         def leave() -> bool:
             return self._stop.asked or heartbeat.lost
@@ -190,7 +187,7 @@ class Worker:
     def _record_death(self, attempt: Attempt, code: int) -> None:
         """Record how a node's own process died. SIGKILL counts as out of memory, as the node ran out of it before."""
         if code in KILLED:
-            self._fail_for_memory(attempt, self._node(attempt.key), "killed by SIGKILL in a process of its own")
+            self._fail_for_memory(attempt, self._ledger.node(attempt.key), "killed by SIGKILL in a process of its own")
         else:
             attempt.fail("error", f"its process ended with exit code {code}", session=self._session)
 

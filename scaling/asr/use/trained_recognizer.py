@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +13,11 @@ from scaling.asr.model.encoders.family import FeatureExtractor
 from scaling.asr.model.encoders.registry import family_of
 from scaling.asr.model.recognizer import Batch, Recognizer
 from scaling.asr.resources import Sources, WorkerResources
+from scaling.errors import InputError
+from scaling.ledger.freed_checkpoints import checkpoint_of
 from scaling.ledger.ledger import Ledger
-from scaling.spec import Objective, Precision, StageNode, node_from_json
+from scaling.ledger.plan_file import Source
+from scaling.spec import Objective, Precision, StageNode
 from scaling.speech.audio import Clip, clip_samples, read_clip, read_header
 
 
@@ -40,13 +42,15 @@ class TrainedRecognizer:
             yield from zip(indices, texts, strict=True)
 
 
-def read_run(ledger: Ledger, sources: dict[str, Any], key: str) -> tuple[TrainedRecognizer, StageNode]:
+def read_run(ledger: Ledger, sources: dict[str, Source], key: str) -> tuple[TrainedRecognizer, StageNode]:
     """The recogniser at the end of node `key`, and the node.
 
     Raises InputError where its checkpoint is broken, or the model too large for this machine.
     """
-    node = node_from_json(ledger.stage(key)["node"])
-    weights = load(ledger.folder(key) / (ledger.result(key) or {})["checkpoint"]).weights
+    node, checkpoint = ledger.node(key), checkpoint_of(ledger, key)
+    if checkpoint is None:
+        raise InputError(f"{ledger.folder(key)}: the node has no checkpoint; expected a finished run with weights")
+    weights = load(checkpoint).weights
     resources = WorkerResources(Sources(sources), best_device())
     model = resources.recognizer(node, weights).eval()
     extract = family_of(resources.directories(node)[0]).features(resources.directories(node)[0])

@@ -17,10 +17,10 @@ from scaling.speech.lengths import index
 from sweeps.costs.cost_estimate import CostEstimate, Limits, estimate_cost
 from sweeps.costs.tariff import tariff_of
 from sweeps.plan.evaluation import evaluation_flops, held_out
-from sweeps.plan.plan import remaining
+from sweeps.plan.plan import remaining_costs
 from sweeps.plan.prepare import Prepared, prepare
 from sweeps.plan_report import cost_line
-from sweeps.progress.keeping import Use, kept
+from sweeps.progress.retention import CheckpointUse, retained
 
 CPU: dict[str, Any] = {
     "device": "a cpu",
@@ -95,7 +95,7 @@ def test_the_costliest_chain_is_found_whatever_its_nodes_cost(prepared: Prepared
     def costliest(key: str) -> int:
         return costs[key] + max((costliest(later) for later in nodes if key in nodes[later].node.needs), default=0)
 
-    assert remaining(nodes, costs) == {key: costliest(key) for key in nodes}
+    assert remaining_costs(nodes, costs) == {key: costliest(key) for key in nodes}
 
 
 def chain_flops(prepared: Prepared, key: str) -> int:
@@ -222,8 +222,8 @@ def test_disk_holds_what_the_rule_keeps(prepared: Prepared) -> None:
 
 
 def test_a_checkpoint_is_kept_while_needed_at_a_run_s_end_and_where_a_larger_budget_would_go_on() -> None:
-    def use(*needs: str, final: bool = False, trunk: str | None = None, until: int = 0) -> Use:
-        return Use(needs=needs, final=final, trunk=trunk, until_flops=until)
+    def use(*needs: str, final: bool = False, trunk: str | None = None, until: int = 0) -> CheckpointUse:
+        return CheckpointUse(needs=needs, final=final, trunk=trunk, until_flops=until)
 
     nodes = {
         "t1": use(trunk="t", until=1),
@@ -232,7 +232,7 @@ def test_a_checkpoint_is_kept_while_needed_at_a_run_s_end_and_where_a_larger_bud
         "b2": use("t2"),
         "end": use("b2", final=True),
     }
-    assert kept(nodes, {"t1", "b1"}) == {"t1", "b1"}
-    assert kept(nodes, {"t1", "b1", "t2"}) == {"b1", "t2"}
-    assert kept(nodes, {"t1", "b1", "t2", "b2"}) == {"b1", "t2", "b2"}
-    assert kept(nodes, nodes) == {"b1", "t2", "end"}
+    assert retained(nodes, {"t1", "b1"}) == {"t1", "b1"}
+    assert retained(nodes, {"t1", "b1", "t2"}) == {"b1", "t2"}
+    assert retained(nodes, {"t1", "b1", "t2", "b2"}) == {"b1", "t2", "b2"}
+    assert retained(nodes, nodes) == {"b1", "t2", "end"}
