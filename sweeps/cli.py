@@ -200,15 +200,15 @@ def status(
     """Show what is done, running, waiting, blocked and failed in DIR."""
     from scaling.ledger.plan_file import read_plan_file
     from sweeps.progress.status import survey
-    from sweeps.progress.status_text import as_document, status_text
-    from sweeps.progress.watch import watch as watch_study
+    from sweeps.progress.status_text import status_text, study_status
+    from sweeps.progress.status_text import watch as watch_study
 
     if watch:
         watch_study(folder, as_json=as_json)
         return
     plan_file = read_plan_file(folder)
-    document = as_document(plan_file, survey(plan_file))
-    emit(document if as_json else status_text(document))
+    status = study_status(plan_file, survey(plan_file))
+    emit(status.as_document() if as_json else status_text(status))
 
 
 @app.command(name="gc")
@@ -220,11 +220,11 @@ def collect_garbage(
     """Delete checkpoints that no run needs any more, and files of interrupted attempts; results stay."""
     from scaling.ledger.ledger import Ledger
     from scaling.ledger.plan_file import read_plan_file
-    from sweeps.progress.retention import collect_garbage, freed_document, freed_text
+    from sweeps.progress.retention import collect_garbage
 
     ledger = read_plan_file(folder).ledger if (folder / "plan.json").exists() else Ledger(folder)
-    show = freed_document if as_json else freed_text
-    emit(show(collect_garbage(ledger, dry_run=dry_run), dry_run=dry_run))
+    freed = collect_garbage(ledger, dry_run=dry_run)
+    emit(freed.as_document(dry_run=dry_run) if as_json else freed.text(dry_run=dry_run))
 
 
 @app.command()
@@ -300,8 +300,8 @@ def export(
     from sweeps.finished.transcribe_export import export
 
     run = export(folder, out, key, strategy)
-    document = {"folder": str(out), "run": run.row["key"], "strategy": run.row["strategy"], "cer": run.row["cer"]}
-    emit(document if as_json else f"run {run.row['key']} ({run.row['strategy']}): {out}")
+    document = {"folder": str(out), "run": run.row.key, "strategy": run.row.strategy, "cer": run.row.cer}
+    emit(document if as_json else f"run {run.row.key} ({run.row.strategy}): {out}")
 
 
 @app.command()

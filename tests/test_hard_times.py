@@ -140,13 +140,13 @@ def test_a_node_out_of_memory_ends_in_smaller_pieces_in_a_process_of_its_own_as_
     out = tmp_path / "out"
     plan_file = order(study, out)
     monkeypatch.setattr(sys, "argv", ["worker", "--ledger", str(out), "--plan", str(plan_file.path)])
-    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
+    assert work(plan_file.ledger, plan_file, NeverStop()) == 0
     (key,) = plan_file.nodes
     first, second = plan_file.ledger.attempts(key)
-    assert first.failure()["kind"] == "memory"
-    assert first.failure()["cause"].startswith("out of memory, each batch in 2 micro-batches")
-    assert second.lease()["pid"] != os.getpid()
-    (row,) = Collector(plan_file).collect()
+    assert first.failure().kind == "memory"
+    assert first.failure().cause.startswith("out of memory, each batch in 2 micro-batches")
+    assert second.lease().pid != os.getpid()
+    (row,) = [row.as_json() for row in Collector(plan_file).collect()]
     monkeypatch.undo()
     (whole,) = train_study(write_study(world, **fields), tmp_path / "whole")
     assert (row["key"], row["flops"]) == (whole["key"], whole["flops"])
@@ -178,9 +178,9 @@ def test_a_worker_that_the_kernel_kills_for_memory_goes_on_in_smaller_pieces_as_
     with memory_group(1150 * 2**20) as group:
         assert start(study, pieced, within=group).wait() == 0
         assert kills(group) >= 1
-    (plain,), (row,) = read_rows(whole), read_rows(pieced)
+    (plain,), (row,) = ([row.as_json() for row in read_rows(out)] for out in (whole, pieced))
     first = Ledger(pieced).attempts(row["stages"][0]["node"])[0]
-    assert first.failure()["cause"] == "its process was killed by the kernel: out of memory"
+    assert first.failure().cause == "its process was killed by the kernel: out of memory"
     assert (row["key"], row["flops"]) == (plain["key"], plain["flops"])
     assert row["stages"][0]["loss"] == pytest.approx(plain["stages"][0]["loss"], rel=1e-3)
 
@@ -196,9 +196,9 @@ def test_a_node_too_large_in_the_smallest_pieces_fails_with_its_cause(
     plan_file = order(study, out)
     monkeypatch.setattr(sys, "argv", ["worker", "--ledger", str(out), "--plan", str(plan_file.path)])
     monkeypatch.setenv("ASR_SCALING_DIES_AT_WRITE", "1 events.jsonl")  # every process of its own is killed
-    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0  # and its worker lives
+    assert work(plan_file.ledger, plan_file, NeverStop()) == 0  # and its worker lives
     attempts = Ledger(out).attempts(plan_file.nodes[0])
-    kinds = [attempt.failure()["kind"] for attempt in attempts]
+    kinds = [attempt.failure().kind for attempt in attempts]
     assert kinds == ["memory"] * (len(kinds) - 1) + ["error"]
     assert 3 <= len(kinds) <= 5
-    assert attempts[-1].failure()["cause"].startswith("out of memory, even one utterance at a time: killed by SIGKILL")
+    assert attempts[-1].failure().cause.startswith("out of memory, even one utterance at a time: killed by SIGKILL")

@@ -27,8 +27,8 @@ from scaling.asr.worker import IDLE, LEAVE, Worker
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import PlanFile, read_plan
 from scaling.ledger.queue import Queue
-from scaling.system.json_files import read_json
 from scaling.system.parent_death import end_with_parent
 
 WAIT_SECONDS = 0.2
@@ -57,7 +57,7 @@ def main() -> int:
     arguments = parser.parse_args()
     stop = Stop()
     try:
-        ledger, plan = Ledger(arguments.ledger), read_json(arguments.plan)
+        ledger, plan = Ledger(arguments.ledger), read_plan(arguments.plan)
         if arguments.node is None:
             return work(ledger, plan, stop, _meet(shard=arguments.shard))
         end_with_parent()
@@ -68,7 +68,7 @@ def main() -> int:
     return 0
 
 
-def work(ledger: Ledger, plan: dict[str, Any], stop: Any, ranks: Ranks = SINGLE_PROCESS) -> int:
+def work(ledger: Ledger, plan: PlanFile, stop: Any, ranks: Ranks = SINGLE_PROCESS) -> int:
     """Claim and run nodes until none is left for this worker; the exit code."""
     worker = Worker(ledger, plan, stop, ranks)
     if ranks.first:

@@ -5,7 +5,6 @@ import platform
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +20,10 @@ from scaling.asr.resources import WorkerResources, describe_node
 from scaling.asr.train import Hooks, train
 from scaling.cost.memory import state_memory
 from scaling.cost.step_costs import encoder_is_frozen
-from scaling.ledger.ledger import Attempt
+from scaling.errors import InputError
+from scaling.ledger.freed_checkpoints import checkpoint_of
+from scaling.ledger.ledger import Attempt, Ledger
+from scaling.ledger.records import Event, NodeResult, Scores, Spent
 from scaling.spec import SAMPLE_RATE, StageNode
 from scaling.system.atomic_files import write_text_atomically
 
@@ -33,7 +35,7 @@ def run_node(
     checkpoint_seconds: float,
     should_stop: Callable[[], bool],
     micro_batches: int = 1,
-) -> dict[str, Any]:
+) -> NodeResult:
     """Train `node` in `attempt` and return its result, ready to commit.
 
     Training continues the newest checkpoint of any attempt at this node, else it begins at the node's start or its
@@ -53,9 +55,9 @@ def _run(
     checkpoint_seconds: float,
     should_stop: Callable[[], bool],
     micro_batches: int,
-) -> dict[str, Any]:
+) -> NodeResult:
     ledger, ranks = attempt.ledger, resources.ranks
-    beginning, earlier = _beginning(node, resources, ledger.folder)
+    beginning, earlier = _beginning(node, resources, ledger)
     newest = ranks.broadcast(latest([other.folder for other in ledger.attempts(node.key)]))
     resumed = None if newest is None else load(newest)
     start = resumed or beginning
@@ -79,7 +81,7 @@ def _run(
     evaluate_dev = partial(evaluate_set, resources.model_inputs(node, model, node.data.dev), name="dev")
     log = ranks.on_first(attempt.log)
     dev_evaluations = DevEvaluations(partial(evaluate_dev, limit=UTTERANCES), log, start.progress.seconds, ranks)
-    log({"event": "start", "stage": node.stage.name, "flops": start.progress.flops, "resumed": bool(resumed)})
+    log(Event(event="start", stage=node.stage.name, flops=start.progress.flops, resumed=bool(resumed)))
     hooks = Hooks(
         on_progress=ranks.on_first(partial(_log_progress, attempt)),
         on_checkpoint=partial(save_periodic, attempt.folder, ranks=ranks),
@@ -92,84 +94,105 @@ def _run(
     carried_on = weights_carried_on(earlier, node.stage.parts) if ranks.first else {}
     final = Checkpoint(carried_on | end.weights, optimizer, end.progress)
     save(attempt.folder / "final", final, ranks)
-    result = _result(node, final.progress, base, inputs.dataset, attempt) | {"look_seconds": dev_evaluations.seconds}
     layer_modes = {"gradient_checkpointing": model.gradient_checkpointing, "compile": model.compiled}
-    result["provenance"] |= {"processes": ranks.size, **layer_modes}
+    execution = {"processes": ranks.size, **layer_modes}
+    result = _result(node, final.progress, base, inputs.dataset, attempt, dev_evaluations.seconds, execution)
     if not node.final:
-        return result | {"dev": None, "test": None}
+        return result
     began = time.perf_counter()
     tests = {
         name: evaluate_set(resources.model_inputs(node, model, digest), name=name) for name, digest in node.data.test
     }
     dev = evaluate_dev()
     ranks.on_first(_write_utterances)(attempt, tests.values())
-    return result | {
-        "evaluation_seconds": time.perf_counter() - began,
-        "dev": dev.summary(),
-        "test": {name: test.summary() for name, test in tests.items()},
-    }
+    return result.model_copy(
+        update={
+            "evaluation_seconds": time.perf_counter() - began,
+            "dev": Scores(**dev.summary()),
+            "test": {name: Scores(**test.summary()) for name, test in tests.items()},
+        }
+    )
 
 
 def _log_progress(attempt: Attempt, progress: Progress, loss: float, factor: float) -> None:
-    fields = ("flops", "executed_flops", "cache_credited_flops", "steps", "seconds", "wait_seconds")
-    counts = {name: getattr(progress, name) for name in fields}
-    audio = {"audio_seconds": progress.audio_samples / SAMPLE_RATE}
-    attempt.log({"event": "progress", **counts, **audio, "loss": loss, "rate_factor": factor})
+    event = Event(
+        event="progress",
+        flops=progress.flops,
+        executed_flops=progress.executed_flops,
+        cache_credited_flops=progress.cache_credited_flops,
+        steps=progress.steps,
+        seconds=progress.seconds,
+        wait_seconds=progress.wait_seconds,
+        audio_seconds=progress.audio_samples / SAMPLE_RATE,
+        loss=loss,
+        rate_factor=factor,
+    )
+    attempt.log(event)
 
 
 def _log_evaluating(attempt: Attempt, name: str, done: int, of: int) -> None:
-    attempt.log({"event": "evaluating", "set": name, "done": done, "of": of})
+    attempt.log(Event(event="evaluating", set=name, done=done, of=of))
 
 
-def _beginning(
-    node: StageNode, resources: WorkerResources, folder: Callable[[str], Path]
-) -> tuple[Checkpoint, Weights]:
+def _beginning(node: StageNode, resources: WorkerResources, ledger: Ledger) -> tuple[Checkpoint, Weights]:
     """The state that the node begins with, and the weights that earlier stages trained."""
     earlier: Weights = {}
     progress = Progress.beginning(len(resources.dataset(node, node.data.train)))
     if node.parent is not None:
-        parent = _final_checkpoint(folder(node.parent))
+        parent = _final_checkpoint(ledger, node.parent)
         earlier = parent.weights
         progress = parent.progress.next_stage(encoder_frozen=encoder_is_frozen(node.stage.parts))
     if node.start is not None:
-        return _final_checkpoint(folder(node.start)), earlier
+        return _final_checkpoint(ledger, node.start), earlier
     return Checkpoint({}, None, progress), earlier
 
 
-def _final_checkpoint(folder: Path) -> Checkpoint:
-    result = json.loads((folder / "result.json").read_bytes())
-    return load(folder / result["checkpoint"])
+def _final_checkpoint(ledger: Ledger, key: str) -> Checkpoint:
+    place = checkpoint_of(ledger, key)
+    if place is None:
+        raise InputError(f"{ledger.folder(key)}: the node has no checkpoint to start from")
+    return load(place)
 
 
 def _result(
-    node: StageNode, progress: Progress, base: tuple[int, int, float], dataset: SpeechDataset, attempt: Attempt
-) -> dict[str, Any]:
-    seen = dataset.recorded_seconds(progress.seen)
-    return {
-        "status": "ok",
-        "flops": progress.flops,
-        "executed_flops": progress.executed_flops,
-        "cache_credited_flops": progress.cache_credited_flops,
-        "steps": progress.steps,
-        "audio_seconds": progress.audio_samples / SAMPLE_RATE,
-        "seconds": progress.seconds,
-        "wait_seconds": progress.wait_seconds,
-        "unique_audio_seconds": seen,
-        "spent": {
-            "flops": progress.flops - base[0],
-            "executed_flops": progress.executed_flops - base[1],
-            "seconds": progress.seconds - base[2],
-        },
-        "loss": progress.loss,
-        "checkpoint": f"attempts/{attempt.folder.name}/final",
-        "utterances": f"attempts/{attempt.folder.name}/utterances.jsonl" if node.final else None,
-        "provenance": {
+    node: StageNode,
+    progress: Progress,
+    base: tuple[int, int, float],
+    dataset: SpeechDataset,
+    attempt: Attempt,
+    look_seconds: float,
+    execution: dict[str, Any],
+) -> NodeResult:
+    """The result of a trained node, without scores. `base` is what the stage had taken before the node."""
+    return NodeResult(
+        status="ok",
+        flops=progress.flops,
+        executed_flops=progress.executed_flops,
+        cache_credited_flops=progress.cache_credited_flops,
+        steps=progress.steps,
+        audio_seconds=progress.audio_samples / SAMPLE_RATE,
+        seconds=progress.seconds,
+        wait_seconds=progress.wait_seconds,
+        unique_audio_seconds=dataset.recorded_seconds(progress.seen),
+        spent=Spent(
+            flops=progress.flops - base[0],
+            executed_flops=progress.executed_flops - base[1],
+            seconds=progress.seconds - base[2],
+        ),
+        loss=progress.loss,
+        checkpoint=f"attempts/{attempt.folder.name}/final",
+        utterances=f"attempts/{attempt.folder.name}/utterances.jsonl" if node.final else None,
+        look_seconds=look_seconds,
+        dev=None,
+        test=None,
+        provenance={
             "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
             "transformers": transformers.__version__,
+            **execution,
         },
-    }
+    )
 
 
 def _write_utterances(attempt: Attempt, tests: Iterable[Evaluation]) -> None:

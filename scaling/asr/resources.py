@@ -5,7 +5,6 @@ model inputs of a node, which are built from them.
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -17,7 +16,7 @@ from scaling.asr.execution.sharding import shard_llm
 from scaling.asr.inputs.augment import Augmenter
 from scaling.asr.inputs.dataset import SpeechDataset
 from scaling.asr.inputs.encoder_groups import GROUP_SAMPLES, EncoderGroups
-from scaling.asr.inputs.encoder_output_cache import NO_CACHE, CacheLimits, EncoderOutputCache
+from scaling.asr.inputs.encoder_output_cache import EncoderOutputCache
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.model.load_base import BaseModels, build
 from scaling.asr.model.recognizer import Recognizer
@@ -29,6 +28,7 @@ from scaling.cost.memory import BYTES, loaded_weights
 from scaling.cost.model_shape import ModelShape, shape_of
 from scaling.cost.step_costs import encoder_is_frozen
 from scaling.errors import InputError
+from scaling.ledger.plan_file import NO_CACHE, CacheLimits, Source
 from scaling.spec import NO_AUGMENTATION, Objective, Part, Precision, StageNode
 from scaling.speech.batches import BatchStream
 from scaling.speech.manifest import TEXT_TOO_LONG, Manifest, read_manifest
@@ -38,22 +38,23 @@ from scaling.speech.manifest import TEXT_TOO_LONG, Manifest, read_manifest
 class Sources:
     """Where the models and manifests that nodes name by digest lie on this machine: digest -> {path, hours, ...}."""
 
-    places: dict[str, dict[str, Any]]
+    places: dict[str, Source]
 
     def directory(self, digest: str) -> Path:
         """A model's directory. Raises InputError where the plan names none: such a model can be priced, not trained."""
-        if digest not in self.places or not self.places[digest]["path"]:
+        path = self.places[digest].path if digest in self.places else None
+        if not path:
             raise InputError(f"model {digest}: no directory with weights; give one in the study or download the model")
-        return Path(self.places[digest]["path"])
+        return Path(path)
 
     def manifest(self, digest: str) -> Manifest:
         """The utterances of a manifest. Raises InputError where they are no longer those that were planned."""
         place = self.places[digest]
-        manifest = read_manifest(Path(place["path"]), max_bad_share=1.0).up_to(place.get("max_seconds"))
-        manifest = manifest.without(place.get("unwritable", ()), TEXT_TOO_LONG).within(place.get("hours"))
+        manifest = read_manifest(Path(place.path or ""), max_bad_share=1.0).up_to(place.max_seconds)
+        manifest = manifest.without(place.unwritable, TEXT_TOO_LONG).within(place.hours)
         if manifest.digest != digest:
             raise InputError(
-                f"{place['path']}: has changed since it was planned: {len(manifest)} utterances of digest"
+                f"{place.path}: has changed since it was planned: {len(manifest)} utterances of digest"
                 f" {manifest.digest}; expected {digest}. Run the study again"
             )
         return manifest

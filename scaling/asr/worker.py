@@ -17,14 +17,15 @@ from scaling.arrays import IntArray
 from scaling.asr.divergence import Diverged
 from scaling.asr.execution.device_memory import OutOfMemory
 from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks, is_connection_error
-from scaling.asr.inputs.encoder_output_cache import NO_CACHE, CacheLimits
 from scaling.asr.node import run_node
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import Interrupted
 from scaling.console import log
 from scaling.ledger.ledger import Attempt, Ledger, LostLease
+from scaling.ledger.plan_file import PlanFile
 from scaling.ledger.queue import Heartbeat
-from scaling.spec import StageNode, node_from_json
+from scaling.ledger.records import Event
+from scaling.spec import StageNode
 from scaling.speech.batches import BatchStream, Position
 
 FULL_DISK_SECONDS = 5.0
@@ -48,17 +49,17 @@ class Worker:
     exit code 1: the launcher starts others, who go on from the last checkpoint.
     """
 
-    def __init__(self, ledger: Ledger, plan: dict[str, Any], stop: Any, ranks: Ranks = SINGLE_PROCESS) -> None:
+    def __init__(self, ledger: Ledger, plan: PlanFile, stop: Any, ranks: Ranks = SINGLE_PROCESS) -> None:
         self._ledger = ledger
         self._plan = plan
-        self._session = str(plan["session"])
+        self._session = plan.session
         self._stop = stop
         self._ranks = ranks
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
-        torch.set_num_threads(int(plan["threads"]))
+        torch.set_num_threads(plan.threads)
 
     def take(self, key: str) -> bool:
         """Work on the node, here or, where it ran out of memory before, in a process of its own; False where taken."""
@@ -79,10 +80,10 @@ class Worker:
         with Heartbeat(attempt) as heartbeat:
             try:
                 self._finish(node, attempt, micro_batches, heartbeat)
-                attempt.log({"event": "done"})
+                attempt.log(Event(event="done"))
             except (LostLease, Interrupted) as reason:
                 with suppress(OSError):  # a disk that is full or gone: then the end of this process frees the node
-                    attempt.log({"event": "left", "cause": str(reason)})
+                    attempt.log(Event(event="left", cause=str(reason)))
                     attempt.release()
             except Diverged as error:
                 attempt.fail("diverged", str(error), session=self._session)
@@ -110,19 +111,18 @@ class Worker:
 
     def _order(self, key: str) -> tuple[StageNode, int]:
         """The node, and into how many micro-batches each of its batches is split."""
-        return node_from_json(self._ledger.stage(key)["node"]), self._micro_batches(key)
+        return self._ledger.node(key), self._micro_batches(key)
 
     def _micro_batches(self, key: str) -> int:
         """As many as the study asks for, and twice as many each time that memory ran out."""
-        asked: int = self._plan.get("gradient_accumulation", 1)
-        return asked << self._ledger.memory_failures(key)
+        return self._plan.gradient_accumulation << self._ledger.memory_failures(key)
 
     def _failed(self, attempt: Attempt, node: StageNode, error: Exception) -> None:
         """Record why an attempt ended. Of several ranks the first to fail does, and all end."""
         if isinstance(error, OutOfMemory):
             self._fail_for_memory(attempt, node, str(error))
         elif self._ranks.size == 1 or not is_connection_error(error):
-            attempt.log({"event": "traceback", "text": "".join(traceback.format_exception(error))})
+            attempt.log(Event(event="traceback", text="".join(traceback.format_exception(error))))
             attempt.fail("error", f"{type(error).__name__}: {error}", session=self._session)
         if self._ranks.size > 1:
             raise SystemExit(f"rank {self._ranks.rank}: {type(error).__name__}: {error}") from error
@@ -131,17 +131,17 @@ class Worker:
     def _resources(self) -> WorkerResources:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # of a rank: its own, see `ranks.join`
         return WorkerResources(
-            Sources(self._plan["sources"]),
+            Sources(self._plan.sources),
             device,
-            CacheLimits(**self._plan["kept"]) if "kept" in self._plan else NO_CACHE,
+            self._plan.encoder_cache,
             self._ranks,
-            gradient_checkpointing=bool(self._plan.get("gradient_checkpointing", False)),
-            compiled=bool(self._plan.get("compile", False)),
+            gradient_checkpointing=self._plan.gradient_checkpointing,
+            compiled=self._plan.compile,
         )
 
     def _finish(self, node: StageNode, attempt: Attempt, micro_batches: int, heartbeat: Heartbeat) -> None:
         """Train and commit. While the disk is full the lease is kept; then it goes on from the last checkpoint."""
-        seconds = float(self._plan["checkpoint_seconds"])
+        seconds = self._plan.checkpoint_seconds
 
         def leave() -> bool:
             return self._stop.asked or heartbeat.lost
@@ -185,7 +185,7 @@ class Worker:
     def _blame(self, attempt: Attempt, code: int) -> None:
         """Record a death in a process of its own. SIGKILL is taken for memory: the node has run out of it before."""
         if code in KILLED:
-            node = node_from_json(self._ledger.stage(attempt.key)["node"])
+            node = self._ledger.node(attempt.key)
             self._fail_for_memory(attempt, node, "killed by SIGKILL in a process of its own")
         else:
             attempt.fail("error", f"its process ended with exit code {code}", session=self._session)

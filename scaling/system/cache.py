@@ -32,17 +32,6 @@ def file_digest(path: Path) -> str:
     return value
 
 
-def check_once(content: bytes, check: Callable[[], None], *, name: str) -> None:
-    """Run `check` unless the same content has passed it before on this machine. A failed check is repeated each time.
-
-    A check that became stricter needs another `name`.
-    """
-    entry = cache_dir() / "passed" / name / hashlib.sha256(content).hexdigest()
-    if not entry.exists():
-        check()
-        write_whole(entry, lambda out: None)
-
-
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Let `write` fill `path`, which readers see complete or not at all. Where it cannot be written, do nothing."""
     try:

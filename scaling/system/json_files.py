@@ -8,11 +8,14 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic_core import from_json
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, from_json
 
 from scaling.errors import InputError
+
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def parse_json(text: str | bytes, place: str) -> Any:
@@ -41,6 +44,26 @@ def parse_object(content: bytes, path: Path) -> dict[str, Any]:
     return _object(parse_json(content, str(path)), str(path))
 
 
+def parse_record(kind: type[Kind], content: bytes, place: str) -> Kind:
+    """The record of this `kind` that `content` holds as JSON.
+
+    Raises InputError naming `place`, the field, its value and what was expected, where it holds none.
+    """
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError:
+        value = _object(parse_json(content, place), place)
+    try:
+        return kind.model_validate(value)  # what pydantic's parser refuses, Python's may read
+    except ValidationError as invalid:
+        raise InputError(f"{place}: {_explain(invalid.errors(include_url=False), value)}") from None
+
+
+def read_record_lines(kind: type[Kind], path: Path) -> list[Kind]:
+    """The records of this `kind` in a file, one a line. Raises InputError naming file, line and field."""
+    return [parse_record(kind, line, place) for place, line in _lines(path)]
+
+
 def read_bytes(path: Path) -> bytes:
     """The bytes of a file. Raises InputError, naming the file, where it is missing or cannot be read."""
     try:
@@ -55,13 +78,57 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
     Raises InputError naming file and line.
     """
+    for place, line in _lines(path):
+        yield int(place.rpartition(":")[2]), _object(parse_json(line, place), place)
+
+
+def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The lines of a file that are not blank, each with its place, `FILE:LINE`; a byte order mark is skipped."""
     for number, line in enumerate(read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         if line.strip():
-            place = f"{path}:{number}"
-            yield number, _object(parse_json(line, place), place)
+            yield f"{path}:{number}", line
 
 
 def _object(value: Any, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{place}: expected a JSON object, found {type(value).__name__}")
     return value
+
+
+def _explain(errors: list[ErrorDetails], value: Any) -> str:
+    """The first field that is wrong, its value and what was expected. Of several types, the last is expected."""
+    field = _field_path(errors[0]["loc"], value)
+    error = [error for error in errors if _field_path(error["loc"], value) == field][-1]
+    if error["type"] == "missing":
+        return f"{field} is missing"
+    return f"{field} is {error['input']!r:.200}; expected {_expected(error)}"
+
+
+def _field_path(location: tuple[int | str, ...], value: Any) -> str:
+    """The names and positions in pydantic's `location` that lead into `value`, without its names of types."""
+    path: list[str] = []
+    for part in location:
+        if isinstance(value, dict):
+            path.append(str(part))
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int):
+            path.append(str(part))
+            value = value[part]
+    return ".".join(path)
+
+
+def _expected(error: ErrorDetails) -> str:
+    words = {
+        "string_type": "text",
+        "int_type": "a whole number",
+        "float_type": "a number",
+        "list_type": "a list",
+        "dict_type": "an object",
+        "model_type": "an object",
+    }
+    limits = error.get("ctx", {})
+    if "ge" in limits or "gt" in limits:
+        return f"a number, {limits['ge']:g} or more" if "ge" in limits else f"a number above {limits['gt']:g}"
+    if "pattern" in limits:
+        return "a relative path below its folder" if ")*" in limits["pattern"] else "a name without slashes"
+    return words.get(error["type"], str(error["msg"]).removeprefix("Input should be "))

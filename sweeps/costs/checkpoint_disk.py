@@ -1,4 +1,4 @@
-"""Bytes of checkpoints that a study needs, by the rule of `sweeps.progress.keeping`, before it is started."""
+"""Bytes of checkpoints that a study needs, by the rule of `sweeps.progress.retention`, before it is started."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from itertools import chain
 
 from scaling.spec import ModelSpec, Part, Strategy
 from sweeps.plan.plan import Plan
-from sweeps.progress.keeping import kept, use_of
+from sweeps.progress.retention import retained, use_of
 from sweeps.study.study import Study
 
 BYTES = 4
@@ -33,7 +33,7 @@ def disk(study: Study, plan: Plan) -> CheckpointDisk:
     """What the whole plan writes and keeps, whatever of it is finished already."""
     sizes = _sizes(study, plan)
     uses = {key: use_of(link.node, link.trunk) for key, link in plan.nodes.items()}
-    ends = kept(uses, uses)
+    ends = retained(uses, uses)
     users = Counter(chain.from_iterable(use.needs for use in uses.values()))
     present = peak = 0
     for key, use in uses.items():

@@ -1,13 +1,15 @@
 """Find the trained run of a study that a user names, or the best on dev, and check it before torch is started."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.base_models.encoders import EncoderDims, encoder_dims
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.errors import InputError, nearest
+from scaling.ledger.freed_checkpoints import checkpoint_of
 from scaling.ledger.plan_file import PlanFile, read_plan_file
-from scaling.ledger.records import Row, node_of
+from scaling.ledger.records import RunRow
 from scaling.spec import Scoring, StageNode
 from scaling.system.json_files import read_json
 from sweeps.progress.results_table import read_rows
@@ -21,7 +23,7 @@ class TrainedRun:
     """A finished run whose weights are on this machine. `node` is the stage node that ends it."""
 
     plan_file: PlanFile
-    row: Row
+    row: RunRow
     node_key: str
     node: StageNode
     encoder: EncoderDims
@@ -39,14 +41,14 @@ def find_run(folder: Path, key: str | None, strategy: str | None) -> TrainedRun:
     run's checkpoint or base models are missing, or where the content of a base model has changed.
     """
     plan_file = read_plan_file(folder)
-    row = _choose(folder, [row for row in read_rows(folder) if row["status"] == "ok"], key, strategy)
-    node_key, ledger = row["nodes"][-1], plan_file.ledger
-    checkpoint = (ledger.result(node_key) or {}).get("checkpoint")
+    row = _choose(folder, [row for row in read_rows(folder) if row.status == "ok"], key, strategy)
+    node_key, ledger = row.nodes[-1], plan_file.ledger
+    checkpoint = checkpoint_of(ledger, node_key)
     if checkpoint is None:
-        raise InputError(f"{folder}: run {row['key']} has no weights: it was simulated; expected a trained run")
-    if not (ledger.folder(node_key) / checkpoint / "progress.json").is_file():
-        raise InputError(f"{ledger.folder(node_key) / checkpoint}: the run's checkpoint is gone; train it again")
-    node = node_of(ledger, node_key)
+        raise InputError(f"{folder}: run {row.key} has no weights: it was simulated; expected a trained run")
+    if not (checkpoint / "progress.json").is_file():
+        raise InputError(f"{checkpoint}: the run's checkpoint is gone; train it again")
+    node = ledger.node(node_key)
     encoder = _base_folder(plan_file, "encoder", node.model.encoder_name, node.model.encoder)
     _base_folder(plan_file, "llm", node.model.llm_name, node.model.llm)
     return TrainedRun(
@@ -72,25 +74,25 @@ def exported_scoring(folder: Path) -> Scoring:
     return Scoring(name)
 
 
-def _choose(folder: Path, rows: list[Row], key: str | None, strategy: str | None) -> Row:
+def _choose(folder: Path, rows: list[RunRow], key: str | None, strategy: str | None) -> RunRow:
     if not rows:
         raise InputError(f"{folder}: no run is finished yet; see `asr-scaling status {folder}`")
-    if strategy is not None and all(row["strategy"] != strategy for row in rows):
-        names = sorted({row["strategy"] for row in rows})
+    if strategy is not None and all(row.strategy != strategy for row in rows):
+        names = sorted({row.strategy for row in rows})
         raise InputError(f"{folder}: no finished run of strategy {strategy!r}{nearest(strategy, names)}")
-    rows = [row for row in rows if strategy in (None, row["strategy"])]
+    rows = [row for row in rows if strategy in (None, row.strategy)]
     if key is None:
-        return min(rows, key=lambda row: row["dev_cer"])
-    matches = [row for row in rows if key and row["key"].startswith(key)]
+        return min(rows, key=lambda row: math.inf if row.dev_cer is None else row.dev_cer)
+    matches = [row for row in rows if key and row.key.startswith(key)]
     if len(matches) != 1:
-        keys = [row["key"] for row in rows]
+        keys = [row.key for row in rows]
         raise InputError(f"{folder}: run {key!r} names {len(matches)} finished runs; expected one{nearest(key, keys)}")
     return matches[0]
 
 
 def _base_folder(plan_file: PlanFile, kind: str, name: str, digest: str) -> Path:
     """The folder of a base model. Raises InputError unless its content is that with which the run began."""
-    path = plan_file.content["sources"].get(digest, {}).get("path")
+    path = plan_file.sources[digest].path if digest in plan_file.sources else None
     if path is None or not Path(path).is_dir():
         raise InputError(f"{kind} {name}: its directory {path} is gone; the run's weights stand on it")
     base = find_encoder(path) if kind == "encoder" else find_llm(path)

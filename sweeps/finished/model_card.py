@@ -66,7 +66,7 @@ def model_card(run: TrainedRun) -> str:
     """The text of the card."""
     import jinja2
 
-    provenance = run.row["provenance"]
+    provenance = run.row.provenance
     template = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True).from_string(TEMPLATE)
     return template.render(
         row=run.row,

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaling.ledger.records import RUNS_FILE, Row
+from scaling.ledger.records import RUNS_FILE, RunRow
 from sweeps.progress.status import State, Survey
 
 
@@ -15,7 +15,7 @@ class Outcome:
     `detached` says that workers were left to go on alone.
     """
 
-    rows: list[Row]
+    rows: list[RunRow]
     survey: Survey
     stopped_by: int | None
     detached: bool = False
@@ -39,7 +39,7 @@ def outcome_document(outcome: Outcome, folder: Path) -> dict[str, object]:
         "stopped_by": outcome.stopped_by,
         "failed": [{"node": key, "cause": nodes[key].cause} for key in outcome.survey.in_state(State.FAILED)],
         "blocked": [{"node": key, "cause": nodes[key].cause} for key in outcome.survey.in_state(State.BLOCKED)],
-        "rows": outcome.rows,
+        "rows": [row.as_json() for row in outcome.rows],
     }
 
 
@@ -47,10 +47,10 @@ def outcome_text(outcome: Outcome, folder: Path) -> str:
     """The table of runs for people."""
     lines = [f"{'strategy':<22}{'encoder + LLM':<34}{'seed':>5}{'FLOPs':>11}{'CER':>9}{'dev CER':>9}"]
     for row in outcome.rows:
-        errors = [f"{row['status']:>9}" if cer is None else f"{cer:>9.4f}" for cer in (row["cer"], row["dev_cer"])]
-        models = f"{row['encoder']} + {row['llm']}"
-        flops = row.get("flops", row["budget_flops"])
-        lines.append(f"{row['strategy']:<22}{models:<34}{row['seed']:>5}{flops:>11.3g}{''.join(errors)}")
+        errors = [f"{row.status:>9}" if cer is None else f"{cer:>9.4f}" for cer in (row.cer, row.dev_cer)]
+        models = f"{row.encoder} + {row.llm}"
+        flops = row.budget_flops if row.flops is None else row.flops
+        lines.append(f"{row.strategy:<22}{models:<34}{row.seed:>5}{flops:>11.3g}{''.join(errors)}")
     counts = Counter(outcome.survey.runs.values())
     runs = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
     return "\n".join([*lines, "", f"runs: {runs}; table: {folder / RUNS_FILE}"])

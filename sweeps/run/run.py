@@ -16,8 +16,8 @@ from sweeps.launchers.worker_command import other_trainer, trainer, worker_comma
 from sweeps.plan.prepare import Prepared
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.eta import eta_seconds, pace_of
-from sweeps.progress.quota import Quota
 from sweeps.progress.results_table import Collector
+from sweeps.progress.retention import Quota
 from sweeps.progress.status import NodeStatus, State, Survey, ready, survey
 from sweeps.run.outcome import Outcome
 from sweeps.run.wandb_tracker import end_tracker, start_tracker
@@ -66,7 +66,7 @@ def train(
                 quota = Quota(ledger, study.disk_quota_gb)
 
                 def watch(alive: Collection[str] = ()) -> Survey:
-                    quota.look()
+                    quota.enforce()
                     return follower.look(alive)
 
                 stopped_by = run_workers(
@@ -94,7 +94,7 @@ def allow_diverged_retry(plan_file: PlanFile) -> None:
     for key in plan_file.nodes:
         attempts = [] if plan_file.ledger.done(key) else plan_file.ledger.attempts(key)
         failure = attempts[-1].failure() if attempts else None
-        if failure is not None and failure["kind"] == "diverged":
+        if failure is not None and failure.kind == "diverged":
             attempts[-1].allow_retry()
 
 
@@ -173,7 +173,7 @@ def progress_text(found: Survey, starting: int, eta: float | None) -> str:
 
 def describe(plan_file: PlanFile, key: str) -> str:
     """A node in words: the stage and position, and a run that needs it."""
-    node = plan_file.ledger.stage(key)["node"]
-    users = [run for run in plan_file.runs if key in run["nodes"]][:1]
-    where = "".join(f" of {run['strategy']} on {run['encoder']} + {run['llm']}, seed {run['seed']}" for run in users)
-    return f"{key} (stage {node['stage']['name']!r} to {node['until_flops']:.3g} FLOPs{where})"
+    node = plan_file.ledger.node(key)
+    run = next((run for run in plan_file.runs if key in run.nodes), None)
+    user = f" of {run.strategy} on {run.encoder} + {run.llm}, seed {run.seed}" if run else ""
+    return f"{key} (stage {node.stage.name!r} to {node.until_flops:.3g} FLOPs{user})"

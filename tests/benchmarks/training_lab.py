@@ -29,7 +29,6 @@ from transformers import (
 )
 
 from scaling.asr.checkpoint import Checkpoint, Progress
-from scaling.asr.inputs.encoder_output_cache import CacheLimits
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.model.projector import Projector
 from scaling.asr.pretraining.mini_models import new_tokenizer
@@ -39,6 +38,7 @@ from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.llms import LlmDims
 from scaling.cost.flops import charged
 from scaling.cost.model_shape import default_lora, default_shape
+from scaling.ledger.plan_file import CacheLimits
 from scaling.spec import DataSpec, ModelSpec, Optimization, Precision, StageNode
 from scaling.speech.audio import Clip, read_clip
 from scaling.speech.manifest import read_manifest

@@ -295,7 +295,7 @@ def count_places(out: Path, toll: Toll) -> None:
 
 
 def table(out: Path) -> list[dict[str, Any]]:
-    return [timeless(row) | {"spent_flops": row["spent"]["flops"]} for row in read_rows(out)]
+    return [timeless(row) | {"spent_flops": row.spent.flops} for row in read_rows(out)]
 
 
 def verify(out: Path, truth: list[dict[str, Any]], plain: Path) -> None:

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from scaling.asr.checkpoint import Progress
 from scaling.asr.evaluation.evaluate import Evaluation
 from scaling.asr.execution.ranks import Ranks
 from scaling.asr.train import Interrupted
 from scaling.cost.decoding import DEV_EVALUATION_OVER_TRAINING, FIRST_DEV_EVALUATION_SECONDS
+from scaling.ledger.records import Event
 
 UTTERANCES = 100
 """Dev utterances evaluated during training: enough to see a curve, at a third of the cost of the usual dev set."""
@@ -38,7 +38,7 @@ class DevEvaluations:
     def __init__(
         self,
         evaluate_dev: Callable[[], Evaluation],
-        log: Callable[[dict[str, Any]], None],
+        log: Callable[[Event], None],
         start_seconds: float,
         ranks: Ranks,
     ) -> None:
@@ -65,5 +65,5 @@ class DevEvaluations:
         except Interrupted:
             return True
         self._pacing.record(time.perf_counter() - began, trained_seconds)
-        self._log({"event": "dev", "flops": progress.flops, "cer": evaluation.summary()["cer"]})
+        self._log(Event(event="dev", flops=progress.flops, cer=evaluation.summary()["cer"]))
         return True

@@ -10,18 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from scaling.ledger.plan_file import CacheLimits
 from scaling.system.cache import cache_dir
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheLimits:
-    """How much a worker may cache in memory, and how much more on disk."""
-
-    memory_gib: float
-    disk_gib: float
-
-
-NO_CACHE = CacheLimits(memory_gib=0, disk_gib=0)
 
 
 class EncoderOutputCache:

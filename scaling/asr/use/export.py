@@ -16,7 +16,7 @@ from scaling.asr.use.trained_recognizer import read_run, write_export
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
-from scaling.system.json_files import read_json
+from scaling.ledger.plan_file import read_plan
 
 
 def main() -> int:
@@ -30,9 +30,9 @@ def main() -> int:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
-        plan = read_json(arguments.plan)
-        trained, node = read_run(Ledger(arguments.ledger), plan["sources"], arguments.node)
-        sources = Sources(plan["sources"])
+        plan = read_plan(arguments.plan)
+        trained, node = read_run(Ledger(arguments.ledger), plan.sources, arguments.node)
+        sources = Sources(plan.sources)
         bases = sources.directory(node.model.encoder), sources.directory(node.model.llm)
         write_export(trained, node, bases, arguments.folder)
     except InputError as error:

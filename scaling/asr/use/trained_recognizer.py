@@ -33,8 +33,10 @@ from scaling.base_models.llms import llm_dims
 from scaling.base_models.tokenizers import llm_codec
 from scaling.cost.memory import BYTES
 from scaling.errors import InputError
+from scaling.ledger.freed_checkpoints import checkpoint_of
 from scaling.ledger.ledger import Ledger
-from scaling.spec import Objective, Precision, StageNode, node_from_json
+from scaling.ledger.plan_file import Source
+from scaling.spec import Objective, Precision, StageNode
 from scaling.speech.audio import Clip, clip_samples, read_clip, read_header
 from scaling.system.atomic_files import write_json_atomically
 from scaling.system.json_files import read_json
@@ -82,13 +84,15 @@ class TrainedRecognizer:
             yield from zip(indices, texts, strict=True)
 
 
-def read_run(ledger: Ledger, sources: dict[str, Any], key: str) -> tuple[TrainedRecognizer, StageNode]:
+def read_run(ledger: Ledger, sources: dict[str, Source], key: str) -> tuple[TrainedRecognizer, StageNode]:
     """The recogniser at the end of node `key`, as it was when the run was tested, and the node.
 
     Raises InputError where its checkpoint is broken or too large for this machine.
     """
-    node = node_from_json(ledger.stage(key)["node"])
-    weights = load(ledger.folder(key) / (ledger.result(key) or {})["checkpoint"]).weights
+    node, checkpoint = ledger.node(key), checkpoint_of(ledger, key)
+    if checkpoint is None:
+        raise InputError(f"{ledger.folder(key)}: the node has no checkpoint; expected a finished run with weights")
+    weights = load(checkpoint).weights
     resources = WorkerResources(Sources(sources), best_device())
     model = resources.recognizer(node, weights).eval()
     return TrainedRecognizer(

@@ -19,8 +19,8 @@ from scaling.asr.use.trained_recognizer import TrainedRecognizer, read_export, r
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import read_plan
 from scaling.speech.audio import Clip
-from scaling.system.json_files import read_json
 
 
 def main() -> int:
@@ -48,9 +48,9 @@ def main() -> int:
 
 
 def _run(root: Path, plan_file: Path, key: str) -> TrainedRecognizer:
-    plan = read_json(plan_file)
-    torch.set_num_threads(int(plan["threads"]))
-    return read_run(Ledger(root), plan["sources"], key)[0]
+    plan = read_plan(plan_file)
+    torch.set_num_threads(plan.threads)
+    return read_run(Ledger(root), plan.sources, key)[0]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from sweeps.plan.evaluation import evaluation_flops, held_out
 from sweeps.plan.plan import remaining_costs
 from sweeps.plan.prepare import Prepared, prepare
 from sweeps.plan_report import cost_line
-from sweeps.progress.keeping import Use, kept
+from sweeps.progress.retention import CheckpointUse, retained
 
 CPU: dict[str, Any] = {
     "device": "a cpu",
@@ -222,8 +222,8 @@ def test_disk_holds_what_the_rule_keeps(prepared: Prepared) -> None:
 
 
 def test_a_checkpoint_is_kept_while_needed_at_a_run_s_end_and_where_a_larger_budget_would_go_on() -> None:
-    def use(*needs: str, final: bool = False, trunk: str | None = None, until: int = 0) -> Use:
-        return Use(needs=needs, final=final, trunk=trunk, until_flops=until)
+    def use(*needs: str, final: bool = False, trunk: str | None = None, until: int = 0) -> CheckpointUse:
+        return CheckpointUse(needs=needs, final=final, trunk=trunk, until_flops=until)
 
     nodes = {
         "t1": use(trunk="t", until=1),
@@ -232,7 +232,7 @@ def test_a_checkpoint_is_kept_while_needed_at_a_run_s_end_and_where_a_larger_bud
         "b2": use("t2"),
         "end": use("b2", final=True),
     }
-    assert kept(nodes, {"t1", "b1"}) == {"t1", "b1"}
-    assert kept(nodes, {"t1", "b1", "t2"}) == {"b1", "t2"}
-    assert kept(nodes, {"t1", "b1", "t2", "b2"}) == {"b1", "t2", "b2"}
-    assert kept(nodes, nodes) == {"b1", "t2", "end"}
+    assert retained(nodes, {"t1", "b1"}) == {"t1", "b1"}
+    assert retained(nodes, {"t1", "b1", "t2"}) == {"b1", "t2"}
+    assert retained(nodes, {"t1", "b1", "t2", "b2"}) == {"b1", "t2", "b2"}
+    assert retained(nodes, nodes) == {"b1", "t2", "end"}

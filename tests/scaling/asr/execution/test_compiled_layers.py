@@ -144,6 +144,6 @@ def test_a_study_is_trained_with_compiled_layers_at_the_same_price(world, tmp_pa
     assert plan_file[False].nodes == plan_file[True].nodes
     for key in plan_file[True].nodes:
         plain, compiled = (plan_file[way].ledger.result(key) for way in (False, True))
-        assert (plain["provenance"]["compile"], compiled["provenance"]["compile"]) == (False, True)
-        assert (plain["flops"], plain["executed_flops"]) == (compiled["flops"], compiled["executed_flops"])
-        assert compiled["loss"] == pytest.approx(plain["loss"], rel=1e-3)
+        assert (plain.provenance["compile"], compiled.provenance["compile"]) == (False, True)
+        assert (plain.flops, plain.executed_flops) == (compiled.flops, compiled.executed_flops)
+        assert compiled.loss == pytest.approx(plain.loss, rel=1e-3)

@@ -10,12 +10,13 @@ from tiny_world import order, train_study, write_study
 
 from scaling.asr.checkpoint import load
 from scaling.asr.inputs.encoder_groups import GROUP_SAMPLES, EncoderGroups
-from scaling.asr.inputs.encoder_output_cache import CacheLimits, EncoderOutputCache
+from scaling.asr.inputs.encoder_output_cache import EncoderOutputCache
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import read_step, take_step
 from scaling.asr.use.trained_recognizer import read_export, read_run
-from scaling.spec import Precision, StageNode, node_from_json
+from scaling.ledger.plan_file import CacheLimits
+from scaling.spec import Precision, StageNode
 from scaling.speech.audio import Clip
 from scaling.speech.batches import BatchStream, Position
 from sweeps.finished.find_run import find_run
@@ -29,10 +30,8 @@ def stages(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Worke
     """The stages of efin in bf16, none of them trained."""
     study = write_study(world, precision="bf16", strategies=["efin"])
     plan_file = order(study, tmp_path_factory.mktemp("bf16"))
-    nodes = [node_from_json(plan_file.ledger.stage(key)["node"]) for key in plan_file.nodes]
-    resources = WorkerResources(
-        Sources(plan_file.content["sources"]), torch.device("cpu"), CacheLimits(memory_gib=1, disk_gib=0)
-    )
+    nodes = [plan_file.ledger.node(key) for key in plan_file.nodes]
+    resources = WorkerResources(Sources(plan_file.sources), torch.device("cpu"), CacheLimits(memory_gib=1, disk_gib=0))
     return resources, {node.stage.name: node for node in nodes}
 
 
@@ -77,13 +76,13 @@ def test_a_run_in_bf16_is_tested_in_bf16_and_what_it_learnt_is_fp32(world, tmp_p
     study = write_study(world, precision="bf16", strategies=["efin"], budgets_flops=[1e8])
     (row,) = train_study(study, tmp_path / "run")
     run = find_run(tmp_path / "run", None, "efin")
-    trained, node = read_run(run.plan_file.ledger, run.plan_file.content["sources"], run.node_key)
+    trained, node = read_run(run.plan_file.ledger, run.plan_file.sources, run.node_key)
     assert trained.precision is node.precision is Precision.BF16
     lines = (tmp_path / "run" / "utterances" / f"{row['key']}.jsonl").read_text().splitlines()
     written = dict(trained.transcripts([Clip(path=world / "test" / f"{place}.wav") for place in range(len(lines))]))
     assert [f'"hyp": "{written[place]}"' in line for place, line in enumerate(lines)] == [True] * len(lines)
     folder = run.plan_file.ledger.folder(run.node_key)
-    weights = load(folder / run.plan_file.ledger.result(run.node_key)["checkpoint"]).weights
+    weights = load(folder / run.plan_file.ledger.result(run.node_key).checkpoint).weights
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
     export(tmp_path / "run", tmp_path / "exported", None, "efin")
     exported = read_export(tmp_path / "exported")

@@ -227,7 +227,7 @@ def test_a_node_interrupted_at_every_step_ends_as_the_uninterrupted_one(ctc_worl
     stops = 0
     while not all(plan_file.ledger.done(key) for key in plan_file.nodes):
         stops += 1
-        work(plan_file.ledger, plan_file.content, StopAfter(2))
+        work(plan_file.ledger, plan_file, StopAfter(2))
     assert stops > 5
     for key in row["nodes"]:
         assert_same_weights(final_weights(Ledger(tmp_path / "plain"), key), final_weights(plan_file.ledger, key))
@@ -241,7 +241,7 @@ def test_adapters_of_its_encoder_train_merge_and_are_exported(ctc_world, tmp_pat
     study = ctc_study(ctc_world, strategies=[{"name": "adapters", "stages": stages}], budgets_flops=[4e7])
     (row,) = train_study(study, tmp_path / "run")
     plan_file = order(study, tmp_path / "run")
-    trained, node = read_run(plan_file.ledger, plan_file.content["sources"], row["nodes"][-1])
+    trained, node = read_run(plan_file.ledger, plan_file.sources, row["nodes"][-1])
     assert trained.model.part_parameters(Part.ENCODER_LORA)
     clips = [Clip(path=ctc_world / "test" / f"{number}.wav") for number in range(4)]
     before = dict(trained.transcripts(clips))
@@ -254,7 +254,7 @@ def test_stage_encoder_alone_is_scored_by_ctc(ctc_world, tmp_path):
     alone = {"name": "alone", "stages": [{"name": "encoder", "objective": "asr", "share": 1.0,
                                           "trains": ["encoder", "asr_decoder"]}]}  # fmt: skip
     plan_file = order(ctc_study(ctc_world, strategies=[alone], budgets_flops=[4e7]), tmp_path)
-    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
+    assert work(plan_file.ledger, plan_file, NeverStop()) == 0
     assert WAV2VEC2.model is Wav2Vec2ForCTC
     result = plan_file.ledger.result(plan_file.nodes[-1])
-    assert result["test"]["clean"]["n_utterances"] == 10
+    assert result.test["clean"].n_utterances == 10

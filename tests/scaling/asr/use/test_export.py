@@ -36,7 +36,7 @@ def test_an_export_transcribes_as_the_run_did(finished, exported, world, in_this
 
 def test_its_models_are_plain_and_hold_what_was_trained(finished, exported):
     run = find_run(finished.out, None, "efin")
-    trained, _ = read_run(run.plan_file.ledger, run.plan_file.content["sources"], run.node_key)
+    trained, _ = read_run(run.plan_file.ledger, run.plan_file.sources, run.node_key)
     trained.model.merge_adapters(Part.LLM_LORA)
     llm = AutoModelForCausalLM.from_pretrained(exported / "llm")
     whisper = WhisperForConditionalGeneration.from_pretrained(exported / "encoder")
