@@ -67,7 +67,7 @@ class StagePrice(TypedDict):
     name: str
     objective: str
     trains: list[str]
-    share: float
+    share: float | None
     parts: dict[str, dict[str, int]]
     total: int
     flops_per_audio_second: float
@@ -294,15 +294,11 @@ def _hardware(purchase: Purchase) -> Mapping[str, Any]:
 
 
 def _budget(flops: float, stages: list[StagePrice], purchase: Purchase | None) -> BudgetPrice:
-    shares: list[StageShare] = [
-        {
-            "name": stage["name"],
-            "flops": stage["share"] * flops,
-            "steps": stage["share"] * flops / stage["total"],
-            "audio_hours": stage["share"] * flops / stage["flops_per_audio_second"] / 3600,
-        }
-        for stage in stages
-    ]
+    shares: list[StageShare] = []
+    for stage in stages:
+        stage_flops = (stage["share"] or 0.0) * flops  # every stage of a preset has a share
+        steps, audio_hours = stage_flops / stage["total"], stage_flops / stage["flops_per_audio_second"] / 3600
+        shares.append({"name": stage["name"], "flops": stage_flops, "steps": steps, "audio_hours": audio_hours})
     document: BudgetPrice = {"flops": flops, "stages": shares}
     if purchase is not None:
         hours = device_hours(flops, purchase.hardware, purchase.mfu)
