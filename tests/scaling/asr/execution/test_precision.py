@@ -14,7 +14,8 @@ from scaling.asr.inputs.encoder_output_cache import EncoderOutputCache
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import read_step, take_step
-from scaling.asr.use.trained_recognizer import read_export, read_run
+from scaling.asr.use.export_folder import read_export
+from scaling.asr.use.trained_recognizer import read_run
 from scaling.ledger.plan_file import CacheLimits
 from scaling.spec import Precision, StageNode
 from scaling.speech.audio import Clip
