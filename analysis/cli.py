@@ -316,13 +316,13 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score transcripts as runs are scored: CER and WER of each test set and together, with intervals over speakers."""
-    from analysis.tables.scores import score_files, scores_document, scores_text
+    from analysis.tables.scores import score_files, scores_text
     from scaling.console import emit
     from scaling.system.progress_line import announce_if_slow
 
     with announce_if_slow(f"scoring {hypotheses}"):
-        document = scores_document(score_files(hypotheses, references, scoring))
-    emit(document if as_json else scores_text(document))
+        scores = score_files(hypotheses, references, scoring)
+    emit(scores.as_dict() if as_json else scores_text(scores))
 
 
 def _positive(option: str, value: float) -> float:
@@ -335,14 +335,14 @@ def _positive(option: str, value: float) -> float:
 
 def _table(source: Path, columns: str | None, where: str | None) -> "Table":
     from analysis.tables.points import COUNTED_IN, SOURCE
-    from analysis.tables.row_filter import select
+    from analysis.tables.row_filter import select_rows
     from analysis.tables.table import read_table
     from scaling.system.progress_line import announce_if_slow
 
     with announce_if_slow(f"reading {source}"):
         table = read_table(source)
     if where is not None:
-        table = select(table, where)
+        table = select_rows(table, where)
     if columns is not None:
         named = {SOURCE.get(name, name): column for name, column in _pairs("--columns", columns).items()}
         counted = COUNTED_IN.get(named.get(SOURCE["y"], ""), {})

@@ -1,4 +1,4 @@
-"""What the commands print: one JSON document or readable text on stdout, everything else on stderr."""
+"""The output of commands: one JSON document or readable text on stdout, everything else on stderr."""
 
 import json
 import math
@@ -17,13 +17,13 @@ def emit(result: object) -> None:
 
 
 def log(message: str) -> None:
-    """Print a line for people on stderr; where that is a file on a full disk, the line is lost and nothing else."""
+    """Print a line for people on stderr. Where stderr is a file on a full disk, the line is lost."""
     with suppress(OSError):
         print(_writable(message), file=sys.stderr, flush=True)
 
 
 def jsonable(value: Any) -> Any:
-    """`value` with mappings, sequences and numpy scalars turned into what JSON holds; non-finite numbers into None."""
+    """`value` as JSON data: numpy values become numbers and lists, numbers that are not finite become None."""
     if is_dataclass(value) and not isinstance(value, type):
         return jsonable(asdict(value))
     if isinstance(value, dict):
@@ -38,7 +38,7 @@ def jsonable(value: Any) -> Any:
 
 
 def _json(document: Any) -> str:
-    """`document` as JSON for people and programs, by pydantic's writer: Python's takes seven times as long."""
+    """`document` as indented JSON, by pydantic's writer: Python's takes seven times as long."""
     from pydantic_core import to_json
 
     try:
@@ -48,5 +48,5 @@ def _json(document: Any) -> str:
 
 
 def _writable(text: str) -> str:
-    """Half a surrogate pair, which a file name or a JSON string may hold, becomes an escape, in JSON the valid one."""
+    """Half a surrogate pair, which a file name or a JSON string may hold, becomes an escape that is valid in JSON."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -171,7 +171,7 @@ def test_a_tokenizer_that_cannot_write_a_text_is_named(speech, tmp_path, cli):
     file.write_text(json.dumps(tokenizer))
     code, err = cli("plan", speech / "study.yaml", "--set", f"models.0.llm={tmp_path / 'llm'}")
     assert code == 2
-    assert f"{file}: cannot write the texts of the manifest" in err
+    assert f"{file}: cannot encode the texts of the manifest" in err
 
 
 def test_a_torn_cache_costs_time_and_no_answer(speech, tmp_path, cli, monkeypatch):

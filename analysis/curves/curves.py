@@ -26,20 +26,27 @@ from analysis.fitting.model_selection import default_fit
 from analysis.notes import Note, Status
 from analysis.tables.points import Point, points_of
 from analysis.tables.table import Table, read_table
-from analysis.tables.wandb_online import is_online
+from analysis.tables.wandb import is_project
 from scaling.errors import InputError, nearest
 from scaling.ledger.records import RUNS_FILE
 from scaling.system.json_files import read_json
 
 SCHEMA = 3
+"""The version of a file of fits."""
+
 FITS_FILE = "fits.json"
+"""The file of a study's fits, in the study's folder."""
+
 DEFAULT_LOSS = "log_ls_screened"
 """Least squares of log errors, the maximum-likelihood fit for noise that is a share of the error, gross outliers set
 aside.
 """
+
 FAR, VERY_FAR = 10.0, 100.0
-# Beyond the largest run by more than this, an answer rests on the law.
+"""Multiples of the largest fitted value beyond which a prediction warns (assumptions)."""
+
 NOTICEABLE = 1.5
+"""Beyond this multiple of the largest run, a prediction rests on the law rather than on the runs (assumption)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +109,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curves:
-    """All curves of one table, and the file_sha256 of the table they were fitted to.
+    """All curves of one table, and the SHA-256 of the file of the table they were fitted to.
 
     `named` tells under which names the table held the law's columns, where not under their own.
     """
@@ -151,8 +158,8 @@ def lowest(curves: Sequence[Curve], flops: float) -> Curve:
 
 
 def rank(curve: Curve, flops: float) -> tuple[bool, bool, bool, float]:
-    """The order of curves at `flops`, best first: by predicted CER. Asked beyond the runs, one that its
-    points do not identify is taken only where there is no other; one with too few points always comes last.
+    """The sort key of curves at `flops`, best first: by predicted CER. Beyond the runs a curve that its points do not
+    identify comes after those that are identified; a curve with too few points always comes last.
     """
     doubtful = curve.status in ("not_identified", "not_converged") and curve.extrapolation(flops) > NOTICEABLE
     return curve.fit is None, curve.status == "too_few_points", doubtful, curve.cer(flops)
@@ -237,7 +244,7 @@ def store(curves: Curves, file: Path) -> None:
 
 def file_sha256(file: Path) -> str:
     """SHA-256 of a file; empty for another tool's runs. Raises InputError where it is missing."""
-    if file.is_dir() or is_online(file):
+    if file.is_dir() or is_project(file):
         return ""
     if not file.exists():
         raise InputError(f"{file}: not found; expected a study's folder with {RUNS_FILE}")
@@ -308,12 +315,12 @@ def _stored(file: Path) -> Curves | None:
         document = read_json(file)
     except InputError:
         return None
-    whole = document.pop("sha256", None) == _checksum(document)
-    return _load(document) if whole and document["schema"] == SCHEMA else None
+    intact = document.pop("sha256", None) == _checksum(document)
+    return _load(document) if intact and document["schema"] == SCHEMA else None
 
 
 def _checksum(document: Mapping[str, Any]) -> str:
-    """A file that is not as `store` left it holds a law that nobody fitted, however plausible its numbers."""
+    """The SHA-256 of a document of fits: a file that was changed after `store` is not trusted."""
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 

@@ -15,7 +15,7 @@ from scaling.base_models.encoders import ENCODERS, EncoderDims, encoder_dims
 from scaling.base_models.llms import LLMS, LlmDims, llm_dims
 from scaling.base_models.tokenizers import find_tokenizer
 from scaling.errors import InputError, nearest
-from scaling.spec import digest
+from scaling.keys import digest
 from scaling.system.cache import file_digest
 
 MINIS = Path(__file__).parents[1] / "minis"

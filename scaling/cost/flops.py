@@ -41,7 +41,7 @@ from typing import Protocol
 import numpy as np
 
 from scaling.arrays import IntArray
-from scaling.base_models.matmul_tape import Flow, Rates, Tape, Weights, Work
+from scaling.base_models.matmul_tape import FlopRates, Flow, Tape, Weights, Work
 from scaling.cost.model_shape import ModelShape
 from scaling.spec import Objective, Part
 from scaling.speech.lengths import Lengths
@@ -79,7 +79,7 @@ class PartFlops:
 @lru_cache(maxsize=256)
 def part_rates(
     model_shape: ModelShape, objective: Objective, trained: frozenset[Part], *, recompute: bool = False
-) -> dict[Part, Rates]:
+) -> dict[Part, FlopRates]:
     """FLOPs of every part for each unit of work, in a step of `objective` that trains `trained`.
 
     With `recompute`, forward products that gradient checkpointing runs again are counted twice.
@@ -207,7 +207,7 @@ def exact_sum(values: IntArray) -> int:
 
 def _training_rates(
     model_shape: ModelShape, training: Training, only: Collection[Part] | None = None, *, recompute: bool = False
-) -> dict[Part, Rates]:
+) -> dict[Part, FlopRates]:
     parts = part_rates(model_shape, training.objective, frozenset(training.parts), recompute=recompute)
     return {part: of for part, of in parts.items() if only is None or part in only}
 
@@ -277,7 +277,7 @@ def _amounts(
     }
 
 
-def _totals(parts: Mapping[Part, Rates], amounts: Amounts) -> IntArray:
+def _totals(parts: Mapping[Part, FlopRates], amounts: Amounts) -> IntArray:
     totals = np.zeros(len(amounts[Work.LLM]), dtype=np.int64)
     for part in parts.values():
         for kind in (part.forward, part.input_grad, part.weight_grad):
@@ -286,7 +286,7 @@ def _totals(parts: Mapping[Part, Rates], amounts: Amounts) -> IntArray:
     return totals
 
 
-def _by_part(parts: Mapping[Part, Rates], amounts: Amounts) -> dict[Part, PartFlops]:
+def _by_part(parts: Mapping[Part, FlopRates], amounts: Amounts) -> dict[Part, PartFlops]:
     sums = {work: int(values.sum()) for work, values in amounts.items()}  # work fits an int64, its FLOPs may not
 
     def flops(kind: Mapping[Work, int]) -> int:

@@ -31,14 +31,15 @@ def encoder_is_frozen(parts: Collection[Part]) -> bool:
 
 
 class StageMeter:
-    """Prices steps on `lengths` in a stage.
+    """Counts the FLOPs of steps on `lengths` in one stage.
 
-    *charged* is each utterance at its real lengths; *executed* is what runs, padding and all, as if nothing were ever
-    kept, so that it depends on no cache; *cache-credited* is executed with each output of a frozen encoder counted the
-    first time alone, as with a cache that never forgets. Where the encoder trains, the last two are the same.
+    *Charged* FLOPs are those of each utterance at its real lengths. *Executed* FLOPs are those of padded batches, as if
+    no output of a frozen encoder were kept, so that they depend on no cache. *Cache-credited* FLOPs are executed FLOPs
+    that count each output of a frozen encoder once, as with a cache that keeps everything. Where the encoder trains,
+    executed and cache-credited FLOPs are the same.
 
-    `encoder_unpadded`: a frozen encoder hears without padding (CPUs), not the piece as it comes.
-    `recompute`: layers are run again under gradient checkpointing: executed and cache-credited, never charged.
+    `encoder_unpadded`: a frozen encoder processes utterances without padding (on CPUs), not in padded pieces.
+    `recompute`: layers run again under gradient checkpointing, which is executed and cache-credited, never charged.
     """
 
     def __init__(
@@ -80,9 +81,9 @@ class StageMeter:
         if self._encoder_N is not None:
             return _sums(self._encoder_N, pieces)
         flops_P = np.zeros(len(pieces), dtype=np.int64)
-        heard = [place for place, piece in enumerate(pieces) if len(piece)]
-        if heard:
-            flops_P[heard] = self._executed([pieces[place] for place in heard], {Part.ENCODER})
+        filled = [place for place, piece in enumerate(pieces) if len(piece)]
+        if filled:
+            flops_P[filled] = self._executed([pieces[place] for place in filled], {Part.ENCODER})
         return flops_P
 
     def _executed(self, pieces: Sequence[IntArray], only: set[Part] | None) -> IntArray:

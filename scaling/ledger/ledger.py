@@ -1,16 +1,16 @@
-"""Stages on disk: who works on a node, what came of it. The only file format other programs rely on.
+"""Stages on disk: who works on a node, and what came of it.
 
     ROOT/stages/<key>/stage.json             what to train; written once, never changed
     ROOT/stages/<key>/attempts/<n>/          one try: lease.json, heartbeat, events.jsonl, checkpoints, failure.json
     ROOT/stages/<key>/result.json            exists = the node is done; names the attempt that holds its checkpoint
 
-An attempt is claimed by moving its folder, lease and all, to the next number, which a file system lets one process do.
-When a lease is over is said in `scaling.ledger.lease`. A worker whose lease was taken over can still write into its own
-folder, and nowhere else: `commit` refuses it (fencing), and links `result.json` into place without replacing, so a node
-has exactly one result whatever dies when.
+An attempt is claimed by moving its folder, with the lease in it, to the next number: a file system lets one process do
+so. `scaling.ledger.lease` says when a lease is over. A worker whose lease was taken over can still write into its own
+folder and nowhere else: `commit` refuses its result (fencing), and links `result.json` into place without replacing a
+file, so a node has exactly one result whatever dies when.
 
-A failure's `kind` says who may try again: `error` the next invocation, `diverged` nobody until it is forgiven, because
-the same steps would diverge again, and `memory` anybody, in smaller pieces.
+The `kind` of a failure says who may try again: after `error` the next invocation; after `diverged` nobody until somebody
+allows it, because the same steps would diverge again; after `memory` anybody, in smaller pieces.
 """
 
 import errno
@@ -22,14 +22,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, cast
+
+from pydantic import ValidationError
 
 from scaling.errors import InputError
-from scaling.ledger.lease import gone, killed_for_memory, new_lease, stands_still, young
+from scaling.ledger.lease import Lease, is_gone, is_recent, killed_for_memory, new_lease, stands_still
+from scaling.ledger.records import Event, Failure, NodeResult
+from scaling.spec import StageNode, node_from_json
 from scaling.system.atomic_files import temporary_beside, write_all, write_json_atomically, write_json_once
 from scaling.system.fault_injection import crash_point
-from scaling.system.json_files import parse_json, read_json
-from scaling.system.json_schema import check_shape, inside, nothing
+from scaling.system.json_files import parse_record, read_bytes, read_json
 
 SCHEMA = "asr-scaling/ledger-1"
 
@@ -61,19 +64,27 @@ class Ledger:
         return write_json_once(path, {"schema": SCHEMA, "key": key, **stage}, durable=self.durable)
 
     def stage(self, key: str) -> dict[str, Any]:
-        """What node `key` is. Raises InputError where the file is missing or torn."""
+        """The content of `stage.json` of node `key`. Raises InputError where the file is missing or torn."""
         return read_json(self.folder(key) / "stage.json")
 
-    def result(self, key: str) -> dict[str, Any] | None:
-        """What came of node `key`, or None where it was never done. A node trained again has its former result.
+    def node(self, key: str) -> StageNode:
+        """What node `key` trains. Raises InputError where the ledger holds no such node of this version."""
+        try:
+            return node_from_json(self.stage(key)["node"])
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            place = self.folder(key) / "stage.json"
+            raise InputError(f"{place}: not a stage of this version ({type(error).__name__}: {error})") from None
 
-        Raises InputError where its checkpoint is said to lie outside the node's folder.
+    def result(self, key: str) -> NodeResult | None:
+        """What came of node `key`, or None where it was never done. A node that is trained again has its former result.
+
+        Raises InputError where the file holds no result.
         """
         for name in ("result.json", "former.json"):
             if (path := self.folder(key) / name).exists():
-                result = read_json(path)
-                check_shape({"checkpoint": result.get("checkpoint")}, {"checkpoint": (nothing, inside)}, str(path))
-                return result
+                return parse_record(NodeResult, read_bytes(path), str(path))
         return None
 
     def done(self, key: str) -> bool:
@@ -110,7 +121,7 @@ class Ledger:
     def memory_failures(self, key: str) -> int:
         """How many attempts at node `key` ran out of memory."""
         failures = (attempt.failure() for attempt in self.attempts(key))
-        return sum(failure is not None and failure["kind"] == "memory" for failure in failures)
+        return sum(failure is not None and failure.kind == "memory" for failure in failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +148,18 @@ class Attempt:
         return self.folder / "heartbeat"
 
     def take(self, session: str) -> bool:
-        """Make this attempt ours, lease and heartbeat in it from its first moment; False where another was faster."""
+        """Claim this attempt with its lease and heartbeat in one step; False where another process was faster."""
         self.folder.parent.mkdir(exist_ok=True)
-        made = temporary_beside(self.folder)
-        made.mkdir()
+        prepared = temporary_beside(self.folder)
+        prepared.mkdir()
         try:
             crash_point("claim: folder made")
-            (made / "lease.json").write_text(json.dumps(new_lease(session)) + "\n")
-            (made / "heartbeat").touch()
+            (prepared / "lease.json").write_text(json.dumps(new_lease(session).as_json()) + "\n")
+            (prepared / "heartbeat").touch()
             crash_point("claim: lease written")
-            made.rename(self.folder)  # refused where the folder is there: no attempt's folder is ever empty
+            prepared.rename(self.folder)  # refused where the folder is there: no attempt's folder is ever empty
         except OSError as error:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(prepared, ignore_errors=True)
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 return False
             raise
@@ -161,11 +172,11 @@ class Attempt:
 
     def held(self) -> bool:
         """Whether a live worker seems to hold this attempt, at one look."""
-        return not self._abandoned() and young(self.heartbeat)
+        return not self._abandoned() and is_recent(self.heartbeat)
 
     def over(self) -> bool:
         """Whether another may take this attempt's place. Where its worker is silent: ask again (`scaling.ledger.lease`)."""
-        return self._abandoned() or (not young(self.heartbeat) and stands_still(self.heartbeat))
+        return self._abandoned() or (not is_recent(self.heartbeat) and stands_still(self.heartbeat))
 
     def record_memory_kill(self, session: str) -> None:
         """Record that this attempt's worker was killed for memory, where it was, so that the next one asks for less."""
@@ -173,33 +184,34 @@ class Attempt:
         if not self.ended() and lease is not None and killed_for_memory(lease):
             self.fail("memory", "its process was killed by the kernel: out of memory", session=session)
 
-    def lease(self) -> dict[str, Any] | None:
-        """Who holds, or held, this attempt; None where a power cut left no more than the folder."""
-        try:
-            return read_json(self.folder / "lease.json")
-        except InputError:
-            return None
+    def lease(self) -> Lease | None:
+        """Who holds, or held, this attempt; None where a power cut left no readable lease."""
+        path = self.folder / "lease.json"
+        with suppress(InputError):
+            return parse_record(Lease, read_bytes(path), str(path))
+        return None
 
-    def failure(self) -> dict[str, Any] | None:
-        """Why this attempt failed: `kind`, `cause`, `session`; None where it did not."""
+    def failure(self) -> Failure | None:
+        """Why this attempt failed; None where it did not."""
         path = self.folder / "failure.json"
-        return read_json(path) if path.exists() else None
+        return parse_record(Failure, read_bytes(path), str(path)) if path.exists() else None
 
-    def fail(self, kind: str, cause: str, *, session: str) -> None:
-        """Record that this attempt ended without a result. `kind` is `error`, `diverged` or `memory`."""
-        write_json_atomically(self.folder / "failure.json", {"kind": kind, "cause": cause, "session": session})
+    def fail(self, kind: Literal["error", "diverged", "memory"], cause: str, *, session: str) -> None:
+        """Record that this attempt ended without a result, and why."""
+        failure = Failure(kind=kind, cause=cause, session=session)
+        write_json_atomically(self.folder / "failure.json", failure.as_json())
 
-    def verdict(self, session: str) -> dict[str, Any] | None:
+    def final_failure(self, session: str) -> Failure | None:
         """The failure that forbids `session` to try this node again, if there is one."""
         failure = self.failure()
-        if failure is None or failure["kind"] == "memory":
+        if failure is None or failure.kind == "memory":
             return None
-        if failure["kind"] == "diverged":
+        if failure.kind == "diverged":
             return None if (self.folder / "forgiven.json").exists() else failure
-        return failure if failure["session"] == session else None
+        return failure if failure.session == session else None
 
     def allow_retry(self) -> None:
-        """Let a diverged node be tried again, though nothing but the software can make it end otherwise."""
+        """Let a diverged node be tried again, which helps where the software has changed."""
         write_json_atomically(self.folder / "forgiven.json", {"time": time.time()})
 
     def ended(self) -> bool:
@@ -210,9 +222,11 @@ class Attempt:
         """Give the node up without a result or a failure: anyone may go on from its checkpoint at once."""
         write_json_atomically(self.folder / "released.json", {"time": time.time()})
 
-    def log(self, event: dict[str, Any]) -> None:
+    def log(self, event: Event) -> None:
         """Append one event. Only this attempt writes the file; a line torn by a kill is skipped by readers."""
-        line = json.dumps({"time": round(time.time(), 3), **event}, ensure_ascii=False, allow_nan=False) + "\n"
+        line = (
+            json.dumps({"time": round(time.time(), 3), **event.as_json()}, ensure_ascii=False, allow_nan=False) + "\n"
+        )
         with cast(BinaryIO, self.events.open("ab+", buffering=0)) as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(0, end - 1))
@@ -224,25 +238,30 @@ class Attempt:
         if self.ledger.done(self.key) or self.ledger.attempts(self.key)[-1].number != self.number:
             raise LostLease(f"node {self.key}: attempt {self.number} was taken over")
 
-    def commit(self, result: dict[str, Any]) -> None:
+    def commit(self, result: NodeResult) -> None:
         """Make `result` the node's one result. Raises LostLease where this attempt no longer holds the node."""
         self.check_lease()
         former = self.ledger.result(self.key)
-        result = result if former is None else {**former, "checkpoint": result["checkpoint"]}
-        entry = {**result, "schema": SCHEMA, "key": self.key, "attempt": self.number}
+        kept = result if former is None else former.model_copy(update={"checkpoint": result.checkpoint})
+        entry = {**kept.as_json(), "schema": SCHEMA, "key": self.key, "attempt": self.number}
         if not write_json_once(self.ledger.folder(self.key) / "result.json", entry):
             raise LostLease(f"node {self.key}: another attempt has committed")
 
     def _abandoned(self) -> bool:
         lease = self.lease()
-        return self.ended() or (lease is not None and gone(lease))
+        return self.ended() or (lease is not None and is_gone(lease))
 
 
-def read_events(path: Path) -> Iterator[dict[str, Any]]:
+def read_events(path: Path) -> Iterator[Event]:
     """The events of one attempt; lines torn by a kill are skipped."""
     if not path.exists():
         return
     with path.open("rb") as file:
-        for line in file:
-            with suppress(InputError):
-                yield parse_json(line, str(path))
+        yield from (event for line in file if (event := parse_event(line)) is not None)
+
+
+def parse_event(line: bytes) -> Event | None:
+    """The event in a line; None where the line was torn by a kill, or is no event."""
+    with suppress(ValidationError):
+        return Event.model_validate_json(line)
+    return None

@@ -1,4 +1,4 @@
-"""What a study reads of a corpus: usable utterances, perhaps fewer hours of them, under a digest of their content."""
+"""The utterances of a corpus that a study uses, perhaps fewer hours of them, with a digest of their content."""
 
 import dataclasses
 import hashlib
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scaling.arrays import IntArray
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE
-from scaling.speech.audio import Clip
+from scaling.speech.audio import Clip, resampled
 from scaling.speech.columns import Columns
 from scaling.speech.corpus_index import BadRows, located, read_corpus_index
 from scaling.speech.string_column import StringColumn
@@ -27,13 +27,13 @@ TEXT_TOO_LONG = "text too long for the models"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Manifest:
-    """Utterances in the corpus's order, as columns of equal length.
+    """Utterances in the order of the corpus, as columns of equal length.
 
-    `samples` are real samples at 16 kHz, or as told where the corpus is too large to read every header
-    (`durations_trusted`). `too_long` counts the utterances that `up_to` and `without` have left out because a model has
-    no positions for them. `digest` covers text, samples and speaker of every utterance in order (`hashes`, 16 bytes
-    each), never a path: a moved corpus is the same data. `speeds` says how many times as fast each utterance is heard,
-    None for none, and `copies` how many times the corpus is repeated for that (`scaling.speech.speed_perturbation`).
+    `samples` are real samples at 16 kHz, counted from headers, or from durations where `durations_trusted`. `too_long`
+    counts the utterances that `up_to` and `without` have left out because a model has no positions for them. `digest`
+    covers text, samples and speaker of every utterance in order (`hashes`, 16 bytes each), never a path: a moved corpus
+    is the same data. `speeds` says how many times as fast each utterance is heard, None where all are heard once at
+    speed 1, and `copies` how many times the corpus is repeated for that (`at_speeds`).
     `stands_for_hours` is set where lengths are assumed (`scaling.speech.assumed_manifest`): the utterances then stand
     for so much speech.
     """
@@ -60,17 +60,17 @@ class Manifest:
 
     @property
     def ids(self) -> StringColumn:
-        """Names of the utterances, for messages and result tables."""
+        """Ids of the utterances, or names of audio files where the corpus gives no ids."""
         return self.columns.ids
 
     @property
     def texts(self) -> StringColumn:
-        """What was said, as written in the corpus."""
+        """The transcripts, as written in the corpus."""
         return self.columns.texts
 
     @property
     def speakers(self) -> StringColumn:
-        """Who spoke, empty where unknown."""
+        """The speakers, "" where unknown."""
         return self.columns.speakers
 
     @property
@@ -80,11 +80,11 @@ class Manifest:
 
     @property
     def skipped(self) -> dict[str, int]:
-        """Rows of the corpus that are not among the utterances, by cause; not those beyond a cap on hours."""
+        """Numbers of rows that were left out, by cause, without those that `within` left out."""
         return {**self.bad_rows.counts, **self.too_long.counts}
 
     def up_to(self, max_seconds: float | None) -> "Manifest":
-        """The utterances that are no longer than that; all of them where it is None."""
+        """The utterances of at most `max_seconds`; all of them where it is None."""
         if max_seconds is None:
             return self
         return self.without(np.flatnonzero(self.samples > max_seconds * SAMPLE_RATE), f"audio over {max_seconds:g} s")
@@ -121,6 +121,24 @@ class Manifest:
         if not fits[0]:
             raise InputError(f"{self.path}: hours = {hours} holds no utterance; the data has {self.hours:.4g}")
         return self if fits.all() else self._rows(np.sort(ranked[fits]))
+
+    def at_speeds(self, speeds: tuple[float, ...]) -> "Manifest":
+        """The utterances at each of the speeds, one copy of the corpus after another: row i is utterance i modulo N.
+
+        An epoch reads all copies. Samples are counted at the speed: audio at speed 1.1 is 1.1 times as short.
+        """
+        if speeds == (1.0,):
+            return self
+        rows = np.tile(np.arange(len(self)), len(speeds))
+        samples = [[resampled(n, round(SAMPLE_RATE * speed)) for n in self.samples.tolist()] for speed in speeds]
+        return dataclasses.replace(
+            self,
+            columns=self.columns.take(rows),
+            samples=np.concatenate(samples),
+            hashes=self.hashes[rows],
+            speeds=np.repeat(speeds, len(self)),
+            copies=len(speeds),
+        )
 
     def _rows(self, rows: IntArray) -> "Manifest":
         hashes = self.hashes[rows]

@@ -1,4 +1,4 @@
-"""A step's batch in pieces: what a process computes at once, the same for trainer and plan."""
+"""The batch of a step divided into micro-batches, of which a process computes one at a time; for trainer and plan."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,9 @@ from scaling.arrays import IntArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MicroBatches:
-    """A batch of indices, and its pieces in the order of their lengths.
+    """A batch of indices, and the micro-batches (`pieces`) that it is divided into, in the order of their lengths.
 
-    `idle` counts the last pieces that are there only so that every rank runs as many: they repeat the batch's first
-    utterance, and count nothing.
+    The last `idle` pieces only make every rank run as many: they repeat the first utterance and count for nothing.
     """
 
     batch: IntArray
@@ -21,9 +20,9 @@ class MicroBatches:
 
 
 def split_batch(batch: IntArray, each: int, ranks: int = 1) -> MicroBatches:
-    """A batch in pieces of neighbours, the same number for every rank and up to `each`.
+    """The batch divided into pieces of neighbours, as many for every rank and up to `each`.
 
-    Those of a rank are every `ranks`-th from its own: what runs at the same time is of nearly the same length.
+    Rank r computes pieces r, r + ranks and so on: pieces that run at the same time have nearly the same length.
 
     >>> [piece.tolist() for piece in split_batch(np.arange(5), 2, 2).pieces]
     [[0, 1], [2], [3], [4]]

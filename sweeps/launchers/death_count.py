@@ -41,6 +41,6 @@ def attempt_held_by(plan_file: PlanFile, **worker: Any) -> Attempt | None:
     for key in plan_file.nodes:
         attempts = [] if plan_file.ledger.done(key) else plan_file.ledger.attempts(key)
         lease = None if not attempts or attempts[-1].ended() else attempts[-1].lease()
-        if lease is not None and worker.items() <= lease.items():
+        if lease is not None and all(getattr(lease, name) == value for name, value in worker.items()):
             return attempts[-1]
     return None

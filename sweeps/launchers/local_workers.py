@@ -200,11 +200,11 @@ def received_signals() -> Iterator[list[int]]:
 
 def _environment(plan_file: PlanFile) -> dict[str, str]:
     """The environment of every worker of the plan file."""
-    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(plan_file.content["threads"]))}
+    return {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(plan_file.threads))}
 
 
 def _start(plan_file: PlanFile, starter: ProcessStarter, number: int, name: str) -> Process:
-    own_gpus = gpus_of(number, plan_file.content.get("processes", 1))
+    own_gpus = gpus_of(number, plan_file.processes)
     return starter.start({**_environment(plan_file), **own_gpus, WORKER_NAME: name}, _log_path(plan_file, number))
 
 

@@ -50,7 +50,7 @@ class RayCluster:
             raise InputError(f"Ray cannot be started or joined: {error}") from None
         self._ray = ray
         self._command = list(command)
-        self._threads = str(plan_file.content["threads"])
+        self._threads = str(plan_file.threads)
         self._task = ray.remote(num_cpus=fields.cpus or int(self._threads), num_gpus=fields.gpus or 0, max_retries=0)(
             run_worker
         )

@@ -169,11 +169,11 @@ class Slurm:
         return [
             "--parsable",
             f"--job-name={job_name(self._plan_file)}",
-            f"--comment={self._plan_file.content['study']}",
+            f"--comment={self._plan_file.study}",
             f"--array=0-{count - 1}",
             f"--nodes={fields.nodes}",
-            f"--ntasks-per-node={self._plan_file.content['processes']}",
-            f"--cpus-per-task={fields.cpus or self._plan_file.content['threads']}",
+            f"--ntasks-per-node={self._plan_file.processes}",
+            f"--cpus-per-task={fields.cpus or self._plan_file.threads}",
             "--output=/dev/null",  # the script writes to a file whose name Slurm's patterns cannot garble
             "--requeue",
             f"--signal=B:TERM@{STOP_SECONDS:.0f}",
@@ -202,7 +202,7 @@ def job_name(plan_file: PlanFile) -> str:
 
 def script(plan_file: PlanFile, command: Command) -> str:
     """The script that a job runs."""
-    threads = plan_file.content["threads"]
+    threads = plan_file.threads
     return SCRIPT.format(
         logs=shlex.quote(str(plan_file.folder.resolve() / "logs")),
         worker_name=WORKER_NAME,

@@ -24,7 +24,7 @@ class Pace(NamedTuple):
 
 def pace_of(plan_file: PlanFile, found: Survey) -> Pace:
     """The pace of this study's finished nodes and of those at work."""
-    running = [found.nodes[key].headway for key in found.in_state(State.RUNNING)]
+    running = [found.nodes[key].progress for key in found.in_state(State.RUNNING)]
     done = found.in_state(State.DONE)
     ends = [key for key in done if key in plan_file.evaluation_flops]
     nodes = measured(plan_file.ledger, _spread(done), {})
@@ -54,13 +54,13 @@ def eta_seconds(plan_file: PlanFile, found: Survey, pace: Pace, workers: int = 0
 
 def node_eta_seconds(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace) -> float | None:
     """Seconds of work left in a node, at its own speed where it has one; None where no speed is known."""
-    own, decoding = node.headway, node.headway.evaluation
+    own, decoding = node.progress, node.progress.decoding
     training = own.trained_flops / own.seconds if own.trained_flops > 0 and own.seconds > 0 else pace.training
     if training is None:
         return None
     evaluation = plan_file.evaluation_flops.get(key, 0) / (pace.decoding or training)
     if decoding is not None and decoding.final:
-        evaluation = max(evaluation - decoding.seconds, decoding.left or 0.0)
+        evaluation = max(evaluation - decoding.seconds, decoding.remaining_seconds or 0.0)
     return (node.total_flops - node.flops) / training + evaluation
 
 
@@ -71,7 +71,7 @@ def _longest_chain(plan_file: PlanFile, left: Mapping[str, float]) -> float:
     for key in reversed(plan_file.nodes):  # those that wait come last
         chain = left.get(key, 0.0) + after.get(key, 0.0)
         longest = max(longest, chain)
-        for need in plan_file.work[key]["needs"]:
+        for need in plan_file.work[key].needs:
             after[need] = max(after.get(need, 0.0), chain)
     return longest
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from scaling.ledger.ledger import Attempt
-from scaling.ledger.plan_file import PlanFile
-from sweeps.progress.headway import Headway, headway
+from scaling.ledger.plan_file import PlanFile, WorkItem
+from sweeps.progress.attempt_progress import AttemptProgress, attempt_progress
 
 
 class State(StrEnum):
@@ -30,7 +30,7 @@ LOST = (State.FAILED, State.BLOCKED)
 class NodeStatus(NamedTuple):
     """One node. `flops` of `total_flops` are trained; `cause` says why it failed or what blocks it.
 
-    Where it is running, the worker of this name has held it for `seconds`, and has come as far as `headway` says.
+    Where it is running, the worker of this name has held it for `seconds`, and has come as far as `progress` says.
     """
 
     state: State
@@ -39,7 +39,7 @@ class NodeStatus(NamedTuple):
     seconds: float = 0.0
     cause: str | None = None
     worker: str | None = None
-    headway: Headway = Headway()
+    progress: AttemptProgress = AttemptProgress()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Survey:
 
     @property
     def total_flops(self) -> int:
-        """FLOPs of the study's bill."""
+        """FLOPs of all nodes."""
         return sum(node.total_flops for node in self.nodes.values())
 
     @property
@@ -81,7 +81,7 @@ class Survey:
     @property
     def evaluating(self) -> list[str]:
         """Keys of the nodes of which a worker decodes dev or a test set."""
-        return [key for key in self.in_state(State.RUNNING) if self.nodes[key].headway.evaluation is not None]
+        return [key for key in self.in_state(State.RUNNING) if self.nodes[key].progress.decoding is not None]
 
 
 def survey(plan_file: PlanFile, *, known: Mapping[str, NodeStatus] | None = None) -> Survey:
@@ -95,8 +95,8 @@ def survey(plan_file: PlanFile, *, known: Mapping[str, NodeStatus] | None = None
         if before and before.state is State.DONE:
             node = before
         elif os.access(f"{folder}/result.json", os.F_OK):
-            node = _done(work["flops"])
-        elif untried.isdisjoint(work["needs"]) and os.access(f"{folder}/attempts", os.F_OK):
+            node = _done(work.flops)
+        elif untried.isdisjoint(work.needs) and os.access(f"{folder}/attempts", os.F_OK):
             node = _tried(plan_file, key, lost)
         else:
             node = _untried(work, lost)
@@ -104,7 +104,7 @@ def survey(plan_file: PlanFile, *, known: Mapping[str, NodeStatus] | None = None
         if node.state in LOST:
             lost.add(key)
         nodes[key] = node
-    return Survey(nodes=nodes, runs={run["key"]: _run(nodes, run["nodes"]) for run in plan_file.runs})
+    return Survey(nodes=nodes, runs={run.key: _run(nodes, run.nodes) for run in plan_file.runs})
 
 
 def ready(plan_file: PlanFile, found: Survey) -> list[str]:
@@ -113,35 +113,36 @@ def ready(plan_file: PlanFile, found: Survey) -> list[str]:
     return [
         key
         for key in found.in_state(State.WAITING)
-        if all(need in done or plan_file.ledger.done(need) for need in plan_file.work[key]["needs"])
+        if all(need in done or plan_file.ledger.done(need) for need in plan_file.work[key].needs)
     ]
 
 
 def _tried(plan_file: PlanFile, key: str, lost: Set[str]) -> NodeStatus:
     """The state of a node that was attempted and has no result."""
     work, attempts = plan_file.work[key], plan_file.ledger.attempts(key)
-    total = work["flops"]
-    failure = attempts[-1].verdict(plan_file.session) if attempts else None
+    total = work.flops
+    failure = attempts[-1].final_failure(plan_file.session) if attempts else None
     if failure is not None:
-        return NodeStatus(State.FAILED, 0, total, cause=f"{failure['kind']}: {failure['cause']}")
+        return NodeStatus(State.FAILED, 0, total, cause=f"{failure.kind}: {failure.cause}")
     untried = _untried(work, lost)
     if untried.state is State.BLOCKED or not attempts:
         return untried
-    found = headway(attempts[-1].events, time.time())
-    through = found.evaluation is not None and found.evaluation.final
-    flops = total if through else min(max(found.flops - work["start_flops"], 0), total)
+    progress = attempt_progress(attempts[-1].events, time.time())
+    is_trained = progress.decoding is not None and progress.decoding.final
+    flops = total if is_trained else min(max(progress.flops - work.start_flops, 0), total)
     if attempts[-1].held():
-        worker = (attempts[-1].lease() or {}).get("worker")
-        return NodeStatus(State.RUNNING, flops, total, _seconds(attempts[-1]), worker=worker, headway=found)
+        lease = attempts[-1].lease()
+        worker = lease.worker if lease is not None else None
+        return NodeStatus(State.RUNNING, flops, total, _seconds(attempts[-1]), worker=worker, progress=progress)
     return NodeStatus(State.WAITING, flops, total)
 
 
-def _untried(work: Mapping[str, Any], lost: Set[str]) -> NodeStatus:
+def _untried(work: WorkItem, lost: Set[str]) -> NodeStatus:
     """The state of a node that was never attempted, where the nodes in `lost` will have no result."""
-    for need in work["needs"]:
+    for need in work.needs:
         if need in lost:
-            return NodeStatus(State.BLOCKED, 0, work["flops"], cause=f"needs {need}")
-    return _waiting(work["flops"])
+            return NodeStatus(State.BLOCKED, 0, work.flops, cause=f"needs {need}")
+    return _waiting(work.flops)
 
 
 @cache

@@ -3,14 +3,12 @@
 import time
 from collections.abc import Collection
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
-from scaling.ledger.records import Row
 from scaling.system.progress_line import ProgressLine
 from sweeps.launchers.dispatch import multi_process, refuse_unavailable, run_workers
 from sweeps.launchers.options import Launcher
@@ -18,35 +16,16 @@ from sweeps.launchers.worker_command import other_trainer, trainer, worker_comma
 from sweeps.plan.prepare import Prepared
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.eta import eta_seconds, pace_of
-from sweeps.progress.quota import Quota
 from sweeps.progress.results_table import Collector
+from sweeps.progress.retention import Quota
 from sweeps.progress.status import NodeStatus, State, Survey, ready, survey
+from sweeps.run.outcome import Outcome
 from sweeps.run.wandb_tracker import end_tracker, start_tracker
 from sweeps.study.speech import refuse_assumed
 from sweeps.units import duration
 
 LOOK_SECONDS = 1.0
 """Between looks at the ledger, and at least ten times as long as a look takes: watching must not cost training."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What an invocation left: the table's rows, the state of every node, the signal that stopped it, if any.
-
-    `detached` says that workers were left to go on alone.
-    """
-
-    rows: list[Row]
-    survey: Survey
-    stopped_by: int | None
-    detached: bool = False
-
-    @property
-    def exit_code(self) -> int:
-        """0 when every run is there or left alone, 1 when one failed, 128 + the signal's number when stopped."""
-        if self.stopped_by is not None:
-            return 128 + self.stopped_by
-        return 0 if self.detached or all(state is State.DONE for state in self.survey.runs.values()) else 1
 
 
 def train(
@@ -87,7 +66,7 @@ def train(
                 quota = Quota(ledger, study.disk_quota_gb)
 
                 def watch(alive: Collection[str] = ()) -> Survey:
-                    quota.look()
+                    quota.enforce()
                     return follower.look(alive)
 
                 stopped_by = run_workers(
@@ -115,7 +94,7 @@ def allow_diverged_retry(plan_file: PlanFile) -> None:
     for key in plan_file.nodes:
         attempts = [] if plan_file.ledger.done(key) else plan_file.ledger.attempts(key)
         failure = attempts[-1].failure() if attempts else None
-        if failure is not None and failure["kind"] == "diverged":
+        if failure is not None and failure.kind == "diverged":
             attempts[-1].allow_retry()
 
 
@@ -194,7 +173,7 @@ def progress_text(found: Survey, starting: int, eta: float | None) -> str:
 
 def describe(plan_file: PlanFile, key: str) -> str:
     """A node in words: the stage and position, and a run that needs it."""
-    node = plan_file.ledger.stage(key)["node"]
-    users = [run for run in plan_file.runs if key in run["nodes"]][:1]
-    where = "".join(f" of {run['strategy']} on {run['encoder']} + {run['llm']}, seed {run['seed']}" for run in users)
-    return f"{key} (stage {node['stage']['name']!r} to {node['until_flops']:.3g} FLOPs{where})"
+    node = plan_file.ledger.node(key)
+    run = next((run for run in plan_file.runs if key in run.nodes), None)
+    user = f" of {run.strategy} on {run.encoder} + {run.llm}, seed {run.seed}" if run else ""
+    return f"{key} (stage {node.stage.name!r} to {node.until_flops:.3g} FLOPs{user})"

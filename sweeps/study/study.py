@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.cost.memory import StepExecution
 from scaling.spec import Precision
-from sweeps.study.schema import KeptFields, RayFields, SlurmFields
+from sweeps.study.schema import CacheFields, RayFields, SlurmFields
 from sweeps.study.speech import StudySpeech, read_speech
 from sweeps.study.study_file import StudyFile, portable_text, read_study_file
 from sweeps.study.study_model import StudyModel, study_model
@@ -35,7 +35,7 @@ class Study:
     tracker: str
     checkpoint_seconds: float
     disk_quota_gb: float | None
-    kept: KeptFields
+    kept: CacheFields
     slurm: SlurmFields
     ray: RayFields
     text: str

@@ -1,4 +1,4 @@
-"""A study file at the door: found, read, overridden and validated, with errors that say where."""
+"""A study file is found, read, overridden and validated here; errors name file, line and field."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from scaling.errors import InputError, nearest
 from scaling.system.yaml_file import FieldPath, parse_yaml, read_yaml, to_yaml
 from sweeps.study.schema import (
+    CacheFields,
     CorpusFields,
-    KeptFields,
     LoraFields,
     ManifestFields,
     ModelFields,
@@ -24,18 +24,18 @@ from sweeps.study.schema import (
 )
 
 SHIPPED = Path(__file__).parents[1] / "studies"
-FORMS: dict[str | int, tuple[type[BaseModel], ...]] = {
+FIELDS_INSIDE: dict[str | int, tuple[type[BaseModel], ...]] = {
     "models": (ModelFields,),
     "strategies": (PresetFields,),
     "stages": (StageFields,),
     "data": (ManifestFields, CorpusFields),
     "llm_lora": (LoraFields,),
     "encoder_lora": (LoraFields,),
-    "kept": (KeptFields,),
+    "kept": (CacheFields,),
     "slurm": (SlurmFields,),
     "ray": (RayFields,),
 }
-"""The fields inside a field, to name the nearest valid one."""
+"""The classes of the fields inside a field, so that an error can name the nearest valid field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +192,11 @@ def _explain(error: Any, path: FieldPath) -> str:
 
 def _names_around(path: FieldPath) -> list[str]:
     """The fields that exist where an unknown one was found."""
-    around = [part for part in path[:-1] if part in FORMS]
+    around = [part for part in path[:-1] if part in FIELDS_INSIDE]
     return (
-        [name for form in FORMS[around[-1]] for name in form.model_fields] if around else list(StudyFields.model_fields)
+        [name for form in FIELDS_INSIDE[around[-1]] for name in form.model_fields]
+        if around
+        else list(StudyFields.model_fields)
     )
 
 

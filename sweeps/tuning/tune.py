@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
-from scaling.ledger.records import Row
+from scaling.ledger.records import RunRow
 from scaling.spec import Part, RunSpec, Strategy
 from sweeps.plan.prepare import Prepared, prepare_runs
-from sweeps.run.run import Outcome
+from sweeps.run.outcome import Outcome
 from sweeps.study.study import Study
 from sweeps.study.study_model import StudyModel
 from sweeps.study.tuned_settings import BATCH, TunedSettings
@@ -127,7 +127,7 @@ def tune(
         prepared = prepare_runs(study, every_run, ledger)
         log(_announcement(prepared, count))
         outcome = train(prepared)
-        rows = {row["key"]: row for row in outcome.rows}
+        rows = {row.key: row for row in outcome.rows}
         if len(rows) < len(prepared.plan.runs):
             return outcome
         states = [
@@ -164,10 +164,10 @@ def _points_after_next_round(states: Sequence[SearchState], searched: int) -> in
     return next((end for end in ends if end > tried), None)
 
 
-def _dev_error(rows: Mapping[str, Row], runs: Sequence[RunSpec]) -> float:
+def _dev_error(rows: Mapping[str, RunRow], runs: Sequence[RunSpec]) -> float:
     """The geometric mean of CER on dev over seeds; infinite where a run diverged, 0 where one made no error."""
-    errors = [rows[run.key]["dev_cer"] for run in runs]
-    if None in errors:
+    errors = [error for run in runs if (error := rows[run.key].dev_cer) is not None]
+    if len(errors) < len(runs):
         return math.inf
     return math.exp(math.fsum(map(math.log, errors)) / len(errors)) if all(errors) else 0.0
 

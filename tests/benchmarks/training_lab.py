@@ -29,9 +29,7 @@ from transformers import (
 )
 
 from scaling.asr.checkpoint import Checkpoint, Progress
-from scaling.asr.inputs.encoder_output_cache import CacheLimits
 from scaling.asr.inputs.model_inputs import ModelInputs
-from scaling.asr.model.log_mel import read_audio
 from scaling.asr.model.projector import Projector
 from scaling.asr.pretraining.mini_models import new_tokenizer
 from scaling.asr.resources import Sources, WorkerResources
@@ -40,7 +38,9 @@ from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.llms import LlmDims
 from scaling.cost.flops import charged
 from scaling.cost.model_shape import default_lora, default_shape
+from scaling.ledger.plan_file import CacheLimits
 from scaling.spec import DataSpec, ModelSpec, Optimization, Precision, StageNode
+from scaling.speech.audio import Clip, read_clip
 from scaling.speech.manifest import read_manifest
 from scaling.strategies import preset, resolve
 
@@ -172,7 +172,7 @@ class Ours:
     ) -> None:
         self._resources, self._hooks = lab.resources(kept_gib, compiled=compiled), hooks
         node = lab.node(stage, precision, until_flops=1)
-        model = self._resources.recognizer(node, {}, rounded=True)
+        model = self._resources.recognizer(node, {}, for_training=True)
         self.model_shape = self._resources.model_shape(node)
         self.inputs: ModelInputs = self._resources.model_inputs(node, model, lab.speech)
         lengths = self.inputs.dataset.lengths
@@ -212,7 +212,7 @@ class Common:
         for _ in range(count):
             chosen = self._order[self._next : self._next + BATCH]
             self._next = (self._next + BATCH) % (len(self._order) - BATCH)
-            waves = [read_audio(self._lab.audio[index]) for index in chosen]
+            waves = [read_clip(Clip(path=self._lab.audio[index])) for index in chosen]
             heard += sum(map(len, waves)) / 16_000
             features = self._extractor(waves, sampling_rate=16_000, return_tensors="pt").input_features
             targets = [torch.tensor([*self._tokenizer.encode(self._lab.texts[index]), 2]) for index in chosen]
@@ -232,7 +232,7 @@ class Common:
 
     def features(self, index: int) -> Tensor:
         """What the encoder reads of an utterance: a window of 30 s."""
-        wave = read_audio(self._lab.audio[index])
+        wave = read_clip(Clip(path=self._lab.audio[index]))
         return self._extractor(wave, sampling_rate=16_000, return_tensors="pt").input_features
 
     @torch.no_grad()

@@ -15,6 +15,7 @@ from scaling.asr.__main__ import work
 from scaling.asr.pretraining.mini_models import EncoderSize, LlmSize, new_encoder, new_llm, new_tokenizer, save
 from scaling.ledger.ledger import Ledger, read_events
 from scaling.ledger.plan_file import PlanFile
+from scaling.ledger.records import RunRow
 from scaling.system.yaml_file import to_yaml
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
@@ -88,8 +89,8 @@ def order(study: Path, out: Path) -> PlanFile:
 def train_study(study: Path, out: Path) -> list[dict[str, Any]]:
     """Train every run of the study in this process; the rows of its table."""
     plan_file = order(study, out)
-    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
-    return Collector(plan_file).collect()
+    assert work(plan_file.ledger, plan_file, NeverStop()) == 0
+    return [row.as_json() for row in Collector(plan_file).collect()]
 
 
 @dataclass(frozen=True)
@@ -112,17 +113,18 @@ class Finished:
 def trains(out: Path, attempt: str = "0001") -> bool:
     """Whether a worker has told of a step, in an attempt of this number."""
     events = (event for path in out.glob(f"stages/*/attempts/{attempt}/events.jsonl") for event in read_events(path))
-    return any(event["event"] == "progress" for event in events)
+    return any(event.event == "progress" for event in events)
 
 
-def timeless(row: dict[str, Any]) -> dict[str, Any]:
+def timeless(row: dict[str, Any] | RunRow) -> dict[str, Any]:
     """A row of the table without what depends on the clock, the machine, or where a node set out from."""
+    row = row.as_json() if isinstance(row, RunRow) else row
     kept = {name: value for name, value in row.items() if name not in ("seconds", "spent", "provenance")}
     return kept | {"stages": [{k: v for k, v in stage.items() if k != "seconds"} for stage in row["stages"]]}
 
 
 def final_weights(ledger: Ledger, key: str) -> dict[str, torch.Tensor]:
-    return load_file(ledger.folder(key) / ledger.result(key)["checkpoint"] / "weights.safetensors")
+    return load_file(ledger.folder(key) / ledger.result(key).checkpoint / "weights.safetensors")
 
 
 def assert_same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:

@@ -18,7 +18,8 @@ from sweeps.launchers.local_workers import run_local_workers
 from sweeps.launchers.worker_command import worker_command
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
-from sweeps.run.run import Follower, Outcome
+from sweeps.run.outcome import Outcome
+from sweeps.run.run import Follower
 
 STAND_IN = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
 STUB_SERVER = [sys.executable, str(Path(__file__).with_name("stub_server.py"))]

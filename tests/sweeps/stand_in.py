@@ -15,9 +15,10 @@ import time
 from pathlib import Path
 
 from scaling.ledger.ledger import Attempt, Ledger, LostLease
+from scaling.ledger.plan_file import read_plan
 from scaling.ledger.queue import Queue
-from scaling.spec import StageNode, node_from_json
-from scaling.system.json_files import read_json
+from scaling.ledger.records import Event, NodeResult, Scores, Spent
+from scaling.spec import StageNode
 
 SECONDS = float(os.environ.get("STAND_IN_SECONDS", "0"))
 stopped: list[int] = []
@@ -29,12 +30,12 @@ def main() -> int:
     parser.add_argument("--plan", type=Path, required=True)
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: stopped.append(number))
-    ledger, plan = Ledger(arguments.ledger), read_json(arguments.plan)
-    queue, session = Queue(ledger, plan), plan["session"]
+    ledger, plan = Ledger(arguments.ledger), read_plan(arguments.plan)
+    queue, session = Queue(ledger, plan), plan.session
     while not stopped:
         attempt = next((taken for key in queue.ready() if (taken := ledger.claim(key, session=session))), None)
         if attempt is not None:
-            train(attempt, node_from_json(ledger.stage(attempt.key)["node"]), session)
+            train(attempt, ledger.node(attempt.key), session)
         elif not queue.waiting:
             return 0
         else:
@@ -43,7 +44,7 @@ def main() -> int:
 
 
 def train(attempt: Attempt, node: StageNode, session: str) -> None:
-    attempt.log({"event": "start", "flops": node.start_flops})
+    attempt.log(Event(event="start", flops=node.start_flops))
     if node.stage.name == os.environ.get("STAND_IN_FAILS"):
         attempt.fail("diverged", "loss nan at step 7", session=session)
         return
@@ -56,36 +57,38 @@ def train(attempt: Attempt, node: StageNode, session: str) -> None:
     for tenth in range(1, 11):
         time.sleep(SECONDS / 10)
         flops = node.start_flops + (node.until_flops - node.start_flops) * tenth // 10
-        attempt.log({"event": "progress", "flops": flops, "executed_flops": flops, "loss": 1 / tenth, "steps": tenth})
+        attempt.log(Event(event="progress", flops=flops, executed_flops=flops, loss=1 / tenth, steps=tenth))
     try:
         attempt.commit(result(attempt, node))
     except LostLease:
         return
 
 
-def result(attempt: Attempt, node: StageNode) -> dict:
+def result(attempt: Attempt, node: StageNode) -> NodeResult:
     cer = int(attempt.key[:4], 16) / 0xFFFF
-    scores = {"cer": cer, "errors": round(1000 * cer), "ref_chars": 1000, "n_utterances": 10}
+    scores = Scores(cer=cer, errors=round(1000 * cer), ref_chars=1000, n_utterances=10) if node.final else None
     utterance = '{"test": "clean", "id": "0", "hyp": "secret words", "ref": "secret words"}\n'
     (attempt.folder / "utterances.jsonl").write_text(utterance)
     (attempt.folder / "final").mkdir(exist_ok=True)
     (attempt.folder / "final" / "weights").write_bytes(bytes(1000))
-    counts = {"flops": node.until_flops, "executed_flops": node.until_flops, "seconds": SECONDS}
-    return {
-        "status": "ok",
-        **counts,
-        "steps": 10,
-        "audio_seconds": 1.0,
-        "unique_audio_seconds": 1.0,
-        "spent": {**counts, "flops": node.until_flops - node.start_flops},
-        "loss": 0.1,
-        "checkpoint": f"attempts/{attempt.number:04d}/final",
-        "dev": scores if node.final else None,
-        "test": {"clean": scores} if node.final else None,
-        "utterances": f"attempts/{attempt.number:04d}/utterances.jsonl" if node.final else None,
-        "evaluation_seconds": float(os.environ.get("STAND_IN_DECODES", "0")) if node.final else 0.0,
-        "provenance": {"trainer": "stand-in"},
-    }
+    folder = f"attempts/{attempt.number:04d}"
+    return NodeResult(
+        status="ok",
+        flops=node.until_flops,
+        executed_flops=node.until_flops,
+        seconds=SECONDS,
+        steps=10,
+        audio_seconds=1.0,
+        unique_audio_seconds=1.0,
+        spent=Spent(flops=node.flops, executed_flops=node.until_flops, seconds=SECONDS),
+        loss=0.1,
+        checkpoint=f"{folder}/final",
+        utterances=f"{folder}/utterances.jsonl" if node.final else None,
+        evaluation_seconds=float(os.environ.get("STAND_IN_DECODES", "0")) if node.final else 0.0,
+        dev=scores,
+        test={"clean": scores} if scores else None,
+        provenance={"trainer": "stand-in"},
+    )
 
 
 if __name__ == "__main__":

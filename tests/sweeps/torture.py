@@ -134,7 +134,7 @@ class ProcessStarter:
         fault = next(self.faults)
 
         def work() -> int:
-            faults.arm(fault)
+            faults.set_fault(fault)
             sys.argv = ["python -m scaling.asr", *self.arguments]
             return trainer.main()
 
@@ -216,7 +216,7 @@ def start(study: Path, out: Path, worker_faults: Iterator[str], launcher_fault: 
 
     def launch() -> int:
         local_workers.process_starter = process_starter
-        faults.arm(launcher_fault)
+        faults.set_fault(launcher_fault)
         ledger = Ledger(out)
         return train(prepare(str(study), [], ledger), out, ledger, WORKERS).exit_code
 
@@ -295,7 +295,7 @@ def count_places(out: Path, toll: Toll) -> None:
 
 
 def table(out: Path) -> list[dict[str, Any]]:
-    return [timeless(row) | {"spent_flops": row["spent"]["flops"]} for row in read_rows(out)]
+    return [timeless(row) | {"spent_flops": row.spent.flops} for row in read_rows(out)]
 
 
 def verify(out: Path, truth: list[dict[str, Any]], plain: Path) -> None:

@@ -1,6 +1,6 @@
 """Common Voice: one of its tables (`train.tsv`, `dev.tsv`, `test.tsv`, `validated.tsv`) beside the folder `clips`.
 
-Columns by name: `path`, `sentence`, `client_id`. The columns have changed between versions; these three have not.
+It is read by the names of its columns: `path`, `sentence`, `client_id`. Other columns have changed between versions.
 """
 
 from collections.abc import Iterable

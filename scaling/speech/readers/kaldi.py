@@ -1,6 +1,6 @@
-"""Kaldi data directories: `wav.scp`, `text`, optional `segments`, `utt2spk` and `utt2dur`; AISHELL-2's has `trans.txt`.
+"""Kaldi data directories: `wav.scp`, `text` (in AISHELL-2 `trans.txt`), and optional `segments`, `utt2spk`, `utt2dur`.
 
-Paths in wav.scp start at the folder; a pipe (`sox ... |`) is a fault, because nothing here runs commands.
+Paths in wav.scp start at the folder. A pipe (`sox ... |`) is a bad row: commands of a corpus are never run.
 """
 
 from collections.abc import Iterable
@@ -21,11 +21,11 @@ def _files(path: Path) -> Iterable[Path]:
 
 
 def _rows(path: Path, _part: str) -> Rows:
-    faults: list[BadRow] = []
-    recordings = _table(path / "wav.scp", faults)
-    speakers = _table(path / "utt2spk", faults)
-    durations = _table(path / "utt2dur", faults)
-    segments = _table(path / "segments", faults)
+    bad_rows: list[BadRow] = []
+    recordings = _table(path / "wav.scp", bad_rows)
+    speakers = _table(path / "utt2spk", bad_rows)
+    durations = _table(path / "utt2dur", bad_rows)
+    segments = _table(path / "segments", bad_rows)
     transcript = next(path / name for name in TRANSCRIPTS if (path / name).is_file())
     for number, line in lines(transcript):
         if isinstance(line, BadRow):
@@ -58,16 +58,16 @@ def _rows(path: Path, _part: str) -> Rows:
                 start=start,
                 line=number,
             )
-    yield from faults
+    yield from bad_rows
 
 
-def _table(path: Path, faults: list[BadRow]) -> dict[str, str]:
-    """First word -> the rest of each line; empty where there is no such file."""
+def _table(path: Path, bad_rows: list[BadRow]) -> dict[str, str]:
+    """From the first word to the rest of each line; empty where there is no such file."""
     table: dict[str, str] = {}
     if path.is_file():
         for _, line in lines(path):
             if isinstance(line, BadRow):
-                faults.append(line)
+                bad_rows.append(line)
             else:
                 name, rest = _split(line)
                 table[name] = rest

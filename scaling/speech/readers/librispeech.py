@@ -1,6 +1,6 @@
-"""LibriSpeech (openslr.org/12) and what shares its layout: a part such as `LibriSpeech/train-clean-100`.
+"""LibriSpeech (openslr.org/12) and corpora in its layout: a part such as `LibriSpeech/train-clean-100`.
 
-SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt     one line an utterance: SPEAKER-CHAPTER-0000 TEXT; its .flac beside
+SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt     a line for each utterance: SPEAKER-CHAPTER-0000 TEXT; the .flac is beside
 """
 
 from collections.abc import Iterable

@@ -92,8 +92,8 @@ def test_a_template_gives_the_whole_conversation_up_to_the_end_of_the_answer(tmp
         ("{{ messages[0].content.__class__.__mro__ }}", "cannot be rendered .*unsafe"),
         ("{{ messages[1].content }}<|end|>", "once each, unchanged"),
         ("{{ messages[0].content | upper }}{{ messages[1].content }}<|end|>", "once each, unchanged"),
-        ("{{ messages[0].content }}{{ messages[1].content }} bye", "expected a special token that ends it"),
-        ("{{ messages[0].content }}{{ messages[1].content }}", "expected a special token that ends it"),
+        ("{{ messages[0].content }}{{ messages[1].content }} bye", "expected a special token that ends the answer"),
+        ("{{ messages[0].content }}{{ messages[1].content }}", "expected a special token that ends the answer"),
     ],
 )
 def test_templates_that_cannot_serve_are_refused_with_the_reason(tmp_path, template, reason):

@@ -10,6 +10,7 @@ import soundfile
 from scaling.asr.inputs.exact_audio import ExactAudio
 from scaling.asr.resources import Sources
 from scaling.errors import InputError
+from scaling.ledger.plan_file import Source
 from scaling.speech.audio import AudioError
 from scaling.speech.manifest import Manifest, read_manifest
 
@@ -109,7 +110,7 @@ def test_headers_are_read_after_all_where_a_row_tells_no_duration(large):
 
 def test_many_lies_among_the_headers_looked_at_refuse_the_corpus(large):
     write(large, [{**row, "duration": 1.5} for row in rows_of(large)])
-    with pytest.raises(InputError, match=r"10 of 60 rows cannot be used \(10 x lying duration, the first line .*24000"):
+    with pytest.raises(InputError, match=r"10 of 60 rows cannot be used \(10 x wrong duration, the first line .*24000"):
         read_manifest(large)
 
 
@@ -134,7 +135,7 @@ def test_believed_lengths_are_what_is_heard_even_where_they_lie(large, monkeypat
     recorded = ExactAudio(manifest=manifest)
     for row in range(len(manifest)):
         assert len(recorded.samples(row)) == manifest.samples[row]
-    assert recorded.bad == 3
+    assert recorded.bad_recordings == 3
     cut, filled, lost = (recorded.samples(place(manifest, f"word {row}")) for row in unseen)
     assert len(cut) == 1600
     assert (cut != 0).all()
@@ -156,7 +157,7 @@ def test_counted_lengths_that_no_longer_hold_are_an_error(corpus):
 
 def test_a_worker_refuses_a_corpus_that_is_no_longer_the_planned_one(corpus):
     planned = read_manifest(corpus).within(0.002)
-    sources = Sources({planned.digest: {"path": str(corpus), "hours": 0.002}})
+    sources = Sources({planned.digest: Source(path=str(corpus), hours=0.002)})
     assert sources.manifest(planned.digest).digest == planned.digest
     write(corpus, [{**row, "text": "other"} for row in rows_of(corpus)])
     with pytest.raises(InputError, match=f"has changed since it was planned.*expected {planned.digest}"):

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from memory_group import inside, memory_group
 
-from scaling.system.container_memory import VERSIONS, free_container_bytes
+from scaling.system.container_memory import GROUP_FILES, free_container_bytes
 
-V1, V2 = VERSIONS
+V1, V2 = GROUP_FILES
 
 
 def write_group(folder: Path, kind: str, limit: int | str, used: int, cached: int = 0) -> None:
-    version = VERSIONS[kind]
+    version = GROUP_FILES[kind]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / version.limit).write_text(f"{limit}\n")
     (folder / version.usage).write_text(f"{used}\n")
@@ -33,7 +33,7 @@ def write_process(folder: Path, groups: str, *mounts: tuple[str, Path, str]) -> 
     return folder
 
 
-@pytest.mark.parametrize("kind", VERSIONS)
+@pytest.mark.parametrize("kind", GROUP_FILES)
 def test_the_narrowest_group_on_the_way_up_counts_and_cached_files_are_free(kind, tmp_path):
     groups = {V1: "5:cpu:/elsewhere\n4:cpuset,memory:/job/step\n", V2: "0::/job/step\n"}
     process = write_process(tmp_path / "self", groups[kind], ("/", tmp_path, kind))
@@ -43,7 +43,7 @@ def test_the_narrowest_group_on_the_way_up_counts_and_cached_files_are_free(kind
     assert free_container_bytes(process) == 500
 
 
-@pytest.mark.parametrize("kind", VERSIONS)
+@pytest.mark.parametrize("kind", GROUP_FILES)
 def test_a_container_sees_its_own_group_as_the_root(kind, tmp_path):
     groups = {V1: "4:memory:/docker/c0ffee\n", V2: "0::/\n"}
     roots = {V1: "/docker/c0ffee", V2: "/"}

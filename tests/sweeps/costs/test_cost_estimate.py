@@ -13,14 +13,14 @@ from scaling.cost.hardware import Throughput
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.spec import Objective, Part
-from scaling.speech.lengths import index
+from scaling.speech.lengths import manifest_lengths
 from sweeps.costs.cost_estimate import CostEstimate, Limits, estimate_cost
 from sweeps.costs.tariff import tariff_of
 from sweeps.plan.evaluation import evaluation_flops, held_out
-from sweeps.plan.plan import remaining
+from sweeps.plan.plan import remaining_costs
 from sweeps.plan.prepare import Prepared, prepare
-from sweeps.progress.keeping import Use, kept
-from sweeps.text import costs_document, price_line
+from sweeps.plan_report import cost_line
+from sweeps.progress.retention import CheckpointUse, retained
 
 CPU: dict[str, Any] = {
     "device": "a cpu",
@@ -95,7 +95,7 @@ def test_the_costliest_chain_is_found_whatever_its_nodes_cost(prepared: Prepared
     def costliest(key: str) -> int:
         return costs[key] + max((costliest(later) for later in nodes if key in nodes[later].node.needs), default=0)
 
-    assert remaining(nodes, costs) == {key: costliest(key) for key in nodes}
+    assert remaining_costs(nodes, costs) == {key: costliest(key) for key in nodes}
 
 
 def chain_flops(prepared: Prepared, key: str) -> int:
@@ -106,7 +106,10 @@ def chain_flops(prepared: Prepared, key: str) -> int:
 def test_every_run_decodes_dev_and_test_once(prepared: Prepared) -> None:
     (model,) = prepared.study.models
     model_shape, ends = model.shape, {run.end for run in prepared.plan.runs}
-    sets = [index(held, encoder=model.encoder.directory, llm=model.llm.directory) for held in held_out(prepared.study)]
+    sets = [
+        manifest_lengths(held, encoder=model.encoder.directory, llm=model.llm.directory)
+        for held in held_out(prepared.study)
+    ]
     assert [len(lengths) for lengths in sets] == [6, 8]
     expected = sum(decoding_flops(model_shape, Objective.LLM, lengths) for lengths in sets)
     assert evaluation_flops(prepared.study, prepared.plan) == dict.fromkeys(ends, expected)
@@ -133,10 +136,10 @@ def test_decoding_is_priced_as_finished_runs_measured_it(
 
 
 def test_a_plan_says_how_much_of_its_hours_is_decoding(prepared: Prepared) -> None:
-    document = costs_document(estimate_cost(prepared, None, H100))
-    share = (document["decoding_hours"] + document["look_hours"]) / document["worker_hours"]
+    costs = estimate_cost(prepared, None, H100)
+    share = (costs.decoding_hours + costs.look_hours) / costs.worker_hours
     assert 0.01 < share < 0.02
-    assert "of h100-sxm (1% of it decoding dev and test sets), " in price_line(document)
+    assert "of h100-sxm (1% of it decoding dev and test sets), " in cost_line(costs)
 
 
 def test_what_is_finished_costs_nothing_more(write_study: StudyWriter, tmp_path: Path) -> None:
@@ -222,8 +225,8 @@ def test_disk_holds_what_the_rule_keeps(prepared: Prepared) -> None:
 
 
 def test_a_checkpoint_is_kept_while_needed_at_a_run_s_end_and_where_a_larger_budget_would_go_on() -> None:
-    def use(*needs: str, final: bool = False, trunk: str | None = None, until: int = 0) -> Use:
-        return Use(needs=needs, final=final, trunk=trunk, until_flops=until)
+    def use(*needs: str, final: bool = False, trunk: str | None = None, until: int = 0) -> CheckpointUse:
+        return CheckpointUse(needs=needs, final=final, trunk=trunk, until_flops=until)
 
     nodes = {
         "t1": use(trunk="t", until=1),
@@ -232,7 +235,7 @@ def test_a_checkpoint_is_kept_while_needed_at_a_run_s_end_and_where_a_larger_bud
         "b2": use("t2"),
         "end": use("b2", final=True),
     }
-    assert kept(nodes, {"t1", "b1"}) == {"t1", "b1"}
-    assert kept(nodes, {"t1", "b1", "t2"}) == {"b1", "t2"}
-    assert kept(nodes, {"t1", "b1", "t2", "b2"}) == {"b1", "t2", "b2"}
-    assert kept(nodes, nodes) == {"b1", "t2", "end"}
+    assert retained(nodes, {"t1", "b1"}) == {"t1", "b1"}
+    assert retained(nodes, {"t1", "b1", "t2"}) == {"b1", "t2"}
+    assert retained(nodes, {"t1", "b1", "t2", "b2"}) == {"b1", "t2", "b2"}
+    assert retained(nodes, nodes) == {"b1", "t2", "end"}

@@ -176,7 +176,7 @@ def test_nobody_is_left_to_an_scheduler_that_does_not_answer(plan_file: PlanFile
 
 def test_there_is_a_place_for_every_node_that_could_be_trained_now(plan_file: PlanFile) -> None:
     assert usable_workers(plan_file, survey(plan_file)) == 2  # the beginnings of efin and of joint
-    key = next(key for key in plan_file.nodes if not plan_file.work[key]["needs"])
+    key = next(key for key in plan_file.nodes if not plan_file.work[key].needs)
     held = plan_file.ledger.claim(key, session=plan_file.session)
     assert held is not None
     assert usable_workers(plan_file, survey(plan_file)) == 2

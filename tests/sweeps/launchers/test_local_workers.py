@@ -42,7 +42,7 @@ def test_two_workers_share_the_nodes_and_the_table_holds_every_run(write_study: 
     assert outcome.exit_code == 0
     assert [row["status"] for row in table(tmp_path / "out")] == ["ok"] * 12
     assert all(path.name == "0001" for path in (tmp_path / "out").glob("stages/*/attempts/*"))
-    utterances = tmp_path / "out" / "utterances" / f"{outcome.rows[0]['key']}.jsonl"
+    utterances = tmp_path / "out" / "utterances" / f"{outcome.rows[0].key}.jsonl"
     assert json.loads(utterances.read_text())["ref"] == "secret words"
 
 
@@ -79,8 +79,8 @@ def test_a_forecast_goes_on_from_the_study_s_trunk_and_leaves_its_table_alone(
     study = write_study(budgets_flops=[16_000_000_000], strategies=["joint"])
     outcome = run_locally(study, out / "forecast", workers=1, root=out)
     assert (out / "runs.jsonl").read_bytes() == before
-    assert [row["flops"] for row in outcome.rows] == [16_000_000_000]
-    assert outcome.rows[0]["spent"]["flops"] == 16_000_000_000 - 6_400_000_000  # the trunk of 8e9 was there
+    assert [row.flops for row in outcome.rows] == [16_000_000_000]
+    assert outcome.rows[0].spent.flops == 16_000_000_000 - 6_400_000_000  # the trunk of 8e9 was there
     assert not (out / "forecast" / "stages").exists()
 
 
@@ -90,9 +90,9 @@ def test_one_diverging_stage_blocks_its_descendants_and_nothing_else(
     monkeypatch.setenv("STAND_IN_FAILS", "projector")
     outcome = run_locally(write_study(), tmp_path / "out", workers=2)
     assert outcome.exit_code == 1
-    by_strategy = {(row["strategy"], row["status"]) for row in outcome.rows}
+    by_strategy = {(row.strategy, row.status) for row in outcome.rows}
     assert by_strategy == {("efin", "diverged"), ("joint", "ok")}
-    assert {row["cer"] for row in outcome.rows if row["status"] == "diverged"} == {None}
+    assert {row.cer for row in outcome.rows if row.status == "diverged"} == {None}
     printed = capsys.readouterr().err
     assert "failed: " in printed
     assert "stage 'projector'" in printed

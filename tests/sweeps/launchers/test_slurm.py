@@ -148,7 +148,7 @@ class Spread:
         """What the launcher said."""
         code, said = self.launcher.ended()
         assert code == 0, said
-        (row,) = read_rows(self.out)
+        (row,) = [row.as_json() for row in read_rows(self.out)]
         assert [row[field] for field in ("key", "flops", "cer")] == [self.alone[f] for f in ("key", "flops", "cer")]
         assert row["stages"][0]["loss"] == pytest.approx(self.alone["stages"][0]["loss"], rel=1e-4)
         assert row["provenance"]["processes"] > 1

@@ -10,7 +10,7 @@ from stand_in import result
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile, read_plan_file
-from scaling.spec import node_from_json
+from scaling.ledger.records import Event
 from scaling.system.progress_line import ProgressLine
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
@@ -37,18 +37,18 @@ def begin(plan_file: PlanFile, key: str, *, seconds: float, worker: str = "w0") 
     attempt = plan_file.ledger.claim(key, session=plan_file.session)
     del os.environ[WORKER_NAME]
     assert attempt is not None
-    start = plan_file.work[key]["start_flops"]
-    attempt.log({"event": "start", "flops": start, "time": 1000.0})
-    attempt.log({"event": "progress", "flops": start + int(SPEED * seconds), "time": 1000.0 + seconds})
+    start = plan_file.work[key].start_flops
+    attempt.log(Event(event="start", flops=start, time=1000.0))
+    attempt.log(Event(event="progress", flops=start + int(SPEED * seconds), time=1000.0 + seconds))
 
 
 def commit(plan_file: PlanFile, key: str, **more: Any) -> None:
     """A result that says the planted speed."""
     attempt = plan_file.ledger.claim(key, session=plan_file.session)
     assert attempt is not None
-    found = result(attempt, node_from_json(plan_file.ledger.stage(key)["node"]))
-    found["spent"]["seconds"] = plan_file.work[key]["flops"] / SPEED
-    attempt.commit({**found, **more})
+    found = result(attempt, plan_file.ledger.node(key))
+    spent = found.spent.model_copy(update={"seconds": plan_file.work[key].flops / SPEED})
+    attempt.commit(found.model_copy(update={"spent": spent, **more}))
 
 
 def eta(plan_file: PlanFile, workers: int = 0) -> float | None:
@@ -70,7 +70,7 @@ def test_what_is_still_to_decode_is_in_the_eta(plan_file: PlanFile) -> None:
 
 
 def test_decoding_takes_as_long_as_it_took_in_this_study(plan_file: PlanFile) -> None:
-    trunk, ends = plan_file.nodes[0], [run["nodes"][-1] for run in plan_file.runs]
+    trunk, ends = plan_file.nodes[0], [run.nodes[-1] for run in plan_file.runs]
     commit(plan_file, trunk)
     commit(plan_file, ends[0], evaluation_seconds=500.0)
     second = next(key for key in plan_file.nodes if key not in (trunk, *ends))
@@ -79,7 +79,7 @@ def test_decoding_takes_as_long_as_it_took_in_this_study(plan_file: PlanFile) ->
 
 
 def test_a_trainer_that_does_not_say_how_long_it_decoded_does_not_count_as_quick(plan_file: PlanFile) -> None:
-    ends = [run["nodes"][-1] for run in plan_file.runs]
+    ends = [run.nodes[-1] for run in plan_file.runs]
     commit(plan_file, ends[0], evaluation_seconds=500.0)
     commit(plan_file, ends[1])
     assert pace_of(plan_file, survey(plan_file)).decoding == pytest.approx(plan_file.evaluation_flops[ends[0]] / 500.0)
@@ -102,7 +102,7 @@ def test_nobody_at_work_has_no_eta(plan_file: PlanFile) -> None:
 
 
 def test_plans_of_earlier_versions_have_an_eta_without_decoding(plan_file: PlanFile) -> None:
-    del plan_file.content["evaluation_flops"]
+    plan_file.evaluation_flops.clear()
     begin(plan_file, plan_file.nodes[0], seconds=10.0)
     assert eta(plan_file) == pytest.approx(of_training(7e9, 8e9, 2e9, 4e9))
 

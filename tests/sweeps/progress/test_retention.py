@@ -15,9 +15,8 @@ from scaling.ledger.freed_checkpoints import checkpoint_of, free, is_freed
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
 from sweeps.plan.prepare import prepare
-from sweeps.progress import quota
-from sweeps.progress.quota import Quota
-from sweeps.progress.retention import collect_garbage
+from sweeps.progress import retention
+from sweeps.progress.retention import Quota, collect_garbage
 
 
 @pytest.fixture
@@ -128,15 +127,15 @@ def test_what_interrupted_attempts_left_goes_but_never_the_newest_state_of_an_un
 def test_over_its_quota_a_run_frees_what_it_may_and_then_stops_with_a_word(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quota, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(retention, "QUOTA_SECONDS", 0.0)
     ledger = Ledger(finished)
-    used = quota.folder_bytes(finished / "stages")
-    Quota(ledger, (used + 1) / 1e9).look()
+    used = retention.folder_bytes(finished / "stages")
+    Quota(ledger, (used + 1) / 1e9).enforce()
     assert gc(finished, "--dry-run")["checkpoints"]
-    Quota(ledger, (used - 1000) / 1e9).look()  # two checkpoints of 1000 bytes are free to go
+    Quota(ledger, (used - 1000) / 1e9).enforce()  # two checkpoints of 1000 bytes are free to go
     assert not gc(finished, "--dry-run")["checkpoints"]
     with pytest.raises(InputError, match=r"is over disk_quota_gb: 1e-06; what was trained is kept"):
-        Quota(ledger, 1e-6).look()
+        Quota(ledger, 1e-6).enforce()
 
 
 def test_a_folder_without_a_ledger_is_refused(tmp_path: Path) -> None:

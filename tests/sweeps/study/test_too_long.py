@@ -66,7 +66,7 @@ def test_training_rows_that_a_model_has_no_positions_for_are_left_out_and_said(
     assert speech.notes()[0].startswith(f"data.train: left out of training: 1 x {kind}, the first line 1, 'long-tr")
     assert speech.train.digest == without.train.digest
     plan_file = write_plan_file(prepared.study, prepared.plan, tmp_path / "out", Ledger(tmp_path / "out"))
-    read_again = Sources(plan_file.content["sources"]).manifest(speech.train.digest)
+    read_again = Sources(plan_file.sources).manifest(speech.train.digest)
     assert read_again.ids == speech.train.ids
 
 

@@ -16,7 +16,7 @@ from scaling.spec import Part, RunSpec
 from sweeps.cli import app
 from sweeps.plan.prepare import Prepared, enumerate_runs, prepare_runs
 from sweeps.run import simulate
-from sweeps.run.run import Outcome
+from sweeps.run.outcome import Outcome
 from sweeps.study.study import Study, load_study
 from sweeps.tuning.grid import (
     BATCH_STEP,

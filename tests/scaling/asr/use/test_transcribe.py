@@ -43,7 +43,7 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("strategy", ["efin", "joint"])
 def test_transcripts_are_the_hypotheses_of_the_runs_own_test(folder, world, strategy):
     run = find_run(folder, None, strategy)
-    trained, _ = read_run(run.plan_file.ledger, run.plan_file.content["sources"], run.node)
+    trained, _ = read_run(run.plan_file.ledger, run.plan_file.sources, run.node_key)
     recordings = find_recordings([world / "test.jsonl"], 30.0)
     written = dict(trained.transcripts([r.clip for r in recordings]))
     assert [written[place] for place in range(len(recordings))] == [
@@ -53,7 +53,7 @@ def test_transcripts_are_the_hypotheses_of_the_runs_own_test(folder, world, stra
 
 def test_a_transcript_does_not_depend_on_what_is_transcribed_beside_it(folder, world):
     run = find_run(folder, None, "efin")
-    trained, _ = read_run(run.plan_file.ledger, run.plan_file.content["sources"], run.node)
+    trained, _ = read_run(run.plan_file.ledger, run.plan_file.sources, run.node_key)
     recordings = find_recordings([world / "test.jsonl"], 30.0)
     alone = [text for r in recordings for _, text in trained.transcripts([r.clip])]
     together = dict(trained.transcripts([r.clip for r in recordings]))
@@ -173,10 +173,10 @@ def test_weights_that_are_gone_or_broken_are_refused(folder, tmp_path, world):
     shutil.copytree(folder, copy)
     plan = json.loads((copy / "plan.json").read_text())
     run = find_run(copy, None, "efin")
-    checkpoint = copy / "stages" / run.node / run.plan_file.ledger.result(run.node)["checkpoint"]
+    checkpoint = copy / "stages" / run.node_key / run.plan_file.ledger.result(run.node_key).checkpoint
     (checkpoint / "weights.safetensors").write_bytes(b"torn")
     with pytest.raises(InputError, match="not a readable checkpoint"):
-        read_run(Ledger(copy), read_plan_file(copy).content["sources"], run.node)
+        read_run(Ledger(copy), read_plan_file(copy).sources, run.node_key)
     shutil.rmtree(checkpoint)
     with pytest.raises(InputError, match="the run's checkpoint is gone"):
         find_run(copy, None, "efin")

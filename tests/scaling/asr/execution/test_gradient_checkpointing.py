@@ -11,9 +11,9 @@ from flop_reference import MINI_ENCODERS, MINI_LLM, PRESET_STAGES
 from recognizers import gradients, noise, prepared
 from torch import Tensor, nn
 
-from scaling.asr.execution import recomputed_layers as recompute
+from scaling.asr.execution import layer_modes
+from scaling.asr.execution.layer_modes import checkpoint_layers
 from scaling.asr.execution.precision import round_frozen_weights
-from scaling.asr.execution.recomputed_layers import checkpoint_layers
 from scaling.asr.model import greedy
 from scaling.asr.model.llm_decoder import LlmDecoder
 from scaling.spec import Objective, Part, Precision
@@ -62,13 +62,13 @@ def test_parameters_keep_their_names_and_adapters_are_merged_as_ever():
 @pytest.fixture
 def recomputed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The layers that were asked to run again."""
-    real, found = recompute.checkpoint, []
+    real, found = layer_modes.checkpoint, []
 
     def counting(forward, *inputs, **options):
         found.append(type(forward.__self__).__name__)
         return real(forward, *inputs, **options)
 
-    monkeypatch.setattr(recompute, "checkpoint", counting)
+    monkeypatch.setattr(layer_modes, "checkpoint", counting)
     return found
 
 
@@ -76,7 +76,7 @@ def test_without_a_gradient_nothing_is_recomputed(recomputed):
     for encoder in MINI_ENCODERS:
         model = checkpoint_layers(prepared(encoder))
         with torch.no_grad():
-            heard = replace(noise(encoder), heard=model.encode(noise(encoder)))
+            heard = replace(noise(encoder), encoded=model.encode(noise(encoder)))
             greedy.decode(LlmDecoder(model, model.prompts(heard)), [3] * len(heard.frames_B), end=1)
         assert recomputed == []
         model.loss(heard, Objective.LLM)
