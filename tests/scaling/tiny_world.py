@@ -39,7 +39,7 @@ def write_models(folder: Path, encoder: EncoderSize = ENCODER) -> None:
 
 
 def write_speech(folder: Path, name: str, utterances: int, seed: int, digits: tuple[int, int] = (1, 5)) -> None:
-    """Digit strings as tones: 80 ms a digit, its pitch says which, with a little noise; `digits` is the fewest and the most in an utterance."""
+    """Digit strings as tones of 80 ms, whose pitch is the digit, with a little noise. `digits`: fewest and most."""
     rng = np.random.default_rng(seed)
     (folder / name).mkdir(parents=True)
     rows = []
@@ -136,8 +136,8 @@ def assert_same_weights(weights: dict[str, torch.Tensor], other: dict[str, torch
 
 
 class StopAfter:
-    """`asked` turns true when it was read so many times during training; reads during an evaluation do not count, because
-    a stopped evaluation would be repeated for ever.
+    """`asked` turns true when it was read so many times during training. Reads during an evaluation do not count: a
+    stopped evaluation would be repeated for ever.
     """
 
     def __init__(self, reads: int) -> None:
