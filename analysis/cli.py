@@ -241,6 +241,7 @@ def frontier(
     """Find the best model size of each budget (columns N, C and y) and where it moves with compute, with intervals."""
     import numpy as np
 
+    from analysis.notes import as_document
     from analysis.recommending.isoflop_frontier import frontier as find
     from analysis.tables.points import points_of
     from analysis.text import frontier_text
@@ -251,7 +252,7 @@ def frontier(
     flops, sizes = (np.array([point.columns[name] for point in points]) for name in ("C", "N"))
     with announce_if_slow("finding the best size of each budget"):
         found = find(flops, sizes, np.array([point.cer for point in points]))
-    emit(found.as_dict() if as_json else frontier_text(found))
+    emit(as_document(found) if as_json else frontier_text(found))
 
 
 @app.command()

@@ -31,7 +31,7 @@ DECODED_TOKENS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class InMemoryCorpus:
-    """Examples in memory: half-precision log-mels (M bins, frames), token ids without specials, texts, samples."""
+    """Utterances in memory: half-precision log-mels (M bins, frames), token ids without specials, texts, samples."""
 
     mels: list[torch.Tensor]
     tokens: list[list[int]]

@@ -171,12 +171,12 @@ def _write(
     """Replace the directory in one step, so that nobody reads half a model."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent) as folder:
-        made = Path(folder) / directory.name
-        save(model, tokenizer, made)
+        new_directory = Path(folder) / directory.name
+        save(model, tokenizer, new_directory)
         making |= {"parameters": sum(parameter.numel() for parameter in model.parameters())}
-        (made / "making.json").write_text(json.dumps(making, indent=1) + "\n", "utf-8")
+        (new_directory / "making.json").write_text(json.dumps(making, indent=1) + "\n", "utf-8")
         shutil.rmtree(directory, ignore_errors=True)
-        made.rename(directory)
+        new_directory.rename(directory)
     log(f"{directory}: {json.dumps(making)}")
 
 
