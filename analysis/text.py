@@ -69,11 +69,11 @@ def prediction_text(prediction: Prediction) -> str:
 
 
 def _calibrated_line(prediction: Prediction) -> str:
-    rollouts = prediction.curve.calibration
-    if rollouts is None or prediction.calibrated_interval is None:
+    backtest = prediction.curve.calibration
+    if backtest is None or prediction.calibrated_interval is None:
         return ""
-    held = f"held {rollouts.held_calibrated:.0%} of {rollouts.forecasts} forecasts inside the data"
-    return f"  calibrated {between(prediction.calibrated_interval)}: {held}, the plain one {rollouts.held:.0%}\n"
+    held = f"held {backtest.held_calibrated:.0%} of {backtest.forecasts} forecasts inside the data"
+    return f"  calibrated {between(prediction.calibrated_interval)}: {held}, the plain one {backtest.held:.0%}\n"
 
 
 def rows_text(predictions: Sequence[Prediction]) -> str:

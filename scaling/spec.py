@@ -1,7 +1,8 @@
-"""What a run *is*: frozen values whose content, and nothing else, is their key.
+"""What a run is: frozen values whose content, and nothing else, determines their key.
 
 Where a run executes (paths, devices, threads, workers, micro-batches) is never part of these types. Labels are
-declared with `compare=False`: they enter neither equality nor the key, so renaming a strategy orphans no result.
+declared with `compare=False`: they enter neither equality nor the key, so that a result survives the renaming of its
+strategy.
 """
 
 import dataclasses
@@ -14,15 +15,14 @@ from typing import Any
 from scaling.keys import OMIT_DEFAULT, canonical, canonical_json, canonical_text, object_text, text_digest
 
 RECIPE_VERSION = 1
-"""Raised whenever the trainer or the FLOP convention changes what a key stands for: old results are then other runs."""
+"""Raised when the trainer or the FLOP convention changes the result of a run: all runs then have new keys."""
 
 FLOP_CONVENTION = "charged-v1"
 """Forward and backward model FLOPs at real lengths, logits at target positions only (see `scaling.cost.flops`)."""
 
-
 SAMPLE_RATE = 16_000
-"""Audio samples per second (Hz): what every encoder here was trained on. Other recordings are resampled to it, and
-every number of samples in the product counts samples at this rate."""
+"""Audio samples per second (Hz), the rate of every encoder. Other recordings are resampled, and every number of samples
+in the product is at this rate."""
 
 
 class Part(StrEnum):
@@ -37,21 +37,21 @@ class Part(StrEnum):
 
 
 class Objective(StrEnum):
-    """The loss of a stage: the encoder-decoder's own (`asr`), or next token through the LLM (`llm`)."""
+    """The loss of a stage: the encoder's own objective (`asr`), or the next token through the LLM (`llm`)."""
 
     ASR = "asr"
     LLM = "llm"
 
 
 class Precision(StrEnum):
-    """Arithmetic of the matrix products; weights and optimizer state stay in fp32."""
+    """Number format of the matrix products; weights and optimizer state are always fp32."""
 
     FP32 = "fp32"
     BF16 = "bf16"
 
 
 class Scoring(StrEnum):
-    """How texts are compared (see `scaling.scoring.score`): part of what an error rate means."""
+    """How texts are normalised and compared (see `scaling.scoring.score`)."""
 
     PLAIN = "plain"
     WHISPER_ENGLISH = "whisper-english"
@@ -64,15 +64,16 @@ PARTS_OF = {
     Objective.ASR: frozenset({Part.ENCODER, Part.ENCODER_LORA, Part.ASR_DECODER}),
     Objective.LLM: frozenset({Part.ENCODER, Part.ENCODER_LORA, Part.PROJECTOR, Part.LLM_LORA, Part.LLM}),
 }
-"""The parts through which each objective's loss passes: only these can learn from it."""
+"""The parts through which the loss of each objective passes: only these can train on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimization:
-    """How a stage moves the weights: AdamW with a warm-up, a constant rate and a (1 - sqrt) cooldown.
+    """How a stage updates weights: AdamW with a warm-up, a constant rate and a (1 - sqrt) cooldown.
 
-    The warm-up is counted in steps because Adam's moment estimates settle in steps; it is absolute, so a longer
-    budget's trunk contains a shorter one's. `cooldown` is the fraction of the stage's FLOPs spent cooling down.
+    The warm-up is a number of steps, because Adam's moment estimates need steps to settle; it does not depend on the
+    budget, so that the trunk of a longer budget contains that of a shorter one. `cooldown` is the fraction of the
+    stage's FLOPs during which the rate falls.
     """
 
     batch_audio_seconds: float
@@ -92,7 +93,7 @@ class Optimization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stretch of training with a fixed set of trainable parts.
+    """A part of training in which the same parts of the model train.
 
     Exactly one of `share` (of the run's budget) and `flops` (a fixed amount) is given.
     `trains` holds (part, peak learning rate) in the order of `Part`.
@@ -128,7 +129,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """An ordered tuple of stages; shares sum to 1 where no stage has a fixed amount."""
+    """Stages in their order; their shares sum to 1 where no stage has a fixed amount."""
 
     name: str = field(compare=False)
     stages: tuple[Stage, ...]
@@ -145,7 +146,7 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoraSpec:
-    """Low-rank adapters: `targets` are the names of the linear layers that get one."""
+    """Low-rank adapters on the linear layers named in `targets`."""
 
     rank: int
     alpha: float
@@ -171,11 +172,11 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """How training speech is varied; nothing by default.
+    """How training speech is augmented; not at all by default.
 
-    `speeds` are copies of the corpus, so many times as fast; `noise_snr_db` the ends between which a signal-to-noise
-    ratio is drawn, in dB; the noise is white, no recordings of noise are mixed in. `masks` says how many bands and how
-    many stretches SpecAugment hides.
+    `speeds` gives a copy of the corpus at each speed. `noise_snr_db` is the range in dB from which a signal-to-noise
+    ratio is drawn; the noise is white. `masks` is the number of frequency bands, and of stretches of time, that
+    SpecAugment masks.
     """
 
     speeds: tuple[float, ...] = (1.0,)
@@ -184,7 +185,7 @@ class Augmentation:
 
     @property
     def varies(self) -> bool:
-        """Whether an utterance sounds different each time."""
+        """Whether an utterance is different in each epoch."""
         return self.noise_snr_db is not None or self.masks > 0
 
 
@@ -193,7 +194,10 @@ NO_AUGMENTATION = Augmentation()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSpec:
-    """Digests of manifest content (text, real samples, speaker; never paths). `test` holds (name, digest)."""
+    """The data of a run: digests of manifests (of text, samples and speaker, never of paths), prompt and scoring.
+
+    `test` holds (name, digest) of each test set.
+    """
 
     train: str
     dev: str
@@ -206,7 +210,7 @@ class DataSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """One experiment: what is trained, how, on what, for how many charged FLOPs."""
+    """One run: which model trains, by which strategy, on which data, for how many charged FLOPs."""
 
     model: ModelSpec
     strategy: Strategy
@@ -224,15 +228,15 @@ class RunSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageNode:
-    """A state of training that the ledger can hold: stage `stage` of a run, carried to `until_flops`.
+    """A state of training that the ledger can hold: stage `stage` of a run, trained to `until_flops`.
 
-    Its key digests the end of the previous stage (`parent`), what trains, on what, and the position reached, but not
-    where it set out from: `start` is any earlier position on the same trunk, because going on from there gives the
-    same weights, bit for bit. So runs and studies share nodes by their keys alone, and inserting a budget between two
-    old ones leaves both as they are.
+    Its key covers the end of the previous stage (`parent`), what trains on which data, and the position reached. It
+    does not cover `start`, the earlier position on the same trunk from which training continues, because every start
+    gives the same weights, bit for bit. Runs and studies therefore share nodes by their keys, and a new budget between
+    two old ones leaves their keys unchanged.
 
-    `cooldown_from_flops` is None on the trunk (constant rate). On a branch, the rate falls from there to `until_flops`.
-    `evaluate` holds dev and test digests, and the scoring if it is not plain, where this node ends a run, else None.
+    `cooldown_from_flops` is None on the trunk, where the rate is constant. On a branch the rate falls from there to
+    `until_flops`. `final`: this node ends a run, so that its key also covers dev and test sets and the scoring.
     """
 
     parent: str | None
@@ -249,12 +253,12 @@ class StageNode:
 
     @property
     def flops(self) -> int:
-        """FLOPs to train from its start to its end."""
+        """FLOPs from its start to its end."""
         return self.until_flops - self.start_flops
 
     @property
     def needs(self) -> list[str]:
-        """Keys of the nodes that must be done before: the end of the stage before, and where this one sets out."""
+        """Keys of the nodes that must be done first: the end of the previous stage, and the start."""
         return [key for key in (self.parent, self.start) if key is not None]
 
     @property
@@ -281,7 +285,7 @@ class StageNode:
 
 
 def node_to_json(node: StageNode) -> dict[str, Any]:
-    """Everything a node says, labels and start included, as plain JSON data."""
+    """All fields of a node, with labels and start, as plain JSON data."""
     return canonical(node, labels=True)  # type: ignore[no-any-return]
 
 

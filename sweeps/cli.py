@@ -17,7 +17,7 @@ SetOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a field, for example --set budgets_flops=[1e11,1e12]."),
 ]
 LedgerOption = Annotated[
-    Path | None, typer.Option("--ledger", metavar="ROOT", help="Folder of the trained stages; default: DIR.")
+    Path | None, typer.Option("--ledger", metavar="ROOT", help="Folder of trained stages; default: DIR.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 KeyOption = Annotated[
@@ -25,18 +25,13 @@ KeyOption = Annotated[
 ]
 StrategyOption = Annotated[str | None, typer.Option("--strategy", metavar="S", help="Choose among runs of S.")]
 HardwareOption = Annotated[
-    str | None,
-    typer.Option("--hardware", metavar="NAME", help="Device for the costs; default: this machine."),
+    str | None, typer.Option("--hardware", metavar="NAME", help="Device for the costs; default: this machine.")
 ]
-MfuOption = Annotated[
-    float | None, typer.Option("--mfu", help="Share of the peak of --hardware that training reaches.")
-]
+MfuOption = Annotated[float | None, typer.Option("--mfu", help="Share of the device's peak that training reaches.")]
 UsdOption = Annotated[float | None, typer.Option("--usd-per-hour", help="Price of a device-hour.")]
-MaxFlopsOption = Annotated[float | None, typer.Option("--max-flops", help="Refuse a study that costs more FLOPs.")]
-MaxHoursOption = Annotated[
-    float | None, typer.Option("--max-hours", help="Refuse a study that costs more device-hours.")
-]
-MaxUsdOption = Annotated[float | None, typer.Option("--max-usd", help="Refuse a study that costs more money.")]
+MaxFlopsOption = Annotated[float | None, typer.Option("--max-flops", help="Refuse a study of more FLOPs.")]
+MaxHoursOption = Annotated[float | None, typer.Option("--max-hours", help="Refuse a study of more device-hours.")]
+MaxUsdOption = Annotated[float | None, typer.Option("--max-usd", help="Refuse a study of more USD.")]
 WorkersOption = Annotated[
     int | None,
     typer.Option("--workers", min=1, metavar="N", help="At most N; default: cores / threads here, 4 elsewhere."),
@@ -49,9 +44,7 @@ FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder 
 def plan(
     study: StudyArgument,
     set_: SetOption = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Count what is finished there as done.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Count what is finished there.")] = None,
     ledger: LedgerOption = None,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, metavar="N", help="Estimate when so many workers are done.")
@@ -100,8 +93,7 @@ def run(
         bool, typer.Option("--simulate", help="Take results from a made-up law; needs no torch.")
     ] = False,
     retry_diverged: Annotated[
-        bool,
-        typer.Option("--retry-diverged", help="Train diverged stages again, as after a software update."),
+        bool, typer.Option("--retry-diverged", help="Train diverged stages again: worthwhile only with other software.")
     ] = False,
     worker: Annotated[
         str | None,
@@ -148,8 +140,7 @@ def tune(
     study: StudyArgument,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the runs of the search.")],
     budgets: Annotated[
-        str | None,
-        typer.Option(metavar="A,B", help="FLOPs of the runs; default: the smallest of STUDY, and 4 x that."),
+        str | None, typer.Option(metavar="A,B", help="FLOPs of the runs; default: the smallest of STUDY, and 4 x that.")
     ] = None,
     write: Annotated[
         Path | None, typer.Option("--write", metavar="FILE", help="Write STUDY with the tuned settings to FILE.")
@@ -167,18 +158,12 @@ def tune(
     from scaling.ledger.ledger import Ledger
     from sweeps.run.run import train
     from sweeps.study.study import load_study
+    from sweeps.tuning import text
     from sweeps.tuning.grid import RATES, Hyperparameter
-    from sweeps.tuning.text import (
-        refuse_missing_folder,
-        tuning_document,
-        tuning_text,
-        write_document,
-        write_tuned_study,
-    )
     from sweeps.tuning.tune import TuningResult, tune, tuning_budgets
 
     if write is not None:
-        refuse_missing_folder(write)
+        text.refuse_missing_folder(write)
     loaded, root = load_study(study, set_ or []), Ledger(ledger or out)
     result = tune(
         loaded,
@@ -190,11 +175,11 @@ def tune(
     if not isinstance(result, TuningResult):
         log("tuning is not finished; the same command goes on from here")
         sys.exit(result.exit_code or 1)
-    document = tuning_document(result)
-    write_document(document, out / "tuning.json")
+    document = text.tuning_document(result)
+    text.write_document(document, out / "tuning.json")
     if write is not None:
-        write_tuned_study(result, write)
-    emit(document if as_json else tuning_text(result))
+        text.write_tuned_study(result, write)
+    emit(document if as_json else text.tuning_text(result))
 
 
 @app.command()
@@ -261,7 +246,7 @@ def flops(
     lora_targets: Annotated[str | None, typer.Option(help="Adapted layers, by comma; default: all linear.")] = None,
     budget: Annotated[float | None, typer.Option(help="FLOPs to divide over the stages.")] = None,
     hardware: Annotated[str | None, typer.Option(help="h100-sxm, h200, a100-80g, rtx4090 or cpu.")] = None,
-    mfu: Annotated[float | None, typer.Option(help="Share of the peak of --hardware that training reaches.")] = None,
+    mfu: Annotated[float | None, typer.Option(help="Share of the device's peak that training reaches.")] = None,
     usd_per_hour: Annotated[float | None, typer.Option(help="Price of a device-hour.")] = None,
     as_json: JsonOption = False,
 ) -> None:

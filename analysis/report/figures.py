@@ -30,8 +30,8 @@ except ImportError:
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Inches. A page of a paper is 7 wide between its margins.
 WIDTH, HEIGHT = 7.2, 3.4
+"""Inches. A page of a paper is 7 wide between its margins."""
 COLUMNS = 3
 MOST_PANELS = 9
 PNG_DOTS_PER_INCH = 200
@@ -54,12 +54,12 @@ STYLE: dict[Any, Any] = {
     "text.parse_math": False,
 }
 BAND, FAR_BAND = 0.22, 0.10
-# Intervals without an upper end are drawn to here, far above any figure.
 LARGEST_CER = 100.0
-# Below this many decades an axis has room for 2 and 5 between its powers of ten.
+"""Intervals without an upper end are drawn to here, far above any figure."""
 FEW_DECADES_ACROSS, FEW_DECADES_UP = 2.0, 3.0
-# Of viridis: its ends vanish on black or on white.
+"""Below this many decades an axis has room for 2 and 5 between its powers of ten."""
 SEQUENCE = (0.15, 0.82)
+"""Of viridis: its ends vanish on black or on white."""
 
 
 def draw(findings: Findings) -> dict[str, Figure]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from analysis.comparing.compare import compare_all
 from analysis.comparing.compare_curves import compare_curves
 from analysis.comparing.comparison import Comparison
-from analysis.curves.curves import Curves, curves_of, fit_curves, lowest
+from analysis.curves.curves import Curves, fit_curves, lowest
+from analysis.curves.fits_file import curves_of
 from analysis.curves.forecast_check import Forecast, read_forecasts
 from analysis.curves.traces import Trace, traces_of
 from analysis.notes import Note
@@ -18,12 +19,12 @@ from scaling.errors import InputError
 from scaling.ledger.records import RUNS_FILE
 from scaling.system.progress_line import announce_if_slow
 
-# Standard joint post-training: what labs do today, so what others are measured against.
 USUAL_BASELINE = "joint"
-# Laws are drawn this far beyond the largest budget, where `predict` starts to warn.
+"""Standard joint post-training: what labs do today, so what others are measured against."""
 HORIZON = 10.0
-# Beyond a forecast run the drawing goes on by this factor, so that its mark does not sit on the edge.
+"""Laws are drawn this far beyond the largest budget, where `predict` starts to warn."""
 MARGIN = 1.5
+"""Beyond a forecast run the drawing goes on by this factor, so that its mark does not sit on the edge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

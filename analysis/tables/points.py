@@ -1,4 +1,4 @@
-"""The points that a law is fitted to: each is one budget of one strategy with one pair of models, its seeds averaged."""
+"""The points that a law is fitted to: each is one budget of one strategy with one pair of models, seeds averaged."""
 
 import math
 from collections import defaultdict
@@ -20,8 +20,8 @@ COUNTED_IN = {"wer": {"ref_chars": "ref_words"}}
 """For an error rate other than the CER: the column of the length it is counted in, by the name that the noise reads."""
 
 HALF_ERROR = 0.5
-"""Errors of a run without an error: log 0 has no place in a law. Half an error is the median of a Poisson posterior with
-a vague prior to within a third.
+"""Errors that a run without an error counts as, because log 0 has no place in a law. Half an error is the median of a
+Poisson posterior with a vague prior to within a third.
 """
 
 CHANCE = 1.0

@@ -1,9 +1,9 @@
 """What one training step costs, stage by stage and part by part, from names alone: no weights, no data, no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -61,9 +61,63 @@ class PricedStep:
     lora_targets: Sequence[str] | None = None
 
 
+class StagePrice(TypedDict):
+    """What one stage of the strategy costs a step, in FLOPs; `device_seconds` where a device was named."""
+
+    name: str
+    objective: str
+    trains: list[str]
+    share: float | None
+    parts: dict[str, dict[str, int]]
+    total: int
+    flops_per_audio_second: float
+    six_nd: dict[str, float]
+    device_seconds: NotRequired[float]
+
+
+class StageShare(TypedDict):
+    """What one stage gets of a budget."""
+
+    name: str
+    flops: float
+    steps: float
+    audio_hours: float
+
+
+class BudgetPrice(TypedDict):
+    """What a budget buys; `device_hours` and `usd` where a device was named."""
+
+    flops: float
+    stages: list[StageShare]
+    device_hours: NotRequired[float]
+    usd: NotRequired[float]
+
+
+class StepPrice(TypedDict):
+    """The price of a step, as `asr-scaling flops --json` prints it.
+
+    `encoder`, `llm`, `lora` and `hardware` hold the fields of `EncoderDims`, `LlmDims`, `LoraSpec` and `Hardware`;
+    `lengths` are those of one utterance.
+    """
+
+    schema: int
+    strategy: str
+    encoder: Mapping[str, Any]
+    llm: Mapping[str, Any]
+    projector: dict[str, int]
+    lora: Mapping[str, Any]
+    batch: int
+    lengths: dict[str, float]
+    conventions: list[str]
+    stages: list[StagePrice]
+    generation: dict[str, int]
+    hardware: NotRequired[Mapping[str, Any]]
+    budget: NotRequired[BudgetPrice]
+
+
 def price_step(
     step: PricedStep, base: Path = Path(), budget_flops: float | None = None, purchase: Purchase | None = None
-) -> dict[str, Any]:
+) -> StepPrice:
     """The price of a step as a document; paths of models start at `base`.
 
     With `budget_flops`, what each stage gets of it; with a `purchase`, device-hours and money. Raises InputError on
@@ -74,7 +128,7 @@ def price_step(
     model_shape = _model_shape(step, base)
     lengths = _lengths(step, model_shape)
     stages = [_stage(model_shape, stage, lengths, step) for stage in preset(step.strategy).stages]
-    document = {
+    document: StepPrice = {
         "schema": SCHEMA,
         "strategy": step.strategy,
         "encoder": asdict(model_shape.encoder)
@@ -96,11 +150,11 @@ def price_step(
         for stage in stages:
             stage["device_seconds"] = 3600 * device_hours(stage["total"], purchase.hardware, purchase.mfu)
     if budget_flops is not None:
-        document["budget"] = _budget(budget_flops, stages, step, purchase)
+        document["budget"] = _budget(budget_flops, stages, purchase)
     return document
 
 
-def step_price_text(document: dict[str, Any]) -> str:
+def step_price_text(document: StepPrice) -> str:
     """The document for people."""
     lengths = document["lengths"]
     lines = [
@@ -180,7 +234,7 @@ def _at_least_one(flag: str, value: int) -> None:
         raise InputError(f"{flag} must be 1 or more, not {value}")
 
 
-def _stage(model_shape: ModelShape, stage: PresetStage, lengths: Lengths, step: PricedStep) -> dict[str, Any]:
+def _stage(model_shape: ModelShape, stage: PresetStage, lengths: Lengths, step: PricedStep) -> StagePrice:
     costs = executed(model_shape, stage, lengths)
     total = sum(cost.total for cost in costs.values())
     rule = six_nd(model_shape, stage, lengths)
@@ -230,7 +284,7 @@ def _generation(model_shape: ModelShape, lengths: Lengths, step: PricedStep) -> 
     return {"beams": step.beams, "new_tokens": step.text_tokens, **phases, "total": sum(phases.values())}
 
 
-def _hardware(purchase: Purchase) -> dict[str, Any]:
+def _hardware(purchase: Purchase) -> Mapping[str, Any]:
     document = asdict(purchase.hardware) | {"usd_source": "assumption"}
     if purchase.mfu is not None:
         document |= {"mfu": purchase.mfu, "mfu_source": "given"}
@@ -239,17 +293,13 @@ def _hardware(purchase: Purchase) -> dict[str, Any]:
     return document
 
 
-def _budget(flops: float, stages: list[dict[str, Any]], step: PricedStep, purchase: Purchase | None) -> dict[str, Any]:
-    shares = [
-        {
-            "name": stage["name"],
-            "flops": stage["share"] * flops,
-            "steps": stage["share"] * flops / stage["total"],
-            "audio_hours": stage["share"] * flops / stage["flops_per_audio_second"] / 3600,
-        }
-        for stage in stages
-    ]
-    document: dict[str, Any] = {"flops": flops, "stages": shares}
+def _budget(flops: float, stages: list[StagePrice], purchase: Purchase | None) -> BudgetPrice:
+    shares: list[StageShare] = []
+    for stage in stages:
+        stage_flops = (stage["share"] or 0.0) * flops  # every stage of a preset has a share
+        steps, audio_hours = stage_flops / stage["total"], stage_flops / stage["flops_per_audio_second"] / 3600
+        shares.append({"name": stage["name"], "flops": stage_flops, "steps": steps, "audio_hours": audio_hours})
+    document: BudgetPrice = {"flops": flops, "stages": shares}
     if purchase is not None:
         hours = device_hours(flops, purchase.hardware, purchase.mfu)
         rent = purchase.hardware.usd_per_hour if purchase.usd_per_hour is None else purchase.usd_per_hour
@@ -257,7 +307,7 @@ def _budget(flops: float, stages: list[dict[str, Any]], step: PricedStep, purcha
     return document
 
 
-def _hardware_lines(document: dict[str, Any]) -> list[str]:
+def _hardware_lines(document: StepPrice) -> list[str]:
     if "hardware" not in document:
         return []
     device = document["hardware"]
@@ -269,7 +319,7 @@ def _hardware_lines(document: dict[str, Any]) -> list[str]:
     ]
 
 
-def _budget_lines(document: dict[str, Any]) -> list[str]:
+def _budget_lines(document: StepPrice) -> list[str]:
     if "budget" not in document:
         return []
     budget = document["budget"]

@@ -108,7 +108,8 @@ class ClusterWorkers:
         self._handle_exits(snapshot.exits, survey)
         if snapshot.present < min(self.workers, usable_workers(self.plan_file, survey)):
             self._start_missing(snapshot.present)
-        elif (surplus := snapshot.present - min(self.workers, len(unfinished_nodes(survey)))) > 0:
+        unfinished = survey.in_state(State.RUNNING) + survey.in_state(State.WAITING)
+        if (surplus := snapshot.present - min(self.workers, len(unfinished))) > 0:
             self.scheduler.withdraw(surplus)
 
     def _start_missing(self, present: int) -> None:
@@ -207,11 +208,6 @@ def leave_running(scheduler: Scheduler, plan_file: PlanFile, *, workers: int, su
 def usable_workers(plan_file: PlanFile, survey: Survey) -> int:
     """How many workers could train now: nodes that are being trained, and nodes that only wait for a worker."""
     return len(survey.in_state(State.RUNNING)) + len(ready(plan_file, survey))
-
-
-def unfinished_nodes(survey: Survey) -> list[str]:
-    """Nodes that are being trained or will be."""
-    return survey.in_state(State.RUNNING) + survey.in_state(State.WAITING)
 
 
 def _stop_workers(scheduler: Scheduler, received: Sequence[int]) -> None:

@@ -2,14 +2,15 @@
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from scaling.errors import InputError
 from scaling.scoring.interval import LEVEL
 from scaling.system.atomic_files import write_text_atomically
 from scaling.system.yaml_file import parse_yaml, to_yaml
+from sweeps.study.study_model import StudyModel
 from sweeps.study.tuned_settings import BATCH, TunedSettings
 from sweeps.tuning.grid import (
     INITIAL_POWERS,
@@ -25,28 +26,6 @@ from sweeps.tuning.search_state import SearchState
 from sweeps.tuning.tune import StrategyTuning, TuningResult
 
 SCHEMA = "asr-scaling/tuning-1"
-
-StrategyErrors = dict[str, float | None]
-"""CER on dev by strategy; None where training diverged."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommonSetting:
-    """The errors of all strategies with every rate multiplied by the same number."""
-
-    multiplier: float
-    dev_cer: StrategyErrors
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Untuned:
-    """What a comparison with the same setting for every strategy would have seen, beside the best of each strategy."""
-
-    encoder: str
-    llm: str
-    budget_flops: int
-    common: list[CommonSetting]
-    best: StrategyErrors
 
 
 def tuning_document(result: TuningResult) -> dict[str, object]:
@@ -67,7 +46,7 @@ def tuning_document(result: TuningResult) -> dict[str, object]:
         "level": LEVEL,
         "false_drift": FALSE_DRIFT,
         "found": [_strategy_document(tuning) for tuning in result.strategies],
-        "untuned": [asdict(untuned) for untuned in _untuned(result)],
+        "untuned": [_untuned_document(model, states) for model, states in _compared(result)],
     }
 
 
@@ -92,8 +71,8 @@ def tuning_text(result: TuningResult) -> str:
             )
         if tuned.batch_audio_seconds is not None:
             lines.append(f"{'':<48}batches of {tuned.batch_audio_seconds:.3g} s at {tuned.at_flops:.3g} FLOPs")
-    for untuned in _untuned(result):
-        lines += ["", *_untuned_lines(untuned)]
+    for model, states in _compared(result):
+        lines += ["", *_untuned_lines(model, states)]
     return "\n".join(lines)
 
 
@@ -161,42 +140,45 @@ def _trial(state: SearchState, point: GridPoint) -> dict[str, object]:
     return {"multipliers": factors, "dev_cer": _finite(state.dev_errors[point])}
 
 
-def _untuned(result: TuningResult) -> Iterator[Untuned]:
-    """A comparison of all strategies for each model and budget."""
+def _untuned_document(model: StudyModel, states: Sequence[SearchState]) -> dict[str, object]:
+    """The errors of all strategies on a model at one budget: at the same multiplier of all rates, and at their best.
+
+    The entries of `common` are what a comparison at the same setting for every strategy would have seen.
+    """
+    return {
+        "encoder": model.spec.encoder_name,
+        "llm": model.spec.llm_name,
+        "budget_flops": states[0].budget_flops,
+        "common": [{"multiplier": multiplier, "dev_cer": errors} for multiplier, errors in _common_errors(states)],
+        "best": {state.strategy.name: _finite(min(state.dev_errors.values())) for state in states},
+    }
+
+
+def _untuned_lines(model: StudyModel, states: Sequence[SearchState]) -> list[str]:
+    """The content of `_untuned_document` as a table."""
+    best = [_error(_finite(min(state.dev_errors.values()))) for state in states]
+    rows = [(f"all x {factor:.3g}", map(_error, errors.values())) for factor, errors in _common_errors(states)]
+    table = [("", [state.strategy.name for state in states]), *rows, ("best", best)]
+    return [
+        f"dev CER at {states[0].budget_flops:.3g} FLOPs on {model.spec.encoder_name} + {model.spec.llm_name}, the same"
+        " setting for everyone, and each one's best",
+        *(f"{label:<12}" + "".join(f"{cell:>22}" for cell in cells) for label, cells in table),
+    ]
+
+
+def _compared(result: TuningResult) -> Iterator[tuple[StudyModel, list[SearchState]]]:
+    """For each model and budget the searches of all strategies."""
     for model in result.study.models:
         for budget in result.study.budgets_flops:
             tunings = [tuning for tuning in result.strategies if tuning.model is model]
-            states = [state for tuning in tunings for state in tuning.states if state.budget_flops == budget]
-            common = [
-                CommonSetting(
-                    multiplier=RATE_STEP**power,
-                    dev_cer={
-                        state.strategy.name: _finite(state.dev_errors[initial_points(state.hyperparameters)[i]])
-                        for state in states
-                    },
-                )
-                for i, power in enumerate(INITIAL_POWERS)
-            ]
-            yield Untuned(
-                encoder=model.spec.encoder_name,
-                llm=model.spec.llm_name,
-                budget_flops=budget,
-                common=common,
-                best={state.strategy.name: _finite(min(state.dev_errors.values())) for state in states},
-            )
+            yield model, [state for tuning in tunings for state in tuning.states if state.budget_flops == budget]
 
 
-def _untuned_lines(untuned: Untuned) -> list[str]:
-    rows = [(f"all x {setting.multiplier:.3g}", setting.dev_cer) for setting in untuned.common]
-    return [
-        f"dev CER at {untuned.budget_flops:.3g} FLOPs on {untuned.encoder} + {untuned.llm}, the same setting for"
-        " everyone, and each one's best",
-        f"{'':<12}" + "".join(f"{name:>22}" for name in untuned.best),
-        *(
-            f"{label:<12}" + "".join(f"{_error(errors[name]):>22}" for name in untuned.best)
-            for label, errors in [*rows, ("best", untuned.best)]
-        ),
-    ]
+def _common_errors(states: Sequence[SearchState]) -> Iterator[tuple[float, dict[str, float | None]]]:
+    """For each multiplier that all rates shared in the first round, the error of every strategy."""
+    for i, power in enumerate(INITIAL_POWERS):
+        errors = {state.strategy.name: state.dev_errors[initial_points(state.hyperparameters)[i]] for state in states}
+        yield RATE_STEP**power, {strategy: _finite(error) for strategy, error in errors.items()}
 
 
 def _finite(error: float) -> float | None:

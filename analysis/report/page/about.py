@@ -11,10 +11,10 @@ from analysis.report.page.words import number
 from analysis.tables.points import SECONDS_AN_HOUR
 from analysis.tables.table import Row
 
-# Beyond this a page is slow to open; the table of runs itself has them all.
 MOST_ROWS = 1000
-# Enough to tell the runs of a study apart; the whole key shows on hovering.
+"""Beyond this a page is slow to open; the table of runs itself has them all."""
 SHORT_KEY = 8
+"""Enough to tell the runs of a study apart; the whole key shows on hovering."""
 
 DEFINITIONS = {
     "CER": "Character errors (substitutions, deletions, insertions) over reference characters after normalisation, "

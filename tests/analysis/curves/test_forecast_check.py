@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.curves.curves import curves_of
+from analysis.curves.fits_file import curves_of
 from analysis.curves.forecast_check import check_forecasts
 from analysis.report.findings import findings_of
 from analysis.report.report import write_report
@@ -17,7 +17,7 @@ MINIATURE = Path(__file__).parents[3] / "results" / "miniature"
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """The miniature study with a second forecast run, without a status, inside the interval; the mean of both is inside."""
+    """The miniature study with a second forecast run, without a status, inside the interval."""
     folder = tmp_path / "miniature"
     folder.mkdir()
     shutil.copy(MINIATURE / "runs.jsonl", folder)
