@@ -4,6 +4,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -62,7 +63,7 @@ def _run(
     newest = ranks.broadcast(latest([other.folder for other in ledger.attempts(node.key)]))
     resumed = None if newest is None else load(newest)
     start = resumed or beginning
-    base = (beginning.progress.flops, beginning.progress.executed_flops, beginning.progress.seconds)
+    before = replace(beginning.progress)  # training changes the progress that it begins with
     model = _load_model(node, resources, earlier, start.weights)
     inputs = resources.model_inputs(node, model, node.data.train)
     evaluate_set = partial(
@@ -95,7 +96,7 @@ def _run(
         "gradient_checkpointing": model.gradient_checkpointing,
         "compile": model.compiled,
     }
-    result = _result(node, final.progress, base, inputs.dataset, attempt, dev_evaluations.seconds, execution)
+    result = _result(node, final.progress, before, inputs.dataset, attempt, dev_evaluations.seconds, execution)
     if not node.final:
         return result
     began = time.perf_counter()
@@ -167,13 +168,13 @@ def _final_checkpoint(ledger: Ledger, key: str) -> Checkpoint:
 def _result(
     node: StageNode,
     progress: Progress,
-    base: tuple[int, int, float],
+    before: Progress,
     dataset: SpeechDataset,
     attempt: Attempt,
     look_seconds: float,
     execution: dict[str, Any],
 ) -> NodeResult:
-    """The result of a trained node, without scores. `base` is what the stage had taken before the node."""
+    """The result of a trained node, without scores. `before` is the progress at the node's beginning."""
     return NodeResult(
         status="ok",
         flops=progress.flops,
@@ -185,9 +186,9 @@ def _result(
         wait_seconds=progress.wait_seconds,
         unique_audio_seconds=dataset.recorded_seconds(progress.seen),
         spent=Spent(
-            flops=progress.flops - base[0],
-            executed_flops=progress.executed_flops - base[1],
-            seconds=progress.seconds - base[2],
+            flops=progress.flops - before.flops,
+            executed_flops=progress.executed_flops - before.executed_flops,
+            seconds=progress.seconds - before.seconds,
         ),
         loss=progress.loss,
         checkpoint=f"attempts/{attempt.folder.name}/final",

@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast, WhisperForConditionalGeneratio
 from scaling.asr.model.encoders.whisper import decoder_hidden_states, encode, greedy_decode
 from scaling.asr.model.log_mel import LogMel
 from scaling.asr.pretraining.mini_models import BLANK, END, START
-from scaling.asr.pretraining.optimizer_loop import OptimizerResult, OptimizerSchedule, optimize
+from scaling.asr.pretraining.optimizer_loop import PretrainingResult, Schedule, optimize
 from scaling.scoring.score import score, total
 from scaling.speech.audio import Clip, read_clip
 from scaling.speech.batches import BatchStream, Position
@@ -54,8 +54,8 @@ def read_corpus(
 
 
 def pretrain_encoder(
-    model: WhisperForConditionalGeneration, corpus: InMemoryCorpus, schedule: OptimizerSchedule, *, seed: int
-) -> OptimizerResult:
+    model: WhisperForConditionalGeneration, corpus: InMemoryCorpus, schedule: Schedule, *, seed: int
+) -> PretrainingResult:
     """Train `model` in place on `corpus`."""
     ctc_head = nn.Linear(model.config.d_model, model.config.vocab_size)
     model.model.encoder.embed_positions.requires_grad_(False)

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from scaling.asr.pretraining.mini_models import BLANK, END, SPECIAL_TOKENS, START
-from scaling.asr.pretraining.optimizer_loop import OptimizerResult, OptimizerSchedule, optimize
+from scaling.asr.pretraining.optimizer_loop import PretrainingResult, Schedule, optimize
 from scaling.asr.pretraining.soft_prefix import soft_prefixes
 from scaling.speech.synthetic.recipes import Recipe, split_of
 
@@ -34,11 +34,11 @@ def pretrain_llm(
     model: Qwen2ForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     recipe: Recipe,
-    schedule: OptimizerSchedule,
+    schedule: Schedule,
     *,
     batch: int,
     seed: int,
-) -> OptimizerResult:
+) -> PretrainingResult:
     """Train `model` in place on training texts of the recipe, drawn without end, `batch` texts a step."""
     rng = np.random.default_rng([seed, 1])
     batches = _batches(_texts(tokenizer, recipe, "train", rng), batch, rng)

@@ -23,7 +23,7 @@ Batch = TypeVar("Batch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OptimizerSchedule:
+class Schedule:
     """The number of steps, and the peak learning rate."""
 
     steps: int
@@ -31,7 +31,7 @@ class OptimizerSchedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OptimizerResult:
+class PretrainingResult:
     """`flops`: executed ones, the mean of torch's counter on every 50th step times the steps. `loss`: the mean of the
     last 50 steps, in nats.
     """
@@ -41,11 +41,8 @@ class OptimizerResult:
 
 
 def optimize(
-    model: nn.Module,
-    batches: Iterator[Batch],
-    loss_of: Callable[[Batch], torch.Tensor],
-    schedule: OptimizerSchedule,
-) -> OptimizerResult:
+    model: nn.Module, batches: Iterator[Batch], loss_of: Callable[[Batch], torch.Tensor], schedule: Schedule
+) -> PretrainingResult:
     """Train every parameter of `model` that requires a gradient; deterministic for one thread and one seed."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=schedule.peak_lr, betas=(0.9, 0.98), weight_decay=0.01)
@@ -64,7 +61,7 @@ def optimize(
         if (step + 1) % REPORTED_EVERY == 0:
             log(f"step {step + 1} of {schedule.steps}: loss {_last_mean(losses):.3f}")
     model.eval()
-    return OptimizerResult(flops=sum(counted) / len(counted) * schedule.steps, loss=_last_mean(losses))
+    return PretrainingResult(flops=sum(counted) / len(counted) * schedule.steps, loss=_last_mean(losses))
 
 
 def _last_mean(losses: list[float]) -> float:

@@ -26,7 +26,7 @@ from scaling.asr.model.log_mel import LogMel
 from scaling.asr.pretraining.mini_encoder import encoder_cer, pretrain_encoder, read_corpus
 from scaling.asr.pretraining.mini_llm import llm_losses, pretrain_llm
 from scaling.asr.pretraining.mini_models import ENCODERS, LLMS, features, new_encoder, new_llm, new_tokenizer, save
-from scaling.asr.pretraining.optimizer_loop import OptimizerResult, OptimizerSchedule
+from scaling.asr.pretraining.optimizer_loop import PretrainingResult, Schedule
 from scaling.console import log
 from scaling.errors import InputError, nearest
 from scaling.speech.synthetic.recipes import RECIPES, Manifests, write_corpus
@@ -48,14 +48,14 @@ DEV_SETS = (
 """The sets that a finished encoder is tested on: its own domain, and the shifted domain that it was not trained on."""
 
 ENCODER_SCHEDULES = {
-    "mini-s": OptimizerSchedule(steps=6000, peak_lr=4e-3),
-    "mini-m": OptimizerSchedule(steps=5000, peak_lr=2.5e-3),
-    "mini-l": OptimizerSchedule(steps=6500, peak_lr=2e-3),
+    "mini-s": Schedule(steps=6000, peak_lr=4e-3),
+    "mini-m": Schedule(steps=5000, peak_lr=2.5e-3),
+    "mini-l": Schedule(steps=6500, peak_lr=2e-3),
 }
 LLM_SCHEDULES = {
-    "mini-s": OptimizerSchedule(steps=3000, peak_lr=4e-3),
-    "mini-m": OptimizerSchedule(steps=3500, peak_lr=2e-3),
-    "mini-l": OptimizerSchedule(steps=2400, peak_lr=1.5e-3),
+    "mini-s": Schedule(steps=3000, peak_lr=4e-3),
+    "mini-m": Schedule(steps=3500, peak_lr=2e-3),
+    "mini-l": Schedule(steps=2400, peak_lr=1.5e-3),
 }
 """About three to eleven minutes each at the 25 (smallest encoder) to 60 GFLOP/s of one idle core. Learning rates fall
 with the width: at 4e-3, the error of the encoder mini-m was twice as high (LOG.md)."""
@@ -129,12 +129,12 @@ def all_(
             making.result()
 
 
-def _schedule(schedules: dict[str, OptimizerSchedule], name: str, steps: int | None) -> OptimizerSchedule:
+def _schedule(schedules: dict[str, Schedule], name: str, steps: int | None) -> Schedule:
     if name not in schedules:
         raise InputError(f"no mini of the name {name!r}{nearest(name, schedules)}")
     if steps is not None and steps < 1:
         raise InputError(f"--steps is {steps}; expected at least 1")
-    return schedules[name] if steps is None else OptimizerSchedule(steps=steps, peak_lr=schedules[name].peak_lr)
+    return schedules[name] if steps is None else Schedule(steps=steps, peak_lr=schedules[name].peak_lr)
 
 
 def _one_thread(seed: int) -> None:
@@ -158,7 +158,7 @@ def _rows(manifest: Path) -> list[tuple[Path, str]]:
     return [(manifest.parent / row["audio_filepath"], row["text"]) for row in rows]
 
 
-def _making(schedule: OptimizerSchedule, result: OptimizerResult, seed: int) -> dict[str, Any]:
+def _making(schedule: Schedule, result: PretrainingResult, seed: int) -> dict[str, Any]:
     return {"schema": SCHEMA, "recipe": RECIPE.name, "seed": seed} | asdict(schedule) | asdict(result)
 
 

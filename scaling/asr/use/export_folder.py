@@ -17,8 +17,7 @@ from transformers import PreTrainedModel
 
 from scaling.asr.execution.device_memory import refuse_too_large
 from scaling.asr.model.encoders.registry import family_of
-from scaling.asr.model.load_base import BaseModels
-from scaling.asr.model.projector import Projector
+from scaling.asr.model.load_base import BaseModels, build
 from scaling.asr.model.recognizer import Recognizer
 from scaling.asr.part_weights import ADAPTERS
 from scaling.asr.use.trained_recognizer import TrainedRecognizer, best_device
@@ -87,10 +86,9 @@ def read_export(folder: Path) -> TrainedRecognizer:
         objective, device = Objective(config["objective"]), best_device()
         precision = Precision(config.get("precision", Precision.FP32))  # early exports do not name it
         refuse_too_large(f"the recogniser in {folder}", _exported_bytes(folder, objective), device)
-        model = _exported_encoder(folder, config) if objective is Objective.ASR else _exported_pair(folder, config)
-        return TrainedRecognizer(
-            model.to(device).eval(), objective, precision, family_of(folder / "encoder").features(folder / "encoder")
-        )
+        model = _exported_model(folder, objective, config).to(device).eval()
+        extract = family_of(folder / "encoder").features(folder / "encoder")
+        return TrainedRecognizer(model, objective, precision, extract)
     except InputError:
         raise
     except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
@@ -105,23 +103,16 @@ def _exported_bytes(folder: Path, objective: Objective) -> int:
     return BYTES * params
 
 
-def _exported_encoder(folder: Path, config: dict[str, Any]) -> Recognizer:
-    encoder = folder / "encoder"
-    return Recognizer(BaseModels().encoder(encoder), None, None, asr_codec(encoder, config["language"]), None)
-
-
-def _exported_pair(folder: Path, config: dict[str, Any]) -> Recognizer:
-    encoder, llm = folder / "encoder", folder / "llm"
-    projector = Projector(
-        encoder_width=encoder_dims(encoder / "config.json").width,
-        stack=config["stack"],
-        hidden=config["hidden"],
-        llm_width=llm_dims(llm / "config.json").width,
-        seed=0,  # its weights are overwritten
-    )
-    projector.load_state_dict(load_file(folder / PROJECTOR))
-    bases, codecs = BaseModels(), (asr_codec(encoder, config["language"]), llm_codec(llm, config["prompt"]))
-    return Recognizer(bases.encoder(encoder), projector, bases.llm(llm), *codecs)
+def _exported_model(folder: Path, objective: Objective, config: dict[str, Any]) -> Recognizer:
+    directories = encoder, llm = folder / "encoder", folder / "llm"
+    codec = asr_codec(encoder, config["language"])
+    if objective is Objective.ASR:
+        return build(BaseModels(), directories, (codec, None), stack=1, hidden=1, seed=0)
+    codecs = (codec, llm_codec(llm, config["prompt"]))
+    model = build(BaseModels(), directories, codecs, stack=config["stack"], hidden=config["hidden"], seed=0)
+    assert model.projector is not None
+    model.projector.load_state_dict(load_file(folder / PROJECTOR))
+    return model
 
 
 def _write_model(model: PreTrainedModel, base: Path, folder: Path) -> None:

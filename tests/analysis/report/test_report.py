@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from analysis.cli import app
 from analysis.comparing.compare import compare_all
 from analysis.comparing.equal_hours import results_at_equal_hours
-from analysis.curves.curves import curves_of
+from analysis.curves.fits_file import curves_of
 from analysis.curves.predict import predict
 from analysis.formatting import NARROW_SPACE, between, percent
 from analysis.recommending.recommend import recommend_for_flops
