@@ -38,7 +38,8 @@ def fit(
     as_json: AsJson = False,
 ) -> None:
     """Fit error-versus-FLOPs laws, one for each strategy and pair of models."""
-    from analysis.curves.curves import DEFAULT_LOSS, FITS_FILE, fit_curves, store
+    from analysis.curves.curves import DEFAULT_LOSS, fit_curves
+    from analysis.curves.fits_file import FITS_FILE, write_fits
     from analysis.fitting.laws import law_named
     from analysis.fitting.losses import loss_named
     from analysis.text import fits_document, fits_text
@@ -51,9 +52,9 @@ def fit(
     with announce_if_slow(f"fitting laws to {source}"):
         curves = fit_curves(table, law=chosen_law, loss=loss_named(loss or DEFAULT_LOSS).name)
     if out is not None:
-        store(curves, out)
+        write_fits(curves, out)
     elif table.path == source / RUNS_FILE and columns is None and where is None:
-        store(curves, source / FITS_FILE)
+        write_fits(curves, source / FITS_FILE)
     emit(fits_document(curves) if as_json else fits_text(curves))
 
 
@@ -72,7 +73,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict the error of one new run, with its intervals and how far it extrapolates."""
-    from analysis.curves.curves import curves_of
+    from analysis.curves.fits_file import curves_of
     from analysis.curves.predict import predict as predict_run
     from analysis.curves.predict import predict_rows
     from analysis.text import prediction_text, rows_text
@@ -135,7 +136,7 @@ def compare(
 ) -> None:
     """Compare strategies: error saved at equal FLOPs, FLOPs saved at equal error, with intervals."""
     from analysis.comparing.compare import compare_all
-    from analysis.curves.curves import curves_of
+    from analysis.curves.fits_file import curves_of
     from analysis.tables.table import read_table
     from analysis.text import comparisons_text
     from scaling.console import emit
@@ -166,7 +167,7 @@ def recommend(
     """Say how to spend a budget, or what a wanted CER costs: strategy, models, hours, FLOPs of each stage; the best
     sizes and shares where the runs identify them.
     """
-    from analysis.curves.curves import curves_of
+    from analysis.curves.fits_file import curves_of
     from analysis.recommending.budgets import flops_of_hours, flops_of_usd
     from analysis.recommending.recommend import recommend_for_cer, recommend_for_flops
     from analysis.tables.table import read_table
@@ -207,7 +208,7 @@ def forecast(
     as_json: AsJson = False,
 ) -> None:
     """Hold the fits against runs they have not seen: prediction, interval and truth side by side."""
-    from analysis.curves.curves import curves_of
+    from analysis.curves.fits_file import curves_of
     from analysis.curves.forecast_check import check_forecasts, forecasts_text
     from scaling.console import emit
     from scaling.system.progress_line import announce_if_slow
@@ -240,6 +241,7 @@ def frontier(
     """Find the best model size of each budget (columns N, C and y) and where it moves with compute, with intervals."""
     import numpy as np
 
+    from analysis.notes import as_document
     from analysis.recommending.isoflop_frontier import frontier as find
     from analysis.tables.points import points_of
     from analysis.text import frontier_text
@@ -250,7 +252,7 @@ def frontier(
     flops, sizes = (np.array([point.columns[name] for point in points]) for name in ("C", "N"))
     with announce_if_slow("finding the best size of each budget"):
         found = find(flops, sizes, np.array([point.cer for point in points]))
-    emit(found.as_dict() if as_json else frontier_text(found))
+    emit(as_document(found) if as_json else frontier_text(found))
 
 
 @app.command()
@@ -265,7 +267,8 @@ def coverage(
     it?
     """
     from analysis.curves.coverage import coverage as repeat
-    from analysis.curves.curves import FAR, curves_of
+    from analysis.curves.curves import FAR
+    from analysis.curves.fits_file import curves_of
     from analysis.text import coverage_text
     from scaling.console import emit
     from scaling.system.progress_line import announce_if_slow
@@ -292,7 +295,7 @@ def design(
     as_json: AsJson = False,
 ) -> None:
     """Propose the next runs: those that shrink the interval of the error at a target most for their FLOPs."""
-    from analysis.curves.curves import curves_of
+    from analysis.curves.fits_file import curves_of
     from analysis.recommending.next_runs import propose
     from analysis.text import proposal_text
     from scaling.console import emit

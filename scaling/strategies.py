@@ -26,8 +26,7 @@ class PresetStage:
     name: str
     objective: Objective
     parts: tuple[Part, ...]
-    share: float | None
-    flops: int | None = None
+    share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +167,7 @@ def resolve(
                 objective=stage.objective,
                 trains=_rates(stage, rates or {}, default_rates(stage.objective, encoder_width, llm_width), where),
                 share=stage.share if shares is None else shares[position],
-                flops=stage.flops if shares is None else None,
+                flops=None,
                 optimization=optimization,
             )
             for position, stage in enumerate(chosen.stages)

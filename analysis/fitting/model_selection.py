@@ -29,7 +29,7 @@ COMPARED_LOSSES = ("log_ls", "log_huber", "raw_ls")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A law and objective fitted to the data; `answer` is its value at the columns in question, `aicc` on log residuals."""
+    """A law and objective fitted to the data; `answer` is its value at the given place, `aicc` on log residuals."""
 
     fit: Fit
     calibration: Calibration | None

@@ -1,4 +1,4 @@
-"""A recommendation as the next study: the file that `run` takes, so that analysis never calls the sweep."""
+"""A recommendation as the next study: a file that `run` takes, so that analysis never calls sweeps."""
 
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,9 @@ from scaling.system.yaml_file import read_yaml, to_yaml
 
 
 def write_next_study(folder: Path, recommendation: Recommendation, out: Path) -> None:
-    """Write the recommended runs as a study at `out`: that budget, strategy and pair of models, all else as before.
+    """Write a study with the recommended budget, strategy and pair of models at `out`; all else is as in the old study.
 
-    `folder`/study.yaml is the study that was run, its paths absolute. Raises InputError where it is missing, or where
+    `folder`/study.yaml is the study that was run, with absolute paths. Raises InputError where it is missing, or where
     nothing is recommended.
     """
     source = folder / "study.yaml"

@@ -7,6 +7,7 @@ is wanted. Parquet is read by pandas.
 """
 
 import csv
+import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -86,6 +87,15 @@ def read_table(path: Path) -> Table:
     if reader is None:
         raise InputError(f"{file}: unknown kind of table {file.suffix!r}{nearest(file.suffix, _READERS)}")
     return _table(file, reader(file))
+
+
+def file_sha256(file: Path) -> str:
+    """SHA-256 of a file; empty for a folder or a project. Raises InputError where it is missing."""
+    if file.is_dir() or is_project(file):
+        return ""
+    if not file.exists():
+        raise InputError(f"{file}: not found; expected a study's folder with {RUNS_FILE}")
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def read_text(file: Path) -> str:

@@ -4,6 +4,7 @@ import json
 import platform
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from scaling.asr.evaluation.dev_evaluation import UTTERANCES, DevEvaluations
 from scaling.asr.evaluation.evaluate import Evaluation, evaluate
 from scaling.asr.execution.device_memory import out_of_memory_named, refuse_too_large
 from scaling.asr.inputs.dataset import SpeechDataset
+from scaling.asr.model.recognizer import Recognizer
 from scaling.asr.part_weights import Weights, load_part, weights_carried_on
 from scaling.asr.resources import WorkerResources, describe_node
 from scaling.asr.train import Hooks, train
@@ -61,13 +63,8 @@ def _run(
     newest = ranks.broadcast(latest([other.folder for other in ledger.attempts(node.key)]))
     resumed = None if newest is None else load(newest)
     start = resumed or beginning
-    base = (beginning.progress.flops, beginning.progress.executed_flops, beginning.progress.seconds)
-    model_shape = resources.model_shape(node)
-    least_memory = state_memory(model_shape, node.stage, node.precision, sharers=ranks.size if ranks.shard else 1)
-    refuse_too_large(f"training {describe_node(node)}", least_memory.total, resources.device)
-    model = resources.recognizer(node, earlier, for_training=True)
-    for part in node.stage.parts:
-        load_part(model, part, start.weights)
+    before = replace(beginning.progress)  # training changes the progress that it begins with
+    model = _load_model(node, resources, earlier, start.weights)
     inputs = resources.model_inputs(node, model, node.data.train)
     evaluate_set = partial(
         evaluate,
@@ -89,14 +86,17 @@ def _run(
         should_stop=should_stop,
         checkpoint_seconds=checkpoint_seconds,
     )
-    end = train(node, inputs, model_shape, start, hooks, micro_batches, ranks)
+    end = train(node, inputs, resources.model_shape(node), start, hooks, micro_batches, ranks)
     optimizer = end.optimizer if node.cooldown_from_flops is None else None
     carried_on = weights_carried_on(earlier, node.stage.parts) if ranks.first else {}
     final = Checkpoint(carried_on | end.weights, optimizer, end.progress)
     save(attempt.folder / "final", final, ranks)
-    layer_modes = {"gradient_checkpointing": model.gradient_checkpointing, "compile": model.compiled}
-    execution = {"processes": ranks.size, **layer_modes}
-    result = _result(node, final.progress, base, inputs.dataset, attempt, dev_evaluations.seconds, execution)
+    execution = {
+        "processes": ranks.size,
+        "gradient_checkpointing": model.gradient_checkpointing,
+        "compile": model.compiled,
+    }
+    result = _result(node, final.progress, before, inputs.dataset, attempt, dev_evaluations.seconds, execution)
     if not node.final:
         return result
     began = time.perf_counter()
@@ -112,6 +112,17 @@ def _run(
             "test": {name: Scores(**test.summary()) for name, test in tests.items()},
         }
     )
+
+
+def _load_model(node: StageNode, resources: WorkerResources, earlier: Weights, start: Weights) -> Recognizer:
+    """The model that training begins with: `earlier` weights of other stages, and the `start` of this one."""
+    sharers = resources.ranks.size if resources.ranks.shard else 1
+    least_memory = state_memory(resources.model_shape(node), node.stage, node.precision, sharers=sharers)
+    refuse_too_large(f"training {describe_node(node)}", least_memory.total, resources.device)
+    model = resources.recognizer(node, earlier, for_training=True)
+    for part in node.stage.parts:
+        load_part(model, part, start)
+    return model
 
 
 def _log_progress(attempt: Attempt, progress: Progress, loss: float, factor: float) -> None:
@@ -157,13 +168,13 @@ def _final_checkpoint(ledger: Ledger, key: str) -> Checkpoint:
 def _result(
     node: StageNode,
     progress: Progress,
-    base: tuple[int, int, float],
+    before: Progress,
     dataset: SpeechDataset,
     attempt: Attempt,
     look_seconds: float,
     execution: dict[str, Any],
 ) -> NodeResult:
-    """The result of a trained node, without scores. `base` is what the stage had taken before the node."""
+    """The result of a trained node, without scores. `before` is the progress at the node's beginning."""
     return NodeResult(
         status="ok",
         flops=progress.flops,
@@ -175,9 +186,9 @@ def _result(
         wait_seconds=progress.wait_seconds,
         unique_audio_seconds=dataset.recorded_seconds(progress.seen),
         spent=Spent(
-            flops=progress.flops - base[0],
-            executed_flops=progress.executed_flops - base[1],
-            seconds=progress.seconds - base[2],
+            flops=progress.flops - before.flops,
+            executed_flops=progress.executed_flops - before.executed_flops,
+            seconds=progress.seconds - before.seconds,
         ),
         loss=progress.loss,
         checkpoint=f"attempts/{attempt.folder.name}/final",

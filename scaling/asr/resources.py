@@ -140,8 +140,10 @@ class WorkerResources:
         needed_bytes = BYTES * sum(loaded_weights(self.model_shape(node), node.stage.objective).values())
         for device in {torch.device("cpu"), *([] if sharded or for_training else [self.device])}:  # the CPU loads first
             refuse_too_large(f"loading {describe_node(node)}", needed_bytes, device)
-        codecs = self.codecs(node)
-        model = build(node.model, node.stage.objective, self.bases, *self.directories(node), codecs, node.seed)
+        asr, llm = self.codecs(node)
+        codecs = (asr, llm if node.stage.objective is Objective.LLM else None)
+        shape = {"stack": node.model.stack, "hidden": node.model.hidden}
+        model = build(self.bases, self.directories(node), codecs, **shape, seed=node.seed)
         _add_earlier_stages(model, node, earlier)
         if for_training:
             self._prepare_training(model, node)

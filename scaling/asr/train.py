@@ -102,7 +102,8 @@ def train(
     stream = BatchStream(dataset.samples, node.seed, stage.optimization.batch_audio_seconds)
     rates = [group["lr"] for group in optimizer.param_groups]
     guess_loss = uniform_guess_loss(model_shape, stage.objective, dataset.lengths)
-    clock, saved_steps = _Clock(hooks), progress.steps
+    clock, progress_timer, checkpoint_timer = _Clock(), _Timer(LOG_SECONDS), _Timer(hooks.checkpoint_seconds)
+    saved_steps = progress.steps
 
     def state() -> Checkpoint:
         weights = tensors_to_write(((name, parameter) for parameter, name in names.items()), ranks)
@@ -133,9 +134,9 @@ def train(
             progress.loss = loss
             progress.wait_seconds += steps.waited_seconds - waited
             progress.seconds += clock.lap()
-            if clock.time_to_log():
+            if progress_timer.due():
                 hooks.on_progress(progress, loss, factor)
-            if ranks.broadcast(clock.time_to_save()):
+            if ranks.broadcast(checkpoint_timer.due()):
                 hooks.on_checkpoint(state())
                 saved_steps = progress.steps
                 clock.restart()
@@ -233,11 +234,10 @@ def _names(model: Recognizer, parts: dict[Part, list[nn.Parameter]]) -> dict[nn.
 
 
 class _Clock:
-    """Wall time between steps, and whether a progress event or a checkpoint is due."""
+    """Wall time between steps."""
 
-    def __init__(self, hooks: Hooks) -> None:
-        self._every = hooks.checkpoint_seconds
-        self._lap = self._logged = self._saved = time.perf_counter()
+    def __init__(self) -> None:
+        self._lap = time.perf_counter()
 
     def restart(self) -> None:
         """Leave out the time since the last lap."""
@@ -248,16 +248,17 @@ class _Clock:
         last, self._lap = self._lap, time.perf_counter()
         return self._lap - last
 
-    def time_to_log(self) -> bool:
-        """Whether a progress event is due."""
-        if self._lap - self._logged < LOG_SECONDS:
-            return False
-        self._logged = self._lap
-        return True
 
-    def time_to_save(self) -> bool:
-        """Whether a periodic checkpoint is due."""
-        if self._lap - self._saved < self._every:
+class _Timer:
+    """Says when `seconds` have passed since it was last due."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._last = seconds, time.perf_counter()
+
+    def due(self) -> bool:
+        """Whether so much time has passed; if so, it begins anew."""
+        now = time.perf_counter()
+        if now - self._last < self._seconds:
             return False
-        self._saved = self._lap
+        self._last = now
         return True

@@ -45,7 +45,7 @@ class Lengths:
         )
 
 
-def index(manifest: Manifest, *, encoder: Path | None, llm: Path | None) -> Lengths:
+def manifest_lengths(manifest: Manifest, *, encoder: Path | None, llm: Path | None) -> Lengths:
     """The lengths of every utterance of `manifest`, cached by the content of manifest and tokenizers.
 
     `encoder` and `llm` are model directories. For None (a model without files) tokens are estimated: one for each
@@ -60,8 +60,8 @@ def index(manifest: Manifest, *, encoder: Path | None, llm: Path | None) -> Leng
     )
 
 
-def count(samples: IntArray, texts: Sequence[str], *, encoder: Path | None, llm: Path | None) -> Lengths:
-    """As `index`, for any utterances, without the cache."""
+def text_lengths(samples: IntArray, texts: Sequence[str], *, encoder: Path | None, llm: Path | None) -> Lengths:
+    """As `manifest_lengths`, for any utterances, without the cache."""
     return Lengths(
         samples=samples,
         asr_tokens=_target_tokens(texts, encoder),

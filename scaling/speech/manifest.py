@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scaling.arrays import IntArray
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE
-from scaling.speech.audio import Clip
+from scaling.speech.audio import Clip, resampled
 from scaling.speech.columns import Columns
 from scaling.speech.corpus_index import BadRows, located, read_corpus_index
 from scaling.speech.string_column import StringColumn
@@ -33,7 +33,7 @@ class Manifest:
     counts the utterances that `up_to` and `without` have left out because a model has no positions for them. `digest`
     covers text, samples and speaker of every utterance in order (`hashes`, 16 bytes each), never a path: a moved corpus
     is the same data. `speeds` says how many times as fast each utterance is heard, None where all are heard once at
-    speed 1, and `copies` how many times the corpus is repeated for that (`scaling.speech.speed_perturbation`).
+    speed 1, and `copies` how many times the corpus is repeated for that (`at_speeds`).
     `stands_for_hours` is set where lengths are assumed (`scaling.speech.assumed_manifest`): the utterances then stand
     for so much speech.
     """
@@ -121,6 +121,24 @@ class Manifest:
         if not fits[0]:
             raise InputError(f"{self.path}: hours = {hours} holds no utterance; the data has {self.hours:.4g}")
         return self if fits.all() else self._rows(np.sort(ranked[fits]))
+
+    def at_speeds(self, speeds: tuple[float, ...]) -> "Manifest":
+        """The utterances at each of the speeds, one copy of the corpus after another: row i is utterance i modulo N.
+
+        An epoch reads all copies. Samples are counted at the speed: audio at speed 1.1 is 1.1 times as short.
+        """
+        if speeds == (1.0,):
+            return self
+        rows = np.tile(np.arange(len(self)), len(speeds))
+        samples = [[resampled(n, round(SAMPLE_RATE * speed)) for n in self.samples.tolist()] for speed in speeds]
+        return dataclasses.replace(
+            self,
+            columns=self.columns.take(rows),
+            samples=np.concatenate(samples),
+            hashes=self.hashes[rows],
+            speeds=np.repeat(speeds, len(self)),
+            copies=len(speeds),
+        )
 
     def _rows(self, rows: IntArray) -> "Manifest":
         hashes = self.hashes[rows]

@@ -13,9 +13,8 @@ import numpy as np
 from scaling.cost.step_costs import BoolArray, StageMeter, encoder_is_frozen
 from scaling.spec import SAMPLE_RATE, ModelSpec, RunSpec, Stage
 from scaling.speech.batches import BatchStream, Position
-from scaling.speech.lengths import index
+from scaling.speech.lengths import manifest_lengths
 from scaling.speech.micro_batches import split_batch
-from scaling.speech.speed_perturbation import at_speeds
 from sweeps.plan.prepare import Prepared
 
 
@@ -53,8 +52,8 @@ class _Walker:
         study = prepared.study
         model = next(model for model in study.models if model.spec == spec)
         augmentation = study.speech.spec.augmentation
-        train = at_speeds(study.speech.train, augmentation.speeds)
-        self._lengths = index(train, encoder=model.encoder.directory, llm=model.llm.directory)
+        train = study.speech.train.at_speeds(augmentation.speeds)
+        self._lengths = manifest_lengths(train, encoder=model.encoder.directory, llm=model.llm.directory)
         self._varies = augmentation.varies
         self._model_shape = model.shape
         self._cut = partial(split_batch, each=study.gradient_accumulation, ranks=study.processes)

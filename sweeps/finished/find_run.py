@@ -15,7 +15,7 @@ from scaling.system.json_files import read_json
 from sweeps.progress.results_table import read_rows
 
 EXPORTED = "recognizer.json"
-"""The file that makes a folder an exported recogniser (`scaling.asr.use.trained`)."""
+"""The file that makes a folder an exported recogniser (`scaling.asr.use.export_folder`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

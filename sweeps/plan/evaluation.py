@@ -5,7 +5,7 @@ from functools import cache
 
 from scaling.cost.decoding import decoding_flops
 from scaling.spec import SAMPLE_RATE, ModelSpec, Objective
-from scaling.speech.lengths import index
+from scaling.speech.lengths import manifest_lengths
 from scaling.speech.manifest import Manifest
 from sweeps.plan.plan import Plan
 from sweeps.study.study import Study
@@ -19,7 +19,8 @@ def evaluation_flops(study: Study, plan: Plan) -> Mapping[str, int]:
     def flops(spec: ModelSpec, objective: Objective) -> int:
         model = models[spec]
         lengths = [
-            index(manifest, encoder=model.encoder.directory, llm=model.llm.directory) for manifest in held_out(study)
+            manifest_lengths(manifest, encoder=model.encoder.directory, llm=model.llm.directory)
+            for manifest in held_out(study)
         ]
         shares = [_stands_for(manifest) for manifest in held_out(study)]
         priced = [decoding_flops(model.shape, objective, manifest_lengths) for manifest_lengths in lengths]

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from analysis.cli import app
 from analysis.comparing.compare import compare_all
 from analysis.comparing.compare_curves import compare_curves
-from analysis.curves.curves import FITS_FILE, curves_of, fit_curves
+from analysis.curves.curves import fit_curves
+from analysis.curves.fits_file import FITS_FILE, curves_of
 from analysis.curves.predict import predict
 from analysis.recommending.recommend import recommend_for_cer, recommend_for_flops
 from analysis.tables.table import read_table

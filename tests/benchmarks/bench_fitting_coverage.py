@@ -156,7 +156,7 @@ def gains(sets: int, seed: int) -> dict:
 
 
 def clusters(sets: int, seed: int) -> dict:
-    """A shared effect of 4 %, own noise of 3 %: neighbouring budgets on one trunk, and seeds with a trunk for all budgets."""
+    """A shared effect of 4 %, own noise of 3 %: neighbouring budgets on one trunk, and seeds with one trunk each."""
     held = {}
     for name, count, size in (("neighbours", 6, 5), ("neighbours", 10, 3), ("seeds", 3, 8), ("seeds", 5, 6)):
         flops = np.geomspace(1e18, 1e21, count * size)

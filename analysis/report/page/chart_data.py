@@ -8,8 +8,8 @@ from analysis.curves.traces import PlottedPoint, Trace
 from analysis.report.findings import Findings
 from analysis.report.palette import CURVE_STYLES, curve_style
 
-# A share of 1e-4 of an error rate is below what any test set shows.
 DIGITS = 4
+"""A share of 1e-4 of an error rate is below what any test set shows."""
 
 
 def chart(findings: Findings) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def _trace(findings: Findings, trace: Trace) -> dict[str, Any]:
         "label": trace.curve.label,
         "strategy": strategy,
         "models": findings.models.index(trace.models),
-        "look": strategy % len(CURVE_STYLES),
+        "style": strategy % len(CURVE_STYLES),
         "mark": curve_style(strategy).mark,
         "status": trace.curve.status,
         "largest_flops": trace.curve.largest_flops,

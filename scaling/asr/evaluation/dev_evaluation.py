@@ -36,11 +36,7 @@ class DevEvaluations:
     """To be called before every step: evaluates the dev set when that is due, and logs the CER by `log`."""
 
     def __init__(
-        self,
-        evaluate_dev: Callable[[], Evaluation],
-        log: Callable[[Event], None],
-        start_seconds: float,
-        ranks: Ranks,
+        self, evaluate_dev: Callable[[], Evaluation], log: Callable[[Event], None], start_seconds: float, ranks: Ranks
     ) -> None:
         self._evaluate_dev, self._log, self._ranks = evaluate_dev, log, ranks
         self._start_seconds = start_seconds

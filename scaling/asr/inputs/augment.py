@@ -1,7 +1,7 @@
 """Augmentation that differs in every epoch: noise and masks as functions of seed, epoch and utterance.
 
 So a resumed run reads the same inputs as an uninterrupted one. Neither noise nor masks change a length, so that FLOPs
-are charged as without them. Speeds, which change lengths, belong to `scaling.speech.speed_perturbation`.
+are charged as without them. Speeds, which change lengths, belong to `Manifest.at_speeds`.
 """
 
 from dataclasses import dataclass

@@ -18,9 +18,8 @@ from scaling.asr.model.encoders.family import FeatureExtractor
 from scaling.asr.model.encoders.registry import family_of
 from scaling.base_models.tokenizers import TextCodec
 from scaling.spec import SAMPLE_RATE
-from scaling.speech.lengths import Lengths, index
+from scaling.speech.lengths import Lengths, manifest_lengths
 from scaling.speech.manifest import Manifest
-from scaling.speech.speed_perturbation import at_speeds
 
 CACHED_FEATURE_BYTES = 1 << 30
 """Features cached in memory, per worker and manifest: all of a miniature corpus, or 9 hours of 80 mel bins at 100
@@ -65,8 +64,8 @@ class SpeechDataset:
     ) -> "SpeechDataset":
         """The manifest as read by the encoder and the LLM in these directories, augmented where asked for."""
         if augmenter is not None:
-            manifest = at_speeds(manifest, augmenter.augmentation.speeds)
-        lengths = index(manifest, encoder=encoder, llm=llm)
+            manifest = manifest.at_speeds(augmenter.augmentation.speeds)
+        lengths = manifest_lengths(manifest, encoder=encoder, llm=llm)
         features = family_of(encoder).features(encoder)
         return cls(manifest, lengths, features, *codecs, ExactAudio(manifest=manifest), augmenter)
 

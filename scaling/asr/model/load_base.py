@@ -6,13 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from transformers import (
-    MODEL_FOR_CAUSAL_LM_MAPPING,
-    AutoConfig,
-    GenerationConfig,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, GenerationConfig, PreTrainedConfig, PreTrainedModel
 
 from scaling.asr.model.encoders.registry import family_of
 from scaling.asr.model.projector import Projector
@@ -21,7 +15,7 @@ from scaling.base_models.encoders import encoder_dims
 from scaling.base_models.llms import llm_dims
 from scaling.base_models.tokenizers import TextCodec
 from scaling.errors import InputError
-from scaling.spec import ModelSpec, Objective, Part
+from scaling.spec import Part
 
 ATTENTION = "sdpa"
 """The attention kernel of every base model that supports it: fused where the machine has such a kernel, the same
@@ -67,29 +61,30 @@ class BaseModels:
 
 
 def build(
-    spec: ModelSpec,
-    objective: Objective,
     bases: BaseModels,
-    encoder: Path,
-    llm: Path,
-    codecs: tuple[TextCodec, TextCodec],
+    directories: tuple[Path, Path],
+    codecs: tuple[TextCodec, TextCodec | None],
+    *,
+    stack: int,
+    hidden: int,
     seed: int,
 ) -> Recognizer:
-    """The recogniser before any training: pretrained speech model and LLM, and a new projector.
+    """The recogniser before any training: the pretrained speech model and LLM of two directories, and a new projector.
 
-    The encoder's own objective needs neither projector nor LLM, which are then not loaded.
+    Without a codec of the LLM, the recogniser has neither projector nor LLM: the encoder's own objective needs none.
     """
-    asr = bases.encoder(encoder)
-    if objective is Objective.ASR:
-        return Recognizer(asr, None, None, codecs[0], None)
+    encoder, llm = directories
+    asr, (asr_codec, llm_codec) = bases.encoder(encoder), codecs
+    if llm_codec is None:
+        return Recognizer(asr, None, None, asr_codec, None)
     projector = Projector(
         encoder_width=encoder_dims(encoder / "config.json").width,
-        stack=spec.stack,
-        hidden=spec.hidden,
+        stack=stack,
+        hidden=hidden,
         llm_width=llm_dims(llm / "config.json").width,
         seed=part_seed(seed, Part.PROJECTOR),
     )
-    return Recognizer(asr, projector, bases.llm(llm), *codecs)
+    return Recognizer(asr, projector, bases.llm(llm), asr_codec, llm_codec)
 
 
 def _read(directory: Path, kind: type[PreTrainedModel] | None, fresh: tuple[str, ...]) -> PreTrainedModel:

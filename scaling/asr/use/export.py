@@ -1,8 +1,8 @@
-"""A run's recogniser as a folder of its own: `python -m scaling.asr.use.export`, started by `asr-scaling export`.
+"""Writes a run's recogniser to a folder: started by `asr-scaling export`.
 
-    ... --ledger ROOT --plan DIR/plan.json --node KEY FOLDER
+    python -m scaling.asr.use.export --ledger ROOT --plan DIR/plan.json --node KEY FOLDER
 
-FOLDER is there and empty; its layout is described in `scaling.asr.use.trained_recognizer`.
+FOLDER exists and is empty; `scaling.asr.use.export_folder` describes its layout.
 """
 
 import argparse
@@ -12,7 +12,8 @@ from pathlib import Path
 import transformers
 
 from scaling.asr.resources import Sources
-from scaling.asr.use.trained_recognizer import read_run, write_export
+from scaling.asr.use.export_folder import write_export
+from scaling.asr.use.trained_recognizer import read_run
 from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger

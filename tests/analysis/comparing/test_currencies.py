@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.comparing.compare import compare_all
-from analysis.curves.curves import curves_of
+from analysis.curves.fits_file import curves_of
 from analysis.report.report import write_report
 from analysis.tables.table import read_table
 from scaling.errors import InputError

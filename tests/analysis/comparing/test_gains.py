@@ -10,7 +10,8 @@ from analysis.comparing.compare import compare_all
 from analysis.comparing.paired_seeds import correlation
 from analysis.comparing.ratio import Ratio, ranges, with_one_floor
 from analysis.comparing.utterance_sampling import sampling_error
-from analysis.curves.curves import curves_of, fit_curves
+from analysis.curves.curves import fit_curves
+from analysis.curves.fits_file import curves_of
 from analysis.recommending.recommend import recommend_for_flops
 from analysis.tables.points import points_of
 from analysis.tables.table import read_table

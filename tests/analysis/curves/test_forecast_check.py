@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.curves.curves import curves_of
+from analysis.curves.fits_file import curves_of
 from analysis.curves.forecast_check import check_forecasts
 from analysis.report.findings import findings_of
 from analysis.report.report import write_report

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import scaling
 from analysis.cli import app
-from analysis.curves.curves import curves_of
+from analysis.curves.fits_file import curves_of
 from analysis.recommending.best_shares import best_shares
 from analysis.recommending.best_sizes import best_sizes
 from analysis.recommending.inference_cost import flops_an_hour

@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 import analysis
 from analysis.cli import app
 from analysis.curves.coverage import coverage
-from analysis.curves.curves import Curve, curves_of
+from analysis.curves.curves import Curve
+from analysis.curves.fits_file import curves_of
 from analysis.fitting.model_selection import answer_range, candidates, default_fit
 from analysis.recommending.budgets import HardwareCost, flops_of_usd
 from analysis.recommending.isoflop_frontier import frontier

@@ -32,7 +32,7 @@ def test_the_interval_in_spite_of_the_choice_holds_where_the_plain_one_does_not(
         low, high = (float(end[0]) for end in interval(best.fit, {"C": [TARGET]}))
         plain += low <= asked <= high
         kept += found.interval[0] <= asked <= found.interval[1]
-        lucks.append(np.log1p(found.luck))
+        lucks.append(np.log1p(found.bias))
         misses.append(np.log(asked / best.cer(TARGET)))
     assert plain < 0.8 * sets
     assert kept > 0.82 * sets

@@ -1,17 +1,21 @@
 """Tables from elsewhere: columns by name, rows by expression, stored fits, and what makes a table doubtful."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+import analysis
 from analysis.cli import app
 from analysis.curves.curves import fit_curves
 from analysis.tables.points import points_of
 from analysis.tables.row_filter import select_rows
 from analysis.tables.table import read_table
 from scaling.errors import InputError
+from scaling.ledger.records import RunRow
 
 
 def asked(*arguments):
@@ -177,3 +181,17 @@ def test_replicates_without_seeds_are_averaged(tmp_path):
 def test_a_folder_without_runs_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"runs\.jsonl: not found"):
         read_table(tmp_path)
+
+
+def test_columns_that_analysis_reads_from_runs_are_fields_of_a_run():
+    patterns = (
+        r"\brow(?:\.get\(|\[)\"(\w+)\"",
+        r"rows\[[^\]]+\]\.get\(\"(\w+)\"",
+        r"number\(\w+, \"(\w+)\"",
+        r"_values\(table, points, \"(\w+)\"",
+    )
+    folders = [Path(analysis.__file__).parent / part for part in ("curves", "tables", "comparing", "recommending")]
+    text = "".join(file.read_text() for folder in folders for file in folder.glob("*.py"))
+    columns = {name for pattern in patterns for name in re.findall(pattern, text)}
+    assert {"strategy", "budget_flops", "test_digest", "epochs", "key"} <= columns
+    assert columns - {"cer_chance"} <= set(RunRow.model_fields)  # cer_chance: in other people's tables alone

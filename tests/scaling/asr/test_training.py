@@ -207,7 +207,7 @@ def test_a_loss_that_is_no_number_is_recorded_as_diverged_and_the_others_go_on(w
     monkeypatch.undo()
     failures = [a.failure() for key in plan_file.nodes for a in plan_file.ledger.attempts(key) if a.failure()]
     assert [failure.kind for failure in failures] == ["diverged"]
-    assert "loss nan at step" in failures[0]["cause"]
+    assert "loss nan at step" in failures[0].cause
     assert sum(plan_file.ledger.done(key) for key in plan_file.nodes) == 2
 
 

@@ -10,6 +10,7 @@ import soundfile
 from scaling.asr.inputs.exact_audio import ExactAudio
 from scaling.asr.resources import Sources
 from scaling.errors import InputError
+from scaling.ledger.plan_file import Source
 from scaling.speech.audio import AudioError
 from scaling.speech.manifest import Manifest, read_manifest
 
@@ -156,7 +157,7 @@ def test_counted_lengths_that_no_longer_hold_are_an_error(corpus):
 
 def test_a_worker_refuses_a_corpus_that_is_no_longer_the_planned_one(corpus):
     planned = read_manifest(corpus).within(0.002)
-    sources = Sources({planned.digest: {"path": str(corpus), "hours": 0.002}})
+    sources = Sources({planned.digest: Source(path=str(corpus), hours=0.002)})
     assert sources.manifest(planned.digest).digest == planned.digest
     write(corpus, [{**row, "text": "other"} for row in rows_of(corpus)])
     with pytest.raises(InputError, match=f"has changed since it was planned.*expected {planned.digest}"):

@@ -13,7 +13,7 @@ from scaling.cost.hardware import Throughput
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.spec import Objective, Part
-from scaling.speech.lengths import index
+from scaling.speech.lengths import manifest_lengths
 from sweeps.costs.cost_estimate import CostEstimate, Limits, estimate_cost
 from sweeps.costs.tariff import tariff_of
 from sweeps.plan.evaluation import evaluation_flops, held_out
@@ -106,7 +106,10 @@ def chain_flops(prepared: Prepared, key: str) -> int:
 def test_every_run_decodes_dev_and_test_once(prepared: Prepared) -> None:
     (model,) = prepared.study.models
     model_shape, ends = model.shape, {run.end for run in prepared.plan.runs}
-    sets = [index(held, encoder=model.encoder.directory, llm=model.llm.directory) for held in held_out(prepared.study)]
+    sets = [
+        manifest_lengths(held, encoder=model.encoder.directory, llm=model.llm.directory)
+        for held in held_out(prepared.study)
+    ]
     assert [len(lengths) for lengths in sets] == [6, 8]
     expected = sum(decoding_flops(model_shape, Objective.LLM, lengths) for lengths in sets)
     assert evaluation_flops(prepared.study, prepared.plan) == dict.fromkeys(ends, expected)

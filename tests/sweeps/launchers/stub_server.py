@@ -16,5 +16,5 @@ def imported() -> Callable[[], None]:
 
 
 if __name__ == "__main__":
-    fork_server._imported = imported
+    fork_server._imported_worker = imported
     sys.exit(fork_server.main())

@@ -7,8 +7,7 @@ import pytest
 from small_study import StudyWriter
 
 from scaling.errors import InputError
-from scaling.ledger.ledger import Ledger
-from scaling.ledger.plan_file import PlanFile
+from scaling.ledger.plan_file import SCHEMA, PlanFile
 from sweeps.launchers.dispatch import refuse_unavailable
 from sweeps.launchers.gpus import gpus, gpus_of
 from sweeps.launchers.local_workers import _start, default_workers
@@ -40,7 +39,8 @@ def test_each_worker_is_shown_a_gpus_of_its_own(tmp_path: Path, monkeypatch: pyt
     assert [gpus_of(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["0", "1", "0"]
     assert default_workers(threads=1, processes=2) == 1
     assert [gpus_of(slot, 2)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["0,1", "0,1"]
-    plan_file = PlanFile(tmp_path, Ledger(tmp_path), {"threads": 1})
+    least = {"study": "s", "session": "s", "ledger": ".", "threads": 1, "checkpoint_seconds": 1.0, "tracker": "none"}
+    plan_file = PlanFile(schema=SCHEMA, nodes=[], work={}, sources={}, runs=[], **least).placed_in(tmp_path)
     told = [sys.executable, "-c", "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"]
     with process_starter(told, {}, tmp_path / "log") as starter:
         for slot in (0, 1):

@@ -14,7 +14,7 @@ from scaling.asr.execution.ranks import join
 from scaling.asr.execution.sharding import shard_llm
 from scaling.asr.model.recognizer import Recognizer
 from scaling.ledger.ledger import Ledger
-from scaling.system.json_files import read_json
+from scaling.ledger.plan_file import read_plan
 
 
 class StopsOrDies:
@@ -51,4 +51,4 @@ if __name__ == "__main__":
     scaling.asr.resources.shard_llm = watched_shard
     ranks = join(shard=arguments.shard)
     stop = StopsOrDies(arguments.leave_after, arguments.last_rank_dies_after if ranks.rank == ranks.size - 1 else None)
-    sys.exit(work(Ledger(arguments.ledger), read_json(arguments.plan), stop, ranks))
+    sys.exit(work(Ledger(arguments.ledger), read_plan(arguments.plan), stop, ranks))

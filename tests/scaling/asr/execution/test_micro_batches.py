@@ -82,7 +82,7 @@ def test_the_mean_of_the_pieces_means_is_another_gradient(stages):
     node = nodes["encoder"]
     whole, _ = stepped(resources, node, 1)
     inputs, _ = prepared(resources, node)
-    for piece in cut(inputs, 4).pieces:
+    for piece in cut(inputs, 4).own:
         loss_sum, tokens = inputs.model.loss(inputs.batch(piece), node.stage.objective)
         (loss_sum / tokens / 4).backward()
     assert not same(whole, {name: p.grad for name, p in inputs.model.named_parameters() if p.grad is not None})

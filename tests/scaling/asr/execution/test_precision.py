@@ -14,7 +14,8 @@ from scaling.asr.inputs.encoder_output_cache import EncoderOutputCache
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import read_step, take_step
-from scaling.asr.use.trained_recognizer import read_export, read_run
+from scaling.asr.use.export_folder import read_export
+from scaling.asr.use.trained_recognizer import read_run
 from scaling.ledger.plan_file import CacheLimits
 from scaling.spec import Precision, StageNode
 from scaling.speech.audio import Clip
@@ -36,10 +37,10 @@ def stages(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Worke
 
 
 def stepped(
-    resources: WorkerResources, node: StageNode, *, rounded: bool
+    resources: WorkerResources, node: StageNode, *, for_training: bool
 ) -> tuple[float, dict[str, torch.Tensor], set[torch.dtype]]:
     """Loss and gradients of a step, and the types of the model's weights."""
-    model = resources.recognizer(node, {}, rounded=rounded)
+    model = resources.recognizer(node, {}, for_training=for_training)
     inputs = resources.model_inputs(node, model, node.data.train)
     trained = [p for part in model.set_trainable(node.stage.parts).values() for p in part]
     for parameter in trained:  # off its start, where many gradients are zero
@@ -54,7 +55,7 @@ def stepped(
 def test_frozen_weights_stored_in_bf16_change_no_bit_of_a_step(stages, stage):
     resources, nodes = stages
     loss, gradients, dtypes = stepped(resources, nodes[stage], for_training=True)
-    wanted_loss, wanted, all_fp32 = stepped(resources, nodes[stage], rounded=False)
+    wanted_loss, wanted, all_fp32 = stepped(resources, nodes[stage], for_training=False)
     assert loss == wanted_loss
     assert gradients.keys() == wanted.keys()
     assert all(torch.equal(gradient, wanted[name]) for name, gradient in gradients.items())

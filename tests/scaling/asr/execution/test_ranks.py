@@ -193,12 +193,14 @@ def test_what_all_ranks_execute_is_what_is_counted(alone, utterances, size, piec
             loss.backward()
         watched += watch.get_total_flops()
     whole = steps[0]
-    counted = executed_batches(resources.model_shape(node), node.stage, inputs.dataset.lengths, whole.cut.pieces)
+    counted = executed_batches(
+        resources.model_shape(node), node.stage, inputs.dataset.lengths, whole.micro_batches.pieces
+    )
     assert watched == counted.sum()
     assert len({len(step.own) for step in steps}) == 1
-    real = whole.cut.pieces[: len(whole.cut.pieces) - whole.cut.idle]
+    real = whole.micro_batches.pieces[: len(whole.micro_batches.pieces) - whole.micro_batches.idle]
     assert sorted(np.concatenate(real)) == sorted(indices)
-    assert sum(step.mine_idle for step in steps) == whole.cut.idle
+    assert sum(step.last_is_idle for step in steps) == whole.micro_batches.idle
 
 
 ENDING = """

@@ -47,7 +47,7 @@ def model(models: Path) -> Recognizer:
 
 
 def batch_of(model: Recognizer, chosen: list[int]) -> Batch:
-    """Examples of random features, padded with zeros to the longest."""
+    """Utterances of random features, padded with zeros to the longest."""
     longest = max(FRAMES[index] for index in chosen)
     mel = torch.zeros(len(chosen), 80, longest)
     for row, index in enumerate(chosen):

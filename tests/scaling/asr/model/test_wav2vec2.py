@@ -19,7 +19,8 @@ from scaling.asr.model.encoders.registry import family_of
 from scaling.asr.model.encoders.wav2vec2 import WAV2VEC2, Waveform
 from scaling.asr.model.load_base import BaseModels
 from scaling.asr.model.recognizer import Batch, Recognizer
-from scaling.asr.use.trained_recognizer import read_export, read_run, write_export
+from scaling.asr.use.export_folder import read_export, write_export
+from scaling.asr.use.trained_recognizer import read_run
 from scaling.base_models.encoders import asr_codec, encoder_dims
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger

@@ -9,7 +9,8 @@ import torch
 from tiny_world import Finished
 from transformers import AutoModelForCausalLM, WhisperForConditionalGeneration
 
-from scaling.asr.use.trained_recognizer import read_export, read_run
+from scaling.asr.use.export_folder import read_export
+from scaling.asr.use.trained_recognizer import read_run
 from scaling.errors import InputError
 from scaling.spec import Part
 from scaling.speech.recordings import find_recordings
