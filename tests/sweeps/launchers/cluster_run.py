@@ -1,4 +1,4 @@
-"""`python cluster_run.py STUDY DIR WORKERS LAUNCHER [--detach]`: what `asr-scaling run --on LAUNCHER` does, with stand-ins.
+"""`python cluster_run.py STUDY DIR WORKERS LAUNCHER [--detach]`: `asr-scaling run --on LAUNCHER` with stand-in workers.
 
 With `--real` it is the real trainer that works. It looks more often and is less patient than a real launcher: the
 queue here is ours alone.
