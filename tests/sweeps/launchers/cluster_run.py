@@ -10,8 +10,8 @@ from pathlib import Path
 
 from local_run import STAND_IN
 
-from scaling import console
 from scaling.ledger.ledger import Ledger
+from scaling.system import console
 from sweeps.launchers import cluster_workers, ray_cluster, slurm
 from sweeps.launchers.options import Launcher
 from sweeps.plan.prepare import prepare
