@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaling.console import emit
 from scaling.errors import InputError
+from scaling.system.console import emit
 from scaling.system.progress_line import announce_if_slow
 
 if TYPE_CHECKING:
