@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from scaling.ledger.ledger import Attempt
@@ -42,19 +42,19 @@ class NodeStatus(NamedTuple):
     progress: AttemptProgress = AttemptProgress()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Survey:
     """Every node of a study, and its runs by state."""
 
     nodes: Mapping[str, NodeStatus]
     runs: Mapping[str, State]
 
-    @property
+    @cached_property
     def done_flops(self) -> int:
         """FLOPs trained, shared nodes counted once."""
         return sum(node.flops for node in self.nodes.values())
 
-    @property
+    @cached_property
     def total_flops(self) -> int:
         """FLOPs of all nodes."""
         return sum(node.total_flops for node in self.nodes.values())
@@ -62,7 +62,8 @@ class Survey:
     @property
     def lost_flops(self) -> int:
         """FLOPs that will not be trained, because a node failed."""
-        return sum(node.total_flops - node.flops for node in self.nodes.values() if node.state in LOST)
+        lost = (self.nodes[key] for state in LOST for key in self.in_state(state))
+        return sum(node.total_flops - node.flops for node in lost)
 
     @property
     def remaining_flops(self) -> int:
@@ -71,12 +72,19 @@ class Survey:
 
     def in_state(self, state: State) -> list[str]:
         """Keys of the nodes in `state`."""
-        return [key for key, node in self.nodes.items() if node.state is state]
+        return self._keys_by_state[state]
+
+    @cached_property
+    def _keys_by_state(self) -> dict[State, list[str]]:
+        keys: dict[State, list[str]] = {state: [] for state in State}
+        for key, node in self.nodes.items():
+            keys[node.state].append(key)
+        return keys
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left that could be done."""
-        return not any(node.state in (State.RUNNING, State.WAITING) for node in self.nodes.values())
+        return not self.in_state(State.RUNNING) and not self.in_state(State.WAITING)
 
     @property
     def evaluating(self) -> list[str]:

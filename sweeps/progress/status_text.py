@@ -86,7 +86,7 @@ def study_status(plan_file: PlanFile, found: Survey) -> StudyStatus:
     return StudyStatus(
         study=plan_file.study,
         runs=_counts(found.runs.values()),
-        nodes=_counts(node.state for node in found.nodes.values()),
+        nodes={state.value: len(found.in_state(state)) for state in State},
         done_flops=found.done_flops,
         remaining_flops=found.remaining_flops,
         total_flops=found.total_flops,
