@@ -43,8 +43,8 @@ def fit(
     from analysis.fitting.laws import law_named
     from analysis.fitting.losses import loss_named
     from analysis.text import fits_document, fits_text
-    from scaling.console import emit
     from scaling.ledger.records import RUNS_FILE
+    from scaling.system.console import emit
     from scaling.system.progress_line import announce_if_slow
 
     chosen_law = law_named(law).name if law else None
@@ -77,8 +77,8 @@ def predict(
     from analysis.curves.predict import predict as predict_run
     from analysis.curves.predict import predict_rows
     from analysis.text import prediction_text, rows_text
-    from scaling.console import emit
     from scaling.errors import InputError
+    from scaling.system.console import emit
     from scaling.system.progress_line import announce_if_slow
 
     if sum(option is not None for option in (flops, at, rows)) != 1:
@@ -112,7 +112,7 @@ def laws(
     from analysis.curves.curves import points_of_curve
     from analysis.fitting.model_selection import answer_range, candidates
     from analysis.text import laws_document, laws_text
-    from scaling.console import emit
+    from scaling.system.console import emit
     from scaling.system.progress_line import announce_if_slow
 
     place = {"C": _positive("--flops", flops)} if flops is not None else None
@@ -139,7 +139,7 @@ def compare(
     from analysis.curves.fits_file import curves_of
     from analysis.tables.table import read_table
     from analysis.text import comparisons_text
-    from scaling.console import emit
+    from scaling.system.console import emit
     from scaling.system.progress_line import announce_if_slow
 
     at = None if flops is None else _positive("--flops", flops)
@@ -172,9 +172,9 @@ def recommend(
     from analysis.recommending.recommend import recommend_for_cer, recommend_for_flops
     from analysis.tables.table import read_table
     from analysis.text import recommendation_text
-    from scaling.console import emit
     from scaling.cost.hardware import find_hardware
     from scaling.errors import InputError
+    from scaling.system.console import emit
     from scaling.system.progress_line import announce_if_slow
 
     if sum(option is not None for option in (flops, cer, usd, device_hours)) != 1:
@@ -210,7 +210,7 @@ def forecast(
     """Hold the fits against runs they have not seen: prediction, interval and truth side by side."""
     from analysis.curves.fits_file import curves_of
     from analysis.curves.forecast_check import check_forecasts, forecasts_text
-    from scaling.console import emit
+    from scaling.system.console import emit
     from scaling.system.progress_line import announce_if_slow
 
     with announce_if_slow(f"fitting laws to {folder}"):
@@ -225,7 +225,7 @@ def report(
 ) -> None:
     """Write DIR/report.html and DIR/figures: what the study says, with a figure that answers for any budget."""
     from analysis.report.report import write_report
-    from scaling.console import emit
+    from scaling.system.console import emit
 
     written = write_report(folder)
     emit(written.as_dict() if as_json else str(written.path))
@@ -245,7 +245,7 @@ def frontier(
     from analysis.recommending.isoflop_frontier import frontier as find
     from analysis.tables.points import points_of
     from analysis.text import frontier_text
-    from scaling.console import emit
+    from scaling.system.console import emit
     from scaling.system.progress_line import announce_if_slow
 
     points, _ = points_of(_table(source, columns, where), ("C", "N"))
@@ -270,7 +270,7 @@ def coverage(
     from analysis.curves.curves import FAR
     from analysis.curves.fits_file import curves_of
     from analysis.text import coverage_text
-    from scaling.console import emit
+    from scaling.system.console import emit
     from scaling.system.progress_line import announce_if_slow
 
     at = None if flops is None else _positive("--flops", flops)
@@ -298,7 +298,7 @@ def design(
     from analysis.curves.fits_file import curves_of
     from analysis.recommending.next_runs import propose
     from analysis.text import proposal_text
-    from scaling.console import emit
+    from scaling.system.console import emit
     from scaling.system.progress_line import announce_if_slow
 
     with announce_if_slow(f"fitting laws to {source}"):
@@ -319,7 +319,7 @@ def score(
 ) -> None:
     """Score transcripts as runs are scored: CER and WER of each test set and together, with intervals over speakers."""
     from analysis.tables.scores import score_files, scores_text
-    from scaling.console import emit
+    from scaling.system.console import emit
     from scaling.system.progress_line import announce_if_slow
 
     with announce_if_slow(f"scoring {hypotheses}"):

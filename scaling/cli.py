@@ -8,8 +8,8 @@ import sys
 import typer
 
 from analysis.cli import app as analysis_app
-from scaling.console import log
 from scaling.errors import InputError
+from scaling.system.console import log
 from sweeps.cli import app as sweeps_app
 
 ALLOCATIONS_BETWEEN_COLLECTIONS = 1_000_000

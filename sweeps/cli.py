@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scaling.console import emit, log
+from scaling.system.console import emit, log
 from sweeps.launchers.options import Launcher
 
 app = typer.Typer()

@@ -108,12 +108,12 @@ def cer_by_model_size(findings: Findings) -> Figure | None:
     if len(sizes) < 2:
         return None
     strategies = findings.strategies[:MOST_PANELS]
-    budgets = sorted({_budget(findings, point) for trace in findings.traces for point in trace.points})
+    budgets = sorted({findings.budget(point) for trace in findings.traces for point in trace.points})
     colour = _sequence(len(budgets))
     figure, axes = _panels(len(strategies))
     for ax, strategy in zip(axes, strategies, strict=True):
         points = {
-            (_budget(findings, point), trace.models): point for trace in findings.of(strategy) for point in trace.points
+            (findings.budget(point), trace.models): point for trace in findings.of(strategy) for point in trace.points
         }
         for k, budget in enumerate(budgets):
             line = [(size, points[budget, models]) for models, size in sizes.items() if (budget, models) in points]
@@ -299,11 +299,6 @@ def _sizes(findings: Findings) -> dict[str, float]:
     sizes = {trace.models: trace.params for trace in findings.traces}
     known = {models: size for models, size in sizes.items() if size}
     return dict(sorted(known.items(), key=lambda item: item[1])) if len(known) == len(sizes) else {}
-
-
-def _budget(findings: Findings, point: PlottedPoint) -> float:
-    budget = findings.table.number(point.mean.rows[0], "budget_flops")
-    return point.mean.flops if math.isnan(budget) else budget
 
 
 def _sequence(count: int) -> list[tuple[float, float, float, float]]:

@@ -1,7 +1,6 @@
-"""Findings: everything a report says about a study, worked out once; `analysis.report.figures` draws it, `analysis.report.page` tells
-it.
-"""
+"""Findings: everything that a report says about a study, worked out once. `figures` draws it, `page` tells it."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from analysis.comparing.comparison import Comparison
 from analysis.curves.curves import Curves, fit_curves, lowest
 from analysis.curves.fits_file import curves_of
 from analysis.curves.forecast_check import Forecast, read_forecasts
-from analysis.curves.traces import Trace, traces_of
+from analysis.curves.traces import PlottedPoint, Trace, traces_of
 from analysis.notes import Note
 from analysis.recommending.recommend import Recommendation, recommend_for_flops
 from analysis.tables.table import Table, read_table
@@ -20,19 +19,19 @@ from scaling.ledger.records import RUNS_FILE
 from scaling.system.progress_line import announce_if_slow
 
 USUAL_BASELINE = "joint"
-"""Standard joint post-training: what labs do today, so what others are measured against."""
+"""Standard joint post-training is what labs do today, so other strategies are measured against it."""
 HORIZON = 10.0
-"""Laws are drawn this far beyond the largest budget, where `predict` starts to warn."""
+"""Laws are drawn to this many times the largest budget, where `predict` starts to warn."""
 MARGIN = 1.5
-"""Beyond a forecast run the drawing goes on by this factor, so that its mark does not sit on the edge."""
+"""The drawing ends this factor beyond a forecast run, so that the mark of the run does not sit on the edge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """A study's runs, fits and answers.
 
-    `recommendation` is for `largest_flops`, the largest budget of any run; `runner_up` compares it with the best curve of
-    another strategy there. `comparisons` are against `baseline`; both are empty with one strategy.
+    `recommendation` is for `largest_flops`, the largest budget of any run; `runner_up` compares the best curve there with
+    the best curve of another strategy. `comparisons` are against `baseline`; with one strategy there are none of them.
     """
 
     name: str
@@ -63,9 +62,14 @@ class Findings:
         """The traces of a strategy."""
         return tuple(trace for trace in self.traces if trace.curve.strategy == strategy)
 
+    def budget(self, point: PlottedPoint) -> float:
+        """The budget of a point, or the FLOPs of its runs where the table has no budgets."""
+        budget = self.table.number(point.mean.rows[0], "budget_flops")
+        return point.mean.flops if math.isnan(budget) else budget
+
 
 def findings_of(folder: Path) -> Findings:
-    """What the study in `folder` found. Raises InputError where it has no runs or none that can be fitted."""
+    """The findings of the study in `folder`. Raises InputError where it has no runs or none that can be fitted."""
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder; expected a study's folder with {RUNS_FILE}")
     table = read_table(folder)
@@ -79,10 +83,8 @@ def findings_of(folder: Path) -> Findings:
         comparisons = () if baseline is None else tuple(compare_all(curves, baseline, table=table))
     with announce_if_slow(f"drawing the laws to {horizon:.2g} FLOPs, and choosing a recommendation"):
         traces = traces_of(table, curves.curves, horizon)
-        recommendation, runner_up = (
-            recommend_for_flops(curves, table, largest),
-            _runner_up(curves, largest, comparisons),
-        )
+        recommendation = recommend_for_flops(curves, table, largest)
+        runner_up = _runner_up(curves, largest, comparisons)
     return Findings(
         name=str(next((row["study"] for row in table.rows if row.get("study")), folder.resolve().name)),
         table=table,
@@ -99,7 +101,7 @@ def findings_of(folder: Path) -> Findings:
 
 
 def _in_compute(curves: Curves, table: Table) -> Curves:
-    """The curves, fitted afresh where fits.json holds laws in other columns: a report's axis is compute."""
+    """The curves, fitted again where fits.json holds laws in other columns: the axis of a report is compute."""
     return curves if all("C" in curve.domain for curve in curves.curves) else fit_curves(table)
 
 
@@ -112,11 +114,13 @@ def _baseline(curves: Curves, table: Table) -> str | None:
 
 
 def _runner_up(curves: Curves, flops: float, comparisons: tuple[Comparison, ...]) -> Comparison | None:
-    """The best curve at `flops` against the best of another strategy, as it was compared before if it was."""
+    """The best curve at `flops` against the best curve of another strategy; one of `comparisons` where it is among them."""
     best = curves.best(flops)
     others = [curve for curve in curves.curves if curve.strategy != best.strategy and curve.fit is not None]
     if not others or best.fit is None:
         return None
     other = lowest(others, flops)
-    known = (one for one in comparisons if one.curve is best and one.baseline is other and one.flops == flops)
-    return next(known, None) or compare_curves(best, other, flops)
+    for comparison in comparisons:
+        if comparison.curve is best and comparison.baseline is other and comparison.flops == flops:
+            return comparison
+    return compare_curves(best, other, flops)

@@ -24,11 +24,11 @@ from typing import Any
 
 from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks, join
 from scaling.asr.worker import IDLE, LEAVE, Worker
-from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile, read_plan
 from scaling.ledger.queue import Queue
+from scaling.system.console import log
 from scaling.system.parent_death import end_with_parent
 
 WAIT_SECONDS = 0.2

@@ -27,8 +27,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from scaling.console import log
 from scaling.system import fault_injection as faults
+from scaling.system.console import log
 from scaling.system.parent_death import end_with_parent
 
 READY = "ready"

@@ -20,13 +20,13 @@ from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks, is_connection_err
 from scaling.asr.node import run_node
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import Interrupted
-from scaling.console import log
 from scaling.ledger.ledger import Attempt, Ledger, LostLease
 from scaling.ledger.plan_file import PlanFile
 from scaling.ledger.queue import Heartbeat
 from scaling.ledger.records import Event
 from scaling.spec import StageNode
 from scaling.speech.batches import BatchStream, Position
+from scaling.system.console import log
 
 FULL_DISK_SECONDS = 5.0
 """Pause between tries while the disk is full (assumption)."""

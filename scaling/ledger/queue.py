@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Iterator
 
-from scaling.console import log
 from scaling.ledger.lease import HEARTBEAT_SECONDS
 from scaling.ledger.ledger import Attempt, Ledger, LostLease
 from scaling.ledger.plan_file import PlanFile
+from scaling.system.console import log
 
 
 class Queue:

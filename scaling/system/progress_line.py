@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import Lock, Timer
 from typing import Any
 
-from scaling.console import log
+from scaling.system.console import log
 
 SECONDS_BETWEEN_LINES = 30.0
 """The least time between two lines in a file: a night then leaves a thousand lines."""

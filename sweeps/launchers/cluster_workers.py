@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Attempt
 from scaling.ledger.plan_file import PlanFile
+from scaling.system.console import log
 from sweeps.launchers.death_count import DEATHS_IN_A_ROW, DeathCount, attempt_held_by
 from sweeps.launchers.local_workers import received_signals
 from sweeps.launchers.worker_exit import STOP_SECONDS, ExitKind, WorkerExit

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.plan_file import PlanFile
+from scaling.system.console import log
 from sweeps.launchers.death_count import DEATHS_IN_A_ROW, DeathCount, attempt_held_by
 from sweeps.launchers.gpus import gpus, gpus_of
 from sweeps.launchers.worker_command import THREAD_VARIABLES, Command

@@ -14,10 +14,10 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.plan_file import PlanFile
+from scaling.system.console import log
 from scaling.system.parent_death import end_with_parent
 from sweeps.launchers.cluster_workers import Snapshot
 from sweeps.launchers.worker_command import THREAD_VARIABLES, Command

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from scaling.console import log
+from scaling.system.console import log
 from scaling.system.parent_death import adopt_orphans, end_with_parent
 from sweeps.launchers.worker_command import TRAINER
 from sweeps.launchers.worker_exit import exit_text

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.freed_checkpoints import checkpoint_of, free, is_freed
 from scaling.ledger.ledger import Ledger
 from scaling.spec import StageNode
+from scaling.system.console import log
 from sweeps.units import size
 
 ABANDONED_SECONDS = 3600.0

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from scaling.console import jsonable
 from scaling.ledger.plan_file import PlanFile, read_plan_file
+from scaling.system.console import jsonable
 from sweeps.progress.eta import Pace, eta_seconds, node_eta_seconds, pace_of
 from sweeps.progress.status import NodeStatus, State, Survey, survey
 from sweeps.units import duration

@@ -5,10 +5,10 @@ from collections.abc import Collection
 from contextlib import closing, suppress
 from pathlib import Path
 
-from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
+from scaling.system.console import log
 from scaling.system.progress_line import ProgressLine
 from sweeps.launchers.dispatch import multi_process, refuse_unavailable, run_workers
 from sweeps.launchers.options import Launcher

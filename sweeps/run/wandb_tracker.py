@@ -17,10 +17,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import RunDescription
+from scaling.system.console import log
 from sweeps.progress.run_curve import history
 from sweeps.progress.status import State, survey
 

@@ -12,11 +12,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.records import RunRow
 from scaling.spec import Part, RunSpec, Strategy
+from scaling.system.console import log
 from sweeps.plan.prepare import Prepared, prepare_runs
 from sweeps.run.outcome import Outcome
 from sweeps.study.study import Study

@@ -38,7 +38,7 @@ from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.llms import LlmDims
 from scaling.cost.flops import charged
 from scaling.cost.model_shape import default_lora, default_shape
-from scaling.ledger.plan_file import CacheLimits
+from scaling.ledger.plan_file import CacheLimits, Source
 from scaling.spec import DataSpec, ModelSpec, Optimization, Precision, StageNode
 from scaling.speech.audio import Clip, read_clip
 from scaling.speech.manifest import read_manifest
@@ -118,7 +118,7 @@ class Lab:
     def resources(self, gib: float, *, compiled: bool = False) -> WorkerResources:
         """A worker that keeps up to so much of frozen encoders' outputs."""
         found = {"encoder": self.folder / "encoder", "llm": self.folder / "llm", self.speech: self.folder / SPEECH}
-        places = {name: {"path": str(path), "hours": None} for name, path in found.items()}
+        places = {name: Source(path=str(path), hours=None) for name, path in found.items()}
         bounds = CacheLimits(memory_gib=gib, disk_gib=0.0)
         return WorkerResources(Sources(places), torch.device(self.device), bounds, compiled=compiled)
 

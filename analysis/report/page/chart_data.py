@@ -35,7 +35,7 @@ def _trace(findings: Findings, trace: Trace) -> dict[str, Any]:
         "label": trace.curve.label,
         "strategy": strategy,
         "models": findings.models.index(trace.models),
-        "look": strategy % len(CURVE_STYLES),
+        "style": strategy % len(CURVE_STYLES),
         "mark": curve_style(strategy).mark,
         "status": trace.curve.status,
         "largest_flops": trace.curve.largest_flops,

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling.console import log
 from scaling.speech.audio import AudioError, Clip, read_clip
 from scaling.speech.corpus_index import MAX_DURATION_ERROR
 from scaling.speech.manifest import MAX_BAD_SHARE, Manifest
+from scaling.system.console import log
 
 JUDGED_AFTER = 1000
 """Recordings read before a share of bad ones ends the run: fewer say little about a share of 1 %."""

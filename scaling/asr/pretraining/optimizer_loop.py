@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling.console import log
+from scaling.system.console import log
 
 WARMUP_STEPS = 50
 COUNTED_EVERY = 50

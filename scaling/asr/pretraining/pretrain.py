@@ -27,9 +27,9 @@ from scaling.asr.pretraining.mini_encoder import encoder_cer, pretrain_encoder, 
 from scaling.asr.pretraining.mini_llm import llm_losses, pretrain_llm
 from scaling.asr.pretraining.mini_models import ENCODERS, LLMS, features, new_encoder, new_llm, new_tokenizer, save
 from scaling.asr.pretraining.optimizer_loop import PretrainingResult, Schedule
-from scaling.console import log
 from scaling.errors import InputError, nearest
 from scaling.speech.synthetic.recipes import RECIPES, Manifests, write_corpus
+from scaling.system.console import log
 
 SCHEMA = 1
 MINIS = Path(__file__).parents[2] / "minis"

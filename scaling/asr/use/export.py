@@ -14,10 +14,10 @@ import transformers
 from scaling.asr.resources import Sources
 from scaling.asr.use.export_folder import write_export
 from scaling.asr.use.trained_recognizer import read_run
-from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan
+from scaling.system.console import log
 
 
 def main() -> int:

@@ -17,11 +17,11 @@ import transformers
 
 from scaling.asr.use.export_folder import read_export
 from scaling.asr.use.trained_recognizer import TrainedRecognizer, read_run
-from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan
 from scaling.speech.audio import Clip
+from scaling.system.console import log
 
 
 def main() -> int:

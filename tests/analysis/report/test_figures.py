@@ -114,5 +114,6 @@ def test_matplotlib_is_imported_by_the_figures_alone():
         if name.partition(".")[0] == "matplotlib"
     }
     assert importers == {"figures.py"}
-    loaded = "import sys, analysis.cli, analysis.report.findings, analysis.report.report; sys.exit('matplotlib' in sys.modules)"
+    imports = "import sys, analysis.cli, analysis.report.findings, analysis.report.report"
+    loaded = f"{imports}; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0

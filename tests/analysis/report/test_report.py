@@ -16,9 +16,9 @@ from analysis.comparing.compare import compare_all
 from analysis.comparing.equal_hours import results_at_equal_hours
 from analysis.curves.fits_file import curves_of
 from analysis.curves.predict import predict
+from analysis.formatting import NARROW_SPACE, between, percent
 from analysis.recommending.recommend import recommend_for_flops
 from analysis.report.findings import findings_of
-from analysis.report.page.words import NARROW_SPACE, percent, percent_between
 from analysis.report.report import write_report
 from analysis.tables.table import read_table
 from scaling.errors import InputError
@@ -127,7 +127,8 @@ def test_strategies_are_compared_as_compare_does(noisy):
     compared = compare_all(curves_of(folder), "joint", table=read_table(folder))
     assert {one.curve.strategy for one in compared} == {"efin", "frozen_encoder"}
     for one in compared:
-        shown = f"{percent(one.cer_reduction)} [{percent_between(one.cer_reduction_interval)}]"
+        interval = between(one.cer_reduction_interval, as_percent=True, typeset=True)
+        shown = f"{percent(one.cer_reduction, typeset=True)} [{interval}]"
         assert shown.replace(NARROW_SPACE, " ") in page.text
 
 

@@ -10,7 +10,7 @@ from scaling.system import progress_line as waiting
 from scaling.system.progress_line import ProgressLine, announce_if_slow
 
 ON_A_TERMINAL = """
-from scaling.console import log
+from scaling.system.console import log
 from scaling.system.progress_line import ProgressLine
 line = ProgressLine()
 line.show("half of it")

@@ -1,4 +1,4 @@
-"""`python cluster_run.py STUDY DIR WORKERS PLACE [--detach]`: what `asr-scaling run --on PLACE` does, with stand-ins.
+"""`python cluster_run.py STUDY DIR WORKERS LAUNCHER [--detach]`: `asr-scaling run --on LAUNCHER` with stand-in workers.
 
 With `--real` it is the real trainer that works. It looks more often and is less patient than a real launcher: the
 queue here is ours alone.
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from local_run import STAND_IN
 
-from scaling import console
 from scaling.ledger.ledger import Ledger
+from scaling.system import console
 from sweeps.launchers import cluster_workers, ray_cluster, slurm
 from sweeps.launchers.options import Launcher
 from sweeps.plan.prepare import prepare
@@ -27,12 +27,17 @@ if __name__ == "__main__":
     cluster_workers.POLL_SECONDS = 0.1
 
     signal.alarm(150)  # a test that hangs leaves nothing behind
-    study, folder, workers, place, *options = sys.argv[1:]
+    study, folder, workers, launcher, *options = sys.argv[1:]
     if "--real" not in options:
         running.trainer = lambda *_, **__: STAND_IN
     out = Path(folder)
     outcome = running.train(
-        prepare(study, [], Ledger(out)), out, Ledger(out), int(workers), Launcher(place), detach="--detach" in options
+        prepare(study, [], Ledger(out)),
+        out,
+        Ledger(out),
+        int(workers),
+        Launcher(launcher),
+        detach="--detach" in options,
     )
     console.log(f"exit code {outcome.exit_code}")
     sys.exit(outcome.exit_code)

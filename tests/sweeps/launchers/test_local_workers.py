@@ -25,7 +25,7 @@ NEEDS_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="workers are fo
 
 def launch(study: Path, folder: Path, workers: int = 2, **environment: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, str(Path(__file__).parents[1] / "local_run.py"), str(study), str(folder), str(workers)],
+        [sys.executable, str(Path(__file__).with_name("local_run.py")), str(study), str(folder), str(workers)],
         env={**os.environ, **environment},
         stderr=subprocess.DEVNULL,
     )

@@ -83,7 +83,7 @@ def test_a_tiny_llm_learns() -> None:
 
 
 def test_a_soft_prefix_without_noise_collapses_to_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(softprefix, "NOISE", 0.0)
+    monkeypatch.setattr(softprefix, "MAX_NOISE", 0.0)
     monkeypatch.setattr(softprefix, "STRETCHES", (((1, 3), 1),))
     for seed in range(20):
         prefixes = soft_prefixes(TEXTS, _one_hot(), BLANK, np.random.default_rng(seed))

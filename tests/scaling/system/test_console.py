@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from scaling.console import emit
+from scaling.system.console import emit
 
 
 @dataclass(frozen=True, slots=True)
