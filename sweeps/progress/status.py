@@ -24,13 +24,13 @@ class State(StrEnum):
 
 
 LOST = (State.FAILED, State.BLOCKED)
-"""A node so will not be trained by this invocation."""
+"""The states of nodes that this invocation will not train."""
 
 
 class NodeStatus(NamedTuple):
-    """One node. `flops` of `total_flops` are trained; `cause` says why it failed or what blocks it.
+    """Where a node stands. `flops` of `total_flops` are trained; `cause` says why it failed or what blocks it.
 
-    Where it is running, the worker of this name has held it for `seconds`, and has come as far as `progress` says.
+    A running node has been held for `seconds` by `worker`, who has come as far as `progress` says.
     """
 
     state: State
@@ -83,7 +83,7 @@ class Survey:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left that could be done."""
+        """Whether no node is running or waiting."""
         return not self.in_state(State.RUNNING) and not self.in_state(State.WAITING)
 
     @property
@@ -93,12 +93,12 @@ class Survey:
 
 
 def survey(plan_file: PlanFile, *, known: Mapping[str, NodeStatus] | None = None) -> Survey:
-    """How a study stands. `known` is an earlier survey's nodes: what was done then is not looked up again."""
+    """How a study stands. `known` holds the nodes of an earlier survey: those done then are not looked up again."""
     nodes: dict[str, NodeStatus] = {}
     lost: set[str] = set()
     untried: set[str] = set()
     stages, all_work = f"{plan_file.ledger.root}/stages", plan_file.work
-    for key in plan_file.nodes:  # parents first: what needs a node never tried was never tried, and is not looked for
+    for key in plan_file.nodes:  # parents first: a node that needs an untried node is untried, and is not looked up
         before, folder, work = known.get(key) if known else None, f"{stages}/{key}", all_work[key]
         if before and before.state is State.DONE:
             node = before
@@ -115,12 +115,12 @@ def survey(plan_file: PlanFile, *, known: Mapping[str, NodeStatus] | None = None
     return Survey(nodes=nodes, runs={run.key: _run(nodes, run.nodes) for run in plan_file.runs})
 
 
-def ready(plan_file: PlanFile, found: Survey) -> list[str]:
-    """Nodes that only wait for a worker."""
-    done = set(found.in_state(State.DONE))
+def ready(plan_file: PlanFile, survey: Survey) -> list[str]:
+    """The waiting nodes whose needs are done: they wait for a worker only."""
+    done = set(survey.in_state(State.DONE))
     return [
         key
-        for key in found.in_state(State.WAITING)
+        for key in survey.in_state(State.WAITING)
         if all(need in done or plan_file.ledger.done(need) for need in plan_file.work[key].needs)
     ]
 
@@ -155,18 +155,18 @@ def _untried(work: WorkItem, lost: Set[str]) -> NodeStatus:
 
 @cache
 def _done(flops: int) -> NodeStatus:
-    """The state of nodes of so many FLOPs with a result; most of a study's thousands have as many as others."""
+    """The state of a finished node of so many FLOPs. Thousands of nodes share a few counts, so it is cached."""
     return NodeStatus(State.DONE, flops, flops)
 
 
 @cache
 def _waiting(flops: int) -> NodeStatus:
-    """The state of nodes of so many FLOPs that wait, untrained."""
+    """The state of an untrained node of so many FLOPs."""
     return NodeStatus(State.WAITING, 0, flops)
 
 
 def _run(nodes: Mapping[str, NodeStatus], keys: list[str]) -> State:
-    """A run is where the least of its nodes is."""
+    """The state of a run, from those of its nodes."""
     states = {nodes[key].state for key in keys}
     if len(states) == 1:
         return states.pop()
@@ -177,7 +177,7 @@ def _run(nodes: Mapping[str, NodeStatus], keys: list[str]) -> State:
 
 
 def _seconds(attempt: Attempt) -> float:
-    """Since the attempt began."""
+    """Seconds since the attempt began."""
     try:
         return max(time.time() - (attempt.folder / "lease.json").stat().st_mtime, 0.0)
     except FileNotFoundError:
