@@ -92,7 +92,7 @@ class Survey:
         return [key for key in self.in_state(State.RUNNING) if self.nodes[key].progress.decoding is not None]
 
 
-def survey(plan_file: PlanFile, *, known: Mapping[str, NodeStatus] | None = None) -> Survey:
+def survey_study(plan_file: PlanFile, *, known: Mapping[str, NodeStatus] | None = None) -> Survey:
     """How a study stands. `known` holds the nodes of an earlier survey: those done then are not looked up again."""
     nodes: dict[str, NodeStatus] = {}
     lost: set[str] = set()
