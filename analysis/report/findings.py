@@ -30,8 +30,8 @@ MARGIN = 1.5
 class Findings:
     """A study's runs, fits and answers.
 
-    `recommendation` is for `largest_flops`, the largest budget of any run; `runner_up` compares the best curve there with
-    the best curve of another strategy. `comparisons` are against `baseline`; with one strategy there are none of them.
+    `recommendation` is for `largest_flops`, the largest budget of any run. `runner_up` compares the best curve there
+    with the best curve of another strategy. `comparisons` are against `baseline`; with one strategy there are none.
     """
 
     name: str
@@ -114,7 +114,7 @@ def _baseline(curves: Curves, table: Table) -> str | None:
 
 
 def _runner_up(curves: Curves, flops: float, comparisons: tuple[Comparison, ...]) -> Comparison | None:
-    """The best curve at `flops` against the best curve of another strategy; one of `comparisons` where it is among them."""
+    """The best curve at `flops` against the best curve of another strategy; from `comparisons` where it is in them."""
     best = curves.best(flops)
     others = [curve for curve in curves.curves if curve.strategy != best.strategy and curve.fit is not None]
     if not others or best.fit is None:
