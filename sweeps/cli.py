@@ -116,7 +116,7 @@ def run(
     from sweeps.plan_report import cost_line, reuse_line
     from sweeps.run.outcome import outcome_document, outcome_text
     from sweeps.run.run import train
-    from sweeps.run.simulate import answer, simulated_ledger
+    from sweeps.run.simulate import simulate_runs, simulated_ledger
 
     root = simulated_ledger(ledger or out) if simulate else Ledger(ledger or out)
     prepared = prepare(study, [*(set_ or []), *nodes_override(on, nodes)], root)
@@ -127,7 +127,7 @@ def run(
     log(reuse_line(prepared))
     log(cost_line(costs))
     outcome = (
-        answer(prepared, out, root)
+        simulate_runs(prepared, out, root)
         if simulate
         else train(prepared, out, root, workers, on, detach=detach, retry_diverged=retry_diverged, worker=worker)
     )
@@ -199,7 +199,7 @@ def status(
 ) -> None:
     """Show what is done, running, waiting, blocked and failed in DIR."""
     from scaling.ledger.plan_file import read_plan_file
-    from sweeps.progress.status import survey
+    from sweeps.progress.status import survey_study
     from sweeps.progress.status_text import status_text, study_status
     from sweeps.progress.status_text import watch as watch_study
 
@@ -207,7 +207,7 @@ def status(
         watch_study(folder, as_json=as_json)
         return
     plan_file = read_plan_file(folder)
-    status = study_status(plan_file, survey(plan_file))
+    status = study_status(plan_file, survey_study(plan_file))
     emit(status.as_document() if as_json else status_text(status))
 
 

@@ -38,25 +38,25 @@ SCHEMA = "asr-scaling/ledger-1"
 
 
 class LostLease(Exception):
-    """Another worker has taken over this node; what was done here must not be committed."""
+    """Another worker has taken over the node: this worker must not commit its result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """The stages under one root folder, shared by any number of studies and workers.
 
-    `durable` waits for the disk before a node counts as written: what training cost must survive a power cut.
+    With `durable`, a file counts as written only when it is on the disk, because results must survive a power cut.
     """
 
     root: Path
     durable: bool = True
 
     def folder(self, key: str) -> Path:
-        """Where the node `key` lives."""
+        """The folder of node `key`."""
         return self.root / "stages" / key
 
     def add(self, key: str, stage: dict[str, Any]) -> bool:
-        """Write what node `key` is, unless it is there already; True where it is new."""
+        """Write `stage.json` of node `key` with the fields of `stage`, unless it exists; whether it was written."""
         path = self.folder(key) / "stage.json"
         if path.exists():
             return False
@@ -92,7 +92,7 @@ class Ledger:
         return (self.folder(key) / "result.json").exists()
 
     def attempts(self, key: str) -> list["Attempt"]:
-        """Every try at node `key`, oldest first."""
+        """All attempts at node `key`, oldest first."""
         folder = self.folder(key) / "attempts"
         numbers = sorted(int(path.name) for path in folder.glob("[0-9]*")) if folder.is_dir() else []
         return [Attempt(ledger=self, key=key, number=number) for number in numbers]
@@ -100,8 +100,8 @@ class Ledger:
     def claim(self, key: str, *, session: str) -> "Attempt | None":
         """Start the next attempt at node `key`; None where it is done, held by a live worker, or just taken.
 
-        `session` names the invocation the worker belongs to; it is recorded with a failure, so that a later
-        invocation may try again.
+        `session` names the invocation that the worker belongs to. A failure records it, so that a later invocation may
+        try again.
         """
         if self.done(key):
             return None
@@ -109,11 +109,11 @@ class Ledger:
         if attempts and not attempts[-1].over():
             return None
         attempt = Attempt(ledger=self, key=key, number=attempts[-1].number + 1 if attempts else 1)
-        if not attempt.take(session):
+        if not attempt.begin(session):
             return None
         if attempts:
             attempts[-1].record_memory_kill(session)
-        if self.done(key):  # the one before committed as its last deed, between our two looks
+        if self.done(key):  # the attempt before committed after the first look
             attempt.release()
             return None
         return attempt
@@ -126,7 +126,7 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at one node, in a folder of its own."""
+    """One attempt to train one node, in a folder of its own."""
 
     ledger: Ledger
     key: str
@@ -134,20 +134,20 @@ class Attempt:
 
     @property
     def folder(self) -> Path:
-        """Where this attempt writes; nobody else does."""
+        """The folder in which this attempt, and no other, writes."""
         return self.ledger.folder(self.key) / "attempts" / f"{self.number:04d}"
 
     @property
     def events(self) -> Path:
-        """Progress of this attempt, one JSON object a line."""
+        """The file of this attempt's events, one JSON object a line."""
         return self.folder / "events.jsonl"
 
     @property
     def heartbeat(self) -> Path:
-        """Touched as long as the worker lives."""
+        """The file that the worker touches as long as it lives."""
         return self.folder / "heartbeat"
 
-    def take(self, session: str) -> bool:
+    def begin(self, session: str) -> bool:
         """Claim this attempt with its lease and heartbeat in one step; False where another process was faster."""
         self.folder.parent.mkdir(exist_ok=True)
         prepared = temporary_beside(self.folder)
@@ -167,19 +167,19 @@ class Attempt:
         return True
 
     def beat(self) -> None:
-        """Say that the worker lives."""
+        """Touch the heartbeat: the worker lives."""
         self.heartbeat.touch()
 
     def held(self) -> bool:
-        """Whether a live worker seems to hold this attempt, at one look."""
+        """Whether a live worker seems to hold this attempt, judged by one look."""
         return not self._abandoned() and is_recent(self.heartbeat)
 
     def over(self) -> bool:
-        """Whether another may take this attempt's place. Where its worker is silent: ask again (`scaling.ledger.lease`)."""
+        """Whether another attempt may begin. A worker whose heartbeat is old is observed by repeated calls (see `lease`)."""
         return self._abandoned() or (not is_recent(self.heartbeat) and stands_still(self.heartbeat))
 
     def record_memory_kill(self, session: str) -> None:
-        """Record that this attempt's worker was killed for memory, where it was, so that the next one asks for less."""
+        """Record a failure of kind `memory` where the kernel killed this attempt's worker, so that the next needs less."""
         lease = self.lease()
         if not self.ended() and lease is not None and killed_for_memory(lease):
             self.fail("memory", "its process was killed by the kernel: out of memory", session=session)
@@ -215,22 +215,21 @@ class Attempt:
         write_json_atomically(self.folder / "forgiven.json", {"time": time.time()})
 
     def ended(self) -> bool:
-        """Whether its worker, or who judged it, has said that this attempt is over without a result."""
+        """Whether this attempt was recorded as failed or released, by its worker or its launcher."""
         return self.failure() is not None or (self.folder / "released.json").exists()
 
     def release(self) -> None:
-        """Give the node up without a result or a failure: anyone may go on from its checkpoint at once."""
+        """Give the node up without a result or a failure: another worker may go on from its checkpoint at once."""
         write_json_atomically(self.folder / "released.json", {"time": time.time()})
 
     def log(self, event: Event) -> None:
         """Append one event. Only this attempt writes the file; a line torn by a kill is skipped by readers."""
-        line = (
-            json.dumps({"time": round(time.time(), 3), **event.as_json()}, ensure_ascii=False, allow_nan=False) + "\n"
-        )
+        content = {"time": round(time.time(), 3), **event.as_json()}
+        line = json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
         with cast(BinaryIO, self.events.open("ab+", buffering=0)) as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(0, end - 1))
-            torn = file.read(1) not in (b"", b"\n")  # by a disk that was full
+            torn = file.read(1) not in (b"", b"\n")  # a full disk cut the line before short
             write_all(file, b"\n" * torn + line.encode(), self.events.name)
 
     def check_lease(self) -> None:

@@ -1,6 +1,8 @@
 """`plan.json`: what workers, `status`, the table of runs and the tracker need to know about a study."""
 
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from pydantic import Field, PrivateAttr
@@ -13,7 +15,8 @@ from scaling.system.json_files import parse_record, read_bytes
 SCHEMA = "asr-scaling/plan-1"
 
 
-class WorkItem(Record):
+@dataclass(slots=True, kw_only=True)
+class WorkItem:
     """A node to train."""
 
     flops: Count
@@ -122,13 +125,10 @@ def read_plan(path: Path) -> PlanFile:
     plan = parse_record(PlanFile, read_bytes(path), str(path)).placed_in(path.parent)
     if plan.format != SCHEMA:
         raise InputError(f"{path}: schema {plan.format!r}; expected {SCHEMA!r}")
-    known = set(plan.nodes)
-    for key in _used_nodes(plan):
-        if key not in known or key not in plan.work:
-            raise InputError(f"{path}: node {key!r} is used by a run and not among `nodes` and `work`")
+    known = plan.work.keys() & set(plan.nodes)
+    used = chain(
+        plan.nodes, *(run.nodes for run in plan.runs), (stage.node for run in plan.runs for stage in run.stages)
+    )
+    if unknown := set(used) - known:
+        raise InputError(f"{path}: node {min(unknown)!r} is used by a run and not among `nodes` and `work`")
     return plan
-
-
-def _used_nodes(plan: PlanFile) -> set[str]:
-    in_runs = {key for run in plan.runs for key in (*run.nodes, *(stage.node for stage in run.stages))}
-    return in_runs.union(plan.nodes)

@@ -1,4 +1,4 @@
-"""What every worker does, whatever it trains with: find the nodes it may claim, and keep a claimed one alive."""
+"""What every worker needs, whatever it trains with: the nodes that may be claimed, and a heartbeat for a claimed one."""
 
 import threading
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ class Queue:
 
     def __init__(self, ledger: Ledger, plan: PlanFile) -> None:
         self.waiting = True
-        """Whether, at the last look, anything was being worked on or waited for."""
+        """Whether `ready` last saw a node that is being worked on, or that waits for another node."""
         self._ledger = ledger
         self._session = plan.session
         self._needs = {key: plan.work[key].needs for key in plan.nodes}
@@ -47,12 +47,12 @@ class Queue:
 
 
 class Heartbeat:
-    """Keeps a lease alive from a thread of its own while a node is worked on; `lost` once another has taken over."""
+    """Touches the heartbeat from a thread while a node is worked on; `lost` is true once another worker took over."""
 
     def __init__(self, attempt: Attempt) -> None:
         self.lost = False
         self._attempt = attempt
-        self._over = threading.Event()
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> "Heartbeat":
@@ -60,11 +60,11 @@ class Heartbeat:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._ended.set()
         self._thread.join()
 
     def _beat(self) -> None:
-        while not self._over.wait(HEARTBEAT_SECONDS):
+        while not self._ended.wait(HEARTBEAT_SECONDS):
             try:
                 self._attempt.beat()
                 self._attempt.check_lease()

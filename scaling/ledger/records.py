@@ -43,7 +43,7 @@ def is_usable(row: Mapping[str, object]) -> bool:
 class Record(BaseModel):
     """A JSON object on disk. Types are not converted: text is no number, and true is not 1."""
 
-    model_config = ConfigDict(strict=True, extra="allow", populate_by_name=True)
+    model_config = ConfigDict(strict=True, extra="allow", populate_by_name=True, defer_build=True)
 
     def as_json(self) -> dict[str, Any]:
         """The JSON object with the fields that were given, as it is written to disk."""

@@ -116,7 +116,7 @@ class ClusterWorkers:
         """Start the missing workers, by a survey of the ledger that is newer than the scheduler's answer."""
         if self.given_up or time.monotonic() < self.not_before:
             return
-        missing = min(self.workers, usable_workers(self.plan_file, status.survey(self.plan_file))) - present
+        missing = min(self.workers, usable_workers(self.plan_file, status.survey_study(self.plan_file))) - present
         if missing > 0:
             self._start(missing)
 

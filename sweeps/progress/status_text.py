@@ -12,7 +12,7 @@ from typing import Any
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.system.console import jsonable
 from sweeps.progress.eta import Pace, eta_seconds, node_eta_seconds, pace_of
-from sweeps.progress.status import NodeStatus, State, Survey, survey
+from sweeps.progress.status import NodeStatus, State, Survey, survey_study
 from sweeps.units import duration
 
 CLEAR = "\x1b[H\x1b[J"
@@ -86,7 +86,7 @@ def study_status(plan_file: PlanFile, found: Survey) -> StudyStatus:
     return StudyStatus(
         study=plan_file.study,
         runs=_counts(found.runs.values()),
-        nodes=_counts(node.state for node in found.nodes.values()),
+        nodes={state.value: len(found.in_state(state)) for state in State},
         done_flops=found.done_flops,
         remaining_flops=found.remaining_flops,
         total_flops=found.total_flops,
@@ -121,7 +121,7 @@ def watch(folder: Path, *, as_json: bool) -> None:
         while True:
             began = time.monotonic()
             plan_file = read_plan_file(folder)  # each time: another invocation may have grown the study
-            found = survey(plan_file, known=known)
+            found = survey_study(plan_file, known=known)
             known = found.nodes
             status = study_status(plan_file, found)
             clear = CLEAR if sys.stdout.isatty() and not as_json else ""

@@ -26,8 +26,8 @@ from scaling.system.progress_line import ProgressLine
 from sweeps.plan.plan import PlannedNode
 from sweeps.plan.prepare import Prepared
 from sweeps.plan.write_plan import write_plan_file
+from sweeps.run.monitor import Monitor
 from sweeps.run.outcome import Outcome
-from sweeps.run.run import Follower
 from sweeps.study.study_model import StudyModel
 
 NOISE = 0.03
@@ -86,14 +86,14 @@ def simulated_ledger(root: Path) -> Ledger:
     return Ledger(root / "simulated", durable=False)
 
 
-def answer(prepared: Prepared, folder: Path, ledger: Ledger) -> Outcome:
+def simulate_runs(prepared: Prepared, folder: Path, ledger: Ledger) -> Outcome:
     """Commit a result for every node of the plan, and collect as after training."""
     plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger)
     simulation = _Simulation(prepared)
     for key, link in prepared.plan.nodes.items():
         entry = {"schema": SCHEMA, "key": key, "attempt": 0, **simulation.result(link).as_json()}
         write_json_once(ledger.folder(key) / "result.json", entry, durable=False)
-    return Follower(plan_file, ProgressLine()).finish(stopped_by=None)
+    return Monitor(plan_file, ProgressLine()).finish(stopped_by=None)
 
 
 class _Simulation:

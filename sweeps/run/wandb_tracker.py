@@ -22,7 +22,7 @@ from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import RunDescription
 from scaling.system.console import log
 from sweeps.progress.run_curve import history
-from sweeps.progress.status import State, survey
+from sweeps.progress.status import State, survey_study
 
 FLUSH_SECONDS = 1
 """Between writes to the offline file: wandb's default of 15 s loses everything in runs that are killed early."""
@@ -117,7 +117,7 @@ class Tracker:
 
     def look(self, *, last: bool = False) -> bool:
         """Write what is new; whether this is through. The last look also closes runs that are not done."""
-        states = survey(self._plan_file).runs
+        states = survey_study(self._plan_file).runs
         for run in self._plan_file.runs:
             if run.key not in self.finished:
                 self._write(run, states[run.key], last=last)

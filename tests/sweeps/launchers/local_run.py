@@ -18,8 +18,8 @@ from sweeps.launchers.local_workers import run_local_workers
 from sweeps.launchers.worker_command import worker_command
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
+from sweeps.run.monitor import Monitor
 from sweeps.run.outcome import Outcome
-from sweeps.run.run import Follower
 
 STAND_IN = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
 STUB_SERVER = [sys.executable, str(Path(__file__).with_name("stub_server.py"))]
@@ -29,14 +29,14 @@ def run_locally(study: Path, folder: Path, workers: int, root: Path | None = Non
     ledger = Ledger(root or folder)
     prepared = prepare(str(study), [], ledger)
     plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger)
-    follower = Follower(plan_file, ProgressLine())
+    monitor = Monitor(plan_file, ProgressLine())
     command = worker_command(STAND_IN, plan_file)
     with pytest.MonkeyPatch.context() as patch:
         if os.environ.get("STAND_IN_FORKED"):
             patch.setattr(worker_process, "TRAINER", tuple(STAND_IN))
             patch.setattr(worker_process, "FORK_SERVER", STUB_SERVER)
             patch.setenv("STUB_WORKER", f"import runpy; runpy.run_path({STAND_IN[1]!r}, run_name='__main__')")
-        return follower.finish(run_local_workers(plan_file, command, workers=workers, watch=follower.look))
+        return monitor.finish(run_local_workers(plan_file, command, workers=workers, watch=monitor.update))
 
 
 if __name__ == "__main__":

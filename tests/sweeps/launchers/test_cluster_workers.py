@@ -29,8 +29,8 @@ from sweeps.launchers.worker_command import worker_command
 from sweeps.launchers.worker_exit import EXIT_KINDS, ExitKind, WorkerExit
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
-from sweeps.progress.status import State, Survey, survey
-from sweeps.run.run import Follower
+from sweeps.progress.status import State, Survey, survey_study
+from sweeps.run.monitor import Monitor
 from sweeps.study.schema import SlurmFields
 
 
@@ -95,9 +95,9 @@ def plan_file(write_study: StudyWriter, tmp_path: Path) -> PlanFile:
 
 
 def run(scheduler: Processes, plan_file: PlanFile, workers: int = 2) -> Survey:
-    follower = Follower(plan_file, ProgressLine())
-    run_cluster_workers(scheduler, plan_file, workers=workers, watch=follower.look)
-    return follower.finish(None).survey
+    monitor = Monitor(plan_file, ProgressLine())
+    run_cluster_workers(scheduler, plan_file, workers=workers, watch=monitor.update)
+    return monitor.finish(None).survey
 
 
 def test_cluster_workers_give_the_table_of_local_ones_and_starts_no_worker_in_vain(
@@ -164,22 +164,22 @@ def test_a_worker_that_somebody_cancels_is_not_replaced(plan_file: PlanFile, mon
 
 def test_workers_left_to_themselves_finish_the_study(plan_file: PlanFile) -> None:
     scheduler = Processes(plan_file)
-    leave_running(scheduler, plan_file, workers=2, survey=survey(plan_file))
-    wait_until(lambda: survey(plan_file).finished, 30)
+    leave_running(scheduler, plan_file, workers=2, survey=survey_study(plan_file))
+    wait_until(lambda: survey_study(plan_file).finished, 30)
     assert [worker.wait(10) for worker in scheduler.workers.values()] == [0, 0]
 
 
 def test_nobody_is_left_to_an_scheduler_that_does_not_answer(plan_file: PlanFile) -> None:
     with pytest.raises(InputError, match="Here does not answer; no workers were started"):
-        leave_running(Processes(plan_file, silent=1), plan_file, workers=2, survey=survey(plan_file))
+        leave_running(Processes(plan_file, silent=1), plan_file, workers=2, survey=survey_study(plan_file))
 
 
 def test_there_is_a_place_for_every_node_that_could_be_trained_now(plan_file: PlanFile) -> None:
-    assert usable_workers(plan_file, survey(plan_file)) == 2  # the beginnings of efin and of joint
+    assert usable_workers(plan_file, survey_study(plan_file)) == 2  # the beginnings of efin and of joint
     key = next(key for key in plan_file.nodes if not plan_file.work[key].needs)
     held = plan_file.ledger.claim(key, session=plan_file.session)
     assert held is not None
-    assert usable_workers(plan_file, survey(plan_file)) == 2
+    assert usable_workers(plan_file, survey_study(plan_file)) == 2
 
 
 @pytest.mark.parametrize(("code", "kind"), [(0, ExitKind.FINISHED), (137, ExitKind.OUT_OF_MEMORY)])

@@ -17,7 +17,7 @@ from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
 from sweeps.launchers import local_workers, worker_command
 from sweeps.plan.prepare import prepare
-from sweeps.progress.status import State, survey
+from sweeps.progress.status import State, survey_study
 from sweeps.run.run import allow_diverged_retry, train
 
 NEEDS_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
@@ -51,7 +51,7 @@ def test_the_launcher_says_that_workers_start_and_then_that_they_work(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STAND_IN_SECONDS", "1.5")
-    monkeypatch.setattr("sweeps.run.run.LOOK_SECONDS", 0.0)
+    monkeypatch.setattr("sweeps.run.monitor.UPDATE_SECONDS", 0.0)
     run_locally(write_study(budgets_flops=[2_000_000_000]), tmp_path / "out", workers=2)
     lines = [line for line in capsys.readouterr().err.splitlines() if "runs, " in line]
     assert "0/2 runs, 2 workers starting, 0 running, ETA unknown" in lines[0]
@@ -190,7 +190,7 @@ def test_a_signal_to_the_launcher_reaches_the_workers(
     launcher.send_signal(number)
     assert launcher.wait(20) == 128 + number
     assert not processes_of(out)
-    assert survey(read_plan_file(out)).in_state(State.RUNNING) == []
+    assert survey_study(read_plan_file(out)).in_state(State.RUNNING) == []
     assert run_locally(study, out, workers=2).exit_code == 0
 
 

@@ -23,7 +23,7 @@ from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
 from sweeps.launchers.ray_cluster import refuse_missing_ray
 from sweeps.progress.results_table import read_rows
-from sweeps.progress.status import State, survey
+from sweeps.progress.status import State, survey_study
 from sweeps.study.schema import RayFields
 
 needs_ray = [
@@ -159,7 +159,7 @@ class TestOnACluster:
         study = write_study(budgets_flops=[2_000_000_000], strategies=["joint"])
         code, said = launch(study, out, 1, STAND_IN_HURTS=str(hurts)).ended()
         assert code == 1, said
-        causes = [node.cause for node in survey(read_plan_file(out)).nodes.values() if node.state is State.FAILED]
+        causes = [node.cause for node in survey_study(read_plan_file(out)).nodes.values() if node.state is State.FAILED]
         assert len(causes) == 1
         assert str(causes[0]).startswith("error: its worker died 3 times, last: killed by SIGKILL")
 
@@ -190,7 +190,7 @@ class TestOnACluster:
         code, said = launcher.ended()
         assert code == 128 + number, said
         assert not any(alive(int(lease["pid"])) for lease in leases(out))
-        found = survey(read_plan_file(out))
+        found = survey_study(read_plan_file(out))
         assert found.in_state(State.RUNNING) == []
         assert found.in_state(State.WAITING)  # they left, and did not just come to the end
         assert not list(out.glob("stages/*/attempts/0002"))

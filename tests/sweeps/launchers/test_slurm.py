@@ -25,7 +25,7 @@ from scaling.ledger.plan_file import read_plan_file
 from sweeps.launchers.options import Launcher
 from sweeps.launchers.slurm import job_name, refuse_missing_slurm
 from sweeps.progress.results_table import read_rows
-from sweeps.progress.status import State, survey
+from sweeps.progress.status import State, survey_study
 
 pytestmark = [
     pytest.mark.slurm,
@@ -221,7 +221,7 @@ def test_a_node_that_kills_every_worker_fails_and_the_others_go_on(
     study = write_study(budgets_flops=[2_000_000_000], strategies=["joint"])
     code, said = launch(study, out, 1, STAND_IN_HURTS=str(hurts)).ended()
     assert code == 1, said
-    found = survey(read_plan_file(out))
+    found = survey_study(read_plan_file(out))
     causes = [node.cause for node in found.nodes.values() if node.state is State.FAILED]
     assert len(causes) == 1
     assert str(causes[0]).startswith("error: its worker died 3 times, last: killed by SIGKILL")
@@ -370,7 +370,7 @@ def test_a_signal_to_the_launcher_empties_the_queue_and_leaves_a_resumable_state
     code, said = launcher.ended()
     assert code == 128 + number, said
     assert not slurm.queue(f"--name={job_name(read_plan_file(out))}")
-    assert survey(read_plan_file(out)).in_state(State.RUNNING) == []
+    assert survey_study(read_plan_file(out)).in_state(State.RUNNING) == []
     assert launch(study, out, 4).ended()[0] == 0
 
 
@@ -381,7 +381,7 @@ def test_detached_workers_go_on_alone_and_are_found_again(
     code, said = launch(study, out, 2, "--detach", STAND_IN_SECONDS="0.5").ended()
     assert code == 0, said
     assert finished(out) < len(read_plan_file(out).nodes)
-    wait_until(lambda: survey(read_plan_file(out)).finished, 40)
+    wait_until(lambda: survey_study(read_plan_file(out)).finished, 40)
     assert len(submitted(slurm, out)) == 2
     assert launch(study, out, 2).ended()[0] == 0
     assert len(table(out)) == 6

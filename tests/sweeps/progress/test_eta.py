@@ -15,8 +15,8 @@ from scaling.system.progress_line import ProgressLine
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.eta import eta_seconds, pace_of
-from sweeps.progress.status import survey
-from sweeps.run.run import Follower
+from sweeps.progress.status import survey_study
+from sweeps.run.monitor import Monitor
 
 SPEED = 1e8
 """FLOPs a second of the planted workers in training."""
@@ -52,7 +52,7 @@ def commit(plan_file: PlanFile, key: str, **more: Any) -> None:
 
 
 def eta(plan_file: PlanFile, workers: int = 0) -> float | None:
-    found = survey(plan_file)
+    found = survey_study(plan_file)
     return eta_seconds(plan_file, found, pace_of(plan_file, found), workers)
 
 
@@ -82,12 +82,14 @@ def test_a_trainer_that_does_not_say_how_long_it_decoded_does_not_count_as_quick
     ends = [run.nodes[-1] for run in plan_file.runs]
     commit(plan_file, ends[0], evaluation_seconds=500.0)
     commit(plan_file, ends[1])
-    assert pace_of(plan_file, survey(plan_file)).decoding == pytest.approx(plan_file.evaluation_flops[ends[0]] / 500.0)
+    assert pace_of(plan_file, survey_study(plan_file)).decoding == pytest.approx(
+        plan_file.evaluation_flops[ends[0]] / 500.0
+    )
 
 
 def test_looks_at_dev_slow_training_down(plan_file: PlanFile) -> None:
     commit(plan_file, plan_file.nodes[0], look_seconds=80.0)  # as long as its training
-    assert pace_of(plan_file, survey(plan_file)).training == pytest.approx(SPEED / 2)
+    assert pace_of(plan_file, survey_study(plan_file)).training == pytest.approx(SPEED / 2)
 
 
 def test_the_eta_is_no_less_than_the_longest_chain(plan_file: PlanFile) -> None:
@@ -110,12 +112,12 @@ def test_plans_of_earlier_versions_have_an_eta_without_decoding(plan_file: PlanF
 def test_workers_are_starting_until_they_claim_a_node_and_while_there_is_one_for_them(
     plan_file: PlanFile, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweeps.run.run.LOOK_SECONDS", 0.0)
-    follower = Follower(plan_file, ProgressLine())
+    monkeypatch.setattr("sweeps.run.monitor.UPDATE_SECONDS", 0.0)
+    monitor = Monitor(plan_file, ProgressLine())
 
     def said() -> str:
         for _ in range(1000):
-            follower.look(["w0", "w1"])
+            monitor.update(["w0", "w1"])
             if text := capsys.readouterr().err:
                 return text
             time.sleep(0.01)

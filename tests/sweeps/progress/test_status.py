@@ -12,7 +12,7 @@ from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import Event
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
-from sweeps.progress.status import State, survey
+from sweeps.progress.status import State, survey_study
 from sweeps.progress.status_text import status_text, study_status, watch
 
 
@@ -33,7 +33,7 @@ def commit(plan_file: PlanFile, key: str) -> None:
 
 
 def test_before_anything_is_done_all_nodes_wait(plan_file: PlanFile) -> None:
-    found = survey(plan_file)
+    found = survey_study(plan_file)
     assert {node.state for node in found.nodes.values()} == {State.WAITING}
     assert (found.done_flops, found.remaining_flops) == (0, 16 * 10**9 + 2 * 10**9 + 4 * 10**9)
     assert study_status(plan_file, found).as_document()["eta_seconds"] is None
@@ -47,7 +47,7 @@ def test_a_running_node_shows_the_flops_it_has_trained_from_its_own_start(plan_f
     attempt.log(Event(event="start", flops=9 * 10**9, time=100.0))  # from a checkpoint of an earlier attempt
     attempt.log(Event(event="progress", flops=10**10, time=110.0))
     attempt.events.write_bytes(attempt.events.read_bytes() + b'{"event": "progress", "fl')  # torn by a kill
-    found = survey(plan_file)
+    found = survey_study(plan_file)
     assert found.nodes[second].state is State.RUNNING
     assert found.nodes[second].flops == 2 * 10**9
     assert found.done_flops == 8 * 10**9 + 2 * 10**9
@@ -82,15 +82,15 @@ def test_a_node_whose_test_set_is_decoded_says_which_and_how_far(plan_file: Plan
         Event(event="progress", flops=99 * 10**8, time=110.0),  # the last one: those are a second apart
     ]
     begin(plan_file, end, *trained, decoding("clean", 0, 300, 111.0), decoding("clean", 60, 300, 115.0))
-    document = study_status(plan_file, survey(plan_file)).as_document()
+    document = study_status(plan_file, survey_study(plan_file)).as_document()
     (running,) = document["running"]
     assert running["evaluating"] == {"set": "clean", "done": 60, "of": 300}
     assert running["flops"] == running["total_flops"]
     assert running["eta_seconds"] == pytest.approx(16.0)  # 240 more, 15 a second
     assert "100% of 2.00e+09 FLOPs, ETA 16 s, decoding clean (60 of 300)" in status_text(
-        study_status(plan_file, survey(plan_file))
+        study_status(plan_file, survey_study(plan_file))
     )
-    assert survey(plan_file).evaluating == [end]
+    assert survey_study(plan_file).evaluating == [end]
 
 
 @pytest.mark.parametrize("block", [100, 8192])
@@ -102,7 +102,7 @@ def test_a_long_decoding_does_not_hide_how_far_training_came(
     attempt = plan_file.ledger.attempts(plan_file.nodes[0])[0]
     for done in range(400):
         attempt.log(Event(event="evaluating", set="dev", done=done, of=400))
-    found = survey(plan_file).nodes[plan_file.nodes[0]]
+    found = survey_study(plan_file).nodes[plan_file.nodes[0]]
     assert found.flops == 4 * 10**9
     assert found.progress.decoding is not None
     assert found.progress.decoding.done == 399
@@ -112,11 +112,11 @@ def test_a_look_at_dev_is_decoding_until_it_is_over(plan_file: PlanFile) -> None
     first = plan_file.nodes[0]
     began = [Event(event="start", flops=0, time=100.0), Event(event="progress", flops=10**9, time=110.0)]
     begin(plan_file, first, *began, decoding("dev", 10, 100, 111.0))
-    (running,) = study_status(plan_file, survey(plan_file)).as_document()["running"]
+    (running,) = study_status(plan_file, survey_study(plan_file)).as_document()["running"]
     assert running["evaluating"] == {"set": "dev", "done": 10, "of": 100}
     assert running["flops"] == 10**9  # training goes on after it
     plan_file.ledger.attempts(first)[0].log(Event(event="dev", flops=10**9, cer=0.5))
-    assert study_status(plan_file, survey(plan_file)).as_document()["running"][0]["evaluating"] is None
+    assert study_status(plan_file, survey_study(plan_file)).as_document()["running"][0]["evaluating"] is None
 
 
 def test_what_no_trainer_of_ours_would_log_does_not_matter(plan_file: PlanFile) -> None:
@@ -124,7 +124,7 @@ def test_what_no_trainer_of_ours_would_log_does_not_matter(plan_file: PlanFile) 
     odd = [{"event": "evaluating"}, {"event": "evaluating", "set": 3, "done": None, "of": "x"}, {"event": "progress"}]
     lines = [{"event": "start", "flops": "none", "time": None}, *odd, {"event": "dev", "cer": "?"}, [1], 7]
     plan_file.ledger.attempts(plan_file.nodes[0])[0].events.write_text("\n".join(map(json.dumps, lines)) + "\n")
-    (running,) = study_status(plan_file, survey(plan_file)).as_document()["running"]
+    (running,) = study_status(plan_file, survey_study(plan_file)).as_document()["running"]
     assert (running["flops"], running["evaluating"], running["eta_seconds"]) == (0, None, None)
 
 
@@ -134,17 +134,17 @@ def test_what_needs_a_failed_node_is_blocked_until_a_later_session(plan_file: Pl
     attempt = plan_file.ledger.claim(second, session=plan_file.session)
     assert attempt is not None
     attempt.fail("error", "ValueError: no", session=plan_file.session)
-    found = survey(plan_file)
+    found = survey_study(plan_file)
     states = sorted(node.state for node in found.nodes.values())
     assert states == [State.BLOCKED, State.DONE, State.FAILED, State.WAITING]
     assert sorted(found.runs.values()) == [State.FAILED, State.WAITING]
     assert found.lost_flops == 8 * 10**9 + 4 * 10**9
     document = study_status(plan_file, found).as_document()
     assert document["failed"] == [{"node": second, "cause": "error: ValueError: no"}]
-    assert "error: ValueError: no" in status_text(study_status(plan_file, survey(plan_file)))
+    assert "error: ValueError: no" in status_text(study_status(plan_file, survey_study(plan_file)))
     json.dumps(document, allow_nan=False)
     plan_file.session = "a later one"
-    assert survey(plan_file).nodes[second].state is State.WAITING
+    assert survey_study(plan_file).nodes[second].state is State.WAITING
 
 
 def test_what_diverged_is_known_by_it_while_its_start_is_trained_again(plan_file: PlanFile) -> None:
@@ -155,7 +155,7 @@ def test_what_diverged_is_known_by_it_while_its_start_is_trained_again(plan_file
     attempt.fail("diverged", "the loss is nan", session=plan_file.session)
     free(plan_file.ledger, [first], needed=lambda: ())
     revive(plan_file.ledger, first)
-    found = survey(plan_file).nodes
+    found = survey_study(plan_file).nodes
     assert found[first].state is not State.DONE
     assert found[second].state is State.FAILED
 

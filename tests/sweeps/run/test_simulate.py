@@ -10,13 +10,13 @@ from small_study import StudyWriter
 
 from sweeps.plan.prepare import Prepared, prepare
 from sweeps.run.outcome import Outcome
-from sweeps.run.simulate import NOISE, PLANTED, answer, planted_cer, planted_law, simulated_ledger
+from sweeps.run.simulate import NOISE, PLANTED, planted_cer, planted_law, simulate_runs, simulated_ledger
 
 
 def simulate(study: Path, folder: Path) -> tuple[Prepared, Outcome]:
     ledger = simulated_ledger(folder)
     prepared = prepare(str(study), [], ledger)
-    return prepared, answer(prepared, folder, ledger)
+    return prepared, simulate_runs(prepared, folder, ledger)
 
 
 def table(folder: Path) -> str:

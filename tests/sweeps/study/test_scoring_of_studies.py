@@ -6,12 +6,12 @@ from small_study import StudyWriter
 from scaling.errors import InputError
 from sweeps.plan.prepare import prepare
 from sweeps.run.outcome import Outcome
-from sweeps.run.simulate import answer, simulated_ledger
+from sweeps.run.simulate import simulate_runs, simulated_ledger
 
 
 def simulated(study: str, folder, *settings: str) -> Outcome:
     ledger = simulated_ledger(folder)
-    return answer(prepare(study, list(settings), ledger), folder, ledger)
+    return simulate_runs(prepare(study, list(settings), ledger), folder, ledger)
 
 
 def test_only_the_ends_of_runs_know_the_scoring(write_study: StudyWriter) -> None:

@@ -250,7 +250,7 @@ class Planted:
 
     def __call__(self, prepared: Prepared) -> Outcome:
         self.rounds.append(prepared)
-        return simulate.answer(prepared, self.out, self.ledger)
+        return simulate.simulate_runs(prepared, self.out, self.ledger)
 
 
 @pytest.fixture
