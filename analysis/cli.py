@@ -1,21 +1,28 @@
-"""What the results say: fit, predict, compare, recommend. Each verb reads, asks one noun, and prints."""
+"""The verbs that say what results mean, such as fit, predict, compare and recommend. Each reads a table, computes one
+answer and prints it; what a verb needs is imported inside it, so that the command starts quickly.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from scaling.errors import InputError
+from scaling.system.console import emit
+from scaling.system.progress_line import announce_if_slow
 
-    from analysis.curves.coverage import Coverage
-    from analysis.curves.curves import Curve
-    from analysis.tables.table import Table
+if TYPE_CHECKING:
+    from analysis.curves.curves import Curves
 
 app = typer.Typer()
 
-LARGEST = 1e40
-"""Of the numbers that can be asked about: beyond any FLOPs, parameters or tokens, and far from a float's end."""
+
+def _positive(option: typer.CallbackParam, value: float | None) -> float | None:
+    """Refuse what is no positive number."""
+    from analysis.options import positive
+
+    return None if value is None else positive(option.opts[0], value)
+
 
 Source = Annotated[
     Path, typer.Argument(help="A study's folder, a table (CSV, JSON lines, Parquet), or wandb:ENTITY/PROJECT.")
@@ -38,29 +45,29 @@ def fit(
     as_json: AsJson = False,
 ) -> None:
     """Fit error-versus-FLOPs laws, one for each strategy and pair of models."""
-    from analysis.curves.curves import DEFAULT_LOSS, FITS_FILE, fit_curves, store
+    from analysis.curves.curves import DEFAULT_LOSS, fit_curves
+    from analysis.curves.fits_file import FITS_FILE, write_fits
     from analysis.fitting.laws import law_named
     from analysis.fitting.losses import loss_named
-    from analysis.tables.table import RUNS_FILE
+    from analysis.options import chosen_table
     from analysis.text import fits_document, fits_text
-    from scaling.console import emit
-    from scaling.system.progress_line import doing
+    from scaling.ledger.records import RUNS_FILE
 
     chosen_law = law_named(law).name if law else None
-    table = _table(source, columns, where)
-    with doing(f"fitting laws to {source}"):
+    table = chosen_table(source, columns, where)
+    with announce_if_slow(f"fitting laws to {source}"):
         curves = fit_curves(table, law=chosen_law, loss=loss_named(loss or DEFAULT_LOSS).name)
     if out is not None:
-        store(curves, out)
+        write_fits(curves, out)
     elif table.path == source / RUNS_FILE and columns is None and where is None:
-        store(curves, source / FITS_FILE)
-    emit(fits_document(curves), as_json=as_json, text=fits_text(curves))
+        write_fits(curves, source / FITS_FILE)
+    emit(fits_document(curves) if as_json else fits_text(curves))
 
 
 @app.command()
 def predict(
     source: Annotated[Path, typer.Argument(help="A study's folder, a table of runs, or a file of `fit --out`.")],
-    flops: Annotated[float | None, typer.Option(help="Training budget in charged FLOPs.")] = None,
+    flops: Annotated[float | None, typer.Option(callback=_positive, help="Training budget in charged FLOPs.")] = None,
     at: Annotated[str | None, typer.Option(help="The law's columns, such as N=7e9,D=4e12.")] = None,
     rows: Annotated[
         Path | None, typer.Option("--table", help="A table with the law's columns, one row a point.")
@@ -72,35 +79,33 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict the error of one new run, with its intervals and how far it extrapolates."""
-    from analysis.curves.curves import curves_of
     from analysis.curves.predict import predict as predict_run
     from analysis.curves.predict import predict_rows
+    from analysis.options import chosen_table, law_columns, law_columns_of_table
     from analysis.text import prediction_text, rows_text
-    from scaling.console import emit
-    from scaling.errors import InputError
-    from scaling.system.progress_line import doing
 
     if sum(option is not None for option in (flops, at, rows)) != 1:
         raise InputError("predict: give one of --flops, --at and --table")
-    with doing(f"fitting laws to {source}"):
-        curves = curves_of(source)
+    curves = _curves(source)
     if flops is not None:
-        prediction = predict_run(curves.best(_positive("--flops", flops), strategy, encoder, llm), flops)
-        emit(prediction.as_dict(), as_json=as_json, text=prediction_text(prediction))
+        prediction = predict_run(curves.best(flops, strategy, encoder, llm), flops)
+        emit(prediction.as_dict() if as_json else prediction_text(prediction))
         return
     curve = curves.only(strategy, encoder, llm)
     if at is not None:
-        predictions = predict_rows(curve, _points(curve, _pairs("--at", at)))
-        emit(predictions[0].as_row(), as_json=as_json, text=rows_text(predictions))
+        predictions = predict_rows(curve, law_columns(curve, at))
+        emit(predictions[0].as_row() if as_json else rows_text(predictions))
     elif rows is not None:
-        predictions = predict_rows(curve, _points_of_table(curve, _table(rows, columns, None), curves.named))
-        emit([prediction.as_row() for prediction in predictions], as_json=as_json, text=rows_text(predictions))
+        predictions = predict_rows(curve, law_columns_of_table(curve, chosen_table(rows, columns, None), curves.named))
+        emit([prediction.as_row() for prediction in predictions] if as_json else rows_text(predictions))
 
 
 @app.command()
 def laws(
     source: Source,
-    flops: Annotated[float | None, typer.Option(help="Where to ask every law, in charged FLOPs.")] = None,
+    flops: Annotated[
+        float | None, typer.Option(callback=_positive, help="Where to ask every law, in charged FLOPs.")
+    ] = None,
     at: Annotated[str | None, typer.Option(help="Where to ask every law, in its columns: N=7e9,D=4e12.")] = None,
     columns: Columns = None,
     where: Where = None,
@@ -110,18 +115,17 @@ def laws(
     """Choose a law by how well it forecast larger budgets from smaller ones; show how far the answer moves."""
     from analysis.curves.curves import points_of_curve
     from analysis.fitting.model_selection import answer_range, candidates
+    from analysis.options import chosen_table, named_numbers
     from analysis.text import laws_document, laws_text
-    from scaling.console import emit
-    from scaling.system.progress_line import doing
 
-    place = {"C": _positive("--flops", flops)} if flops is not None else None
+    place = None if flops is None else {"C": flops}
     if at is not None:
-        place = {name: _number("--at", name, text) for name, text in _pairs("--at", at).items()}
-    table = _table(source, columns, where)
+        place = named_numbers("--at", at)
+    table = chosen_table(source, columns, where)
     points, errors, weights = points_of_curve(table, strategy, tuple(place) if place else ("C",))
-    with doing("fitting every law, and forecasting larger budgets from smaller ones"):
-        found = candidates(points, errors, weights, at=place)
-    emit(laws_document(found, answer_range(found)), as_json=as_json, text=laws_text(found, answer_range(found)))
+    with announce_if_slow("fitting every law, and forecasting larger budgets from smaller ones"):
+        ranked = candidates(points, errors, weights, at=place)
+    emit(laws_document(ranked, answer_range(ranked)) if as_json else laws_text(ranked, answer_range(ranked)))
 
 
 @app.command()
@@ -129,33 +133,35 @@ def compare(
     source: Source,
     baseline: Annotated[str, typer.Option(help="The strategy that the others are compared with.")],
     flops: Annotated[
-        float | None, typer.Option(help="Budget to compare at; by default the largest that both have reached.")
+        float | None,
+        typer.Option(callback=_positive, help="Budget to compare at; by default the largest that both have reached."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare strategies: error saved at equal FLOPs, FLOPs saved at equal error, with intervals."""
     from analysis.comparing.compare import compare_all
-    from analysis.curves.curves import curves_of
     from analysis.tables.table import read_table
     from analysis.text import comparisons_text
-    from scaling.console import emit
-    from scaling.system.progress_line import doing
 
-    at = None if flops is None else _positive("--flops", flops)
-    with doing(f"fitting laws to {source}"):
-        curves = curves_of(source)
-    with doing(f"comparing {len(curves.strategies)} strategies"):
-        comparisons = compare_all(curves, baseline, at, read_table(source))
-    emit([one.as_dict() for one in comparisons], as_json=as_json, text=comparisons_text(comparisons))
+    curves = _curves(source)
+    with announce_if_slow(f"comparing {len(curves.strategies)} strategies"):
+        comparisons = compare_all(curves, baseline, flops, read_table(source))
+    emit([comparison.as_dict() for comparison in comparisons] if as_json else comparisons_text(comparisons))
 
 
 @app.command()
 def recommend(
     source: Source,
-    flops: Annotated[float | None, typer.Option(help="What can be spent, in charged FLOPs.")] = None,
-    cer: Annotated[float | None, typer.Option(help="The CER wanted, as a fraction.")] = None,
-    usd: Annotated[float | None, typer.Option(help="What can be spent, in dollars on --hardware.")] = None,
-    device_hours: Annotated[float | None, typer.Option(help="What can be spent, in hours of one --hardware.")] = None,
+    flops: Annotated[
+        float | None, typer.Option(callback=_positive, help="What can be spent, in charged FLOPs.")
+    ] = None,
+    cer: Annotated[float | None, typer.Option(callback=_positive, help="The CER wanted, as a fraction.")] = None,
+    usd: Annotated[
+        float | None, typer.Option(callback=_positive, help="What can be spent, in dollars on --hardware.")
+    ] = None,
+    device_hours: Annotated[
+        float | None, typer.Option(callback=_positive, help="What can be spent, in hours of one --hardware.")
+    ] = None,
     hardware: Annotated[str | None, typer.Option(help="Device to price by, such as h100-sxm.")] = None,
     lifetime_hours: Annotated[
         float, typer.Option(help="Hours of audio to recognise over the model's life; FLOPs for them are counted in.")
@@ -166,15 +172,11 @@ def recommend(
     """Say how to spend a budget, or what a wanted CER costs: strategy, models, hours, FLOPs of each stage; the best
     sizes and shares where the runs identify them.
     """
-    from analysis.curves.curves import curves_of
     from analysis.recommending.budgets import flops_of_hours, flops_of_usd
     from analysis.recommending.recommend import recommend_for_cer, recommend_for_flops
     from analysis.tables.table import read_table
     from analysis.text import recommendation_text
-    from scaling.console import emit
     from scaling.cost.hardware import find_hardware
-    from scaling.errors import InputError
-    from scaling.system.progress_line import doing
 
     if sum(option is not None for option in (flops, cer, usd, device_hours)) != 1:
         raise InputError("recommend: give one of --flops, --cer, --usd and --device-hours")
@@ -182,23 +184,22 @@ def recommend(
     if device is None and (usd is not None or device_hours is not None):
         raise InputError("recommend: --usd and --device-hours need --hardware")
     if device is not None and usd is not None:
-        flops = flops_of_usd(_positive("--usd", usd), device)
+        flops = flops_of_usd(usd, device)
     if device is not None and device_hours is not None:
-        flops = flops_of_hours(_positive("--device-hours", device_hours), device)
+        flops = flops_of_hours(device_hours, device)
     if not 0.0 <= lifetime_hours < float("inf"):
         raise InputError(f"--lifetime-hours: {lifetime_hours}, expected zero or more hours")
-    with doing(f"fitting laws to {source}"):
-        curves, table = curves_of(source), read_table(source)
-    with doing("choosing a strategy and models"):
+    curves, table = _curves(source), read_table(source)
+    with announce_if_slow("choosing a strategy and models"):
         if flops is not None:
-            answer = recommend_for_flops(curves, table, _positive("--flops", flops), device, lifetime_hours)
+            answer = recommend_for_flops(curves, table, flops, device, lifetime_hours)
         else:
-            answer = recommend_for_cer(curves, table, _positive("--cer", cer or 0.0), device, lifetime_hours)
+            answer = recommend_for_cer(curves, table, cer or 0.0, device, lifetime_hours)
     if study is not None:
         from analysis.recommending.next_study import write_next_study
 
         write_next_study(source, answer, study)
-    emit(answer.as_dict(), as_json=as_json, text=recommendation_text(answer))
+    emit(answer.as_dict() if as_json else recommendation_text(answer))
 
 
 @app.command()
@@ -207,14 +208,10 @@ def forecast(
     as_json: AsJson = False,
 ) -> None:
     """Hold the fits against runs they have not seen: prediction, interval and truth side by side."""
-    from analysis.curves.curves import curves_of
-    from analysis.curves.forecast_check import forecasts, forecasts_text
-    from scaling.console import emit
-    from scaling.system.progress_line import doing
+    from analysis.curves.forecast_check import check_forecasts, forecasts_text
 
-    with doing(f"fitting laws to {folder}"):
-        found = forecasts(curves_of(folder), folder)
-    emit([one.as_dict() for one in found], as_json=as_json, text=forecasts_text(found))
+    forecasts = check_forecasts(_curves(folder), folder)
+    emit([forecast.as_dict() for forecast in forecasts] if as_json else forecasts_text(forecasts))
 
 
 @app.command()
@@ -224,10 +221,9 @@ def report(
 ) -> None:
     """Write DIR/report.html and DIR/figures: what the study says, with a figure that answers for any budget."""
     from analysis.report.report import write_report
-    from scaling.console import emit
 
     written = write_report(folder)
-    emit(written.as_dict(), as_json=as_json, text=str(written.path))
+    emit(written.as_dict() if as_json else str(written.path))
 
 
 @app.command()
@@ -240,23 +236,25 @@ def frontier(
     """Find the best model size of each budget (columns N, C and y) and where it moves with compute, with intervals."""
     import numpy as np
 
-    from analysis.recommending.isoflop_frontier import frontier as find
+    from analysis.notes import as_document
+    from analysis.options import chosen_table
+    from analysis.recommending.isoflop_frontier import frontier as find_frontier
     from analysis.tables.points import points_of
     from analysis.text import frontier_text
-    from scaling.console import emit
-    from scaling.system.progress_line import doing
 
-    points, _ = points_of(_table(source, columns, where), ("C", "N"))
+    points, _ = points_of(chosen_table(source, columns, where), ("C", "N"))
     flops, sizes = (np.array([point.columns[name] for point in points]) for name in ("C", "N"))
-    with doing("finding the best size of each budget"):
-        found = find(flops, sizes, np.array([point.cer for point in points]))
-    emit(found.as_dict(), as_json=as_json, text=frontier_text(found))
+    with announce_if_slow("finding the best size of each budget"):
+        answer = find_frontier(flops, sizes, np.array([point.cer for point in points]))
+    emit(as_document(answer) if as_json else frontier_text(answer))
 
 
 @app.command()
 def coverage(
     source: Source,
-    flops: Annotated[float | None, typer.Option(help="Where to ask; by default ten times the largest budget.")] = None,
+    flops: Annotated[
+        float | None, typer.Option(callback=_positive, help="Where to ask; by default ten times the largest budget.")
+    ] = None,
     strategy: Annotated[str | None, typer.Option(help="Strategy; by default every one.")] = None,
     sets: Annotated[int, typer.Option(help="Repetitions.")] = 200,
     as_json: AsJson = False,
@@ -265,42 +263,36 @@ def coverage(
     it?
     """
     from analysis.curves.coverage import coverage as repeat
-    from analysis.curves.curves import FAR, curves_of
+    from analysis.curves.curves import FAR
     from analysis.text import coverage_text
-    from scaling.console import emit
-    from scaling.system.progress_line import doing
 
-    at = None if flops is None else _positive("--flops", flops)
-    with doing(f"fitting laws to {source}"):
-        curves = [curve for curve in curves_of(source).of(strategy) if curve.fit is not None]
-    found: list[Coverage] = []
-    for curve in curves:
-        with doing(f"repeating the design of {curve.label} {sets} times ({len(found) + 1} of {len(curves)} curves)"):
-            found.append(repeat(curve, at or FAR * curve.largest_flops, sets))
-    emit([one.as_dict() for one in found], as_json=as_json, text=coverage_text(found))
+    curves = [curve for curve in _curves(source).of(strategy) if curve.fit is not None]
+    coverages = []
+    for i, curve in enumerate(curves, start=1):
+        with announce_if_slow(f"repeating the design of {curve.label} {sets} times ({i} of {len(curves)} curves)"):
+            coverages.append(repeat(curve, flops or FAR * curve.largest_flops, sets))
+    emit([coverage.as_dict() for coverage in coverages] if as_json else coverage_text(coverages))
 
 
 @app.command()
 def design(
     source: Source,
-    flops: Annotated[float, typer.Option(help="The target: the budget whose error must be known.")],
-    spend: Annotated[float, typer.Option(help="What the next runs may cost together, in charged FLOPs.")],
+    flops: Annotated[float, typer.Option(callback=_positive, help="The target: the budget whose error must be known.")],
+    spend: Annotated[
+        float, typer.Option(callback=_positive, help="What the next runs may cost together, in charged FLOPs.")
+    ],
     strategy: Annotated[str | None, typer.Option(help="Strategy; by default the best at the target.")] = None,
     runs: Annotated[int, typer.Option(help="The most runs.")] = 96,
     as_json: AsJson = False,
 ) -> None:
     """Propose the next runs: those that shrink the interval of the error at a target most for their FLOPs."""
-    from analysis.curves.curves import curves_of
     from analysis.recommending.next_runs import propose
     from analysis.text import proposal_text
-    from scaling.console import emit
-    from scaling.system.progress_line import doing
 
-    with doing(f"fitting laws to {source}"):
-        curve = curves_of(source).best(_positive("--flops", flops), strategy)
-    with doing(f"trying designs of up to {runs} runs"):
-        proposal = propose(curve, flops, _positive("--spend", spend), runs)
-    emit(proposal.as_dict(), as_json=as_json, text=proposal_text(proposal))
+    curve = _curves(source).best(flops, strategy)
+    with announce_if_slow(f"trying designs of up to {runs} runs"):
+        proposal = propose(curve, flops, spend, runs)
+    emit(proposal.as_dict() if as_json else proposal_text(proposal))
 
 
 @app.command()
@@ -313,80 +305,15 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score transcripts as runs are scored: CER and WER of each test set and together, with intervals over speakers."""
-    from analysis.tables.scores import score_files, scores_document, scores_text
-    from scaling.console import emit
-    from scaling.system.progress_line import doing
+    from analysis.tables.scores import score_files, scores_text
 
-    with doing(f"scoring {hypotheses}"):
-        document = scores_document(score_files(hypotheses, references, scoring))
-    emit(document, as_json=as_json, text=scores_text(document))
+    with announce_if_slow(f"scoring {hypotheses}"):
+        scores = score_files(hypotheses, references, scoring)
+    emit(scores.as_dict() if as_json else scores_text(scores))
 
 
-def _positive(option: str, value: float) -> float:
-    from scaling.errors import InputError
+def _curves(source: Path) -> "Curves":
+    from analysis.curves.fits_file import curves_of
 
-    if not 0.0 < value < LARGEST:
-        raise InputError(f"{option}: {value}, expected a positive number below {LARGEST:g}")
-    return value
-
-
-def _table(source: Path, columns: str | None, where: str | None) -> "Table":
-    from analysis.tables.points import COUNTED_IN, SOURCE
-    from analysis.tables.row_filter import select
-    from analysis.tables.table import read_table
-    from scaling.system.progress_line import doing
-
-    with doing(f"reading {source}"):
-        table = read_table(source)
-    if where is not None:
-        table = select(table, where)
-    if columns is not None:
-        named = {SOURCE.get(name, name): column for name, column in _pairs("--columns", columns).items()}
-        counted = COUNTED_IN.get(named.get(SOURCE["y"], ""), {})
-        table = table.renamed({new: old for new, old in counted.items() if old in table.names} | named)
-    return table
-
-
-def _pairs(option: str, text: str) -> dict[str, str]:
-    from scaling.errors import InputError
-
-    pairs = [part.partition("=") for part in text.split(",")]
-    if not all(name.strip() and sign and value.strip() for name, sign, value in pairs):
-        raise InputError(f"{option} {text!r}: expected NAME=VALUE, separated by commas")
-    return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-def _number(option: str, name: str, text: str) -> float:
-    from scaling.errors import InputError
-
-    try:
-        return _positive(f"{option} {name}", float(text))
-    except ValueError:
-        raise InputError(f"{option} {name}: {text!r}, expected a positive number") from None
-
-
-def _points(curve: "Curve", pairs: dict[str, str]) -> dict[str, list[float]]:
-    from scaling.errors import InputError, nearest
-
-    wanted = list(curve.domain)
-    for name, text in pairs.items():
-        if name not in wanted:
-            raise InputError(f"--at: the law has no column {name!r}{nearest(name, wanted)}")
-        _number("--at", name, text)
-    missing = [name for name in wanted if name not in pairs]
-    if missing:
-        raise InputError(f"--at: {', '.join(missing)} missing; the law needs {', '.join(wanted)}")
-    return {name: [float(pairs[name])] for name in wanted}
-
-
-def _points_of_table(curve: "Curve", table: "Table", named: "Mapping[str, str]") -> dict[str, list[float]]:
-    """The law's columns of a table: under their own names, as runs have them, or as the fitted table had them."""
-    from analysis.tables.points import SOURCE
-
-    points = {}
-    for name in curve.domain:
-        source = SOURCE.get(name, name)
-        column = next((one for one in (name, source, named.get(source, name)) if one in table.names), name)
-        table.require(column)
-        points[name] = [table.number(i, column) for i in range(len(table.rows))]
-    return points
+    with announce_if_slow(f"fitting laws to {source}"):
+        return curves_of(source)

@@ -1,21 +1,20 @@
-"""Answers as the commands print them."""
+"""Answers as the commands print them in a terminal."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from analysis.comparing.compare import Comparison
+from analysis.comparing.comparison import Comparison
 from analysis.curves.coverage import INTERVALS, Coverage
 from analysis.curves.curves import Curve, Curves
 from analysis.curves.predict import Prediction
 from analysis.fitting.model_selection import Candidate
-from analysis.formatting import aligned, between, bullets, number, percent
+from analysis.formatting import Interval, aligned, between, bullets, number, percent
 from analysis.notes import as_text
 from analysis.recommending.isoflop_frontier import Frontier
 from analysis.recommending.next_runs import Proposal
 from analysis.recommending.recommend import Recommendation
 
 
-def fits_document(curves: Curves) -> dict[str, Any]:
+def fits_document(curves: Curves) -> dict[str, object]:
     """What `fit --json` prints."""
     return {"fits": [_fit_document(curve) for curve in curves.curves], "warnings": as_text(curves.notes)}
 
@@ -34,27 +33,25 @@ def fits_text(curves: Curves) -> str:
     return table + bullets(as_text(curves.notes) + notes)
 
 
-def laws_document(found: Sequence[Candidate], spread: tuple[float, float] | None) -> dict[str, Any]:
-    """What `laws --json` prints, the best forecaster first."""
-    return {"laws": [one.as_dict() for one in found], "best": found[0].fit.law.name, "answer_spread": spread}
+def laws_document(candidates: Sequence[Candidate], answers: Interval | None) -> dict[str, object]:
+    """What `laws --json` prints, the best forecaster first; `answers` is the range of all answers."""
+    return {
+        "laws": [candidate.as_dict() for candidate in candidates],
+        "best": candidates[0].fit.law.name,
+        "answer_spread": answers,
+    }
 
 
-def laws_text(found: Sequence[Candidate], spread: tuple[float, float] | None) -> str:
-    """One line a law and objective, the best forecaster first."""
-    rows = [
-        [
-            one.fit.law.name,
-            one.fit.loss.name,
-            percent(None if one.calibration is None else one.calibration.error),
-            percent(None if one.calibration is None else one.calibration.held),
-            number(one.aicc),
-            number(one.answer),
-            one.fit.status,
-        ]
-        for one in found
-    ]
+def laws_text(candidates: Sequence[Candidate], answers: Interval | None) -> str:
+    """One line a law and objective, the best forecaster first; `answers` is the range of all answers."""
+    rows = []
+    for candidate in candidates:
+        fit, calibration = candidate.fit, candidate.calibration
+        error, held = (None, None) if calibration is None else (calibration.error, calibration.held)
+        numbers = (percent(error), percent(held), number(candidate.aicc), number(candidate.answer))
+        rows.append([fit.law.name, fit.loss.name, *numbers, fit.status])
     table = aligned(["law", "objective", "forecast error", "held by 90%", "AICc", "answer", "status"], rows)
-    return table if spread is None else f"{table}\nover laws and objectives the answer spreads over {between(spread)}"
+    return table if answers is None else f"{table}\nover laws and objectives the answer spreads over {between(answers)}"
 
 
 def prediction_text(prediction: Prediction) -> str:
@@ -71,60 +68,52 @@ def prediction_text(prediction: Prediction) -> str:
 
 
 def _calibrated_line(prediction: Prediction) -> str:
-    rollouts = prediction.curve.calibration
-    if rollouts is None or prediction.calibrated_interval is None:
+    backtest = prediction.curve.calibration
+    if backtest is None or prediction.calibrated_interval is None:
         return ""
-    held = f"held {rollouts.held_calibrated:.0%} of {rollouts.forecasts} forecasts inside the data"
-    return f"  calibrated {between(prediction.calibrated_interval)}: {held}, the plain one {rollouts.held:.0%}\n"
+    held = f"held {backtest.held_calibrated:.0%} of {backtest.forecasts} forecasts inside the data"
+    return f"  calibrated {between(prediction.calibrated_interval)}: {held}, the plain one {backtest.held:.0%}\n"
 
 
 def rows_text(predictions: Sequence[Prediction]) -> str:
     """One line a point, the warnings below."""
-    names = list(predictions[0].columns)
+    columns = list(predictions[0].columns)
     rows = [
         [
-            *(number(one.columns[name]) for name in names),
-            number(one.cer, 6),
-            between(one.curve_interval),
-            between(one.interval),
-            between(one.calibrated_interval),
+            *(number(prediction.columns[name]) for name in columns),
+            number(prediction.cer, 6),
+            between(prediction.curve_interval),
+            between(prediction.interval),
+            between(prediction.calibrated_interval),
         ]
-        for one in predictions
+        for prediction in predictions
     ]
-    header = [*names, "value", "curve 90%", "new run 90%", "calibrated"]
-    return aligned(header, rows) + bullets(
-        list(dict.fromkeys(line for one in predictions for line in as_text(one.warnings)))
-    )
+    header = [*columns, "value", "curve 90%", "new run 90%", "calibrated"]
+    return aligned(header, rows) + _warnings(predictions)
 
 
 def comparisons_text(comparisons: Sequence[Comparison]) -> str:
     """One line a strategy with its best models, then one for each other pair that both were run with."""
-    every = [one for comparison in comparisons for one in (comparison, *_other_pairs(comparison))]
+    with_pairs = [pair for comparison in comparisons for pair in (comparison, *comparison.other_pairs)]
     rows = [
         [
-            one.curve.label,
-            one.baseline.label,
-            number(one.flops),
-            percent(one.cer_reduction),
-            between(one.cer_reduction_interval, as_percent=True),
-            percent(one.flops_saved),
-            between(one.flops_saved_interval, as_percent=True),
-            one.status,
+            pair.curve.label,
+            pair.baseline.label,
+            number(pair.flops),
+            percent(pair.cer_reduction),
+            between(pair.cer_reduction_interval, as_percent=True),
+            percent(pair.flops_saved),
+            between(pair.flops_saved_interval, as_percent=True),
+            pair.status,
         ]
-        for one in every
+        for pair in with_pairs
     ]
     header = ["strategy", "baseline", "FLOPs", "CER saved", "90% interval", "FLOPs saved", "90% interval", "status"]
-    deep = [line for one in comparisons for line in _depth_lines(one)]
-    notes = list(dict.fromkeys(line for one in every for line in as_text(one.warnings)))
-    return "\n".join([aligned(header, rows), *deep]) + bullets(notes)
+    details = [line for comparison in comparisons for line in _detail_lines(comparison)]
+    return "\n".join([aligned(header, rows), *details]) + _warnings(with_pairs)
 
 
-def _other_pairs(comparison: Comparison) -> list[Comparison]:
-    shown = (comparison.curve.label, comparison.baseline.label)
-    return [one for one in comparison.by_model if (one.curve.label, one.baseline.label) != shown]
-
-
-def frontier_text(found: Frontier) -> str:
+def frontier_text(frontier: Frontier) -> str:
     """One line a budget, and the trend."""
     rows = [
         [
@@ -135,22 +124,22 @@ def frontier_text(found: Frontier) -> str:
             number(valley.error),
             between(valley.error_interval),
         ]
-        for valley in found.valleys
+        for valley in frontier.valleys
     ]
     table = aligned(["FLOPs", "sizes", "best size", "90% interval", "error", "90% interval"], rows)
-    trend = f"best size ~ C^{found.exponent:.3f} {between(found.exponent_interval)}; joint law: "
-    return f"{table}\n{trend}{number(found.joint_exponent, 3)}" + bullets(as_text(found.warnings))
+    trend = f"best size ~ C^{frontier.exponent:.3f} {between(frontier.exponent_interval)}; joint law: "
+    return f"{table}\n{trend}{number(frontier.joint_exponent, 3)}" + bullets(as_text(frontier.warnings))
 
 
-def coverage_text(found: Sequence[Coverage]) -> str:
+def coverage_text(coverages: Sequence[Coverage]) -> str:
     """One line a curve: shares held, and the ratio of the ends in brackets."""
     rows = [
         [
-            one.curve.label,
-            number(one.flops),
-            *(f"{percent(one.held.get(name))} ({_width(one, name)})" for name in INTERVALS),
+            coverage.curve.label,
+            number(coverage.flops),
+            *(f"{percent(coverage.held.get(name))} ({_width(coverage, name)})" for name in INTERVALS),
         ]
-        for one in found
+        for coverage in coverages
     ]
     return aligned(["strategy", "FLOPs", "curve 90%", "new run 90%", "calibrated"], rows)
 
@@ -166,34 +155,39 @@ def proposal_text(proposal: Proposal) -> str:
     )
 
 
-def _width(one: Coverage, name: str) -> str:
-    return f"x{one.width[name]:.2f}" if name in one.width else "-"
+def _width(coverage: Coverage, name: str) -> str:
+    return f"x{coverage.width[name]:.2f}" if name in coverage.width else "-"
 
 
-def _depth_lines(one: Comparison) -> list[str]:
-    depth = one.depth
-    if depth is None:
+def _warnings(answers: Sequence[Prediction] | Sequence[Comparison]) -> str:
+    """The warnings of all answers, each once."""
+    return bullets(as_text(note for answer in answers for note in answer.warnings))
+
+
+def _detail_lines(comparison: Comparison) -> list[str]:
+    details = comparison.details
+    if details is None:
         return []
-    lines = [f"{one.curve.strategy}: all strategies together {between(depth.simultaneous_interval, as_percent=True)}"]
-    if depth.one_floor_reduction is not None:
-        lines[0] += f"; with one floor for both {percent(depth.one_floor_reduction)}"
-    if depth.ranges is not None:
-        for word, ends in (("better", depth.ranges.better), ("worse", depth.ranges.worse)):
-            if ends is not None:
-                lines.append(f"  {word} with 95% from {number(ends[0], 3)} to {number(ends[1], 3)} FLOPs")
-        lines += [f"  the curves cross at {number(flops, 3)} FLOPs" for flops in depth.ranges.crossings]
-    for gain in depth.currencies[1:]:
-        shown = f"{percent(gain.cer_reduction)} {between(gain.cer_reduction_interval, as_percent=True)}"
-        lines.append(f"  at {number(gain.flops)} {gain.name} FLOPs for both: CER saved {shown}")
-    if depth.equal_hours is not None:
-        ours, theirs = depth.equal_hours
-        spent = f"for {number(ours.flops)} against {number(theirs.flops)} FLOPs"
+    simultaneous = between(details.cer_reduction_simultaneous_interval, as_percent=True)
+    lines = [f"{comparison.curve.strategy}: all strategies together {simultaneous}"]
+    if details.cer_reduction_one_floor is not None:
+        lines[0] += f"; with one floor for both {percent(details.cer_reduction_one_floor)}"
+    for word, ends in (("better", details.better_between), ("worse", details.worse_between)):
+        if ends is not None:
+            lines.append(f"  {word} with 95% from {number(ends[0], 3)} to {number(ends[1], 3)} FLOPs")
+    lines += [f"  the curves cross at {number(flops, 3)} FLOPs" for flops in details.crossings]
+    for savings in details.currencies[1:]:
+        saved = f"{percent(savings.cer_reduction)} {between(savings.cer_reduction_interval, as_percent=True)}"
+        lines.append(f"  at {number(savings.flops)} {savings.currency_name} FLOPs for both: CER saved {saved}")
+    if (equal := details.equal_unique_hours) is not None:
+        spent = f"for {number(equal.flops)} against {number(equal.baseline_flops)} FLOPs"
         lines.append(
-            f"  at {number(ours.hours, 3)} unique hours of audio for both: CER saved "
-            f"{percent(ours.cer_reduction(theirs))} (measured, {spent})"
+            f"  at {number(equal.hours, 3)} unique hours of audio for both: CER saved "
+            f"{percent(equal.cer_reduction)} (measured, {spent})"
         )
-    if depth.test_sampling is not None:
-        lines.append(f"  another test of this kind would move it by {percent(depth.test_sampling)} (one sd)")
+    if details.cer_reduction_test_sampling is not None:
+        moved = percent(details.cer_reduction_test_sampling)
+        lines.append(f"  another test of this kind would move it by {moved} (one sd)")
     return lines
 
 
@@ -239,7 +233,7 @@ def _allocation_lines(answer: Recommendation) -> list[str]:
     return lines
 
 
-def _fit_document(curve: Curve) -> dict[str, Any]:
+def _fit_document(curve: Curve) -> dict[str, object]:
     fit = curve.fit
     return {
         "strategy": curve.strategy,

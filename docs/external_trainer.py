@@ -9,11 +9,12 @@ import argparse
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from scaling.ledger.ledger import Attempt, Ledger, LostLease
+from scaling.ledger.plan_file import read_plan
 from scaling.ledger.queue import Heartbeat, Queue
-from scaling.system.json_files import read_json
+from scaling.ledger.records import Event, NodeResult, Scores, Spent
+from scaling.spec import StageNode
 
 
 def main() -> int:
@@ -22,8 +23,8 @@ def main() -> int:
     parser.add_argument("--ledger", type=Path, required=True)
     parser.add_argument("--plan", type=Path, required=True)
     arguments = parser.parse_args()
-    ledger, plan = Ledger(arguments.ledger), read_json(arguments.plan)
-    queue, session = Queue(ledger, plan), plan["session"]
+    ledger, plan = Ledger(arguments.ledger), read_plan(arguments.plan)
+    queue, session = Queue(ledger, plan), plan.session
     while True:
         attempt = next((taken for key in queue.ready() if (taken := ledger.claim(key, session=session))), None)
         if attempt is None:
@@ -33,7 +34,7 @@ def main() -> int:
             continue
         with Heartbeat(attempt) as heartbeat:
             try:
-                attempt.commit(train(attempt, ledger.stage(attempt.key)["node"], plan, heartbeat))
+                attempt.commit(train(attempt, ledger.node(attempt.key), heartbeat))
             except LostLease:
                 pass  # another worker took over while this one was silent
             except FloatingPointError as error:
@@ -42,28 +43,29 @@ def main() -> int:
                 attempt.fail("error", f"{type(error).__name__}: {error}", session=session)
 
 
-def train(attempt: Attempt, node: dict[str, Any], plan: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any]:
-    """Train `node["stage"]` until `node["until_flops"]` are charged; stop early once `heartbeat.lost`. The result."""
-    flops, began = node["until_flops"], node["start_flops"]
-    attempt.log({"event": "start", "flops": began})
-    attempt.log({"event": "progress", "flops": flops, "executed_flops": flops, "loss": 1.0, "steps": 1})
+def train(attempt: Attempt, node: StageNode, heartbeat: Heartbeat) -> NodeResult:
+    """Train `node.stage` until `node.until_flops` are charged; stop early once `heartbeat.lost`. Return the result."""
+    flops = node.until_flops
+    attempt.log(Event(event="start", flops=node.start_flops))
+    attempt.log(Event(event="progress", flops=flops, executed_flops=flops, loss=1.0, steps=1))
     (attempt.folder / "final").mkdir()
-    scores = {"cer": 0.1, "errors": 10, "ref_chars": 100, "n_utterances": 5}
-    work = {"flops": flops, "executed_flops": flops, "seconds": 1.0}
-    return {
-        "status": "ok",
-        "steps": 1,
-        "audio_seconds": 60.0,
-        "unique_audio_seconds": 60.0,
-        "loss": 1.0,
-        **work,
-        "spent": {**work, "flops": flops - began},
-        "checkpoint": f"attempts/{attempt.number:04d}/final",
-        "dev": scores if node["final"] else None,
-        "test": {name: scores for name, _ in node["data"]["test"]} if node["final"] else None,
-        "utterances": None,
-        "provenance": {"trainer": "an example"},
-    }
+    scores = Scores(cer=0.1, errors=10, ref_chars=100, n_utterances=5)
+    return NodeResult(
+        status="ok",
+        flops=flops,
+        executed_flops=flops,
+        steps=1,
+        audio_seconds=60.0,
+        seconds=1.0,
+        unique_audio_seconds=60.0,
+        spent=Spent(flops=node.flops, executed_flops=node.flops, seconds=1.0),
+        loss=1.0,
+        checkpoint=f"attempts/{attempt.number:04d}/final",
+        utterances=None,
+        dev=scores if node.final else None,
+        test={name: scores for name, _ in node.data.test} if node.final else None,
+        provenance={"trainer": "an example"},
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The front door: `asr-scaling`. It mounts the verbs of the other packages and turns input errors into exit code 2."""
+"""The command `asr-scaling`: all subcommands of `sweeps` and `analysis`, with input errors as exit code 2."""
 
 import atexit
 import gc
@@ -8,9 +8,13 @@ import sys
 import typer
 
 from analysis.cli import app as analysis_app
-from scaling.console import log
 from scaling.errors import InputError
+from scaling.system.console import log
 from sweeps.cli import app as sweeps_app
+
+ALLOCATIONS_BETWEEN_COLLECTIONS = 1_000_000
+"""Allocations until Python looks for cycles of garbage; its default is 700. A plan of ten thousand runs makes half a
+million objects and no cycle, and the default took a quarter of its time (measured)."""
 
 app = typer.Typer(
     help="How low will my error be for this many FLOPs, and how should I spend them?",
@@ -30,18 +34,14 @@ def main() -> None:
     except InputError as error:
         log(f"error: {error}")
         sys.exit(2)
-    except BrokenPipeError:  # whoever read our output has enough
+    except BrokenPipeError:  # the reader of our output closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         log(f"error: {InputError(f'{error.filename}: {error.strerror}' if error.filename else str(error))}")
         sys.exit(2)
 
 
-ALLOCATIONS_BETWEEN_COLLECTIONS = 1_000_000
-"""Python looks for cycles of garbage after 700 allocations. A plan of ten thousand runs makes half a million objects and
-no cycle, and looking through them again and again took a quarter of its time (measured)."""
-
-
 def collect_garbage_seldom() -> None:
+    """Have Python look for unreachable cycles of objects seldom, and not at all when the process ends."""
     gc.set_threshold(ALLOCATIONS_BETWEEN_COLLECTIONS)
     atexit.register(gc.freeze)

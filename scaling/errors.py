@@ -1,31 +1,30 @@
-"""The one error a user can cause: it is shown without a traceback, with exit code 2."""
+"""The error for anything that a user can cause: the commands print it without a traceback and exit with 2."""
 
 import difflib
 from collections.abc import Iterable
 
 LONGEST_MESSAGE = 2000
-"""Characters of a message that are shown: a value may be a whole file."""
+"""The most characters of a message that are shown, because a message may quote a long value."""
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used.
+    """Something that the user gave cannot be used.
 
-    The message says where (file, line or field), which value, and what was expected. Raise it before anything is
-    written. The command line prints the message and exits with 2; library callers may catch it as a `ValueError`.
-
-    Whatever the values in it hold, the message is one line of bounded length.
+    The message says where it stands (file, line or field), its value, and what was expected. It is raised before
+    anything is written. Callers of the library may catch it as a ValueError. The message is shown as one line of
+    bounded length, whatever values it quotes.
     """
 
     def __str__(self) -> str:
-        """The message, control characters escaped."""
+        """The message, with control characters escaped."""
         text = super().__str__()
         half = LONGEST_MESSAGE // 2
-        cut = text if len(text) <= LONGEST_MESSAGE else f"{text[:half]} ... {text[-half:]}"
-        return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
+        short = text if len(text) <= LONGEST_MESSAGE else f"{text[:half]} ... {text[-half:]}"
+        return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in short)
 
 
 def nearest(name: object, valid: Iterable[str]) -> str:
-    """The end of a message about a wrong name: the nearest valid one, and all of them where they are few.
+    """The end of a message about a wrong name: the nearest valid name, and all valid names where they are few.
 
     >>> nearest("efni", ["efin", "joint"])
     "; did you mean 'efin'? Valid: efin, joint"

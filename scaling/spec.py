@@ -1,27 +1,28 @@
-"""What a run *is*: frozen values whose content, and nothing else, is their key.
+"""What a run is: frozen values whose content, and nothing else, determines their key.
 
 Where a run executes (paths, devices, threads, workers, micro-batches) is never part of these types. Labels are
-declared with `compare=False`: they enter neither equality nor the key, so renaming a strategy orphans no result.
-
-Python's own hash of a value, which dictionaries use, takes its most telling field alone: a plan of thousands of runs
-looks the same few models and stages up a hundred thousand times.
+declared with `compare=False`: they enter neither equality nor the key, so that a result survives the renaming of its
+strategy.
 """
 
 import dataclasses
 import functools
-import hashlib
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from scaling.keys import OMIT_DEFAULT, canonical, canonical_json, canonical_text, object_text, text_digest
+
 RECIPE_VERSION = 1
-"""Raised whenever the trainer or the FLOP convention changes what a key stands for: old results are then other runs."""
+"""Raised when the trainer or the FLOP convention changes the result of a run: all runs then have new keys."""
 
 FLOP_CONVENTION = "charged-v1"
 """Forward and backward model FLOPs at real lengths, logits at target positions only (see `scaling.cost.flops`)."""
+
+SAMPLE_RATE = 16_000
+"""Audio samples per second (Hz), the rate of every encoder. Other recordings are resampled, and every number of samples
+in the product is at this rate."""
 
 
 class Part(StrEnum):
@@ -36,21 +37,21 @@ class Part(StrEnum):
 
 
 class Objective(StrEnum):
-    """The loss of a stage: the encoder-decoder's own (`asr`), or next token through the LLM (`llm`)."""
+    """The loss of a stage: the encoder's own objective (`asr`), or the next token through the LLM (`llm`)."""
 
     ASR = "asr"
     LLM = "llm"
 
 
 class Precision(StrEnum):
-    """Arithmetic of the matrix products; weights and optimizer state stay in fp32."""
+    """Number format of the matrix products; weights and optimizer state are always fp32."""
 
     FP32 = "fp32"
     BF16 = "bf16"
 
 
 class Scoring(StrEnum):
-    """How texts are compared (see `scaling.scoring.score`): part of what an error rate means."""
+    """How texts are normalised and compared (see `scaling.scoring.score`)."""
 
     PLAIN = "plain"
     WHISPER_ENGLISH = "whisper-english"
@@ -59,22 +60,20 @@ class Scoring(StrEnum):
     WENET = "wenet"
 
 
-SILENT = {"silent": True}
-"""Metadata of a field that came after results existed: at its default it is left out of the key, which so stays."""
-
 PARTS_OF = {
     Objective.ASR: frozenset({Part.ENCODER, Part.ENCODER_LORA, Part.ASR_DECODER}),
     Objective.LLM: frozenset({Part.ENCODER, Part.ENCODER_LORA, Part.PROJECTOR, Part.LLM_LORA, Part.LLM}),
 }
-"""The parts through which each objective's loss passes: only these can learn from it."""
+"""The parts through which the loss of each objective passes: only these can train on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimization:
-    """How a stage moves the weights: AdamW with a warm-up, a constant rate and a (1 - sqrt) cooldown.
+    """How a stage updates weights: AdamW with a warm-up, a constant rate and a (1 - sqrt) cooldown.
 
-    The warm-up is counted in steps because Adam's moment estimates settle in steps; it is absolute, so a longer
-    budget's trunk contains a shorter one's. `cooldown` is the fraction of the stage's FLOPs spent cooling down.
+    The warm-up is a number of steps, because Adam's moment estimates need steps to settle; it does not depend on the
+    budget, so that the trunk of a longer budget contains that of a shorter one. `cooldown` is the fraction of the
+    stage's FLOPs during which the rate falls.
     """
 
     batch_audio_seconds: float
@@ -94,7 +93,7 @@ class Optimization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One stretch of training with a fixed set of trainable parts.
+    """A part of training in which the same parts of the model train.
 
     Exactly one of `share` (of the run's budget) and `flops` (a fixed amount) is given.
     `trains` holds (part, peak learning rate) in the order of `Part`.
@@ -118,9 +117,6 @@ class Stage:
         if self.share is not None and not 0 < self.share <= 1:
             raise ValueError(f"stage {self.name!r}: share must lie in (0, 1], not {self.share}")
 
-    def __hash__(self) -> int:
-        return hash(self.trains)
-
     @property
     def parts(self) -> frozenset[Part]:
         """The parts that train."""
@@ -133,7 +129,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """An ordered tuple of stages; shares sum to 1 where no stage has a fixed amount."""
+    """Stages in their order; their shares sum to 1 where no stage has a fixed amount."""
 
     name: str = field(compare=False)
     stages: tuple[Stage, ...]
@@ -150,7 +146,7 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoraSpec:
-    """Low-rank adapters: `targets` are the names of the linear layers that get one."""
+    """Low-rank adapters on the linear layers named in `targets`."""
 
     rank: int
     alpha: float
@@ -173,17 +169,14 @@ class ModelSpec:
     encoder_lora: LoraSpec
     llm_lora: LoraSpec
 
-    def __hash__(self) -> int:
-        return hash((self.encoder, self.llm))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """How training speech is varied; nothing by default.
+    """How training speech is augmented; not at all by default.
 
-    `speeds` are copies of the corpus, so many times as fast; `noise_snr_db` the ends between which a signal-to-noise
-    ratio is drawn, in dB; the noise is white, no recordings of noise are mixed in. `masks` says how many bands and how
-    many stretches SpecAugment hides.
+    `speeds` gives a copy of the corpus at each speed. `noise_snr_db` is the range in dB from which a signal-to-noise
+    ratio is drawn; the noise is white. `masks` is the number of frequency bands, and of stretches of time, that
+    SpecAugment masks.
     """
 
     speeds: tuple[float, ...] = (1.0,)
@@ -192,7 +185,7 @@ class Augmentation:
 
     @property
     def varies(self) -> bool:
-        """Whether an utterance sounds different each time."""
+        """Whether an utterance is different in each epoch."""
         return self.noise_snr_db is not None or self.masks > 0
 
 
@@ -201,23 +194,23 @@ NO_AUGMENTATION = Augmentation()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSpec:
-    """Digests of manifest content (text, real samples, speaker; never paths). `test` holds (name, digest)."""
+    """The data of a run: digests of manifests (of text, samples and speaker, never of paths), prompt and scoring.
+
+    `test` holds (name, digest) of each test set.
+    """
 
     train: str
     dev: str
     test: tuple[tuple[str, str], ...]
     prompt: str
     language: str
-    scoring: Scoring = field(default=Scoring.PLAIN, metadata=SILENT)
-    augmentation: Augmentation = field(default=NO_AUGMENTATION, metadata=SILENT)
-
-    def __hash__(self) -> int:
-        return hash(self.train)
+    scoring: Scoring = field(default=Scoring.PLAIN, metadata=OMIT_DEFAULT)
+    augmentation: Augmentation = field(default=NO_AUGMENTATION, metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """One experiment: what is trained, how, on what, for how many charged FLOPs."""
+    """One run: which model trains, by which strategy, on which data, for how many charged FLOPs."""
 
     model: ModelSpec
     strategy: Strategy
@@ -229,21 +222,21 @@ class RunSpec:
     @property
     def key(self) -> str:
         """The content key of the run."""
-        head, middle, tail = _run_text(self.model, self.strategy, self.data, self.precision)
-        return _hash(f"{head}{self.budget_flops}{middle}{self.seed}{tail}")
+        fields = {field.name: canonical_text(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return text_digest(object_text({"recipe": canonical_text(RECIPE_VERSION), "run": object_text(fields)}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageNode:
-    """A state of training that the ledger can hold: stage `stage` of a run, carried to `until_flops`.
+    """A state of training that the ledger can hold: stage `stage` of a run, trained to `until_flops`.
 
-    Its key digests the end of the previous stage (`parent`), what trains, on what, and the position reached, but not
-    where it set out from: `start` is any earlier position on the same trunk, because going on from there gives the
-    same weights, bit for bit. So runs and studies share nodes by their keys alone, and inserting a budget between two
-    old ones leaves both as they are.
+    Its key covers the end of the previous stage (`parent`), what trains on which data, and the position reached. It
+    does not cover `start`, the earlier position on the same trunk from which training continues, because every start
+    gives the same weights, bit for bit. Runs and studies therefore share nodes by their keys, and a new budget between
+    two old ones leaves their keys unchanged.
 
-    `cooldown_from_flops` is None on the trunk (constant rate). On a branch, the rate falls from there to `until_flops`.
-    `evaluate` holds dev and test digests, and the scoring if it is not plain, where this node ends a run, else None.
+    `cooldown_from_flops` is None on the trunk, where the rate is constant. On a branch the rate falls from there to
+    `until_flops`. `final`: this node ends a run, so that its key also covers dev and test sets and the scoring.
     """
 
     parent: str | None
@@ -260,20 +253,19 @@ class StageNode:
 
     @property
     def flops(self) -> int:
-        """FLOPs to train from its start to its end."""
+        """FLOPs from its start to its end."""
         return self.until_flops - self.start_flops
 
     @property
     def needs(self) -> list[str]:
-        """Keys of the nodes that must be done before: the end of the stage before, and where this one sets out."""
+        """Keys of the nodes that must be done first: the end of the previous stage, and the start."""
         return [key for key in (self.parent, self.start) if key is not None]
 
     @property
     def trunk(self) -> str:
         """What all positions of one constant-rate trunk have in common."""
-        head, middle, tail = _trunk_text(self.model, self.stage, self.data, self.precision)
-        parent = "null" if self.parent is None else f'"{self.parent}"'
-        return _hash(f"{head}{parent}{middle}{self.seed}{tail}")
+        own = {"parent": canonical_text(self.parent), "seed": canonical_text(self.seed)}
+        return text_digest(object_text(_trunk_texts(self.model, self.stage, self.data, self.precision) | own))
 
     @property
     def key(self) -> str:
@@ -282,15 +274,18 @@ class StageNode:
 
     def key_on(self, trunk: str) -> str:
         """`key`, where the caller has `self.trunk` already: a plan of thousands of runs hashes each trunk once."""
-        turn = "null" if self.cooldown_from_flops is None else self.cooldown_from_flops
-        evaluated = _evaluated(self.data) if self.final else "null"
-        return _hash(
-            f'{{"cooldown_from_flops":{turn},"evaluate":{evaluated},"trunk":"{trunk}","until_flops":{self.until_flops}}}'
-        )
+        scoring = () if self.data.scoring is Scoring.PLAIN else (self.data.scoring,)
+        fields = {
+            "cooldown_from_flops": self.cooldown_from_flops,
+            "evaluate": (self.data.dev, *self.data.test, *scoring) if self.final else None,
+            "trunk": trunk,
+            "until_flops": self.until_flops,
+        }
+        return text_digest(object_text({name: canonical_text(value) for name, value in fields.items()}))
 
 
 def node_to_json(node: StageNode) -> dict[str, Any]:
-    """Everything a node says, labels and start included, as plain JSON data."""
+    """All fields of a node, with labels and start, as plain JSON data."""
     return canonical(node, labels=True)  # type: ignore[no-any-return]
 
 
@@ -333,78 +328,14 @@ def _augmentation(value: dict[str, Any]) -> Augmentation:
     return Augmentation(**{**value, **tuples})
 
 
-def digest(value: Any) -> str:
-    """A content key: 20 hex digits of SHA-256 over the canonical JSON of `value` (80 bits: no chance collision)."""
-    return _hash(_json(canonical(value)))
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
-
-
-_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-"""The canonical text of plain JSON data."""
-
-
-def _object(fields: Mapping[str, str]) -> str:
-    """The canonical text of an object whose values are canonical texts already."""
-    return "{" + ",".join(f'"{name}":{fields[name]}' for name in sorted(fields)) + "}"
-
-
-def canonical(value: Any, *, labels: bool = False) -> Any:
-    """`value` as plain JSON data: compared dataclass fields, string keys, no lossy fallback.
-
-    With `labels` every field; without, fields that are labels, or silent and at their default, are left out.
-
-    Raises TypeError on a type that has no stable form, rather than hashing whatever its `repr` says.
-    """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = [field for field in dataclasses.fields(value) if labels or _speaks(field, value)]
-        return {field.name: canonical(getattr(value, field.name), labels=labels) for field in fields}
-    if isinstance(value, StrEnum):
-        return value.value
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise TypeError(f"{value} has no canonical form")
-        return value
-    if isinstance(value, tuple | list):
-        return [canonical(item, labels=labels) for item in value]
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: canonical(item, labels=labels) for key, item in value.items()}
-    raise TypeError(f"a {type(value).__name__} has no canonical form: {value!r}")
-
-
-def _speaks(field: dataclasses.Field[Any], value: Any) -> bool:
-    silent = field.metadata.get("silent") and getattr(value, field.name) == field.default
-    return field.compare and not silent
-
-
-def _text(value: Any) -> str:
-    return _json(canonical(value))
-
-
-GAP = "\0"
-"""In a canonical text where a value of each run or node goes: JSON has no such character."""
-
-
 @functools.lru_cache(maxsize=4096)
-def _run_text(model: ModelSpec, strategy: Strategy, data: DataSpec, precision: Precision) -> list[str]:
-    """What a run's key digests, around its budget and its seed: a study has thousands of runs that differ in these."""
-    known = {"model": model, "strategy": strategy, "data": data, "precision": precision}
-    run = {name: _text(value) for name, value in known.items()} | {"budget_flops": GAP, "seed": GAP}
-    return _object({"recipe": _text(RECIPE_VERSION), "run": _object(run)}).split(GAP)
-
-
-@functools.lru_cache(maxsize=4096)
-def _trunk_text(model: ModelSpec, stage: Stage, data: DataSpec, precision: Precision) -> list[str]:
-    """What a trunk's key digests, around the parent and the seed: how the stage trains, not for how long."""
+def _trunk_texts(model: ModelSpec, stage: Stage, data: DataSpec, precision: Precision) -> dict[str, str]:
+    """What a trunk's key digests beside its parent and its seed: how the stage trains, not for how long."""
     # The encoder's own objective never sees the LLM: such a stage is shared by every LLM.
-    heard = {"encoder": model.encoder, "encoder_lora": model.encoder_lora}
-    known: dict[str, Any] = {
+    encoder_alone = {"encoder": model.encoder, "encoder_lora": model.encoder_lora}
+    fields: dict[str, Any] = {
         "recipe": RECIPE_VERSION,
-        "model": heard if stage.objective is Objective.ASR else model,
+        "model": encoder_alone if stage.objective is Objective.ASR else model,
         "stage": {name: value for name, value in canonical(stage).items() if name not in ("share", "flops")},
         "train": data.train,
         "prompt": data.prompt,
@@ -412,12 +343,5 @@ def _trunk_text(model: ModelSpec, stage: Stage, data: DataSpec, precision: Preci
         "precision": precision,
     }
     if data.augmentation != NO_AUGMENTATION:
-        known["augmentation"] = data.augmentation
-    return _object({name: _text(value) for name, value in known.items()} | {"parent": GAP, "seed": GAP}).split(GAP)
-
-
-@functools.lru_cache(maxsize=4096)
-def _evaluated(data: DataSpec) -> str:
-    """Dev and test digests, and the scoring if it is not plain."""
-    scoring = [] if data.scoring is Scoring.PLAIN else [data.scoring.value]
-    return _json([data.dev, *map(list, data.test), *scoring])
+        fields["augmentation"] = data.augmentation
+    return {name: canonical_json(canonical(value)) for name, value in fields.items()}

@@ -1,7 +1,7 @@
-"""The strategies compared, as constants: which parts each stage trains, on which objective, with what share.
+"""The strategies that are compared: the parts that each stage trains, its objective and its share of the budget.
 
-They are presets, not any paper's baselines. Learning rates and batches are rules in the model's size, the same for
-every strategy, and are resolved when a preset meets a model; a study may replace shares, rates and the batch.
+They are presets of this project, not baselines of a paper. Learning rates and batches follow from the size of the model
+by rules that are the same for every strategy; a study may replace shares, rates and the batch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,8 @@ from scaling.errors import InputError, nearest
 from scaling.spec import Objective, Optimization, Part, Stage, Strategy
 
 SMALL_LLM_PARAMS = 100_000_000
+"""LLMs with fewer parameters count as small in `default_batch_audio_seconds`, which gives the sources."""
+
 SMALL_BATCH_AUDIO_SECONDS = 5.0
 BATCH_AUDIO_SECONDS = 160.0
 
@@ -19,18 +21,17 @@ ENCODER, PROJECTOR, LLM_LORA, ASR_DECODER = Part.ENCODER, Part.PROJECTOR, Part.L
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresetStage:
-    """A stage before it meets a model: its rates are not known yet."""
+    """A stage of a preset: its rates follow from a model."""
 
     name: str
     objective: Objective
     parts: tuple[Part, ...]
-    share: float | None
-    flops: int | None = None
+    share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preset:
-    """A strategy before it meets a model."""
+    """A strategy without learning rates, which follow from a model."""
 
     name: str
     stages: tuple[PresetStage, ...]
@@ -88,23 +89,23 @@ PRESETS = {
         ),
     )
 }
-"""The eight presets. Their shares are an assumption, the same ratio wherever two of them have the same stages."""
+"""The eight presets. Their shares are an assumption; two presets with the same stages share them in the same ratio."""
 
 
 def default_rates(objective: Objective, encoder_width: int, llm_width: int) -> dict[Part, float]:
-    """Peak learning rates for AdamW by part, from the widths of the models: where a search begins, not where it ends.
+    """Peak learning rates for AdamW by part, from the widths of the models: the starting point of a search.
 
-    * Level: our minis, where `efin`, `joint` and `frozen_encoder` were given the same search at two budgets, chosen on
-      dev (results/tuning). Every best lies within a factor of sqrt(3) of the rule; adapters of the LLM liked 0.6 to
-      0.75 of it, and at four times the FLOPs rates found and rates of the rule did equally well.
-    * Stage: an encoder that learns through the LLM takes half of its own stage's rate. Joint training bears less: with
-      all rates at 1.7 times the rule its error is twice its best, that of `efin` a third above (results/tuning).
-    * Width of the LLM: 1/width for what trains through it (Adam under mu-parametrisation, Yang et al. 2022), tried on
-      widths 96 and 160 (LOG.md).
-    * Width of the encoder: 1/width^2, an assumption; it joins our minis to the rates that Whisper's authors recommend
-      for fine-tuning, which fall by 8 from width 384 to 1280.
-    * Length: no drift of a best rate was resolved between 3e10 and 1.2e11 FLOPs. Batch: rates are not scaled with it,
-      an assumption. `asr-scaling tune` measures levels, drifts and the batch on your models.
+    * Level: measured on the minis, where `efin`, `joint` and `frozen_encoder` had the same search at two budgets, with
+      the choice on dev (results/tuning). Every best rate lies within a factor of sqrt(3) of the rule. For adapters of
+      the LLM 0.6 to 0.75 of the rule was best. At four times the FLOPs, the tuned rates and the rule were equally good.
+    * Stage: an encoder that trains through the LLM has half the rate of its own stage. Joint training tolerates less:
+      with all rates at 1.7 times the rule its error is twice the best, and that of `efin` a third above
+      (results/tuning).
+    * Width of the LLM: 1/width for all parts that train through it (Adam under mu-parametrisation, Yang et al. 2022),
+    tried on widths 96 and 160 (LOG.md). * Width of the encoder: 1/width^2, an assumption. It connects the minis to the
+    rates that Whisper's authors recommend for fine-tuning, which fall by 8 from width 384 to 1280.
+    * Budget: no drift of a best rate was found between 3e10 and 1.2e11 FLOPs. Batch: rates do not depend on it, an
+      assumption. `asr-scaling tune` measures levels, drifts and the batch on your models.
     """
     encoder, llm = (96 / encoder_width) ** 2, 96 / llm_width
     if objective is Objective.ASR:
@@ -119,22 +120,22 @@ def default_rates(objective: Objective, encoder_width: int, llm_width: int) -> d
 
 
 def default_batch_audio_seconds(llm_params: int) -> float:
-    """Seconds of audio in a step of every stage, from the size of the LLM: where a search begins, not where it ends.
+    """Seconds of audio in a step of every stage, from the size of the LLM: the starting point of a search.
 
-    * Level: our minis at 3e10 and 9e10 FLOPs, rates searched as well, are best with one utterance a step (0.625 s) in
-      `efin` and with 1.25 s in `joint` (results/tuning). The 5 s of the rule are for the budgets beyond. With an LLM of
-      100 M parameters or more: assumption, about 32 utterances of 5 s.
-    * Stage: one batch for all, an assumption. An encoder that learns through the LLM bears no batch so small: at the
-      rates of the rule 0.625 s cost `joint` 32 % and 75 % more error than 2.5 s.
-    * Length: what too large a batch costs falls with the budget (5 s cost `efin` 70 %, then 19 % more error than its
-      best), so the best grows. The rule does not, because budgets of one batch share their trunks; what
+    * Level: the minis at 3e10 and 9e10 FLOPs, with rates tuned too, are best with one utterance in each step (0.625 s)
+    in `efin` and with 1.25 s in `joint` (results/tuning). The 5 s of the rule are for larger budgets. With an LLM of
+    100 M parameters or more, about 32 utterances of 5 s: assumption. * Stage: one batch for all stages, an assumption.
+    An encoder that trains through the LLM needs a larger batch: at the rates of the rule 0.625 s gave `joint` 32 % and
+    75 % more error than 2.5 s.
+    * Budget: the best batch grows with the budget, because the loss from too large a batch falls (5 s gave `efin` 70 %,
+      then 19 % more error than its best). The rule does not grow, so that all budgets share their trunks; a batch that
       `asr-scaling tune` finds may.
     """
     return SMALL_BATCH_AUDIO_SECONDS if llm_params < SMALL_LLM_PARAMS else BATCH_AUDIO_SECONDS
 
 
 def preset(name: str) -> Preset:
-    """The preset of that name; raises InputError naming the nearest valid one."""
+    """The preset of that name. Raises InputError, with the nearest valid name, where there is none."""
     if name not in PRESETS:
         raise InputError(f"strategy {name!r} is not a preset{nearest(name, PRESETS)}")
     return PRESETS[name]
@@ -152,8 +153,9 @@ def resolve(
 ) -> Strategy:
     """A preset as a strategy for one model.
 
-    `shares` replaces the shares, one a stage. `rates` gives absolute peak rates: `{part: lr}` for every stage or
-    `{stage name: {part: lr}}` for one. Raises InputError on unknown stages or parts and on a wrong number of shares.
+    `shares` replaces the shares, with one number for each stage. `rates` gives absolute peak rates: `{part: rate}` for
+    every stage or `{stage name: {part: rate}}` for one. Raises InputError on unknown stages or parts and on a wrong
+    number of shares.
     """
     where = f"strategy {name or chosen.name!r}"
     if shares is not None and len(shares) != len(chosen.stages):
@@ -165,7 +167,7 @@ def resolve(
                 objective=stage.objective,
                 trains=_rates(stage, rates or {}, default_rates(stage.objective, encoder_width, llm_width), where),
                 share=stage.share if shares is None else shares[position],
-                flops=stage.flops if shares is None else None,
+                flops=None,
                 optimization=optimization,
             )
             for position, stage in enumerate(chosen.stages)
@@ -185,7 +187,7 @@ def _rates(
     where: str,
 ) -> tuple[tuple[Part, float], ...]:
     own = given.get(stage.name, {})
-    if not isinstance(own, Mapping):  # a stage named like a part ("projector"): a bare number is the part's rate
+    if not isinstance(own, Mapping):  # a stage with the name of a part ("projector"): a number is the rate of the part
         own = {}
     rates = []
     for part in sorted(stage.parts, key=list(Part).index):

@@ -1,4 +1,4 @@
-"""The verbs that plan and run studies. Heavy imports stay inside the commands, so that --help answers at once."""
+"""The commands that plan and run studies. Slow imports stay inside the commands, so that --help answers at once."""
 
 import sys
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from scaling.console import emit, log
-from sweeps.launchers.dispatch import Place
+from scaling.system.console import emit, log
+from sweeps.launchers.options import Launcher
 
 app = typer.Typer()
 
@@ -17,21 +17,26 @@ SetOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Replace a field, for example --set budgets_flops=[1e11,1e12]."),
 ]
 LedgerOption = Annotated[
-    Path | None, typer.Option("--ledger", metavar="ROOT", help="Where trained stages are kept; default: DIR.")
+    Path | None, typer.Option("--ledger", metavar="ROOT", help="Folder of trained stages; default: DIR.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 KeyOption = Annotated[
-    str | None, typer.Option("--run", metavar="KEY", help="The run with this key; default: the lowest dev CER.")
+    str | None, typer.Option("--run", metavar="KEY", help="The run with this key; default: lowest dev CER.")
 ]
-StrategyOption = Annotated[str | None, typer.Option("--strategy", metavar="S", help="Choose among its runs.")]
+StrategyOption = Annotated[str | None, typer.Option("--strategy", metavar="S", help="Choose among runs of S.")]
 HardwareOption = Annotated[
-    str | None, typer.Option("--hardware", metavar="NAME", help="Price as on this device; default: this machine.")
+    str | None, typer.Option("--hardware", metavar="NAME", help="Device for the costs; default: this machine.")
 ]
-MfuOption = Annotated[float | None, typer.Option("--mfu", help="Share of --hardware's peak that training reaches.")]
+MfuOption = Annotated[float | None, typer.Option("--mfu", help="Share of the device's peak that training reaches.")]
 UsdOption = Annotated[float | None, typer.Option("--usd-per-hour", help="Price of a device-hour.")]
-MaxFlopsOption = Annotated[float | None, typer.Option("--max-flops", help="Refuse to cost more FLOPs.")]
-MaxHoursOption = Annotated[float | None, typer.Option("--max-hours", help="Refuse to cost more device-hours.")]
-MaxUsdOption = Annotated[float | None, typer.Option("--max-usd", help="Refuse to cost more money.")]
+MaxFlopsOption = Annotated[float | None, typer.Option("--max-flops", help="Refuse a study of more FLOPs.")]
+MaxHoursOption = Annotated[float | None, typer.Option("--max-hours", help="Refuse a study of more device-hours.")]
+MaxUsdOption = Annotated[float | None, typer.Option("--max-usd", help="Refuse a study of more USD.")]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, metavar="N", help="At most N; default: cores / threads here, 4 elsewhere."),
+]
+OnOption = Annotated[Launcher, typer.Option("--on", help="Where the workers run.")]
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study.")]
 
 
@@ -42,7 +47,7 @@ def plan(
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Count what is finished there.")] = None,
     ledger: LedgerOption = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, metavar="N", help="Until when are so many done?")
+        int | None, typer.Option("--workers", min=1, metavar="N", help="Estimate when so many workers are done.")
     ] = None,
     hardware: HardwareOption = None,
     mfu: MfuOption = None,
@@ -51,25 +56,25 @@ def plan(
     max_hours: MaxHoursOption = None,
     max_usd: MaxUsdOption = None,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Walk the streams: FLOPs, steps and audio as results will say.")
+        bool, typer.Option("--exact", help="Count FLOPs, steps and audio exactly, as results will say.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show every run of STUDY, what they share and what they cost, before anything is spent."""
+    """Show every run of STUDY, what runs share and what they cost, before anything is spent."""
     from scaling.ledger.ledger import Ledger
     from sweeps.costs.cost_estimate import Limits, estimate_cost
     from sweeps.costs.exact_costs import exact_costs
     from sweeps.costs.tariff import tariff_of
     from sweeps.plan.prepare import prepare
-    from sweeps.text import plan_document, plan_text
+    from sweeps.plan_report import plan_document, plan_text
 
-    root = ledger or out
-    found = Ledger(root) if root is not None else None
-    prepared = prepare(study, set_ or [], found)
-    costs = estimate_cost(prepared, found, tariff_of(hardware, mfu, usd_per_hour), workers)
+    folder = ledger or out
+    root = Ledger(folder) if folder is not None else None
+    prepared = prepare(study, set_ or [], root)
+    costs = estimate_cost(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
-    document = plan_document(prepared, costs, exact_costs(prepared) if exact else None)
-    emit(document, as_json=as_json, text="" if as_json else plan_text(document))
+    show = plan_document if as_json else plan_text
+    emit(show(prepared, costs, exact_costs(prepared) if exact else None))
 
 
 @app.command()
@@ -77,24 +82,22 @@ def run(
     study: StudyArgument,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the study's results.")],
     ledger: LedgerOption = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=1, metavar="N", help="At most; default: cores / threads here, 4 elsewhere."),
-    ] = None,
-    on: Annotated[Place, typer.Option("--on", help="Where workers run.")] = Place.LOCAL,
+    workers: WorkersOption = None,
+    on: OnOption = Launcher.LOCAL,
     nodes: Annotated[
-        int | None, typer.Option("--nodes", min=1, metavar="N", help="Machines a worker, on Slurm.")
+        int | None, typer.Option("--nodes", min=1, metavar="N", help="Machines for each worker, on Slurm.")
     ] = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Leave the workers to Slurm and return.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Leave the workers to Slurm and return at once.")] = False,
     set_: SetOption = None,
     simulate: Annotated[
-        bool, typer.Option("--simulate", help="Answer from a planted law instead of training; needs no torch.")
+        bool, typer.Option("--simulate", help="Take results from a made-up law; needs no torch.")
     ] = False,
     retry_diverged: Annotated[
-        bool, typer.Option("--retry-diverged", help="Train diverged stages again: worth it with another software only.")
+        bool, typer.Option("--retry-diverged", help="Train diverged stages again: worthwhile only with other software.")
     ] = False,
     worker: Annotated[
-        str | None, typer.Option("--worker", metavar="COMMAND", help="Another trainer; see docs/external-trainer.md.")
+        str | None,
+        typer.Option("--worker", metavar="COMMAND", help="Command of another trainer; see docs/external-trainer.md."),
     ] = None,
     hardware: HardwareOption = None,
     mfu: MfuOption = None,
@@ -104,128 +107,124 @@ def run(
     max_usd: MaxUsdOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train what is missing of STUDY into DIR. The same command again resumes; a grown study reuses what exists."""
+    """Train the missing runs of STUDY into DIR. The same command resumes; a larger study reuses existing results."""
     from scaling.ledger.ledger import Ledger
     from sweeps.costs.cost_estimate import Limits, estimate_cost
     from sweeps.costs.tariff import tariff_of
-    from sweeps.launchers.dispatch import nodes_field
+    from sweeps.launchers.options import nodes_override
     from sweeps.plan.prepare import prepare
+    from sweeps.plan_report import cost_line, reuse_line
+    from sweeps.run.outcome import outcome_document, outcome_text
     from sweeps.run.run import train
-    from sweeps.run.simulate import answer, simulated_ledger
-    from sweeps.text import costs_document, outcome_document, outcome_text, price_line, reuse_text
+    from sweeps.run.simulate import simulate_runs, simulated_ledger
 
     root = simulated_ledger(ledger or out) if simulate else Ledger(ledger or out)
-    prepared = prepare(study, [*(set_ or []), *nodes_field(on, nodes)], root)
+    prepared = prepare(study, [*(set_ or []), *nodes_override(on, nodes)], root)
     costs = estimate_cost(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
     for note in prepared.study.speech.notes():
         log(f"note: {note}")
-    log(reuse_text(prepared))
-    log(price_line(costs_document(costs)))
+    log(reuse_line(prepared))
+    log(cost_line(costs))
     outcome = (
-        answer(prepared, out, root)
+        simulate_runs(prepared, out, root)
         if simulate
         else train(prepared, out, root, workers, on, detach=detach, retry_diverged=retry_diverged, worker=worker)
     )
-    document = outcome_document(outcome, out)
-    emit(document, as_json=as_json, text="" if as_json else outcome_text(document))
+    emit(outcome_document(outcome, out) if as_json else outcome_text(outcome, out))
     sys.exit(outcome.exit_code)
 
 
 @app.command()
 def tune(
     study: StudyArgument,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the search's runs.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the runs of the search.")],
     budgets: Annotated[
-        str | None, typer.Option(metavar="A,B", help="FLOPs of the runs; default: the study's smallest, and 4 x that.")
+        str | None, typer.Option(metavar="A,B", help="FLOPs of the runs; default: the smallest of STUDY, and 4 x that.")
     ] = None,
     write: Annotated[
-        Path | None, typer.Option("--write", metavar="FILE", help="Write STUDY with what was found to FILE.")
+        Path | None, typer.Option("--write", metavar="FILE", help="Write STUDY with the tuned settings to FILE.")
     ] = None,
     keep_batch: Annotated[
-        bool, typer.Option("--keep-batch", help="Search rates alone: fewer settings, all with STUDY's batch.")
+        bool, typer.Option("--keep-batch", help="Search the rates only: fewer settings, all with the batch of STUDY.")
     ] = False,
     ledger: LedgerOption = None,
-    workers: Annotated[
-        int | None,
-        typer.Option("--workers", min=1, metavar="N", help="At most; default: cores / threads here, 4 elsewhere."),
-    ] = None,
-    on: Annotated[Place, typer.Option("--on", help="Where workers run.")] = Place.LOCAL,
+    workers: WorkersOption = None,
+    on: OnOption = Launcher.LOCAL,
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Search peak rates and the batch of every strategy of STUDY with the same grid and FLOPs, chosen on dev."""
+    """Search peak rates and batch of every strategy of STUDY with the same grid and FLOPs; choose by dev CER."""
     from scaling.ledger.ledger import Ledger
     from sweeps.run.run import train
     from sweeps.study.study import load_study
-    from sweeps.tuning.grid import RATES, Knob
-    from sweeps.tuning.text import refuse_no_folder, tuning_document, tuning_text, write_document, write_tuned_study
-    from sweeps.tuning.tune import Tuning, tune, tuning_budgets
+    from sweeps.tuning import text
+    from sweeps.tuning.grid import RATES, Hyperparameter
+    from sweeps.tuning.tune import TuningResult, tune, tuning_budgets
 
     if write is not None:
-        refuse_no_folder(write)
+        text.refuse_missing_folder(write)
     loaded, root = load_study(study, set_ or []), Ledger(ledger or out)
-    found = tune(
+    result = tune(
         loaded,
         tuning_budgets(loaded, budgets),
         root,
         lambda prepared: train(prepared, out, root, workers, on),
-        RATES if keep_batch else tuple(Knob),
+        RATES if keep_batch else tuple(Hyperparameter),
     )
-    if not isinstance(found, Tuning):
+    if not isinstance(result, TuningResult):
         log("tuning is not finished; the same command goes on from here")
-        sys.exit(found.exit_code or 1)
-    document = tuning_document(found)
-    write_document(document, out / "tuning.json")
+        sys.exit(result.exit_code or 1)
+    document = text.tuning_document(result)
+    text.write_document(document, out / "tuning.json")
     if write is not None:
-        write_tuned_study(found, write)
-    emit(document, as_json=as_json, text="" if as_json else tuning_text(document))
+        text.write_tuned_study(result, write)
+    emit(document if as_json else text.tuning_text(result))
 
 
 @app.command()
 def track(folder: FolderArgument, as_json: JsonOption = False) -> None:
-    """Write the runs of DIR to Weights & Biases, again if need be; offline unless WANDB_MODE says otherwise."""
+    """Write all runs of DIR to Weights & Biases; offline unless WANDB_MODE says otherwise."""
     from sweeps.run.wandb_tracker import write_runs
 
     count = write_runs(folder)
-    emit({"runs": count, "folder": str(folder / "wandb")}, as_json=as_json, text=f"{count} runs: {folder / 'wandb'}")
+    emit({"runs": count, "folder": str(folder / "wandb")} if as_json else f"{count} runs: {folder / 'wandb'}")
 
 
 @app.command()
 def status(
     folder: FolderArgument,
-    watch: Annotated[bool, typer.Option("--watch", help="Again and again, in place, until nothing is left.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Refresh until no work is left.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what is done, running, waiting, blocked and failed in DIR."""
+    """Show what is done, running, waiting, blocked and failed in DIR."""
     from scaling.ledger.plan_file import read_plan_file
-    from sweeps.progress.status import survey
-    from sweeps.progress.status_text import as_document, status_text
-    from sweeps.progress.watch import watch as watch_study
+    from sweeps.progress.status import survey_study
+    from sweeps.progress.status_text import status_text, study_status
+    from sweeps.progress.status_text import watch as watch_study
 
     if watch:
         watch_study(folder, as_json=as_json)
         return
     plan_file = read_plan_file(folder)
-    document = as_document(plan_file, survey(plan_file))
-    emit(document, as_json=as_json, text="" if as_json else status_text(document))
+    status = study_status(plan_file, survey_study(plan_file))
+    emit(status.as_document() if as_json else status_text(status))
 
 
 @app.command(name="gc")
 def collect_garbage(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study, or the root of a ledger.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be freed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be freed.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Free checkpoints that no run needs any more, and what interrupted attempts left; results stay."""
+    """Delete checkpoints that no run needs any more, and files of interrupted attempts; results stay."""
     from scaling.ledger.ledger import Ledger
     from scaling.ledger.plan_file import read_plan_file
-    from sweeps.progress.retention import collect_garbage, freed_document
-    from sweeps.text import freed_text
+    from sweeps.progress.retention import collect_garbage
 
     ledger = read_plan_file(folder).ledger if (folder / "plan.json").exists() else Ledger(folder)
-    document = freed_document(collect_garbage(ledger, dry_run=dry_run), dry_run=dry_run)
-    emit(document, as_json=as_json, text="" if as_json else freed_text(document))
+    freed = collect_garbage(ledger, dry_run=dry_run)
+    emit(freed.as_document(dry_run=dry_run) if as_json else freed.text(dry_run=dry_run))
 
 
 @app.command()
@@ -237,8 +236,8 @@ def flops(
     text_tokens: Annotated[int, typer.Option(help="Target tokens of each utterance, the end token among them.")] = 20,
     prompt_tokens: Annotated[int, typer.Option(help="LLM positions beside speech and text.")] = 0,
     decoder_prompt_tokens: Annotated[int, typer.Option(help="ASR decoder positions beside start token and text.")] = 0,
-    batch: Annotated[int, typer.Option(help="Utterances in the step.")] = 1,
-    beams: Annotated[int, typer.Option(help="Beams in the cost of decoding.")] = 1,
+    batch: Annotated[int, typer.Option(help="Utterances in one step.")] = 1,
+    beams: Annotated[int, typer.Option(help="Beams when decoding.")] = 1,
     stack: Annotated[int | None, typer.Option(help="Encoder frames in a speech token; default: 12.5 tokens/s.")] = None,
     projector_hidden: Annotated[
         int | None, typer.Option(help="Width inside the projector; default: the LLM's.")
@@ -251,7 +250,7 @@ def flops(
     usd_per_hour: Annotated[float | None, typer.Option(help="Price of a device-hour.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Price one training step, stage by stage and part by part, without weights or data."""
+    """Show what one training step costs, by stage and part, without weights or data."""
     from sweeps.costs.step_price import PricedStep, price_step, step_price_text
     from sweeps.costs.tariff import purchase_of
 
@@ -271,7 +270,7 @@ def flops(
         lora_targets=None if lora_targets is None else lora_targets.split(","),
     )
     document = price_step(step, budget_flops=budget, purchase=purchase_of(hardware, mfu, usd_per_hour))
-    emit(document, as_json=as_json, text="" if as_json else step_price_text(document))
+    emit(document if as_json else step_price_text(document))
 
 
 @app.command()
@@ -282,11 +281,11 @@ def transcribe(
     strategy: StrategyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write what the best run of RUN_DIR hears in AUDIO; with manifests that hold text, also how wrong it is."""
+    """Transcribe AUDIO with the best run of RUN_DIR; where manifests hold text, also show the error rates."""
     from sweeps.finished.transcribe_export import transcribe, transcripts_document, transcripts_text
 
-    document = transcripts_document(transcribe(folder, audio, key, strategy))
-    emit(document, as_json=as_json, text="" if as_json else transcripts_text(document))
+    transcripts = transcribe(folder, audio, key, strategy)
+    emit(transcripts_document(transcripts) if as_json else transcripts_text(transcripts))
 
 
 @app.command()
@@ -297,22 +296,22 @@ def export(
     strategy: StrategyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the best run of DIR to OUT: Hugging Face folders with adapters merged, projector, and a model card."""
+    """Write the best run of DIR to OUT: Hugging Face folders with merged adapters, projector and model card."""
     from sweeps.finished.transcribe_export import export
 
     run = export(folder, out, key, strategy)
-    document = {"folder": str(out), "run": run.row["key"], "strategy": run.row["strategy"], "cer": run.row["cer"]}
-    emit(document, as_json=as_json, text=f"run {run.row['key']} ({run.row['strategy']}): {out}")
+    document = {"folder": str(out), "run": run.row.key, "strategy": run.row.strategy, "cer": run.row.cer}
+    emit(document if as_json else f"run {run.row.key} ({run.row.strategy}): {out}")
 
 
 @app.command()
 def doctor(
-    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where results will lie.")] = Path(),
+    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder whose disk is checked.")] = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Check torch, accelerator, espeak, W&B, Slurm and disk, and measure this machine's speed for `plan`."""
+    """Check torch, accelerator, espeak, W&B, Slurm and disk, and measure the speed of this machine for `plan`."""
     from sweeps.doctor import diagnose, diagnosis_document, diagnosis_text
 
-    document = diagnosis_document(diagnose(folder))
-    emit(document, as_json=as_json, text="" if as_json else diagnosis_text(document))
-    sys.exit(any(check["health"] == "broken" for check in document["checks"]))
+    diagnosis = diagnose(folder)
+    emit(diagnosis_document(diagnosis) if as_json else diagnosis_text(diagnosis))
+    sys.exit(diagnosis.any_broken)

@@ -1,4 +1,4 @@
-"""Is this machine ready? What is installed, what is reachable, and how fast it multiplies."""
+"""Checks whether this machine is ready: what is installed, what works, and how fast matrices are multiplied."""
 
 import importlib.metadata
 import importlib.util
@@ -7,24 +7,25 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from scaling.cost.hardware import Throughput, save_throughput
 from scaling.system.cache import cache_dir
-from sweeps.launchers.local import TRAINER_NEEDS
+from sweeps.launchers.worker_command import missing_trainer_modules
 
 PROBE_SECONDS = 300.0
-"""Importing torch from a cold network disk takes a minute; longer means that something hangs (assumption)."""
+"""Time limit of the probe. Importing torch from a cold network disk takes a minute; longer than this, it hangs
+(assumption)."""
 
 LOW_DISK_GIB = 5.0
-"""A study of the minis writes under 1 GiB; a checkpoint of a 7B LLM trained whole is 28 GiB (assumption between)."""
+"""Less free disk than this is a broken check: a study of the minis writes under 1 GiB, and one checkpoint of a 7B LLM
+with all its weights trained takes 28 GiB (assumption: a value between)."""
 
 
 class Health(StrEnum):
-    """`missing` is an optional part that is not there; `broken` one that is there and does not work."""
+    """`missing`: an optional part is not installed. `broken`: a part is installed and does not work."""
 
     OK = "ok"
     MISSING = "missing"
@@ -33,7 +34,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing looked at, and what was found or what to do about it."""
+    """One check; `detail` says what was found, or what to do."""
 
     name: str
     health: Health
@@ -47,9 +48,14 @@ class Diagnosis:
     checks: tuple[Check, ...]
     throughput: Throughput | None
 
+    @property
+    def any_broken(self) -> bool:
+        """Whether any part is installed and does not work."""
+        return any(check.health is Health.BROKEN for check in self.checks)
+
 
 def diagnose(folder: Path) -> Diagnosis:
-    """Look at everything; the disk is that of `folder`. The speed is kept for `plan`."""
+    """Run all checks; the disk checked is that of `folder`. The measured speed is stored for `plan`."""
     torch, accelerator, throughput = _torch()
     if throughput is not None:
         save_throughput(throughput)
@@ -57,54 +63,44 @@ def diagnose(folder: Path) -> Diagnosis:
     return Diagnosis(checks=checks, throughput=throughput)
 
 
-def diagnosis_document(diagnosis: Diagnosis) -> dict[str, Any]:
+def diagnosis_document(diagnosis: Diagnosis) -> dict[str, object]:
     """What `doctor --json` prints."""
-    measured = diagnosis.throughput
-    return {
-        "schema": "asr-scaling/doctor-1",
-        "checks": [{"name": c.name, "health": c.health.value, "detail": c.detail} for c in diagnosis.checks],
-        "throughput": None
-        if measured is None
-        else {
-            "device": measured.device,
-            "threads": measured.threads,
-            "precision": measured.precision,
-            "flops_per_second": measured.flops_per_second,
-        },
-    }
+    throughput = None if diagnosis.throughput is None else asdict(diagnosis.throughput)
+    if throughput is not None:
+        del throughput["accelerator"]
+    checks = [asdict(check) for check in diagnosis.checks]
+    return {"schema": "asr-scaling/doctor-1", "checks": checks, "throughput": throughput}
 
 
-def diagnosis_text(document: dict[str, Any]) -> str:
+def diagnosis_text(diagnosis: Diagnosis) -> str:
     """A line for each check."""
-    lines = [f"{check['health']:<8}{check['name']:<13}{check['detail']}" for check in document["checks"]]
-    measured = document["throughput"]
-    if measured is not None:
-        speed = (
-            f"{measured['flops_per_second']:.3g} FLOP/s in {measured['precision']} matrix products on"
-            f" {measured['device']}, {measured['threads']} thread; `plan` estimates hours from it"
+    lines = [f"{check.health:<8}{check.name:<13}{check.detail}" for check in diagnosis.checks]
+    if (measured := diagnosis.throughput) is not None:
+        lines.append(
+            f"{'':<8}{'throughput':<13}{measured.flops_per_second:.3g} FLOP/s in {measured.precision} matrix products"
+            f" on {measured.device}, {measured.threads} thread; `plan` estimates hours from it"
         )
-        lines.append(f"{'':<8}{'throughput':<13}{speed}")
     return "\n".join(lines)
 
 
 def _torch() -> tuple[Check, Check, Throughput | None]:
     absent = Check(name="accelerator", health=Health.MISSING, detail="not looked for without torch")
-    missing = [name for name in TRAINER_NEEDS if importlib.util.find_spec(name) is None]
+    missing = missing_trainer_modules()
     if missing:
         detail = f"training needs {', '.join(missing)}: pip install 'asr-scaling[train]'"
         return Check(name="torch", health=Health.MISSING, detail=detail), absent, None
     try:
-        found = json.loads(_output([sys.executable, "-m", "scaling.asr.execution.probe"], PROBE_SECONDS))
+        probed = json.loads(_output([sys.executable, "-m", "scaling.asr.execution.probe"], PROBE_SECONDS))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         return Check(name="torch", health=Health.BROKEN, detail=_cause(error)), absent, None
-    versions = ", ".join(f"{name} {found[name]}" for name in ("torch", "transformers", "peft"))
+    versions = ", ".join(f"{name} {probed[name]}" for name in ("torch", "transformers", "peft"))
     device = (
-        Check(name="accelerator", health=Health.OK, detail=found["device"])
-        if found["accelerator"]
-        else Check(name="accelerator", health=Health.MISSING, detail=f"none that torch sees; CPU {found['device']}")
+        Check(name="accelerator", health=Health.OK, detail=probed["device"])
+        if probed["accelerator"]
+        else Check(name="accelerator", health=Health.MISSING, detail=f"none that torch sees; CPU {probed['device']}")
     )
     fields = ("device", "accelerator", "threads", "precision", "flops_per_second")
-    throughput = Throughput(**{field: found[field] for field in fields})
+    throughput = Throughput(**{field: probed[field] for field in fields})
     return Check(name="torch", health=Health.OK, detail=versions), device, throughput
 
 
@@ -113,14 +109,14 @@ def _espeak() -> Check:
         detail = "synthetic corpora need it: pip install 'asr-scaling[synth]'"
         return Check(name="espeak", health=Health.MISSING, detail=detail)
     from scaling.errors import InputError
-    from scaling.speech.synthetic.espeak import Speech, synthesise
+    from scaling.speech.synthetic.espeak import SynthesisRequest, synthesise
 
     try:
-        samples, rate = synthesise(Speech(text="1", voice="cmn", rate_wpm=160, pitch=50, seed=0))
+        samples, rate = synthesise(SynthesisRequest(text="1", voice="cmn", rate_wpm=160, pitch=50, seed=0))
     except (InputError, OSError) as error:
         return Check(name="espeak", health=Health.BROKEN, detail=str(error))
-    said = f"said a digit in {len(samples) / rate:.2f} s"
-    detail = f"espeakng-loader {importlib.metadata.version('espeakng-loader')}, {said}"
+    spoken = f"said a digit in {len(samples) / rate:.2f} s"
+    detail = f"espeakng-loader {importlib.metadata.version('espeakng-loader')}, {spoken}"
     return Check(name="espeak", health=Health.OK, detail=detail)
 
 
@@ -143,13 +139,13 @@ def _slurm() -> Check:
 
 
 def _disk(name: str, folder: Path) -> Check:
-    """Free space where `folder` is or would be, and whether it can be written to."""
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free / 2**30
-    if not os.access(there, os.W_OK):
-        return Check(name=name, health=Health.BROKEN, detail=f"{there} cannot be written to")
+    """Whether the disk on which `folder` is, or would be, can be written to and has space."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free / 2**30
+    if not os.access(existing, os.W_OK):
+        return Check(name=name, health=Health.BROKEN, detail=f"{existing} cannot be written to")
     health = Health.OK if free >= LOW_DISK_GIB else Health.BROKEN
-    return Check(name=name, health=health, detail=f"{free:.1f} GiB free at {there}")
+    return Check(name=name, health=health, detail=f"{free:.1f} GiB free at {existing}")
 
 
 def _output(command: list[str], seconds: float) -> str:
@@ -157,7 +153,7 @@ def _output(command: list[str], seconds: float) -> str:
 
 
 def _cause(error: Exception) -> str:
-    """The last line of what a process said, or the error itself."""
-    said = error.stderr if isinstance(error, subprocess.CalledProcessError) else None
-    lines = str(said or "").strip().splitlines()
+    """The last line that a failed process printed, or the error itself."""
+    printed = error.stderr if isinstance(error, subprocess.CalledProcessError) else None
+    lines = str(printed or "").strip().splitlines()
     return lines[-1] if lines else str(error)

@@ -28,7 +28,7 @@ from scaling.asr.__main__ import work
 from scaling.asr.execution.device_memory import OutOfMemory
 from scaling.asr.pretraining.mini_models import EncoderSize
 from scaling.ledger.ledger import Ledger
-from scaling.system.container_memory import Group
+from scaling.system.container_memory import ControlGroup
 from sweeps.costs.exact_costs import exact_costs
 from sweeps.plan.prepare import prepare
 from sweeps.progress.results_table import Collector, read_rows
@@ -53,7 +53,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-def start(study: Path, out: Path, within: Group | None = None) -> subprocess.Popen[bytes]:
+def start(study: Path, out: Path, within: ControlGroup | None = None) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [*COMMAND, "run", str(study), "--out", str(out), "--workers", "1"]
     command = command if within is None else inside(within, command)
@@ -120,13 +120,13 @@ def test_sigterm_saves_a_checkpoint_within_seconds_and_leaves_nothing_running(wo
 
 @pytest.fixture
 def first_try_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Batches do not fit into this process's memory, not even in two pieces."""
+    """Batches do not fit into this process's memory, not even in two micro-batches."""
     real = worker.run_node
 
-    def run_node(*arguments, pieces):
-        if pieces <= 2:
-            raise OutOfMemory("large pieces")
-        return real(*arguments, pieces=pieces)
+    def run_node(*arguments, micro_batches):
+        if micro_batches <= 2:
+            raise OutOfMemory("large micro-batches")
+        return real(*arguments, micro_batches=micro_batches)
 
     monkeypatch.setattr(worker, "run_node", run_node)
 
@@ -136,17 +136,17 @@ def test_a_node_out_of_memory_ends_in_smaller_pieces_in_a_process_of_its_own_as_
 ):
     """In twice as many as the study asks for."""
     fields = {"strategies": ["projector_only"], "budgets_flops": [4e7], "cooldown": 0.0}
-    study, smaller = (write_study(world, **fields, gradient_accumulation=pieces) for pieces in (2, 4))
+    study, smaller = (write_study(world, **fields, gradient_accumulation=micro_batches) for micro_batches in (2, 4))
     out = tmp_path / "out"
     plan_file = order(study, out)
     monkeypatch.setattr(sys, "argv", ["worker", "--ledger", str(out), "--plan", str(plan_file.path)])
-    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
+    assert work(plan_file.ledger, plan_file, NeverStop()) == 0
     (key,) = plan_file.nodes
     first, second = plan_file.ledger.attempts(key)
-    assert first.failure()["kind"] == "memory"
-    assert first.failure()["cause"].startswith("out of memory, each batch in 2 pieces")
-    assert second.lease()["pid"] != os.getpid()
-    (row,) = Collector(plan_file).collect()
+    assert first.failure().kind == "memory"
+    assert first.failure().cause.startswith("out of memory, each batch in 2 micro-batches")
+    assert second.lease().pid != os.getpid()
+    (row,) = [row.as_json() for row in Collector(plan_file).collect()]
     monkeypatch.undo()
     (whole,) = train_study(write_study(world, **fields), tmp_path / "whole")
     assert (row["key"], row["flops"]) == (whole["key"], whole["flops"])
@@ -178,9 +178,9 @@ def test_a_worker_that_the_kernel_kills_for_memory_goes_on_in_smaller_pieces_as_
     with memory_group(1150 * 2**20) as group:
         assert start(study, pieced, within=group).wait() == 0
         assert kills(group) >= 1
-    (plain,), (row,) = read_rows(whole), read_rows(pieced)
+    (plain,), (row,) = ([row.as_json() for row in read_rows(out)] for out in (whole, pieced))
     first = Ledger(pieced).attempts(row["stages"][0]["node"])[0]
-    assert first.failure()["cause"] == "its process was killed by the kernel: out of memory"
+    assert first.failure().cause == "its process was killed by the kernel: out of memory"
     assert (row["key"], row["flops"]) == (plain["key"], plain["flops"])
     assert row["stages"][0]["loss"] == pytest.approx(plain["stages"][0]["loss"], rel=1e-3)
 
@@ -196,9 +196,9 @@ def test_a_node_too_large_in_the_smallest_pieces_fails_with_its_cause(
     plan_file = order(study, out)
     monkeypatch.setattr(sys, "argv", ["worker", "--ledger", str(out), "--plan", str(plan_file.path)])
     monkeypatch.setenv("ASR_SCALING_DIES_AT_WRITE", "1 events.jsonl")  # every process of its own is killed
-    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0  # and its worker lives
+    assert work(plan_file.ledger, plan_file, NeverStop()) == 0  # and its worker lives
     attempts = Ledger(out).attempts(plan_file.nodes[0])
-    kinds = [attempt.failure()["kind"] for attempt in attempts]
+    kinds = [attempt.failure().kind for attempt in attempts]
     assert kinds == ["memory"] * (len(kinds) - 1) + ["error"]
     assert 3 <= len(kinds) <= 5
-    assert attempts[-1].failure()["cause"].startswith("out of memory, even one utterance at a time: killed by SIGKILL")
+    assert attempts[-1].failure().cause.startswith("out of memory, even one utterance at a time: killed by SIGKILL")

@@ -159,7 +159,7 @@ def test_a_recording_whose_name_no_disk_takes_is_a_bad_row(speech, tmp_path):
     rows[3]["audio_filepath"] = "é" * 300
     path = speech / "long_name.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert read_manifest(path, max_bad_share=0.1).faults.total == 1
+    assert read_manifest(path, max_bad_share=0.1).bad_rows.total == 1
     path.unlink()
 
 
@@ -171,7 +171,7 @@ def test_a_tokenizer_that_cannot_write_a_text_is_named(speech, tmp_path, cli):
     file.write_text(json.dumps(tokenizer))
     code, err = cli("plan", speech / "study.yaml", "--set", f"models.0.llm={tmp_path / 'llm'}")
     assert code == 2
-    assert f"{file}: cannot write the texts of the manifest" in err
+    assert f"{file}: cannot encode the texts of the manifest" in err
 
 
 def test_a_torn_cache_costs_time_and_no_answer(speech, tmp_path, cli, monkeypatch):

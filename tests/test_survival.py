@@ -69,7 +69,7 @@ def test_a_sweep_killed_at_several_points_ends_as_an_undisturbed_one(tmp_path):
     assert killed >= len(points)
     assert start(study, broken).wait() == 0
     assert [timeless(row) for row in read_rows(broken)] == [timeless(row) for row in read_rows(plain)]
-    assert [row["spent"]["flops"] for row in read_rows(broken)] == [row["spent"]["flops"] for row in read_rows(plain)]
+    assert [row.spent.flops for row in read_rows(broken)] == [row.spent.flops for row in read_rows(plain)]
     for leftover in broken.glob("stages/*/.*"):  # of a kill in the middle of a write: nobody reads it, and gc frees it
         os.utime(leftover, (0, 0))
     collect_garbage(Ledger(broken))

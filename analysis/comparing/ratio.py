@@ -1,4 +1,4 @@
-"""The ratio of two curves: its interval, where it passes one, and what it is when both are given the same floor.
+"""The ratio of two curves: its interval, where it passes one, and both laws refitted with one floor.
 
 The interval of a difference of two logs joins their profile intervals by the method of variance estimates recovery
 (Zou and Donner 2008), which keeps the asymmetry that floors cause: with d = a - b and correlation r of the two
@@ -7,19 +7,22 @@ estimates, the lower end is d - sqrt(x^2 + y^2 - 2 r x y), x = a - a_low, y = b_
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from analysis.fitting.fit import Fit
-from analysis.fitting.intervals import interval
+from analysis.fitting.intervals import Interval, interval
 from analysis.fitting.laws import Array
 from analysis.fitting.minimiser import SMALLEST_ERROR
 from analysis.fitting.root import ROUGH, crossing
 
-# The range of budgets judged: from the smallest fitted to this many times the largest.
 AHEAD = 100.0
+"""Budgets are judged from the smallest fitted to this many times the largest."""
 GRID = 25
+"""How many budgets are judged, evenly in logarithms."""
 FLOOR_STEPS = 24
+"""Steps of the search for a common floor: each leaves .618 of the range, together a hundred-thousandth of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +44,14 @@ class Ratio:
         )
 
     def ends(self, first_flops: float, second_flops: float, level: float) -> tuple[float, float]:
-        """Both ends at one pair of budgets."""
+        """Both ends of the log ratio at one pair of budgets."""
         _, low, high = self.at(np.array([first_flops]), np.array([second_flops]), level)
         return float(low[0]), float(high[0])
+
+    def reduction_interval(self, flops: float, level: float) -> Interval:
+        """The interval of the share of error that `first` saves at equal FLOPs."""
+        low, high = self.ends(flops, flops, level)
+        return 1.0 - math.exp(high), 1.0 - math.exp(low)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +60,13 @@ class Ranges:
     (`better`) or the higher one (`worse`) with 95 % each, and where the curves cross. None: nowhere.
     """
 
-    better: tuple[float, float] | None
-    worse: tuple[float, float] | None
+    better: Interval | None
+    worse: Interval | None
     crossings: tuple[float, ...]
 
 
 def ranges(ratio: Ratio, smallest_flops: float, largest_flops: float) -> Ranges:
-    """Judge a grid of budgets, each one-sided at 95 %; where a range has a hole, its longest part is given."""
+    """Judge a grid of budgets, each one-sided at 95 %. Where a range has a hole, its longest part is given."""
     grid = np.geomspace(smallest_flops, AHEAD * largest_flops, GRID)
     middle, low, high = ratio.at(grid, grid, level=0.9)
     turns = np.flatnonzero(np.sign(middle[:-1]) * np.sign(middle[1:]) < 0)
@@ -69,7 +77,7 @@ def ranges(ratio: Ratio, smallest_flops: float, largest_flops: float) -> Ranges:
     )
 
 
-def saved(ratio: Ratio, flops: float, level: float) -> tuple[float, float]:
+def flops_saved_interval(ratio: Ratio, flops: float, level: float) -> Interval:
     """All 1 - C'/C for which "the error of `first` at C' is that of `second` at C" cannot be rejected."""
     largest = crossing(lambda trial: ratio.ends(trial, flops, level)[1], flops, ROUGH)
     smallest = crossing(lambda trial: ratio.ends(trial, flops, level)[0], flops, ROUGH)
@@ -77,32 +85,32 @@ def saved(ratio: Ratio, flops: float, level: float) -> tuple[float, float]:
 
 
 def with_one_floor(first: Fit, second: Fit) -> tuple[Fit, Fit] | None:
-    """Both laws fitted with the floor that suits both best (each fit's squares in units of its own noise); None where a
-    law has no floor of its own.
+    """Both laws fitted with the one floor that suits both best, the squares of each fit in units of its own noise; None
+    where a law has no floor of its own.
 
-    The floor is that of data and models, which two strategies may well share; separate floors extrapolate differences
-    of floors that were not measured.
+    The floor belongs to data and models, which two strategies may well share. Separate floors extrapolate a difference
+    of floors that was not measured.
     """
     if first.law.floor is None or second.law.floor is None or {"E"} & {*first.fixed, *second.fixed}:
         return None
-    noise = [max(one.objective / max(one.dof, 1), 1e-24) for one in (first, second)]
+    variances = [max(fit.objective / max(fit.dof, 1), 1e-24) for fit in (first, second)]
 
-    def held(floor: float) -> tuple[float, tuple[Fit, Fit]]:
-        fits = tuple(one.refit(fixed={"E": floor}) for one in (first, second))
-        return sum(one.objective / scale for one, scale in zip(fits, noise, strict=True)), (fits[0], fits[1])
+    @cache
+    def refitted(floor: float) -> tuple[Fit, Fit]:
+        return first.refit(fixed={"E": floor}), second.refit(fixed={"E": floor})
 
-    low, high = 0.0, min(float(one.y.min()) for one in (first, second))
-    inner = (math.sqrt(5.0) - 1.0) / 2.0
-    points = [high - inner * (high - low), low + inner * (high - low)]
-    values = [held(point) for point in points]
+    def objective(floor: float) -> float:
+        return sum(fit.objective / variance for fit, variance in zip(refitted(floor), variances, strict=True))
+
+    low, high = 0.0, min(float(fit.y.min()) for fit in (first, second))
+    golden = (math.sqrt(5.0) - 1.0) / 2.0
+    left, right = high - golden * (high - low), low + golden * (high - low)
     for _ in range(FLOOR_STEPS):
-        if values[0][0] <= values[1][0]:
-            high, points, values = points[1], [points[1] - inner * (points[1] - low), points[0]], [values[0], values[0]]
-            values[0] = held(points[0])
+        if objective(left) <= objective(right):
+            high, left, right = right, right - golden * (right - low), left
         else:
-            low, points, values = points[0], [points[1], points[0] + inner * (high - points[0])], [values[1], values[1]]
-            values[1] = held(points[1])
-    return min((*values, held(0.0)), key=lambda value: value[0])[1]
+            low, left, right = left, right, left + golden * (high - left)
+    return refitted(min((left, right, 0.0), key=objective))
 
 
 def _logs(fitted: Fit, flops: Array, level: float) -> tuple[Array, Array, Array]:
@@ -115,14 +123,10 @@ def _join(x: Array, y: Array, correlation: float) -> Array:
     return joined
 
 
-def _longest(grid: Array, holds: "np.typing.NDArray[np.bool_]") -> tuple[float, float] | None:
-    best: tuple[int, int] | None = None
-    start: int | None = None
-    for i, true in enumerate([*holds.tolist(), False]):
-        if true and start is None:
-            start = i
-        if not true and start is not None:
-            if best is None or i - 1 - start > best[1] - best[0]:
-                best = (start, i - 1)
-            start = None
-    return None if best is None else (float(grid[best[0]]), float(grid[best[1]]))
+def _longest(grid: Array, holds: "np.typing.NDArray[np.bool_]") -> Interval | None:
+    """Ends of the longest unbroken stretch of the grid at which `holds` is true; None where it is nowhere."""
+    places = np.flatnonzero(holds)
+    if not places.size:
+        return None
+    longest = max(np.split(places, np.flatnonzero(np.diff(places) > 1) + 1), key=len)
+    return float(grid[longest[0]]), float(grid[longest[-1]])

@@ -1,8 +1,8 @@
-"""Would this design have told the truth? The study is repeated on its own fitted laws, and each interval is counted.
+"""The coverage of a study's intervals, by simulation: the study is repeated on its own fitted laws.
 
-A truth is planted (the curve's fit), its budgets are "run" again with the noise that the fit estimated, fitted as the
-study was, and asked at the target. What comes back is how often each interval held the truth and how wide it was:
-before money is spent on a design, and whatever the nominal level says.
+The curve's fit is taken for the truth. Its budgets are drawn again with the noise that the fit estimated, the law is
+fitted to them, and its intervals at the target are compared with the truth. The result is how often each interval held
+the truth and how wide it was, before money is spent on a design.
 """
 
 from collections.abc import Mapping
@@ -18,14 +18,17 @@ from scaling.errors import InputError
 from scaling.scoring.interval import LEVEL
 
 SETS = 200
+"""Repetitions where no number is answers for."""
+
 INTERVALS = ("curve_interval", "interval", "calibrated_interval")
+"""The intervals of a prediction, as its document names them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """Of `sets` repetitions: the share in which each interval held its truth, and its median ratio of ends.
 
-    `curve_interval` is asked about the planted curve, the other two about one new run.
+    `curve_interval` is compared with the planted curve, the other two with one new run.
     """
 
     curve: Curve
@@ -51,8 +54,9 @@ class Coverage:
 
 
 def coverage(curve: Curve, flops: float, sets: int = SETS, seed: int = 0) -> Coverage:
-    """Repeat the design of `curve` and ask at `flops`. Raises InputError where it has no fit with a degree of
-    freedom.
+    """Repeat the design of `curve` and predict at `flops`.
+
+    Raises InputError where the curve has no fit with a degree of freedom.
     """
     planted = curve.fit
     if planted is None or planted.dof < 1:
@@ -71,13 +75,13 @@ def coverage(curve: Curve, flops: float, sets: int = SETS, seed: int = 0) -> Cov
         new = planted.loss.link(np.array([truth])) + noise / np.sqrt(weight) * rng.standard_normal(1)
         run = interval(again, at, kind="new_run", run_weight=weight)
         calibration = calibrate(again)
-        asked = {
+        answers = {
             "curve_interval": (interval(again, at), truth),
             "interval": (run, float((np.exp(new) if planted.loss.log else new)[0])),
         }
         if calibration is not None:
-            asked["calibrated_interval"] = (calibration.widened(again, at, run), asked["interval"][1])
-        for name, ((low, high), value) in asked.items():
+            answers["calibrated_interval"] = (calibration.widened(again, at, run), answers["interval"][1])
+        for name, ((low, high), value) in answers.items():
             held[name].append(bool(low[0] <= value <= high[0]))
             width[name].append(float(high[0] / max(low[0], 1e-12)))
     return Coverage(

@@ -1,18 +1,14 @@
-"""Curves: the fitted laws of a study, one for each strategy and pair of models, and their file.
+"""Curves: the fitted laws of a study, one for each strategy and pair of models.
 
 How models are treated: every (strategy, encoder, LLM) has its own law. "Strategy S at C FLOPs" without a model means
 the pair whose law predicts the lowest CER there; the answer names it, and its interval is that pair's. Pairs with too
 few points to fit compete only where no pair has enough.
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,20 +21,19 @@ from analysis.fitting.laws import Array, law_named
 from analysis.fitting.model_selection import default_fit
 from analysis.notes import Note, Status
 from analysis.tables.points import Point, points_of
-from analysis.tables.table import RUNS_FILE, Table, read_table
-from analysis.tables.wandb_online import is_online
+from analysis.tables.table import Table, file_sha256
 from scaling.errors import InputError, nearest
-from scaling.system.json_files import read_json
 
-SCHEMA = 3
-FITS_FILE = "fits.json"
 DEFAULT_LOSS = "log_ls_screened"
 """Least squares of log errors, the maximum-likelihood fit for noise that is a share of the error, gross outliers set
 aside.
 """
+
 FAR, VERY_FAR = 10.0, 100.0
-# Beyond the largest run by more than this, an answer rests on the law.
+"""Multiples of the largest fitted value beyond which a prediction warns (assumptions)."""
+
 NOTICEABLE = 1.5
+"""Beyond this multiple of the largest run, a prediction rests on the law rather than on the runs (assumption)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +96,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curves:
-    """All curves of one table, and the file_sha256 of the table they were fitted to.
+    """All curves of one table, and the SHA-256 of the file of the table they were fitted to.
 
     `named` tells under which names the table held the law's columns, where not under their own.
     """
@@ -150,8 +145,8 @@ def lowest(curves: Sequence[Curve], flops: float) -> Curve:
 
 
 def rank(curve: Curve, flops: float) -> tuple[bool, bool, bool, float]:
-    """The order of curves at `flops`, best first: by predicted CER. Asked beyond the runs, one that its
-    points do not identify is taken only where there is no other; one with too few points always comes last.
+    """The sort key of curves at `flops`, best first: by predicted CER. Beyond the runs a curve that its points do not
+    identify comes after those that are identified; a curve with too few points always comes last.
     """
     doubtful = curve.status in ("not_identified", "not_converged") and curve.extrapolation(flops) > NOTICEABLE
     return curve.fit is None, curve.status == "too_few_points", doubtful, curve.cer(flops)
@@ -185,62 +180,6 @@ def points_of_curve(
     chosen = [point for point in every if point.curve in labels]
     values = {name: np.array([point.columns[name] for point in chosen]) for name in columns}
     return values, np.array([point.cer for point in chosen]), np.array([float(point.runs) for point in chosen])
-
-
-def curves_of(path: Path) -> Curves:
-    """The curves of a study's folder, from its fits.json where that is up to date, else fitted now (and stored).
-
-    A table is fitted each time; a file of fits (`fit --out`) is read as it is.
-    """
-    if path.suffix == ".json" and path.is_file() and (kept := _stored(path)) is not None:
-        return kept
-    if not (path / RUNS_FILE).exists():
-        return fit_curves(read_table(path))
-    stored = _stored(path / FITS_FILE)
-    if stored is not None and stored.source_sha256 == file_sha256(path / RUNS_FILE):
-        return stored
-    fresh = fit_curves(
-        read_table(path), law=stored.law if stored else None, loss=stored.loss if stored else DEFAULT_LOSS
-    )
-    store(fresh, path / FITS_FILE)
-    return fresh
-
-
-def store(curves: Curves, file: Path) -> None:
-    """Write curves; readers never see half a file."""
-    from scaling.system.atomic_files import write_text_atomically
-
-    document = {
-        "schema": SCHEMA,
-        "source_sha256": curves.source_sha256,
-        "law": curves.law,
-        "loss": curves.loss,
-        "notes": _dump_notes(curves.notes),
-        "named": dict(curves.named),
-        "curves": [
-            {
-                "strategy": curve.strategy,
-                "encoder": curve.encoder,
-                "llm": curve.llm,
-                "domain": curve.domain,
-                "calibration": None if curve.calibration is None else curve.calibration.as_dict(),
-                "notes": _dump_notes(curve.notes),
-                "noise": None if curve.noise is None else asdict(curve.noise),
-                "fit": None if curve.fit is None else curve.fit.as_dict(),
-            }
-            for curve in curves.curves
-        ],
-    }
-    write_text_atomically(file, json.dumps({**document, "sha256": _checksum(document)}, indent=1) + "\n")
-
-
-def file_sha256(file: Path) -> str:
-    """SHA-256 of a file; empty for another tool's runs. Raises InputError where it is missing."""
-    if file.is_dir() or is_online(file):
-        return ""
-    if not file.exists():
-        raise InputError(f"{file}: not found; expected a study's folder with {RUNS_FILE}")
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def extrapolation_notes(curve: Curve, columns: Mapping[str, float]) -> list[Note]:
@@ -299,49 +238,3 @@ def _fit_curve(table: Table, points: Sequence[Point], law: str | None, loss: str
         notes=tuple(notes),
         noise=noise,
     )
-
-
-def _stored(file: Path) -> Curves | None:
-    """Curves read from a file; None where there is none, or it is damaged or belongs to another version."""
-    try:
-        document = read_json(file)
-    except InputError:
-        return None
-    whole = document.pop("sha256", None) == _checksum(document)
-    return _load(document) if whole and document["schema"] == SCHEMA else None
-
-
-def _checksum(document: Mapping[str, Any]) -> str:
-    """A file that is not as `store` left it holds a law that nobody fitted, however plausible its numbers."""
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
-def _load(document: Mapping[str, Any]) -> Curves:
-    return Curves(
-        source_sha256=document["source_sha256"],
-        law=document["law"],
-        loss=document["loss"],
-        notes=_load_notes(document["notes"]),
-        named=document["named"],
-        curves=tuple(
-            Curve(
-                strategy=entry["strategy"],
-                encoder=entry["encoder"],
-                llm=entry["llm"],
-                fit=None if entry["fit"] is None else Fit.from_dict(entry["fit"]),
-                domain={name: (ends[0], ends[1]) for name, ends in entry["domain"].items()},
-                calibration=None if entry["calibration"] is None else Calibration.from_dict(entry["calibration"]),
-                notes=_load_notes(entry["notes"]),
-                noise=None if entry["noise"] is None else RunNoise(**entry["noise"]),
-            )
-            for entry in document["curves"]
-        ),
-    )
-
-
-def _dump_notes(notes: Sequence[Note]) -> list[list[str]]:
-    return [[note.code, note.message] for note in notes]
-
-
-def _load_notes(document: Sequence[Any]) -> tuple[Note, ...]:
-    return tuple(Note(code, message) for code, message in document)

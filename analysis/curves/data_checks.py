@@ -1,4 +1,4 @@
-"""What should make one doubt a curve before it is fitted: check_points on its points."""
+"""Checks of the points of a curve, before it is fitted, and notes on what makes them doubtful."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -9,12 +9,16 @@ from analysis.tables.table import Table
 from scaling.errors import InputError
 
 NARROW_DECADES = 2.0
-# Of the chance score: a point above this share has learnt next to nothing.
+"""Budgets that span fewer decades than this say little of a law (assumption)."""
+
 AT_CHANCE = 0.9
-# An error rate can pass 1 by insertions; above this it is a percentage, or a loss.
+"""A point above this share of the error of chance has learnt next to nothing (assumption)."""
+
 NO_FRACTION = 2.0
-# Muennighoff et al. 2023: up to four passes are worth almost as much as fresh data.
+"""Insertions can raise an error rate above 1; above this value it is a percentage, or a loss (assumption)."""
+
 MANY_EPOCHS = 4.0
+"""Up to four passes over the same audio are worth almost as much as fresh data (Muennighoff et al. 2023)."""
 
 
 def check_points(table: Table, points: Sequence[Point]) -> list[Note]:
@@ -90,8 +94,8 @@ def _repetition(table: Table, points: Sequence[Point]) -> Iterator[Note]:
 
 
 def _values(table: Table, points: Sequence[Point], name: str) -> list[str]:
-    found = (table.rows[i].get(name) for point in points for i in point.rows)
-    return sorted({str(value) for value in found if value not in (None, "")})
+    values = (table.rows[i].get(name) for point in points for i in point.rows)
+    return sorted({str(value) for value in values if value not in (None, "")})
 
 
 def _is_true(value: object) -> bool:

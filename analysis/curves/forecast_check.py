@@ -1,67 +1,102 @@
-"""Forecasts against the truth: what the fits said about runs they have not seen, and what those runs scored."""
+"""The forecast check: what the fits of a study say of runs that they have not seen, and what these runs scored."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.curves.curves import Curves
+from analysis.curves.curves import Curves, lowest
 from analysis.curves.predict import Prediction, predict
+from analysis.tables.points import ERROR, FLOPS, curve_identity, usable_rows
 from analysis.tables.table import read_table
 from scaling.errors import InputError
+from scaling.ledger.records import RUNS_FILE
 
-FOLDER = "forecast"
-"""Where a study's forecast runs lie, apart from the table that is fitted."""
+FORECAST_FOLDER = "forecast"
+"""The folder, inside that of a study, of the runs that are forecast; the fits do not read it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """One unseen run: its prediction at the FLOPs it really took, and the CER it really scored."""
+    """One run that no fit has seen: the CER that it scored (`truth`), and the prediction at the FLOPs that it took.
 
-    prediction: Prediction
+    The prediction is None where the study has no curve for the run's strategy and models.
+    """
+
+    strategy: str
+    encoder: str | None
+    llm: str | None
+    flops: float
     truth: float
     seed: int | None
+    prediction: Prediction | None
 
     @property
     def inside(self) -> bool | None:
-        """Whether the truth lies in the interval of one new run; None where the data gave no interval."""
-        interval = self.prediction.interval
-        return None if interval is None else interval[0] <= self.truth <= interval[1]
+        """Whether the truth lies in the interval of one new run; None without an interval."""
+        if self.prediction is None or self.prediction.interval is None:
+            return None
+        low, high = self.prediction.interval
+        return low <= self.truth <= high
 
     def as_dict(self) -> dict[str, Any]:
         """The forecast as `forecast --json` prints it: the prediction, then `seed`, `truth` and `inside`."""
-        return {**self.prediction.as_dict(), "seed": self.seed, "truth": self.truth, "inside": self.inside}
+        prediction = {} if self.prediction is None else self.prediction.as_dict()
+        return {**prediction, "seed": self.seed, "truth": self.truth, "inside": self.inside}
 
 
-def forecasts(curves: Curves, folder: Path) -> list[Forecast]:
-    """Every run of `folder`/forecast against the fits of `folder`. Raises InputError where there is no such run."""
-    path = folder / FOLDER / "runs.jsonl"
+def read_forecasts(curves: Curves, folder: Path) -> tuple[Forecast, ...]:
+    """Every usable run of `folder`/forecast, held against the curves of `folder`; empty where there is none."""
+    if not (folder / FORECAST_FOLDER / RUNS_FILE).is_file():
+        return ()
+    table = read_table(folder / FORECAST_FOLDER)
+    forecasts = []
+    for i in usable_rows(table, (FLOPS,))[0]:
+        strategy, encoder, llm = curve_identity(table.rows[i])
+        flops = table.number(i, FLOPS)
+        own = [
+            curve
+            for curve in curves.curves
+            if curve.strategy == strategy and encoder in (None, curve.encoder) and llm in (None, curve.llm)
+        ]
+        forecast = Forecast(
+            strategy=strategy,
+            encoder=encoder,
+            llm=llm,
+            flops=flops,
+            truth=table.number(i, ERROR),
+            seed=table.rows[i].get("seed"),
+            prediction=predict(lowest(own, flops), flops) if own else None,
+        )
+        forecasts.append(forecast)
+    return tuple(forecasts)
+
+
+def check_forecasts(curves: Curves, folder: Path) -> tuple[Forecast, ...]:
+    """The forecasts of `read_forecasts`. Raises InputError where there are no runs, or no curve for one."""
+    path = folder / FORECAST_FOLDER / RUNS_FILE
     if not path.is_file():
         raise InputError(f"{path}: no forecast runs; write their study with `recommend --study` and run it there")
-    return [
-        Forecast(
-            prediction=predict(curves.best(row["flops"], row["strategy"], row["encoder"], row["llm"]), row["flops"]),
-            truth=row["cer"],
-            seed=row.get("seed"),
-        )
-        for row in read_table(path).rows
-        if row.get("status", "ok") == "ok"
-    ]
+    forecasts = read_forecasts(curves, folder)
+    for forecast in forecasts:
+        if forecast.prediction is None:
+            curves.of(forecast.strategy, forecast.encoder, forecast.llm)
+    return forecasts
 
 
-def forecasts_text(found: list[Forecast]) -> str:
+def forecasts_text(forecasts: tuple[Forecast, ...]) -> str:
     """Prediction, interval and truth side by side, one run a line."""
-    return "\n".join(_line(forecast) for forecast in found)
+    return "\n".join(_line(forecast.prediction, forecast) for forecast in forecasts if forecast.prediction)
 
 
-def _line(forecast: Forecast) -> str:
-    said = forecast.prediction
-    run = f"{said.curve.strategy} on {said.curve.encoder} + {said.curve.llm} at {said.flops:.3g} FLOPs"
-    reach = f"{said.curve.extrapolation(said.flops):.2g} x the largest fitted"
-    if said.cer is None or said.interval is None:
-        return f"{run} ({reach}): no prediction ({said.status}); truth {forecast.truth:.4f}"
-    low, high = said.interval
+def _line(prediction: Prediction, forecast: Forecast) -> str:
+    curve = prediction.curve
+    run = f"{curve.strategy} on {curve.encoder} + {curve.llm} at {prediction.flops:.3g} FLOPs"
+    reach = f"{curve.extrapolation(prediction.flops):.2g} x the largest fitted"
+    if prediction.cer is None or prediction.interval is None:
+        return f"{run} ({reach}): no prediction ({prediction.status}); truth {forecast.truth:.4f}"
+    low, high = prediction.interval
     place = "inside" if forecast.inside else "outside"
     return (
-        f"{run} ({reach}): predicted {said.cer:.4f}, {said.level:.0%} interval {low:.4f} to {high:.4f};"
+        f"{run} ({reach}): predicted {prediction.cer:.4f}, {prediction.level:.0%} interval {low:.4f} to {high:.4f};"
         f" truth {forecast.truth:.4f}, {place}"
     )

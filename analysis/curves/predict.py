@@ -1,4 +1,6 @@
-"""Predictions: the error at a budget, with the interval of one new run, that of the curve, and the calibrated one."""
+"""Predictions: the error at a budget, with the interval of one new run, the interval of the curve, and the calibrated
+interval.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,15 +10,14 @@ from typing import Any
 import numpy as np
 
 from analysis.curves.curves import Curve, extrapolation_notes
-from analysis.fitting.intervals import interval
+from analysis.fitting.intervals import Interval, interval
 from analysis.notes import Note, Status, as_text
 from scaling.scoring.interval import LEVEL
 
-Interval = tuple[float, float] | None
-
-# An interval is denied its level where forecasts inside the data fall this much short of it; fewer forecasts than this
-# deny nothing.
 SHORT, FEWEST_FORECASTS = 0.15, 6
+"""An interval is reported as too short where its share of held forecasts in the backtest is this much below its level;
+fewer forecasts than six cannot show it.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,16 +25,16 @@ class Prediction:
     """What one new run of `curve` would score at `columns` (C: training FLOPs).
 
     `interval` (one new run) and `curve_interval` hold the truth with probability `level` if the law is right.
-    `calibrated_interval` is the first, widened by the law's own forecasts inside the data; its share is measured, not
-    promised. None: the data do not say.
+    `calibrated_interval` is `interval`, widened by the backtest; the share that it holds is measured, not promised. A
+    value is None where the data do not determine it.
     """
 
     columns: Mapping[str, float]
     curve: Curve
     cer: float | None
-    interval: Interval
-    curve_interval: Interval
-    calibrated_interval: Interval
+    interval: Interval | None
+    curve_interval: Interval | None
+    calibrated_interval: Interval | None
     level: float
     warnings: tuple[Note, ...]
 
@@ -91,7 +92,7 @@ def predict_rows(curve: Curve, columns: Mapping[str, Sequence[float]], level: fl
     interval.
     """
     count = len(next(iter(columns.values())))
-    nothing: list[Interval] = [None] * count
+    nothing: list[Interval | None] = [None] * count
     middle, curve_ends, run_ends, calibrated_ends = [math.nan] * count, nothing, nothing, nothing
     if curve.fit is not None:
         middle = curve.fit.predict(columns).tolist()
@@ -121,17 +122,17 @@ def predict_rows(curve: Curve, columns: Mapping[str, Sequence[float]], level: fl
 
 
 def _too_short(curve: Curve, level: float) -> list[Note]:
-    """What to say where the law's own forecasts inside the data deny the interval its level."""
-    rollouts = curve.calibration
-    if rollouts is None or rollouts.forecasts < FEWEST_FORECASTS or rollouts.held >= level - SHORT:
+    """A note where the backtest shows that the interval holds fewer runs than its level says."""
+    backtest = curve.calibration
+    if backtest is None or backtest.forecasts < FEWEST_FORECASTS or backtest.held >= level - SHORT:
         return []
     message = (
-        f"forecasts inside the data: the {level:.0%} interval of one run held {rollouts.held:.0%} of "
-        f"{rollouts.forecasts}, the calibrated one {rollouts.held_calibrated:.0%}: take that"
+        f"forecasts inside the data: the {level:.0%} interval of one run held {backtest.held:.0%} of "
+        f"{backtest.forecasts}, the calibrated one {backtest.held_calibrated:.0%}: take that"
     )
     return [Note("interval_too_short", message)]
 
 
-def _pairs(ends: tuple[Any, Any]) -> list[Interval]:
+def _pairs(ends: tuple[Any, Any]) -> list[Interval | None]:
     low, high = (np.asarray(end, dtype=float).tolist() for end in ends)
     return list(zip(low, high, strict=True))

@@ -1,8 +1,8 @@
 """The noise of error rates: Var(log CER) = run-to-run + counting.
 
 Run-to-run (order, initialisation) is estimated from seeds. Counting is 1 / errors, as of a Poisson count: an upper
-bound, because utterances that are hard for every run make part of it common, and what is common cancels between runs
-on one test. Points with few errors then weigh less, and a new run is expected to scatter as its own count says.
+bound, because utterances that are hard for every run make part of this noise common to the runs of one test. Points
+with few errors weigh less, and a new run is expected to scatter by its own count.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,11 @@ from analysis.fitting.laws import Array
 from analysis.tables.points import ERROR, Point
 from analysis.tables.table import Table
 
-# Assumption: no two trainings agree better than this, so that no point outweighs all others.
 SMALLEST_RUN_VARIANCE = 0.01**2
-# Without seeds the run-to-run part cannot be seen; this is what seeds of small recognisers show (3 to 5 %).
+"""The least run-to-run variance (assumption), so that no point outweighs all others."""
+
 ASSUMED_RUN_VARIANCE = 0.04**2
+"""The run-to-run variance of a study without seeds: seeds of small recognisers differ by 3 to 5 %."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

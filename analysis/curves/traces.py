@@ -1,4 +1,4 @@
-"""Traces: each curve with its measured points, what its seeds scored and heard, and its law as far as it is drawn."""
+"""Traces: each curve with its measured points, the scores of their seeds, and its law as far as it is drawn."""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +12,13 @@ from analysis.tables.points import ERROR, SECONDS_AN_HOUR, Point, points_of
 from analysis.tables.table import Row, Table
 
 IDENTIFIED = ("ok", "at_bound")
-# Enough for a smooth line over four decades: neighbours are a quarter of a budget apart.
+"""Statuses of a fit whose law may be drawn beyond its data."""
+
 PATH_POINTS = 41
-# A doubtful law whose error falls by less than this factor over all budgets draws a line through noise.
+"""Places at which a law is computed: a tenth of a decade apart over four decades, which makes a smooth line."""
+
 LEAST_FALL = 1.05
+"""A doubtful law whose error falls by less than this factor over all budgets is not drawn: it follows noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,7 @@ class Trace:
 def traces_of(table: Table, curves: Sequence[Curve], horizon: float | None = None) -> tuple[Trace, ...]:
     """One trace a curve: strategies in the order of the runs, and the models of each.
 
-    `horizon` is how far laws are drawn, in FLOPs; without it no path is worked out.
+    `horizon` is how far laws are drawn, in FLOPs; without it no path is computed.
     """
     points, _ = points_of(table)
     traces = []
@@ -84,7 +87,7 @@ def models_text(encoder: str | None, llm: str | None) -> str:
 
 
 def describes_its_runs(curve: Curve) -> bool:
-    """Whether a curve's law says anything about its own budgets: what it says beyond them is another matter."""
+    """Whether a curve's law describes its own budgets; whether it holds beyond them is another question."""
     if curve.fit is None or curve.status == "not_converged":
         return False
     smallest, largest = curve.domain["C"]

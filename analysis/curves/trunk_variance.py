@@ -1,8 +1,8 @@
-"""Luck that all budgets of a seed share, because their runs are cut from one trunk of training.
+"""The variance between trunks: all budgets of a seed that are cut from one trunk of training share its random effect.
 
-It moves the whole curve, and the residuals of a curve cannot show it; runs of other seeds can. Its variance is
-estimated from runs against the mean of their budget; averaging S seeds divides it by S, and it is known with S - 1
-degrees of freedom.
+The effect moves the whole curve, so the residuals of a curve cannot show it; runs of other seeds can. Its variance is
+estimated from runs against the mean of their budget. The mean over S seeds has 1/S of the variance, which is known with
+S - 1 degrees of freedom.
 """
 
 import math
@@ -17,18 +17,22 @@ from analysis.tables.points import ERROR, Point
 from analysis.tables.table import Table
 
 CLUSTER = "cluster"
+"""The column that names the trunk of a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrunkVariance:
-    """The common variance over a run's own (None where one seed cannot show it), and the number of trunks."""
+    """The variance of trunks over that of a run's own noise (`ratio`), and the number of trunks.
+
+    The ratio is None where there is one trunk or too few runs to show it.
+    """
 
     ratio: float | None
     trunks: int
 
 
 def trunk_variance(table: Table, points: Sequence[Point]) -> TrunkVariance | None:
-    """The luck common to the budgets of one curve; None where its runs share no trunk."""
+    """The trunk variance of one curve; None where its runs share no trunk."""
     labels = [[str(table.rows[i].get(CLUSTER) or f"row {i}") for i in point.rows] for point in points]
     budgets_of = Counter(label for group in labels for label in set(group))
     trunks = sum(count > 1 for count in budgets_of.values())

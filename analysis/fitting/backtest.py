@@ -1,13 +1,14 @@
-"""Rollouts: how well a law forecast the larger points of its own data from the smaller ones.
+"""The backtest: how well a law forecasts the larger points of its own data from the smaller ones.
 
-A profile interval knows the noise, not that the law is slightly wrong far away: on eight published isoFLOP tables a
-nominal 90 % interval held 55 % of the runs of the two largest budgets. So the data are cut at each of their levels, the
-law is fitted below the cut and asked about the two levels above it, and the interval is widened by what it missed by.
+A profile interval covers the noise, but not that the law is slightly wrong far away: on eight published isoFLOP tables
+a nominal 90 % interval held 55 % of the runs of the two largest budgets. So the data are cut at each of their levels,
+the law is fitted below the cut and forecasts the two levels above it, and the interval is widened by a factor.
 
-The factor: errors of one cut share one misfit, so a cut counts as one draw of it; with J cuts (the later half,
-nearest in size to the whole), the factor is their root mean square error in units of half-widths times the t quantile
-with J + 1 degrees of freedom, between 1 and 3. Measured on 21 truncations of those eight tables: it held 91 % at 2.1
-times the width (J degrees of freedom: 96 % at 3.0 times); it is a measured share and is not labelled 90 %.
+The factor: errors of one cut share one misfit, so a cut counts as one draw of the misfit. With J cuts (the later half,
+which are nearest in size to all data), the factor is their root mean square error in units of half-widths times the t
+quantile with J + 1 degrees of freedom, between 1 and 3. Measured on 21 truncations of the eight tables, the widened
+interval held 91 % of the runs at 2.1 times the width (with J degrees of freedom: 96 % at 3.0 times). This is a measured
+share, so the interval is not labelled 90 %.
 """
 
 import math
@@ -24,19 +25,26 @@ from analysis.fitting.laws import Array
 from analysis.fitting.student_t import t_quantile
 from scaling.scoring.interval import LEVEL
 
-# Levels: points whose size differs by less than this share belong together (an isoFLOP budget is met within a step).
 SAME_LEVEL = 0.12
-# With more levels than this they are joined: a table of scattered sizes has no budgets.
+"""Points whose log size differs by less than this are of one level: an isoFLOP budget is met within a step."""
+
 MOST_LEVELS = 14
+"""With more levels than this, neighbours are joined: a table of scattered sizes has no budgets."""
+
 AHEAD = 2
-# On a single level of size the columns of a law stand in for one another.
+"""Levels above a cut that are forecast."""
+
 FEWEST_LEVELS = 2
-# Beyond this the law does not describe the data, and a wider interval would hide it.
+"""Levels that a cut needs below it: on a single level the columns of a law stand in for one another."""
+
 LARGEST_FACTOR = 3.0
-# Noise-free data have intervals of no width and errors of rounding.
+"""Beyond this factor the law does not describe the data, and a wider interval would hide this."""
+
 NO_WIDTH = 1e-6
-# Points beyond the parameters that a cut needs below it for an interval worth testing.
+"""The least half-width: noise-free data have intervals of no width and errors of rounding."""
+
 SPARE_POINTS = 2
+"""Points beyond the number of parameters that a cut needs below it for an interval worth testing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +58,8 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """What the rollouts say: `factor` widens an interval; `held` and `held_calibrated` are the shares of forecasts that
-    the plain and the widened interval held inside the data; `error` is the root mean square log error of forecasts.
+    """The result of the backtest: `factor` widens an interval; `held` and `held_calibrated` are the shares of forecasts
+    that the plain and the widened interval held; `error` is the root mean square log error of the forecasts.
     """
 
     factor: float
@@ -83,7 +91,7 @@ class Calibration:
 def windows(fitted: Fit, level: float = LEVEL) -> list[Window]:
     """Every cut that leaves enough points below it, smallest first."""
     order = levels(fitted)
-    found = []
+    tests = []
     for cut in range(int(order.max())):
         below = np.flatnonzero(order <= cut)
         above = np.flatnonzero((order > cut) & (order <= cut + AHEAD))
@@ -99,12 +107,12 @@ def windows(fitted: Fit, level: float = LEVEL) -> list[Window]:
         error = part.loss.link(fitted.y[above]) - middle
         share = np.abs(error) / np.maximum(np.where(error > 0.0, high - middle, middle - low), NO_WIDTH)
         relative = error if part.loss.log else error / fitted.y[above]
-        found.append(Window(fitted_points=len(below), errors=relative, shares=share))
-    return found
+        tests.append(Window(fitted_points=len(below), errors=relative, shares=share))
+    return tests
 
 
 def calibrate(fitted: Fit, level: float = LEVEL) -> Calibration | None:
-    """The rollout calibration of a fit; None where the data are too few to cut."""
+    """The calibration of a fit by its backtest; None where the data are too few to cut."""
     cuts = windows(fitted, level)
     if not cuts:
         return None

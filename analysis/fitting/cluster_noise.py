@@ -1,12 +1,12 @@
-"""Points that share luck: a trunk of training common to several budgets, a stage common to strategies, a seed.
+"""Noise that points of a cluster share: of a trunk of training, of a stage common to strategies, of a seed.
 
-The model: a residual is a cluster's common part (variance lambda s^2) plus its own (s^2). Given lambda, whitening
-each cluster restores independence, so the fit and the profile stay what they are. A robust loss is not whitened: its
-intervals are widened by what the sharing adds to the variance of the asked-for value. lambda comes from the restricted
-likelihood of the linearised fit; because its maximum is zero by chance too often with few clusters, which makes
-intervals short, its mean over rho = lambda / (1 + lambda), uniform beforehand, is taken. The F cut's degrees of
-freedom follow Satterthwaite: few where the asked-for value rests on the clusters' common parts, many where it rests
-on differences within them.
+The model: a residual is a random effect of its cluster (variance lambda s^2) plus noise of its own (s^2). Given lambda,
+whitening each cluster restores independence, so the fit and the profile need no change. A robust loss is not whitened:
+its intervals are widened by what the clusters add to the variance of the value in question. lambda comes from the
+restricted likelihood of the linearised fit. With few clusters the maximum of this likelihood is zero too often by
+chance, which would make intervals short; so its mean over rho = lambda / (1 + lambda), with a uniform prior, is taken.
+The degrees of freedom of the F threshold are Satterthwaite's: few where the value rests on the clusters' effects, many
+where it rests on differences within clusters.
 """
 
 import math
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from analysis.fitting.laws import Array
 
 RHO_GRID = np.linspace(0.0, 0.98, 50)
+"""The values of rho over which the mean is taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +56,10 @@ class SharedNoise:
         return max(1, int(total**2 / (part_between**2 / between + part_within**2 / within)))
 
     def inflation(self, jacobian_NM: Array, gradient_M: Array, efficiency: float) -> float:
-        """The variance of an unweighted M-estimate of a quantity over what it would be if no luck were shared.
+        """The variance of an unweighted M-estimate of a quantity over what it would be without clusters.
 
-        Its error is a sum of scores; those of one cluster correlate. `efficiency` is that of the estimate against least
-        squares: shared luck moves both alike, a point's own noise moves them differently.
+        Its error is a sum of scores, and scores of one cluster correlate. `efficiency` is that of the estimate against
+        least squares: a cluster's effect moves both alike, a point's own noise moves them differently.
         """
         solved = np.linalg.pinv(jacobian_NM.T @ jacobian_NM) @ gradient_M
         influence = jacobian_NM @ solved
@@ -97,18 +98,18 @@ def cluster_index(labels: Sequence[Hashable]) -> npt.NDArray[np.intp]:
 def _restricted_likelihood(residual: Array, jacobian: Array, index: npt.NDArray[np.intp], ratio: float) -> float:
     whitener = _whitener(index, ratio)
     white = whitener @ jacobian
-    left = _left_over(whitener @ residual, white)
+    remainder = _remainder(whitener @ residual, white)
     dof = len(residual) - jacobian.shape[1]
     _, information = np.linalg.slogdet(white.T @ white + 1e-12 * np.eye(white.shape[1]))
     common = float(np.log1p(ratio * np.bincount(index)).sum())
-    misfit = max(float(left @ left), 1e-300)
+    misfit = max(float(remainder @ remainder), 1e-300)
     return float(-0.5 * (common + float(information) + dof * math.log(misfit)))
 
 
-def _left_over(residual: Array, jacobian: Array) -> Array:
+def _remainder(residual: Array, jacobian: Array) -> Array:
     solution, *_ = np.linalg.lstsq(jacobian, residual, rcond=None)
-    left: Array = residual - jacobian @ solution
-    return left
+    remainder: Array = residual - jacobian @ solution
+    return remainder
 
 
 def _whitener(index: npt.NDArray[np.intp], ratio: float) -> Array:

@@ -1,4 +1,4 @@
-"""What a fit is worth: its status, and remarks on what its points do not identify."""
+"""Diagnostics of a fit: its status, and notes on what its points do not identify."""
 
 from collections.abc import Mapping
 
@@ -11,15 +11,15 @@ from analysis.fitting.threshold import threshold
 from analysis.notes import Note, Status
 from scaling.scoring.interval import LEVEL
 
-# An exponent whose bound lies this many times its symmetric half-width away needs no profile to be called identified.
 CLEARLY_INSIDE = 4.0
+"""An exponent whose bound lies this many of its symmetric half-widths away is identified without a profile."""
 
 
 def diagnose(
-    problem: Problem, reached: Minima, best: int, columns: Mapping[str, Array], fixed: Mapping[str, float]
+    problem: Problem, minima: Minima, best: int, columns: Mapping[str, Array], fixed: Mapping[str, float]
 ) -> tuple[Status, list[Note]]:
-    """The status of lane `best` and what to say about it."""
-    law, x = problem.law, reached.parameters[best]
+    """The status of the fit in lane `best` of `minima`, and notes that explain it."""
+    law, x = problem.law, minima.parameters[best]
     notes: list[Note] = []
     status: Status = "ok"
     if law.floor and law.floor not in fixed and x[law.names.index(law.floor)] <= 1e-9 * problem.y.min():
@@ -31,7 +31,7 @@ def diagnose(
                 Note("one_value", f"all points have {name}={columns[name][0]:.4g}: its term is not identified")
             )
             status = "not_identified"
-    loose = _unidentified(problem, reached, best, fixed)
+    loose = _unidentified(problem, minima, best, fixed)
     if loose:
         notes.append(
             Note(
@@ -43,20 +43,20 @@ def diagnose(
     if problem.y.shape[1] - len(law.names) + len(fixed) < 1:
         notes.append(Note("too_few_points", f"{problem.y.shape[1]} points leave no degree of freedom: no interval"))
         status = "too_few_points"
-    if not reached.converged[best]:
+    if not minima.converged[best]:
         notes.append(Note("not_converged", "the search stopped before the gradient vanished"))
         status = "not_converged"
     return status, notes
 
 
-def _unidentified(problem: Problem, reached: Minima, best: int, fixed: Mapping[str, float]) -> list[str]:
+def _unidentified(problem: Problem, minima: Minima, best: int, fixed: Mapping[str, float]) -> list[str]:
     """Exponents whose 90 % profile interval reaches the edge of the box."""
     law = problem.law
     free = [j for j, name in enumerate(law.names) if j >= len(law.terms) and name not in fixed]
     dof = problem.y.shape[1] - len(law.names) + len(fixed)
     if not free or dof < 1:
         return []
-    x, error = reached.parameters[best], _standard_errors(problem, reached.parameters[best], dof)
+    x, error = minima.parameters[best], _standard_errors(problem, minima.parameters[best], dof)
     far = CLEARLY_INSIDE * t_quantile(0.5 + LEVEL / 2.0, dof) * error
     lanes = [(j, end) for j in free for end in (problem.low[0, j], problem.high[0, j]) if abs(end - x[j]) <= far[j]]
     if not lanes:

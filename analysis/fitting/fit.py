@@ -25,10 +25,13 @@ from analysis.notes import Note, Status
 from scaling.errors import InputError, nearest
 
 SCHEMA = 1
-# Two starts agree when their objectives differ by less than this share.
+"""The version of a stored fit."""
+
 AGREEMENT = 1e-6
-# Standard deviations beyond which one in eighty of normal residuals lies.
+"""Two starts agree when their objectives differ by less than this share."""
+
 GROSS = 2.5
+"""Standard deviations beyond which one in eighty of normal residuals lies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +39,10 @@ class Fit:
     """A fitted law: parameters, the points they came from, and how far they can be trusted.
 
     `columns` and `y` (n,) are the points in use; `weights` (n,) count each point as that many runs; `clusters` names
-    points that share luck (a trunk, a seed); `cluster_ratio` is the variance they share over their own, with
-    `cluster_dof` degrees of freedom where it is known from elsewhere. `objective` is the loss summed over the points.
-    `excluded` describes points that were set aside as gross outliers. `dof` is points minus parameters.
+    points with a common random effect (of a trunk, of a seed); `cluster_ratio` is the variance of this effect over that
+    of a point's own noise, with `cluster_dof` degrees of freedom where the ratio is known from elsewhere.
+    `objective` is the loss summed over the points. `excluded` holds the indices of points that were set aside as gross
+    outliers.
     """
 
     law: Law
@@ -80,7 +84,7 @@ class Fit:
 
     @property
     def problem(self) -> Problem:
-        """What was minimised, as one lane."""
+        """The problem that was minimised, as one lane."""
         problem = problem_of(self.law, self.loss, self.columns, self.y, self.weights, self.fixed)
         if self.cluster_ratio is None or self.loss.delta is not None:
             return problem
@@ -108,8 +112,8 @@ class Fit:
 
     @property
     def condition_number(self) -> float:
-        """Of the Jacobian with columns of length one: parameters are known about this many times worse than
-        predictions.
+        """The condition number of the Jacobian with columns of length one: parameters are known about this many times
+        worse than predictions.
         """
         jacobian = self.jacobian[:, self.problem.free(self.parameters)]
         lengths = np.linalg.norm(jacobian, axis=0)
@@ -128,14 +132,14 @@ class Fit:
     ) -> "Fit":
         """The same law and noise fitted to other values `y`, to the points `keep`, or with `fixed` parameters held."""
         index = np.arange(self.n) if keep is None else keep
-        luck_known = self.cluster_dof is not None
+        ratio_known = self.cluster_dof is not None
         again = fit(
             self.law,
             {name: values[index] for name, values in self.columns.items()},
             (self.y if y is None else y)[index],
             loss=replace(self.loss, screened=False),
             weights=self.weights[index],
-            clusters=None if self.clusters is None or luck_known else [self.clusters[i] for i in index],
+            clusters=None if self.clusters is None or ratio_known else [self.clusters[i] for i in index],
             fixed={**self.fixed, **(fixed or {})},
         )
         if self.cluster_dof is None or self.cluster_ratio is None:
@@ -145,7 +149,7 @@ class Fit:
     def logs(self, columns: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
         """Centred logs (1, k) of new columns. Raises InputError where one is missing or not positive."""
         centre = self.centre
-        return {name: np.log(positive(columns, name))[None, :] - centre[name] for name in self.law.columns}
+        return {name: np.log(positive_column(columns, name))[None, :] - centre[name] for name in self.law.columns}
 
     def as_dict(self) -> dict[str, Any]:
         """The fit as JSON holds it; `from_dict` restores it exactly."""
@@ -209,18 +213,18 @@ def fit(
     """Fit `law` to points.
 
     `columns` holds the law's columns by name ({"C": flops} or {"N": parameters, "D": tokens}), `y` the errors or
-    losses, all of shape (n,) and positive. `weights` counts a point as so many runs; `clusters` labels points that
-    share luck; `fixed` holds floors or exponents at a given value. Raises InputError for wrong names, shapes or
-    values, and where there are fewer points than parameters; what is merely doubtful comes back as `status` and
+    losses, all of shape (n,) and positive. `weights` counts a point as so many runs; `clusters` labels points
+    with a common random effect; `fixed` holds floors or exponents at a given value. Raises InputError for wrong names,
+    shapes or values, and where there are fewer points than parameters. A doubtful fit is returned with its `status` and
     `warnings`.
     """
     law = law_named(law) if isinstance(law, str) else law
     loss = loss_named(loss) if isinstance(loss, str) else loss
     fixed = dict(fixed or {})
     _check_fixed(law, fixed)
-    points = {name: positive(columns or {}, name) for name in law.columns}
-    target = positive({"y": y}, "y")
-    weight = np.ones_like(target) if weights is None else positive({"weights": weights}, "weights")
+    points = {name: positive_column(columns or {}, name) for name in law.columns}
+    target = positive_column({"y": y}, "y")
+    weight = np.ones_like(target) if weights is None else positive_column({"weights": weights}, "weights")
     for name, values in {**points, "weights": weight}.items():
         if len(values) != len(target):
             raise InputError(f"column {name}: {len(values)} values, but y has {len(target)}")
@@ -235,16 +239,16 @@ def fit(
     points = {name: values[keep] for name, values in points.items()}
     target, weight = target[keep], weight[keep]
     problem = problem_of(law, loss, points, target, weight, fixed)
-    reached = minimise(problem, starts_of(problem, fixed))
-    best = int(np.argmin(np.where(np.isfinite(reached.cost), reached.cost, np.inf)))
+    minima = minimise(problem, starts_of(problem, fixed))
+    best = int(np.argmin(np.where(np.isfinite(minima.cost), minima.cost, np.inf)))
     kept_clusters = None if clusters is None else tuple(clusters[i] for i in keep)
-    ratio = _cluster_ratio(problem, reached.parameters[best], kept_clusters)
+    ratio = _cluster_ratio(problem, minima.parameters[best], kept_clusters)
     if ratio is not None and loss.delta is None:
         problem = replace(problem, whitener=SharedNoise.of(kept_clusters or (), ratio).whitener)
-        reached = minimise(problem, reached.parameters)
-        best = int(np.argmin(reached.cost))
-    status, notes = diagnose(problem, reached, best, points, fixed)
-    notes += [_outlier_note(law, column_values_at(columns, law, i), float(np.ravel(y)[i])) for i in outliers]
+        minima = minimise(problem, minima.parameters)
+        best = int(np.argmin(minima.cost))
+    status, notes = diagnose(problem, minima, best, points, fixed)
+    notes += [_outlier_note(law, _column_values_at(columns, law, i), float(np.ravel(y)[i])) for i in outliers]
     return Fit(
         law=law,
         loss=loss,
@@ -253,10 +257,10 @@ def fit(
         weights=weight,
         clusters=kept_clusters,
         fixed=fixed,
-        parameters=reached.parameters[best],
-        objective=float(replace(problem, whitener=None).cost(reached.parameters[[best]])[0]),
-        starts=len(reached.cost),
-        starts_agreeing=int((reached.cost <= reached.cost[best] * (1.0 + AGREEMENT) + 1e-24).sum()),
+        parameters=minima.parameters[best],
+        objective=float(replace(problem, whitener=None).cost(minima.parameters[[best]])[0]),
+        starts=len(minima.cost),
+        starts_agreeing=int((minima.cost <= minima.cost[best] * (1.0 + AGREEMENT) + 1e-24).sum()),
         status=status,
         warnings=tuple(notes),
         excluded=tuple(int(i) for i in outliers),
@@ -265,14 +269,15 @@ def fit(
 
 
 def with_common_effect(fitted: Fit, ratio: float, trunks: int) -> Fit:
-    """The fit of points that all share the luck of the same `trunks` trunks, its variance `ratio` times a point's own.
+    """The fit of points that all share one random effect, the mean over `trunks` trunks; its variance is `ratio` times
+    that of a point's own noise.
 
-    The curve stays; its intervals take in that the whole of it may be off.
+    The curve stays the same; its intervals widen, because the effect moves the whole curve.
     """
     return replace(fitted, clusters=(0,) * fitted.n, cluster_ratio=ratio, cluster_dof=max(trunks - 1, 1))
 
 
-def positive(columns: Mapping[str, npt.ArrayLike], name: str) -> Array:
+def positive_column(columns: Mapping[str, npt.ArrayLike], name: str) -> Array:
     """Column `name` as floats (n,), all finite and positive. Raises InputError otherwise."""
     if name not in columns:
         raise InputError(f"columns: {name!r} is missing; given: {', '.join(columns) or 'none'}")
@@ -283,7 +288,7 @@ def positive(columns: Mapping[str, npt.ArrayLike], name: str) -> Array:
     return values
 
 
-def column_values_at(columns: Mapping[str, npt.ArrayLike] | None, law: Law, index: int) -> dict[str, float]:
+def _column_values_at(columns: Mapping[str, npt.ArrayLike] | None, law: Law, index: int) -> dict[str, float]:
     """The columns of one point."""
     return {name: float(np.ravel((columns or {})[name])[index]) for name in law.columns}
 
@@ -321,8 +326,8 @@ def _gross_outliers(
     if dof < 3:
         return np.array([], dtype=np.intp)
     problem = problem_of(law, LOSSES["log_huber"], columns, y, weights, fixed)
-    reached = minimise(problem, starts_of(problem, fixed), max_steps=60)
-    value, _ = law.evaluate(problem.z, reached.parameters[[np.argmin(reached.cost)]])
+    minima = minimise(problem, starts_of(problem, fixed), max_steps=60)
+    value, _ = law.evaluate(problem.z, minima.parameters[[np.argmin(minima.cost)]])
     size = np.abs(np.log(y) - np.log(value[0])) * np.sqrt(weights)
     scale = max(float(np.median(np.sort(size)[free:])) / NORMAL_MAD, 1e-9)
     wrong = np.flatnonzero(size > 1.5 * t_quantile(1.0 - 0.005 / len(y), dof) * scale)

@@ -203,12 +203,13 @@ def _llm_asr(z: Columns, q: Columns) -> tuple[Shape, ...]:
     return _constant(z["Ne"]), _decay(z["Ne"], q, "alpha"), _decay(z["Nl"], q, "beta"), _decay(z["H"], q, "gamma")
 
 
-# Exponents: nothing published lies outside 0.02-1.5; the box is wider so that a hit means "not identified".
-# Starts are dense where published exponents are.
 _EXPONENT_BOX = (1e-3, 8.0)
+"""Published exponents lie within 0.02 to 1.5; the box is wider, so that an exponent on its edge is not identified."""
+
 _STARTS_1D = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0, 1.4, 2.0, 3.0)
 _STARTS_2D = (0.05, 0.12, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5)
 _STARTS_3D = (0.05, 0.15, 0.3, 0.5, 0.8, 1.4)
+"""Starts for laws of one, two and three exponents, dense where published exponents are."""
 
 
 def _exponent(name: str, starts: tuple[float, ...]) -> Exponent:
@@ -242,8 +243,6 @@ POWER_FLOOR = Law(
 )
 
 SATURATING = Law(
-    # K is what a model that knows nothing scores; C0 the compute at which half of K - E is learnt. Far above C0 it is
-    # a power law with a floor, A = (K - E) C0^b.
     name="saturating",
     formula="E + (K - E) / (1 + (C / C0)^b)",
     columns=("C",),
@@ -256,9 +255,11 @@ SATURATING = Law(
     ),
     shapes=_saturating,
 )
+"""K is what a model that knows nothing scores; C0 the compute at which half of K - E is learnt. Far above C0 it is a
+power law with a floor, A = (K - E) C0^b.
+"""
 
 CHINCHILLA = Law(
-    # Hoffmann et al. 2022, approach 3: N parameters, D tokens.
     name="chinchilla",
     formula="E + A N^-alpha + B D^-beta",
     columns=("N", "D"),
@@ -266,10 +267,9 @@ CHINCHILLA = Law(
     exponents=(_exponent("alpha", _STARTS_2D), _exponent("beta", _STARTS_2D)),
     shapes=_chinchilla,
 )
+"""Hoffmann et al. 2022, approach 3: N parameters, D tokens."""
 
 SMOOTH_BROKEN = Law(
-    # Caballero et al. 2023 ("Broken neural scaling laws"), one break: the slope changes from b to b + b1 around C1 over
-    # a width f in log C. Below f = 0.1 a break is sharper than any table of budgets can show.
     name="smooth_broken",
     formula="E + A C^-b (1 + (C / C1)^(1/f))^(-b1 f)",
     columns=("C",),
@@ -282,10 +282,11 @@ SMOOTH_BROKEN = Law(
     ),
     shapes=_smooth_broken,
 )
+"""Caballero et al. 2023 ("Broken neural scaling laws"), one break: the slope changes from b to b + b1 around C1 over a
+width f in log C. Below f = 0.1 a break is sharper than any table of budgets can show.
+"""
 
 DATA_CONSTRAINED = Law(
-    # Muennighoff et al. 2023: D tokens seen, U of them unique; repeats are worth less with a half-life of R passes.
-    # Their second saturation, of parameters beyond what U can use, is left out: ASR studies do not vary it.
     name="data_constrained",
     formula="E + A N^-alpha + B (U (1 + R (1 - exp(-(D/U - 1) / R))))^-beta",
     columns=("N", "D", "U"),
@@ -298,10 +299,11 @@ DATA_CONSTRAINED = Law(
     shapes=_data_constrained,
     same_unit={"D": "U"},
 )
+"""Muennighoff et al. 2023: D tokens seen, U of them unique; repeats are worth less with a half-life of R passes. Their
+second saturation, of parameters beyond what U can use, is left out: ASR studies do not vary it.
+"""
 
 LLM_ASR = Law(
-    # The additive form of Chinchilla with one term a resource. That encoder, LLM and audio add rather than multiply
-    # is an assumption, tested by its forecasts like any law.
     name="llm_asr",
     formula="E + A Ne^-alpha + B Nl^-beta + G H^-gamma",
     columns=("Ne", "Nl", "H"),
@@ -309,6 +311,9 @@ LLM_ASR = Law(
     exponents=(_exponent("alpha", _STARTS_3D), _exponent("beta", _STARTS_3D), _exponent("gamma", _STARTS_3D)),
     shapes=_llm_asr,
 )
+"""The additive form of Chinchilla with one term a resource. That encoder, LLM and audio add rather than multiply is an
+assumption, tested by its forecasts like any law.
+"""
 
 LAWS: dict[str, Law] = {
     law.name: law for law in (POWER, POWER_FLOOR, SATURATING, CHINCHILLA, SMOOTH_BROKEN, DATA_CONSTRAINED, LLM_ASR)

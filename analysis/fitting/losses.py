@@ -1,5 +1,5 @@
-"""What a fit minimises. The objective is always the **sum** over points, never the mean: a mean's gradients fall
-below an optimiser's tolerance and it stops where it started.
+"""The objectives that a fit can minimise. An objective is the **sum** over points, never the mean: the gradients of a
+mean fall below an optimiser's tolerance, and the optimiser stops where it started.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
 """The minimiser: Levenberg-Marquardt in boxes over many lanes at once, with analytic derivatives, in numpy alone.
 
-A lane is one start, one resample or one profile query. Working on all of them together is what makes a thousand refits
-take less than a second and lets `predict` compute profile intervals without importing an optimiser.
+A lane is one start, one resample or one end of a profile interval. Because all lanes are worked on together, a thousand
+refits take less than a second, and `predict` computes profile intervals without importing an optimiser: importing scipy
+costs seconds, and it has no batched minimiser.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,19 +15,25 @@ from analysis.fitting.laws import Array, Law
 from analysis.fitting.losses import Loss
 
 MAX_STEPS = 400
-# A lane has converged when an accepted step lowers its cost by less than this share, or moves it by less than this many
-# parameter units (all parameters are of order one after centring).
+"""The most steps of a lane."""
+
 COST_TOLERANCE = 1e-13
+"""A lane has converged when an accepted step lowers its cost by less than this share."""
+
 STEP_TOLERANCE = 1e-11
+"""A lane has converged when a step moves it by less than this; parameters are of order one after centring."""
+
 DAMPING = (1e-15, 1e12)
-# Errors below this are as good as zero; it only keeps logs and their slopes finite on the way.
+"""The smallest and the largest damping; a lane at the largest has converged."""
+
 SMALLEST_ERROR = 1e-30
+"""Errors below this count as this, so that logs and their slopes stay finite on the way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """A law to be fitted to points: `z` centred logs, `y` targets, `w` weights, each (1 or B, n); the box, each (1 or
-    B, m). `whitener` (n, n) makes weighted residuals of points that share luck independent; for squares alone.
+    B, m). `whitener` (n, n) makes weighted residuals of points in clusters independent; for squares alone.
     """
 
     law: Law
@@ -83,15 +90,14 @@ class Problem:
 
 
 Quantity = Callable[[Array, npt.NDArray[np.intp]], tuple[Array, Array]]
-"""Of parameters (B, m) and the numbers of their lanes (B,): a value (B,) and its gradient (B, m)."""
+"""A function of parameters (B, m) and the indices of their lanes (B,): a value (B,) and its gradient (B, m)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Penalty:
     """A penalty `strength (target - quantity)^2` that draws each lane to where a quantity has a wanted value.
 
-    The minimiser of cost plus penalty is, for any
-    strength, exactly a point of the quantity's profile.
+    For any strength, the minimum of cost plus penalty is exactly a point of the quantity's profile.
     """
 
     quantity: Quantity

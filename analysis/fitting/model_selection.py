@@ -1,8 +1,7 @@
-"""Which law: by how well it forecast the larger budgets of the data from the smaller ones.
+"""The choice of a law, by how well it forecasts the larger budgets of the data from the smaller ones.
 
-Fits are compared on one table: the error of their own rollouts, the share of forecasts that their 90 % interval held,
-and AICc. That the answer moves with the law and the objective more than any interval says is printed as a line of its
-own.
+Laws and objectives are compared by the error of their backtest, the share of forecasts that their 90 % interval held,
+and AICc. The answer moves with the law and the objective more than any interval says, so its range over them is given.
 """
 
 import math
@@ -18,17 +17,19 @@ from analysis.fitting.fit import Fit, fit
 from analysis.fitting.laws import LAWS, Array
 from scaling.errors import InputError
 
-# A law that bends towards chance is taken for one that does not where its AIC is lower by this much (odds of 7 to 1).
 AIC_MARGIN = 4.0
-# ... and only where some run is so near chance that the bend can be seen.
+"""A law that bends towards chance is chosen where its AIC is lower by this than a power law's (odds of 7 to 1)."""
+
 NEAR_CHANCE = 0.5
-# Objectives on the same points, so that their criteria share a scale.
+"""A law that bends is tried only where some run has more than this share of the error of chance."""
+
 COMPARED_LOSSES = ("log_ls", "log_huber", "raw_ls")
+"""Objectives that use the same points, so that their criteria share a scale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A law and objective fitted to the data; `answer` is its value at the asked columns, `aicc` on log residuals."""
+    """A law and objective fitted to the data; `answer` is its value at the given place, `aicc` on log residuals."""
 
     fit: Fit
     calibration: Calibration | None
@@ -78,22 +79,24 @@ def candidates(
     """Every law in these columns with every objective, the best forecaster first; laws with too many parameters are
     left out. Raises InputError where none fits.
     """
-    found = []
+    fitted_laws = []
     for law in LAWS.values():
         if set(law.columns) != set(columns) or np.size(errors) <= len(law.names):
             continue
         for loss in losses:
             fitted = fit(law, columns, errors, loss=loss, weights=weights)
             answer = None if at is None else float(fitted.predict({name: [value] for name, value in at.items()})[0])
-            found.append(Candidate(fit=fitted, calibration=calibrate(fitted), aicc=_aicc(fitted), answer=answer))
-    if not found:
+            fitted_laws.append(Candidate(fit=fitted, calibration=calibrate(fitted), aicc=_aicc(fitted), answer=answer))
+    if not fitted_laws:
         raise InputError(f"laws: no law in {', '.join(columns)} has fewer parameters than the {np.size(errors)} points")
-    return sorted(found, key=lambda one: (math.inf if one.calibration is None else one.calibration.error, one.aicc))
+    return sorted(
+        fitted_laws, key=lambda law: (math.inf if law.calibration is None else law.calibration.error, law.aicc)
+    )
 
 
-def answer_range(found: Sequence[Candidate]) -> tuple[float, float] | None:
-    """The smallest and largest answer over laws and objectives; None where nothing was asked."""
-    answers = [one.answer for one in found if one.answer is not None]
+def answer_range(candidates: Sequence[Candidate]) -> tuple[float, float] | None:
+    """The smallest and largest answer over laws and objectives; None where no place was given."""
+    answers = [candidate.answer for candidate in candidates if candidate.answer is not None]
     return (min(answers), max(answers)) if answers else None
 
 

@@ -1,7 +1,7 @@
-"""Posing a fit: the box of its parameters, and the starts that variable projection gives.
+"""The problem of a fit: the box of its parameters, and the starts that variable projection gives.
 
-A grid over the exponents, coefficients solved in closed form at every grid point; the best grid point for each value
-of the first exponent is a start.
+Variable projection: on a grid over the exponents, coefficients are solved in closed form at every grid point. The best
+grid point for each value of the first exponent is a start.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from analysis.fitting.laws import Array, Exponent, Law
 from analysis.fitting.losses import Loss
 from analysis.fitting.minimiser import Problem, linear_coefficients
 
-# Amplitudes at the centre of the data lie within e^+-30 of the data: the box only stops runaways.
 AMPLITUDE_BOX = 30.0
+"""Amplitudes at the centre of the data lie within a factor of e^30 of the data: the box only stops runaways."""
 
 
 def problem_of(

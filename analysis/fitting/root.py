@@ -1,13 +1,16 @@
-"""Reading curves the other way: the FLOPs at which a falling quantity passes zero."""
+"""The root of a falling function of FLOPs. By our own bisection rather than scipy, whose import costs seconds."""
 
 import math
 from collections.abc import Callable
 
-# A crossing is looked for this far from the starting point; beyond it no law here has been tested by anything.
 REACH = 1e6
+"""The root is searched within this factor of the starting point; no law has been tested farther away."""
+
 FIRST_STRIDE = math.log(1.5)
-# Found to this share of the FLOPs: a curve exactly, an end of an interval as exactly as ends are known.
+"""The first step of the search, in log FLOPs."""
+
 EXACT, ROUGH = 1e-8, 5e-3
+"""Tolerances as shares of the FLOPs: for a curve, and for an end of an interval, which is itself not known better."""
 
 
 def crossing(falling: Callable[[float], float], around_flops: float, tolerance: float = EXACT) -> float:

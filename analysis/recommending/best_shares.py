@@ -1,33 +1,34 @@
 """How to divide a budget over the stages, where the study varied it.
 
 Strategies with the same stages, objectives and trained parts but other shares are one family. Over a family, with one
-pair of models, the log error is taken as a parabola in the log ratios of the shares, on top of a parabola in log FLOPs,
-the best division moving with log FLOPs: the isoFLOP valley, turned to shares. Only directions in which the
-divisions really differ are judged, and only between those tried. Intervals: one wild bootstrap of the whole chain.
+pair of models, the log error is taken as a parabola in the log ratios of the shares, on top of a parabola in log FLOPs;
+the best division moves with log FLOPs. This is the isoFLOP valley for shares instead of sizes. Only directions in which
+the divisions really differ are judged, and only between the divisions tried. Intervals come from one wild bootstrap of
+the whole chain.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import Any
 
 import numpy as np
 
 from analysis.curves.curves import Curve
 from analysis.fitting.intervals import Interval, percentiles
 from analysis.fitting.laws import Array
-from analysis.notes import Note, as_text
+from analysis.notes import Note
 from analysis.recommending.box_search import lowest_in_box
 from analysis.recommending.isoflop_frontier import wild_draws
 from analysis.tables.points import FLOPS, Point, points_of
 from analysis.tables.table import Row, Table
 from scaling.scoring.interval import LEVEL
 
-# Divisions that differ by less than this in a log ratio are met within a step, not chosen.
 SAME_DIVISION = 0.05
+"""Divisions that differ by less than this in a log ratio differ by the end of a step and not by choice (assumption)."""
 DRAWS = 400
-# A best division within this share of the range of those tried lies at its edge.
+"""Draws of the bootstrap: the ends of a 90 % interval rest on 20 draws each."""
 EDGE = 0.02
+"""A best division within this share of the range of those tried lies at its edge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +41,12 @@ class BestShares:
     cer_reduction_interval: Interval
     divisions: int
     warnings: tuple[Note, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """As `recommend --json` prints it."""
-        named = {name: getattr(self, name) for name in self.__slots__}
-        return {**named, "level": LEVEL, "warnings": as_text(self.warnings)}
+    level: float = LEVEL
 
 
 def best_shares(table: Table, curve: Curve, flops: float) -> BestShares | Note | None:
-    """The best division of `flops` over the stages of `curve`'s strategy; a note where the divisions tried are too few;
-    None where only one was.
+    """The best division of `flops` over the stages of the strategy of `curve`; a note where too few divisions were
+    tried; None where only one was.
     """
     points = _family(table, curve)
     names = tuple(_division(table, points[0])) if points else ()
@@ -71,17 +68,17 @@ def best_shares(table: Table, curve: Curve, flops: float) -> BestShares | Note |
     if len(points) <= shapes.shape[1]:
         return Note("shares_not_identified", f"{len(points)} points for {shapes.shape[1]} coefficients")
     y = np.log([point.cer for point in points])
-    found = np.vstack([np.linalg.pinv(shapes) @ y, wild_draws(shapes, y, DRAWS, np.random.default_rng(0))])
+    coefficients = np.vstack([np.linalg.pinv(shapes) @ y, wild_draws(shapes, y, DRAWS, np.random.default_rng(0))])
 
     def errors(places_LGK: Array) -> Array:
         lanes, count, k = places_LGK.shape
         flat = places_LGK.reshape(-1, k)
         rows = np.hstack([_parabola(flat), _trend(np.full(len(flat), np.log(flops) - origin), flat)])
-        value: Array = np.einsum("lgm,lm->lg", rows.reshape(lanes, count, -1), found)
+        value: Array = np.einsum("lgm,lm->lg", rows.reshape(lanes, count, -1), coefficients)
         return value
 
     box = np.array([np.min(list(places.values()), axis=0), np.max(list(places.values()), axis=0)])
-    best = lowest_in_box(errors, box, len(found))
+    best = lowest_in_box(errors, box, len(coefficients))
     own = np.broadcast_to(places[curve.strategy], best.shape)
     gains = 1.0 - np.exp((errors(best[:, None, :]) - errors(own[:, None, :]))[:, 0])
     shares = _shares(middle + best @ axes)

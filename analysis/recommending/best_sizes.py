@@ -1,18 +1,17 @@
 """The best encoder size, LLM size and hours of audio for a budget, from one law over all sizes of a strategy.
 
-The law is `llm_asr`, E + A Ne^-alpha + B Nl^-beta + G H^-gamma; a size that all runs share is part of E, and the law is
-then `chinchilla` in the other size and the hours. An hour of audio costs each stage what a line in both sizes through
-the runs' own prices says, so that sizes between those run have a price. Training gets what a lifetime of recognition
-leaves of the budget; hours are capped at the passes over the audio that exist.
+The law is `llm_asr`, E + A Ne^-alpha + B Nl^-beta + G H^-gamma. A size that all runs share is part of E, and the law is
+then `chinchilla` in the other size and the hours. What an hour of audio costs a stage is a line in both sizes through
+the prices of the runs, so that sizes between those of the runs have a price. Training gets what a lifetime of
+recognition leaves of the budget. Hours are capped at `MANY_EPOCHS` passes over the audio that exists.
 
-Intervals of sizes and hours: percentiles of a wild bootstrap in which the law is fitted and the optimum sought again.
-That of the error is the law's profile interval at the optimum.
+Intervals of sizes and hours are percentiles of a wild bootstrap in which the law is fitted and the optimum sought
+again. The interval of the error is the profile interval of the law at the optimum.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -27,16 +26,19 @@ from analysis.recommending.box_search import lowest_in_box
 from analysis.recommending.inference_cost import flops_an_hour
 from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, Point, points_of
 from analysis.tables.table import Row, Table
+from scaling.ledger.records import is_usable
 from scaling.scoring.interval import LEVEL
 
-# Two sizes give one difference: an exponent needs a third.
 FEWEST_SIZES = 3
+"""Two sizes give one difference; an exponent needs a third size."""
 DRAWS = 200
-# An optimum within this share of the range of the sizes tried, or of the hours that exist, lies at the edge.
+"""Draws of the bootstrap: the ends of a 90 % interval rest on 10 draws each."""
 EDGE = 0.02
-# A price that a line misses by more than this moves an optimum noticeably.
+"""An optimum within this share of the range of the sizes tried, or of the hours that exist, lies at the edge."""
 POOR_PRICE = 0.15
+"""A line in the sizes that misses the price of a run by more than this share moves the optimum (assumption)."""
 SIZES = {"encoder_params": "encoder size", "llm_params": "LLM size"}
+"""The columns of a table of runs that hold sizes, and what each size is called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,25 +60,21 @@ class BestSizes:
     inference_flops: float
     status: Status
     warnings: tuple[Note, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """As `recommend --json` prints it."""
-        named = {name: getattr(self, name) for name in self.__slots__}
-        return {**named, "level": LEVEL, "warnings": as_text(self.warnings)}
+    level: float = LEVEL
 
 
 def best_sizes(table: Table, strategy: str, flops: float, lifetime_hours: float = 0.0) -> BestSizes | Note | None:
     """The optimum for `flops` in all, `lifetime_hours` of recognition included; a note where the runs do not identify
-    it; None where they are of one size.
+    the optimum; None where all runs have models of one size.
     """
-    rows = [i for i, row in enumerate(table.rows) if (row.get("strategy") or "all") == strategy and _tells(row)]
+    rows = [i for i, row in enumerate(table.rows) if (row.get("strategy") or "all") == strategy and _is_complete(row)]
     counts = {size: len({float(table.rows[i][size]) for i in rows}) for size in SIZES}
     if max(counts.values()) < 2:
         return None
     varied = [size for size, count in counts.items() if count >= FEWEST_SIZES]
     if not varied or 2 in counts.values():
-        told = ", ".join(f"{counts[size]} of {name}" for size, name in SIZES.items())
-        message = f"runs of {strategy} have {told}: a size needs {FEWEST_SIZES} values, or one for all runs"
+        values = ", ".join(f"{counts[size]} of {name}" for size, name in SIZES.items())
+        message = f"runs of {strategy} have {values}: a size needs {FEWEST_SIZES} values, or one for all runs"
         return Note("sizes_not_identified", message)
     runs = _Runs.of(table.select(rows), varied, lifetime_hours)
     if len(runs.points) <= len(runs.law.names):
@@ -101,8 +99,11 @@ class _Price:
     def through(sizes_N2: Array, flops_N: Array) -> "_Price":
         scale = np.array([1.0, *sizes_N2.mean(0)])
         shapes = np.column_stack([np.ones(len(flops_N)), sizes_N2]) / scale
-        found = linear_coefficients(shapes[None], flops_N[None], 1.0 / flops_N[None] ** 2, {})[0]
-        return _Price(coefficients=found / scale, error=float(np.max(np.abs(shapes @ found / flops_N - 1.0))))
+        coefficients = linear_coefficients(shapes[None], flops_N[None], 1.0 / flops_N[None] ** 2, {})[0]
+        return _Price(
+            coefficients=coefficients / scale,
+            error=float(np.max(np.abs(shapes @ coefficients / flops_N - 1.0))),
+        )
 
     def at(self, sizes: Array) -> Array:
         price: Array = self.coefficients[0] + sizes @ self.coefficients[1:]
@@ -135,7 +136,7 @@ class _Runs:
         sizes = np.array([[float(row[size]) for size in SIZES] for row in used])
         stages = [_stages(row) for row in used]
         largest = np.argmax([float(row[FLOPS]) for row in used])
-        known = [float(row["train_hours"]) for row in used if row.get("train_hours")]
+        existing_hours = [float(row["train_hours"]) for row in used if row.get("train_hours")]
         names = list(stages[int(largest)])
         return _Runs(
             law=law,
@@ -154,7 +155,7 @@ class _Runs:
                 ),
             ),
             box=np.log([sizes.min(0), sizes.max(0)]),
-            most_hours=MANY_EPOCHS * max(known) if known else math.inf,
+            most_hours=MANY_EPOCHS * max(existing_hours) if existing_hours else math.inf,
         )
 
     @property
@@ -201,12 +202,12 @@ def _optimum(runs: _Runs, fitted: Fit, flops: float) -> BestSizes:
     hours = runs.hours(best, training)
     at = {name: values[:1] for name, values in runs.law_columns(best, hours).items()}
     low, high = interval(fitted, at)
-    held = {size: bool(np.ptp(runs.box[:, k]) == 0.0) for k, size in enumerate(SIZES)}
+    shared = {size: bool(np.ptp(runs.box[:, k]) == 0.0) for k, size in enumerate(SIZES)}
     return BestSizes(
         encoder_params=float(best[0, 0]),
-        encoder_params_interval=None if held["encoder_params"] else percentiles(best[1:, 0]),
+        encoder_params_interval=None if shared["encoder_params"] else percentiles(best[1:, 0]),
         llm_params=float(best[0, 1]),
-        llm_params_interval=None if held["llm_params"] else percentiles(best[1:, 1]),
+        llm_params_interval=None if shared["llm_params"] else percentiles(best[1:, 1]),
         audio_hours=float(hours[0]),
         audio_hours_interval=percentiles(hours[1:]),
         cer=float(fitted.predict(at)[0]),
@@ -235,10 +236,9 @@ def _remarks(runs: _Runs, best: Array, hours: float) -> list[Note]:
     return notes
 
 
-def _tells(row: Row) -> bool:
-    """Whether a row says how large its models are and what it heard."""
-    fine = row.get("status", "ok") in ("ok", None, "")
-    return fine and all(row.get(name) for name in (*SIZES, "audio_seconds", FLOPS))
+def _is_complete(row: Row) -> bool:
+    """Whether a usable row says how large its models are and how much audio it heard."""
+    return is_usable(row) and all(row.get(name) for name in (*SIZES, "audio_seconds", FLOPS))
 
 
 def _stages(row: Row) -> dict[str, tuple[float, float]]:

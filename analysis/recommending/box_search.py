@@ -1,4 +1,4 @@
-"""The lowest place of a function in a box, for many lanes at once: grids that close in. For two or three dimensions."""
+"""The lowest place of functions in a box of two or three dimensions, by grids that close in."""
 
 from collections.abc import Callable
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from analysis.fitting.laws import Array
 
-# Each zoom looks at 17 places an axis over a quarter of the range before: 0.1 % of the whole at the end.
 GRID, ZOOM, ZOOMS = 17, 4.0, 4
+"""Each zoom looks at 17 places an axis over a quarter of the range before: 0.1 % of the whole at the end."""
 
 
 def lowest_in_box(values: Callable[[Array], Array], box_2K: Array, lanes: int) -> Array:
-    """Where each lane is lowest, (lanes, k). `values` maps places (lanes, g, k) to (lanes, g); `box_2K` holds the lower
-    and upper ends.
+    """Where each of the functions (lanes) is lowest, (lanes, k). `values` maps places (lanes, g, k) to (lanes, g);
+    `box_2K` holds the lower and upper ends.
 
     >>> lowest_in_box(lambda x: ((x - 0.3) ** 2).sum(-1), np.array([[0.0, 0.0], [1.0, 0.1]]), 1).round(3).tolist()
     [[0.3, 0.1]]

@@ -1,14 +1,13 @@
-"""Budgets as people have them: money or device-hours on named hardware, turned into charged FLOPs and back."""
+"""Budgets in dollars or in device-hours on named hardware, converted into charged FLOPs and back."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from analysis.notes import Note
 from scaling.cost.hardware import Hardware, device_hours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class HardwareCost:
     """What `flops` charged FLOPs cost on one kind of device. The rate is the device's peak times its MFU."""
 
     flops: float
@@ -21,17 +20,17 @@ class Cost:
 
     @property
     def usd(self) -> float:
-        """At the hardware's price an hour."""
+        """Dollars, at the price of an hour of the hardware."""
         return self.device_hours * self.hardware.usd_per_hour
 
     @property
     def note(self) -> Note:
-        """What the figures rest on."""
+        """A note that names the assumptions behind hours and dollars."""
         device = self.hardware
         rate = f"{device.mfu:.0%} of {device.peak_flops:.3g} FLOP/s ({device.mfu_source})"
         return Note("price", f"{device.name} at {rate} and {device.usd_per_hour:g} USD an hour (assumption)")
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """As `recommend --json` prints it."""
         return {
             "hardware": self.hardware.name,

@@ -1,15 +1,14 @@
 """The efficient frontier over model sizes: the best size of each budget, and where it moves with compute.
 
-An isoFLOP valley is a parabola of log error over log size through all runs of a budget: its floor does not inherit
-the luck of the best run, which taking a minimum does. Every interval comes from one wild bootstrap in which the whole
-chain (valley, floor, trend over budgets) is repeated, so that selection is inside it. Beside it stands the same
-answer from one law in size and data (`chinchilla`, D = C / 6 N), which uses all budgets at once.
+An isoFLOP valley is a parabola of log error over log size through all runs of a budget. Its floor does not inherit the
+luck of the best run, as the smallest error measured does. Every interval comes from one wild bootstrap that repeats the
+whole chain (valley, floor, trend over budgets), so that the interval holds the selection as well. The same answer is
+also given by one law in size and data (`chinchilla`, D = C / 6 N), which uses all budgets at once.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,16 +16,18 @@ from analysis.fitting.backtest import SAME_LEVEL
 from analysis.fitting.fit import fit
 from analysis.fitting.intervals import Interval, percentiles
 from analysis.fitting.laws import Array
-from analysis.notes import Note, as_text
+from analysis.notes import Note
 from scaling.errors import InputError
 from scaling.scoring.interval import LEVEL
 
-# A parabola through three sizes has no residual; four show whether there is a valley.
 FEWEST_SIZES = 4
+"""A parabola through three sizes has no residual; four show whether there is a valley."""
 FEWEST_BUDGETS = 3
+"""A line through two budgets has no residual."""
 DRAWS = 1000
-# Kaplan et al. 2020: forward and backward of a dense model take six FLOPs a parameter and token.
+"""Draws of the bootstrap: the ends of a 90 % interval rest on 50 draws each."""
 FLOPS_A_PARAMETER_AND_TOKEN = 6.0
+"""Kaplan et al. 2020: forward and backward of a dense model take six FLOPs a parameter and token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,23 +56,12 @@ class Frontier:
     exponent_interval: Interval
     scale: float
     joint_exponent: float | None
+    level: float = LEVEL
     warnings: tuple[Note, ...]
 
     def best_size(self, flops: float) -> float:
         """The trend at a budget."""
         return self.scale * math.pow(flops, self.exponent)
-
-    def as_dict(self) -> dict[str, Any]:
-        """As `frontier --json` prints it."""
-        return {
-            "valleys": [{name: getattr(valley, name) for name in valley.__slots__} for valley in self.valleys],
-            "exponent": self.exponent,
-            "exponent_interval": self.exponent_interval,
-            "scale": self.scale,
-            "joint_exponent": self.joint_exponent,
-            "level": LEVEL,
-            "warnings": as_text(self.warnings),
-        }
 
 
 def frontier(flops: Array, sizes: Array, errors: Array, seed: int = 0) -> Frontier:
@@ -79,8 +69,8 @@ def frontier(flops: Array, sizes: Array, errors: Array, seed: int = 0) -> Fronti
     rng = np.random.default_rng(seed)
     groups = [index for index in _budgets(flops) if len(np.unique(sizes[index])) >= FEWEST_SIZES]
     if len(groups) < FEWEST_BUDGETS:
-        found = f"{len(groups)} budgets with at least {FEWEST_SIZES} model sizes"
-        raise InputError(f"frontier: {found}; at least {FEWEST_BUDGETS} are needed")
+        usable = f"{len(groups)} budgets with at least {FEWEST_SIZES} model sizes"
+        raise InputError(f"frontier: {usable}; at least {FEWEST_BUDGETS} are needed")
     valleys, log_best = [], []
     for index in groups:
         x, y = np.log(sizes[index]), np.log(errors[index])

@@ -1,10 +1,10 @@
-"""The next runs: those that shrink the interval of an answer most for the FLOPs there are.
+"""The next runs: those that shrink the interval of an answer most for a limit of FLOPs.
 
 For a law linearised at a parameter vector, a run of C FLOPs adds g g' / s^2 to the information, g being the gradient
-of the log error at C; the variance of the answer at the target follows. It is averaged (in logs) over refits of the
-runs so far, because a design that is best for one guess of the floor can be worthless for another. Runs are added one
-by one, each time the one with the best gain for its price, at several exchange rates of price; then single runs are
-exchanged while that helps. The rate that ends with the shortest interval wins.
+of the log error at C; the variance of the answer at the target follows. The variance is averaged (in logarithms) over
+refits of the runs so far, because a design that is best for one guess of the floor can be worthless for another. Runs
+are added one by one, each time the run with the best gain for its price, at several powers of the price. Then single
+runs are exchanged while that helps. The power that ends with the shortest interval wins.
 
 What a limit on runs costs, measured for 60 % of an even grid's FLOPs (16 runs; median error left over the grid's): 96
 runs 0.96, 24 runs 1.13, 24 runs in two rounds, the second proposed after the first, 1.08. With the truth known and
@@ -13,7 +13,6 @@ fractions of runs allowed, no design does better than 0.93 and 1.01: few runs ca
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -28,15 +27,23 @@ from scaling.errors import InputError
 from scaling.scoring.interval import LEVEL
 
 CANDIDATES = 24
-# Small runs are cheap in FLOPs, and many of them save a large one; who pays a price a run asks for fewer.
+"""Budgets among which the next runs are chosen, evenly in logarithms from the smallest budget run to the target."""
 MOST_SPENT = 1e6
-# Beyond this many targets, more spending is a slip of the exponent.
+"""A limit of more than this many times the target is taken for a slip of the exponent."""
 MOST_RUNS = 96
+"""Small runs are cheap in FLOPs, and many of them save a large run. Where each run has a price of its own, ask for
+fewer.
+"""
 DRAWS = 24
-# Gain over price to these powers: 0 takes the most informative run whatever it costs, 1 the cheapest information.
-EXCHANGE_RATES = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)
-# Without any run a direction may be unknown; this little information, in units of a run, keeps its variance finite.
+"""Refits over which the variance of the answer is averaged (assumption)."""
+PRICE_POWERS = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)
+"""Powers of the price that gains are divided by: 0 takes the most informative run whatever it costs, 1 the cheapest
+information.
+"""
 PRIOR = 1e-6
+"""A direction of the parameters may be unknown without runs. This much information, in units of a run, keeps its
+variance finite.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +60,7 @@ class Proposal:
     interval_after: tuple[float, float]
     even_interval: tuple[float, float]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """As `design --json` prints it."""
         return {
             "strategy": self.curve.strategy,
@@ -107,8 +114,8 @@ def propose(curve: Curve, target_flops: float, spend_flops: float, most_runs: in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Information:
-    """For D draws of the parameters: what is known (D, m, m), the target's gradient (D, m), and each budget's (D, k,
-    m).
+    """For D draws of m parameters: the information of the runs so far (D, m, m), the gradient at the target (D, m), and
+    the gradient at each of k budgets (D, k, m).
     """
 
     known_DMM: Array
@@ -121,10 +128,10 @@ class Information:
         weight = np.ones_like(budgets) if noise is None else noise.weight(fitted.predict({"C": budgets}))
         draws = np.vstack([fitted.parameters[None, :], wild_refits(fitted, DRAWS)])
         points = _gradients(fitted, draws, fitted.columns["C"]) * np.sqrt(fitted.weights)[None, :, None]
-        known = np.einsum("dni,dnj->dij", points, points)
-        scale = np.einsum("dii->d", known)[:, None, None] / known.shape[1]
+        information = np.einsum("dni,dnj->dij", points, points)
+        scale = np.einsum("dii->d", information)[:, None, None] / information.shape[1]
         return Information(
-            known_DMM=known + PRIOR * scale * np.eye(known.shape[1]),
+            known_DMM=information + PRIOR * scale * np.eye(information.shape[1]),
             target_DM=_gradients(fitted, draws, np.array([target_flops]))[:, 0, :],
             runs_DKM=_gradients(fitted, draws, budgets) * np.sqrt(weight)[None, :, None],
         )
@@ -139,21 +146,21 @@ class Information:
         """The expected half-width after the runs over that before, with their degrees of freedom."""
         none = np.zeros_like(counts_K)
         ratio = math.exp(0.5 * (self.log_variance(counts_K) - self.log_variance(none)))
-        more = dof + int(np.count_nonzero(counts_K))
-        return ratio * t_quantile(0.5 + LEVEL / 2.0, more) / t_quantile(0.5 + LEVEL / 2.0, dof)
+        dof_after = dof + int(np.count_nonzero(counts_K))
+        return ratio * t_quantile(0.5 + LEVEL / 2.0, dof_after) / t_quantile(0.5 + LEVEL / 2.0, dof)
 
 
 def best_counts(information: Information, budgets: Array, spend_flops: float, most_runs: int) -> Array:
     """How many runs at each budget (k,), at most `spend_flops` together."""
-    found = [_greedy(information, budgets, spend_flops, most_runs, rate) for rate in EXCHANGE_RATES]
+    designs = [_greedy(information, budgets, spend_flops, most_runs, power) for power in PRICE_POWERS]
     return min(
-        (_exchanged(information, budgets, spend_flops, counts) for counts in found), key=information.log_variance
+        (_exchanged(information, budgets, spend_flops, counts) for counts in designs), key=information.log_variance
     )
 
 
 def even_counts(budgets: Array, spend_flops: float) -> Array:
-    """An even grid for the same FLOPs: as many of the smaller budgets as one run of each allows, then more seeds of
-    all.
+    """An even grid for the same FLOPs: as many of the smaller budgets as one run of each allows, then more seeds of all
+    of them.
     """
     reach = int(np.searchsorted(np.cumsum(budgets), spend_flops * (1.0 + 1e-12), side="right"))
     counts = np.zeros(len(budgets), dtype=int)
@@ -161,17 +168,17 @@ def even_counts(budgets: Array, spend_flops: float) -> Array:
     return counts * max(1, int(spend_flops // max(float(counts @ budgets), 1e-300)))
 
 
-def _greedy(information: Information, budgets: Array, spend_flops: float, most_runs: int, rate: float) -> Array:
+def _greedy(information: Information, budgets: Array, spend_flops: float, most_runs: int, price_power: float) -> Array:
     counts = np.zeros(len(budgets), dtype=int)
     now = information.log_variance(counts)
     for _ in range(most_runs):
-        left = spend_flops - float(counts @ budgets)
+        unspent = spend_flops - float(counts @ budgets)
         best, best_score, best_value = None, 0.0, now
-        for k in np.flatnonzero(budgets <= left * (1.0 + 1e-12)):
+        for k in np.flatnonzero(budgets <= unspent * (1.0 + 1e-12)):
             counts[k] += 1
             value = information.log_variance(counts)
             counts[k] -= 1
-            score = (now - value) / float(budgets[k] / spend_flops) ** rate
+            score = (now - value) / float(budgets[k] / spend_flops) ** price_power
             if score > best_score:
                 best, best_score, best_value = int(k), score, value
         if best is None:
@@ -201,7 +208,7 @@ def _exchanged(information: Information, budgets: Array, spend_flops: float, cou
 
 
 def _gradients(fitted: Fit, parameters_DM: Array, flops: Array) -> Array:
-    """Gradients (d, k, m) of the log error; parameters on a bound in the fit keep theirs, as the floor may rise
+    """Gradients (d, k, m) of the log error. Parameters on a bound keep their gradients, because the floor may rise
     again.
     """
     z = fitted.logs({"C": flops})

@@ -1,19 +1,18 @@
-"""A recommendation as the next study: the file that `run` takes, so that analysis never calls the sweep."""
+"""A recommendation as the next study: a file that `run` takes, so that analysis never calls sweeps."""
 
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from analysis.recommending.recommend import Recommendation
 from scaling.errors import InputError
 from scaling.system.atomic_files import write_text_atomically
+from scaling.system.yaml_file import read_yaml, to_yaml
 
 
 def write_next_study(folder: Path, recommendation: Recommendation, out: Path) -> None:
-    """Write the recommended runs as a study at `out`: that budget, strategy and pair of models, all else as before.
+    """Write a study with the recommended budget, strategy and pair of models at `out`; all else is as in the old study.
 
-    `folder`/study.yaml is the study that was run, its paths absolute. Raises InputError where it is missing, or where
+    `folder`/study.yaml is the study that was run, with absolute paths. Raises InputError where it is missing, or where
     nothing is recommended.
     """
     source = folder / "study.yaml"
@@ -22,7 +21,7 @@ def write_next_study(folder: Path, recommendation: Recommendation, out: Path) ->
     if recommendation.prediction is None or recommendation.flops is None:
         raise InputError(f"{folder}: nothing is recommended ({recommendation.status}), so there is no next study")
     curve = recommendation.prediction.curve
-    study: dict[str, Any] = yaml.safe_load(source.read_text("utf-8"))
+    study: dict[str, Any] = read_yaml(source).value
     study |= {
         "name": f"{study['name']}-next",
         "budgets_flops": [float(recommendation.flops)],
@@ -35,7 +34,7 @@ def write_next_study(folder: Path, recommendation: Recommendation, out: Path) ->
         ],
     }
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(out, yaml.safe_dump(study, sort_keys=False, allow_unicode=True))
+    write_text_atomically(out, to_yaml(study))
 
 
 def _name(strategy: Any) -> str:

@@ -1,9 +1,9 @@
-"""What being chosen does to an answer: the lowest of several predictions is low by luck, too.
+"""The winner's curse: the lowest of several predictions is partly low by luck.
 
-Contenders are the curves whose interval reaches below the upper end of the chosen one's. The chosen curve's interval at
-level `LEVEL`^(1/k) for k contenders (Sidak) holds whichever of them was chosen; the expected luck is the mean of what
-the winner's prediction lies below its truth in draws of all contenders around their predictions. Contenders are taken
-to err independently; shared seeds make them err together, and the luck smaller.
+Contenders are the curves whose interval reaches below the upper end of the interval of the chosen curve. The interval
+of the chosen curve at level `LEVEL`^(1/k) for k contenders (Sidak) holds whichever of them was chosen. All contenders
+are drawn around their predictions; the bias is the mean distance by which the prediction of the winner lies below its
+truth. Contenders are taken to err independently; shared seeds make them err together, and the bias smaller.
 """
 
 import math
@@ -19,52 +19,56 @@ from analysis.notes import Note
 from scaling.scoring.interval import LEVEL
 
 DRAWS = 4000
-# A prediction this much too low by its choice is worth a warning.
-NOTICEABLE_LUCK = 0.01
+"""Draws of all contenders: the bias is then known to a few per cent of the scatter of one contender."""
+NOTICEABLE_BIAS = 0.01
+"""A prediction that is too low by this share is worth a warning (assumption)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """The contenders, the chosen first; the chosen curve's interval that holds in spite of the choice; and by which
-    share its prediction is expected to be too low.
+class WinnersCurse:
+    """The contenders, the chosen curve first; the interval of the chosen curve that holds in spite of the choice; and
+    the share by which its prediction is expected to be too low.
     """
 
     contenders: tuple[Curve, ...]
     interval: Interval
-    luck: float
+    bias: float
 
     @property
     def notes(self) -> list[Note]:
-        """A warning where the luck is noticeable."""
-        if self.luck < NOTICEABLE_LUCK:
+        """A warning where the bias is noticeable."""
+        if self.bias < NOTICEABLE_BIAS:
             return []
         low, high = self.interval
         among = f"{len(self.contenders)} that the runs do not tell apart"
-        message = f"chosen among {among}: expect {self.luck:.1%} more error; the curve in spite of the choice"
+        message = f"chosen among {among}: expect {self.bias:.1%} more error; the curve in spite of the choice"
         return [Note("winners_curse", f"{message} [{low:.4g}, {high:.4g}]")]
 
 
-def choice_of(chosen: Curve, candidates: Sequence[tuple[Curve, float]]) -> Choice | None:
-    """How much of a choice it was: `candidates` are all curves, each with the FLOPs at which it competed.
+def winners_curse(chosen: Curve, candidates: Sequence[tuple[Curve, float]]) -> WinnersCurse | None:
+    """What the choice of `chosen` does to its prediction; `candidates` are all curves, each with the FLOPs at which it
+    competed.
 
     None where the chosen curve has no interval, or none of the others contends.
     """
-    known = {id(curve): at for curve, at in candidates if curve.fit is not None and curve.fit.dof >= 1}
-    if id(chosen) not in known:
+    flops_of = {id(curve): flops for curve, flops in candidates if curve.fit is not None and curve.fit.dof >= 1}
+    if id(chosen) not in flops_of:
         return None
-    ends = {id(curve): _log_interval(curve, known[id(curve)], LEVEL) for curve, _ in candidates if id(curve) in known}
+    ends = {
+        id(curve): _log_interval(curve, flops_of[id(curve)], LEVEL) for curve, _ in candidates if id(curve) in flops_of
+    }
     highest = ends[id(chosen)][1]
     others = [curve for curve, _ in candidates if curve is not chosen and id(curve) in ends]
     contenders = (chosen, *(curve for curve in others if ends[id(curve)][0] < highest))
     if len(contenders) == 1:
         return None
-    low, high = _log_interval(chosen, known[id(chosen)], LEVEL ** (1.0 / len(contenders)))
-    middles = np.array([math.log(curve.cer(known[id(curve)])) for curve in contenders])
+    low, high = _log_interval(chosen, flops_of[id(chosen)], LEVEL ** (1.0 / len(contenders)))
+    middles = np.array([math.log(curve.cer(flops_of[id(curve)])) for curve in contenders])
     errors = np.array([_log_error(curve, ends[id(curve)]) for curve in contenders])
     drawn = middles + errors * np.random.default_rng(0).standard_normal((DRAWS, len(contenders)))
     winner = np.argmin(drawn, axis=1)
-    luck = float(np.mean(middles[winner] - drawn[np.arange(DRAWS), winner]))
-    return Choice(contenders=contenders, interval=(math.exp(low), math.exp(high)), luck=math.expm1(luck))
+    bias = float(np.mean(middles[winner] - drawn[np.arange(DRAWS), winner]))
+    return WinnersCurse(contenders=contenders, interval=(math.exp(low), math.exp(high)), bias=math.expm1(bias))
 
 
 def _log_interval(curve: Curve, flops: float, level: float) -> tuple[float, float]:

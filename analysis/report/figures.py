@@ -1,5 +1,5 @@
 """Figures for papers and for the page, as PNG and SVG. Only this module imports matplotlib, and only a report imports
-it.
+this module.
 """
 
 import math
@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.comparing.equal_hours import hours_of_all
+from analysis.comparing.equal_hours import hours_of_every_run
 from analysis.curves.data_checks import MANY_EPOCHS
+from analysis.curves.forecast_check import Forecast
 from analysis.curves.traces import PlottedPoint, Trace
-from analysis.report.findings import Findings, Forecast
-from analysis.report.palette import INK, PAPER, RULE, look
+from analysis.report.findings import Findings
+from analysis.report.palette import INK, PAPER, RULE, curve_style
 from scaling.errors import InputError
 
 try:
@@ -29,10 +30,12 @@ except ImportError:
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Inches. A page of a paper is 7 wide between its margins.
 WIDTH, HEIGHT = 7.2, 3.4
+"""Inches. A page of a paper is about 7 inches wide between its margins."""
 COLUMNS = 3
+"""Panels side by side."""
 MOST_PANELS = 9
+"""A figure with more panels than this cannot be read; the page shows the rest."""
 PNG_DOTS_PER_INCH = 200
 STYLE: dict[Any, Any] = {
     "font.size": 9.0,
@@ -52,13 +55,15 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
 }
+"""Settings of matplotlib for every figure; names in the data are text and never mathematics."""
 BAND, FAR_BAND = 0.22, 0.10
-# Intervals without an upper end are drawn to here, far above any figure.
+"""Opacity of the band around a law, within the runs and beyond them."""
 LARGEST_CER = 100.0
-# Below this many decades an axis has room for 2 and 5 between its powers of ten.
+"""An interval without an upper end is drawn up to this CER, far above any figure."""
 FEW_DECADES_ACROSS, FEW_DECADES_UP = 2.0, 3.0
-# Of viridis: its ends vanish on black or on white.
+"""An axis with fewer decades than this, across or up, has room for 2 and 5 between its powers of ten."""
 SEQUENCE = (0.15, 0.82)
+"""The part of the colour map viridis that is used: its ends vanish on black or on white."""
 
 
 def draw(findings: Findings) -> dict[str, Figure]:
@@ -95,7 +100,7 @@ def cer_by_flops(findings: Findings) -> Figure:
         for forecast in findings.forecasts:
             _draw_forecast(ax, findings, forecast, models)
         ax.set_title(models, loc="left")
-    truths = [forecast.cell.cer for forecast in findings.forecasts]
+    truths = [forecast.truth for forecast in findings.forecasts if forecast.truth > 0.0]
     _log_axes(axes, "charged FLOPs", _cers(findings.traces, laws=True) + truths)
     _legend(figure, findings, forecast=bool(findings.forecasts))
     return figure
@@ -107,12 +112,12 @@ def cer_by_model_size(findings: Findings) -> Figure | None:
     if len(sizes) < 2:
         return None
     strategies = findings.strategies[:MOST_PANELS]
-    budgets = sorted({_budget(findings, point) for trace in findings.traces for point in trace.points})
+    budgets = sorted({findings.budget(point) for trace in findings.traces for point in trace.points})
     colour = _sequence(len(budgets))
     figure, axes = _panels(len(strategies))
     for ax, strategy in zip(axes, strategies, strict=True):
         points = {
-            (_budget(findings, point), trace.models): point for trace in findings.of(strategy) for point in trace.points
+            (findings.budget(point), trace.models): point for trace in findings.of(strategy) for point in trace.points
         }
         for k, budget in enumerate(budgets):
             line = [(size, points[budget, models]) for models, size in sizes.items() if (budget, models) in points]
@@ -136,7 +141,7 @@ def cer_by_unique_hours(findings: Findings) -> Figure | None:
 
     Open: heard more than four times.
     """
-    if hours_of_all(findings.traces) is not None:
+    if hours_of_every_run(findings.traces) is not None:
         return None
     panels = [models for models in _models_shown(findings) if any(_heard(findings, models))]
     if not panels:
@@ -144,7 +149,7 @@ def cer_by_unique_hours(findings: Findings) -> Figure | None:
     figure, axes = _panels(len(panels))
     for ax, models in zip(axes, panels, strict=True):
         for trace, index in _heard(findings, models):
-            style = look(index)
+            style = curve_style(index)
             x = [point.unique_hours or math.nan for point in trace.points]
             ax.plot(x, [point.mean.cer for point in trace.points], color=style.light, linewidth=1.0)
             for hours, point in zip(x, trace.points, strict=True):
@@ -170,10 +175,10 @@ def residuals(findings: Findings) -> Figure | None:
                 ax.plot(
                     [point.mean.flops],
                     [miss],
-                    marker=look(index).mark,
-                    color=look(index).light,
+                    marker=curve_style(index).mark,
+                    color=curve_style(index).light,
                     markersize=5,
-                    markerfacecolor=PAPER if point.set_aside else look(index).light,
+                    markerfacecolor=PAPER if point.set_aside else curve_style(index).light,
                 )
     if not some:
         return None
@@ -189,15 +194,15 @@ def residuals(findings: Findings) -> Figure | None:
 
 
 def _draw_trace(ax: "Axes", trace: Trace, index: int) -> None:
-    style = look(index)
+    style = curve_style(index)
     largest = trace.curve.largest_flops
-    inside = [one for one in trace.path if one.flops <= largest]
-    beyond = [one for one in trace.path if one.flops >= largest]
+    inside = [point for point in trace.path if point.flops <= largest]
+    beyond = [point for point in trace.path if point.flops >= largest]
     for part, dashes, alpha in ((inside, "-", BAND), (beyond, (0, (4, 2)), FAR_BAND)):
-        flops = [one.flops for one in part]
-        ax.plot(flops, [one.cer or math.nan for one in part], color=style.light, linestyle=dashes)
-        if part and all(one.curve_interval is not None for one in part):
-            ends = [one.curve_interval or (math.nan, math.nan) for one in part]
+        flops = [point.flops for point in part]
+        ax.plot(flops, [point.cer or math.nan for point in part], color=style.light, linestyle=dashes)
+        if part and all(point.curve_interval is not None for point in part):
+            ends = [point.curve_interval or (math.nan, math.nan) for point in part]
             low, high = [low for low, _ in ends], [min(high, LARGEST_CER) for _, high in ends]
             ax.fill_between(flops, low, high, color=style.light, alpha=alpha, linewidth=0)
     for point in trace.points:
@@ -205,22 +210,22 @@ def _draw_trace(ax: "Axes", trace: Trace, index: int) -> None:
 
 
 def _draw_forecast(ax: "Axes", findings: Findings, forecast: Forecast, models: str) -> None:
-    cell, prediction = forecast.cell, forecast.prediction
+    prediction = forecast.prediction
     if prediction is None:
         return
     trace = next(trace for trace in findings.traces if trace.curve is prediction.curve)
     if trace.models != models:
         return
-    colour = look(findings.strategies.index(cell.strategy)).light
+    colour = curve_style(findings.strategies.index(forecast.strategy)).light
     if prediction.interval is not None and prediction.cer is not None:
         low, high = prediction.interval
         arms = [[prediction.cer - low], [min(high, LARGEST_CER) - prediction.cer]]
-        ax.errorbar([cell.flops], [prediction.cer], arms, color=colour, capsize=4, linewidth=1.2, zorder=4)
-    ax.plot([cell.flops], [cell.cer], marker="*", markersize=13, color=colour, markeredgecolor=INK, zorder=5)
+        ax.errorbar([forecast.flops], [prediction.cer], arms, color=colour, capsize=4, linewidth=1.2, zorder=4)
+    ax.plot([forecast.flops], [forecast.truth], marker="*", markersize=13, color=colour, markeredgecolor=INK, zorder=5)
 
 
 def _mark(ax: "Axes", x: float, point: PlottedPoint, index: int, *, hollow: bool) -> None:
-    style = look(index)
+    style = curve_style(index)
     face = PAPER if hollow else style.light
     ax.plot([x], [point.mean.cer], marker=style.mark, color=style.light, markerfacecolor=face, markersize=4.5, zorder=3)
     _whiskers(ax, [x], [point], style.light)
@@ -257,7 +262,7 @@ def _marked(value: float, _: int) -> str:
 def _cers(traces: Iterable[Trace], *, laws: bool) -> list[float]:
     """Every CER that a figure must hold."""
     measured = [score for trace in traces for point in trace.points for score in (point.low, point.high)]
-    return measured + [one.cer for trace in traces if laws for one in trace.path if one.cer]
+    return measured + [point.cer for trace in traces if laws for point in trace.path if point.cer]
 
 
 def _panels(count: int) -> tuple[Figure, list["Axes"]]:
@@ -274,7 +279,7 @@ def _panels(count: int) -> tuple[Figure, list["Axes"]]:
 
 def _legend(figure: Figure, findings: Findings, *, forecast: bool) -> None:
     entries = [
-        Line2D([], [], color=look(i).light, marker=look(i).mark, markersize=5, label=name)
+        Line2D([], [], color=curve_style(i).light, marker=curve_style(i).mark, markersize=5, label=name)
         for i, name in enumerate(findings.strategies)
     ]
     if forecast:
@@ -296,13 +301,8 @@ def _heard(findings: Findings, models: str) -> Iterator[tuple[Trace, int]]:
 def _sizes(findings: Findings) -> dict[str, float]:
     """Parameters of each pair of models, smallest first; empty where the table does not say."""
     sizes = {trace.models: trace.params for trace in findings.traces}
-    known = {models: size for models, size in sizes.items() if size}
-    return dict(sorted(known.items(), key=lambda item: item[1])) if len(known) == len(sizes) else {}
-
-
-def _budget(findings: Findings, point: PlottedPoint) -> float:
-    budget = findings.table.number(point.mean.rows[0], "budget_flops")
-    return point.mean.flops if math.isnan(budget) else budget
+    recorded = {models: size for models, size in sizes.items() if size}
+    return dict(sorted(recorded.items(), key=lambda item: item[1])) if len(recorded) == len(sizes) else {}
 
 
 def _sequence(count: int) -> list[tuple[float, float, float, float]]:

@@ -1,52 +1,37 @@
-"""Findings: everything a report says about a study, worked out once; `analysis.report.figures` draws it, `analysis.report.page` tells
-it.
-"""
+"""Findings: everything that a report says about a study, worked out once. `figures` draws it, `page` tells it."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.comparing.compare import Comparison, compare, compare_all
-from analysis.curves.curves import Curves, curves_of, fit_curves, lowest
-from analysis.curves.predict import Prediction, predict
-from analysis.curves.traces import Trace, traces_of
+from analysis.comparing.compare import compare_all
+from analysis.comparing.compare_curves import compare_curves
+from analysis.comparing.comparison import Comparison
+from analysis.curves.curves import Curves, fit_curves, lowest
+from analysis.curves.fits_file import curves_of
+from analysis.curves.forecast_check import Forecast, read_forecasts
+from analysis.curves.traces import PlottedPoint, Trace, traces_of
 from analysis.notes import Note
 from analysis.recommending.recommend import Recommendation, recommend_for_flops
-from analysis.tables.points import Point, points_of
-from analysis.tables.table import RUNS_FILE, Table, read_table
+from analysis.tables.table import Table, read_table
 from scaling.errors import InputError
-from scaling.system.progress_line import doing
+from scaling.ledger.records import RUNS_FILE
+from scaling.system.progress_line import announce_if_slow
 
-# Standard joint post-training: what labs do today, so what others are measured against.
 USUAL_BASELINE = "joint"
-# Laws are drawn this far beyond the largest budget, where `predict` starts to warn.
+"""Standard joint post-training is what labs do today, so other strategies are measured against it."""
 HORIZON = 10.0
-# Beyond a forecast run the drawing goes on by this factor, so that its mark does not sit on the edge.
+"""Laws are drawn to this many times the largest budget, where `predict` starts to warn."""
 MARGIN = 1.5
-FORECAST_FOLDER = "forecast"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
-    """Runs that no fit has seen (their mean in `cell`), and what the fit says of them; None where it has no curve."""
-
-    cell: Point
-    prediction: Prediction | None
-
-    @property
-    def held(self) -> bool | None:
-        """Whether the interval of one new run holds the truth; None without an interval."""
-        if self.prediction is None or self.prediction.interval is None:
-            return None
-        low, high = self.prediction.interval
-        return low <= self.cell.cer <= high
+"""The drawing ends this factor beyond a forecast run, so that the mark of the run does not sit on the edge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """A study's runs, fits and answers.
 
-    `recommendation` is for `largest_flops`, the largest budget of any run; `rivals` compares it with the best curve of
-    another strategy there. `comparisons` are against `baseline`; both are empty with one strategy.
+    `recommendation` is for `largest_flops`, the largest budget of any run. `runner_up` compares the best curve there
+    with the best curve of another strategy. `comparisons` are against `baseline`; with one strategy there are none.
     """
 
     name: str
@@ -55,7 +40,7 @@ class Findings:
     traces: tuple[Trace, ...]
     largest_flops: float
     recommendation: Recommendation
-    rivals: Comparison | None
+    runner_up: Comparison | None
     baseline: str | None
     comparisons: tuple[Comparison, ...]
     forecasts: tuple[Forecast, ...]
@@ -77,23 +62,29 @@ class Findings:
         """The traces of a strategy."""
         return tuple(trace for trace in self.traces if trace.curve.strategy == strategy)
 
+    def budget(self, point: PlottedPoint) -> float:
+        """The budget of a point, or the FLOPs of its runs where the table has no budgets."""
+        budget = self.table.number(point.mean.rows[0], "budget_flops")
+        return point.mean.flops if math.isnan(budget) else budget
 
-def find(folder: Path) -> Findings:
-    """What the study in `folder` found. Raises InputError where it has no runs or none that can be fitted."""
+
+def findings_of(folder: Path) -> Findings:
+    """The findings of the study in `folder`. Raises InputError where it has no runs or none that can be fitted."""
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder; expected a study's folder with {RUNS_FILE}")
     table = read_table(folder)
-    with doing(f"fitting laws to {folder}"):
+    with announce_if_slow(f"fitting laws to {folder}"):
         curves = _in_compute(curves_of(folder), table)
-    forecasts = _forecasts(folder / FORECAST_FOLDER, curves)
+    forecasts = read_forecasts(curves, folder)
     largest = max(curve.largest_flops for curve in curves.curves)
-    horizon = max(HORIZON * largest, *(MARGIN * forecast.cell.flops for forecast in forecasts), 0.0)
+    horizon = max(HORIZON * largest, *(MARGIN * forecast.flops for forecast in forecasts), 0.0)
     baseline = _baseline(curves, table)
-    with doing(f"comparing {len(curves.strategies)} strategies"):
+    with announce_if_slow(f"comparing {len(curves.strategies)} strategies"):
         comparisons = () if baseline is None else tuple(compare_all(curves, baseline, table=table))
-    with doing(f"drawing the laws to {horizon:.2g} FLOPs, and choosing a recommendation"):
+    with announce_if_slow(f"drawing the laws to {horizon:.2g} FLOPs, and choosing a recommendation"):
         traces = traces_of(table, curves.curves, horizon)
-        recommendation, rivals = recommend_for_flops(curves, table, largest), _rivals(curves, largest, comparisons)
+        recommendation = recommend_for_flops(curves, table, largest)
+        runner_up = _runner_up(curves, largest, comparisons)
     return Findings(
         name=str(next((row["study"] for row in table.rows if row.get("study")), folder.resolve().name)),
         table=table,
@@ -101,7 +92,7 @@ def find(folder: Path) -> Findings:
         traces=traces,
         largest_flops=largest,
         recommendation=recommendation,
-        rivals=rivals,
+        runner_up=runner_up,
         baseline=baseline,
         comparisons=comparisons,
         forecasts=forecasts,
@@ -110,7 +101,7 @@ def find(folder: Path) -> Findings:
 
 
 def _in_compute(curves: Curves, table: Table) -> Curves:
-    """The curves, fitted afresh where fits.json holds laws in other columns: a report's axis is compute."""
+    """The curves, fitted again where fits.json holds laws in other columns: the axis of a report is compute."""
     return curves if all("C" in curve.domain for curve in curves.curves) else fit_curves(table)
 
 
@@ -122,23 +113,14 @@ def _baseline(curves: Curves, table: Table) -> str | None:
     return next(name for row in table.rows if (name := str(row.get("strategy"))) in curves.strategies)
 
 
-def _rivals(curves: Curves, flops: float, comparisons: tuple[Comparison, ...]) -> Comparison | None:
-    """The best curve at `flops` against the best of another strategy, as it was compared before if it was."""
+def _runner_up(curves: Curves, flops: float, comparisons: tuple[Comparison, ...]) -> Comparison | None:
+    """The best curve at `flops` against the best curve of another strategy; from `comparisons` where it is in them."""
     best = curves.best(flops)
     others = [curve for curve in curves.curves if curve.strategy != best.strategy and curve.fit is not None]
     if not others or best.fit is None:
         return None
     other = lowest(others, flops)
-    known = (one for one in comparisons if one.curve is best and one.baseline is other and one.flops == flops)
-    return next(known, None) or compare(best, other, flops)
-
-
-def _forecasts(folder: Path, curves: Curves) -> tuple[Forecast, ...]:
-    if not (folder / RUNS_FILE).exists():
-        return ()
-    cells, _ = points_of(read_table(folder))
-    by_owner = {(curve.strategy, curve.encoder, curve.llm): curve for curve in curves.curves}
-    return tuple(
-        Forecast(cell=cell, prediction=predict(by_owner[cell.curve], cell.flops) if cell.curve in by_owner else None)
-        for cell in cells
-    )
+    for comparison in comparisons:
+        if comparison.curve is best and comparison.baseline is other and comparison.flops == flops:
+            return comparison
+    return compare_curves(best, other, flops)

@@ -1,6 +1,4 @@
-"""Cells: the points a law is fitted to. A point is one budget of one strategy with one pair of models, its seeds
-averaged.
-"""
+"""The points that a law is fitted to: each is one budget of one strategy with one pair of models, seeds averaged."""
 
 import math
 from collections import defaultdict
@@ -8,29 +6,41 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from analysis.notes import Note
-from analysis.tables.table import Table
+from analysis.tables.table import Row, Table
 from scaling.errors import InputError
+from scaling.ledger.records import is_usable
 
 FLOPS, ERROR = "flops", "cer"
+"""The columns of training FLOPs and of the error rate in a table of runs."""
+
 SOURCE = {"C": FLOPS, "y": ERROR}
-"""Where a law's column is found in a table of runs, if not under its own name."""
+"""The column of a table of runs that holds a law's column, where it has another name."""
+
 COUNTED_IN = {"wer": {"ref_chars": "ref_words"}}
-"""Where a table has the length that an error rate other than CER is counted in: noise is that of its own counts."""
-# A point without an error counts half an error: log 0 has no place in a law, and half is the median of a Poisson
-# posterior with a vague prior to within a third.
+"""For an error rate other than the CER: the column of the length it is counted in, by the name that the noise reads."""
+
 HALF_ERROR = 0.5
-# A model that knows nothing scores about 1 where the table does not say what it scores (`cer_chance`): every character
-# is missing or wrong.
+"""Errors that a run without an error counts as, because log 0 has no place in a law. Half an error is the median of a
+Poisson posterior with a vague prior to within a third.
+"""
+
 CHANCE = 1.0
+"""The error of a model that has learnt nothing, where the table does not give it as `cer_chance`: about every character
+is missing or wrong.
+"""
+
 SECONDS_AN_HOUR = 3600.0
+
+CurveIdentity = tuple[str, str | None, str | None]
+"""Strategy, encoder and LLM: what a curve is of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One point of a law: the runs with equal strategy, models and budget (or equal columns), averaged.
+    """The runs with equal strategy, models and budget (or equal columns), averaged.
 
     `columns` holds the law's columns, `cer` the mean error of `runs` runs; `rows` are their indices in the table.
-    `chance` is the CER of a model that knows nothing. `encoder` and `llm` are None where the table or the law does
+    `chance` is the CER of a model that has learnt nothing. `encoder` and `llm` are None where the table or the law does
     not tell models apart.
     """
 
@@ -49,8 +59,8 @@ class Point:
         return self.columns["C"]
 
     @property
-    def curve(self) -> tuple[str, str | None, str | None]:
-        """What the point's law belongs to: strategy, encoder, LLM."""
+    def curve(self) -> CurveIdentity:
+        """Strategy, encoder and LLM: the identity of the curve that the point belongs to."""
         return self.strategy, self.encoder, self.llm
 
 
@@ -60,23 +70,14 @@ def points_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Po
     A law in compute alone (C) has a curve for each pair of models; a law with other columns spans models. Seeds are
     averaged where runs share a budget, or where the table names seeds. The table needs the columns (C is `flops`) and
     `cer`; `strategy`, `encoder`, `llm`, `budget_flops`, `seed`, `status`, `ref_chars` and `cer_chance` are used where
-    present. Raises InputError for values that cannot be, and for one run given twice with different results.
+    present. Raises InputError where a column is missing and where `usable_rows` does.
     """
     sources = {name: SOURCE.get(name, name) for name in columns}
     for source in (*sources.values(), ERROR):
         table.require(source)
-    usable, notes = _usable_rows(table, tuple(sources.values()))
-    in_compute, seeded = columns == ("C",), "seed" in table.names
-    groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    for i in usable:
-        values = tuple(table.number(i, source) for source in sources.values())
-        budget = table.number(i, "budget_flops")
-        point: object = budget if in_compute and not math.isnan(budget) else values
-        if not in_compute and not seeded:
-            point = i
-        groups[(*_owner(table, i, in_compute), point)].append(i)
+    usable, notes = usable_rows(table, tuple(sources.values()))
     points = []
-    for rows in groups.values():
+    for identity, rows in _groups(table, usable, sources):
         cer = _mean(table.number(i, ERROR) for i in rows)
         if cer == 0.0:
             place, reference = table.place(rows[0]), sum(table.number(i, "ref_chars") for i in rows)
@@ -85,36 +86,39 @@ def points_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Po
                 continue
             cer = HALF_ERROR / reference
             notes.append(Note("zero_error", f"{place}: no error in {reference:.0f} characters: half an error taken"))
-        strategy, encoder, llm = _owner(table, rows[0], in_compute)
-        chance = [value for i in rows if not math.isnan(value := table.number(i, "cer_chance"))]
-        points.append(
-            Point(
-                strategy=strategy,
-                encoder=encoder,
-                llm=llm,
-                columns={name: _mean(table.number(i, source) for i in rows) for name, source in sources.items()},
-                cer=cer,
-                runs=len(rows),
-                rows=tuple(rows),
-                chance=_mean(chance) if chance else CHANCE,
-            )
+        chances = [value for i in rows if not math.isnan(value := table.number(i, "cer_chance"))]
+        point = Point(
+            strategy=identity[0],
+            encoder=identity[1],
+            llm=identity[2],
+            columns={name: _mean(table.number(i, source) for i in rows) for name, source in sources.items()},
+            cer=cer,
+            runs=len(rows),
+            rows=tuple(rows),
+            chance=_mean(chances) if chances else CHANCE,
         )
+        points.append(point)
     points.sort(key=lambda point: (point.strategy, point.encoder or "", point.llm or "", *point.columns.values()))
     return tuple(points), tuple(notes)
 
 
-def _owner(table: Table, index: int, in_compute: bool) -> tuple[str, str | None, str | None]:
-    row = table.rows[index]
-    strategy = _name(row.get("strategy")) or "all"
-    return (strategy, _name(row.get("encoder")), _name(row.get("llm"))) if in_compute else (strategy, None, None)
+def curve_identity(row: Row) -> CurveIdentity:
+    """Strategy, encoder and LLM of a run; the strategy is "all" where the table names none."""
+    return _name(row.get("strategy")) or "all", _name(row.get("encoder")), _name(row.get("llm"))
 
 
-def _usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], list[Note]]:
+def usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], list[Note]]:
+    """The indices of rows that can be points, with notes on those left out.
+
+    Left out are runs that did not succeed, that have no finite error, and that stand in the table twice. Raises
+    InputError for an error below zero, for a value of the columns `sources` that is not positive, and for one run given
+    twice with different errors.
+    """
     seen: dict[tuple[object, ...], int] = {}
     usable, notes = [], []
     for i, row in enumerate(table.rows):
         cer = table.number(i, ERROR)
-        if row.get("status", "ok") not in ("ok", None, ""):
+        if not is_usable(row):
             notes.append(Note("not_ok", f"{table.place(i)}: status {row['status']}: left out"))
             continue
         if not math.isfinite(cer):
@@ -126,9 +130,9 @@ def _usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], lis
                 raise InputError(f"{table.place(i)}: {source} is {row.get(source)!r}, expected a positive number")
         if cer < 0.0:
             raise InputError(f"{table.place(i)}: {ERROR} is {cer}, expected zero or more")
-        identity = _identity(table, i)
-        if identity is not None and identity in seen:
-            first = seen[identity]
+        run = _run_identity(table, i)
+        if run is not None and run in seen:
+            first = seen[run]
             if table.number(first, ERROR) != cer:
                 raise InputError(
                     f"{table.place(i)}: the run of {table.place(first)} again with another {ERROR}: "
@@ -136,13 +140,30 @@ def _usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], lis
                 )
             notes.append(Note("duplicate", f"{table.place(i)}: the run of {table.place(first)} again: left out"))
             continue
-        if identity is not None:
-            seen[identity] = i
+        if run is not None:
+            seen[run] = i
         usable.append(i)
     return usable, notes
 
 
-def _identity(table: Table, index: int) -> tuple[object, ...] | None:
+def _groups(
+    table: Table, usable: Iterable[int], sources: Mapping[str, str]
+) -> Iterable[tuple[CurveIdentity, list[int]]]:
+    """The rows of each point, with the identity of the point's curve."""
+    in_compute, seeded = tuple(sources) == ("C",), "seed" in table.names
+    groups: dict[tuple[CurveIdentity, object], list[int]] = defaultdict(list)
+    for i in usable:
+        values = tuple(table.number(i, source) for source in sources.values())
+        budget = table.number(i, "budget_flops")
+        point: object = budget if in_compute and not math.isnan(budget) else values
+        if not in_compute and not seeded:
+            point = i
+        strategy, encoder, llm = curve_identity(table.rows[i])
+        groups[(strategy, encoder, llm) if in_compute else (strategy, None, None), point].append(i)
+    return [(identity, rows) for (identity, _), rows in groups.items()]
+
+
+def _run_identity(table: Table, index: int) -> tuple[object, ...] | None:
     """What makes a row the same run as another: its key, else its whole description where it names a seed."""
     row = table.rows[index]
     if row.get("key"):

@@ -1,13 +1,16 @@
-"""Selecting rows by an expression such as `budget <= 3e20 and outlier != True and model in ["a", "b"]`.
+"""Rows chosen by an expression such as `budget <= 3e20 and outlier != True and model in ["a", "b"]`.
 
-The expression is parsed, never evaluated as code: column names, numbers, strings, lists, comparisons, and, or, not. A
-name that is no identifier goes between backticks: `eval/loss` < 3.
+The grammar: column names, numbers, strings, lists, comparisons, and, or, not. A name that is no identifier stands
+between backticks: `eval/loss` < 3. The expression is parsed and never run as code; `pandas.DataFrame.query` would call
+methods of columns that the expression names, refuse a column that mixes numbers and text, and take the import of
+pandas for every table.
 """
 
 import ast
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from analysis.tables.table import Row, Table
@@ -25,63 +28,67 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 }
 
 
-def select(table: Table, expression: str) -> Table:
-    """The rows for which `expression` holds. Raises InputError for anything but the grammar, and where none is left.
+def select_rows(table: Table, expression: str) -> Table:
+    """The rows for which `expression` holds. A missing value satisfies no comparison but `!=` and `not in`.
 
-    A missing value satisfies no comparison but `!=` and `not in`.
+    Raises InputError for what the grammar does not have, for an unknown column, and where no row is left.
     """
-    quoted: dict[str, str] = {}
-
-    def stand_in(match: re.Match[str]) -> str:
-        quoted[f"_column_{len(quoted)}"] = match.group(1)
-        return f"_column_{len(quoted) - 1}"
-
+    quoted = re.findall(r"`([^`]+)`", expression)
+    numbers = iter(range(len(quoted)))
+    columns = {name: name for name in table.names} | {f"_column_{i}": name for i, name in enumerate(quoted)}
     try:
-        tree = ast.parse(re.sub(r"`([^`]+)`", stand_in, expression), mode="eval").body
+        tree = ast.parse(re.sub(r"`[^`]+`", lambda _: f"_column_{next(numbers)}", expression), mode="eval").body
     except SyntaxError as error:
         raise InputError(f"--where {expression!r}: {error.msg}") from None
-    test = _test(tree, table.names, quoted, expression)
-    kept = [i for i, row in enumerate(table.rows) if test(row)]
-    if not kept:
+    test = _Compiler(table.names, columns, expression).test(tree)
+    keep = [i for i, row in enumerate(table.rows) if test(row)]
+    if not keep:
         raise InputError(f"--where {expression!r}: no row of {table.path} is left")
-    return table.select(kept)
+    return table.select(keep)
 
 
-def _test(node: ast.expr, names: Sequence[str], quoted: dict[str, str], expression: str) -> Callable[[Row], bool]:
-    if isinstance(node, ast.BoolOp):
-        parts = [_test(part, names, quoted, expression) for part in node.values]
-        every = isinstance(node.op, ast.And)
-        return lambda row: (all if every else any)(part(row) for part in parts)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        inner = _test(node.operand, names, quoted, expression)
-        return lambda row: not inner(row)
-    if isinstance(node, ast.Compare):
-        values = [_value(part, names, quoted, expression) for part in (node.left, *node.comparators)]
-        operators = [_COMPARISONS.get(type(op)) for op in node.ops]
-        if None not in operators:
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    """Parts of `expression` as functions of a row; `columns` maps identifiers in it to names of the table."""
+
+    names: tuple[str, ...]
+    columns: dict[str, str]
+    expression: str
+
+    def test(self, node: ast.expr) -> Callable[[Row], bool]:
+        if isinstance(node, ast.BoolOp):
+            parts = [self.test(part) for part in node.values]
+            combine = all if isinstance(node.op, ast.And) else any
+            return lambda row: combine(part(row) for part in parts)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            inner = self.test(node.operand)
+            return lambda row: not inner(row)
+        if isinstance(node, ast.Compare) and all(type(op) in _COMPARISONS for op in node.ops):
+            operators = [_COMPARISONS[type(op)] for op in node.ops]
+            values = [self.value(part) for part in (node.left, *node.comparators)]
             steps = list(zip(operators, values[:-1], values[1:], strict=True))
-            return lambda row: all(_compare(op, left(row), right(row)) for op, left, right in steps if op)
-    raise InputError(f"--where {expression!r}: {ast.unparse(node)!r} is not a comparison")
+            return lambda row: all(_compare(op, left(row), right(row)) for op, left, right in steps)
+        raise InputError(f"--where {self.expression!r}: {ast.unparse(node)!r} is not a comparison")
 
-
-def _value(node: ast.expr, names: Sequence[str], quoted: dict[str, str], expression: str) -> Callable[[Row], Any]:
-    if isinstance(node, ast.Name):
-        column = quoted.get(node.id, node.id)
-        if column not in names:
-            raise InputError(f"--where {expression!r}: no column {column!r}{nearest(column, names)}")
-        return lambda row: _typed(row.get(column))
-    if isinstance(node, ast.Constant | ast.UnaryOp | ast.List | ast.Tuple | ast.Set):
-        try:
-            constant = ast.literal_eval(node)
-        except (ValueError, TypeError):
-            pass
-        else:
-            return lambda _: constant
-    raise InputError(f"--where {expression!r}: {ast.unparse(node)!r} is neither a column, a number, text nor a list")
+    def value(self, node: ast.expr) -> Callable[[Row], Any]:
+        if isinstance(node, ast.Name):
+            column = self.columns.get(node.id, node.id)
+            if column not in self.names:
+                raise InputError(f"--where {self.expression!r}: no column {column!r}{nearest(column, self.names)}")
+            return lambda row: _typed(row.get(column))
+        if isinstance(node, ast.Constant | ast.UnaryOp | ast.List | ast.Tuple | ast.Set):
+            try:
+                constant = ast.literal_eval(node)
+            except (ValueError, TypeError):
+                pass
+            else:
+                return lambda _: constant
+        message = f"{ast.unparse(node)!r} is neither a column, a number, text nor a list"
+        raise InputError(f"--where {self.expression!r}: {message}")
 
 
 def _typed(value: Any) -> Any:
-    """A field of a CSV as what it says: a number, a truth value, nothing, or text."""
+    """A field of a CSV as the number, truth value or text that it holds; None where it is empty."""
     if not isinstance(value, str):
         return value
     words = {"true": True, "false": False, "": None}
@@ -93,8 +100,8 @@ def _typed(value: Any) -> Any:
         return value
 
 
-def _compare(op: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
+def _compare(comparison: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
     try:
-        return bool(op(left, right))
+        return bool(comparison(left, right))
     except TypeError:
         return False

@@ -1,4 +1,4 @@
-"""The score of transcripts, each test set apart and all together, by the code that scores runs."""
+"""The score of transcripts, of each test set and of all together, by the code that scores runs."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,93 +7,109 @@ from pathlib import Path
 from typing import Any
 
 from analysis.formatting import aligned
-from analysis.tables.transcripts import Pair, read_pairs
+from analysis.tables.transcripts import Transcript, read_transcripts
 from scaling.errors import InputError, nearest
-from scaling.scoring.edits import EditCounts
 from scaling.scoring.interval import LEVEL, RateInterval, rate_interval
 from scaling.scoring.score import Score, score, total
 from scaling.spec import Scoring
 
 TOGETHER = "together"
+"""The name of all utterances beside those of the test sets."""
+
+Scored = tuple[Transcript, Score]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """Utterances with their scores, under one scoring."""
+class SetScore:
+    """The score of a test set; an interval is None where there is one utterance, or no reference in its unit."""
+
+    score: Score
+    utterances: int
+    speakers: int
+    cer_interval: RateInterval | None
+    wer_interval: RateInterval | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """One of the `sets` of `score --json`."""
+        return {
+            **self.score.summary(),
+            "n_utterances": self.utterances,
+            "n_speakers": self.speakers,
+            "cer_interval": None if self.cer_interval is None else asdict(self.cer_interval),
+            "wer_interval": None if self.wer_interval is None else asdict(self.wer_interval),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileScores:
+    """Transcripts with their scores under one scoring, and the scores of their test sets."""
 
     scoring: Scoring
-    utterances: tuple[tuple[Pair, Score], ...]
+    utterances: tuple[Scored, ...]
+    sets: dict[str, SetScore]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `score --json` prints."""
+        return {
+            "schema": "asr-scaling/scores-1",
+            "scoring": self.scoring.value,
+            "interval_level": LEVEL,
+            "sets": {name: part.as_dict() for name, part in self.sets.items()},
+            "utterances": [{**asdict(transcript), **edits.counts()} for transcript, edits in self.utterances],
+        }
 
 
-def score_files(hypotheses: Path, references: Path | None, scoring: str) -> Scored:
+def score_files(hypotheses: Path, references: Path | None, scoring: str) -> FileScores:
     """Score `hypotheses` against `references`, or against the references they hold.
 
     Raises InputError on an unknown scoring, on files that do not fit, and where no reference holds a character.
     """
     if scoring not in list(Scoring):
         raise InputError(f"--scoring {scoring!r}{nearest(scoring, Scoring)}")
-    pairs = read_pairs(hypotheses, references)
-    scored = Scored(
-        scoring=Scoring(scoring),
-        utterances=tuple((pair, score(pair.ref, pair.hyp, Scoring(scoring))) for pair in pairs),
-    )
-    for name, rows in _sets(scored).items():
-        if not sum(found.chars.length for _, found in rows):
+    transcripts = read_transcripts(hypotheses, references)
+    scored = [(transcript, score(transcript.ref, transcript.hyp, Scoring(scoring))) for transcript in transcripts]
+    by_set: dict[str, list[Scored]] = defaultdict(list)
+    for transcript, edits in scored:
+        by_set[transcript.test].append((transcript, edits))
+    by_set = {**(by_set if len(by_set) > 1 else {}), TOGETHER: scored}
+    for name, part in by_set.items():
+        if not sum(edits.chars.length for _, edits in part):
             raise InputError(f"{references or hypotheses}: {name}: no reference holds a character after normalisation")
-    return scored
+    sets = {name: _score_set(part) for name, part in by_set.items()}
+    return FileScores(scoring=Scoring(scoring), utterances=tuple(scored), sets=sets)
 
 
-def scores_document(scored: Scored) -> dict[str, Any]:
-    """What `score --json` prints."""
-    return {
-        "schema": "asr-scaling/scores-1",
-        "scoring": scored.scoring.value,
-        "interval_level": LEVEL,
-        "sets": {name: _summary(rows) for name, rows in _sets(scored).items()},
-        "utterances": [{**asdict(pair), **found.counts()} for pair, found in scored.utterances],
-    }
-
-
-def scores_text(document: dict[str, Any]) -> str:
+def scores_text(scores: FileScores) -> str:
     """A row for each set."""
     header = ("", "utterances", "CER", "90% interval", "sub", "del", "ins", "chars", "WER", "90% interval", "words")
-    rows = [(name, *_cells(found)) for name, found in document["sets"].items()]
-    drawn = document["sets"][TOGETHER]["cer_interval"]
-    said = f"; intervals over {drawn['units']} {drawn['resampled']}" if drawn else "; one utterance has no interval"
-    return aligned(header, rows) + f"\nscoring: {document['scoring']}{said}"
+    rows = [(name, *_texts(part)) for name, part in scores.sets.items()]
+    drawn = scores.sets[TOGETHER].cer_interval
+    basis = f"; intervals over {drawn.units} {drawn.resampled}" if drawn else "; one utterance has no interval"
+    return aligned(header, rows) + f"\nscoring: {scores.scoring.value}{basis}"
 
 
-def _sets(scored: Scored) -> dict[str, list[tuple[Pair, Score]]]:
-    """Utterances by test set where there are several, then all together."""
-    apart: dict[str, list[tuple[Pair, Score]]] = defaultdict(list)
-    for pair, found in scored.utterances:
-        apart[pair.test].append((pair, found))
-    return {**(apart if len(apart) > 1 else {}), TOGETHER: list(scored.utterances)}
-
-
-def _summary(rows: Sequence[tuple[Pair, Score]]) -> dict[str, Any]:
-    chars, words = [found.chars for _, found in rows], [found.words for _, found in rows]
-    return {
-        **total(found for _, found in rows).summary(),
-        "n_utterances": len(rows),
-        "n_speakers": len({pair.speaker for pair, _ in rows if pair.speaker}),
-        "cer_interval": _interval(rows, chars),
-        "wer_interval": _interval(rows, words),
-    }
-
-
-def _interval(rows: Sequence[tuple[Pair, Score]], counts: Sequence[EditCounts]) -> dict[str, Any] | None:
-    found: RateInterval | None = rate_interval(
-        [count.errors for count in counts], [count.length for count in counts], [pair.speaker for pair, _ in rows]
+def _score_set(part: Sequence[Scored]) -> SetScore:
+    speakers = [transcript.speaker for transcript, _ in part]
+    chars, words = ([getattr(edits, unit) for _, edits in part] for unit in ("chars", "words"))
+    cer_interval, wer_interval = (
+        rate_interval([count.errors for count in counts], [count.length for count in counts], speakers)
+        for counts in (chars, words)
     )
-    return None if found is None else asdict(found)
+    return SetScore(
+        score=total(edits for _, edits in part),
+        utterances=len(part),
+        speakers=len({speaker for speaker in speakers if speaker}),
+        cer_interval=cer_interval,
+        wer_interval=wer_interval,
+    )
 
 
-def _cells(found: dict[str, Any]) -> tuple[str, ...]:
-    edits = [str(found[kind]) for kind in ("substitutions", "deletions", "insertions", "ref_chars")]
-    chars, words = ((f"{found[rate]:.4f}", _ends(found[f"{rate}_interval"])) for rate in ("cer", "wer"))
-    return (str(found["n_utterances"]), *chars, *edits, *words, str(found["ref_words"]))
+def _texts(part: SetScore) -> tuple[str, ...]:
+    chars, words = part.score.chars, part.score.words
+    edits = [str(count) for count in (chars.substitutions, chars.deletions, chars.insertions, chars.length)]
+    cer, wer = (f"{chars.rate:.4f}", _ends(part.cer_interval)), (f"{words.rate:.4f}", _ends(part.wer_interval))
+    return (str(part.utterances), *cer, *edits, *wer, str(words.length))
 
 
-def _ends(interval: dict[str, Any] | None) -> str:
-    return "-" if interval is None else f"[{interval['low']:.4f}, {interval['high']:.4f}]"
+def _ends(interval: RateInterval | None) -> str:
+    return "-" if interval is None else f"[{interval.low:.4f}, {interval.high:.4f}]"

@@ -1,17 +1,17 @@
-"""A worker: claim a ready node, train it, commit its result, take the next. Started by a launcher, anywhere.
+"""A worker, which claims a ready node, trains it, commits its result, and takes the next. A launcher starts it.
 
     python -m scaling.asr --ledger ROOT --plan DIR/plan.json
 
-The plan lists the nodes to work on, in order, and where models and manifests lie. Exit code 0: nothing is left that
-this worker could do (nodes that failed, and what waits for them, are recorded in the ledger). 143: stopped by a signal
-after a checkpoint.
+The plan lists the nodes to work on, in order, and where models and manifests lie. Exit code 0: no node is left that
+this worker could run; nodes that failed are recorded in the ledger. 143: a signal stopped the worker, after a
+checkpoint.
 
 Several processes of one worker, on one machine or more, train each node together, an accelerator each:
 
     python -m scaling.asr.execution.torchrun --nproc-per-node 4 -m scaling.asr --ledger ROOT --plan DIR/plan.json
 
-A node that ran out of memory is tried again with each batch in twice as many pieces, by a process of its own
-(`--node KEY`): if that one is killed too, its worker lives.
+A node that ran out of memory is tried again with twice as many micro-batches, by a process of its own (`--node KEY`):
+if that one is killed too, the worker survives.
 """
 
 import argparse
@@ -24,19 +24,20 @@ from typing import Any
 
 from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks, join
 from scaling.asr.worker import IDLE, LEAVE, Worker
-from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import PlanFile, read_plan
 from scaling.ledger.queue import Queue
-from scaling.system.json_files import read_json
+from scaling.system.console import log
 from scaling.system.parent_death import end_with_parent
 
 WAIT_SECONDS = 0.2
-"""Pause while other workers hold what this one needs next: short against any node, long against a directory listing."""
+"""Pause while other workers run the nodes that this one waits for: short against any node, long against listing a
+folder (assumption)."""
 
 
 class Stop:
-    """Set by SIGTERM, SIGINT, or SIGUSR1, which srun passes on: the worker checkpoints and leaves."""
+    """`asked` turns true on SIGTERM, SIGINT, or SIGUSR1, which srun passes on: the worker checkpoints and leaves."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -53,11 +54,11 @@ def main() -> int:
     parser.add_argument("--ledger", type=Path, required=True, help="root folder of the ledger")
     parser.add_argument("--plan", type=Path, required=True, help="plan.json of the study to work on")
     parser.add_argument("--node", metavar="KEY", help="work on this node alone, and leave")
-    parser.add_argument("--shard", action="store_true", help="each process holds a share of the LLM")
+    parser.add_argument("--shard", action="store_true", help="each process holds a shard of the LLM")
     arguments = parser.parse_args()
     stop = Stop()
     try:
-        ledger, plan = Ledger(arguments.ledger), read_json(arguments.plan)
+        ledger, plan = Ledger(arguments.ledger), read_plan(arguments.plan)
         if arguments.node is None:
             return work(ledger, plan, stop, _meet(shard=arguments.shard))
         end_with_parent()
@@ -68,12 +69,12 @@ def main() -> int:
     return 0
 
 
-def work(ledger: Ledger, plan: dict[str, Any], stop: Any, ranks: Ranks = SINGLE_PROCESS) -> int:
-    """Claim and run nodes until none is left for this worker; the exit code."""
+def work(ledger: Ledger, plan: PlanFile, stop: Any, ranks: Ranks = SINGLE_PROCESS) -> int:
+    """Claim and run nodes until none is left for this worker; returns the exit code."""
     worker = Worker(ledger, plan, stop, ranks)
     if ranks.first:
         _lead(worker, Queue(ledger, plan), stop)
-        worker.tell(LEAVE)
+        worker.announce(LEAVE)
     else:
         worker.follow()
     ranks.leave()
@@ -93,7 +94,7 @@ def _lead(worker: Worker, queue: Queue, stop: Any) -> None:
             continue
         if not queue.waiting:
             return
-        worker.tell(IDLE)
+        worker.announce(IDLE)
         time.sleep(WAIT_SECONDS)
 
 

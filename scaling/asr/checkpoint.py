@@ -1,48 +1,46 @@
-"""The state of a stage on disk: weights by part, optimizer moments, random state and where the stream stands.
+"""The state of a stage on disk: weights, optimizer state, progress, and the position in the stream of batches.
 
     DIR/weights.safetensors      every part trained so far in the run, `part/name`
-    DIR/optimizer.safetensors    AdamW's moments, `part/name/moment`, and torch's random state (absent at a stage's end)
-    DIR/progress.json            what was spent and where the stream stands; written last: it exists = complete
+    DIR/optimizer.safetensors    AdamW's moments, `part/name/moment`, and torch's random state; absent at a stage's end
+    DIR/progress.json            FLOPs and time spent, and the position; it is written last: a checkpoint that has it is
+                                 complete
 
-Only tensors and numbers are stored, so that loading a checkpoint runs no code. Where ranks share the LLM each writes as
-many tensors as the others, to `weights-2-of-4.safetensors` and the like: no rank holds all of them, and all write at
-once. Every tensor is whole, however many ranks held shares of it: any number of ranks goes on from any checkpoint.
+Only tensors and numbers are stored, so that loading a checkpoint runs no code. Where the LLM is sharded, every rank
+writes an equal number of tensors, to `weights-2-of-4.safetensors` and the like: no rank holds all of them, and all
+write at the same time. The stored tensors are unsharded, so that any number of ranks can continue any checkpoint.
 """
 
 import base64
 import shutil
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
 
-from scaling.asr.execution.optimizer import FlatAdamW
 from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks
-from scaling.asr.execution.sharding import gather
+from scaling.asr.part_weights import Weights
 from scaling.errors import InputError
 from scaling.speech.batches import Position
 from scaling.system.atomic_files import sync, write_json_atomically
-from scaling.system.fault_injection import write_point
+from scaling.system.fault_injection import crash_point
 from scaling.system.json_files import read_json
-
-Weights = dict[str, Tensor]
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a stage has come. Counts are of this stage alone; `position`, `seen` and `encoded` carry on.
+    """How far a stage has come. Counts are of this stage alone; `position`, `seen` and `encoded` go on from stage to
+    stage.
 
-    The three currencies are those of `scaling.cost.step_costs`; `cache_credited_flops` is None where the stage began under a
-    version that did not count it. `seen` marks the utterances trained on (N,), `encoded` those that the encoder as it
-    is now has heard while frozen (N,). `wait_seconds` of `seconds` passed waiting for features. `loss` is that of the
-    last step, None before the first: a node that its start has reached already takes none.
+    * `seen`: marks the utterances trained on (N,).
+    * `encoded`: marks the utterances that the encoder has encoded with its present weights while frozen (N,).
+    * `flops`, `executed_flops`, `cache_credited_flops`: the three currencies of `scaling.cost.step_costs`; the last is
+      None where the stage began under a version that did not count it.
+    * `wait_seconds`: the part of `seconds` in which training waited for features.
+    * `loss`: of the last step; None before the first step, and in a node that begins where it ends.
     """
 
     position: Position
@@ -59,20 +57,20 @@ class Progress:
 
     @classmethod
     def beginning(cls, utterances: int) -> "Progress":
-        """A run before its first step."""
+        """The progress of a run before its first step."""
         return cls(Position(0, 0), np.zeros(utterances, dtype=bool), np.zeros(utterances, dtype=bool))
 
     def next_stage(self, *, encoder_frozen: bool) -> "Progress":
-        """The stage after this one before its first step; training the encoder outdates what it heard."""
+        """The progress of the next stage before its first step. `encoder_frozen`: this holds for the next stage."""
         encoded = self.encoded.copy() if encoder_frozen else np.zeros_like(self.encoded)
         return Progress(self.position.next_stage(), self.seen.copy(), encoded)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """A state that training can go on from, or what this rank writes of it.
+    """A state that training can continue, or the tensors of it that this rank writes.
 
-    `optimizer` is None at a stage's end: the next stage starts afresh.
+    `optimizer` is None at a stage's end: the next stage begins with a new optimizer.
     """
 
     weights: Weights
@@ -81,7 +79,7 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) -> None:
-    """Write `checkpoint`, each rank its own; a kill on the way leaves a folder that `latest` ignores."""
+    """Write `checkpoint`, each rank its tensors. A kill on the way leaves a folder that `latest` ignores."""
     if ranks.rank >= ranks.writers:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,19 +88,19 @@ def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) ->
     if checkpoint.optimizer is not None:
         _save_tensors(checkpoint.optimizer, folder / f"optimizer{part}.safetensors")
     if ranks.writers > 1:
-        ranks.all_gather(None)  # every file is on disk before the mark says so
+        ranks.all_gather(None)  # no rank writes progress.json before every file is on disk
     if ranks.first:
         progress = checkpoint.progress
-        marks = {"seen": _marks(progress.seen), "encoded": _marks(progress.encoded)}
+        marks = {"seen": _packed(progress.seen), "encoded": _packed(progress.encoded)}
         write_json_atomically(folder / "progress.json", asdict(progress) | marks | {"writers": ranks.writers})
 
 
 def _save_tensors(tensors: Weights, path: Path) -> None:
-    """Write tensors and wait for the disk: what says that they are complete must not outlive them in a power cut."""
-    write_point(f"{path.name}: before it")
+    """Write tensors and wait for the disk: progress.json must not be on disk without them after a power cut."""
+    crash_point(f"{path.name}: before it")
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
     sync(path)
-    write_point(f"{path.name}: written")
+    crash_point(f"{path.name}: written")
 
 
 def load(folder: Path) -> Checkpoint:
@@ -117,10 +115,10 @@ def load(folder: Path) -> Checkpoint:
 
 def _loaded(folder: Path) -> Checkpoint:
     progress = read_json(folder / "progress.json")
-    seen = _marked(progress["seen"])
+    seen = _unpacked(progress["seen"])
     if "encoded" not in progress:  # written before cache-credited FLOPs were counted
-        progress |= {"encoded": _marks(np.zeros_like(seen)), "cache_credited_flops": None}
-    encoded = _marked(progress["encoded"])
+        progress |= {"encoded": _packed(np.zeros_like(seen)), "cache_credited_flops": None}
+    encoded = _unpacked(progress["encoded"])
     writers = progress.pop("writers", 1)
     has_optimizer = any(folder.glob("optimizer*.safetensors"))
     return Checkpoint(
@@ -140,12 +138,12 @@ def _load_tensors(folder: Path, what: str, writers: int) -> Weights:
 
 
 def save_periodic(attempt: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) -> None:
-    """Keep `checkpoint` as the attempt's newest and drop the older ones."""
+    """Save `checkpoint` as the attempt's newest and remove older ones."""
     newest = attempt / f"checkpoint-{checkpoint.progress.steps:09d}"
-    older = set(attempt.glob("checkpoint-*")) - {newest}  # which another rank may have begun
+    older = set(attempt.glob("checkpoint-*")) - {newest}  # another rank may have begun the newest already
     save(newest, checkpoint, ranks)
     for folder in sorted(older) if ranks.first else ():
-        write_point("an older checkpoint: about to go")
+        crash_point("an older checkpoint: about to go")
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -155,41 +153,10 @@ def latest(attempts: list[Path]) -> Path | None:
     return max(complete, key=lambda folder: folder.name, default=None)
 
 
-def tensors_to_write(tensors: Iterable[tuple[str, Tensor]], ranks: Ranks) -> Weights:
-    """Of whole tensors, copied, those that this rank writes; all must ask. A rank at a time is left with one."""
-    found: Weights = {}
-    for number, (name, tensor) in enumerate(tensors):
-        full = gather(tensor.detach())
-        if number % ranks.writers == ranks.rank:
-            found[name] = full.to("cpu", copy=True)
-    return found
-
-
-def optimizer_tensors(optimizer: FlatAdamW, names: dict[nn.Parameter, str], ranks: Ranks = SINGLE_PROCESS) -> Weights:
-    """AdamW's moments by parameter name, those that this rank writes, and on the first torch's random state."""
-    moments = (
-        (f"{name}/{moment}", value)
-        for parameter, name in names.items()
-        for moment, value in optimizer.moments(parameter).items()
-    )
-    return tensors_to_write(moments, ranks) | ({"random": torch.get_rng_state()} if ranks.first else {})
-
-
-def restore_optimizer(optimizer: FlatAdamW, names: dict[nn.Parameter, str], tensors: Weights) -> None:
-    """The inverse of `optimizer_tensors`: moments and torch's random state."""
-    moments: dict[str, Weights] = {}
-    for path, value in tensors.items():
-        name, _, moment = path.rpartition("/")
-        moments.setdefault(name, {})[moment] = value
-    for parameter, name in names.items():
-        optimizer.restore(parameter, moments.get(name, {}))
-    torch.set_rng_state(tensors["random"])
-
-
-def _marks(marks_N: npt.NDArray[np.bool_]) -> dict[str, Any]:
+def _packed(marks_N: npt.NDArray[np.bool_]) -> dict[str, Any]:
     return {"utterances": len(marks_N), "bits": base64.b64encode(np.packbits(marks_N).tobytes()).decode()}
 
 
-def _marked(entry: dict[str, Any]) -> npt.NDArray[np.bool_]:
+def _unpacked(entry: dict[str, Any]) -> npt.NDArray[np.bool_]:
     packed = np.frombuffer(base64.b64decode(entry["bits"]), dtype=np.uint8)
     return np.unpackbits(packed, count=entry["utterances"]).astype(bool)

@@ -1,19 +1,22 @@
-"""Workers forked from one process that has imported all they need, so that they start in a hundredth of a second.
+"""Workers forked from one process that has imported all modules they need, so that each starts in a hundredth of a
+second.
 
     python -m scaling.asr.fork_server --ledger ROOT --plan DIR/plan.json
 
 The arguments are a worker's, as `python -m scaling.asr` takes them, and hold for every worker forked here. The server
 writes a line to stdout when it is ready. For each request, a line of JSON on stdin with the worker's `environment` and
-its `log_file`, it forks a worker and that worker answers with its pid. The server ends with its stdin.
+its `log_file`, it forks a worker, which answers with its pid. The server ends when its stdin ends.
 
-A worker becomes a child of the launcher, which adopts orphans (`scaling.system.parent_death`): the process between it and the
-server ends at once. So its exit code reaches the launcher from the kernel, and it outlives the server. It has the
-server's command line, by which it can be found. Python's own fork server (multiprocessing) does neither: there a worker
-stays the server's child, and one whose server dies is reported as dead; the launcher's main module runs again in each
-worker; the launcher cannot answer a signal while the server imports; and an ImportError there is silent.
+A worker becomes a child of the launcher, which adopts orphans (`scaling.system.parent_death`), because the process
+between worker and server ends at once. So the launcher gets the worker's exit code from the kernel, and the worker
+outlives the server. The worker has the server's command line, by which it can be found.
 
-A fork has none of its parent's threads, and cannot use a GPU that its parent has begun to use. Where an import has done
-either, the server ends instead, and the launcher starts workers by their command.
+Python's own fork server (multiprocessing) would not do: a worker stays the server's child, and is reported as dead if
+its server dies; the launcher's main module runs again in each worker; the launcher cannot answer a signal while the
+server imports; and an ImportError in the server is silent.
+
+A forked process has none of its parent's threads, and cannot use a GPU that its parent has begun to use. Where an
+import has started a thread or opened a GPU, the server ends, and the launcher starts workers by their own command.
 """
 
 import gc
@@ -24,49 +27,49 @@ import threading
 import time
 from collections.abc import Callable
 
-from scaling.console import log
 from scaling.system import fault_injection as faults
+from scaling.system.console import log
 from scaling.system.parent_death import end_with_parent
 
 READY = "ready"
-"""What the server says when it has imported everything."""
+"""The line that the server writes when it has imported everything."""
 
 GPU_FILES = ("/dev/nvidia", "/dev/kfd")
-"""How the names of the files begin by which CUDA and ROCm reach their drivers."""
+"""Prefixes of the files by which CUDA and ROCm reach their drivers."""
 
-LOOK_SECONDS = 0.001
-"""Between a new worker's looks at whether it has another parent, which takes milliseconds (4 measured)."""
+POLL_SECONDS = 0.001
+"""Pause of a new worker between checks whether it has another parent, which takes milliseconds (4 measured)."""
 
 
 def main() -> int:
-    """Fork a worker for each request; in a worker, its exit code."""
+    """Fork a worker for each request; in a worker, returns its exit code."""
     launcher = os.getppid()
     answers = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print while they are imported is no answer
-    work = _imported()
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # output of libraries during their import is no answer
+    work = _imported_worker()
     if obstacle := _obstacle():
-        log(f"a library has {obstacle} when imported, which no fork would have")
-        os._exit(1)  # now: the interpreter would wait for that thread
-    gc.freeze()  # else the first full collection of each worker copies 110 MB of what it shares (measured)
-    _say(answers, READY)
+        log(f"a library has {obstacle} when imported, which a forked worker would not have")
+        os._exit(1)  # at once: the interpreter would wait for that thread
+    gc.freeze()  # else the first full collection of each worker copies 110 MB of shared memory (measured)
+    _answer(answers, READY)
     for request in sys.stdin:
         if _forked(launcher):
             _set_up(**json.loads(request))
-            _say(answers, str(os.getpid()))
+            _answer(answers, str(os.getpid()))
             os.close(answers)
             return work()
     return 0
 
 
-def _imported() -> Callable[[], int]:
-    """A worker's whole work, with all that it needs."""
+def _imported_worker() -> Callable[[], int]:
+    """The main function of a worker, with all modules that it needs."""
     from scaling.asr.__main__ import main as work
 
     return work
 
 
 def _obstacle() -> str:
-    """What was done in this process that forbids to fork it; nothing where it may be."""
+    """Why this process must not be forked; empty where it may be."""
     if threading.active_count() > 1:
         return "started a thread"
     opened = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]  # noqa: PTH208
@@ -83,19 +86,19 @@ def _forked(launcher: int) -> bool:
     if os.fork():
         os._exit(0)
     while os.getppid() == between:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     end_with_parent()
-    if os.getppid() != launcher:  # it has died meanwhile
+    if os.getppid() != launcher:  # the launcher has died meanwhile
         os._exit(1)
     return True
 
 
 def _set_up(environment: dict[str, str], log_file: str) -> None:
-    """Make this process what the launcher would have started: a group of its own, its variables, its log file."""
+    """Make this process equal to one that the launcher has started: its own process group, variables and log file."""
     os.setpgid(0, 0)
     os.environ.clear()
     os.environ.update(environment)
-    faults.arm(os.environ.get(faults.VARIABLE, ""))
+    faults.set_fault(os.environ.get(faults.VARIABLE, ""))
     nowhere, output = os.open(os.devnull, os.O_RDONLY), os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     for copy, original in enumerate((nowhere, output, output)):
         os.dup2(original, copy)
@@ -103,7 +106,7 @@ def _set_up(environment: dict[str, str], log_file: str) -> None:
     os.close(output)
 
 
-def _say(answers: int, line: str) -> None:
+def _answer(answers: int, line: str) -> None:
     os.write(answers, f"{line}\n".encode())
 
 

@@ -1,4 +1,6 @@
-"""Train one stage from one FLOP position to another: the same steps whether in one go, resumed, or branched."""
+"""Trains one stage from one FLOP position to another: the steps are the same whether training is uninterrupted,
+resumed, or branched from a trunk.
+"""
 
 import math
 import time
@@ -9,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from scaling.arrays import IntArray
-from scaling.asr.checkpoint import Checkpoint, Progress, optimizer_tensors, restore_optimizer, tensors_to_write
+from scaling.asr.checkpoint import Checkpoint, Progress
+from scaling.asr.divergence import check_divergence, uniform_guess_loss
 from scaling.asr.execution.optimizer import FlatAdamW
 from scaling.asr.execution.precision import autocast
 from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks
@@ -18,28 +21,15 @@ from scaling.asr.inputs.dataset import Examples
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.inputs.prefetch import Prefetcher
 from scaling.asr.model.recognizer import Recognizer
+from scaling.asr.part_weights import optimizer_tensors, restore_optimizer, tensors_to_write
 from scaling.cost.model_shape import ModelShape
 from scaling.cost.step_costs import StageMeter
 from scaling.spec import Objective, Part, StageNode
 from scaling.speech.batches import BatchStream, Indices, Position
-from scaling.speech.lengths import Lengths
-from scaling.speech.micro_batches import Cut, cut
+from scaling.speech.micro_batches import MicroBatches, split_batch
 
 LOG_SECONDS = 1.0
-"""Time between progress events: what a person watching needs, at a cost of microseconds."""
-
-EXPLOSION = 5.0
-"""Times the loss of a model that knows nothing: no step that learns gets there (a projector fresh from its random
-start was seen at 0.75 of it), and what is there does not come back. Judged by one step alone, so that a run that was
-interrupted ends as one that was not (assumption)."""
-
-
-Price = tuple[int, int, int]
-"""Charged, executed and cache-credited FLOPs of a step."""
-
-
-class Diverged(Exception):
-    """The loss is no longer a number, or has exploded; the message says where."""
+"""Time between progress events: short enough for a person who watches (assumption), at a cost of microseconds."""
 
 
 class Interrupted(Exception):
@@ -48,11 +38,12 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hooks:
-    """What happens around training, none of which changes the weights.
+    """Functions that are called during training, none of which changes the weights.
 
-    `on_progress(progress, loss, rate factor)` is called about every second, `on_checkpoint(checkpoint)` every
-    `checkpoint_seconds` and when `should_stop()` turns true, once a step at most; `before_step(progress)` before every
-    step: it may evaluate.
+    * `on_progress(progress, loss, rate factor)`: about every second.
+    * `on_checkpoint(checkpoint)`: every `checkpoint_seconds`, and when training stops; at most once a step.
+    * `before_step(progress)`: before every step; it may evaluate, and then returns True.
+    * `should_stop()`: before every step; where it is true, training stops.
     """
 
     on_progress: Callable[[Progress, float, float], None]
@@ -63,16 +54,16 @@ class Hooks:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
-    """What one step reads: this rank's pieces of the batch, the cut they are of, and the position after it.
+class TrainingStep:
+    """The inputs of one optimizer step: this rank's micro-batches, all `micro_batches`, and the position after it.
 
-    `mine_idle` says that this rank's last piece is one that counts nothing.
+    `last_is_idle`: this rank's last micro-batch only fills up the number, and counts nothing.
     """
 
-    pieces: Sequence[Examples]
-    cut: Cut
+    own: Sequence[Examples]
+    micro_batches: MicroBatches
     after: Position
-    mine_idle: bool
+    last_is_idle: bool
 
 
 def train(
@@ -81,15 +72,16 @@ def train(
     model_shape: ModelShape,
     start: Checkpoint,
     hooks: Hooks,
-    pieces: int = 1,
+    micro_batches: int = 1,
     ranks: Ranks = SINGLE_PROCESS,
 ) -> Checkpoint:
-    """Train from `start` until `node.until_flops` are charged, never more than one step past; the state then, as
-    this rank writes it.
+    """Train from `start` until `node.until_flops` are charged, at most one step past it. Returns the final state, of
+    which this rank holds the tensors that it writes.
 
-    A start without optimizer state begins the stage with a fresh one. Each step's batch is cut into up to `pieces` for
-    each of `ranks`, whose gradients add up to those of the whole: less memory, less time, the same step to rounding.
-    Raises Diverged when the loss is no number or has exploded, and Interrupted when asked to stop, on every rank.
+    A start without optimizer state begins the stage with a new optimizer. Each step's batch is split into up to
+    `micro_batches` for each of `ranks`, whose gradients add up to those of the batch: less memory, less time, and the
+    same step to rounding. On every rank, raises Diverged when the loss is no number or has exploded, and Interrupted
+    when asked to stop.
     """
     stage, progress = node.stage, start.progress
     model, dataset = inputs.model, inputs.dataset
@@ -101,22 +93,27 @@ def train(
     else:
         torch.manual_seed(node.seed)
     meter = StageMeter(
-        model_shape, stage, dataset.lengths, encoder_unpadded=inputs.groups is not None, recompute=model.recomputes
+        model_shape,
+        stage,
+        dataset.lengths,
+        encoder_unpadded=inputs.groups is not None,
+        recompute=model.gradient_checkpointing,
     )
     stream = BatchStream(dataset.samples, node.seed, stage.optimization.batch_audio_seconds)
     rates = [group["lr"] for group in optimizer.param_groups]
-    worst = EXPLOSION * uniform_guess_loss(model_shape, stage.objective, dataset.lengths)
-    clock, saved_steps = _Clock(hooks), progress.steps
+    guess_loss = uniform_guess_loss(model_shape, stage.objective, dataset.lengths)
+    clock, progress_timer, checkpoint_timer = _Clock(), _Timer(LOG_SECONDS), _Timer(hooks.checkpoint_seconds)
+    saved_steps = progress.steps
 
     def state() -> Checkpoint:
         weights = tensors_to_write(((name, parameter) for parameter, name in names.items()), ranks)
         return Checkpoint(weights, optimizer_tensors(optimizer, names, ranks), progress)
 
-    def read(found: tuple[Indices, Position]) -> Step:
-        indices, after = found
-        return read_step(inputs, indices, after, stream.epoch(after), pieces, ranks)
+    def read(batch: tuple[Indices, Position]) -> TrainingStep:
+        indices, after = batch
+        return read_step(inputs, indices, after, stream.epoch_of(after), micro_batches, ranks)
 
-    prices = _prices(meter, stream, progress, pieces, ranks)
+    costs = _step_costs(meter, stream, progress, micro_batches, ranks)
     with Prefetcher(read, stream.batches(progress.position)) as steps:
         while progress.flops < node.until_flops:
             if hooks.before_step(progress):
@@ -132,37 +129,24 @@ def train(
             waited = steps.waited_seconds
             step = next(steps)
             loss = take_step(inputs, step, node, optimizer, optimizer.tensors, ranks)
-            if not loss <= worst:  # NaN too
-                raise Diverged(
-                    f"loss {loss:.4g} at step {progress.steps} after {progress.flops:.3g} FLOPs of {stage.name!r};"
-                    f" expected at most {worst:.3g}, {EXPLOSION:g} times that of a model that knows nothing"
-                )
-            _advance(progress, step, inputs, next(prices))
+            check_divergence(loss, progress, stage.name, guess_loss)
+            _advance(progress, step, inputs, next(costs))
             progress.loss = loss
             progress.wait_seconds += steps.waited_seconds - waited
             progress.seconds += clock.lap()
-            if clock.time_to_log():
+            if progress_timer.due():
                 hooks.on_progress(progress, loss, factor)
-            if ranks.broadcast(clock.time_to_save()):
+            if ranks.broadcast(checkpoint_timer.due()):
                 hooks.on_checkpoint(state())
                 saved_steps = progress.steps
                 clock.restart()
     return state()
 
 
-def uniform_guess_loss(model_shape: ModelShape, objective: Objective, lengths: Lengths) -> float:
-    """Nats a target token of a model that takes every symbol of its vocabulary for equally likely.
-
-    With CTC it must be so at every frame: a bound from above, because many paths spell the same text.
-    """
-    if objective is Objective.LLM:
-        return math.log(model_shape.llm.vocabulary)
-    written, wanted = model_shape.writing_positions(lengths).sum(), lengths.asr_tokens.sum()
-    return math.log(model_shape.encoder.vocabulary) * float(max(1.0, written / wanted))
-
-
 def rate_factor(node: StageNode, progress: Progress) -> float:
-    """The learning rate of the next step, as a fraction of the peak: warm-up in steps, then 1, then (1 - sqrt)."""
+    """The learning rate of the next step as a fraction of the peak: it rises over the steps of the warm-up, stays at 1,
+    and falls as 1 - sqrt(share of the cooldown that is done).
+    """
     warmup = min(1.0, (progress.steps + 1) / max(1, node.stage.optimization.warmup_steps))
     if node.cooldown_from_flops is None or progress.flops <= node.cooldown_from_flops:
         return warmup
@@ -171,34 +155,39 @@ def rate_factor(node: StageNode, progress: Progress) -> float:
 
 
 def read_step(
-    inputs: ModelInputs, indices: IntArray, after: Position, epoch: int, pieces: int, ranks: Ranks = SINGLE_PROCESS
-) -> Step:
-    """A batch as this rank reads it, in up to `pieces` pieces."""
-    found = cut(indices, pieces, ranks.size)
-    return Step(
-        pieces=[inputs.read(piece, epoch) for piece in found.pieces[ranks.rank :: ranks.size]],
-        cut=found,
+    inputs: ModelInputs,
+    indices: IntArray,
+    after: Position,
+    epoch: int,
+    micro_batches: int,
+    ranks: Ranks = SINGLE_PROCESS,
+) -> TrainingStep:
+    """The batch of these indices as this rank reads it, in up to `micro_batches` a rank."""
+    split = split_batch(indices, micro_batches, ranks.size)
+    return TrainingStep(
+        own=[inputs.read(piece, epoch) for piece in split.pieces[ranks.rank :: ranks.size]],
+        micro_batches=split,
         after=after,
-        mine_idle=ranks.rank >= ranks.size - found.idle,
+        last_is_idle=ranks.rank >= ranks.size - split.idle,
     )
 
 
 def take_step(
     inputs: ModelInputs,
-    step: Step,
+    step: TrainingStep,
     node: StageNode,
     optimizer: torch.optim.Optimizer,
     trained: list[nn.Parameter],
     ranks: Ranks = SINGLE_PROCESS,
 ) -> float:
-    """One optimizer step; the mean loss over the target tokens of the whole step, whatever its pieces and ranks."""
+    """One optimizer step; the mean loss over the target tokens of all micro-batches and ranks."""
     device, objective = trained[0].device, node.stage.objective
-    counted = step.pieces[:-1] if step.mine_idle else step.pieces
-    tokens = ranks.sum(sum(len(target) for piece in counted for target in _targets(piece, objective)))
+    counted = step.own[:-1] if step.last_is_idle else step.own
+    tokens = ranks.sum(sum(len(target) for examples in counted for target in _targets(examples, objective)))
     losses = []
     optimizer.zero_grad()
-    for number, piece in enumerate(step.pieces):
-        batch = inputs.batch(piece)
+    for number, examples in enumerate(step.own):
+        batch = inputs.batch(examples)
         with autocast(inputs.precision, device):
             loss_sum, _ = inputs.model.loss(batch, objective)
         loss = loss_sum / tokens if number < len(counted) else 0.0 * loss_sum
@@ -210,30 +199,33 @@ def take_step(
     return ranks.sum(float(torch.stack(losses).sum()))
 
 
-def _targets(piece: Examples, objective: Objective) -> Sequence[Tensor]:
-    return piece.asr_targets if objective is Objective.ASR else piece.llm_targets
+def _targets(examples: Examples, objective: Objective) -> Sequence[Tensor]:
+    return examples.asr_targets if objective is Objective.ASR else examples.llm_targets
 
 
-def _prices(meter: StageMeter, stream: BatchStream, progress: Progress, pieces: int, ranks: Ranks) -> Iterator[Price]:
-    """What each step costs, in the order of the steps. Those of a pool are counted together, when the first one was
-    taken: what the encoder has heard is known by then.
+def _step_costs(
+    meter: StageMeter, stream: BatchStream, progress: Progress, micro_batches: int, ranks: Ranks
+) -> Iterator[tuple[int, int, int]]:
+    """Charged, executed and cache-credited FLOPs of each step, in order.
+
+    The steps of a pool are counted together when the first of them is asked for, from `progress.encoded` at that time.
     """
     for pool in stream.pools(progress.position):
-        costs = meter.costs([cut(batch, pieces, ranks.size) for batch, _ in pool], progress.encoded)
+        costs = meter.costs([split_batch(batch, micro_batches, ranks.size) for batch, _ in pool], progress.encoded)
         yield from zip(costs.charged.tolist(), costs.executed.tolist(), costs.cache_credited.tolist(), strict=True)
 
 
-def _advance(progress: Progress, step: Step, inputs: ModelInputs, price: Price) -> None:
-    charged, executed, cache_credited = price
+def _advance(progress: Progress, step: TrainingStep, inputs: ModelInputs, costs: tuple[int, int, int]) -> None:
+    charged, executed, cache_credited = costs
     progress.flops += charged
     progress.executed_flops += executed
     if progress.cache_credited_flops is not None:
         progress.cache_credited_flops += cache_credited
     progress.steps += 1
-    indices = step.cut.batch
+    indices = step.micro_batches.batch
     progress.audio_samples += int(inputs.dataset.samples[indices].sum())
     progress.seen[indices] = True
-    progress.encoded[indices] = inputs.kept is not None and not inputs.dataset.varies
+    progress.encoded[indices] = inputs.cache is not None and not inputs.dataset.varies
     progress.position = step.after
 
 
@@ -242,14 +234,13 @@ def _names(model: Recognizer, parts: dict[Part, list[nn.Parameter]]) -> dict[nn.
 
 
 class _Clock:
-    """Wall time between steps, and what is due by it."""
+    """Wall time between steps."""
 
-    def __init__(self, hooks: Hooks) -> None:
-        self._every = hooks.checkpoint_seconds
-        self._lap = self._logged = self._saved = time.perf_counter()
+    def __init__(self) -> None:
+        self._lap = time.perf_counter()
 
     def restart(self) -> None:
-        """Leave out what happened since the last lap."""
+        """Leave out the time since the last lap."""
         self._lap = time.perf_counter()
 
     def lap(self) -> float:
@@ -257,16 +248,17 @@ class _Clock:
         last, self._lap = self._lap, time.perf_counter()
         return self._lap - last
 
-    def time_to_log(self) -> bool:
-        """Whether a progress event is due."""
-        if self._lap - self._logged < LOG_SECONDS:
-            return False
-        self._logged = self._lap
-        return True
 
-    def time_to_save(self) -> bool:
-        """Whether a periodic checkpoint is due."""
-        if self._lap - self._saved < self._every:
+class _Timer:
+    """Says when `seconds` have passed since it was last due."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._last = seconds, time.perf_counter()
+
+    def due(self) -> bool:
+        """Whether so much time has passed; if so, it begins anew."""
+        now = time.perf_counter()
+        if now - self._last < self._seconds:
             return False
-        self._saved = self._lap
+        self._last = now
         return True

@@ -1,4 +1,4 @@
-"""What a worker does with a node: claim it, train it, and record what came of it, whatever that is."""
+"""What a worker does with a node: claim it, train it, and record its result or its failure."""
 
 import os
 import subprocess
@@ -14,58 +14,66 @@ import torch
 import transformers
 
 from scaling.arrays import IntArray
+from scaling.asr.divergence import Diverged
 from scaling.asr.execution.device_memory import OutOfMemory
-from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks, is_broken
-from scaling.asr.inputs.encoder_output_cache import NO_CACHE, CacheLimits
+from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks, is_connection_error
 from scaling.asr.node import run_node
 from scaling.asr.resources import Sources, WorkerResources
-from scaling.asr.train import Diverged, Interrupted
-from scaling.console import log
+from scaling.asr.train import Interrupted
 from scaling.ledger.ledger import Attempt, Ledger, LostLease
+from scaling.ledger.plan_file import PlanFile
 from scaling.ledger.queue import Heartbeat
-from scaling.spec import StageNode, node_from_json
+from scaling.ledger.records import Event
+from scaling.spec import StageNode
 from scaling.speech.batches import BatchStream, Position
+from scaling.system.console import log
 
 FULL_DISK_SECONDS = 5.0
-"""Between tries while the disk is full."""
+"""Pause between tries while the disk is full (assumption)."""
 
-NO_SPACE = ("No space left on device", "Disk quota exceeded")
-"""How a full disk reads in errors, those of libraries included that hide the system's error number."""
+FULL_DISK_WORDS = ("No space left on device", "Disk quota exceeded")
+"""Words by which errors tell of a full disk: some libraries hide the system's error number."""
 
 IDLE, LEAVE = ("", 0), ("", 1)
-"""What the first rank tells the others where it has claimed nothing: to wait, and to leave. No node has such a key."""
+"""What the first rank broadcasts where it has claimed nothing: the others wait, or leave. No node has such a key."""
 
 KILLED = (-9, 137)
-"""How a process ends by SIGKILL: as its parent sees it, and as a shell in between tells it."""
+"""Exit codes of a process that SIGKILL ended: for its parent, and behind a shell."""
 
 
 class Worker:
-    """Runs nodes of one plan, one after another; base models and speech stay in memory between them.
+    """Runs nodes of one plan, one after another; base models and datasets stay in memory between them.
 
     `stop.asked` turns true when the worker should checkpoint and leave. Of several `ranks` the first claims and
-    commits, the others `follow`. After an error that one of them alone may have met they are out of step, and end with
-    exit code 1: the launcher starts others, who go on from the last checkpoint.
+    commits, the others `follow`. After an error that only some ranks have met they are out of step, and all end with
+    exit code 1: the launcher starts new ones, which continue the last checkpoint.
     """
 
-    def __init__(self, ledger: Ledger, plan: dict[str, Any], stop: Any, ranks: Ranks = SINGLE_PROCESS) -> None:
+    def __init__(self, ledger: Ledger, plan: PlanFile, stop: Any, ranks: Ranks = SINGLE_PROCESS) -> None:
         self._ledger = ledger
         self._plan = plan
-        self._session = str(plan["session"])
+        self._session = plan.session
         self._stop = stop
         self._ranks = ranks
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
-        torch.set_num_threads(int(plan["threads"]))
+        torch.set_num_threads(plan.threads)
 
     def take(self, key: str) -> bool:
-        """Work on the node, here or, where it ran out of memory before, in a process of its own; False where taken."""
-        apart = self._ledger.memory_failures(key) and self._ranks.size == 1  # several end together, whoever is killed
-        return self._run_apart(key) if apart else self.run(key)
+        """Run the node; False where another worker has it.
+
+        A node that ran out of memory before is run in a process of its own, unless several ranks train together: these
+        end together if one of them is killed.
+        """
+        in_child = self._ledger.memory_failures(key) and self._ranks.size == 1
+        return self._run_in_child(key) if in_child else self.run(key)
 
     def run(self, key: str) -> bool:
-        """Claim the node and run it to its result, its failure, or the loss of its lease; False where it is taken."""
+        """Claim the node and run it to its result, its failure, or the loss of its lease; False where another worker
+        has it.
+        """
         try:
             attempt = self._ledger.claim(key, session=self._session)
         except OSError as error:
@@ -73,77 +81,76 @@ class Worker:
             return False
         if attempt is None:
             return False
-        self.tell((key, attempt.number))
-        node, pieces = self._order(key)
+        self.announce((key, attempt.number))
+        node, micro_batches = self._ledger.node(key), self._micro_batches(key)
         with Heartbeat(attempt) as heartbeat:
             try:
-                self._finish(node, attempt, pieces, heartbeat)
-                attempt.log({"event": "done"})
+                self._finish(node, attempt, micro_batches, heartbeat)
+                attempt.log(Event(event="done"))
             except (LostLease, Interrupted) as reason:
-                with suppress(OSError):  # a disk that is full or gone: then the end of this process frees the node
-                    attempt.log({"event": "left", "cause": str(reason)})
+                with suppress(OSError):  # on a disk that is full or gone, the end of this process frees the node
+                    attempt.log(Event(event="left", cause=str(reason)))
                     attempt.release()
             except Diverged as error:
                 attempt.fail("diverged", str(error), session=self._session)
-            except Exception as error:  # one failing node must not take the others down; its cause is kept
-                self._failed(attempt, node, error)
+            except Exception as error:  # the failure of one node must not end the work on others
+                self._record_failure(attempt, node, error)
         return True
 
     def follow(self) -> None:
-        """Work at what the first rank claims, until it leaves."""
+        """Run the nodes that the first rank claims, until it leaves."""
         while (claimed := self._ranks.broadcast(IDLE)) != LEAVE:
             if claimed == IDLE:
                 continue
             attempt = Attempt(self._ledger, *claimed)
-            node, pieces = self._order(attempt.key)
+            node, micro_batches = self._ledger.node(attempt.key), self._micro_batches(attempt.key)
             try:
-                run_node(node, attempt, self._resources, 0.0, lambda: self._stop.asked, pieces=pieces)
+                run_node(node, attempt, self._resources, 0.0, lambda: self._stop.asked, micro_batches=micro_batches)
             except (Interrupted, Diverged):
                 continue
             except Exception as error:
-                self._failed(attempt, node, error)
+                self._record_failure(attempt, node, error)
 
-    def tell(self, claimed: tuple[str, int]) -> None:
-        """Let the other ranks know what the first one has claimed, or that it is `IDLE`, or is to `LEAVE`."""
+    def announce(self, claimed: tuple[str, int]) -> None:
+        """Tell the other ranks the node and attempt that the first one has claimed, or `IDLE`, or `LEAVE`."""
         self._ranks.broadcast(claimed)
 
-    def _order(self, key: str) -> tuple[StageNode, int]:
-        """The node, and in how many pieces each of its batches is cut."""
-        return node_from_json(self._ledger.stage(key)["node"]), self._pieces(key)
+    def _micro_batches(self, key: str) -> int:
+        """Micro-batches a step: the number that the study sets, doubled each time that memory ran out."""
+        return self._plan.gradient_accumulation << self._ledger.memory_failures(key)
 
-    def _pieces(self, key: str) -> int:
-        """As many as the study asks for, and twice as many each time that memory ran out."""
-        asked: int = self._plan.get("gradient_accumulation", 1)
-        return asked << self._ledger.memory_failures(key)
-
-    def _failed(self, attempt: Attempt, node: StageNode, error: Exception) -> None:
-        """Record why an attempt ended. Of several ranks the first to fail does, and all end."""
+    def _record_failure(self, attempt: Attempt, node: StageNode, error: Exception) -> None:
+        """Record why an attempt ended. Of several ranks the first to fail records it, and all end."""
         if isinstance(error, OutOfMemory):
             self._fail_for_memory(attempt, node, str(error))
-        elif self._ranks.size == 1 or not is_broken(error):
-            attempt.log({"event": "traceback", "text": "".join(traceback.format_exception(error))})
+        elif self._ranks.size == 1 or not is_connection_error(error):
+            attempt.log(Event(event="traceback", text="".join(traceback.format_exception(error))))
             attempt.fail("error", f"{type(error).__name__}: {error}", session=self._session)
         if self._ranks.size > 1:
             raise SystemExit(f"rank {self._ranks.rank}: {type(error).__name__}: {error}") from error
 
     @cached_property
     def _resources(self) -> WorkerResources:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # of a rank: its own, see `ranks.join`
-        bounds = CacheLimits(**self._plan["kept"]) if "kept" in self._plan else NO_CACHE
-        ways = {"recompute": "gradient_checkpointing", "compiled": "compile"}
-        asked = {way: bool(self._plan.get(field, False)) for way, field in ways.items()}
-        return WorkerResources(Sources(self._plan["sources"]), device, bounds, self._ranks, **asked)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # `ranks.join` has set a rank's own
+        return WorkerResources(
+            Sources(self._plan.sources),
+            device,
+            self._plan.encoder_cache,
+            self._ranks,
+            gradient_checkpointing=self._plan.gradient_checkpointing,
+            compiled=self._plan.compile,
+        )
 
-    def _finish(self, node: StageNode, attempt: Attempt, pieces: int, heartbeat: Heartbeat) -> None:
-        """Train and commit. While the disk is full the lease is kept; then it goes on from the last checkpoint."""
-        seconds = float(self._plan["checkpoint_seconds"])
+    def _finish(self, node: StageNode, attempt: Attempt, micro_batches: int, heartbeat: Heartbeat) -> None:
+        """Train and commit. While the disk is full, keep the lease; then continue the last checkpoint."""
+        seconds = self._plan.checkpoint_seconds
 
         def leave() -> bool:
             return self._stop.asked or heartbeat.lost
 
         while True:
             try:
-                attempt.commit(run_node(node, attempt, self._resources, seconds, leave, pieces=pieces))
+                attempt.commit(run_node(node, attempt, self._resources, seconds, leave, micro_batches=micro_batches))
             except (LostLease, Interrupted, Diverged, OutOfMemory):
                 raise
             except Exception as error:
@@ -157,15 +164,15 @@ class Worker:
 
     def _wait_for_space(self, key: str, error: Exception) -> None:
         """Pause before the next try where the disk is full; raise the error where it says anything else."""
-        if not any(words in str(error) for words in NO_SPACE):
+        if not any(words in str(error) for words in FULL_DISK_WORDS):
             raise error
         log(f"{key}: {error}; trying again until there is space")
         until = time.monotonic() + FULL_DISK_SECONDS
         while time.monotonic() < until and not self._stop.asked:
             time.sleep(0.1)
 
-    def _run_apart(self, key: str) -> bool:
-        """Run the node in a process of its own, for which this one makes room; False where it is taken."""
+    def _run_in_child(self, key: str) -> bool:
+        """Free this process's memory and run the node in a process of its own; False where another worker has it."""
         before = len(self._ledger.attempts(key))
         self.__dict__.pop("_resources", None)
         torch.cuda.empty_cache()
@@ -174,27 +181,26 @@ class Worker:
         if len(attempts) == before:
             return False
         if child.returncode and not self._ledger.done(key) and attempts[-1].over() and not attempts[-1].failure():
-            self._blame(attempts[-1], child.returncode)
+            self._record_death(attempts[-1], child.returncode)
         return True
 
-    def _blame(self, attempt: Attempt, code: int) -> None:
-        """Record a death in a process of its own. SIGKILL is taken for memory: the node has run out of it before."""
+    def _record_death(self, attempt: Attempt, code: int) -> None:
+        """Record how a node's own process died. SIGKILL counts as out of memory, as the node ran out of it before."""
         if code in KILLED:
-            node = node_from_json(self._ledger.stage(attempt.key)["node"])
-            self._fail_for_memory(attempt, node, "killed by SIGKILL in a process of its own")
+            self._fail_for_memory(attempt, self._ledger.node(attempt.key), "killed by SIGKILL in a process of its own")
         else:
             attempt.fail("error", f"its process ended with exit code {code}", session=self._session)
 
     def _fail_for_memory(self, attempt: Attempt, node: StageNode, cause: str) -> None:
-        """Ask for smaller pieces, until a piece is one utterance: then the node has failed."""
-        pieces = self._pieces(attempt.key)
-        smaller = pieces < _largest_batch(node, self._resources.dataset(node, node.data.train).samples)
-        how = f"each batch in {pieces} pieces" if smaller else "even one utterance at a time"
+        """Record that memory ran out: the node is tried again, or has failed where micro-batches are one utterance."""
+        micro_batches = self._micro_batches(attempt.key)
+        smaller = micro_batches < _largest_batch(node, self._resources.dataset(node, node.data.train).samples)
+        how = f"each batch in {micro_batches} micro-batches" if smaller else "even one utterance at a time"
         attempt.fail("memory" if smaller else "error", f"out of memory, {how}: {cause}", session=self._session)
 
 
 def _largest_batch(node: StageNode, samples: IntArray) -> int:
-    """Examples in the largest batch of the first epoch: into more pieces no batch can be cut."""
+    """Utterances in the largest batch of the first epoch: the largest number of micro-batches that there can be."""
     stream = BatchStream(samples, node.seed, node.stage.optimization.batch_audio_seconds)
     epoch = takewhile(lambda step: step[1].pool <= stream.pools_per_epoch, stream.batches(Position(0, 0)))
     return max(len(indices) for indices, _ in epoch)

@@ -1,3 +1,3 @@
-"""Encoders and LLMs before training, as rows of dimensions: found by name, with their tokenizers and chat templates,
-and run symbolically to record matrix products. Nothing here reads weights or imports torch.
+"""Encoders and LLMs before training: their dimensions, found by name, their tokenizers and chat templates, and their
+matrix products, recorded by a symbolic forward pass. Nothing here reads weights or imports torch.
 """

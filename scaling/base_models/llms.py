@@ -1,8 +1,8 @@
-"""LLMs as rows of dimensions: enough to count their parameters and price their steps, without weights.
+"""LLMs as rows of dimensions, from which parameters and FLOPs are counted without weights.
 
-One shape covers the dense decoders of today: attention with grouped keys, a gated feed-forward, RMS norms. What tells
-families apart (biases, norms, fused layers) is read from the config by a row of `FAMILIES`; a mixture of experts, a
-state space layer or a plain feed-forward has other products and is refused.
+One class covers the dense decoders of today: attention with grouped keys, a gated feed-forward, RMS norms. A row of
+`FAMILIES` says how families differ (biases, norms, fused layers). A mixture of experts, a state space layer or a plain
+feed-forward has other matrix products and is refused.
 """
 
 from dataclasses import dataclass, field, replace
@@ -11,16 +11,17 @@ from pathlib import Path
 from scaling.base_models.config_file import LARGEST, ConfigFile
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention
 from scaling.errors import InputError, nearest
-from scaling.spec import SILENT, LoraSpec, Part
+from scaling.keys import OMIT_DEFAULT
+from scaling.spec import LoraSpec, Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlmDims:
     """A dense decoder-only LLM: grouped-query attention, gated feed-forward, RMS norms.
 
-    `norms` are those of model width in a layer. Norms of queries and keys are over one head (`qk_norm`), or over all
-    heads together (`wide_qk_norm`). `fused`: q, k and v are one linear layer, gate and up another. `context`: the most
-    positions that it was made for, where its config tells.
+    `norms` counts the norms of model width in a layer. Queries and keys may have norms over one head (`qk_norm`) or
+    over all heads together (`wide_qk_norm`). Where `fused`, q, k and v are one linear layer, and gate and up another.
+    `context` is the largest number of positions, where the config gives it.
     """
 
     name: str = field(compare=False)
@@ -38,9 +39,9 @@ class LlmDims:
     output_bias: bool = False
     mlp_bias: bool = False
     context: int = field(default=LARGEST, compare=False)
-    norms: int = field(default=2, metadata=SILENT)
-    wide_qk_norm: bool = field(default=False, metadata=SILENT)
-    fused: bool = field(default=False, metadata=SILENT)
+    norms: int = field(default=2, metadata=OMIT_DEFAULT)
+    wide_qk_norm: bool = field(default=False, metadata=OMIT_DEFAULT)
+    fused: bool = field(default=False, metadata=OMIT_DEFAULT)
 
     @property
     def params(self) -> int:
@@ -55,30 +56,30 @@ class LlmDims:
 
     @property
     def linears(self) -> tuple[str, ...]:
-        """The linear layers of a layer by name: what adapters may target."""
+        """The names of the linear layers in a transformer layer, which adapters may target."""
         if self.fused:
             return ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
         return ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
-    def write(self, tape: Tape, lora: LoraSpec, speech: Flow) -> None:
-        """The LLM on prompt, speech and text, logits at target positions."""
+    def decode(self, tape: Tape, lora: LoraSpec, speech: Flow) -> None:
+        """Record the LLM on prompt, speech and text, with logits at target positions."""
         weights = Weights(Part.LLM, Part.LLM_LORA, lora)
 
         def layer(x: Flow) -> Flow:
             x = x.plus(self._attention(tape, weights, x))
             return x.plus(tape.linear(weights, "down_proj", self._gated(tape, weights, x), self.width))
 
-        # Text embeddings train with the LLM; they and the speech are one sequence, which needs a gradient if either
+        # Text embeddings train with the LLM. They and the speech are one sequence, which needs a gradient if either
         # does.
-        sequence = Flow(Work.LLM, self.width, speech.needs or Part.LLM in tape.trained)
+        sequence = Flow(Work.LLM, self.width, speech.needs_grad or Part.LLM in tape.trained)
         hidden = tape.layers(self.layers, sequence, layer, ends_in_norm=self._ends_in_norm)
         tape.linear(weights, "lm_head", replace(hidden, work=Work.LLM_TARGETS), self.vocabulary)
 
     def _attention(self, tape: Tape, weights: Weights, x: Flow) -> Flow:
         if not self.fused:
             return attention(tape, weights, x, x, Work.LLM_PAIRS, self._queries, self._keys, "o_proj")
-        together = tape.linear(weights, "qkv_proj", x, self._queries + 2 * self._keys)
-        query, key = replace(together, width=self._queries), replace(together, width=self._keys)
+        qkv = tape.linear(weights, "qkv_proj", x, self._queries + 2 * self._keys)
+        query, key = replace(qkv, width=self._queries), replace(qkv, width=self._keys)
         mixed = tape.attention(weights.part, Work.LLM_PAIRS, query, key, key)
         return tape.linear(weights, "o_proj", mixed, x.width)
 
@@ -90,7 +91,7 @@ class LlmDims:
 
     @property
     def _ends_in_norm(self) -> bool:
-        """Gemma 2 and 3 have norms on both sides of the feed-forward, OLMo 2, known by its wide norms, behind it."""
+        """Whether a layer ends in a norm: in Gemma 2 and 3, which have four, and in OLMo 2, known by its wide norms."""
         return self.norms == 4 or self.wide_qk_norm
 
     @property
@@ -104,16 +105,16 @@ class LlmDims:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Family:
-    """What a model_type says without its config: fixed traits, and the values of settings that are not written."""
+    """What follows from a model_type alone: fixed properties, and defaults of settings that a config may leave out."""
 
-    qkv_bias: bool = False  # always; elsewhere `attention_bias` asks for biases of q, k, v and o
+    qkv_bias: bool = False  # in every model; in other families the setting `attention_bias` gives q, k, v and o a bias
     may_bias: bool = False
     may_bias_mlp: bool = False
     qk_norm: bool = False
     wide_qk_norm: bool = False
     norms: int = 2
     fused: bool = False
-    head_dim: int | None = None  # else the width over the heads
+    head_dim: int | None = None  # None: the width divided by the heads
     tied: bool = False
 
 
@@ -142,20 +143,20 @@ UNPRICED = {
     "linear_num_key_heads": "linear attention",
     "text_config": "several modalities; give the directory of its language model",
 }
-"""Settings that betray products of another kind, and what they are called."""
+"""Settings of models with other matrix products, and what such models are called."""
 
 
 def llm_dims(config_file: Path) -> LlmDims:
-    """Dimensions from a config.json. Raises InputError on families whose products are not known here."""
+    """Dimensions from a config.json. Raises InputError on families whose matrix products are not known here."""
     config = ConfigFile(config_file)
     kind = config.values.get("model_type")
     family = FAMILIES.get(str(kind))
     if family is None:
-        other = next((words for key, words in UNPRICED.items() if config.values.get(key)), None)
-        why = f"it has {other}" if other else "its matrix products are not known here"
+        other_kind = next((kind for key, kind in UNPRICED.items() if config.values.get(key)), None)
+        why = f"it has {other_kind}" if other_kind else "its matrix products are not known here"
         raise InputError(f"{config.path}: model_type {kind!r} is not supported, {why}{nearest(kind, FAMILIES)}")
     width, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
-    own_bias = family.may_bias and bool(config.values.get("attention_bias", False))
+    attention_bias = family.may_bias and bool(config.values.get("attention_bias", False))
     return LlmDims(
         name=config.path.parent.name,
         source=str(config.path),
@@ -169,8 +170,8 @@ def llm_dims(config_file: Path) -> LlmDims:
         tied=bool(config.values.get("tie_word_embeddings", family.tied)),
         qk_norm=family.qk_norm,
         wide_qk_norm=family.wide_qk_norm,
-        qkv_bias=family.qkv_bias or own_bias,
-        output_bias=own_bias,
+        qkv_bias=family.qkv_bias or attention_bias,
+        output_bias=attention_bias,
         mlp_bias=family.may_bias_mlp and bool(config.values.get("mlp_bias", False)),
         context=config.integer("max_position_embeddings", default=LARGEST),
         norms=family.norms,
@@ -223,4 +224,4 @@ LLMS: dict[str, LlmDims] = {
         _row("HuggingFaceTB/SmolLM2-135M", 576, 30, 9, 3, 64, 1536, 49_152),
     )
 }
-"""Published LLMs; each row's `source` is the config it repeats."""
+"""Published LLMs by name; `source` is the address of the config that a row repeats."""

@@ -1,9 +1,9 @@
-"""Models by name: a shipped row, a mini of the project, or any Hugging Face directory or config.json.
+"""Base models by name: a shipped row of dimensions, a mini of the project, a Hugging Face directory or a config.json.
 
-Weights are only looked for on this machine, never fetched: a model without them can be planned and priced, not run.
+Weights are looked for on this machine only and are never downloaded. A model without weights can be planned and priced,
+but not trained.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from scaling.base_models.encoders import ENCODERS, EncoderDims, encoder_dims
 from scaling.base_models.llms import LLMS, LlmDims, llm_dims
 from scaling.base_models.tokenizers import find_tokenizer
 from scaling.errors import InputError, nearest
-from scaling.spec import digest
+from scaling.keys import digest
 from scaling.system.cache import file_digest
 
 MINIS = Path(__file__).parents[1] / "minis"
@@ -27,23 +27,26 @@ IDENTITY_FILES = (
     "preprocessor_config.json",
     "processor_config.json",
 )
-"""What, beside weights and tokenizer, changes the outcome of a run: shapes, start and end tokens, features."""
+"""Files that change the outcome of a run, beside weights and tokenizer: dimensions, start and end tokens, features."""
+
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+"""`OWNER/NAME`, as in `Qwen/Qwen2.5-0.5B`."""
 
 HUB_REVISION = re.compile(r"(?P<name>(\w[\w.-]*/)?\w[\w.-]*)@(?P<revision>\w[\w.-]*)")
 """A shipped row or a hub id at a branch, tag or commit: `Qwen/Qwen2.5-0.5B@060db64`."""
 
 WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
-
+"""Patterns of weight files. The first pattern that matches a file is used: what is loaded is what is digested."""
 
 Dims = TypeVar("Dims", EncoderDims, LlmDims)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundModel(Generic[Dims]):
-    """A model by name, and where its weights lie.
+class ResolvedModel(Generic[Dims]):
+    """A base model, and where its weights lie.
 
-    `directory` is None where this machine has no weights. `digest` covers config, tokenizer and weights, or the
-    dimensions alone where there are no weights. `pretrain_flops` is what making the base cost, where recorded.
+    `directory` is None where this machine has no weights. `digest` covers config, tokenizer and weights; without
+    weights it covers the dimensions alone. `pretrain_flops` are the FLOPs that pretraining took, where recorded.
     """
 
     name: str
@@ -54,17 +57,16 @@ class FoundModel(Generic[Dims]):
     pretrain_flops: float | None
 
 
-def find_encoder(name_or_path: str, base: Path = Path()) -> FoundModel[EncoderDims]:
+def find_encoder(name_or_path: str, base: Path = Path()) -> ResolvedModel[EncoderDims]:
     """The encoder of that name: a shipped row, a mini, a hub id, a directory or a config.json.
 
-    A row or hub id may be pinned: `name@revision`.
-    Relative paths start at `base`. Raises InputError where nothing is found (naming the nearest name), or where a
-    config is of no family of `scaling.base_models.encoders`.
+    A row or a hub id may be pinned: `name@revision`. Relative paths start at `base`. Raises InputError where the name
+    leads to no model (with the nearest name), or where the config is of no family of `scaling.base_models.encoders`.
     """
     return _find(name_or_path, base, "encoder", ENCODERS, MINIS / "encoders", encoder_dims)
 
 
-def find_llm(name_or_path: str, base: Path = Path()) -> FoundModel[LlmDims]:
+def find_llm(name_or_path: str, base: Path = Path()) -> ResolvedModel[LlmDims]:
     """The LLM of that name; as `find_encoder`."""
     return _find(name_or_path, base, "LLM", LLMS, MINIS / "llms", llm_dims)
 
@@ -75,53 +77,52 @@ def _find(
     kind: str,
     rows: Mapping[str, Dims],
     minis: Path,
-    read: Callable[[Path], Dims],
-) -> FoundModel[Dims]:
+    read_dims: Callable[[Path], Dims],
+) -> ResolvedModel[Dims]:
     path = base / Path(name_or_path).expanduser()
     if (pinned := HUB_REVISION.fullmatch(name_or_path)) and not path.exists():
-        return _found_revision(kind, pinned["name"], pinned["revision"], rows, read)
-    short = _short(name_or_path)
-    row = rows.get(short)
+        return _find_revision(kind, pinned["name"], pinned["revision"], rows, read_dims)
+    short_name = _short_name(name_or_path)
+    row = rows.get(short_name)
     if row is not None and name_or_path in (row.name, _hub_id(row)):
-        return _found(row, _hub_snapshot(_hub_id(row)), _hub_id(row))
-    if Path(name_or_path).name == name_or_path and (minis / name_or_path / "config.json").is_file():
-        return _found(
-            replace(read(minis / name_or_path / "config.json"), name=name_or_path), minis / name_or_path, None
-        )
+        return _resolved(row, _hub_snapshot(_hub_id(row)), _hub_id(row))
+    mini = minis / name_or_path
+    if Path(name_or_path).name == name_or_path and (mini / "config.json").is_file():
+        return _resolved(replace(read_dims(mini / "config.json"), name=name_or_path), mini, None)
     config_file = path if path.is_file() else path / "config.json"
     if config_file.is_file():
-        return _found(read(config_file), config_file.parent, None)
+        return _resolved(read_dims(config_file), config_file.parent, None)
     if path.is_dir():
         raise InputError(f"{kind} {name_or_path!r}: the directory {path} holds no config.json")
-    snapshot = _hub_snapshot(name_or_path) if _is_hub_id(name_or_path) else None
+    snapshot = _hub_snapshot(name_or_path)
     if snapshot is not None:
-        return _found(replace(read(snapshot / "config.json"), name=short), snapshot, name_or_path)
+        return _resolved(replace(read_dims(snapshot / "config.json"), name=short_name), snapshot, name_or_path)
     valid = [*rows, *sorted(directory.name for directory in minis.glob("*") if directory.is_dir())]
-    fetch = f" (`hf download {name_or_path}` gets a hub model)" if _is_hub_id(name_or_path) else ""
+    fetch = f" (`hf download {name_or_path}` gets a hub model)" if HUB_ID.fullmatch(name_or_path) else ""
     raise InputError(
         f"{kind} {name_or_path!r} is no shipped row, no file or directory from {base.resolve()},"
-        f" and no model in the local Hugging Face cache{fetch}{nearest(short, valid)}"
+        f" and no model in the local Hugging Face cache{fetch}{nearest(short_name, valid)}"
     )
 
 
-def _found_revision(
-    kind: str, name: str, revision: str, rows: Mapping[str, Dims], read: Callable[[Path], Dims]
-) -> FoundModel[Dims]:
+def _find_revision(
+    kind: str, name: str, revision: str, rows: Mapping[str, Dims], read_dims: Callable[[Path], Dims]
+) -> ResolvedModel[Dims]:
     """A revision stands for its files: without them in the local cache there is nothing to price."""
     hub_id = _hub_id(rows[name]) if name in rows else name
-    snapshot = _hub_snapshot(hub_id, revision) if _is_hub_id(hub_id) else None
+    snapshot = _hub_snapshot(hub_id, revision)
     if snapshot is None:
         raise InputError(
             f"{kind} '{name}@{revision}': no such revision in the local Hugging Face cache"
             f" (`hf download {hub_id} --revision {revision}` gets it)"
         )
-    dims = replace(read(snapshot / "config.json"), name=f"{_short(name)}@{revision}")
-    return _found(dims, snapshot, f"{hub_id}@{revision}")
+    dims = replace(read_dims(snapshot / "config.json"), name=f"{_short_name(name)}@{revision}")
+    return _resolved(dims, snapshot, f"{hub_id}@{revision}")
 
 
-def _found(dims: Dims, directory: Path | None, hub_id: str | None) -> FoundModel[Dims]:
+def _resolved(dims: Dims, directory: Path | None, hub_id: str | None) -> ResolvedModel[Dims]:
     weights = _weights(directory) if directory is not None else []
-    return FoundModel(
+    return ResolvedModel(
         name=dims.name,
         dims=dims,
         directory=directory.resolve() if directory is not None and weights else None,
@@ -132,10 +133,8 @@ def _found(dims: Dims, directory: Path | None, hub_id: str | None) -> FoundModel
 
 
 def _weights(directory: Path) -> list[Path]:
-    for pattern in WEIGHT_FILES:  # safetensors win: what is loaded is what is digested
-        if files := sorted(directory.glob(pattern)):
-            return files
-    return []
+    matches = (sorted(directory.glob(pattern)) for pattern in WEIGHT_FILES)
+    return next(filter(None, matches), [])
 
 
 def _content_digest(directory: Path, weights: Iterable[Path]) -> str:
@@ -146,29 +145,31 @@ def _content_digest(directory: Path, weights: Iterable[Path]) -> str:
 
 
 def _pretrain_flops(directory: Path) -> float | None:
-    record = directory / "making.json"  # written beside the project's own minis
+    record = directory / "making.json"  # written beside the minis of the project
     flops = ConfigFile(record).values.get("flops") if record.is_file() else None
     return float(flops) if isinstance(flops, int | float) else None
-
-
-def _is_hub_id(name: str) -> bool:
-    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) is not None
 
 
 def _hub_id(row: EncoderDims | LlmDims) -> str:
     return row.source.removeprefix("https://huggingface.co/").split("/blob/")[0]
 
 
-def _short(name: str) -> str:
+def _short_name(name: str) -> str:
     """A hub id without its owner."""
     return name.rsplit("/", 1)[-1] if name.count("/") == 1 else name
 
 
 def _hub_snapshot(hub_id: str, revision: str = "main") -> Path | None:
-    """The directory of `hub_id` in the local Hugging Face cache at a branch, tag or commit, if it has a config.json."""
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-    folder = Path(os.environ.get("HF_HUB_CACHE") or home / "hub") / f"models--{hub_id.replace('/', '--')}"
-    reference = folder / "refs" / revision
-    commit = reference.read_text().strip() if reference.is_file() else revision
-    snapshot = folder / "snapshots" / commit
-    return snapshot if (snapshot / "config.json").is_file() else None
+    """The folder of a hub model in the local Hugging Face cache at a branch, tag or commit, if it has a config.json."""
+    from huggingface_hub import constants  # the cache is looked at where a name may be a hub model, and nowhere else
+
+    if not HUB_ID.fullmatch(hub_id) or not Path(constants.HF_HUB_CACHE).is_dir():
+        return None
+    from huggingface_hub import try_to_load_from_cache  # .15 s, for its web client: only where there is a cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        config_file = try_to_load_from_cache(hub_id, "config.json", revision=revision)
+    except HFValidationError:  # a name that no model on the hub can have
+        return None
+    return Path(config_file).parent if isinstance(config_file, str) else None

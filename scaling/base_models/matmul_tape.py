@@ -1,12 +1,12 @@
-"""The ledger of a symbolic run: matrix products by part, and the gradients that each of them pays for.
+"""A tape of matrix products: the symbolic forward pass of a model, which records FLOPs by part and by direction.
 
-A module is walked once, as it computes, carrying one bit: does what flows here need a gradient? A product whose input
-needs one pays for the gradient of its input, a product whose weight trains for that of its weight. So pruned gradients
-(below the lowest trained weight, in a frozen part's first layer) come out as they do in autograd.
+The forward pass carries one bit: do these activations need a gradient? A product whose input needs a gradient costs a
+second product for it, and a product whose weight trains costs a third. Gradients that autograd leaves out (below the
+lowest trained weight, in the first layer of a frozen part) are so left out here too.
 
-Under gradient checkpointing a layer that a gradient passes is run again before its backward pass, up to the last tensor
-that its backward pass reads (torch's early stop). A product reads its input and its weight before it computes, so the
-last one of a layer is not redone, unless something that reads its outcome comes behind it: a norm.
+Under gradient checkpointing a layer that a gradient passes runs again before its backward pass, up to the last tensor
+that the backward pass reads (torch's early stop). A product reads its input and its weight before it computes, so the
+last product of a layer is not repeated, unless a norm follows it and reads its result.
 """
 
 from collections.abc import Callable, Collection
@@ -17,7 +17,7 @@ from scaling.spec import LoraSpec, Part
 
 
 class Work(StrEnum):
-    """What a product is repeated over; its amount in a batch is a count of positions, or of pairs of them."""
+    """What a product is repeated over: a batch has so many of these positions, or pairs of positions."""
 
     FRONT_END = "front_end"  # multiply-adds of a convolutional front end, which never trains
     MEL_FRAMES = "mel_frames"
@@ -35,8 +35,8 @@ class Work(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
-    """FLOPs of one part for each unit of work, by kind."""
+class FlopRates:
+    """FLOPs of one part for each unit of work, in the forward pass and for gradients of inputs and of weights."""
 
     forward: dict[Work, int] = field(default_factory=dict)
     input_grad: dict[Work, int] = field(default_factory=dict)
@@ -45,20 +45,20 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Activations: `width` features at every unit of `work`; `needs` is the bit: must their gradient be computed?"""
+    """Activations: `width` features at every unit of `work`. `needs_grad`: their gradient is computed."""
 
     work: Work
     width: int
-    needs: bool
+    needs_grad: bool
 
     def plus(self, other: "Flow") -> "Flow":
-        """A residual sum."""
-        return replace(self, needs=self.needs or other.needs)
+        """The sum with a residual branch."""
+        return replace(self, needs_grad=self.needs_grad or other.needs_grad)
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The weights of a module: their part, and the adapters over them, if any can train."""
+    """The weights of a module: their part, and the adapters on them, if any can train."""
 
     part: Part
     adapter_part: Part | None = None
@@ -67,58 +67,59 @@ class Weights:
 
 @dataclass(slots=True)
 class Tape:
-    """Adds up products. `times` is how many equal layers the products now recorded stand for.
+    """Adds up the FLOPs of products while `trained` parts train.
 
-    `recompute`: layers that a gradient passes run forward twice. `layer` holds the present one's forward FLOPs.
+    With `recompute`, layers that a gradient passes run forward twice. `times` is the number of equal layers that the
+    products being recorded stand for, and `layer` lists the forward FLOPs of the current layer.
     """
 
     trained: Collection[Part]
     recompute: bool = False
-    rates: dict[Part, Rates] = field(default_factory=dict)
+    rates: dict[Part, FlopRates] = field(default_factory=dict)
     times: int = 1
     layer: list[tuple[Part, Work, int]] = field(default_factory=list)
 
     def linear(self, weights: Weights, name: str, x: Flow, fan_out: int, *, groups: int = 1) -> Flow:
-        """A linear layer with its adapter, if one trains. A convolution is one over its kernel's inputs.
+        """Record a linear layer, with its adapter if it trains. A convolution is a linear layer on its kernel's inputs.
 
-        With `groups`, an output sees one group's share of the inputs.
+        With `groups`, an output depends on one group of the inputs.
         """
         trains = weights.part in self.trained
-        self._add(weights.part, x.work, x.width // groups * fan_out, input_grads=x.needs, weight_grads=trains)
+        self._add(weights.part, x.work, x.width // groups * fan_out, input_grads=x.needs_grad, weight_grads=trains)
         part, lora = weights.adapter_part, weights.adapter
         if part is None or lora is None or part not in self.trained or name not in lora.targets:
-            return Flow(x.work, fan_out, x.needs or trains)
-        self._add(part, x.work, x.width * lora.rank, input_grads=x.needs, weight_grads=True)
+            return Flow(x.work, fan_out, x.needs_grad or trains)
+        self._add(part, x.work, x.width * lora.rank, input_grads=x.needs_grad, weight_grads=True)
         self._add(part, x.work, lora.rank * fan_out, input_grads=True, weight_grads=True)
         return Flow(x.work, fan_out, True)
 
     def attention(self, part: Part, pairs: Work, query: Flow, key: Flow, value: Flow) -> Flow:
-        """Scores of queries and keys, then their mix of values; a product of two activations has two input gradients.
+        """Record scores of queries and keys, then weighted sums of values; a product may have two input gradients.
 
-        Every query head sees keys and values of its own: grouped ones are repeated, so all have the queries' width.
+        Every query head has keys and values of its own, because grouped ones are repeated: all have the queries' width.
         """
-        scores = query.needs or key.needs
-        self._add(part, pairs, query.width, input_grads=query.needs + key.needs, weight_grads=0)
-        self._add(part, pairs, query.width, input_grads=scores + value.needs, weight_grads=0)
-        return replace(query, needs=scores or value.needs)
+        scores = query.needs_grad or key.needs_grad
+        self._add(part, pairs, query.width, input_grads=query.needs_grad + key.needs_grad, weight_grads=0)
+        self._add(part, pairs, query.width, input_grads=scores + value.needs_grad, weight_grads=0)
+        return replace(query, needs_grad=scores or value.needs_grad)
 
-    def frozen(self, part: Part, work: Work) -> None:
-        """Products that never have a backward pass; `work` counts their multiply-adds."""
+    def add_frozen(self, part: Part, work: Work) -> None:
+        """Record products that never have a backward pass; a unit of `work` is one multiply-add."""
         self._add(part, work, 1, input_grads=0, weight_grads=0)
 
     def layers(self, count: int, x: Flow, layer: Callable[[Flow], Flow], *, ends_in_norm: bool = False) -> Flow:
-        """`count` equal layers: the first may need fewer gradients, all after it need the same."""
+        """Record `count` equal layers: the first may need fewer gradients, all later ones need the same."""
         for self.times in (1, count - 1):
             self.layer.clear()
             x = layer(x)
-            if self.recompute and x.needs:
+            if self.recompute and x.needs_grad:
                 for part, work, flops in self.layer if ends_in_norm else self.layer[:-1]:
                     self.rates[part].forward[work] += flops
         self.times = 1
         return x
 
     def _add(self, part: Part, work: Work, size: int, *, input_grads: int, weight_grads: int) -> None:
-        sums = self.rates.setdefault(part, Rates())
+        sums = self.rates.setdefault(part, FlopRates())
         self.layer.append((part, work, 2 * size * self.times))
         for kind, count in ((sums.forward, 1), (sums.input_grad, input_grads), (sums.weight_grad, weight_grads)):
             if flops := 2 * size * self.times * count:
@@ -128,7 +129,7 @@ class Tape:
 def attention(
     tape: Tape, weights: Weights, x: Flow, memory: Flow, pairs: Work, heads: int, kv_heads: int, output: str
 ) -> Flow:
-    """Attention of `x` over `memory`; `heads` and `kv_heads` are the features of all heads together."""
+    """Record attention of `x` to `memory`; `heads` and `kv_heads` are the features of all heads together."""
     query = tape.linear(weights, "q_proj", x, heads)
     key = tape.linear(weights, "k_proj", memory, kv_heads)
     value = tape.linear(weights, "v_proj", memory, kv_heads)
@@ -136,5 +137,5 @@ def attention(
 
 
 def feed_forward(tape: Tape, weights: Weights, x: Flow, inner: int, names: tuple[str, str] = ("fc1", "fc2")) -> Flow:
-    """Two linear layers of these names, `inner` features between them."""
+    """Record two linear layers of these names, with `inner` features between them."""
     return tape.linear(weights, names[1], tape.linear(weights, names[0], x, inner), x.width)

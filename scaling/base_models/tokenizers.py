@@ -1,7 +1,7 @@
 """Text to token ids and back, from the tokenizer files of a model directory, without torch or transformers.
 
-Two readers of the same text: the speech model (its own objective, see `scaling.base_models.encoders`) and the LLM. Each has a
-prefix it is started with, and an end token it must learn to write.
+The encoder writes text by its own objective (see `scaling.base_models.encoders`), and so does the LLM. Each has its own
+tokenizer, a prefix that the text follows and, except for CTC, an end token that it learns to write.
 """
 
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ from scaling.errors import InputError
 from scaling.system.json_files import read_json
 
 UNKNOWN = ("<unk>", "[UNK]")
-"""What stands for a character that a list of letters lacks."""
+"""Names of the token for characters that a list of letters lacks."""
 
 WORD_DELIMITER = "|"
-"""What stands between words in a list of letters (wav2vec 2.0's convention)."""
+"""The token between words in a list of letters (the convention of wav2vec 2.0)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextCodec:
-    """How one model writes text.
+    """How a model writes text as token ids.
 
-    `prefix` is what the text follows: the last of its tokens predicts the first token of the text. `before` is the
-    part of an LLM prompt that precedes the speech. `end` is None where text has no end token (CTC).
+    The text follows `prefix`, whose last token predicts the first token of the text. `before` is the part of an LLM
+    prompt that precedes the speech. `end` is the end token, None for CTC.
     """
 
     tokenizer: tokenizers.Tokenizer = field(repr=False)
@@ -35,26 +35,31 @@ class TextCodec:
     prefix: tuple[int, ...]
     end: int | None
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Positions of the prompt, without the speech and without one start token, which the text's count includes."""
+        return len(self.before) + len(self.prefix) - 1
+
     def targets(self, text: str) -> list[int]:
-        """Token ids the model must write: the text, then the end token if there is one."""
+        """The token ids that the model must write: those of the text, then the end token if there is one."""
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return ids if self.end is None else [*ids, self.end]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of what a model wrote, up to its end token."""
-        written = list(ids)
-        if self.end in written:
-            written = written[: written.index(self.end)]
-        return str(self.tokenizer.decode(written, skip_special_tokens=True))
+        """The text of the ids that a model wrote, up to its end token."""
+        text_ids = list(ids)
+        if self.end in text_ids:
+            text_ids = text_ids[: text_ids.index(self.end)]
+        return str(self.tokenizer.decode(text_ids, skip_special_tokens=True))
 
 
 def llm_codec(directory: Path, prompt: str) -> TextCodec:
-    """The LLM's codec. `prompt` is text with `{speech}` where the speech goes; special tokens may be written in it.
+    """The codec of an LLM. `prompt` has `{speech}` in the place of the speech; it may contain special tokens.
 
-    A prompt with `{text}` is a whole conversation (see `scaling.base_models.chat_template`): it says where the text goes and, by the one
-    token that follows, how it ends. Without, the text ends with the LLM's end token, and the prefix ends with its start
-    token, or, where it has none (Qwen), with its end token, the separator between documents it was pretrained with.
-    Raises InputError where what follows `{text}` is not one token.
+    A prompt with `{text}` is a whole conversation (see `scaling.base_models.chat_template`): it gives the place of the
+    text and, behind it, the one token that ends the text. Without `{text}`, the text ends with the LLM's end token, and
+    the prefix ends with its start token or, where it has none (Qwen), with its end token, which separated documents in
+    pretraining. Raises InputError where more or less than one token follows `{text}`.
     """
     settings = model_settings(directory)
     tokenizer = load_tokenizer(tokenizer_file(directory), settings.get("vocab_size"))
@@ -75,15 +80,15 @@ def llm_codec(directory: Path, prompt: str) -> TextCodec:
 
 
 def find_tokenizer(directory: Path) -> Path | None:
-    """The file that holds a model's tokens: a fast tokenizer, or (CTC models) a list of letters. None without one."""
+    """The tokenizer file of a model: a fast tokenizer, or a list of letters (CTC models). None without one."""
     if (directory / "tokenizer.json").is_file():
         return directory / "tokenizer.json"
-    letters = directory / "vocab.json"  # with merges beside it, it is half of a tokenizer, and no list of letters
+    letters = directory / "vocab.json"  # beside merges.txt it is half of a tokenizer and no list of letters
     return letters if letters.is_file() and not (directory / "merges.txt").is_file() else None
 
 
 def tokenizer_file(directory: Path) -> Path:
-    """The file that holds a model's tokens. Raises InputError where there is none."""
+    """The tokenizer file of a model. Raises InputError where there is none."""
     path = find_tokenizer(directory)
     if path is None:
         raise InputError(f"{directory}: no tokenizer.json; save the model's fast tokenizer beside its weights")
@@ -91,7 +96,7 @@ def tokenizer_file(directory: Path) -> Path:
 
 
 def load_tokenizer(path: Path, vocabulary: int | None = None) -> tokenizers.Tokenizer:
-    """The tokenizer in a file. Raises InputError where it is none, or has more tokens than `vocabulary`."""
+    """The tokenizer in a file. Raises InputError where the file holds none, or more tokens than `vocabulary`."""
     try:
         tokenizer = _letters(path) if path.name == "vocab.json" else tokenizers.Tokenizer.from_file(str(path))
     except InputError:
@@ -105,12 +110,12 @@ def load_tokenizer(path: Path, vocabulary: int | None = None) -> tokenizers.Toke
 
 
 def model_settings(directory: Path) -> dict[str, Any]:
-    """What config.json and generation_config.json say; the first counts more."""
+    """The settings in config.json and generation_config.json, those of config.json first."""
     return _config(directory, "generation_config.json") | _config(directory, "config.json")
 
 
 def token_id(settings: dict[str, Any], directory: Path, name: str) -> int:
-    """A special token's id, the first where there are several. Raises InputError where it is none."""
+    """The id of a special token, the first where there are several. Raises InputError where the setting is no id."""
     value = settings.get(name)
     value = value[0] if isinstance(value, list) and value else value
     if not isinstance(value, int):
@@ -119,9 +124,9 @@ def token_id(settings: dict[str, Any], directory: Path, name: str) -> int:
 
 
 def _letters(path: Path) -> tokenizers.Tokenizer:
-    """A tokenizer of single characters; one that the list lacks is the unknown token.
+    """A tokenizer of single characters; characters that the list lacks become the unknown token.
 
-    A letter that the list has in one case only stands for both.
+    A letter that the list has in one case only stands for both cases.
     """
     vocabulary = read_json(path)
     if sorted(map(str, vocabulary.values())) != sorted(map(str, range(len(vocabulary)))):

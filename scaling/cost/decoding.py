@@ -5,8 +5,7 @@ import numpy as np
 from scaling.arrays import IntArray
 from scaling.cost.flops import generation
 from scaling.cost.model_shape import ModelShape
-from scaling.spec import Objective
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, Objective
 from scaling.speech.lengths import Lengths
 
 BATCH_AUDIO_SECONDS = 240.0
@@ -17,10 +16,10 @@ spare beside it)."""
 SAMPLED_BATCHES = 16
 """Batches that are priced, evenly over the lengths: within 2 % of all of them, whatever the size of the set."""
 
-FIRST_LOOK_SECONDS = 60.0
+FIRST_DEV_EVALUATION_SECONDS = 60.0
 """A stage that trains for less has no look at dev."""
 
-LOOKS_OVER_TRAINING = 1 / 9
+DEV_EVALUATION_OVER_TRAINING = 1 / 9
 """Time of looks over that of training, after the first look: the trainer spends a tenth of both on looks."""
 
 
@@ -49,4 +48,4 @@ def _batches(samples: IntArray) -> list[IntArray]:
 
 def look_seconds(trained_seconds: float) -> float:
     """Time of the looks at dev in a node that trains for so long."""
-    return trained_seconds * LOOKS_OVER_TRAINING if trained_seconds > FIRST_LOOK_SECONDS else 0.0
+    return trained_seconds * DEV_EVALUATION_OVER_TRAINING if trained_seconds > FIRST_DEV_EVALUATION_SECONDS else 0.0

@@ -19,7 +19,7 @@ square: an estimated fraction of a percent at published widths, more for the min
   the attention products, so those count every query head.
 * No recomputation (gradient checkpointing) is charged, and kept outputs of a frozen encoder are not credited: FLOPs
   say what a step asks for, not how an implementation saves or wastes it. What keeping them saves is a third currency
-  beside these two, `cache_credited_flops` (see `scaling.cost.step_costs`). What is recomputed is executed: every layer that a
+  beside these two (`scaling.cost.step_costs`). What is recomputed is executed: every layer that a
   gradient passes, but for its last product where no norm reads the outcome (see `scaling.base_models.matmul_tape`).
 * An adapter exists in a stage where it trains. One that has stopped training is merged into its weight: the same
   function at no cost.
@@ -41,7 +41,7 @@ from typing import Protocol
 import numpy as np
 
 from scaling.arrays import IntArray
-from scaling.base_models.matmul_tape import Flow, Rates, Tape, Weights, Work
+from scaling.base_models.matmul_tape import FlopRates, Flow, Tape, Weights, Work
 from scaling.cost.model_shape import ModelShape
 from scaling.spec import Objective, Part
 from scaling.speech.lengths import Lengths
@@ -79,17 +79,17 @@ class PartFlops:
 @lru_cache(maxsize=256)
 def part_rates(
     model_shape: ModelShape, objective: Objective, trained: frozenset[Part], *, recompute: bool = False
-) -> dict[Part, Rates]:
+) -> dict[Part, FlopRates]:
     """FLOPs of every part for each unit of work, in a step of `objective` that trains `trained`.
 
     With `recompute`, forward products that gradient checkpointing runs again are counted twice.
     """
     tape = Tape(trained, recompute)
-    speech = model_shape.encoder.hear(tape, model_shape.encoder_lora)
+    speech = model_shape.encoder.encode(tape, model_shape.encoder_lora)
     if objective is Objective.ASR:
-        model_shape.encoder.write(tape, speech)
+        model_shape.encoder.decode(tape, speech)
     else:
-        model_shape.llm.write(tape, model_shape.llm_lora, _projector(tape, model_shape, speech))
+        model_shape.llm.decode(tape, model_shape.llm_lora, _projector(tape, model_shape, speech))
     return tape.rates
 
 
@@ -191,7 +191,7 @@ def six_nd(model_shape: ModelShape, training: Training, lengths: Lengths) -> int
     """
     if training.objective is Objective.ASR:
         params = model_shape.encoder.encoder_params + model_shape.encoder.asr_decoder_params
-        return 6 * params * int(model_shape.writing_positions(lengths).sum())
+        return 6 * params * int(model_shape.output_positions(lengths).sum())
     params = model_shape.encoder.encoder_params + model_shape.projector_params + model_shape.llm.params
     return 6 * params * int(model_shape.llm_positions(lengths).sum())
 
@@ -207,14 +207,14 @@ def exact_sum(values: IntArray) -> int:
 
 def _training_rates(
     model_shape: ModelShape, training: Training, only: Collection[Part] | None = None, *, recompute: bool = False
-) -> dict[Part, Rates]:
+) -> dict[Part, FlopRates]:
     parts = part_rates(model_shape, training.objective, frozenset(training.parts), recompute=recompute)
     return {part: of for part, of in parts.items() if only is None or part in only}
 
 
 def _projector(tape: Tape, model_shape: ModelShape, speech: Flow) -> Flow:
     weights = Weights(Part.PROJECTOR)
-    stacked = Flow(Work.SPEECH_TOKENS, model_shape.stack * speech.width, speech.needs)
+    stacked = Flow(Work.SPEECH_TOKENS, model_shape.stack * speech.width, speech.needs_grad)
     return tape.linear(weights, "fc2", tape.linear(weights, "fc1", stacked, model_shape.hidden), model_shape.llm.width)
 
 
@@ -224,7 +224,7 @@ def _alone(model_shape: ModelShape, lengths: Lengths) -> Amounts:
         model_shape,
         utterances=np.ones(len(lengths), dtype=np.int64),
         samples=lengths.samples,
-        decoder=model_shape.writing_positions(lengths),
+        decoder=model_shape.output_positions(lengths),
         asr_targets=lengths.asr_tokens,
         llm=model_shape.llm_positions(lengths),
         llm_targets=lengths.llm_tokens,
@@ -244,7 +244,7 @@ def _padded(model_shape: ModelShape, lengths: Lengths, batches: Sequence[IntArra
         model_shape,
         utterances=sizes,
         samples=longest(chosen.samples),
-        decoder=longest(model_shape.writing_positions(chosen)),
+        decoder=longest(model_shape.output_positions(chosen)),
         asr_targets=np.add.reduceat(chosen.asr_tokens, starts),
         llm=longest(model_shape.llm_positions(chosen)),
         llm_targets=np.add.reduceat(chosen.llm_tokens, starts),
@@ -261,7 +261,7 @@ def _amounts(
     llm: IntArray,
     llm_targets: IntArray,
 ) -> Amounts:
-    encoder = model_shape.encoder.work(samples)
+    encoder = model_shape.encoder.encoder_work(samples)
     frames = encoder[Work.ENCODER_FRAMES]
     return {
         **{work: utterances * amount for work, amount in encoder.items()},
@@ -277,7 +277,7 @@ def _amounts(
     }
 
 
-def _totals(parts: Mapping[Part, Rates], amounts: Amounts) -> IntArray:
+def _totals(parts: Mapping[Part, FlopRates], amounts: Amounts) -> IntArray:
     totals = np.zeros(len(amounts[Work.LLM]), dtype=np.int64)
     for part in parts.values():
         for kind in (part.forward, part.input_grad, part.weight_grad):
@@ -286,7 +286,7 @@ def _totals(parts: Mapping[Part, Rates], amounts: Amounts) -> IntArray:
     return totals
 
 
-def _by_part(parts: Mapping[Part, Rates], amounts: Amounts) -> dict[Part, PartFlops]:
+def _by_part(parts: Mapping[Part, FlopRates], amounts: Amounts) -> dict[Part, PartFlops]:
     sums = {work: int(values.sum()) for work, values in amounts.items()}  # work fits an int64, its FLOPs may not
 
     def flops(kind: Mapping[Work, int]) -> int:

@@ -36,33 +36,33 @@ from scaling.base_models.llms import LlmDims
 from scaling.base_models.matmul_tape import Work
 from scaling.cost.flops import Training, part_rates
 from scaling.cost.model_shape import ModelShape
-from scaling.spec import Objective, Part, Precision
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, Objective, Part, Precision
 from scaling.speech.lengths import Lengths
 
 BYTES = 4
-"""A weight, a gradient, a moment or an activation in fp32."""
+"""Bytes of a weight, a gradient, a moment or an activation in fp32."""
 
 CAST_BYTES = 2
-"""A weight cast to bf16."""
+"""Bytes of a weight that is cast to bf16."""
 
 MOMENTS = 2
-"""AdamW's, of each trained weight."""
+"""Moments that AdamW holds for each trained weight."""
 
 LOGIT_COPIES = 3
-"""Logits, their log-softmax, and its gradient."""
+"""Tensors of the logits' size: the logits, their log-softmax, and its gradient."""
 
 SHARDED = (Part.LLM, Part.LLM_LORA)
 """Parts of which each device may hold a share; encoder and projector are whole everywhere."""
 
 GATHERED_LAYERS = 2
-"""One is fetched while another computes (assumption, of FSDP2's prefetching)."""
+"""Layers gathered at a time: one is fetched while another computes (assumption, of FSDP2's prefetching)."""
 
 SAMPLED = 1000
-"""Utterances looked at for their mean: enough for a percent."""
+"""Utterances over which lengths are averaged: the mean is then known to a percent (assumption)."""
 
 NO_WEIGHTS = (Work.ENCODER_PAIRS, Work.DECODER_PAIRS, Work.CROSS_PAIRS, Work.LLM_PAIRS, Work.FRONT_END)
-"""Products of two activations, and those that are counted by multiply-adds: not two FLOPs a weight."""
+"""Work whose products do not cost two FLOPs a weight: products of two activations, and the front end, which is counted
+by multiply-adds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,16 +77,16 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """All that is known of."""
+        """Bytes of everything that is known."""
         return self.weights + self.casts + self.gradients + self.moments + (self.activations or 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepExecution:
-    """How a worker makes a step fit its devices, of which each of `processes` has one: nothing that changes the step.
+    """How a worker makes a step fit its devices, one for each of `processes`. It never changes what the step computes.
 
-    `shard`: each holds a share of the LLM. `pieces`: of the batch for each process, one after another. `recompute`:
-    gradient checkpointing.
+    `shard`: each process holds a share of the LLM. `pieces`: each process computes its part of the batch in so many
+    pieces, one after another. `recompute`: gradient checkpointing.
     """
 
     processes: int = 1
@@ -110,9 +110,9 @@ def step_memory(
     sample = lengths[np.linspace(0, len(lengths) - 1, min(SAMPLED, len(lengths))).astype(np.int64)]
     kept = _activations(model_shape, training, sample, recompute=thrift.recompute)
     piece = audio_seconds * SAMPLE_RATE / (thrift.processes * thrift.pieces)  # samples
-    heard_at_once = max(piece, float(sample.samples.mean()))
+    samples_at_once = max(piece, float(sample.samples.mean()))
     state = state_memory(model_shape, training, precision, sharers=thrift.processes if thrift.shard else 1)
-    share = heard_at_once / float(sample.samples.sum())
+    share = samples_at_once / float(sample.samples.sum())
     return replace(state, activations=None if kept is None else round(kept * share))
 
 
@@ -148,10 +148,10 @@ def state_memory(model_shape: ModelShape, training: Training, precision: Precisi
 def loaded_weights(model_shape: ModelShape, objective: Objective) -> dict[Part, int]:
     """Parameters of every part that an objective needs, without adapters."""
     encoder, llm = model_shape.encoder, model_shape.llm
-    found = {Part.ENCODER: encoder.encoder_params, Part.ASR_DECODER: encoder.asr_decoder_params}
+    weights = {Part.ENCODER: encoder.encoder_params, Part.ASR_DECODER: encoder.asr_decoder_params}
     if objective is Objective.LLM:
-        found |= {Part.PROJECTOR: model_shape.projector_params, Part.LLM: llm.params}
-    return found
+        weights |= {Part.PROJECTOR: model_shape.projector_params, Part.LLM: llm.params}
+    return weights
 
 
 def _on_each(amounts: dict[Part, int], sharers: int) -> int:
@@ -194,7 +194,7 @@ class _Stack:
 
     layers: int
     inputs: int
-    whole: int
+    kept: int
 
 
 def _activations(model_shape: ModelShape, training: Training, lengths: Lengths, *, recompute: bool) -> int | None:
@@ -207,23 +207,23 @@ def _activations(model_shape: ModelShape, training: Training, lengths: Lengths, 
         between += frames * (7 * width + 2 * encoder.mel_bins)
         stacks.append(_Stack(encoder.layers, frames * width, frames * (9 * width + 2 * encoder.ffn)))
     if training.objective is Objective.ASR:
-        written = int(model_shape.writing_positions(lengths).sum())
-        whole = written * (14 * width + 2 * encoder.decoder_ffn) + frames * 2 * width
-        stacks.append(_Stack(encoder.decoder_layers, written * width, whole))
+        written = int(model_shape.output_positions(lengths).sum())
+        kept = written * (14 * width + 2 * encoder.decoder_ffn) + frames * 2 * width
+        stacks.append(_Stack(encoder.decoder_layers, written * width, kept))
         logits = int(lengths.asr_tokens.sum()) * encoder.vocabulary
     else:
         tokens, positions = int(model_shape.speech_tokens(lengths).sum()), int(model_shape.llm_positions(lengths).sum())
         between += tokens * (model_shape.stack * width + 2 * model_shape.hidden) + positions * model_shape.llm.width
-        whole = positions * _kept_by_llm_layer(model_shape, training)
-        stacks.append(_Stack(model_shape.llm.layers, positions * model_shape.llm.width, whole))
+        kept = positions * _kept_by_llm_layer(model_shape, training)
+        stacks.append(_Stack(model_shape.llm.layers, positions * model_shape.llm.width, kept))
         logits = int(lengths.llm_tokens.sum()) * model_shape.llm.vocabulary
     return BYTES * (between + _kept_by_layers(stacks, LOGIT_COPIES * logits, recompute=recompute))
 
 
 def _kept_by_layers(stacks: Sequence[_Stack], logits: int, *, recompute: bool) -> int:
     if not recompute:
-        return logits + sum(stack.layers * stack.whole for stack in stacks)
-    at_a_time = max(logits, *(stack.whole - stack.inputs for stack in stacks))
+        return logits + sum(stack.layers * stack.kept for stack in stacks)
+    at_a_time = max(logits, *(stack.kept - stack.inputs for stack in stacks))
     return at_a_time + sum(stack.layers * stack.inputs for stack in stacks)
 
 

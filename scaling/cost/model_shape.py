@@ -9,8 +9,9 @@ from scaling.arrays import IntArray
 from scaling.base_models.encoders import EncoderDims
 from scaling.base_models.llms import LlmDims
 from scaling.base_models.matmul_tape import Work
+from scaling.base_models.tokenizers import TextCodec
 from scaling.errors import InputError, nearest
-from scaling.spec import LoraSpec
+from scaling.spec import LoraSpec, ModelSpec
 from scaling.speech.lengths import Lengths
 
 SPEECH_TOKENS_PER_SECOND = 12.5
@@ -53,7 +54,7 @@ class ModelShape:
 
     def encoder_frames(self, lengths: Lengths) -> IntArray:
         """Encoder positions of each utterance."""
-        return self.encoder.work(lengths.samples)[Work.ENCODER_FRAMES]
+        return self.encoder.encoder_work(lengths.samples)[Work.ENCODER_FRAMES]
 
     def speech_tokens(self, lengths: Lengths) -> IntArray:
         """Speech tokens of each utterance; the last stack of frames is filled up with zeros."""
@@ -63,10 +64,10 @@ class ModelShape:
         """Positions of the LLM: prompt, speech, and a start token with all of the text but its end token."""
         return self.speech_tokens(lengths) + self.llm_prompt_tokens + lengths.llm_tokens
 
-    def writing_positions(self, lengths: Lengths) -> IntArray:
+    def output_positions(self, lengths: Lengths) -> IntArray:
         """Positions the encoder's own objective writes at: a decoder's, or all frames."""
         tokens = lengths.asr_tokens + self.asr_prompt_extra
-        return self.encoder.writing_positions(self.encoder_frames(lengths), tokens)
+        return self.encoder.output_positions(self.encoder_frames(lengths), tokens)
 
     def too_long(self, lengths: Lengths) -> npt.NDArray[np.bool_]:
         """Utterances that there are no positions for: audio over the encoder's window, text over what its own objective
@@ -78,19 +79,44 @@ class ModelShape:
 
     def most_text_tokens(self, lengths: Lengths) -> IntArray:
         """The most target tokens that the encoder's own objective can write about each utterance."""
-        return self.encoder.most_tokens(self.encoder_frames(lengths)) - self.asr_prompt_extra
+        return self.encoder.max_tokens(self.encoder_frames(lengths)) - self.asr_prompt_extra
+
+
+def shape_of(
+    spec: ModelSpec, encoder: EncoderDims, llm: LlmDims, asr: TextCodec | None, text: TextCodec | None
+) -> ModelShape:
+    """The shape that runs of a model are charged by: the same for the plan and for the trainer.
+
+    `asr` and `text` are how the encoder's own objective and the LLM write; where one is None, its prompt counts as
+    empty. Raises InputError on a LoRA target that names no linear layer.
+    """
+    return ModelShape(
+        encoder=encoder,
+        llm=llm,
+        stack=spec.stack,
+        hidden=spec.hidden,
+        encoder_lora=spec.encoder_lora,
+        llm_lora=spec.llm_lora,
+        llm_prompt_tokens=text.prompt_tokens if text else 0,
+        asr_prompt_extra=asr.prompt_tokens if asr else 0,
+    )
+
+
+def default_shape(encoder: EncoderDims, llm: LlmDims) -> ModelShape:
+    """The shape where a study or a command says nothing else: the projector's hidden layer is as wide as the LLM.
+
+    That is so in projectors of the LLaVA type (assumption: it suits speech).
+    """
+    return ModelShape(
+        encoder=encoder,
+        llm=llm,
+        stack=max(1, round(encoder.frames_per_second / SPEECH_TOKENS_PER_SECOND)),
+        hidden=llm.width,
+        encoder_lora=default_lora(encoder),
+        llm_lora=default_lora(llm),
+    )
 
 
 def default_lora(model: EncoderDims | LlmDims) -> LoraSpec:
     """Adapters on every linear layer of the model."""
     return LoraSpec(rank=LORA_RANK, alpha=LORA_SCALE * LORA_RANK, targets=model.linears)
-
-
-def default_stack(encoder: EncoderDims) -> int:
-    """Encoder frames joined into one speech token."""
-    return max(1, round(encoder.frames_per_second / SPEECH_TOKENS_PER_SECOND))
-
-
-def default_hidden(llm: LlmDims) -> int:
-    """Width of the projector's hidden layer: the LLM's (as in the projectors of LLaVA-type models; assumption)."""
-    return llm.width

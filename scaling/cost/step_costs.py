@@ -11,7 +11,7 @@ from scaling.cost.flops import Training, charged, executed_batches
 from scaling.cost.model_shape import ModelShape
 from scaling.spec import Part
 from scaling.speech.lengths import Lengths
-from scaling.speech.micro_batches import Cut
+from scaling.speech.micro_batches import MicroBatches
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -31,14 +31,15 @@ def encoder_is_frozen(parts: Collection[Part]) -> bool:
 
 
 class StageMeter:
-    """Prices steps on `lengths` in a stage.
+    """Counts the FLOPs of steps on `lengths` in one stage.
 
-    *charged* is each utterance at its real lengths; *executed* is what runs, padding and all, as if nothing were ever
-    kept, so that it depends on no cache; *cache-credited* is executed with each output of a frozen encoder counted the
-    first time alone, as with a cache that never forgets. Where the encoder trains, the last two are the same.
+    *Charged* FLOPs are those of each utterance at its real lengths. *Executed* FLOPs are those of padded batches, as if
+    no output of a frozen encoder were kept, so that they depend on no cache. *Cache-credited* FLOPs are executed FLOPs
+    that count each output of a frozen encoder once, as with a cache that keeps everything. Where the encoder trains,
+    executed and cache-credited FLOPs are the same.
 
-    `encoder_unpadded`: a frozen encoder hears without padding (CPUs), not the piece as it comes.
-    `recompute`: layers are run again under gradient checkpointing: executed and cache-credited, never charged.
+    `encoder_unpadded`: a frozen encoder processes utterances without padding (on CPUs), not in padded pieces.
+    `recompute`: layers run again under gradient checkpointing, which is executed and cache-credited, never charged.
     """
 
     def __init__(
@@ -51,11 +52,11 @@ class StageMeter:
         recompute: bool = False,
     ) -> None:
         self.encoder_frozen = encoder_is_frozen(training.parts)
-        self._geometry, self._training, self._lengths, self._recompute = model_shape, training, lengths, recompute
+        self._model_shape, self._training, self._lengths, self._recompute = model_shape, training, lengths, recompute
         self._charged_N = charged(model_shape, training, lengths)
         self._encoder_N = charged(model_shape, training, lengths, {Part.ENCODER}) if encoder_unpadded else None
 
-    def costs(self, steps: Sequence[Cut], encoded: BoolArray) -> StepCosts:
+    def costs(self, steps: Sequence[MicroBatches], encoded: BoolArray) -> StepCosts:
         """FLOPs of each step; `encoded` (N,) marks utterances that this state of the encoder has heard before them."""
         pieces = [piece for step in steps for piece in step.pieces]
         firsts = np.cumsum([0, *(len(step.pieces) for step in steps[:-1])])
@@ -80,13 +81,15 @@ class StageMeter:
         if self._encoder_N is not None:
             return _sums(self._encoder_N, pieces)
         flops_P = np.zeros(len(pieces), dtype=np.int64)
-        heard = [place for place, piece in enumerate(pieces) if len(piece)]
-        if heard:
-            flops_P[heard] = self._executed([pieces[place] for place in heard], {Part.ENCODER})
+        filled = [place for place, piece in enumerate(pieces) if len(piece)]
+        if filled:
+            flops_P[filled] = self._executed([pieces[place] for place in filled], {Part.ENCODER})
         return flops_P
 
     def _executed(self, pieces: Sequence[IntArray], only: set[Part] | None) -> IntArray:
-        return executed_batches(self._geometry, self._training, self._lengths, pieces, only, recompute=self._recompute)
+        return executed_batches(
+            self._model_shape, self._training, self._lengths, pieces, only, recompute=self._recompute
+        )
 
 
 def _sums(values_N: IntArray, batches: Sequence[IntArray]) -> IntArray:

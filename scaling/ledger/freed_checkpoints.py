@@ -1,9 +1,9 @@
-"""Checkpoints of finished nodes: freed when nothing sets out from them any more, made again when something does.
+"""Checkpoints of finished nodes: freed when nothing starts from them any more, made again when something does.
 
     ROOT/stages/<key>/freed.json     the result stands, its checkpoint is gone
-    ROOT/stages/<key>/former.json    the result of a node that is trained again for its checkpoint's sake
+    ROOT/stages/<key>/former.json    the result of a node that is trained again because its checkpoint is needed
 
-A node that is trained again keeps its former result, with the new checkpoint's place: no table ever changes by it.
+A node that is trained again keeps its former result, with the place of the new checkpoint, so no table changes.
 """
 
 import shutil
@@ -21,10 +21,10 @@ def is_freed(ledger: Ledger, key: str) -> bool:
 
 
 def free(ledger: Ledger, keys: Sequence[str], needed: Callable[[], Container[str]]) -> list[str]:
-    """Free the checkpoints of finished nodes, but of those that are `needed` once all this was announced; the freed.
+    """Free the checkpoints of the finished nodes `keys`, except those that are still `needed`; return the freed keys.
 
-    Whoever enters a node into the ledger looks afterwards for freed ones that it needs (`revive`); here the question
-    who is needed is asked after the announcement: so one of the two sees the other, without a lock.
+    `needed` is called after all `keys` were marked as freed. Whoever enters a node into the ledger looks afterwards for
+    marked nodes that it needs (`revive`), so one of the two sees the other without a lock.
     """
     for key in keys:
         write_json_atomically(_mark(ledger, key), {"time": time.time()})
@@ -40,7 +40,7 @@ def free(ledger: Ledger, keys: Sequence[str], needed: Callable[[], Container[str
 
 
 def revive(ledger: Ledger, key: str) -> None:
-    """Have a freed node trained again: it is no longer done, and its result waits for the new checkpoint."""
+    """Let a freed node be trained again: it is no longer done, and its former result is kept."""
     folder = ledger.folder(key)
     if is_freed(ledger, key):
         (folder / "result.json").replace(folder / "former.json")
@@ -48,9 +48,9 @@ def revive(ledger: Ledger, key: str) -> None:
 
 
 def checkpoint_of(ledger: Ledger, key: str) -> Path | None:
-    """Where the result of node `key` says that its checkpoint lies; None where it is not done, or was simulated."""
+    """Where the checkpoint of node `key` lies by its result; None where the node is not done or was simulated."""
     result = ledger.result(key) if ledger.done(key) else None
-    return ledger.folder(key) / result["checkpoint"] if result is not None and result["checkpoint"] else None
+    return ledger.folder(key) / result.checkpoint if result is not None and result.checkpoint else None
 
 
 def _mark(ledger: Ledger, key: str) -> Path:

@@ -1,9 +1,9 @@
 """Who holds an attempt: which process on which machine, whether it lives, and whether the kernel killed it for memory.
 
-A lease is judged by what cannot lie. On the same machine since the same boot a process that is gone is gone at once,
-whatever its pid is used for now. Elsewhere, and for a process that is stopped or hangs, the heartbeat tells: a file
-touched every `HEARTBEAT_SECONDS`. Clocks jump, so a heart that looks old is believed dead only after it was seen to
-stand still for `STILL_SECONDS` of the observer's own monotonic time.
+A process of the same machine and boot is looked up by its number and its start time, so a number that is used again
+deceives nobody. A process elsewhere, and one that is stopped or hangs, is judged by its heartbeat: a file that it touches
+every `HEARTBEAT_SECONDS`. Clocks jump, so a process whose heartbeat looks old is taken for dead only after the observer
+has seen the file unchanged for `STILL_SECONDS` by its own monotonic clock.
 """
 
 import os
@@ -11,68 +11,98 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+
+from scaling.ledger.records import Record
 
 LEASE_SECONDS = 30.0
-"""A heartbeat older than this has lost its lease: fifteen beats, so a stalled disk does not cost an attempt."""
+"""A worker whose heartbeat is older than this has lost its lease: fifteen beats, so a stalled disk costs no attempt."""
 
 HEARTBEAT_SECONDS = 2.0
+"""Seconds between touches of the heartbeat (assumption: a file system of many workers bears one each two seconds)."""
 
 STILL_SECONDS = 3 * HEARTBEAT_SECONDS
-"""Three beats missed before an observer's eyes: a live heart would have moved, whatever the clocks say."""
+"""Three beats that an observer saw missing: a live worker would have touched the file, whatever the clocks say."""
 
 KERNEL_COUNTERS = Path("/proc/vmstat")
 """Where Linux counts, among other things, the processes it has killed for memory (`oom_kill`)."""
 
 WORKER_NAME = "ASR_SCALING_WORKER"
-"""Environment variable with a worker's name among those of its launcher, where process numbers are not enough."""
+"""Environment variable with the name that a launcher gave a worker, where process numbers are not enough."""
 
-_silent: dict[Path, tuple[int, float]] = {}
-"""Heartbeats this process has seen standing still: their time stamp, and since when by our own clock."""
+_unchanged: dict[Path, tuple[int, float]] = {}
+"""Heartbeats that this process looked at: their time stamp, and since when it is unchanged by the monotonic clock."""
 
 
-def new_lease(session: str) -> dict[str, Any]:
-    """What this process writes into a lease: who and where it is, and what the kernel has counted until now."""
+class Lease(Record):
+    """`lease.json` of an attempt: the process that holds it."""
+
+    session: str
+    """The invocation that the worker belongs to."""
+    since: float
+    """When the attempt began, in seconds since 1970."""
+    host: str
+    """Name of the machine."""
+    boot: str
+    """Identity of the machine's boot and of its process numbers; empty where the system has none."""
+    pid: int
+    """Number of the process."""
+    started: str | None
+    """Start time of the process in clock ticks since boot; without `/proc` its number."""
+    oom_kills: int | None = None
+    """Processes that the kernel had killed for memory when the attempt began; null where it does not count."""
+    worker: str | None = None
+    """Name of the worker among those of its launcher."""
+
+
+def new_lease(session: str) -> Lease:
+    """The lease of this process, which works for the invocation `session`."""
     pid = os.getpid()
-    return {"session": session, "since": time.time(), **_machine(), "pid": pid, "started": _started(pid)} | {
-        "oom_kills": _oom_kills(),
-        "worker": os.environ.get(WORKER_NAME),
-    }
+    return Lease(
+        session=session,
+        since=time.time(),
+        host=socket.gethostname(),
+        boot=_boot(),
+        pid=pid,
+        started=_started(pid),
+        oom_kills=_oom_kills(),
+        worker=os.environ.get(WORKER_NAME),
+    )
 
 
-def gone(lease: dict[str, Any]) -> bool:
+def is_gone(lease: Lease) -> bool:
     """Whether the holder is known to live no more: it was a process of this machine since this boot, and is not now."""
-    started = _started(int(lease["pid"])) if _is_here(lease) else lease["started"]
-    return started is None or started != lease["started"]
+    is_here = (lease.host, lease.boot) == (socket.gethostname(), _boot())
+    started = _started(lease.pid) if is_here else lease.started
+    return started is None or started != lease.started
 
 
-def killed_for_memory(lease: dict[str, Any]) -> bool:
-    """Whether the holder is gone and the kernel has killed for memory on this machine since it began.
+def killed_for_memory(lease: Lease) -> bool:
+    """Whether the holder is gone and the kernel has killed for memory on this machine since the attempt began.
 
-    SIGKILL alone proves nothing: schedulers and people send it too. The counter is the machine's: that it rose for
-    another process in the same time is possible, and costs smaller pieces, never another result.
+    SIGKILL alone proves nothing: schedulers and people send it too. The counter is the machine's: it may have risen for
+    another process in the same time, which costs smaller pieces and never another result.
     """
-    before, now = lease.get("oom_kills"), _oom_kills()
-    return gone(lease) and before is not None and now is not None and now > before
+    before, now = lease.oom_kills, _oom_kills()
+    return is_gone(lease) and before is not None and now is not None and now > before
 
 
-def young(heartbeat: Path) -> bool:
-    """Whether the file was touched within the lease, by the clock."""
+def is_recent(heartbeat: Path) -> bool:
+    """Whether the file was touched within `LEASE_SECONDS`, by the clock."""
     return abs(time.time() - _touched_ns(heartbeat) / 1e9) < LEASE_SECONDS
 
 
 def stands_still(heartbeat: Path) -> bool:
-    """Whether the file has not been touched for `STILL_SECONDS` under the eyes of this process: ask again and again."""
+    """Whether this process has seen the file unchanged for `STILL_SECONDS`. The first calls begin the observation."""
     touched, now = _touched_ns(heartbeat), time.monotonic()
-    before, since = _silent.get(heartbeat, (None, now))
+    before, since = _unchanged.get(heartbeat, (None, now))
     if touched != before:
         since = now
-    _silent[heartbeat] = (touched, since)
+    _unchanged[heartbeat] = (touched, since)
     return now - since >= STILL_SECONDS
 
 
 def _touched_ns(heartbeat: Path) -> int:
-    """When a heart last beat. The file is opened, because that makes a network file system ask its server."""
+    """When the file was touched last. It is opened, because that makes a network file system ask its server."""
     try:
         with heartbeat.open("rb") as file:
             return os.fstat(file.fileno()).st_mtime_ns
@@ -80,16 +110,8 @@ def _touched_ns(heartbeat: Path) -> int:
         return heartbeat.parent.stat().st_mtime_ns
 
 
-def _machine() -> dict[str, str]:
-    return {"host": socket.gethostname(), "boot": _boot()}
-
-
-def _is_here(lease: dict[str, Any]) -> bool:
-    return (lease["host"], lease["boot"]) == tuple(_machine().values())
-
-
 def _boot() -> str:
-    """The boot, and in a container its own numbering of processes."""
+    """Identity of the boot and, in a container, of its own numbering of processes."""
     with suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - not a path, a name

@@ -1,16 +1,16 @@
-"""Stages on disk: who works on a node, what came of it. The only file format other programs rely on.
+"""Stages on disk: who works on a node, and what came of it.
 
     ROOT/stages/<key>/stage.json             what to train; written once, never changed
     ROOT/stages/<key>/attempts/<n>/          one try: lease.json, heartbeat, events.jsonl, checkpoints, failure.json
     ROOT/stages/<key>/result.json            exists = the node is done; names the attempt that holds its checkpoint
 
-An attempt is claimed by moving its folder, lease and all, to the next number, which a file system lets one process do.
-When a lease is over is said in `scaling.ledger.lease`. A worker whose lease was taken over can still write into its own
-folder, and nowhere else: `commit` refuses it (fencing), and links `result.json` into place without replacing, so a node
-has exactly one result whatever dies when.
+An attempt is claimed by moving its folder, with the lease in it, to the next number: a file system lets one process do
+so. `scaling.ledger.lease` says when a lease is over. A worker whose lease was taken over can still write into its own
+folder and nowhere else: `commit` refuses its result (fencing), and links `result.json` into place without replacing a
+file, so a node has exactly one result whatever dies when.
 
-A failure's `kind` says who may try again: `error` the next invocation, `diverged` nobody until it is forgiven, because
-the same steps would diverge again, and `memory` anybody, in smaller pieces.
+The `kind` of a failure says who may try again: after `error` the next invocation; after `diverged` nobody until somebody
+allows it, because the same steps would diverge again; after `memory` anybody, in smaller pieces.
 """
 
 import errno
@@ -22,38 +22,41 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Literal, cast
+
+from pydantic import ValidationError
 
 from scaling.errors import InputError
-from scaling.ledger.lease import gone, killed_for_memory, new_lease, stands_still, young
+from scaling.ledger.lease import Lease, is_gone, is_recent, killed_for_memory, new_lease, stands_still
+from scaling.ledger.records import Event, Failure, NodeResult
+from scaling.spec import StageNode, node_from_json
 from scaling.system.atomic_files import temporary_beside, write_all, write_json_atomically, write_json_once
-from scaling.system.fault_injection import write_point
-from scaling.system.json_files import parse_json, read_json
-from scaling.system.json_schema import check_shape, inside, nothing
+from scaling.system.fault_injection import crash_point
+from scaling.system.json_files import parse_record, read_bytes, read_json
 
 SCHEMA = "asr-scaling/ledger-1"
 
 
 class LostLease(Exception):
-    """Another worker has taken over this node; what was done here must not be committed."""
+    """Another worker has taken over the node: this worker must not commit its result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """The stages under one root folder, shared by any number of studies and workers.
 
-    `durable` waits for the disk before a node counts as written: what training cost must survive a power cut.
+    With `durable`, a file counts as written only when it is on the disk, because results must survive a power cut.
     """
 
     root: Path
     durable: bool = True
 
     def folder(self, key: str) -> Path:
-        """Where the node `key` lives."""
+        """The folder of node `key`."""
         return self.root / "stages" / key
 
     def add(self, key: str, stage: dict[str, Any]) -> bool:
-        """Write what node `key` is, unless it is there already; True where it is new."""
+        """Write `stage.json` of node `key` with the fields of `stage`, unless it exists; whether it was written."""
         path = self.folder(key) / "stage.json"
         if path.exists():
             return False
@@ -61,19 +64,27 @@ class Ledger:
         return write_json_once(path, {"schema": SCHEMA, "key": key, **stage}, durable=self.durable)
 
     def stage(self, key: str) -> dict[str, Any]:
-        """What node `key` is. Raises InputError where the file is missing or torn."""
+        """The content of `stage.json` of node `key`. Raises InputError where the file is missing or torn."""
         return read_json(self.folder(key) / "stage.json")
 
-    def result(self, key: str) -> dict[str, Any] | None:
-        """What came of node `key`, or None where it was never done. A node trained again has its former result.
+    def node(self, key: str) -> StageNode:
+        """What node `key` trains. Raises InputError where the ledger holds no such node of this version."""
+        try:
+            return node_from_json(self.stage(key)["node"])
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            place = self.folder(key) / "stage.json"
+            raise InputError(f"{place}: not a stage of this version ({type(error).__name__}: {error})") from None
 
-        Raises InputError where its checkpoint is said to lie outside the node's folder.
+    def result(self, key: str) -> NodeResult | None:
+        """What came of node `key`, or None where it was never done. A node that is trained again has its former result.
+
+        Raises InputError where the file holds no result.
         """
         for name in ("result.json", "former.json"):
             if (path := self.folder(key) / name).exists():
-                result = read_json(path)
-                check_shape({"checkpoint": result.get("checkpoint")}, {"checkpoint": (nothing, inside)}, str(path))
-                return result
+                return parse_record(NodeResult, read_bytes(path), str(path))
         return None
 
     def done(self, key: str) -> bool:
@@ -81,7 +92,7 @@ class Ledger:
         return (self.folder(key) / "result.json").exists()
 
     def attempts(self, key: str) -> list["Attempt"]:
-        """Every try at node `key`, oldest first."""
+        """All attempts at node `key`, oldest first."""
         folder = self.folder(key) / "attempts"
         numbers = sorted(int(path.name) for path in folder.glob("[0-9]*")) if folder.is_dir() else []
         return [Attempt(ledger=self, key=key, number=number) for number in numbers]
@@ -89,8 +100,8 @@ class Ledger:
     def claim(self, key: str, *, session: str) -> "Attempt | None":
         """Start the next attempt at node `key`; None where it is done, held by a live worker, or just taken.
 
-        `session` names the invocation the worker belongs to; it is recorded with a failure, so that a later
-        invocation may try again.
+        `session` names the invocation that the worker belongs to. A failure records it, so that a later invocation may
+        try again.
         """
         if self.done(key):
             return None
@@ -98,11 +109,11 @@ class Ledger:
         if attempts and not attempts[-1].over():
             return None
         attempt = Attempt(ledger=self, key=key, number=attempts[-1].number + 1 if attempts else 1)
-        if not attempt.take(session):
+        if not attempt.begin(session):
             return None
         if attempts:
             attempts[-1].record_memory_kill(session)
-        if self.done(key):  # the one before committed as its last deed, between our two looks
+        if self.done(key):  # the attempt before committed after the first look
             attempt.release()
             return None
         return attempt
@@ -110,12 +121,12 @@ class Ledger:
     def memory_failures(self, key: str) -> int:
         """How many attempts at node `key` ran out of memory."""
         failures = (attempt.failure() for attempt in self.attempts(key))
-        return sum(failure is not None and failure["kind"] == "memory" for failure in failures)
+        return sum(failure is not None and failure.kind == "memory" for failure in failures)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at one node, in a folder of its own."""
+    """One attempt to train one node, in a folder of its own."""
 
     ledger: Ledger
     key: str
@@ -123,100 +134,102 @@ class Attempt:
 
     @property
     def folder(self) -> Path:
-        """Where this attempt writes; nobody else does."""
+        """The folder in which this attempt, and no other, writes."""
         return self.ledger.folder(self.key) / "attempts" / f"{self.number:04d}"
 
     @property
     def events(self) -> Path:
-        """Progress of this attempt, one JSON object a line."""
+        """The file of this attempt's events, one JSON object a line."""
         return self.folder / "events.jsonl"
 
     @property
     def heartbeat(self) -> Path:
-        """Touched as long as the worker lives."""
+        """The file that the worker touches as long as it lives."""
         return self.folder / "heartbeat"
 
-    def take(self, session: str) -> bool:
-        """Make this attempt ours, lease and heartbeat in it from its first moment; False where another was faster."""
+    def begin(self, session: str) -> bool:
+        """Claim this attempt with its lease and heartbeat in one step; False where another process was faster."""
         self.folder.parent.mkdir(exist_ok=True)
-        made = temporary_beside(self.folder)
-        made.mkdir()
+        prepared = temporary_beside(self.folder)
+        prepared.mkdir()
         try:
-            write_point("claim: folder made")
-            (made / "lease.json").write_text(json.dumps(new_lease(session)) + "\n")
-            (made / "heartbeat").touch()
-            write_point("claim: lease written")
-            made.rename(self.folder)  # refused where the folder is there: no attempt's folder is ever empty
+            crash_point("claim: folder made")
+            (prepared / "lease.json").write_text(json.dumps(new_lease(session).as_json()) + "\n")
+            (prepared / "heartbeat").touch()
+            crash_point("claim: lease written")
+            prepared.rename(self.folder)  # refused where the folder is there: no attempt's folder is ever empty
         except OSError as error:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(prepared, ignore_errors=True)
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 return False
             raise
-        write_point("claim: attempt begun")
+        crash_point("claim: attempt begun")
         return True
 
     def beat(self) -> None:
-        """Say that the worker lives."""
+        """Touch the heartbeat: the worker lives."""
         self.heartbeat.touch()
 
     def held(self) -> bool:
-        """Whether a live worker seems to hold this attempt, at one look."""
-        return not self._abandoned() and young(self.heartbeat)
+        """Whether a live worker seems to hold this attempt, judged by one look."""
+        return not self._abandoned() and is_recent(self.heartbeat)
 
     def over(self) -> bool:
-        """Whether another may take this attempt's place. Where its worker is silent: ask again (`scaling.ledger.lease`)."""
-        return self._abandoned() or (not young(self.heartbeat) and stands_still(self.heartbeat))
+        """Whether another attempt may begin. A worker whose heartbeat is old is observed by repeated calls (see `lease`)."""
+        return self._abandoned() or (not is_recent(self.heartbeat) and stands_still(self.heartbeat))
 
     def record_memory_kill(self, session: str) -> None:
-        """Record that this attempt's worker was killed for memory, where it was, so that the next one asks for less."""
+        """Record a failure of kind `memory` where the kernel killed this attempt's worker, so that the next needs less."""
         lease = self.lease()
         if not self.ended() and lease is not None and killed_for_memory(lease):
             self.fail("memory", "its process was killed by the kernel: out of memory", session=session)
 
-    def lease(self) -> dict[str, Any] | None:
-        """Who holds, or held, this attempt; None where a power cut left no more than the folder."""
-        try:
-            return read_json(self.folder / "lease.json")
-        except InputError:
-            return None
+    def lease(self) -> Lease | None:
+        """Who holds, or held, this attempt; None where a power cut left no readable lease."""
+        path = self.folder / "lease.json"
+        with suppress(InputError):
+            return parse_record(Lease, read_bytes(path), str(path))
+        return None
 
-    def failure(self) -> dict[str, Any] | None:
-        """Why this attempt failed: `kind`, `cause`, `session`; None where it did not."""
+    def failure(self) -> Failure | None:
+        """Why this attempt failed; None where it did not."""
         path = self.folder / "failure.json"
-        return read_json(path) if path.exists() else None
+        return parse_record(Failure, read_bytes(path), str(path)) if path.exists() else None
 
-    def fail(self, kind: str, cause: str, *, session: str) -> None:
-        """Record that this attempt ended without a result. `kind` is `error`, `diverged` or `memory`."""
-        write_json_atomically(self.folder / "failure.json", {"kind": kind, "cause": cause, "session": session})
+    def fail(self, kind: Literal["error", "diverged", "memory"], cause: str, *, session: str) -> None:
+        """Record that this attempt ended without a result, and why."""
+        failure = Failure(kind=kind, cause=cause, session=session)
+        write_json_atomically(self.folder / "failure.json", failure.as_json())
 
-    def verdict(self, session: str) -> dict[str, Any] | None:
+    def final_failure(self, session: str) -> Failure | None:
         """The failure that forbids `session` to try this node again, if there is one."""
         failure = self.failure()
-        if failure is None or failure["kind"] == "memory":
+        if failure is None or failure.kind == "memory":
             return None
-        if failure["kind"] == "diverged":
+        if failure.kind == "diverged":
             return None if (self.folder / "forgiven.json").exists() else failure
-        return failure if failure["session"] == session else None
+        return failure if failure.session == session else None
 
     def allow_retry(self) -> None:
-        """Let a diverged node be tried again, though nothing but the software can make it end otherwise."""
+        """Let a diverged node be tried again, which helps where the software has changed."""
         write_json_atomically(self.folder / "forgiven.json", {"time": time.time()})
 
     def ended(self) -> bool:
-        """Whether its worker, or who judged it, has said that this attempt is over without a result."""
+        """Whether this attempt was recorded as failed or released, by its worker or its launcher."""
         return self.failure() is not None or (self.folder / "released.json").exists()
 
     def release(self) -> None:
-        """Give the node up without a result or a failure: anyone may go on from its checkpoint at once."""
+        """Give the node up without a result or a failure: another worker may go on from its checkpoint at once."""
         write_json_atomically(self.folder / "released.json", {"time": time.time()})
 
-    def log(self, event: dict[str, Any]) -> None:
+    def log(self, event: Event) -> None:
         """Append one event. Only this attempt writes the file; a line torn by a kill is skipped by readers."""
-        line = json.dumps({"time": round(time.time(), 3), **event}, ensure_ascii=False, allow_nan=False) + "\n"
+        content = {"time": round(time.time(), 3), **event.as_json()}
+        line = json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
         with cast(BinaryIO, self.events.open("ab+", buffering=0)) as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(0, end - 1))
-            torn = file.read(1) not in (b"", b"\n")  # by a disk that was full
+            torn = file.read(1) not in (b"", b"\n")  # a full disk cut the line before short
             write_all(file, b"\n" * torn + line.encode(), self.events.name)
 
     def check_lease(self) -> None:
@@ -224,25 +237,30 @@ class Attempt:
         if self.ledger.done(self.key) or self.ledger.attempts(self.key)[-1].number != self.number:
             raise LostLease(f"node {self.key}: attempt {self.number} was taken over")
 
-    def commit(self, result: dict[str, Any]) -> None:
+    def commit(self, result: NodeResult) -> None:
         """Make `result` the node's one result. Raises LostLease where this attempt no longer holds the node."""
         self.check_lease()
         former = self.ledger.result(self.key)
-        result = result if former is None else {**former, "checkpoint": result["checkpoint"]}
-        entry = {**result, "schema": SCHEMA, "key": self.key, "attempt": self.number}
+        kept = result if former is None else former.model_copy(update={"checkpoint": result.checkpoint})
+        entry = {**kept.as_json(), "schema": SCHEMA, "key": self.key, "attempt": self.number}
         if not write_json_once(self.ledger.folder(self.key) / "result.json", entry):
             raise LostLease(f"node {self.key}: another attempt has committed")
 
     def _abandoned(self) -> bool:
         lease = self.lease()
-        return self.ended() or (lease is not None and gone(lease))
+        return self.ended() or (lease is not None and is_gone(lease))
 
 
-def read_events(path: Path) -> Iterator[dict[str, Any]]:
+def read_events(path: Path) -> Iterator[Event]:
     """The events of one attempt; lines torn by a kill are skipped."""
     if not path.exists():
         return
     with path.open("rb") as file:
-        for line in file:
-            with suppress(InputError):
-                yield parse_json(line, str(path))
+        yield from (event for line in file if (event := parse_event(line)) is not None)
+
+
+def parse_event(line: bytes) -> Event | None:
+    """The event in a line; None where the line was torn by a kill, or is no event."""
+    with suppress(ValidationError):
+        return Event.model_validate_json(line)
+    return None

@@ -1,40 +1,40 @@
-"""What every worker does, whatever it trains with: find the nodes it may claim, and keep a claimed one alive."""
+"""What every worker needs, whatever it trains with: the nodes that may be claimed, and a heartbeat for a claimed one."""
 
 import threading
 from collections.abc import Iterator
-from typing import Any
 
-from scaling.console import log
 from scaling.ledger.lease import HEARTBEAT_SECONDS
 from scaling.ledger.ledger import Attempt, Ledger, LostLease
+from scaling.ledger.plan_file import PlanFile
+from scaling.system.console import log
 
 
 class Queue:
     """A plan's nodes in working order, and which of them may be claimed now."""
 
-    def __init__(self, ledger: Ledger, plan: dict[str, Any]) -> None:
+    def __init__(self, ledger: Ledger, plan: PlanFile) -> None:
         self.waiting = True
-        """Whether, at the last look, anything was being worked on or waited for."""
+        """Whether `ready` last saw a node that is being worked on, or that waits for another node."""
         self._ledger = ledger
-        self._session: str = plan["session"]
-        self._needs: dict[str, list[str]] = {key: plan["work"][key]["needs"] for key in plan["nodes"]}
+        self._session = plan.session
+        self._needs = {key: plan.work[key].needs for key in plan.nodes}
         self._done: set[str] = set()
 
     def ready(self) -> Iterator[str]:
         """The nodes whose needs are done and that no live worker holds, in the plan's order."""
         self.waiting = False
-        dead: set[str] = set()
+        failed: set[str] = set()
         for key, needs in self._needs.items():
             if key in self._done:
                 continue
-            if any(need in dead for need in needs):
-                dead.add(key)
+            if any(need in failed for need in needs):
+                failed.add(key)
             elif not all(self._is_done(need) for need in needs):
                 self.waiting = True
             elif not self._is_done(key):
                 attempts = self._ledger.attempts(key)
-                if attempts and attempts[-1].verdict(self._session):
-                    dead.add(key)
+                if attempts and attempts[-1].final_failure(self._session):
+                    failed.add(key)
                     continue
                 self.waiting = True
                 if not attempts or attempts[-1].over():
@@ -47,12 +47,12 @@ class Queue:
 
 
 class Heartbeat:
-    """Keeps a lease alive from a thread of its own while a node is worked on; `lost` once another has taken over."""
+    """Touches the heartbeat from a thread while a node is worked on; `lost` is true once another worker took over."""
 
     def __init__(self, attempt: Attempt) -> None:
         self.lost = False
         self._attempt = attempt
-        self._over = threading.Event()
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> "Heartbeat":
@@ -60,11 +60,11 @@ class Heartbeat:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        self._ended.set()
         self._thread.join()
 
     def _beat(self) -> None:
-        while not self._over.wait(HEARTBEAT_SECONDS):
+        while not self._ended.wait(HEARTBEAT_SECONDS):
             try:
                 self._attempt.beat()
                 self._attempt.check_lease()

@@ -1,1 +1,3 @@
-"""How wrong a transcript is: texts normalised into words, edits counted, rates with their intervals."""
+"""Error rates of transcripts: normalisers of texts, edit counts, and error rates with intervals. Nothing here knows
+where a transcript comes from.
+"""

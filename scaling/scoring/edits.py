@@ -1,4 +1,4 @@
-"""Edits: how many insertions, deletions and substitutions turn a hypothesis into its reference."""
+"""Edit counts: how many insertions, deletions and substitutions turn a reference into its hypothesis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from rapidfuzz.distance import Levenshtein
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditCounts:
-    """The fewest edits between two sequences, or the sum of many; `length` is that of the references.
+    """The fewest edits between two sequences, or their sum over many pairs; `length` is that of the references.
 
-    Where several alignments are the shortest, edits are split among the kinds as jiwer does, by the same library.
+    Where several alignments have the fewest edits, the kinds are those of jiwer, which uses the same library.
     """
 
     substitutions: int = 0
@@ -20,12 +20,12 @@ class EditCounts:
 
     @property
     def errors(self) -> int:
-        """All edits."""
+        """The number of edits of all kinds."""
         return self.substitutions + self.deletions + self.insertions
 
     @property
     def rate(self) -> float:
-        """Errors over the references' length, a fraction; above 1 where insertions abound.
+        """Errors divided by the length of the references; above 1 where there are many insertions.
 
         Raises ValueError where the references are empty.
         """
@@ -34,7 +34,7 @@ class EditCounts:
         return self.errors / self.length
 
     def __add__(self, other: "EditCounts") -> "EditCounts":
-        """The counts of both."""
+        """The sum of the counts."""
         return EditCounts(
             substitutions=self.substitutions + other.substitutions,
             deletions=self.deletions + other.deletions,
@@ -44,7 +44,7 @@ class EditCounts:
 
 
 def count_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> EditCounts:
-    """Edits between two sequences of words or characters; an empty reference counts all as inserted.
+    """Edits between two sequences of words or characters; with an empty reference all are insertions.
 
     >>> count_edits("三五七九", "三六七九零")
     EditCounts(substitutions=1, deletions=0, insertions=1, length=4)

@@ -1,9 +1,10 @@
-"""The Mandarin normaliser: one writing for each thing that can be said, as far as stated rules go.
+"""The Mandarin normaliser: different spellings of the same spoken words become one, by the rules below.
 
-In order: full and half width become one (NFKC); lower case; marks of noise in square or angle brackets go (`[n]`,
-`<unk>`), while round brackets lose the brackets alone, because what they hold is spoken (`远东百货(驴马市店)`);
-traditional characters become simplified ones (OpenCC's `t2s`); numbers are read out (`scaling.scoring.numerals`);
-punctuation and symbols go; letters spelled one by one become one word (`N B D` is `NBD`).
+In order: characters of full and half width become the same (NFKC); letters become lower case; noise marks in square or
+angle brackets are removed (`[n]`, `<unk>`), while of round brackets the brackets alone are removed, because their
+content is spoken (`远东百货(驴马市店)`); traditional characters become simplified ones (OpenCC's `t2s`); numbers are
+spelled out (`scaling.scoring.numerals`); punctuation and symbols are removed; letters spelled one by one become one
+word (`N B D` is `NBD`).
 """
 
 import functools
@@ -20,18 +21,18 @@ _SPELLED = re.compile(r"(?<![a-z])[a-z](?: +[a-z](?![a-z]))+")
 
 
 def mandarin(text: str) -> list[str]:
-    """Words of `text`: characters, and Latin words between them.
+    """The normalised words of `text`: Chinese characters, and Latin words between them.
 
     >>> mandarin("歡迎收聽[n]N B D，2013年10月的８.5折")
     ['欢', '迎', '收', '听', 'nbd', '二', '零', '一', '三', '年', '十', '月', '的', '八', '点', '五', '折']
     """
     folded = _NOISE.sub(" ", unicodedata.normalize("NFKC", text).lower())
-    said = unmarked(read_out(_simplifier().convert(folded)))
-    return split(_SPELLED.sub(lambda letters: letters[0].replace(" ", ""), said))
+    text = unmarked(read_out(_simplifier().convert(folded)))
+    return split(_SPELLED.sub(lambda letters: letters[0].replace(" ", ""), text))
 
 
 @functools.cache
 def _simplifier() -> Any:
-    import opencc  # only where it is asked for: it reads dictionaries
+    import opencc  # imported only here, because it reads dictionaries
 
     return opencc.OpenCC("t2s")

@@ -1,7 +1,4 @@
-"""The plain normaliser: what differs between writers of the same words goes, in any language.
-
-Numbers stay as written.
-"""
+"""The plain normaliser, for any language: case, width, punctuation and symbols are removed; numbers stay as written."""
 
 import functools
 import unicodedata
@@ -10,9 +7,9 @@ from scaling.scoring.words import split
 
 
 def plain(text: str) -> list[str]:
-    """Words after Unicode NFKC (full and half width become one), lower case, and without punctuation and symbols.
+    """The words of `text` in Unicode NFKC (full and half width become the same) and lower case, without punctuation.
 
-    A hyphen parts words.
+    A hyphen separates words.
 
     >>> plain("今天，Ｈello  World！")
     ['今', '天', 'hello', 'world']
@@ -27,7 +24,7 @@ def unmarked(text: str) -> str:
 
 @functools.cache
 def _unmarked(char: str) -> str:
-    """What stays of a character: a space where words are parted, nothing where it is a mark."""
+    """The character itself, a space for characters that separate words, or nothing for a mark."""
     if char.isspace() or char == "-":
         return " "
     return "" if unicodedata.category(char)[0] in "PSC" else char

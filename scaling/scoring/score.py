@@ -1,8 +1,8 @@
-"""Scores: errors in characters and in words, of one utterance or of many together, under a named scoring.
+"""Scores: errors in characters and in words, of one utterance or of many, under a named scoring.
 
-The character error rate (CER) is the product's number everywhere; the word error rate (WER) stands beside it. Words
-are as in `scaling.scoring.words`, and characters those of the words with one space between words of scripts that use
-spaces: so both rates are of the same normalised text.
+The character error rate (CER) is the error rate that the product fits and compares; the word error rate (WER) is
+reported beside it. Words are those of `scaling.scoring.words`; characters are those of the words, with one space
+between words of scripts that use spaces. Both rates are so of the same normalised text.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ WORDS: dict[Scoring, Callable[[str], list[str]]] = {
     Scoring.MANDARIN: mandarin,
     Scoring.WENET: wenet,
 }
-"""The normalised words of a text, under each scoring."""
+"""The normaliser of each scoring, from a text to its words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +35,11 @@ class Score:
     words: EditCounts = field(default_factory=EditCounts)
 
     def __add__(self, other: "Score") -> "Score":
-        """The score of both: long utterances weigh more than short ones."""
+        """The sum of the edits and lengths, in which long utterances have more weight than short ones."""
         return Score(chars=self.chars + other.chars, words=self.words + other.words)
 
     def counts(self) -> dict[str, int]:
-        """The edits in numbers, as results and tables name them."""
+        """The edit counts by the names that results and tables use."""
         return {
             "errors": self.chars.errors,
             "substitutions": self.chars.substitutions,
@@ -54,7 +54,7 @@ class Score:
         }
 
     def summary(self) -> dict[str, Any]:
-        """The rates, then the counts. Raises ValueError where the references hold no character at all."""
+        """The rates, then the counts. Raises ValueError where the references have no character."""
         return {"cer": self.chars.rate, "wer": self.words.rate, **self.counts()}
 
 
@@ -69,7 +69,7 @@ def score(reference: str, hypothesis: str, scoring: Scoring = Scoring.PLAIN) -> 
 
 
 def total(scores: Iterable[Score]) -> Score:
-    """The score of many utterances together."""
+    """The sum of the scores of many utterances."""
     return sum(scores, Score())
 
 

@@ -1,9 +1,9 @@
-"""Words as WeNet's `compute-wer.py --char=1` counts them, so that its error rates can be compared to the last error.
+"""The normaliser of WeNet's `compute-wer.py --char=1`, with exactly the same error counts.
 
-Little is normalised: letters become capitals, tags in angle brackets and seventeen marks of punctuation go. A letter of
-a script without case (Unicode category Lo: Han, Kana, Hangul and others) is a word; anything else begins a word that
-goes on through ASCII up to a space. Marks inside such a word stay, full and half width differ, and round brackets
-count.
+Little is normalised: letters become capitals; tags in angle brackets and seventeen punctuation marks are removed. A
+letter of a script without case (Unicode category Lo: Han, Kana, Hangul and others) is a word. Any other character
+begins a word that continues through ASCII characters up to a space. Marks inside such a word are kept, full and half
+width differ, and round brackets count.
 """
 
 import re
@@ -17,7 +17,7 @@ _TAGS = re.compile(r"<[^>]*>?")
 
 
 def wenet(text: str) -> list[str]:
-    """Words of `text`.
+    """The words of `text`.
 
     >>> wenet("打开Let It Go，<noise>(成都)")
     ['打', '开', 'LET', 'IT', 'GO', '(', '成', '都', ')']
@@ -27,23 +27,23 @@ def wenet(text: str) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    words, at = [], 0
-    while at < len(text):
-        end = _end(text, at)
-        if not _skipped(text[at]):
-            words.append(text[at:end])
-        at = end
+    words, start = [], 0
+    while start < len(text):
+        end = _word_end(text, start)
+        if not _is_skipped(text[start]):
+            words.append(text[start:end])
+        start = end
     return words
 
 
-def _skipped(char: str) -> bool:
+def _is_skipped(char: str) -> bool:
     return char in PUNCTUATION or char in " \t\r\n" or unicodedata.category(char) in ("Zs", "Cn")
 
 
-def _end(text: str, at: int) -> int:
-    """Where the word that begins at `at` ends."""
-    char = text[at]
-    if _skipped(char) or unicodedata.category(char) == "Lo":
-        return at + 1
-    rest = (_TAG if char == "<" else _RUN).match(text, at if char == "<" else at + 1)
-    return at + 1 if rest is None else rest.end()
+def _word_end(text: str, start: int) -> int:
+    """The end of the word that begins at `start`."""
+    char = text[start]
+    if _is_skipped(char) or unicodedata.category(char) == "Lo":
+        return start + 1
+    rest = (_TAG if char == "<" else _RUN).match(text, start if char == "<" else start + 1)
+    return start + 1 if rest is None else rest.end()

@@ -1,7 +1,7 @@
-"""Whisper's normalisers (Radford et al., 2022, appendix C), by the `whisper-normalizer` library, without torch.
+"""Whisper's normalisers (Radford et al., 2022, appendix C), by the library `whisper-normalizer`, without torch.
 
-The English one also spells numbers as digits, joins contractions to full words and writes British words the American
-way; the basic one is for every other language. Both drop what stands in brackets, and hesitations in English.
+The English normaliser also writes numbers in digits, expands contractions, uses American spelling and removes
+hesitations; the basic one is for every other language. Both remove text in brackets.
 """
 
 import functools
@@ -11,7 +11,7 @@ from scaling.scoring.words import split
 
 
 def whisper_english(text: str) -> list[str]:
-    """Words of English `text`.
+    """The normalised words of English `text`.
 
     >>> whisper_english("Mr. Smith won't paint twenty-one [noise] dogs in colour")
     ['mister', 'smith', 'will', 'not', 'paint', '21', 'dogs', 'in', 'color']
@@ -20,7 +20,7 @@ def whisper_english(text: str) -> list[str]:
 
 
 def whisper_basic(text: str) -> list[str]:
-    """Words of `text` in any language.
+    """The normalised words of `text` in any language.
 
     >>> whisper_basic("Così è, (bene) se vi pare!")
     ['così', 'è', 'se', 'vi', 'pare']
@@ -30,7 +30,7 @@ def whisper_basic(text: str) -> list[str]:
 
 @functools.cache
 def _english() -> Any:
-    from whisper_normalizer.english import EnglishTextNormalizer  # only where it is asked for
+    from whisper_normalizer.english import EnglishTextNormalizer
 
     return EnglishTextNormalizer()
 

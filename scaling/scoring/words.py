@@ -1,7 +1,7 @@
-"""The words of a text: a Han or Kana character is one, elsewhere what stands between spaces is one.
+"""The words of a text: each Han or Kana character is a word, and so is each run of other characters between spaces.
 
-So the word error rate of Chinese is its character error rate, and that of mixed script is the mixed error rate (MER):
-`打开bluetooth设备` has five words.
+The word error rate of Chinese is therefore its character error rate, and that of mixed script is the mixed error rate
+(MER): `打开bluetooth设备` has five words.
 """
 
 import functools
@@ -15,24 +15,23 @@ def split(text: str) -> list[str]:
     >>> split("打开bluetooth 设备")
     ['打', '开', 'bluetooth', '设', '备']
     """
-    parted = "".join(f" {char} " if unspaced(char) else char for char in text)
-    return parted.split()
+    return "".join(f" {char} " if is_word(char) else char for char in text).split()
 
 
 def spaced(words: Sequence[str]) -> str:
-    """The text of words, whose characters are counted: one space between two words of a script written with spaces.
+    """The words as one text, with one space between two words of scripts that are written with spaces.
 
     >>> spaced(["打", "开", "hello", "world"])
     '打开hello world'
     """
     text = ""
     for word in words:
-        beside = not text or unspaced(text[-1]) or unspaced(word[0])
-        text += word if beside else f" {word}"
+        no_space = not text or is_word(text[-1]) or is_word(word[0])
+        text += word if no_space else f" {word}"
     return text
 
 
 @functools.cache
-def unspaced(char: str) -> bool:
-    """Whether the character belongs to a script written without spaces, in which each character is a word."""
+def is_word(char: str) -> bool:
+    """Whether a character is a word of its own, because its script is written without spaces."""
     return unicodedata.name(char, "").startswith(("CJK", "HIRAGANA", "KATAKANA", "IDEOGRAPHIC"))

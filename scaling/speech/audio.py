@@ -1,4 +1,4 @@
-"""Recorded speech: where a clip lies, how long it is, and its samples as every model here hears them."""
+"""Recorded speech: where a clip lies, how long it is, and its samples at the rate of the encoders."""
 
 import hashlib
 import io
@@ -9,23 +9,21 @@ from typing import Any
 import numpy as np
 
 from scaling.errors import InputError
+from scaling.spec import SAMPLE_RATE
 from scaling.system.cache import file_digest
 
-SAMPLE_RATE = 16_000
-"""What every model here listens at, in Hz; other rates are resampled."""
-
 MAX_MEMBER_BYTES = 1 << 30
-"""The largest member of a shard that is read: 9 hours of 16 kHz PCM (assumption: no utterance needs more)."""
+"""The largest member of a shard that is read: 9 hours of 16 kHz PCM (assumption: no recording is longer)."""
 
 MAX_CLIP_SECONDS = 3600.0
-"""The longest clip that is decoded: no model hears an hour at once, and a header may claim anything."""
+"""The longest clip that is decoded: no encoder takes an hour at once, and a header may claim any length."""
 
 ROUNDING_SECONDS = 0.01
-"""How far a stretch may reach beyond the end of its recording: times are written in hundredths."""
+"""How far a stretch may reach beyond the end of its recording, because times are written in hundredths."""
 
 
 class AudioError(InputError):
-    """Audio that cannot be used; `kind` is the same words for all of its kind."""
+    """Audio that cannot be used. `kind` names the kind of fault, without the place."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -36,8 +34,8 @@ class AudioError(InputError):
 class Clip:
     """Audio of one utterance: a file, a member of a file (`size` bytes from `offset`), or a stretch of either.
 
-    `start` is in seconds, and None for the whole recording; `seconds` is how long the stretch is. It is heard `speed`
-    times as fast, higher accordingly.
+    `start` is in seconds, None for the whole recording; `seconds` is the length of the stretch. The audio is played
+    `speed` times as fast, which raises its pitch by the same factor.
     """
 
     path: Path
@@ -62,31 +60,32 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a recording says of itself: `frames` at `rate` Hz."""
+    """The length of a recording by its header: `frames` at `rate` Hz."""
 
     frames: int
     rate: int
 
 
 def read_header(clip: Clip) -> Header:
-    """The header of the recording that the clip lies in. Raises AudioError where it is missing or no audio."""
+    """The header of the clip's recording. Raises AudioError where the recording is missing or no audio."""
     with _opened(clip) as sound:
         return Header(int(sound.frames), int(sound.samplerate))
 
 
 def clip_samples(clip: Clip, header: Header) -> int:
-    """Real samples of the clip at 16 kHz. Raises AudioError where the recording ends before the clip does."""
+    """Samples of the clip at 16 kHz. Raises AudioError where the recording ends before the clip does."""
     first, frames = _stretch(clip, header)
     if first + frames > header.frames + ROUNDING_SECONDS * header.rate:
-        ends = header.frames / header.rate
-        raise AudioError("stretch beyond the recording's end", f"{clip}: the recording ends after {ends:.6g} s")
+        end = header.frames / header.rate
+        raise AudioError("stretch beyond the recording's end", f"{clip}: the recording ends after {end:.6g} s")
     return resampled(frames, header.rate)
 
 
 def read_clip(clip: Clip) -> np.ndarray:
     """The clip as float32 samples in [-1, 1], mono (channels averaged), resampled to 16 kHz.
 
-    Whatever libsndfile reads: wav, flac, mp3, ogg, opus. Raises AudioError naming what is missing, broken or empty.
+    Every format of libsndfile is read: wav, flac, mp3, ogg, opus and others. Raises AudioError where the recording is
+    missing, broken or empty.
     """
     import soundfile  # slow to import
     import soxr  # comes with the extra `train`
@@ -99,8 +98,8 @@ def read_clip(clip: Clip) -> np.ndarray:
         try:
             sound.seek(min(first, sound.frames))
             samples_TC = sound.read(frames, dtype="float32", always_2d=True)
-        except (soundfile.SoundFileError, RuntimeError) as broken:
-            raise AudioError("unreadable audio", f"{clip}: not readable as audio ({broken})") from broken
+        except (soundfile.SoundFileError, RuntimeError) as error:
+            raise AudioError("unreadable audio", f"{clip}: not readable as audio ({error})") from error
         rate = round(sound.samplerate * clip.speed)
     if not len(samples_TC):
         raise AudioError("unreadable audio", f"{clip}: holds no audio samples")
@@ -110,8 +109,8 @@ def read_clip(clip: Clip) -> np.ndarray:
 
 def clip_digest(clip: Clip) -> str:
     """Equal for clips with the same bytes, wherever they lie."""
-    whole = clip.size is None
-    recording = file_digest(clip.path) if whole else hashlib.sha256(_member(clip)).hexdigest()
+    is_file = clip.size is None
+    recording = file_digest(clip.path) if is_file else hashlib.sha256(_member(clip)).hexdigest()
     return f"{recording} {clip.start} {clip.seconds}"
 
 
@@ -131,8 +130,8 @@ def _opened(clip: Clip) -> Any:
         if not clip.path.is_file():
             raise AudioError("missing audio", f"{clip.path}: no such audio file")
         return soundfile.SoundFile(str(clip.path) if clip.size is None else io.BytesIO(_member(clip)))
-    except (soundfile.SoundFileError, OSError) as broken:
-        raise AudioError("unreadable audio", f"{clip}: not readable as audio ({broken})") from broken
+    except (soundfile.SoundFileError, OSError) as error:
+        raise AudioError("unreadable audio", f"{clip}: not readable as audio ({error})") from error
 
 
 def _member(clip: Clip) -> bytes:
@@ -144,7 +143,7 @@ def _member(clip: Clip) -> bytes:
 
 
 def _stretch(clip: Clip, header: Header) -> tuple[int, int]:
-    """First frame and number of frames, at the recording's own rate."""
+    """The first frame of the clip and its number of frames, at the rate of the recording."""
     if clip.start is None or clip.seconds is None:
         return 0, header.frames
     first = round(clip.start * header.rate)

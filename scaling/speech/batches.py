@@ -1,8 +1,8 @@
-"""The order in which utterances are read: a function of (lengths, seed, position), shared by plan and trainer.
+"""The order in which training reads utterances: a function of (lengths, seed, position) that plan and trainer share.
 
-Each epoch is a seeded permutation cut into pools. Within a pool utterances are sorted by length and grouped into
-batches of near-equal length, and the batches are shuffled. A new stage goes on at the pool after the one the previous
-stage stopped in, so stages read different speech until an epoch is through.
+Each epoch is a seeded permutation that is divided into pools. The utterances of a pool are sorted by length and grouped
+into batches of nearly equal length, and the batches are shuffled. A stage begins at the pool after the one in which the
+previous stage stopped, so that stages read different speech until an epoch has been read.
 """
 
 from collections.abc import Iterator
@@ -12,16 +12,18 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from scaling.spec import SAMPLE_RATE
+
 POOL_UTTERANCES = 512
-"""Pool size: large enough that bucketing wastes under 7 % on log-normal 1-8 s speech at batch 16 (measured), small
-enough that a stage of a few dozen steps leaves little of its last pool unread."""
+"""Utterances in a pool: so many that padding wastes under 7 % on log-normal 1-8 s speech at batch 16 (measured), so few
+that a stage of a few dozen steps leaves little of its last pool unread."""
 
 Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A place in the stream: the next batch is number `batch` of pool `pool`, counted over all epochs."""
+    """A place in the stream: the next batch is number `batch` of pool number `pool`, counted over all epochs."""
 
     pool: int
     batch: int
@@ -33,7 +35,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class BatchStream:
-    """Batches of utterance indices. `samples` are real 16 kHz sample counts, one an utterance."""
+    """Batches of utterance indices. `samples` (N,) are the real samples of each utterance at 16 kHz."""
 
     samples: Indices
     seed: int
@@ -45,7 +47,7 @@ class BatchStream:
         return -(-len(self.samples) // POOL_UTTERANCES)
 
     def batches(self, position: Position) -> Iterator[tuple[Indices, Position]]:
-        """Every batch from `position` on, without end, each with the position after it."""
+        """Batches from `position` on, without end, each with the position after it."""
         pool = position.pool
         skip = position.batch
         while True:
@@ -56,7 +58,7 @@ class BatchStream:
             pool, skip = pool + 1, 0
 
     def pools(self, position: Position) -> Iterator[list[tuple[Indices, Position]]]:
-        """What `batches` yields, pool by pool: within one no utterance comes twice."""
+        """What `batches` yields, a pool at a time; no utterance is twice in a pool."""
         pool = []
         for batch, after in self.batches(position):
             pool.append((batch, after))
@@ -64,13 +66,13 @@ class BatchStream:
                 yield pool
                 pool = []
 
-    def first_pools(self) -> Indices:
-        """The pool of the first epoch that each utterance is in (N,)."""
+    def first_epoch_pools(self) -> Indices:
+        """The pool that each utterance is in during the first epoch (N,)."""
         pools = np.empty(len(self.samples), dtype=np.int64)
         pools[_order(self.seed, 0, len(self.samples))] = np.arange(len(self.samples)) // POOL_UTTERANCES
         return pools
 
-    def epoch(self, after: Position) -> int:
+    def epoch_of(self, after: Position) -> int:
         """The epoch of the batch that ends at `after`."""
         return (after.pool if after.batch else after.pool - 1) // self.pools_per_epoch
 
@@ -78,13 +80,13 @@ class BatchStream:
         epoch, within = divmod(pool, self.pools_per_epoch)
         order = _order(self.seed, epoch, len(self.samples))
         chosen = order[within * POOL_UTTERANCES : (within + 1) * POOL_UTTERANCES]
-        batches = self._cut(chosen[np.argsort(self.samples[chosen], kind="stable")])
+        batches = self._grouped(chosen[np.argsort(self.samples[chosen], kind="stable")])
         shuffled = np.random.default_rng([self.seed, epoch, within]).permutation(len(batches))
         return [batches[number] for number in shuffled]
 
-    def _cut(self, by_length: Indices) -> list[Indices]:
-        """Greedy groups whose padded length stays within the batch; an utterance longer than that is a batch alone."""
-        limit = self.batch_audio_seconds * 16_000
+    def _grouped(self, by_length: Indices) -> list[Indices]:
+        """Greedy groups whose padded length stays within the batch; a longer utterance is a batch of its own."""
+        limit = self.batch_audio_seconds * SAMPLE_RATE
         batches, first = [], 0
         for end in range(1, len(by_length) + 1):
             full = end == len(by_length) or self.samples[by_length[end]] * (end + 1 - first) > limit
@@ -96,5 +98,5 @@ class BatchStream:
 
 @lru_cache(maxsize=2)
 def _order(seed: int, epoch: int, utterances: int) -> Indices:
-    """An epoch's order. Remembered: with five million utterances it takes as long as reading a pool of them."""
+    """The order of an epoch, cached: drawing it for five million utterances takes as long as reading a pool."""
     return np.random.default_rng([seed, epoch]).permutation(utterances)

@@ -1,4 +1,7 @@
-"""Rows of a corpus as columns on disk: written a chunk at a time, then mapped into memory."""
+"""Rows of a corpus as columns on disk: written a chunk at a time, then mapped into memory.
+
+pyarrow has such columns too, but it would be a dependency of 150 MB of everyone who plans a study.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,18 +21,19 @@ CHUNK = 16_384
 """Rows held as Python values at a time."""
 
 PLACE = np.dtype([("offset", "i8"), ("size", "i8"), ("start", "f8"), ("duration", "f8"), ("line", "i8")])
-"""Where in its file a row's audio lies, as in `Row`."""
+"""Where in its file the audio of a row lies, with the fields of `Row`."""
 
-TEXTS = ("ids", "texts", "speakers", "files")
-NUMBERS: dict[str, Any] = {"file": np.int64, "place": PLACE, "id_hashes": np.int64}
+STRING_COLUMNS = ("ids", "texts", "speakers", "files")
+NUMBER_COLUMNS: dict[str, npt.DTypeLike] = {"file": np.int64, "place": PLACE, "id_hashes": np.int64}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Columns:
-    """What is written of each row. `files` differ from their neighbours; `file` says which one a row lies in.
+    """What is stored of each row.
 
-    A blank or missing text is "". `id_hashes` are equal for equal ids, and 0 where the corpus gives none; `ids` then
-    has the name of the audio file.
+    A blank or missing text is "". `files` lists the paths of audio files, without repeating a path in neighbouring
+    rows, and `file` is the index in `files` for each row. `id_hashes` are equal for equal ids, and 0 where the corpus
+    gives no id; `ids` then has the name of the audio file.
     """
 
     ids: StringColumn
@@ -42,9 +46,11 @@ class Columns:
 
     @classmethod
     def opened(cls, folder: Path) -> "Columns":
-        """The columns that a writer left in `folder`, mapped. Raises OSError or ValueError where they are not whole."""
-        columns: dict[str, Any] = {name: StringColumn(_mapped(folder, name), _ends(folder, name)) for name in TEXTS}
-        columns |= {name: _mapped(folder, name, dtype) for name, dtype in NUMBERS.items()}
+        """The columns that a writer left in `folder`, mapped. Raises OSError or ValueError where a file is damaged."""
+        columns: dict[str, Any] = {name: _mapped(folder, name, dtype) for name, dtype in NUMBER_COLUMNS.items()}
+        for name in STRING_COLUMNS:
+            ends = _mapped(folder, f"{name}.ends", np.int64)
+            columns[name] = StringColumn(_mapped(folder, name, np.uint8), ends)
         return cls(**columns)
 
     def __len__(self) -> int:
@@ -69,23 +75,24 @@ class Columns:
 
 
 class ColumnWriter:
-    """Columns on their way into a folder; nothing but the current chunk is held in memory."""
+    """Writes columns into a folder, holding nothing but the current chunk in memory."""
 
     def __init__(self, folder: Path) -> None:
-        self._out = {name: (folder / f"{name}.bin").open("wb") for name in (*TEXTS, *map(_ends_of, TEXTS), *NUMBERS)}
-        self._bytes = dict.fromkeys(TEXTS, 0)
+        names = (*STRING_COLUMNS, *(f"{name}.ends" for name in STRING_COLUMNS), *NUMBER_COLUMNS)
+        self._out = {name: (folder / f"{name}.bin").open("wb") for name in names}
+        self._bytes = dict.fromkeys(STRING_COLUMNS, 0)
         self._files, self._last_file = 0, ""
 
     def add(self, rows: Iterator[Row]) -> None:
-        """Write these rows after those before."""
+        """Write these rows after the earlier ones."""
         while chunk := list(islice(rows, CHUNK)):
             audio, texts, ids, speakers, durations, starts, offsets, sizes, lines = zip(*chunk, strict=True)
-            self._write_texts("ids", [row.name for row in chunk])
-            self._write_texts("texts", ["" if text is None or not text.strip() else text for text in texts])
-            self._write_texts("speakers", speakers)
+            self._write_strings("ids", [row.name for row in chunk])
+            self._write_strings("texts", ["" if text is None or not text.strip() else text for text in texts])
+            self._write_strings("speakers", speakers)
             self._write_files(audio)
-            self._write("id_hashes", [hash(name) if name else 0 for name in ids])
-            self._write("place", list(zip(offsets, sizes, starts, durations, lines, strict=True)))
+            self._write_numbers("id_hashes", [hash(name) if name else 0 for name in ids])
+            self._write_numbers("place", list(zip(offsets, sizes, starts, durations, lines, strict=True)))
 
     def close(self) -> None:
         """Finish the files; from then on `Columns.opened` reads them."""
@@ -93,34 +100,26 @@ class ColumnWriter:
             out.close()
 
     def _write_files(self, audio: Sequence[str]) -> None:
-        new, places = list[str](), list[int]()
+        new_files, indices = list[str](), list[int]()
         for path in audio:
             if path != self._last_file:
-                new.append(path)
+                new_files.append(path)
                 self._files, self._last_file = self._files + 1, path
-            places.append(self._files - 1)
-        self._write_texts("files", new)
-        self._write("file", places)
+            indices.append(self._files - 1)
+        self._write_strings("files", new_files)
+        self._write_numbers("file", indices)
 
-    def _write_texts(self, name: str, texts: Sequence[str]) -> None:
-        encoded = [text.encode(errors="replace") for text in texts]
+    def _write_strings(self, name: str, strings: Sequence[str]) -> None:
+        encoded = [string.encode(errors="replace") for string in strings]
         ends = self._bytes[name] + np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)))
-        self._out[_ends_of(name)].write(ends.tobytes())
+        self._out[f"{name}.ends"].write(ends.tobytes())
         self._bytes[name] += self._out[name].write(b"".join(encoded))
 
-    def _write(self, name: str, values: Sequence[Any]) -> None:
-        self._out[name].write(np.array(values, dtype=NUMBERS[name]).tobytes())
+    def _write_numbers(self, name: str, values: Sequence[Any]) -> None:
+        self._out[name].write(np.array(values, dtype=NUMBER_COLUMNS[name]).tobytes())
 
 
-def _ends_of(name: str) -> str:
-    return f"{name}.ends"
-
-
-def _ends(folder: Path, name: str) -> IntArray:
-    return _mapped(folder, _ends_of(name), np.int64)
-
-
-def _mapped(folder: Path, name: str, dtype: Any = np.uint8) -> npt.NDArray[Any]:
+def _mapped(folder: Path, name: str, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     path = folder / f"{name}.bin"
     if not path.stat().st_size:
         return np.empty(0, dtype)

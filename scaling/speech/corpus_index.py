@@ -1,8 +1,8 @@
-"""Every usable utterance of a corpus: read and checked once, then opened from the cache in no time.
+"""The index of a corpus: every usable utterance, read and checked once, then opened from the cache.
 
-Samples are counted from the header of every recording. In a corpus so large that this takes many minutes, and whose
-every row tells its duration, durations are believed after a look at some headers; training then hears exactly as much
-of each recording as was believed, so that charged FLOPs stay those of what was heard.
+Samples are counted from the header of every recording. Where a corpus is so large that this takes many minutes, and
+every row gives a duration, some headers are checked and the durations are trusted. Training then reads exactly as much
+of each recording as its duration says, so that the FLOPs charged are those of the audio that was used.
 """
 
 import hashlib
@@ -13,61 +13,61 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from json.encoder import encode_basestring  # quotes as json.dumps does
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
 from scaling.arrays import IntArray
 from scaling.errors import InputError
-from scaling.speech.audio import SAMPLE_RATE, AudioError, clip_samples, read_header
+from scaling.spec import SAMPLE_RATE
+from scaling.speech.audio import AudioError, clip_samples, read_header
 from scaling.speech.columns import Columns, ColumnWriter
-from scaling.speech.readers.formats import Source, find_sources
-from scaling.speech.readers.row import Fault, Row, Rows
-from scaling.system import json_schema as shape
+from scaling.speech.readers.formats import CorpusPath, find_corpus_paths
+from scaling.speech.readers.row import BadRow, Row, Rows
 from scaling.system.cache import cache_dir
 
 MIN_SAMPLES = 400
-"""One 25 ms analysis window: shorter audio has no frame to hear anything in."""
+"""One 25 ms analysis window: shorter audio has no frame."""
 
 MAX_HEADERS = 500_000
 """Rows up to which every header is read, whatever the rows say: about 20 s on a local disk (40 us each, measured)."""
 
 CHECKED_HEADERS = 1000
-"""Headers read where durations are believed: one lie in a hundred is then met ten times, give or take three."""
+"""Headers read where durations are trusted: if one in a hundred is wrong, ten are met, give or take three."""
 
-MAX_LIE_SAMPLES = 160
-"""How far a duration may differ from the header, in samples: 10 ms, what rounding and codecs' padding come to."""
+MAX_DURATION_ERROR = 160
+"""How far a duration may differ from the header, in samples: 10 ms, which rounding and the padding of codecs cause."""
 
 HEADER_THREADS = 16
-"""Headers asked for at once: on a network disk each waits rather than works (assumption)."""
+"""Headers read at once: on a network disk each thread waits rather than works (assumption)."""
 
 ROWS_A_TASK = 512
-"""Rows whose headers one thread reads at a time: the price of handing over a task is then nothing."""
+"""Rows whose headers one thread reads at a time, so that handing over a task costs nothing in comparison."""
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised when the cached columns change their meaning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Faults:
-    """Rows that cannot be used, by kind: how many, and where the first is.
+class BadRows:
+    """Rows that cannot be used: for each kind of fault how many there are, and where the first one is.
 
-    `rows` counts all rows, usable or not; `lies` usable ones whose duration is wrong by more than 10 ms and was not
-    needed, since the header was read.
+    `rows` counts all rows of the corpus. `wrong_durations` counts usable rows whose duration is wrong by more than
+    10 ms, where the duration was not needed because the header was read.
     """
 
     rows: int
     counts: dict[str, int]
     first: dict[str, str]
-    lies: int
+    wrong_durations: int
 
     @property
     def total(self) -> int:
-        """Rows that cannot be used."""
+        """The number of rows that cannot be used."""
         return sum(self.counts.values())
 
     def __str__(self) -> str:
@@ -75,141 +75,147 @@ class Faults:
         return "; ".join(f"{self.counts[kind]} x {kind}, the first {self.first[kind]}" for kind in kinds)
 
 
-FAULTS = {
-    "rows": shape.count,
-    "counts": {shape.ANY: shape.count},
-    "first": {shape.ANY: shape.text},
-    "lies": shape.count,
-}
-"""How the cache holds them."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Utterances:
-    """Usable rows in the corpus's order.
+class CorpusIndex:
+    """The usable rows of a corpus, in its order.
 
-    `samples` (N,) are real ones at 16 kHz, or `believed`; `hashes` (N, 16) are bytes that depend on text, samples and
-    speaker alone.
+    `samples` (N,) are counted from headers at 16 kHz, or from durations where `durations_trusted`. `hashes` (N, 16) are
+    bytes that depend on text, samples and speaker alone.
     """
 
     columns: Columns = field(repr=False)
     samples: IntArray = field(repr=False)
     hashes: npt.NDArray[np.uint8] = field(repr=False)
-    faults: Faults
-    believed: bool
+    bad_rows: BadRows
+    durations_trusted: bool
 
 
-def read_utterances(path: Path) -> Utterances:
-    """The rows of the corpus at `path` (see `scaling.speech.readers.formats`), from the cache where nothing has changed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """What a cache entry says beside its columns. `stamp` changes when an audio file does.
 
-    Raises InputError where nothing there can be read as a corpus, or it has no row.
+    `sizes` are the bytes of its files: a file that a full disk or a power cut has shortened is detected by its size.
     """
-    sources = find_sources(path)
-    entry = cache_dir() / "utterances" / _identity(sources)
-    return _cached(entry) or _moved(_built(path, sources), entry)
+
+    durations_trusted: bool
+    stamp: str
+    bad_rows: BadRows
+    sizes: dict[str, int]
 
 
-def _identity(sources: Sequence[Source]) -> str:
+def read_corpus_index(path: Path) -> CorpusIndex:
+    """The index of the corpus at `path` (see `scaling.speech.readers.formats`), from the cache if nothing has changed.
+
+    Raises InputError where nothing at `path` can be read as a corpus, or the corpus has no row.
+    """
+    corpus_paths = find_corpus_paths(path)
+    folder = cache_dir() / "utterances" / _identity(corpus_paths)
+    return _cached(folder) or _moved(_built(path, corpus_paths), folder)
+
+
+def _identity(corpus_paths: Sequence[CorpusPath]) -> str:
     listing: list[object] = [LAYOUT]
-    for source in sources:
-        listing.append([source.format.name, str(source.path.resolve()), source.part])
-        for file in source.files():
+    for corpus_path in corpus_paths:
+        listing.append([corpus_path.format.name, str(corpus_path.path.resolve()), corpus_path.part])
+        for file in corpus_path.files():
             stat = file.stat()
             listing.append([str(file), stat.st_size, stat.st_mtime_ns])
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
 
 
-def _cached(entry: Path) -> Utterances | None:
-    """What lies in the cache, unless some audio has changed since."""
+def _cached(folder: Path) -> CorpusIndex | None:
+    """The index in a folder of the cache, unless some audio has changed since."""
     try:
-        meta = json.loads((entry / "meta.json").read_text("utf-8"))
-        shape.check_shape(meta["faults"], FAULTS, str(entry))
-        if meta["sizes"] != _sizes(entry):
+        entry = _read_entry(folder)
+        if entry.sizes != _sizes(folder):
             return None
-        found = _opened(entry, meta)
-        fresh = meta["believed"] or meta["stamp"] == _stamp(Columns.opened(entry))
-    except Exception:  # whatever ails what lies in a cache, it is made again
+        index = _opened(folder, entry)
+        is_fresh = entry.durations_trusted or entry.stamp == _stamp(Columns.opened(folder))
+    except Exception:  # whatever is wrong with a cache entry, it is made again
         return None
-    return found if fresh else None
+    return index if is_fresh else None
 
 
-def _sizes(entry: Path) -> dict[str, int]:
-    """Bytes of the columns: what a full disk or a power cut has shortened is told by them."""
-    return {file.name: file.stat().st_size for file in sorted(entry.iterdir()) if file.name != "meta.json"}
+def _read_entry(folder: Path) -> _Entry:
+    return TypeAdapter(_Entry).validate_json((folder / "meta.json").read_bytes(), strict=True)
 
 
-def _opened(folder: Path, meta: dict[str, Any]) -> Utterances:
-    columns, kept = Columns.opened(folder), np.load(folder / "kept.npy", mmap_mode="r")
-    return Utterances(
-        columns=_only(columns, kept),
+def _sizes(folder: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_size for file in sorted(folder.iterdir()) if file.name != "meta.json"}
+
+
+def _opened(folder: Path, entry: _Entry) -> CorpusIndex:
+    columns, usable = Columns.opened(folder), np.load(folder / "usable.npy", mmap_mode="r")
+    return CorpusIndex(
+        columns=_only(columns, usable),
         samples=np.load(folder / "samples.npy", mmap_mode="r"),
         hashes=np.load(folder / "hashes.npy", mmap_mode="r"),
-        faults=Faults(**meta["faults"]),
-        believed=meta["believed"],
+        bad_rows=entry.bad_rows,
+        durations_trusted=entry.durations_trusted,
     )
 
 
-def _moved(folder: Path, entry: Path) -> Utterances:
-    """What was built in `folder`, at its place in the cache if that can be written."""
-    found = _opened(folder, json.loads((folder / "meta.json").read_text("utf-8")))  # mapped files outlive their names
+def _moved(built: Path, folder: Path) -> CorpusIndex:
+    """The index that was built in the folder `built`, which becomes `folder` if the cache can be written."""
+    index = _opened(built, _read_entry(built))  # mapped files outlive their names
     try:
-        if entry.exists():  # outdated, or another process was faster
-            shutil.rmtree(entry)
-        folder.rename(entry)
+        if folder.exists():  # it is outdated, or another process was faster
+            shutil.rmtree(folder)
+        built.rename(folder)
     except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
-    return found
+        shutil.rmtree(built, ignore_errors=True)
+    return index
 
 
-def _built(path: Path, sources: Sequence[Source]) -> Path:
-    """A folder with all columns, beside the cache's entries if that can be written."""
-    folder = _scratch()
+def _built(path: Path, corpus_paths: Sequence[CorpusPath]) -> Path:
+    """A new folder with the index, inside the cache if it can be written."""
+    folder = _temporary_folder()
     try:
-        _build(path, sources, folder)
+        _build(path, corpus_paths, folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder
 
 
-def _scratch() -> Path:
+def _temporary_folder() -> Path:
     try:
-        beside = cache_dir() / "utterances"
-        beside.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".partial-", dir=beside))
+        entries = cache_dir() / "utterances"
+        entries.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".partial-", dir=entries))
     except OSError:
         return Path(tempfile.mkdtemp(prefix="asr-scaling-"))
 
 
-def _build(path: Path, sources: Sequence[Source], folder: Path) -> None:
-    faults = _FaultCounter()
+def _build(path: Path, corpus_paths: Sequence[CorpusPath], folder: Path) -> None:
+    counter = _BadRowCounter()
     with closing(ColumnWriter(folder)) as writer:
-        for source in sources:
-            writer.add(faults.usable(source.rows()))
+        for corpus_path in corpus_paths:
+            writer.add(counter.usable(corpus_path.rows()))
     columns = Columns.opened(folder)
-    rows = len(columns) + faults.counts.total()
+    rows = len(columns) + counter.counts.total()
     if not rows:
         raise InputError(f"{path}: the manifest is empty")
-    claimed = _claimed(columns)
-    believed = rows > MAX_HEADERS and bool((claimed >= 0).all())
-    stamp = "" if believed else _stamp(columns)
-    samples = _spot_checked(columns, claimed, faults) if believed else _from_headers(columns, faults)
-    kept = _usable(columns, samples, faults)
-    lies = (claimed[kept] >= 0) & (np.abs(claimed[kept] - samples[kept]) > MAX_LIE_SAMPLES)
-    np.save(folder / "kept.npy", kept)
-    np.save(folder / "samples.npy", samples[kept])
-    np.save(folder / "hashes.npy", _hashes(_only(columns, kept), samples[kept]))
-    counted = {"rows": rows, "counts": faults.counts, "first": faults.first, "lies": int(lies.sum())}
-    meta = {"believed": believed, "stamp": stamp, "faults": counted, "sizes": _sizes(folder)}
-    (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    claimed = _claimed_samples(columns)
+    trusted = rows > MAX_HEADERS and bool((claimed >= 0).all())
+    stamp = "" if trusted else _stamp(columns)
+    samples = _spot_checked(columns, claimed, counter) if trusted else _from_headers(columns, counter)
+    usable = _usable(columns, samples, counter)
+    wrong = (claimed[usable] >= 0) & (np.abs(claimed[usable] - samples[usable]) > MAX_DURATION_ERROR)
+    np.save(folder / "usable.npy", usable)
+    np.save(folder / "samples.npy", samples[usable])
+    np.save(folder / "hashes.npy", _hashes(_only(columns, usable), samples[usable]))
+    bad_rows = BadRows(rows=rows, counts=dict(counter.counts), first=counter.first, wrong_durations=int(wrong.sum()))
+    entry = _Entry(durations_trusted=trusted, stamp=stamp, bad_rows=bad_rows, sizes=_sizes(folder))
+    (folder / "meta.json").write_text(json.dumps(asdict(entry)), encoding="utf-8")
 
 
-def _only(columns: Columns, kept: IntArray) -> Columns:
-    """Without a copy where nothing is left out, as in most corpora."""
-    return columns if len(kept) == len(columns) else columns.take(kept)
+def _only(columns: Columns, rows: IntArray) -> Columns:
+    """These rows of the columns, without a copy where they are all rows, as in most corpora."""
+    return columns if len(rows) == len(columns) else columns.take(rows)
 
 
-class _FaultCounter:
+class _BadRowCounter:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.first: dict[str, str] = {}
@@ -219,30 +225,29 @@ class _FaultCounter:
         self.first.setdefault(kind, detail)
 
     def usable(self, rows: Rows) -> Iterator[Row]:
-        """The rows among `rows`; the faults are counted."""
+        """The rows, without the bad rows, which are counted."""
         for row in rows:
-            if isinstance(row, Fault):
+            if isinstance(row, BadRow):
                 self.add(row.kind, row.detail)
             else:
                 yield row
 
 
-def _claimed(columns: Columns) -> IntArray:
-    """Samples at 16 kHz that rows claim, -1 where they do not."""
+def _claimed_samples(columns: Columns) -> IntArray:
+    """Samples at 16 kHz by the duration of each row, -1 where a row has none."""
     durations = np.nan_to_num(columns.place["duration"], nan=-1 / SAMPLE_RATE)
     return np.asarray(np.round(durations * SAMPLE_RATE), dtype=np.int64)
 
 
 def _stamp(columns: Columns) -> str:
-    """What changes when an audio file does."""
+    """A digest that changes when the size or the time of an audio file does."""
 
-    def stats(paths: Sequence[str]) -> str:
-        return "".join(map(_stat, paths))
+    def stats(first: int) -> str:
+        return "".join(map(_stat, columns.files[first : first + ROWS_A_TASK]))
 
     with ThreadPoolExecutor(HEADER_THREADS) as pool:
-        starts = range(0, len(columns.files), ROWS_A_TASK)
-        stamped = pool.map(lambda first: stats(columns.files[first : first + ROWS_A_TASK]), starts)
-        return hashlib.sha256("".join(stamped).encode()).hexdigest()
+        stamps = pool.map(stats, range(0, len(columns.files), ROWS_A_TASK))
+        return hashlib.sha256("".join(stamps).encode()).hexdigest()
 
 
 def _stat(path: str) -> str:
@@ -253,20 +258,20 @@ def _stat(path: str) -> str:
     return f"{stat.st_size} {stat.st_mtime_ns}\n"
 
 
-def _from_headers(columns: Columns, faults: _FaultCounter) -> IntArray:
-    """Real samples of every row, -1 where there are none."""
+def _from_headers(columns: Columns, counter: _BadRowCounter) -> IntArray:
+    """Samples of every row by its header, -1 where the audio cannot be used; those rows are counted."""
     rows = np.arange(len(columns))
     tasks = np.array_split(rows, -(-len(rows) // ROWS_A_TASK)) if len(rows) else []
     with ThreadPoolExecutor(HEADER_THREADS) as pool:
-        found = list(pool.map(lambda task: _read_headers(columns, task), tasks))
-    for _, broken in found:
-        for error, row in broken:
-            faults.add(error.kind, located(columns, row, error))
-    return np.concatenate([np.empty(0, np.int64), *(samples for samples, _ in found)])
+        results = list(pool.map(lambda task: _read_headers(columns, task), tasks))
+    for _, errors in results:
+        for error, row in errors:
+            counter.add(error.kind, located(columns, row, error))
+    return np.concatenate([np.empty(0, np.int64), *(samples for samples, _ in results)])
 
 
 def _read_headers(columns: Columns, rows: IntArray) -> tuple[IntArray, list[tuple[AudioError, int]]]:
-    samples, broken = np.full(len(rows), -1, dtype=np.int64), list[tuple[AudioError, int]]()
+    samples, errors = np.full(len(rows), -1, dtype=np.int64), list[tuple[AudioError, int]]()
     recording, header = None, None
     for position, row in enumerate(rows.tolist()):
         clip = columns.clip(row)
@@ -276,53 +281,53 @@ def _read_headers(columns: Columns, rows: IntArray) -> tuple[IntArray, list[tupl
                 header = read_header(clip)
             samples[position] = clip_samples(clip, header)
         except AudioError as error:
-            broken.append((error, row))
-    return samples, broken
+            errors.append((error, row))
+    return samples, errors
 
 
-def _spot_checked(columns: Columns, claimed: IntArray, faults: _FaultCounter) -> IntArray:
-    """Samples as claimed, but -1 for those of a few whose headers were read and say otherwise."""
+def _spot_checked(columns: Columns, claimed: IntArray, counter: _BadRowCounter) -> IntArray:
+    """Samples as claimed, but -1 for those of a few rows whose header was read and says otherwise."""
     rows = np.sort(np.random.default_rng(0).choice(len(claimed), CHECKED_HEADERS, replace=False))
-    found = _from_headers(columns.take(rows), faults)
-    lying = (found >= 0) & (np.abs(found - claimed[rows]) > MAX_LIE_SAMPLES)
-    for row, real in zip(rows[lying].tolist(), found[lying].tolist(), strict=True):
-        told = f"the duration says {claimed[row]} samples at 16 kHz, the header {real}"
-        faults.add("lying duration", f"{located(columns, row)}: {told}")
+    real = _from_headers(columns.take(rows), counter)
+    is_wrong = (real >= 0) & (np.abs(real - claimed[rows]) > MAX_DURATION_ERROR)
+    for row, count in zip(rows[is_wrong].tolist(), real[is_wrong].tolist(), strict=True):
+        detail = f"the duration says {claimed[row]} samples at 16 kHz, the header {count}"
+        counter.add("wrong duration", f"{located(columns, row)}: {detail}")
     samples = claimed.copy()
-    samples[rows[lying | (found < 0)]] = -1
+    samples[rows[is_wrong | (real < 0)]] = -1
     return samples
 
 
-def _usable(columns: Columns, samples: IntArray, faults: _FaultCounter) -> IntArray:
-    """Rows without a fault, in order; the others are counted, each under its first fault."""
+def _usable(columns: Columns, samples: IntArray, counter: _BadRowCounter) -> IntArray:
+    """The rows without a fault, in order. The others are counted, each under its first fault."""
     usable = samples >= 0
-    for kind, fine in (
+    for kind, passes in (
         ("empty text", columns.texts.sizes() > 0),
         ("audio under 25 ms", samples >= MIN_SAMPLES),
-        ("repeated id", _first_of_their_id(columns.id_hashes)),
+        ("repeated id", _is_first_of_its_id(columns.id_hashes)),
     ):
-        rows = np.flatnonzero(usable & ~fine)
+        rows = np.flatnonzero(usable & ~passes)
         if len(rows):
-            faults.add(kind, located(columns, int(rows[0])), len(rows))
-        usable &= fine
+            counter.add(kind, located(columns, int(rows[0])), len(rows))
+        usable &= passes
     return np.flatnonzero(usable)
 
 
-def _first_of_their_id(id_hashes: IntArray) -> npt.NDArray[np.bool_]:
-    first = np.asarray(id_hashes == 0)
-    first[np.unique(id_hashes, return_index=True)[1]] = True
-    return first
+def _is_first_of_its_id(id_hashes: IntArray) -> npt.NDArray[np.bool_]:
+    is_first = np.asarray(id_hashes == 0)
+    is_first[np.unique(id_hashes, return_index=True)[1]] = True
+    return is_first
 
 
 def located(columns: Columns, row: int, error: AudioError | None = None) -> str:
-    """Where a row stands in its corpus, what it is called, and what is wrong with it or where its audio lies."""
+    """The line and the name of a row, and what is wrong with it or, without `error`, where its audio lies."""
     number = int(columns.place[row]["line"])
     line = f"line {number}, " if number else ""
     return f"{line}{columns.ids[row]!r}: {error or columns.clip(row)}"
 
 
 def _hashes(columns: Columns, samples: IntArray) -> npt.NDArray[np.uint8]:
-    """16 bytes a row, of the JSON list of text, samples and speaker."""
+    """16 bytes for each row, a hash of the JSON list of text, samples and speaker."""
     hashed = bytearray()
     quote, blake2b = encode_basestring, hashlib.blake2b
     for text, count, speaker in zip(columns.texts, map(int, samples), columns.speakers, strict=True):

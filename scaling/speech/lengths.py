@@ -1,4 +1,4 @@
-"""Lengths of utterances: what each will cost."""
+"""Lengths of utterances in samples and in tokens: what the FLOPs of training depend on."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,20 +11,20 @@ import numpy as np
 from scaling.arrays import IntArray
 from scaling.base_models.tokenizers import load_tokenizer, tokenizer_file
 from scaling.errors import InputError
-from scaling.spec import digest
+from scaling.keys import digest
 from scaling.speech.manifest import Manifest
 from scaling.system.cache import cache_dir, file_digest, write_whole
 
 ENCODE_CHUNK = 8192
-"""Texts handed to the tokenizer at once: bounds memory; larger is no faster."""
+"""Texts given to the tokenizer at once, which bounds memory; more are no faster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lengths:
-    """What the cost of utterances depends on, one number an utterance.
+    """The lengths of utterances, (N,) each.
 
-    `samples`: real samples at 16 kHz; `asr_tokens`, `llm_tokens`: target tokens of the encoder-decoder and of the LLM,
-    each with its end token. `assumed` is true where a tokenizer was missing and tokens were estimated from characters.
+    `samples` are real samples at 16 kHz; `asr_tokens` and `llm_tokens` are the target tokens of the encoder-decoder and
+    of the LLM, with their end tokens. `assumed` is true where tokens were estimated because a tokenizer was missing.
     """
 
     samples: IntArray
@@ -45,23 +45,23 @@ class Lengths:
         )
 
 
-def index(manifest: Manifest, *, encoder: Path | None, llm: Path | None) -> Lengths:
-    """Lengths of every utterance of `manifest`, cached by the content of manifest and tokenizers.
+def manifest_lengths(manifest: Manifest, *, encoder: Path | None, llm: Path | None) -> Lengths:
+    """The lengths of every utterance of `manifest`, cached by the content of manifest and tokenizers.
 
-    `encoder` and `llm` are model directories; None (a row without weights) estimates tokens as
-    one a character of Chinese, Japanese or Korean and one for four other characters (assumption).
-    Raises InputError where a directory has no tokenizer.
+    `encoder` and `llm` are model directories. For None (a model without files) tokens are estimated: one for each
+    character of Chinese, Japanese or Korean and one for four other characters (assumption). Raises InputError where a
+    directory has no tokenizer.
     """
     return Lengths(
         samples=manifest.samples,
-        asr_tokens=_kept_tokens(manifest, encoder),
-        llm_tokens=_kept_tokens(manifest, llm),
+        asr_tokens=_cached_tokens(manifest, encoder),
+        llm_tokens=_cached_tokens(manifest, llm),
         assumed=encoder is None or llm is None,
     )
 
 
-def count(samples: IntArray, texts: Sequence[str], *, encoder: Path | None, llm: Path | None) -> Lengths:
-    """As `index`, of utterances that are no whole manifest: counted each time."""
+def text_lengths(samples: IntArray, texts: Sequence[str], *, encoder: Path | None, llm: Path | None) -> Lengths:
+    """As `manifest_lengths`, for any utterances, without the cache."""
     return Lengths(
         samples=samples,
         asr_tokens=_target_tokens(texts, encoder),
@@ -70,12 +70,16 @@ def count(samples: IntArray, texts: Sequence[str], *, encoder: Path | None, llm:
     )
 
 
-def _kept_tokens(manifest: Manifest, model: Path | None) -> IntArray:
+def _cached_tokens(manifest: Manifest, model: Path | None) -> IntArray:
+    """Tokens of every text, counted once whatever the number of speeds that the speech is heard at."""
+    rows = len(manifest) // manifest.copies
+    texts = manifest.texts if manifest.copies == 1 else manifest.texts.take(np.arange(rows))
     if model is None:
-        return _target_tokens(manifest.texts, None)
-    key = digest({"manifest": manifest.digest, "tokenizer": file_digest(tokenizer_file(model))})
-    entry = cache_dir() / "tokens" / f"{key}.npz"
-    return _cached(entry, len(manifest), lambda: _target_tokens(manifest.texts, model))
+        tokens = _target_tokens(texts, None)
+    else:
+        key = digest({"manifest": manifest.digest, "tokenizer": file_digest(tokenizer_file(model))})
+        tokens = _cached(cache_dir() / "tokens" / f"{key}.npz", rows, lambda: _target_tokens(texts, model))
+    return np.tile(tokens, manifest.copies)
 
 
 def _target_tokens(texts: Sequence[str], model: Path | None) -> IntArray:
@@ -83,13 +87,13 @@ def _target_tokens(texts: Sequence[str], model: Path | None) -> IntArray:
         return np.array([_estimated_tokens(text) + 1 for text in texts], dtype=np.int64)
     path = tokenizer_file(model)
     tokenizer = load_tokenizer(path)
-    remaining, counts = iter(texts), list[int]()  # the fast way leaves out where each token stood
+    remaining, counts = iter(texts), list[int]()
     while chunk := list(islice(remaining, ENCODE_CHUNK)):
-        try:
-            written = tokenizer.encode_batch_fast(chunk, add_special_tokens=False)
+        try:  # the fast method leaves out the positions of tokens
+            encodings = tokenizer.encode_batch_fast(chunk, add_special_tokens=False)
         except Exception as error:  # the library raises nothing more specific
-            raise InputError(f"{path}: cannot write the texts of the manifest ({error})") from error
-        counts += [len(encoded) + 1 for encoded in written]
+            raise InputError(f"{path}: cannot encode the texts of the manifest ({error})") from error
+        counts += [len(encoding) + 1 for encoding in encodings]
     return np.array(counts, dtype=np.int64)
 
 
@@ -100,11 +104,11 @@ def _estimated_tokens(text: str) -> int:
 
 def _cached(entry: Path, rows: int, compute: Callable[[], IntArray]) -> IntArray:
     if entry.exists():
-        # Whatever ails what lies in a cache, it is made again; it is zipped for the sake of the check sum.
-        with suppress(Exception), entry.open("rb") as file, np.load(file) as held:
-            kept = np.asarray(held["values"], dtype=np.int64)
-            if kept.shape == (rows,):
-                return kept
+        # Whatever is wrong with a cache entry, it is made again. It is a zip file because a zip file has a checksum.
+        with suppress(Exception), entry.open("rb") as file, np.load(file) as arrays:
+            cached = np.asarray(arrays["values"], dtype=np.int64)
+            if cached.shape == (rows,):
+                return cached
     values = compute()
     write_whole(entry, lambda out: np.savez(out, values=values))
     return values

@@ -1,8 +1,8 @@
-"""What a study reads of a corpus: usable utterances, perhaps fewer hours of them, under a digest of their content."""
+"""The utterances of a corpus that a study uses, perhaps fewer hours of them, with a digest of their content."""
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
@@ -12,36 +12,42 @@ import numpy.typing as npt
 
 from scaling.arrays import IntArray
 from scaling.errors import InputError
-from scaling.speech.audio import SAMPLE_RATE, Clip
+from scaling.spec import SAMPLE_RATE
+from scaling.speech.audio import Clip, resampled
 from scaling.speech.columns import Columns
-from scaling.speech.corpus_index import Faults, Utterances, located, read_utterances
+from scaling.speech.corpus_index import BadRows, located, read_corpus_index
 from scaling.speech.string_column import StringColumn
 
 MAX_BAD_SHARE = 0.01
 """The share of rows that may be unusable before a corpus is refused: published corpora have far fewer (assumption)."""
 
+TEXT_TOO_LONG = "text too long for the models"
+"""The reason under which `Manifest.too_long` counts utterances with more text than a model of the study can write."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Manifest:
-    """Utterances in the corpus's order, as columns of equal length.
+    """Utterances in the order of the corpus, as columns of equal length.
 
-    `samples` are real samples at 16 kHz, or as told where the corpus is too large to read every header (`believed`).
-    `too_long` counts utterances that were left out because a model of the study has no positions for them; `unwritable`
-    are the places of those whose text was too long. `digest` covers text, samples and speaker of every utterance in
-    order, never a path: a moved corpus is the same data.
-    `speeds` says how many times as fast each is heard, None for none (`scaling.speech.speed_perturbation`).
-    `stands_for_hours` is set where lengths are assumed (`scaling.speech.assumed_manifest`): so much speech is meant by the utterances.
+    `samples` are real samples at 16 kHz, counted from headers, or from durations where `durations_trusted`. `too_long`
+    counts the utterances that `up_to` and `without` have left out because a model has no positions for them. `digest`
+    covers text, samples and speaker of every utterance in order (`hashes`, 16 bytes each), never a path: a moved corpus
+    is the same data. `speeds` says how many times as fast each utterance is heard, None where all are heard once at
+    speed 1, and `copies` how many times the corpus is repeated for that (`at_speeds`).
+    `stands_for_hours` is set where lengths are assumed (`scaling.speech.assumed_manifest`): the utterances then stand
+    for so much speech.
     """
 
     path: Path
     columns: Columns = field(repr=False)
     samples: IntArray = field(repr=False)
-    faults: Faults
-    too_long: Faults
-    believed: bool
+    hashes: npt.NDArray[np.uint8] = field(repr=False)
+    bad_rows: BadRows
+    too_long: BadRows
+    durations_trusted: bool
     digest: str
-    unwritable: IntArray = field(repr=False, default_factory=lambda: np.empty(0, np.int64))
     speeds: npt.NDArray[np.float64] | None = None
+    copies: int = 1
     stands_for_hours: float | None = None
 
     def __len__(self) -> int:
@@ -54,17 +60,17 @@ class Manifest:
 
     @property
     def ids(self) -> StringColumn:
-        """Names of the utterances, for messages and result tables."""
+        """Ids of the utterances, or names of audio files where the corpus gives no ids."""
         return self.columns.ids
 
     @property
     def texts(self) -> StringColumn:
-        """What was said, as written in the corpus."""
+        """The transcripts, as written in the corpus."""
         return self.columns.texts
 
     @property
     def speakers(self) -> StringColumn:
-        """Who spoke, empty where unknown."""
+        """The speakers, "" where unknown."""
         return self.columns.speakers
 
     @property
@@ -74,8 +80,70 @@ class Manifest:
 
     @property
     def skipped(self) -> dict[str, int]:
-        """Rows of the corpus that are not among the utterances, by cause; not those beyond a cap on hours."""
-        return {**self.faults.counts, **self.too_long.counts}
+        """Numbers of rows that were left out, by cause, without those that `within` left out."""
+        return {**self.bad_rows.counts, **self.too_long.counts}
+
+    def up_to(self, max_seconds: float | None) -> "Manifest":
+        """The utterances of at most `max_seconds`; all of them where it is None."""
+        if max_seconds is None:
+            return self
+        return self.without(np.flatnonzero(self.samples > max_seconds * SAMPLE_RATE), f"audio over {max_seconds:g} s")
+
+    def without(self, places: Sequence[int] | IntArray, reason: str) -> "Manifest":
+        """The utterances that are not at these places; the others are counted in `too_long` under `reason`.
+
+        Raises InputError where no utterance is left.
+        """
+        removed = np.isin(np.arange(len(self)), places)
+        if not removed.any():
+            return self
+        too_long = BadRows(
+            rows=self.bad_rows.rows,
+            counts={**self.too_long.counts, reason: int(removed.sum())},
+            first={**self.too_long.first, reason: located(self.columns, int(removed.argmax()))},
+            wrong_durations=0,
+        )
+        if removed.all():
+            raise InputError(f"{self.path}: no utterance is left: {too_long}")
+        return dataclasses.replace(self._rows(np.flatnonzero(~removed)), too_long=too_long)
+
+    def within(self, hours: float | None) -> "Manifest":
+        """At most that much of the audio; all of it where `hours` is None.
+
+        Utterances are ranked by a hash of their content and taken until the next would exceed `hours`, so that fewer
+        hours are always a subset of more, whatever the order of the rows. Raises InputError where none fits.
+        """
+        if hours is None:
+            return self
+        high, low = self.hashes.view(">u8").T
+        ranked = np.lexsort((low, high))
+        fits = np.cumsum(self.samples[ranked]) <= hours * 3600 * SAMPLE_RATE
+        if not fits[0]:
+            raise InputError(f"{self.path}: hours = {hours} holds no utterance; the data has {self.hours:.4g}")
+        return self if fits.all() else self._rows(np.sort(ranked[fits]))
+
+    def at_speeds(self, speeds: tuple[float, ...]) -> "Manifest":
+        """The utterances at each of the speeds, one copy of the corpus after another: row i is utterance i modulo N.
+
+        An epoch reads all copies. Samples are counted at the speed: audio at speed 1.1 is 1.1 times as short.
+        """
+        if speeds == (1.0,):
+            return self
+        rows = np.tile(np.arange(len(self)), len(speeds))
+        samples = [[resampled(n, round(SAMPLE_RATE * speed)) for n in self.samples.tolist()] for speed in speeds]
+        return dataclasses.replace(
+            self,
+            columns=self.columns.take(rows),
+            samples=np.concatenate(samples),
+            hashes=self.hashes[rows],
+            speeds=np.repeat(speeds, len(self)),
+            copies=len(speeds),
+        )
+
+    def _rows(self, rows: IntArray) -> "Manifest":
+        hashes = self.hashes[rows]
+        columns, samples = self.columns.take(rows), self.samples[rows]
+        return dataclasses.replace(self, columns=columns, samples=samples, hashes=hashes, digest=_digest(hashes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,74 +170,32 @@ class _Clips(Sequence[Clip]):
         return clip if self.speeds is None else dataclasses.replace(clip, speed=float(self.speeds[row]))
 
 
-Unwritable = Callable[[StringColumn, IntArray], IntArray]
-"""From texts and samples, both (N,), to the places of those whose text is too long."""
-
-
-def read_manifest(
-    path: Path,
-    hours: float | None = None,
-    *,
-    max_seconds: float | None = None,
-    unwritable: Unwritable | None = None,
-    max_bad_share: float = MAX_BAD_SHARE,
-) -> Manifest:
+def read_manifest(path: Path, *, max_bad_share: float = MAX_BAD_SHARE) -> Manifest:
     """Read a corpus, and the header of every recording it names.
 
-    `max_seconds` leaves out longer utterances, and `unwritable` those that it chooses among the rest. `hours` keeps at
-    most that much audio: utterances are ranked by a hash of their content and taken until the next would exceed it, so
-    that fewer hours are always a subset of more, whatever the order of the rows.
     Raises InputError where nothing can be read as a corpus, where more than `max_bad_share` of the rows are unusable,
     and where no utterance is left.
     """
-    found = read_utterances(path)
-    if found.faults.total > max_bad_share * found.faults.rows:
+    utterances = read_corpus_index(path)
+    bad_rows = utterances.bad_rows
+    if bad_rows.total > max_bad_share * bad_rows.rows:
         raise InputError(
-            f"{path}: {found.faults.total} of {found.faults.rows} rows cannot be used ({found.faults}); expected at"
-            f" most {max_bad_share:.3g} of the rows"
+            f"{path}: {bad_rows.total} of {bad_rows.rows} rows cannot be used ({bad_rows}); expected at most"
+            f" {max_bad_share:.3g} of the rows"
         )
-    rows, long = np.arange(len(found.samples)), dict[str, IntArray]()
-    if max_seconds is not None:
-        heard = found.samples <= max_seconds * SAMPLE_RATE
-        rows, long[f"audio over {max_seconds:g} s"] = rows[heard], rows[~heard]
-    places = np.empty(0, np.int64)
-    if unwritable is not None:
-        places = unwritable(found.columns.texts.take(rows), found.samples[rows])
-        written = ~np.isin(np.arange(len(rows)), places)
-        rows, long["text too long for the models"] = rows[written], rows[~written]
-    too_long = _too_long(found, long)
-    if hours is not None:
-        rows = _within(hours, found, rows, path)
-    if not len(rows):
-        raise InputError(f"{path}: no utterance is left: {too_long if too_long.total else found.faults}")
-    everything = len(rows) == len(found.samples)
+    if not len(utterances.samples):
+        raise InputError(f"{path}: no utterance is left: {bad_rows}")
     return Manifest(
         path=path,
-        columns=found.columns if everything else found.columns.take(rows),
-        samples=found.samples if everything else found.samples[rows],
-        faults=found.faults,
-        too_long=too_long,
-        believed=found.believed,
-        digest=hashlib.sha256(found.hashes[rows].tobytes()).hexdigest()[:20],
-        unwritable=places,
+        columns=utterances.columns,
+        samples=utterances.samples,
+        hashes=utterances.hashes,
+        bad_rows=bad_rows,
+        too_long=BadRows(rows=bad_rows.rows, counts={}, first={}, wrong_durations=0),
+        durations_trusted=utterances.durations_trusted,
+        digest=_digest(utterances.hashes),
     )
 
 
-def _too_long(found: Utterances, long: dict[str, IntArray]) -> Faults:
-    met = {kind: rows for kind, rows in long.items() if len(rows)}
-    return Faults(
-        rows=len(found.samples),
-        counts={kind: len(rows) for kind, rows in met.items()},
-        first={kind: located(found.columns, int(rows[0])) for kind, rows in met.items()},
-        lies=0,
-    )
-
-
-def _within(hours: float, found: Utterances, rows: IntArray, path: Path) -> IntArray:
-    high, low = found.hashes.view(">u8")[rows].T
-    ranked = rows[np.lexsort((low, high))]
-    fits = np.cumsum(found.samples[ranked]) <= hours * 3600 * SAMPLE_RATE
-    if not fits[:1].any():
-        there = found.samples[rows].sum() / SAMPLE_RATE / 3600
-        raise InputError(f"{path}: hours = {hours} holds no utterance; the data has {there:.4g}")
-    return np.sort(ranked[fits])
+def _digest(hashes: npt.NDArray[np.uint8]) -> str:
+    return hashlib.sha256(hashes.tobytes()).hexdigest()[:20]

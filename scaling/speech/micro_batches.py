@@ -1,4 +1,4 @@
-"""A step's batch in pieces: what a process computes at once, the same for trainer and plan."""
+"""The batch of a step divided into micro-batches, of which a process computes one at a time; for trainer and plan."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,10 @@ from scaling.arrays import IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cut:
-    """A batch of indices, and its pieces in the order of their lengths.
+class MicroBatches:
+    """A batch of indices, and the micro-batches (`pieces`) that it is divided into, in the order of their lengths.
 
-    `idle` counts the last pieces that are there only so that every rank runs as many: they repeat the batch's first
-    utterance, and count nothing.
+    The last `idle` pieces only make every rank run as many: they repeat the first utterance and count for nothing.
     """
 
     batch: IntArray
@@ -20,15 +19,15 @@ class Cut:
     idle: int
 
 
-def cut(batch: IntArray, each: int, ranks: int = 1) -> Cut:
-    """A batch in pieces of neighbours, the same number for every rank and up to `each`.
+def split_batch(batch: IntArray, each: int, ranks: int = 1) -> MicroBatches:
+    """The batch divided into pieces of neighbours, as many for every rank and up to `each`.
 
-    Those of a rank are every `ranks`-th from its own: what runs at the same time is of nearly the same length.
+    Rank r computes pieces r, r + ranks and so on: pieces that run at the same time have nearly the same length.
 
-    >>> [piece.tolist() for piece in cut(np.arange(5), 2, 2).pieces]
+    >>> [piece.tolist() for piece in split_batch(np.arange(5), 2, 2).pieces]
     [[0, 1], [2], [3], [4]]
     """
     each = min(each, -(-len(batch) // ranks))
     shares = np.array_split(batch, each * ranks)
     pieces = [share if len(share) else batch[:1] for share in shares]
-    return Cut(batch, pieces, idle=sum(not len(share) for share in shares))
+    return MicroBatches(batch, pieces, idle=sum(not len(share) for share in shares))

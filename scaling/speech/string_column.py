@@ -1,4 +1,4 @@
-"""A column of text as one run of bytes: millions of strings at the price of their bytes, on disk or in memory."""
+"""A column of strings as one run of bytes, on disk or in memory: millions of strings take no more than their bytes."""
 
 from collections.abc import Iterator, Sequence
 from typing import overload
@@ -9,34 +9,34 @@ import numpy.typing as npt
 from scaling.arrays import IntArray
 
 DECODED_AT_ONCE = 65_536
-"""Strings decoded together while iterating: a few MB of bytes, and no gain beyond."""
+"""Strings decoded together while iterating: a few MB of bytes; larger is no faster."""
 
 
 class StringColumn(Sequence[str]):
-    """Strings of a UTF-8 `blob` (uint8), the i-th ending before byte `ends[i]`; `rows` chooses some, in any order."""
+    """Strings in `utf8` bytes (uint8); the i-th ends before byte `ends[i]`. `rows` chooses some, in any order."""
 
-    __slots__ = ("blob", "ends", "rows")
+    __slots__ = ("ends", "rows", "utf8")
 
-    def __init__(self, blob: npt.NDArray[np.uint8], ends: IntArray, rows: IntArray | None = None) -> None:
-        self.blob, self.ends, self.rows = blob, ends, rows
+    def __init__(self, utf8: npt.NDArray[np.uint8], ends: IntArray, rows: IntArray | None = None) -> None:
+        self.utf8, self.ends, self.rows = utf8, ends, rows
 
     @classmethod
-    def of(cls, texts: Sequence[str]) -> "StringColumn":
-        """These texts as a column.
+    def of(cls, strings: Sequence[str]) -> "StringColumn":
+        """A column of these strings.
 
         >>> list(StringColumn.of(["one", "", "三"]))
         ['one', '', '三']
         """
-        encoded = [text.encode() for text in texts]
-        ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
+        encoded = [string.encode() for string in strings]
+        ends = np.cumsum([len(string) for string in encoded], dtype=np.int64)
         return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), ends)
 
     def take(self, rows: IntArray) -> "StringColumn":
-        """The strings at `rows`, in that order; no bytes are copied."""
-        return StringColumn(self.blob, self.ends, rows if self.rows is None else self.rows[rows])
+        """The strings at `rows`, in that order, without copying bytes."""
+        return StringColumn(self.utf8, self.ends, rows if self.rows is None else self.rows[rows])
 
     def sizes(self) -> IntArray:
-        """Bytes of each string (N,)."""
+        """The number of bytes of each string (N,)."""
         sizes = np.diff(self.ends, prepend=0)
         return sizes if self.rows is None else sizes[self.rows]
 
@@ -53,18 +53,18 @@ class StringColumn(Sequence[str]):
             return [self[place] for place in places]
         row = places if self.rows is None else int(self.rows[places])
         start = int(self.ends[row - 1]) if row else 0
-        return str(self.blob.data[start : int(self.ends[row])], "utf-8")
+        return str(self.utf8.data[start : int(self.ends[row])], "utf-8")
 
     def __iter__(self) -> Iterator[str]:
-        held = self.blob.data
+        utf8 = self.utf8.data
         for first in range(0, len(self), DECODED_AT_ONCE):
             rows = np.arange(first, min(first + DECODED_AT_ONCE, len(self)))
             rows = rows if self.rows is None else self.rows[rows]
             starts = np.where(rows > 0, self.ends[rows - 1], 0)
             for start, end in zip(starts.tolist(), self.ends[rows].tolist(), strict=True):
-                yield str(held[start:end], "utf-8")
+                yield str(utf8[start:end], "utf-8")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and len(self) == len(other) and all(map(str.__eq__, self, other))
 
-    __hash__ = None  # type: ignore[assignment]  # as any sequence of arrays
+    __hash__ = None  # type: ignore[assignment]  # arrays have none

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from scaling.system.fault_injection import write_point
+from scaling.system.fault_injection import crash_point
 
 
 def write_json_atomically(path: Path, value: dict[str, Any]) -> None:
@@ -18,7 +18,7 @@ def write_text_atomically(path: Path, text: str) -> None:
     """Replace `path` by `text`; readers see the old file or the new one, never a part."""
     temporary = _write_beside(path, text, durable=True)
     temporary.replace(path)
-    write_point(f"{path.name}: replaced")
+    crash_point(f"{path.name}: replaced")
     sync(path.parent)
 
 
@@ -27,7 +27,7 @@ def write_json_once(path: Path, value: dict[str, Any], *, durable: bool = True) 
     temporary = _write_beside(path, _json_text(value), durable=durable)
     try:
         os.link(temporary, path)
-        write_point(f"{path.name}: linked")
+        crash_point(f"{path.name}: linked")
     except FileExistsError:
         return False
     finally:
@@ -43,7 +43,7 @@ def write_all(file: BinaryIO, content: bytes, name: str) -> None:
     The content is written in two parts, so that a test can let the process die between them.
     """
     for part in (content[: len(content) // 2], content[len(content) // 2 :]):
-        write_point(f"{name}: in the middle")
+        crash_point(f"{name}: in the middle")
         unwritten = memoryview(part)
         while unwritten:
             unwritten = unwritten[file.write(unwritten) :]
@@ -77,5 +77,5 @@ def _write_beside(path: Path, text: str, *, durable: bool) -> Path:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    write_point(f"{path.name}: written beside")
+    crash_point(f"{path.name}: written beside")
     return temporary

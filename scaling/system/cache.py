@@ -1,4 +1,4 @@
-"""What is worth computing once on a machine, kept by content: file digests, lengths of manifests, checks passed."""
+"""The cache of this machine: results that are worth computing once, by the content they depend on."""
 
 import hashlib
 import json
@@ -14,37 +14,26 @@ DIGEST = re.compile(b"[0-9a-f]{64}")
 
 
 def cache_dir() -> Path:
-    """Where caches lie: `$ASR_SCALING_CACHE`, else `~/.cache/asr-scaling`. Deleting it is always safe."""
+    """The folder of the cache: `$ASR_SCALING_CACHE`, else `~/.cache/asr-scaling`. It may be deleted at any time."""
     return Path(os.environ.get("ASR_SCALING_CACHE") or Path.home() / ".cache" / "asr-scaling")
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of the content of `path`, remembered by resolved path, size and modification time."""
+    """SHA-256 of the content of `path`, cached by resolved path, size and modification time."""
     stat = path.stat()
     identity = json.dumps([str(path.resolve()), stat.st_size, stat.st_mtime_ns])
     entry = cache_dir() / "digests" / hashlib.sha256(identity.encode()).hexdigest()
     with suppress(OSError):
-        if DIGEST.fullmatch(known := entry.read_bytes()):
-            return known.decode()
+        if DIGEST.fullmatch(cached := entry.read_bytes()):
+            return cached.decode()
     with path.open("rb") as stream:
         value = hashlib.file_digest(stream, "sha256").hexdigest()
     write_whole(entry, lambda out: out.write(value.encode()))
     return value
 
 
-def check_once(content: bytes, check: Callable[[], None], *, name: str) -> None:
-    """Run `check`, named `name`, unless this very content passed it before; what it raises is raised each time.
-
-    A check that became stricter needs another name.
-    """
-    entry = cache_dir() / "passed" / name / hashlib.sha256(content).hexdigest()
-    if not entry.exists():
-        check()
-        write_whole(entry, lambda out: None)
-
-
 def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let `write` fill `path` so that a reader sees all of it or nothing; an unwritable cache is no error."""
+    """Let `write` fill `path`, which readers see complete or not at all. Where it cannot be written, do nothing."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as out:

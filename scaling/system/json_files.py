@@ -1,21 +1,28 @@
-"""JSON from files that anybody may have written: an object, or objects a line, with errors that say where."""
+"""Reading JSON files that anybody may have written: an object, or an object in each line, with errors that say where.
+
+JSON is read by pydantic's parser, which is fast and exact for whole numbers over 64 bits (FLOPs), and by Python's where
+pydantic's refuses. It is written by Python's, in the format that files of earlier versions have.
+"""
 
 import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic_core import from_json
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, from_json
 
 from scaling.errors import InputError
 
+Kind = TypeVar("Kind", bound=BaseModel)
+
 
 def parse_json(text: str | bytes, place: str) -> Any:
-    """The value in `text`. Raises InputError, naming `place`, where it is no JSON or nested beyond reason.
+    """The value in `text`. Raises InputError, naming `place`, where it is no JSON or nested too deeply.
 
-    pydantic's parser reads the same values, long integers and the last bit of a float too, in half the time. What it
-    refuses, half a surrogate pair for one, is for Python's to read or to refuse.
+    pydantic's parser takes half the time and gives the same values. It refuses half a surrogate pair, which Python's
+    parser reads.
     """
     with suppress(ValueError):
         return from_json(text)
@@ -23,22 +30,42 @@ def parse_json(text: str | bytes, place: str) -> Any:
         return json.loads(text)
     except RecursionError:
         raise InputError(f"{place}: not valid JSON (nested too deeply)") from None
-    except ValueError as error:  # bytes that are not UTF-8 and numbers of thousands of digits among them
+    except ValueError as error:  # also for bytes that are not UTF-8, and for numbers of thousands of digits
         raise InputError(f"{place}: not valid JSON ({error})") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file. Raises InputError naming the file where it is missing, torn or not an object."""
+    """The JSON object in a file. Raises InputError, naming the file, where it is missing, damaged or no object."""
     return parse_object(read_bytes(path), path)
 
 
 def parse_object(content: bytes, path: Path) -> dict[str, Any]:
-    """The JSON object that `content`, read from `path`, holds. Raises InputError as `read_json` does."""
+    """The JSON object in `content`, which was read from `path`. Raises InputError as `read_json` does."""
     return _object(parse_json(content, str(path)), str(path))
 
 
+def parse_record(kind: type[Kind], content: bytes, place: str) -> Kind:
+    """The record of this `kind` that `content` holds as JSON.
+
+    Raises InputError naming `place`, the field, its value and what was expected, where it holds none.
+    """
+    try:
+        return kind.model_validate_json(content)
+    except ValidationError:
+        value = _object(parse_json(content, place), place)
+    try:
+        return kind.model_validate(value)  # what pydantic's parser refuses, Python's may read
+    except ValidationError as invalid:
+        raise InputError(f"{place}: {_explain(invalid.errors(include_url=False), value)}") from None
+
+
+def read_record_lines(kind: type[Kind], path: Path) -> list[Kind]:
+    """The records of this `kind` in a file, one a line. Raises InputError naming file, line and field."""
+    return [parse_record(kind, line, place) for place, line in _lines(path)]
+
+
 def read_bytes(path: Path) -> bytes:
-    """What a file holds. Raises InputError naming it where it is missing or cannot be read."""
+    """The bytes of a file. Raises InputError, naming the file, where it is missing or cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -47,17 +74,61 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The JSON objects in a file, one a line, with the number of their line; blank lines are skipped.
+    """The JSON objects in a file, one in each line, with their line numbers; blank lines are skipped.
 
     Raises InputError naming file and line.
     """
+    for place, line in _lines(path):
+        yield int(place.rpartition(":")[2]), _object(parse_json(line, place), place)
+
+
+def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The lines of a file that are not blank, each with its place, `FILE:LINE`; a byte order mark is skipped."""
     for number, line in enumerate(read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         if line.strip():
-            place = f"{path}:{number}"
-            yield number, _object(parse_json(line, place), place)
+            yield f"{path}:{number}", line
 
 
 def _object(value: Any, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(f"{place}: expected a JSON object, found {type(value).__name__}")
     return value
+
+
+def _explain(errors: list[ErrorDetails], value: Any) -> str:
+    """The first field that is wrong, its value and what was expected. Of several types, the last is expected."""
+    field = _field_path(errors[0]["loc"], value)
+    error = [error for error in errors if _field_path(error["loc"], value) == field][-1]
+    if error["type"] == "missing":
+        return f"{field} is missing"
+    return f"{field} is {error['input']!r:.200}; expected {_expected(error)}"
+
+
+def _field_path(location: tuple[int | str, ...], value: Any) -> str:
+    """The names and positions in pydantic's `location` that lead into `value`, without its names of types."""
+    path: list[str] = []
+    for part in location:
+        if isinstance(value, dict):
+            path.append(str(part))
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int):
+            path.append(str(part))
+            value = value[part]
+    return ".".join(path)
+
+
+def _expected(error: ErrorDetails) -> str:
+    words = {
+        "string_type": "text",
+        "int_type": "a whole number",
+        "float_type": "a number",
+        "list_type": "a list",
+        "dict_type": "an object",
+        "model_type": "an object",
+    }
+    limits = error.get("ctx", {})
+    if "ge" in limits or "gt" in limits:
+        return f"a number, {limits['ge']:g} or more" if "ge" in limits else f"a number above {limits['gt']:g}"
+    if "pattern" in limits:
+        return "a relative path below its folder" if ")*" in limits["pattern"] else "a name without slashes"
+    return words.get(error["type"], str(error["msg"]).removeprefix("Input should be "))

@@ -1,4 +1,4 @@
-"""Processes that do not outlive the one that started them, however that one ends, and who takes over orphans."""
+"""Processes that end when their parent does, however it ends, and the adoption of orphaned processes."""
 
 import ctypes
 import signal
@@ -11,18 +11,18 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def end_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent dies, from now on. Linux only, else nothing.
+    """Let the kernel send SIGTERM to this process when its parent dies. Does nothing except on Linux.
 
-    Elsewhere an orphaned worker goes on, and its lease keeps its nodes from being trained twice.
+    On other systems an orphaned worker continues, and its lease keeps other workers from its nodes.
     """
     _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextmanager
-def adopting() -> Iterator[bool]:
-    """While this lasts, a process below this one whose parent ends becomes a child of this one. Yields whether it does.
+def adopt_orphans() -> Iterator[bool]:
+    """Within this context, descendants whose parent ends become children of this process. Yields whether they do.
 
-    Linux only: elsewhere such a process becomes a child of the system's first one.
+    They do on Linux only; on other systems they become children of the first process of the system.
     """
     adopts = _prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
@@ -33,5 +33,5 @@ def adopting() -> Iterator[bool]:
 
 
 def _prctl(option: int, value: int) -> bool:
-    """Set an attribute of this process; whether the system knows it."""
+    """Set an attribute of this process, and return whether the system has this attribute."""
     return sys.platform == "linux" and not ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""What a command says on stderr while it makes its user wait: one line, in place on a terminal, seldom in a file."""
+"""Progress on stderr while a user waits: one line that is replaced in place on a terminal, or few lines in a file."""
 
 import os
 import sys
@@ -6,38 +6,34 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock, Timer
-from typing import TYPE_CHECKING
+from typing import Any
 
-from scaling.console import log
-
-if TYPE_CHECKING:
-    from rich.live import Live
+from scaling.system.console import log
 
 SECONDS_BETWEEN_LINES = 30.0
-"""In a file: so a night's run leaves a thousand lines, not a hundred thousand."""
+"""The least time between two lines in a file: a night then leaves a thousand lines."""
 
 PATIENCE_SECONDS = 2.0
-"""What takes no longer needs no word."""
-
+"""Steps that take no longer are not announced."""
 
 _step = Lock()
-"""Held while something is being done."""
+"""Held during a step, so that a step within a step is not announced."""
 
 
-class Line:
-    """A line on stderr. On a terminal it is replaced in place, stays below what is logged, and is gone when closed.
+class ProgressLine:
+    """A line on stderr. On a terminal it is replaced in place below the logged lines, and removed when it is closed.
 
-    Elsewhere it is printed where `SECONDS_BETWEEN_LINES` have passed since the last one, or where it is news.
+    In a file a line is printed where `SECONDS_BETWEEN_LINES` have passed since the last one, or where it is news.
     """
 
     def __init__(self) -> None:
-        self._live: Live | None = None
+        self._live: Any = None  # a rich.live.Live, which takes long to import
         self._next = 0.0
         self._closed = False
-        self._lock = Lock()  # a timer shows, the main thread closes
+        self._lock = Lock()  # a timer thread may call show, the main thread close
 
     def show(self, text: str, *, news: bool = False) -> None:
-        """Let the line read `text`; nothing once it is closed."""
+        """Show `text` in the line, unless the line is closed."""
         with self._lock:
             if self._closed:
                 return
@@ -48,7 +44,7 @@ class Line:
                 self._next = time.monotonic() + SECONDS_BETWEEN_LINES
 
     def close(self) -> None:
-        """Take the line off the terminal."""
+        """Remove the line from the terminal."""
         with self._lock:
             self._closed = True
             if self._live is not None:
@@ -68,12 +64,12 @@ class Line:
 
 
 @contextmanager
-def doing(what: str) -> Iterator[None]:
-    """Say what is being done once it has taken `PATIENCE_SECONDS`. A step within a step has no word of its own."""
+def announce_if_slow(what: str) -> Iterator[None]:
+    """Announce the step `what` once it has taken `PATIENCE_SECONDS`. Steps within a step are not announced."""
     if not _step.acquire(blocking=False):
         yield
         return
-    line = Line()
+    line = ProgressLine()
     timer = Timer(PATIENCE_SECONDS, line.show, (f"{what} ...",))
     timer.daemon = True
     timer.start()

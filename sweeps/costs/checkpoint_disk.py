@@ -1,4 +1,4 @@
-"""Bytes of checkpoints that a study needs, by the rule of `sweeps.progress.keeping`, before it is started."""
+"""Bytes of checkpoints that a study needs, by the rule of `sweeps.progress.retention`, before it is started."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ from itertools import chain
 
 from scaling.spec import ModelSpec, Part, Strategy
 from sweeps.plan.plan import Plan
-from sweeps.progress.keeping import kept, use_of
+from sweeps.progress.retention import retained, use_of
 from sweeps.study.study import Study
 
 BYTES = 4
-"""Of a weight or a moment: fp32, whatever the precision of the products."""
+"""Bytes of a weight or a moment: both are fp32, whatever the precision of the products."""
 
 MOMENTS = 2
-"""AdamW's, beside each weight that a trunk goes on training."""
+"""Moments that AdamW holds for each weight that a trunk goes on training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ def disk(study: Study, plan: Plan) -> CheckpointDisk:
     """What the whole plan writes and keeps, whatever of it is finished already."""
     sizes = _sizes(study, plan)
     uses = {key: use_of(link.node, link.trunk) for key, link in plan.nodes.items()}
-    ends = kept(uses, uses)
+    ends = retained(uses, uses)
     users = Counter(chain.from_iterable(use.needs for use in uses.values()))
     present = peak = 0
     for key, use in uses.items():
@@ -42,7 +42,7 @@ def disk(study: Study, plan: Plan) -> CheckpointDisk:
         for need in use.needs:
             users[need] -= 1
             if users[need] == 0 and need not in ends:
-                present -= sizes.get(need, 0)  # a node of another study is none of this one's
+                present -= sizes.get(need, 0)  # the size of a node of another study is not counted
     return CheckpointDisk(peak_bytes=peak, kept_bytes=sum(sizes[key] for key in ends))
 
 
@@ -53,14 +53,14 @@ def _sizes(study: Study, plan: Plan) -> dict[str, int]:
     @cache
     def by_stage(model: ModelSpec, strategy: Strategy) -> list[tuple[int, int]]:
         """Bytes of a stage's trunk, and of its end."""
-        counts, found = params[model], []
+        counts, sizes_by_stage = params[model], []
         trained: frozenset[Part] = frozenset()
         for stage in strategy.stages:
             trained |= stage.parts
             weights = sum(counts[part] for part in trained)
             moments = MOMENTS * sum(counts[part] for part in stage.parts)
-            found.append((BYTES * (weights + moments), BYTES * weights))
-        return found
+            sizes_by_stage.append((BYTES * (weights + moments), BYTES * weights))
+        return sizes_by_stage
 
     for run in plan.runs:
         for (moving, ended), keys in zip(by_stage(run.spec.model, run.spec.strategy), run.stages, strict=True):
@@ -71,8 +71,7 @@ def _sizes(study: Study, plan: Plan) -> dict[str, int]:
 
 def _params(spec: ModelSpec, study: Study) -> Mapping[Part, int]:
     """Parameters of each part. An adapter of a layer of `n` weights has about 2 rank n / width."""
-    model = next(model for model in study.models if model.spec == spec)
-    model_shape = model.model_shape(study.speech.spec.language)
+    model_shape = next(model.shape for model in study.models if model.spec == spec)
     encoder, llm = model_shape.encoder, model_shape.llm
     return {
         Part.ENCODER: encoder.encoder_params,

@@ -5,18 +5,16 @@ with gradient checkpointing or without. On an accelerator a frozen encoder hears
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from scaling.cost.step_costs import BoolArray, StageMeter, encoder_is_frozen
-from scaling.spec import ModelSpec, RunSpec, Stage
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, ModelSpec, RunSpec, Stage
 from scaling.speech.batches import BatchStream, Position
-from scaling.speech.lengths import Lengths, index
-from scaling.speech.micro_batches import cut
-from scaling.speech.speed_perturbation import at_speeds
+from scaling.speech.lengths import manifest_lengths
+from scaling.speech.micro_batches import split_batch
 from sweeps.plan.prepare import Prepared
 
 
@@ -54,13 +52,11 @@ class _Walker:
         study = prepared.study
         model = next(model for model in study.models if model.spec == spec)
         augmentation = study.speech.spec.augmentation
-        heard = at_speeds(study.speech.train, augmentation.speeds)
-        recorded = index(study.speech.train, encoder=model.encoder.directory, llm=model.llm.directory)
-        copies = recorded[np.tile(np.arange(len(recorded)), len(augmentation.speeds))]
-        self._lengths: Lengths = replace(copies, samples=heard.samples)
+        train = study.speech.train.at_speeds(augmentation.speeds)
+        self._lengths = manifest_lengths(train, encoder=model.encoder.directory, llm=model.llm.directory)
         self._varies = augmentation.varies
-        self._geometry = model.model_shape(study.speech.spec.language)
-        self._cut = partial(cut, each=study.gradient_accumulation, ranks=study.processes)
+        self._model_shape = model.shape
+        self._cut = partial(split_batch, each=study.gradient_accumulation, ranks=study.processes)
         self._recompute = study.gradient_checkpointing
         self._ends: dict[str, _End] = {}
 
@@ -77,7 +73,7 @@ class _Walker:
 
     def _walk(self, stage: Stage, until_flops: int, seed: int, position: Position, encoded: BoolArray) -> _End:
         """The state that training reaches from `position`, at the first step at or past `until_flops`."""
-        meter = StageMeter(self._geometry, stage, self._lengths, encoder_unpadded=True, recompute=self._recompute)
+        meter = StageMeter(self._model_shape, stage, self._lengths, encoder_unpadded=True, recompute=self._recompute)
         stream = BatchStream(self._lengths.samples, seed, stage.optimization.batch_audio_seconds)
         encoded = encoded.copy() if encoder_is_frozen(stage.parts) else np.zeros_like(encoded)
         flops = executed = credited = steps = samples = 0

@@ -1,19 +1,18 @@
 """What one training step costs, stage by stage and part by part, from names alone: no weights, no data, no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.cost.flops import PartFlops, executed, generation, six_nd
 from scaling.cost.hardware import device_hours
-from scaling.cost.model_shape import ModelShape, default_hidden, default_lora, default_stack
+from scaling.cost.model_shape import ModelShape, default_shape
 from scaling.errors import InputError
-from scaling.spec import LoraSpec, Objective, Part
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, LoraSpec, Objective, Part
 from scaling.speech.lengths import Lengths
 from scaling.strategies import PresetStage, preset
 from sweeps.costs.tariff import Purchase
@@ -62,9 +61,63 @@ class PricedStep:
     lora_targets: Sequence[str] | None = None
 
 
+class StagePrice(TypedDict):
+    """What one stage of the strategy costs a step, in FLOPs; `device_seconds` where a device was named."""
+
+    name: str
+    objective: str
+    trains: list[str]
+    share: float | None
+    parts: dict[str, dict[str, int]]
+    total: int
+    flops_per_audio_second: float
+    six_nd: dict[str, float]
+    device_seconds: NotRequired[float]
+
+
+class StageShare(TypedDict):
+    """What one stage gets of a budget."""
+
+    name: str
+    flops: float
+    steps: float
+    audio_hours: float
+
+
+class BudgetPrice(TypedDict):
+    """What a budget buys; `device_hours` and `usd` where a device was named."""
+
+    flops: float
+    stages: list[StageShare]
+    device_hours: NotRequired[float]
+    usd: NotRequired[float]
+
+
+class StepPrice(TypedDict):
+    """The price of a step, as `asr-scaling flops --json` prints it.
+
+    `encoder`, `llm`, `lora` and `hardware` hold the fields of `EncoderDims`, `LlmDims`, `LoraSpec` and `Hardware`;
+    `lengths` are those of one utterance.
+    """
+
+    schema: int
+    strategy: str
+    encoder: Mapping[str, Any]
+    llm: Mapping[str, Any]
+    projector: dict[str, int]
+    lora: Mapping[str, Any]
+    batch: int
+    lengths: dict[str, float]
+    conventions: list[str]
+    stages: list[StagePrice]
+    generation: dict[str, int]
+    hardware: NotRequired[Mapping[str, Any]]
+    budget: NotRequired[BudgetPrice]
+
+
 def price_step(
     step: PricedStep, base: Path = Path(), budget_flops: float | None = None, purchase: Purchase | None = None
-) -> dict[str, Any]:
+) -> StepPrice:
     """The price of a step as a document; paths of models start at `base`.
 
     With `budget_flops`, what each stage gets of it; with a `purchase`, device-hours and money. Raises InputError on
@@ -72,10 +125,10 @@ def price_step(
     """
     if budget_flops is not None and not 0 < budget_flops < float("inf"):
         raise InputError(f"--budget must be FLOPs above 0, not {budget_flops}")
-    model_shape = _geometry(step, base)
+    model_shape = _model_shape(step, base)
     lengths = _lengths(step, model_shape)
     stages = [_stage(model_shape, stage, lengths, step) for stage in preset(step.strategy).stages]
-    document = {
+    document: StepPrice = {
         "schema": SCHEMA,
         "strategy": step.strategy,
         "encoder": asdict(model_shape.encoder)
@@ -97,11 +150,11 @@ def price_step(
         for stage in stages:
             stage["device_seconds"] = 3600 * device_hours(stage["total"], purchase.hardware, purchase.mfu)
     if budget_flops is not None:
-        document["budget"] = _budget(budget_flops, stages, step, purchase)
+        document["budget"] = _budget(budget_flops, stages, purchase)
     return document
 
 
-def step_price_text(document: dict[str, Any]) -> str:
+def step_price_text(document: StepPrice) -> str:
     """The document for people."""
     lengths = document["lengths"]
     lines = [
@@ -126,17 +179,16 @@ def step_price_text(document: dict[str, Any]) -> str:
     return "\n".join(lines + _hardware_lines(document) + _budget_lines(document))
 
 
-def _geometry(step: PricedStep, base: Path) -> ModelShape:
+def _model_shape(step: PricedStep, base: Path) -> ModelShape:
     encoder, llm = find_encoder(step.encoder, base).dims, find_llm(step.llm, base).dims
     for flag, value in (("--stack", step.stack), ("--projector-hidden", step.hidden), ("--lora-rank", step.lora_rank)):
         _at_least_one(flag, 1 if value is None else value)
-    return ModelShape(
-        encoder=encoder,
-        llm=llm,
-        stack=default_stack(encoder) if step.stack is None else step.stack,
-        hidden=default_hidden(llm) if step.hidden is None else step.hidden,
-        encoder_lora=default_lora(encoder),
-        llm_lora=_lora(step, default_lora(llm)),
+    default = default_shape(encoder, llm)
+    return replace(
+        default,
+        stack=default.stack if step.stack is None else step.stack,
+        hidden=default.hidden if step.hidden is None else step.hidden,
+        llm_lora=_lora(step, default.llm_lora),
         llm_prompt_tokens=step.prompt_tokens,
         asr_prompt_extra=step.decoder_prompt_tokens,
     )
@@ -182,7 +234,7 @@ def _at_least_one(flag: str, value: int) -> None:
         raise InputError(f"{flag} must be 1 or more, not {value}")
 
 
-def _stage(model_shape: ModelShape, stage: PresetStage, lengths: Lengths, step: PricedStep) -> dict[str, Any]:
+def _stage(model_shape: ModelShape, stage: PresetStage, lengths: Lengths, step: PricedStep) -> StagePrice:
     costs = executed(model_shape, stage, lengths)
     total = sum(cost.total for cost in costs.values())
     rule = six_nd(model_shape, stage, lengths)
@@ -217,13 +269,13 @@ def _lengths_document(step: PricedStep, model_shape: ModelShape, lengths: Length
     return {
         "audio_seconds": step.audio_seconds,
         "samples": int(lengths.samples[0]),
-        **{work.value: int(amount[0]) for work, amount in model_shape.encoder.work(lengths.samples).items()},
+        **{work.value: int(amount[0]) for work, amount in model_shape.encoder.encoder_work(lengths.samples).items()},
         "speech_tokens": int(model_shape.speech_tokens(lengths)[0]),
         "prompt_tokens": step.prompt_tokens,
         "text_tokens": step.text_tokens,
         "llm_positions": int(model_shape.llm_positions(lengths)[0]),
         "decoder_prompt_tokens": step.decoder_prompt_tokens,
-        "decoder_positions": int(model_shape.writing_positions(lengths)[0]),
+        "decoder_positions": int(model_shape.output_positions(lengths)[0]),
     }
 
 
@@ -232,7 +284,7 @@ def _generation(model_shape: ModelShape, lengths: Lengths, step: PricedStep) -> 
     return {"beams": step.beams, "new_tokens": step.text_tokens, **phases, "total": sum(phases.values())}
 
 
-def _hardware(purchase: Purchase) -> dict[str, Any]:
+def _hardware(purchase: Purchase) -> Mapping[str, Any]:
     document = asdict(purchase.hardware) | {"usd_source": "assumption"}
     if purchase.mfu is not None:
         document |= {"mfu": purchase.mfu, "mfu_source": "given"}
@@ -241,17 +293,13 @@ def _hardware(purchase: Purchase) -> dict[str, Any]:
     return document
 
 
-def _budget(flops: float, stages: list[dict[str, Any]], step: PricedStep, purchase: Purchase | None) -> dict[str, Any]:
-    shares = [
-        {
-            "name": stage["name"],
-            "flops": stage["share"] * flops,
-            "steps": stage["share"] * flops / stage["total"],
-            "audio_hours": stage["share"] * flops / stage["flops_per_audio_second"] / 3600,
-        }
-        for stage in stages
-    ]
-    document: dict[str, Any] = {"flops": flops, "stages": shares}
+def _budget(flops: float, stages: list[StagePrice], purchase: Purchase | None) -> BudgetPrice:
+    shares: list[StageShare] = []
+    for stage in stages:
+        stage_flops = (stage["share"] or 0.0) * flops  # every stage of a preset has a share
+        steps, audio_hours = stage_flops / stage["total"], stage_flops / stage["flops_per_audio_second"] / 3600
+        shares.append({"name": stage["name"], "flops": stage_flops, "steps": steps, "audio_hours": audio_hours})
+    document: BudgetPrice = {"flops": flops, "stages": shares}
     if purchase is not None:
         hours = device_hours(flops, purchase.hardware, purchase.mfu)
         rent = purchase.hardware.usd_per_hour if purchase.usd_per_hour is None else purchase.usd_per_hour
@@ -259,7 +307,7 @@ def _budget(flops: float, stages: list[dict[str, Any]], step: PricedStep, purcha
     return document
 
 
-def _hardware_lines(document: dict[str, Any]) -> list[str]:
+def _hardware_lines(document: StepPrice) -> list[str]:
     if "hardware" not in document:
         return []
     device = document["hardware"]
@@ -271,7 +319,7 @@ def _hardware_lines(document: dict[str, Any]) -> list[str]:
     ]
 
 
-def _budget_lines(document: dict[str, Any]) -> list[str]:
+def _budget_lines(document: StepPrice) -> list[str]:
     if "budget" not in document:
         return []
     budget = document["budget"]

@@ -12,15 +12,15 @@ from sweeps.plan.prepare import Prepared
 from sweeps.progress.measured import Measured, measured
 
 SAMPLED_NODES = 200
-"""Nodes of other studies looked at for a speed: enough for a mean, quick in a ledger of any size."""
+"""Nodes of other studies whose speed is averaged: few enough to be quick in a ledger of any size (assumption)."""
 
 STEP_SECONDS = 0.026
-"""Of a step on a CPU core, apart from its products: reading, Python, short kernels. Measured on the minis of `demo`, on
-a Zen 4 core; a slower, shared one took four times as long."""
+"""Seconds of a step on a CPU core beside its matrix products: reading, Python, short kernels. Measured on the minis of
+`demo`, on a Zen 4 core; a slower, shared core took four times as long."""
 
 UTTERANCE_SECONDS = 0.0015
-"""Of decoding an utterance on a CPU core, apart from its products: reading, log-mel, short kernels, scoring. Measured
-on the minis of `demo` (648 ms for 300 utterances, of which products are 200), on a core with AVX2."""
+"""Seconds of decoding an utterance on a CPU core beside its matrix products: reading, log-mel, short kernels, scoring.
+Measured on the minis of `demo` (648 ms for 300 utterances, of which products are 200), on a core with AVX2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +53,19 @@ def worker_speed(
     if ledger is None:
         return estimate
     here = measured(ledger, sorted(prepared.done), decoding)
-    found, whose = (here, "of this study") if here.trained_seconds else (_elsewhere(ledger), "of other studies")
-    if not found.trained_seconds:
+    measurement, whose = (here, "of this study") if here.trained_seconds else (_elsewhere(ledger), "of other studies")
+    if not measurement.trained_seconds:
         return estimate
     return WorkerSpeed(
-        flops_per_second=found.trained_flops / found.trained_seconds,
-        source=f"measured on {found.nodes} finished nodes {whose}",
+        flops_per_second=measurement.trained_flops / measurement.trained_seconds,
+        source=f"measured on {measurement.nodes} finished nodes {whose}",
         decoding_flops_per_second=(
-            found.decoded_flops / found.decoded_seconds if found.decoded_seconds else estimate.decoding_flops_per_second
+            measurement.decoded_flops / measurement.decoded_seconds
+            if measurement.decoded_seconds
+            else estimate.decoding_flops_per_second
         ),
         decoding_source="measured on finished runs of this study"
-        if found.decoded_seconds
+        if measurement.decoded_seconds
         else estimate.decoding_source,
     )
 

@@ -1,6 +1,5 @@
-"""Using what was trained: transcripts and exports. Models run in a process of their own, the only one with torch."""
+"""Transcripts by a trained recogniser, and its export. Models run in another process, which alone imports torch."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -9,25 +8,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from scaling.errors import InputError
 from scaling.scoring.score import Score, score, total
-from scaling.spec import Scoring
-from scaling.speech.audio import SAMPLE_RATE
-from scaling.speech.long_audio import joined
+from scaling.spec import SAMPLE_RATE, Scoring
+from scaling.speech.long_audio import join_texts
 from scaling.speech.recordings import Recording, find_recordings
 from scaling.system.atomic_files import write_text_atomically
 from sweeps.finished.find_run import TrainedRun, exported_encoder, exported_scoring, find_run
-from sweeps.finished.model_card import card
-from sweeps.launchers.local import BAD_INPUT, TRAINER_NEEDS
+from sweeps.finished.model_card import model_card
+from sweeps.launchers.worker_command import missing_trainer_modules
+from sweeps.launchers.worker_exit import BAD_INPUT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """What a recogniser wrote about a recording, one of `texts` for each of its segments.
+    """What a recogniser wrote for a recording: one of `texts` for each of its segments.
 
-    `score` is against the text of a corpus, where it has one.
+    `score` compares it with the corpus' own text; None where the corpus has none.
     """
 
     recording: Recording
@@ -37,13 +35,13 @@ class Transcript:
     @property
     def text(self) -> str:
         """The texts of all segments."""
-        return joined(self.texts)
+        return join_texts(self.texts)
 
 
 def transcribe(folder: Path, audio: Sequence[Path], key: str | None, strategy: str | None) -> list[Transcript]:
-    """Transcripts of all that `audio` names, in its order, by a run of the study in `folder` or an export.
+    """Transcripts of the recordings that `audio` names, in its order, by a run of the study in `folder` or an export.
 
-    Raises InputError, before anything is loaded, where the run or a recording cannot be used.
+    Raises InputError, before any model is loaded, where the run or a recording cannot be used.
     """
     if (folder / "plan.json").exists():
         run = find_run(folder, key, strategy)
@@ -53,19 +51,19 @@ def transcribe(folder: Path, audio: Sequence[Path], key: str | None, strategy: s
         if key is not None or strategy is not None:
             raise InputError(f"{folder}: an exported recogniser is one run; --run and --strategy choose from a study")
     recordings = find_recordings(audio, encoder.max_audio_seconds)
-    lines = [json.dumps(asdict(clip), default=str) + "\n" for found in recordings for clip in found.segments]
-    written = _run("scaling.asr.use.transcribe", model, "".join(lines))
-    entries = sorted(map(json.loads, written.splitlines()), key=lambda entry: int(entry["place"]))
+    lines = [json.dumps(asdict(clip), default=str) + "\n" for recording in recordings for clip in recording.segments]
+    output = _run("scaling.asr.use.transcribe", model, "".join(lines))
+    entries = sorted(map(json.loads, output.splitlines()), key=lambda entry: int(entry["place"]))
     texts = iter([str(entry["text"]) for entry in entries])
-    return [_scored(found, tuple(islice(texts, len(found.segments))), scoring) for found in recordings]
+    return [_scored(recording, tuple(islice(texts, len(recording.segments))), scoring) for recording in recordings]
 
 
-def transcripts_document(transcripts: Sequence[Transcript]) -> dict[str, Any]:
-    """What `transcribe --json` prints; `cer` is over the recordings whose text is known."""
-    whole = total(transcript.score for transcript in transcripts if transcript.score is not None)
+def transcripts_document(transcripts: Sequence[Transcript]) -> dict[str, object]:
+    """What `transcribe --json` prints; `cer` and `wer` are over the recordings whose text is known."""
+    overall = _total(transcripts)
     return {
         "schema": "asr-scaling/transcripts-1",
-        **(whole.summary() if whole.chars.length else {"cer": None, "wer": None}),
+        **({"cer": None, "wer": None} if overall is None else overall.summary()),
         "transcripts": [
             {
                 "id": transcript.recording.id,
@@ -80,39 +78,40 @@ def transcripts_document(transcripts: Sequence[Transcript]) -> dict[str, Any]:
     }
 
 
-def transcripts_text(document: dict[str, Any]) -> str:
-    """A line for each recording: its id, a tab, its text."""
-    lines = [f"{entry['id']}\t{entry['text'].strip()}" for entry in document["transcripts"]]
-    rates = [] if document["cer"] is None else [f"CER {document['cer']:.4f}, WER {document['wer']:.4f}"]
+def transcripts_text(transcripts: Sequence[Transcript]) -> str:
+    """A line for each recording (its id, a tab, its text), then the error rates where they are known."""
+    lines = [f"{transcript.recording.id}\t{transcript.text.strip()}" for transcript in transcripts]
+    overall = _total(transcripts)
+    rates = [] if overall is None else [f"CER {overall.chars.rate:.4f}, WER {overall.words.rate:.4f}"]
     return "\n".join([*lines, *rates])
 
 
 def export(folder: Path, out: Path, key: str | None, strategy: str | None) -> TrainedRun:
-    """Write the recogniser of a run into the new folder `out`, with its card; the run.
+    """Write the recogniser of a run, with its card, into the new folder `out`. Returns the run.
 
-    Nothing is left at `out` where that fails. Raises InputError where the run cannot be used or `out` exists.
+    `out` appears complete or not at all. Raises InputError where the run cannot be used or `out` exists.
     """
     run = find_run(folder, key, strategy)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: exists already; expected a new or an empty folder")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as beside:
-        whole = Path(beside) / "whole"
-        whole.mkdir()
-        _run("scaling.asr.use.export", [*_arguments(run), str(whole)], "")
-        write_text_atomically(whole / "README.md", card(run))
-        whole.replace(out)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
+        recognizer = Path(temporary) / "recognizer"
+        recognizer.mkdir()
+        _run("scaling.asr.use.export", [*_arguments(run), str(recognizer)], "")
+        write_text_atomically(recognizer / "README.md", model_card(run))
+        recognizer.replace(out)
     return run
 
 
 def _arguments(run: TrainedRun) -> list[str]:
     plan_file = run.plan_file
-    return ["--ledger", str(plan_file.ledger.root), "--plan", str(plan_file.path), "--node", run.node]
+    return ["--ledger", str(plan_file.ledger.root), "--plan", str(plan_file.path), "--node", run.node_key]
 
 
 def _run(module: str, arguments: Sequence[str], lines: str) -> str:
-    """What `python -m module` writes. Where it fails, it has said why on stderr, and this process ends likewise."""
-    missing = [name for name in TRAINER_NEEDS if importlib.util.find_spec(name) is None]
+    """The output of `python -m module`. Where it fails, it has said why on stderr, and this process ends likewise."""
+    missing = missing_trainer_modules()
     if missing:
         raise InputError(f"using a model needs {', '.join(missing)}: pip install 'asr-scaling[train]'")
     command = [sys.executable, "-m", module, *arguments]
@@ -122,13 +121,19 @@ def _run(module: str, arguments: Sequence[str], lines: str) -> str:
     return done.stdout
 
 
+def _total(transcripts: Sequence[Transcript]) -> Score | None:
+    """The score over the recordings whose text is known; None where no text is."""
+    overall = total(transcript.score for transcript in transcripts if transcript.score is not None)
+    return overall if overall.chars.length else None
+
+
 def _scored(recording: Recording, texts: tuple[str, ...], scoring: Scoring) -> Transcript:
-    scored = None if recording.text is None else score(recording.text, joined(texts), scoring)
+    scored = None if recording.text is None else score(recording.text, join_texts(texts), scoring)
     return Transcript(recording=recording, texts=texts, score=scored)
 
 
-def _segments(transcript: Transcript) -> Iterator[dict[str, Any]]:
-    """What was heard at a time, with its start and end in seconds of the recording."""
+def _segments(transcript: Transcript) -> Iterator[dict[str, object]]:
+    """The text of each segment, with its start and end in seconds of the recording."""
     recording = transcript.recording
     begin, seconds = recording.clip.start or 0.0, recording.samples / SAMPLE_RATE
     for clip, text in zip(recording.segments, transcript.texts, strict=True):

@@ -1,3 +1,3 @@
-"""Where workers run: on this machine, under Slurm, on Ray. Launchers start, watch and replace processes; what a worker
-does next is read from the ledger by the worker, never told by a launcher.
+"""Where workers run: on this machine, under Slurm, on Ray. Launchers start, watch and replace workers. They never tell
+a worker what to do next: each worker reads that from the ledger.
 """

@@ -1,4 +1,4 @@
-"""Which node a dead worker was at, and when a node that keeps killing its workers has failed."""
+"""Which node a dead worker was training, and when a node that keeps killing its workers has failed."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,20 +8,24 @@ from scaling.ledger.ledger import Attempt
 from scaling.ledger.plan_file import PlanFile
 
 DEATHS_PER_NODE = 3
-"""A node whose worker died so many times has failed: more often than by chance, and cheap enough to have tried."""
+"""A node has failed after so many deaths of its workers: too many for chance, and cheap enough to try (assumption)."""
+
+DEATHS_IN_A_ROW = 6
+"""Workers are given up after this many deaths in a row without progress between them (assumption)."""
 
 
 @dataclass(slots=True)
-class Blame:
-    """Counts the workers lost at each node of an invocation."""
+class DeathCount:
+    """Counts, for one invocation, the workers that died at each node."""
 
     plan_file: PlanFile
     deaths: Counter[str] = field(default_factory=Counter)
 
-    def died(self, attempt: Attempt, reason: str) -> None:
-        """Count a worker's death at `attempt`; a node that has killed too many has failed.
+    def add(self, attempt: Attempt, reason: str) -> None:
+        """Count the death of the worker that held `attempt`. A node with `DEATHS_PER_NODE` deaths has failed.
 
-        One that the kernel killed for memory is tried again in smaller pieces, and not counted.
+        Where the kernel killed the worker for memory, the node is tried again in smaller pieces and the death is not
+        counted.
         """
         attempt.record_memory_kill(self.plan_file.session)
         if attempt.failure() is not None:
@@ -32,11 +36,11 @@ class Blame:
             attempt.fail("error", cause, session=self.plan_file.session)
 
 
-def held_by(plan_file: PlanFile, **worker: Any) -> Attempt | None:
-    """The unfinished attempt whose lease has these values (such as `pid`), if any."""
+def attempt_held_by(plan_file: PlanFile, **worker: Any) -> Attempt | None:
+    """The unfinished attempt whose lease has these values (such as `pid`); None where there is none."""
     for key in plan_file.nodes:
         attempts = [] if plan_file.ledger.done(key) else plan_file.ledger.attempts(key)
         lease = None if not attempts or attempts[-1].ended() else attempts[-1].lease()
-        if lease is not None and worker.items() <= lease.items():
+        if lease is not None and all(getattr(lease, name) == value for name, value in worker.items()):
             return attempts[-1]
     return None

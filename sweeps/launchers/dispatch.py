@@ -1,102 +1,70 @@
-"""Where the workers of a study run: on this machine, under Slurm, or on Ray."""
+"""Runs the workers of a study with the launcher that `--on` names."""
 
-from collections.abc import Collection
-from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Collection
 
 from scaling.errors import InputError
-
-if TYPE_CHECKING:  # the command line shows these names before anything is imported
-    from scaling.ledger.plan_file import PlanFile
-    from sweeps.launchers.fleet import Engine
-    from sweeps.launchers.local import Command
-    from sweeps.progress.status import Survey
-    from sweeps.study.study import Study
-
-
-class Watch(Protocol):
-    """Looks at the ledger between looks at the workers."""
-
-    def __call__(self, alive: Collection[str] = ()) -> "Survey":
-        """The newest survey. `alive` are the names of the workers alive, where they are known."""
+from scaling.ledger.plan_file import PlanFile
+from sweeps.launchers.cluster_workers import DEFAULT_WORKERS, leave_running, run_cluster_workers
+from sweeps.launchers.gpus import gpus
+from sweeps.launchers.local_workers import default_workers, run_local_workers
+from sweeps.launchers.options import Launcher
+from sweeps.launchers.ray_cluster import RayCluster, refuse_missing_ray
+from sweeps.launchers.slurm import Slurm, refuse_missing_slurm
+from sweeps.launchers.worker_command import Command, refuse_missing_compiler, srun, torchrun
+from sweeps.progress.status import Survey
+from sweeps.study.study import Study
 
 
-class Place(StrEnum):
-    """`--on`: who starts the workers."""
-
-    LOCAL = "local"
-    SLURM = "slurm"
-    RAY = "ray"
-
-
-def nodes_field(place: Place, nodes: int | None) -> list[str]:
-    """`--nodes` as a field of the study. Raises InputError where workers do not spread over machines."""
-    if nodes is not None and place is not Place.SLURM:
-        raise InputError(f"--nodes {nodes}: a worker on {place} is on one machine; expected --on slurm")
-    return [] if nodes is None else [f"slurm.nodes={nodes}"]
-
-
-def refuse_missing_place(place: Place, study: "Study", *, detach: bool) -> None:
-    """Raise InputError where workers cannot be started there, or not be left to themselves there."""
-    from sweeps.launchers.gpus import gpus
-    from sweeps.launchers.local import refuse_missing_compiler
-    from sweeps.launchers.ray_cluster import refuse_missing_ray
-    from sweeps.launchers.slurm import refuse_missing_slurm
-
-    if place is Place.LOCAL and study.processes > len(gpus() or range(study.processes)):
+def refuse_unavailable(launcher: Launcher, study: Study, *, detach: bool) -> None:
+    """Raise InputError where the launcher cannot start the study's workers, or cannot detach from them."""
+    if launcher is Launcher.LOCAL and study.processes > len(gpus() or range(study.processes)):
         raise InputError(f"processes {study.processes}: this machine has {len(gpus())} GPUs; expected at most one each")
-    if place is Place.LOCAL and study.compile:
+    if launcher is Launcher.LOCAL and study.compile:
         refuse_missing_compiler()
-    if study.shard and study.processes * (study.slurm.nodes if place is Place.SLURM else 1) == 1:
+    if study.shard and study.processes * (study.slurm.nodes if launcher is Launcher.SLURM else 1) == 1:
         raise InputError("shard true: one process has nobody to share with; expected processes: 2 or more")
-    if detach and place is not Place.SLURM:
-        raise InputError(f"--detach: workers on {place} end with their launcher; expected --on slurm")
-    if place is Place.SLURM:
+    if detach and launcher is not Launcher.SLURM:
+        raise InputError(f"--detach: workers on {launcher} end with their launcher; expected --on slurm")
+    if launcher is Launcher.SLURM:
         refuse_missing_slurm()
-    if place is Place.RAY:
+    if launcher is Launcher.RAY:
         refuse_missing_ray(study.ray)
 
 
-def in_step(place: Place, study: "Study", program: "Command") -> "Command":
-    """One worker of the study there: `program` in as many processes as it has, which train each node together."""
-    from sweeps.launchers.multi_process import srun, torchrun
+def multi_process(launcher: Launcher, study: Study, program: Command) -> Command:
+    """The command of one worker: `program` in as many processes as the study asks for, which train each node together.
 
-    if place is Place.SLURM:
+    One process needs no starter: then the command is `program`.
+    """
+    if launcher is Launcher.SLURM:
         cpus = study.slurm.cpus or study.threads
         return srun(program, nodes=study.slurm.nodes, processes=study.processes, cpus=cpus)
     return torchrun(program, study.processes)
 
 
-def work_at(
-    place: Place,
-    study: "Study",
-    plan_file: "PlanFile",
-    command: "Command",
+def run_workers(
+    launcher: Launcher,
+    study: Study,
+    plan_file: PlanFile,
+    command: Command,
     *,
     workers: int | None,
-    watch: "Watch",
+    watch: Callable[[Collection[str]], Survey],
     detach: bool,
 ) -> int | None:
-    """Work through the plan; the signal that stopped it, or None when nothing was left, or all was left to Slurm.
+    """Work through the plan with up to `workers` workers (None: the launcher's default).
 
-    Raises InputError where a worker, or the place, finds a user's mistake.
+    `watch` is called again and again with the names of the workers alive, where they are known, and returns the newest
+    survey of the ledger. Returns the signal that stopped the workers, or None where no work was left, or where
+    `detach` left the work to Slurm. Raises InputError where a worker or the launcher finds a user's mistake.
     """
-    from sweeps.launchers.fleet import DEFAULT_WORKERS, leave_running, run_fleet
-    from sweeps.launchers.local import default_workers, run_workers
-
-    if place is Place.LOCAL:
-        return run_workers(
-            plan_file, command, workers=workers or default_workers(study.threads, study.processes), watch=watch
-        )
-    engine, count = _engine(place, study, plan_file, command), workers or DEFAULT_WORKERS
+    if launcher is Launcher.LOCAL:
+        count = workers or default_workers(study.threads, study.processes)
+        return run_local_workers(plan_file, command, workers=count, watch=watch)
+    on_slurm = launcher is Launcher.SLURM
+    cluster = Slurm(plan_file, command, study.slurm) if on_slurm else RayCluster(plan_file, command, study.ray)
+    count = workers or DEFAULT_WORKERS
     if detach:
-        leave_running(engine, plan_file, workers=count, found=watch())
+        leave_running(cluster, plan_file, workers=count, survey=watch(()))
         return None
-    return run_fleet(engine, plan_file, workers=count, watch=watch)
-
-
-def _engine(place: Place, study: "Study", plan_file: "PlanFile", command: "Command") -> "Engine":
-    from sweeps.launchers.ray_cluster import RayCluster
-    from sweeps.launchers.slurm import Slurm
-
-    return Slurm(plan_file, command, study.slurm) if place is Place.SLURM else RayCluster(plan_file, command, study.ray)
+    return run_cluster_workers(cluster, plan_file, workers=count, watch=watch)

@@ -1,6 +1,6 @@
 """Workers as tasks of a Ray cluster: each runs one worker on some node and returns its exit code.
 
-Ray only starts them and says which are gone. It forgets everything when its head dies; the ledger does not.
+Ray only starts the workers and says which have ended. It forgets everything when its head dies; the ledger does not.
 """
 
 import importlib.util
@@ -14,30 +14,31 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.plan_file import PlanFile
+from scaling.system.console import log
 from scaling.system.parent_death import end_with_parent
-from sweeps.launchers.fleet import Ending, Fate, Look, ending
-from sweeps.launchers.local import THREAD_VARIABLES, Command
+from sweeps.launchers.cluster_workers import Snapshot
+from sweeps.launchers.worker_command import THREAD_VARIABLES, Command
+from sweeps.launchers.worker_exit import ExitKind, WorkerExit, worker_exit
 from sweeps.study.schema import RayFields
 
 POLL_SECONDS = 0.2
-"""How often a task looks at its worker."""
+"""Time between two looks of a task at its worker."""
 
 ANSWER_SECONDS = 5.0
-"""A cluster's head takes a connection within milliseconds."""
+"""How long to wait for a connection; a cluster's head takes one within milliseconds (assumption)."""
 
-PASSED_ON = ("ASR_SCALING_", "HF_")
-"""Variables of the launcher that workers get, by the beginnings of their names; the rest is their node's own."""
+PASSED_VARIABLES = ("ASR_SCALING_", "HF_")
+"""How the names of the launcher's environment variables begin that workers get; all others are their node's own."""
 
 
 class RayCluster:
-    """The workers of one invocation. They leave when their launcher dies, so that none is there twice."""
+    """The workers of one invocation. They leave when their launcher dies, so the next launcher need not find them."""
 
     name = "Ray"
-    look_seconds = 1.0
+    snapshot_seconds = 1.0
 
     def __init__(self, plan_file: PlanFile, command: Command, fields: RayFields) -> None:
         import ray
@@ -49,7 +50,7 @@ class RayCluster:
             raise InputError(f"Ray cannot be started or joined: {error}") from None
         self._ray = ray
         self._command = list(command)
-        self._threads = str(plan_file.content["threads"])
+        self._threads = str(plan_file.threads)
         self._task = ray.remote(num_cpus=fields.cpus or int(self._threads), num_gpus=fields.gpus or 0, max_retries=0)(
             run_worker
         )
@@ -57,19 +58,18 @@ class RayCluster:
         self._logs.mkdir(exist_ok=True)
         self._workers: dict[str, Any] = {}
 
-    def look(self) -> Look | None:
-        """Our tasks, and the endings of those that are over."""
-        over = self._over()
-        endings = [self._ending(name, self._workers.pop(name)) for name in over]
+    def snapshot(self) -> Snapshot | None:
+        """Our tasks, and the exits of those that are over."""
+        exits = [self._exit_of(name, self._workers.pop(name)) for name in self._ended()]
         running = sum(self._log(name).exists() for name in self._workers)
         queue = f"{running} running, {len(self._workers) - running} waiting for a node"
-        return Look(present=len(self._workers), endings=endings, queue=queue)
+        return Snapshot(present=len(self._workers), exits=exits, queue=queue)
 
     def start(self, count: int) -> None:
         """Submit `count` tasks."""
         for _ in range(count):
             name = f"ray-{uuid.uuid4().hex[:8]}"
-            passed = {key: value for key, value in os.environ.items() if key.startswith(PASSED_ON)}
+            passed = {key: value for key, value in os.environ.items() if key.startswith(PASSED_VARIABLES)}
             variables = {**passed, **dict.fromkeys(THREAD_VARIABLES, self._threads), WORKER_NAME: name}
             self._workers[name] = self._task.remote(self._command, str(Path.cwd()), variables, str(self._log(name)))
         log(f"submitted to Ray: {count} workers")
@@ -81,7 +81,7 @@ class RayCluster:
             self._ray.cancel(self._workers.pop(name))
 
     def ask_to_leave(self) -> None:
-        """Cancel every task; one that runs passes SIGTERM on to its worker and waits for it."""
+        """Cancel every task; a task that runs sends SIGTERM to its worker and waits for it."""
         for task in self._workers.values():
             self._ray.cancel(task)
 
@@ -91,22 +91,25 @@ class RayCluster:
             self._ray.cancel(task, force=True)
         self._ray.shutdown()
 
-    def _over(self) -> list[str]:
+    def _ended(self) -> list[str]:
         tasks = list(self._workers.values())
         done, _ = self._ray.wait(tasks, num_returns=len(tasks), timeout=0) if tasks else ([], [])
         return [name for name, task in self._workers.items() if task in done]
 
-    def _ending(self, name: str, task: Any) -> Ending:
+    def _exit_of(self, name: str, task: Any) -> WorkerExit:
         from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, TaskCancelledError
 
-        fates = {OutOfMemoryError: Fate.OUT_OF_MEMORY, NodeDiedError: Fate.LOST, TaskCancelledError: Fate.CANCELLED}
+        kinds = {
+            OutOfMemoryError: ExitKind.OUT_OF_MEMORY,
+            NodeDiedError: ExitKind.LOST,
+            TaskCancelledError: ExitKind.CANCELLED,
+        }
         try:
-            code = self._ray.get(task)
+            return worker_exit(name, self._ray.get(task), self._log(name))
         except RayError as error:
-            fate = next((fate for kind, fate in fates.items() if isinstance(error, kind)), Fate.DIED)
-            said = str(error).splitlines()[:1]
-            return Ending(worker=name, fate=fate, reason=": ".join([type(error).__name__, *said]))
-        return ending(name, code, self._log(name))
+            kind = next((kind for type_, kind in kinds.items() if isinstance(error, type_)), ExitKind.DIED)
+            first_line = str(error).splitlines()[:1]
+            return WorkerExit(worker=name, kind=kind, reason=": ".join([type(error).__name__, *first_line]))
 
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
@@ -126,10 +129,11 @@ def refuse_missing_ray(fields: RayFields) -> None:
 
 
 def run_worker(command: list[str], folder: str, variables: dict[str, str], log_file: str) -> int:
-    """On a node: run one worker in `folder` to its end; its exit code, as a shell has it.
+    """Run one worker on this node in `folder` to its end. Returns its exit code, as a shell gives it.
 
-    Where the task is cancelled, the worker gets SIGTERM and the time it needs for a checkpoint. Ray cancels by SIGINT,
-    which a node that was started in a script's background ignores, and all that it starts, unless told otherwise.
+    When the task is cancelled, the worker gets SIGTERM and the time that it needs for a checkpoint. Ray cancels by
+    SIGINT. A node that was started in the background of a script ignores SIGINT, and so would this process, unless it
+    sets a handler.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with Path(log_file).open("ab") as output:

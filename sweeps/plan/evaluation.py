@@ -1,11 +1,11 @@
-"""What a study decodes beside training: its dev and test sets, where each run ends."""
+"""What a study decodes beside training: its dev and test sets, at the end of each run."""
 
 from collections.abc import Mapping
 from functools import cache
 
 from scaling.cost.decoding import decoding_flops
-from scaling.spec import ModelSpec, Objective
-from scaling.speech.lengths import index
+from scaling.spec import SAMPLE_RATE, ModelSpec, Objective
+from scaling.speech.lengths import manifest_lengths
 from scaling.speech.manifest import Manifest
 from sweeps.plan.plan import Plan
 from sweeps.study.study import Study
@@ -18,10 +18,12 @@ def evaluation_flops(study: Study, plan: Plan) -> Mapping[str, int]:
     @cache
     def flops(spec: ModelSpec, objective: Objective) -> int:
         model = models[spec]
-        model_shape = model.model_shape(study.speech.spec.language)
-        lengths = [index(held, encoder=model.encoder.directory, llm=model.llm.directory) for held in held_out(study)]
-        shares = [_stands_for(held) for held in held_out(study)]
-        priced = [decoding_flops(model_shape, objective, one) for one in lengths]
+        lengths = [
+            manifest_lengths(manifest, encoder=model.encoder.directory, llm=model.llm.directory)
+            for manifest in held_out(study)
+        ]
+        shares = [_stands_for(manifest) for manifest in held_out(study)]
+        priced = [decoding_flops(model.shape, objective, manifest_lengths) for manifest_lengths in lengths]
         return round(sum(share * cost for share, cost in zip(shares, priced, strict=True)))
 
     return {run.end: flops(run.spec.model, run.spec.strategy.stages[-1].objective) for run in plan.runs}
@@ -34,10 +36,10 @@ def held_out(study: Study) -> list[Manifest]:
 
 def evaluated_utterances(study: Study) -> float:
     """Utterances that are decoded where a run ends."""
-    return sum(_stands_for(held) * len(held) for held in held_out(study))
+    return sum(_stands_for(manifest) * len(manifest) for manifest in held_out(study))
 
 
-def _stands_for(held: Manifest) -> float:
-    """How many utterances each one of the manifest stands for: more than one only where lengths are assumed."""
-    seconds = float(held.samples.sum()) / 16_000
-    return 3600 * held.hours / seconds
+def _stands_for(manifest: Manifest) -> float:
+    """How many utterances each utterance of the manifest stands for: more than one only where lengths are assumed."""
+    seconds = float(manifest.samples.sum()) / SAMPLE_RATE
+    return 3600 * manifest.hours / seconds

@@ -173,19 +173,19 @@ def _from_nearest(nodes: Mapping[str, PlannedNode], elsewhere: TrunkPositions) -
 
 
 def _longest_first(parents_first: dict[str, PlannedNode]) -> dict[str, PlannedNode]:
-    left = remaining(parents_first, {key: link.node.flops for key, link in parents_first.items()})
-    order = sorted(sorted(parents_first), key=left.__getitem__, reverse=True)  # of equals, by key
+    flops_from = remaining_costs(parents_first, {key: link.node.flops for key, link in parents_first.items()})
+    order = sorted(sorted(parents_first), key=flops_from.__getitem__, reverse=True)  # of equals, by key
     return {key: parents_first[key] for key in order}
 
 
-def remaining(parents_first: Mapping[str, PlannedNode], costs: Mapping[str, Cost]) -> dict[str, Cost]:
-    """Cost of the costliest chain that begins with each node, its own among it; a node without a cost has none."""
+def remaining_costs(parents_first: Mapping[str, PlannedNode], costs: Mapping[str, Cost]) -> dict[str, Cost]:
+    """For each node the cost of the costliest chain that begins with it; a node that `costs` lacks costs nothing."""
     after: dict[str, Cost] = {}
-    found: dict[str, Cost] = {}
+    costs_from: dict[str, Cost] = {}
     for key in reversed(list(parents_first)):
         node = parents_first[key].node
-        found[key] = cost = after.get(key, 0) + costs.get(key, 0)
+        costs_from[key] = cost = after.get(key, 0) + costs.get(key, 0)
         for need in (node.parent, node.start):
             if need is not None and after.get(need, 0) < cost:
                 after[need] = cost
-    return found
+    return costs_from

@@ -35,17 +35,17 @@ def prepare(argument: str, overrides: Sequence[str], ledger: Ledger | None) -> P
 
 def prepare_runs(study: Study, runs: Iterable[RunSpec], ledger: Ledger | None) -> Prepared:
     """A plan of these runs, which are of the study's models and data. Raises InputError as `prepare` does."""
-    refuse_too_long(study)
+    refuse_too_long(study.models, [manifest for _, manifest in study.speech.named])
     specs = tuple(runs)
-    eaten = stage_consumptions(study, specs)
-    refuse_small_budgets(specs, eaten)
+    consumptions = stage_consumptions(study, specs)
+    refuse_small_budgets(specs, consumptions)
     plan = plan_runs(specs)
     done = frozenset(key for key in plan.nodes if ledger is not None and ledger.done(key))
     if ledger is not None:
         if elsewhere := finished_elsewhere(ledger, plan):
             plan = plan_runs(specs, elsewhere)
         done -= to_revive(plan, ledger)
-    return Prepared(study=study, plan=plan, consumptions=eaten, done=done)
+    return Prepared(study=study, plan=plan, consumptions=consumptions, done=done)
 
 
 def enumerate_runs(study: Study) -> Iterator[RunSpec]:

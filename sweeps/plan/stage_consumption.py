@@ -10,17 +10,16 @@ from scaling.cost.flops import charged, exact_sum
 from scaling.cost.memory import Memory, step_memory
 from scaling.cost.model_shape import ModelShape
 from scaling.errors import InputError
-from scaling.spec import ModelSpec, Objective, Part, RunSpec, Stage
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, ModelSpec, Objective, Part, RunSpec, Stage
 from scaling.speech.batches import BatchStream, Position
-from scaling.speech.lengths import Lengths, index
+from scaling.speech.lengths import Lengths, manifest_lengths
 from sweeps.study.study import Study
 
 SAMPLED_BATCHES = 1000
-"""Batches looked at for their mean size: enough for a percent, whatever the size of the corpus."""
+"""Batches whose mean size is taken: it is then known to a percent, whatever the size of the corpus (assumption)."""
 
 SHARDED_DEVICES = 8
-"""Of the usual machine: what memory would be if its devices shared one run."""
+"""Devices of the usual machine: a plan also says how much memory a step would take if they shared one run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,45 +46,41 @@ StageConsumptions = Mapping[tuple[ModelSpec, Stage], StageConsumption]
 
 def stage_consumptions(study: Study, runs: Sequence[RunSpec]) -> StageConsumptions:
     """What every stage of these runs of the study consumes; work that is priced alike is counted once."""
-    found: dict[tuple[ModelSpec, Stage], StageConsumption] = {}
+    consumptions: dict[tuple[ModelSpec, Stage], StageConsumption] = {}
     batch_seconds: dict[float, float] = {}
     stages = _stages(runs)
     for model in study.models:
-        lengths = index(study.speech.train, encoder=model.encoder.directory, llm=model.llm.directory)
-        model_shape = model.model_shape(study.speech.spec.language)
-        known: dict[tuple[Objective, frozenset[Part], float], StageConsumption] = {}
+        lengths = manifest_lengths(study.speech.train, encoder=model.encoder.directory, llm=model.llm.directory)
+        by_work: dict[tuple[Objective, frozenset[Part], float], StageConsumption] = {}
         for stage in stages[model.spec]:
             batch = stage.optimization.batch_audio_seconds
             work = (stage.objective, stage.parts, batch)
             if batch not in batch_seconds:
                 batch_seconds[batch] = _mean_batch_seconds(lengths, batch)
-            if work not in known:
-                step = partial(step_memory, model_shape, stage, study.precision, lengths, batch)
-                known[work] = StageConsumption(
-                    flops_per_audio_second=_flops_per_audio_second(model_shape, stage, lengths),
+            if work not in by_work:
+                step = partial(step_memory, model.shape, stage, study.precision, lengths, batch)
+                by_work[work] = StageConsumption(
+                    flops_per_audio_second=_flops_per_audio_second(model.shape, stage, lengths),
                     audio_seconds_per_step=batch_seconds[batch],
                     memory=step(study.execution),
                     memory_sharded=step(replace(study.execution, processes=SHARDED_DEVICES, shard=True)),
                 )
-            found[model.spec, stage] = known[work]
-    return found
+            consumptions[model.spec, stage] = by_work[work]
+    return consumptions
 
 
 def but_for_seeds(runs: Sequence[RunSpec]) -> list[tuple[RunSpec, int]]:
-    """One run of each model, strategy and budget, and how many there are: seeds apart, they cost the same.
-
-    They are found by the values that an enumeration shares between its seeds.
-    """
-    kinds = [(id(run.model), id(run.strategy), run.budget_flops) for run in runs]
+    """One run of each model, strategy and budget, and how many there are: seeds apart, they cost the same."""
+    kinds = [(run.model, run.strategy, run.budget_flops) for run in runs]
     counts = Counter(kinds)
     return [(run, counts[kind]) for kind, run in dict(zip(kinds, runs, strict=True)).items()]
 
 
-def refuse_small_budgets(runs: Sequence[RunSpec], found: StageConsumptions) -> None:
+def refuse_small_budgets(runs: Sequence[RunSpec], consumptions: StageConsumptions) -> None:
     """Raise InputError where a stage of a run would get less than one average step."""
     for run, _ in but_for_seeds(runs):
         for stage in run.strategy.stages:
-            step, flops = found[run.model, stage].flops_per_step, stage.budget(run.budget_flops)
+            step, flops = consumptions[run.model, stage].flops_per_step, stage.budget(run.budget_flops)
             if flops < step:
                 remedy = f"a budget of at least {step / stage.share:.3g}" if stage.share else "more for the stage"
                 raise InputError(
@@ -96,10 +91,10 @@ def refuse_small_budgets(runs: Sequence[RunSpec], found: StageConsumptions) -> N
 
 
 def _stages(runs: Sequence[RunSpec]) -> Mapping[ModelSpec, set[Stage]]:
-    found: dict[ModelSpec, set[Stage]] = defaultdict(set)
+    stages: dict[ModelSpec, set[Stage]] = defaultdict(set)
     for run, _ in but_for_seeds(runs):
-        found[run.model] |= set(run.strategy.stages)
-    return found
+        stages[run.model] |= set(run.strategy.stages)
+    return stages
 
 
 def _flops_per_audio_second(model_shape: ModelShape, stage: Stage, lengths: Lengths) -> float:

@@ -1,14 +1,4 @@
-"""`plan.json`: all that workers, `status`, `collect` and the tracker need to know about a study.
-
-    DIR/plan.json = {schema, study, session, ledger, threads, processes, gradient_accumulation, gradient_checkpointing,
-                     compile, checkpoint_seconds, kept, tracker,
-                     nodes: [keys, in working order], work: {key: {flops, start_flops, needs}},
-                     evaluation_flops: {key of a node that ends a run: FLOPs of decoding dev and test sets},
-                     sources: {digest: {path, hours, max_seconds, unwritable}}, runs: [...]}
-
-`sources` says where the models and manifests with these digests lie on this machine; `runs` holds what is known about
-each run before it is trained, with the keys of its nodes.
-"""
+"""Writing `plan.json` (`scaling.ledger.plan_file`), and what of the ledger a plan goes on from."""
 
 import math
 import os
@@ -17,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import InputError
+from scaling.keys import digest
 from scaling.ledger.freed_checkpoints import checkpoint_of, is_freed, revive
 from scaling.ledger.ledger import Ledger
-from scaling.ledger.plan_file import SCHEMA, PlanFile
-from scaling.ledger.records import node_of
-from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, digest, node_to_json
+from scaling.ledger.plan_file import SCHEMA, CacheLimits, PlanFile, Source, WorkItem
+from scaling.ledger.records import RUN_SCHEMA, RunDescription, RunStage
+from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, node_to_json
 from scaling.system.atomic_files import write_json_atomically, write_text_atomically
 from sweeps.plan.evaluation import evaluation_flops
 from sweeps.plan.plan import Plan, PlannedNode, PlannedRun, TrunkPositions
-from sweeps.study.study import Study, StudyModel
-
-RUN_SCHEMA = "asr-scaling/run-1"
+from sweeps.study.study import Study
+from sweeps.study.study_model import StudyModel
 
 
 def write_plan_file(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> PlanFile:
@@ -43,32 +33,28 @@ def write_plan_file(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> P
             revive(ledger, key)
     except OSError as error:
         raise InputError(f"{error.filename or folder}: cannot be written ({error.strerror})") from error
-    passed = _on_the_way(plan, ledger)
-    content = {
-        "schema": SCHEMA,
-        "study": study.name,
-        "session": uuid.uuid4().hex[:12],
-        "ledger": _path_from(folder, ledger.root),
-        "threads": study.threads,
-        "processes": study.processes,
-        "gradient_accumulation": study.gradient_accumulation,
-        "gradient_checkpointing": study.gradient_checkpointing,
-        "compile": study.compile,
-        "checkpoint_seconds": study.checkpoint_seconds,
-        "kept": study.kept.model_dump(),
-        "tracker": study.tracker,
-        "nodes": [*passed, *plan.nodes],
-        "work": {
-            **{key: _work(node) for key, node in passed.items()},
-            **{key: _work(link.node) for key, link in plan.nodes.items()},
-        },
-        "evaluation_flops": evaluation_flops(study, plan),
-        "sources": _sources(study),
-        "runs": _runs(study, plan),
-    }
-    plan_file = PlanFile(folder, ledger, content)
+    nodes = _on_the_way(plan, ledger) | {key: planned.node for key, planned in plan.nodes.items()}
+    plan_file = PlanFile(
+        schema=SCHEMA,
+        study=study.name,
+        session=uuid.uuid4().hex[:12],
+        ledger=_path_from(folder, ledger.root),
+        threads=study.threads,
+        processes=study.processes,
+        gradient_accumulation=study.gradient_accumulation,
+        gradient_checkpointing=study.gradient_checkpointing,
+        compile=study.compile,
+        checkpoint_seconds=study.checkpoint_seconds,
+        kept=CacheLimits(memory_gib=study.kept.memory_gib, disk_gib=study.kept.disk_gib),
+        tracker=study.tracker,
+        nodes=list(nodes),
+        work={key: _work_item(node) for key, node in nodes.items()},
+        evaluation_flops=dict(evaluation_flops(study, plan)),
+        sources=_sources(study),
+        runs=_runs(study, plan),
+    ).placed_in(folder)
     write_text_atomically(folder / "study.yaml", study.text)
-    write_json_atomically(plan_file.path, content)
+    write_json_atomically(plan_file.path, plan_file.as_json())
     return plan_file
 
 
@@ -80,7 +66,7 @@ def finished_elsewhere(ledger: Ledger, plan: Plan) -> TrunkPositions:
     for folder in stages.iterdir() if stages.is_dir() else ():
         here = folder.name not in plan.nodes and ledger.done(folder.name) and not is_freed(ledger, folder.name)
         if here and checkpoint_of(ledger, folder.name) is not None:
-            node = node_of(ledger, folder.name)
+            node = ledger.node(folder.name)
             if node.cooldown_from_flops is None and (trunk := node.trunk) in trunks:
                 found.setdefault(trunk, {})[node.until_flops] = folder.name
     return found
@@ -95,14 +81,14 @@ def to_revive(plan: Plan, ledger: Ledger) -> set[str]:
         for key in node.needs:
             if key not in found and is_freed(ledger, key):
                 found.add(key)
-                needing.append(node_of(ledger, key))
+                needing.append(ledger.node(key))
     return found
 
 
 def _as_entered(ledger: Ledger, link: PlannedNode) -> StageNode:
     """The node as an earlier plan entered it, if one did: its start may be another."""
     entered = link.node.start is not None and (ledger.folder(link.key) / "stage.json").exists()
-    return node_of(ledger, link.key) if entered else link.node
+    return ledger.node(link.key) if entered else link.node
 
 
 def _path_from(folder: Path, root: Path) -> str:
@@ -112,12 +98,8 @@ def _path_from(folder: Path, root: Path) -> str:
     return os.path.relpath(there, here) if together else str(there)
 
 
-def _work(node: StageNode) -> dict[str, Any]:
-    return {
-        "flops": node.flops,
-        "start_flops": node.start_flops,
-        "needs": node.needs,
-    }
+def _work_item(node: StageNode) -> WorkItem:
+    return WorkItem(flops=node.flops, start_flops=node.start_flops, needs=list(node.needs))
 
 
 def _on_the_way(plan: Plan, ledger: Ledger) -> dict[str, StageNode]:
@@ -127,29 +109,32 @@ def _on_the_way(plan: Plan, ledger: Ledger) -> dict[str, StageNode]:
     """
     found: dict[str, StageNode] = {}
     for key, link in plan.nodes.items():
-        start = None if ledger.done(key) or link.node.start is None else node_of(ledger, key).start
+        start = None if ledger.done(key) or link.node.start is None else ledger.node(key).start
         while start is not None and start not in plan.nodes and start not in found and not ledger.done(start):
-            found[start] = node_of(ledger, start)
+            found[start] = ledger.node(start)
             start = found[start].start
     return dict(reversed(found.items()))
 
 
-def _sources(study: Study) -> dict[str, dict[str, Any]]:
+def _sources(study: Study) -> dict[str, Source]:
     speech = study.speech
     models = {found.digest: found.directory for model in study.models for found in (model.encoder, model.llm)}
     manifests = {manifest.digest: manifest.path for manifest in (speech.dev, *(test for _, test in speech.tests))}
-    sources: dict[str, dict[str, Any]] = {
-        content: {"path": None if path is None else str(path.resolve()), "hours": None}
+    sources = {
+        content: Source(path=None if path is None else str(path.resolve()), hours=None)
         for content, path in {**models, **manifests}.items()
     }
-    longest = speech.max_seconds if math.isfinite(speech.max_seconds) else None  # JSON has no infinity
-    train = {"hours": speech.hours, "max_seconds": longest, "unwritable": speech.train.unwritable.tolist()}
-    sources[speech.train.digest] = {"path": str(speech.train.path.resolve()), **train}
+    sources[speech.train.digest] = Source(
+        path=str(speech.train.path.resolve()),
+        hours=speech.hours,
+        max_seconds=speech.max_seconds if math.isfinite(speech.max_seconds) else None,  # JSON has no infinity
+        unwritable=speech.long_texts.tolist(),
+    )
     return sources
 
 
-def _runs(study: Study, plan: Plan) -> list[dict[str, Any]]:
-    """The fields of each run that are known before it is trained."""
+def _runs(study: Study, plan: Plan) -> list[RunDescription]:
+    """What is known about each run before it is trained."""
     speech = {
         "train_hours": study.speech.train.hours,
         "test_digest": _test_digest(study.speech.spec),
@@ -182,26 +167,26 @@ def _model(model: StudyModel) -> dict[str, Any]:
     }
 
 
-def _run(study: Study, plan: Plan, run: PlannedRun, shared: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "schema": RUN_SCHEMA,
-        "key": run.key,
-        "study": study.name,
-        "strategy": run.spec.strategy.name,
-        "budget_flops": run.spec.budget_flops,
-        "seed": run.spec.seed,
-        "precision": run.spec.precision,
-        "stages": [
-            {
-                "name": stage.name,
-                "objective": stage.objective,
-                "trains": dict(stage.trains),
-                "batch_audio_seconds": stage.optimization.batch_audio_seconds,
-                "node": keys[-1],
-            }
+def _run(study: Study, plan: Plan, run: PlannedRun, shared: dict[str, Any]) -> RunDescription:
+    return RunDescription(
+        schema=RUN_SCHEMA,
+        key=run.key,
+        study=study.name,
+        strategy=run.spec.strategy.name,
+        budget_flops=run.spec.budget_flops,
+        seed=run.spec.seed,
+        precision=run.spec.precision,
+        stages=[
+            RunStage(
+                name=stage.name,
+                objective=stage.objective,
+                trains=dict(stage.trains),
+                batch_audio_seconds=stage.optimization.batch_audio_seconds,
+                node=keys[-1],
+            )
             for stage, keys in zip(run.spec.strategy.stages, run.stages, strict=True)
         ],
-        "cluster": plan.nodes[run.nodes[0]].trunk,
-        "nodes": list(run.nodes),
+        cluster=plan.nodes[run.nodes[0]].trunk,
+        nodes=list(run.nodes),
         **shared,
-    }
+    )

@@ -1,4 +1,4 @@
-"""When a study will be through: its training at the speeds seen, and the decoding of dev and test where runs end."""
+"""The time that a study still needs: for training, and for decoding dev and test sets where runs end."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -8,11 +8,11 @@ from sweeps.progress.measured import measured
 from sweeps.progress.status import NodeStatus, State, Survey
 
 SAMPLED_NODES = 50
-"""Finished nodes looked at for a speed, evenly over the working order: enough for a mean, quick in any study."""
+"""Finished nodes that are read for a speed, evenly over the working order: enough for a mean, quick in any study."""
 
 
 class Pace(NamedTuple):
-    """FLOPs a second of a worker in training, looks at dev included, and in decoding; None where nothing is known.
+    """FLOPs a second of a worker in training, including looks at dev, and in decoding; None where not known.
 
     Until a finished run says how long its decoding took, FLOPs of decoding are taken to last as long as those of
     training (assumption).
@@ -22,59 +22,60 @@ class Pace(NamedTuple):
     decoding: float | None
 
 
-def pace_of(plan_file: PlanFile, found: Survey) -> Pace:
+def pace_of(plan_file: PlanFile, survey: Survey) -> Pace:
     """The pace of this study's finished nodes and of those at work."""
-    running = [found.nodes[key].headway for key in found.in_state(State.RUNNING)]
-    done = found.in_state(State.DONE)
+    running = [survey.nodes[key].progress for key in survey.in_state(State.RUNNING)]
+    done = survey.in_state(State.DONE)
     ends = [key for key in done if key in plan_file.evaluation_flops]
-    nodes = measured(plan_file.ledger, _spread(done), {})
-    runs = measured(plan_file.ledger, _spread(ends), plan_file.evaluation_flops)
-    flops = nodes.trained_flops + sum(one.trained_flops for one in running)
-    seconds = nodes.trained_seconds + nodes.look_seconds + sum(one.seconds for one in running)
+    nodes = measured(plan_file.ledger, _sample(done), {})
+    runs = measured(plan_file.ledger, _sample(ends), plan_file.evaluation_flops)
+    flops = nodes.trained_flops + sum(progress.trained_flops for progress in running)
+    seconds = nodes.trained_seconds + nodes.look_seconds + sum(progress.seconds for progress in running)
     training = flops / seconds if flops > 0 and seconds > 0 else None
     return Pace(training, runs.decoded_flops / runs.decoded_seconds if runs.decoded_seconds else training)
 
 
-def eta_seconds(plan_file: PlanFile, found: Survey, pace: Pace, workers: int = 0) -> float | None:
+def eta_seconds(plan_file: PlanFile, survey: Survey, pace: Pace, workers: int = 0) -> float | None:
     """Seconds until nothing remains; None where no speed is known or nobody works.
 
-    They are of the nodes' workers, or of `workers` where more are alive; no less than the longest chain of nodes that
-    wait for one another.
+    The work is divided among the workers that hold nodes, or among `workers` where more are alive. The time is at least
+    that of the longest chain of nodes that wait for one another.
     """
-    busy = max(len(found.in_state(State.RUNNING)), workers)
-    left: dict[str, float] = {}
-    for key, node in found.nodes.items():
+    busy = max(len(survey.in_state(State.RUNNING)), workers)
+    remaining: dict[str, float] = {}
+    for key, node in survey.nodes.items():
         if node.state in (State.RUNNING, State.WAITING):
             seconds = node_eta_seconds(plan_file, key, node, pace)
             if seconds is None or not busy:
                 return None
-            left[key] = seconds
-    return max(sum(left.values()) / busy, _longest_chain(plan_file, left)) if left else None
+            remaining[key] = seconds
+    return max(sum(remaining.values()) / busy, _longest_chain(plan_file, remaining)) if remaining else None
 
 
 def node_eta_seconds(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace) -> float | None:
     """Seconds of work left in a node, at its own speed where it has one; None where no speed is known."""
-    own, decoding = node.headway, node.headway.evaluation
+    own, decoding = node.progress, node.progress.decoding
     training = own.trained_flops / own.seconds if own.trained_flops > 0 and own.seconds > 0 else pace.training
     if training is None:
         return None
     evaluation = plan_file.evaluation_flops.get(key, 0) / (pace.decoding or training)
     if decoding is not None and decoding.final:
-        evaluation = max(evaluation - decoding.seconds, decoding.left or 0.0)
+        evaluation = max(evaluation - decoding.seconds, decoding.remaining_seconds or 0.0)
     return (node.total_flops - node.flops) / training + evaluation
 
 
-def _longest_chain(plan_file: PlanFile, left: Mapping[str, float]) -> float:
+def _longest_chain(plan_file: PlanFile, remaining: Mapping[str, float]) -> float:
     """Seconds of the chain of nodes that takes longest, where each waits for the one before."""
     after: dict[str, float] = {}
     longest = 0.0
-    for key in reversed(plan_file.nodes):  # those that wait come last
-        chain = left.get(key, 0.0) + after.get(key, 0.0)
+    for key in reversed(plan_file.nodes):  # a node comes after the nodes that it needs
+        chain = remaining.get(key, 0.0) + after.get(key, 0.0)
         longest = max(longest, chain)
-        for need in plan_file.work[key]["needs"]:
+        for need in plan_file.work[key].needs:
             after[need] = max(after.get(need, 0.0), chain)
     return longest
 
 
-def _spread(keys: Sequence[str]) -> Sequence[str]:
+def _sample(keys: Sequence[str]) -> Sequence[str]:
+    """At most about `SAMPLED_NODES` of `keys`, evenly spread."""
     return keys[:: -(-len(keys) // SAMPLED_NODES) or 1]

@@ -1,20 +1,60 @@
-"""Free what no run needs any more: checkpoints by the rule of `sweeps.progress.keeping`, and what interrupted attempts left."""
+"""Which checkpoints are kept: one rule for the plan's estimate of disk, for `gc`, and for a study's quota.
+
+The checkpoint of a finished node is kept while an unfinished node starts from it, where it ends a run, and where it is
+the furthest of its trunk: a larger budget would go on from there. All other checkpoints are freed.
+"""
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from scaling.errors import InputError
 from scaling.ledger.freed_checkpoints import checkpoint_of, free, is_freed
 from scaling.ledger.ledger import Ledger
-from scaling.ledger.records import node_of
-from sweeps.progress.keeping import Use, kept, use_of
+from scaling.spec import StageNode
+from scaling.system.console import log
+from sweeps.units import size
 
 ABANDONED_SECONDS = 3600.0
-"""A file written beside its place, to be moved there, that is so old never will be (assumption: writes are shorter)."""
+"""A file written beside its place that is older than this will never be moved there (assumption: writes are shorter)."""
+
+QUOTA_SECONDS = 5.0
+"""Seconds between measurements of the disk, and at least twenty times as long as a measurement takes: thousands of files
+are slow to walk."""
+
+
+class CheckpointUse(NamedTuple):
+    """What the rule asks of a node. `trunk` is None for a cooldown: nothing goes on from its end on the same trunk."""
+
+    needs: Sequence[str]
+    final: bool
+    trunk: str | None
+    until_flops: int
+
+
+def use_of(node: StageNode, trunk: str) -> CheckpointUse:
+    """What the rule asks of `node`, which lies on `trunk` or branches from it."""
+    return CheckpointUse(
+        needs=node.needs,
+        final=node.final,
+        trunk=trunk if node.cooldown_from_flops is None else None,
+        until_flops=node.until_flops,
+    )
+
+
+def retained(nodes: Mapping[str, CheckpointUse], done: Container[str]) -> set[str]:
+    """The finished nodes whose checkpoints are kept."""
+    finished = {key: use for key, use in nodes.items() if key in done}
+    needed = {need for key, use in nodes.items() if key not in done for need in use.needs}
+    furthest: dict[str, str] = {}
+    for key, use in finished.items():
+        if use.trunk is not None and use.until_flops >= finished[furthest.setdefault(use.trunk, key)].until_flops:
+            furthest[use.trunk] = key
+    ends = set(furthest.values())
+    return {key for key, use in finished.items() if use.final or key in needed or key in ends}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +67,25 @@ class Freed:
     leftover_bytes: int
     kept_bytes: int
 
+    def as_document(self, *, dry_run: bool) -> dict[str, Any]:
+        """What `gc --json` prints."""
+        return {
+            "schema": "asr-scaling/gc-1",
+            "dry_run": dry_run,
+            "checkpoints": list(self.nodes),
+            "checkpoint_bytes": self.node_bytes,
+            "leftovers": self.leftovers,
+            "leftover_bytes": self.leftover_bytes,
+            "kept_bytes": self.kept_bytes,
+        }
+
+    def text(self, *, dry_run: bool) -> str:
+        """What `gc` prints for people."""
+        return (
+            f"{'would free' if dry_run else 'freed'} {len(self.nodes)} checkpoints ({size(self.node_bytes)}) and"
+            f" {self.leftovers} leftovers ({size(self.leftover_bytes)}); {size(self.kept_bytes)} of checkpoints stay"
+        )
+
 
 def collect_garbage(ledger: Ledger, *, dry_run: bool = False) -> Freed:
     """Free what the rule does not keep, for all studies of this ledger; safe while workers work.
@@ -37,9 +96,9 @@ def collect_garbage(ledger: Ledger, *, dry_run: bool = False) -> Freed:
         raise InputError(f"{ledger.root}: no ledger here; expected the folder of a study or the root of its ledger")
     uses = _uses(ledger)
     done = {key for key in uses if ledger.done(key)}
-    worth = kept(uses, done)
+    kept = retained(uses, done)
     sizes = {key: folder_bytes(place) for key in done if (place := checkpoint_of(ledger, key)) is not None}
-    nodes = sorted(key for key in sizes if key not in worth and not is_freed(ledger, key))
+    nodes = sorted(key for key in sizes if key not in kept and not is_freed(ledger, key))
     if not dry_run:
         nodes = free(ledger, nodes, lambda: _needed(ledger))
     leftovers = [(path, folder_bytes(path)) for key in uses for path in _leftovers(ledger, key)]
@@ -55,8 +114,33 @@ def collect_garbage(ledger: Ledger, *, dry_run: bool = False) -> Freed:
     )
 
 
+@dataclass(slots=True)
+class Quota:
+    """At most so many 10^9 bytes of stages in a ledger; None: any number."""
+
+    ledger: Ledger
+    gigabytes: float | None
+    next_look: float = 0.0
+
+    def enforce(self) -> None:
+        """Over the quota, free what the rule frees; raise InputError where that is not enough. May be called often."""
+        began = time.monotonic()
+        if self.gigabytes is None or began < self.next_look:
+            return
+        stages = self.ledger.root / "stages"
+        if folder_bytes(stages) > 1e9 * self.gigabytes:
+            freed = collect_garbage(self.ledger)
+            log(f"disk quota: freed {len(freed.nodes)} checkpoints and {freed.leftovers} leftovers")
+            if (used := folder_bytes(stages)) > 1e9 * self.gigabytes:
+                raise InputError(
+                    f"{stages}: {used / 1e9:.3g} GB, all of it needed, is over disk_quota_gb: {self.gigabytes:g}; what"
+                    " was trained is kept: raise the quota (`--set disk_quota_gb=N`) and run the same command again"
+                )
+        self.next_look = time.monotonic() + max(QUOTA_SECONDS, 20 * (time.monotonic() - began))
+
+
 def folder_bytes(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder; 0 for what is gone while it is looked at."""
+    """Bytes of a file, or of all files in a folder; 0 for what is deleted while it is measured."""
     try:
         if not path.is_dir():
             return path.stat().st_size
@@ -65,35 +149,22 @@ def folder_bytes(path: Path) -> int:
         return 0
 
 
-def freed_document(freed: Freed, *, dry_run: bool) -> dict[str, Any]:
-    """What `gc --json` prints."""
-    return {
-        "schema": "asr-scaling/gc-1",
-        "dry_run": dry_run,
-        "checkpoints": list(freed.nodes),
-        "checkpoint_bytes": freed.node_bytes,
-        "leftovers": freed.leftovers,
-        "leftover_bytes": freed.leftover_bytes,
-        "kept_bytes": freed.kept_bytes,
-    }
-
-
-def _uses(ledger: Ledger) -> dict[str, Use]:
+def _uses(ledger: Ledger) -> dict[str, CheckpointUse]:
     uses = {}
     for folder in sorted((ledger.root / "stages").iterdir()):
         if (folder / "stage.json").exists():
-            node = node_of(ledger, folder.name)
+            node = ledger.node(folder.name)
             uses[folder.name] = use_of(node, node.trunk)
     return uses
 
 
 def _needed(ledger: Ledger) -> set[str]:
-    """What unfinished nodes set out from, as the ledger is now."""
+    """The nodes that unfinished nodes start from, as the ledger is now."""
     return {need for key, use in _uses(ledger).items() if not ledger.done(key) for need in use.needs}
 
 
 def _leftovers(ledger: Ledger, key: str) -> Iterator[Path]:
-    """What attempts that are over left behind and nobody reads, and what was never moved to its place."""
+    """Checkpoints of attempts that are over and that nobody reads, and files that were never moved to their place."""
     folder = ledger.folder(key)
     for path in (*folder.glob(".*"), *folder.glob("attempts/.*"), *folder.glob("attempts/*/.*")):
         if time.time() - path.lstat().st_mtime > ABANDONED_SECONDS:
@@ -102,10 +173,10 @@ def _leftovers(ledger: Ledger, key: str) -> Iterator[Path]:
     result = ledger.result(key) if ledger.done(key) else None
     if result is None and attempts and attempts[-1].held():
         return
-    states = [*folder.glob("attempts/*/checkpoint-*"), *folder.glob("attempts/*/final")]
-    states.sort(key=lambda path: path.name)  # by steps, the final one last
+    checkpoints = [*folder.glob("attempts/*/checkpoint-*"), *folder.glob("attempts/*/final")]
+    checkpoints.sort(key=lambda path: path.name)  # by steps, the final one last
     if result is None:
-        kept = [path for path in states if (path / "progress.json").exists()][-1:]
+        in_use = [path for path in checkpoints if (path / "progress.json").exists()][-1:]
     else:
-        kept = [folder / f"attempts/{result['attempt']:04d}/final"]
-    yield from (path for path in states if path not in kept)
+        in_use = [folder / result.checkpoint] if result.checkpoint else []
+    yield from (path for path in checkpoints if path not in in_use)

@@ -5,12 +5,12 @@ import time
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from typing import Any, NamedTuple
+from functools import cache, cached_property
+from typing import NamedTuple
 
 from scaling.ledger.ledger import Attempt
-from scaling.ledger.plan_file import PlanFile
-from sweeps.progress.headway import Headway, headway
+from scaling.ledger.plan_file import PlanFile, WorkItem
+from sweeps.progress.attempt_progress import AttemptProgress, attempt_progress
 
 
 class State(StrEnum):
@@ -24,13 +24,13 @@ class State(StrEnum):
 
 
 LOST = (State.FAILED, State.BLOCKED)
-"""A node so will not be trained by this invocation."""
+"""The states of nodes that this invocation will not train."""
 
 
 class NodeStatus(NamedTuple):
-    """One node. `flops` of `total_flops` are trained; `cause` says why it failed or what blocks it.
+    """Where a node stands. `flops` of `total_flops` are trained; `cause` says why it failed or what blocks it.
 
-    Where it is running, the worker of this name has held it for `seconds`, and has come as far as `headway` says.
+    A running node has been held for `seconds` by `worker`, who has come as far as `progress` says.
     """
 
     state: State
@@ -39,30 +39,31 @@ class NodeStatus(NamedTuple):
     seconds: float = 0.0
     cause: str | None = None
     worker: str | None = None
-    headway: Headway = Headway()
+    progress: AttemptProgress = AttemptProgress()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Survey:
     """Every node of a study, and its runs by state."""
 
     nodes: Mapping[str, NodeStatus]
     runs: Mapping[str, State]
 
-    @property
+    @cached_property
     def done_flops(self) -> int:
         """FLOPs trained, shared nodes counted once."""
         return sum(node.flops for node in self.nodes.values())
 
-    @property
+    @cached_property
     def total_flops(self) -> int:
-        """FLOPs of the study's bill."""
+        """FLOPs of all nodes."""
         return sum(node.total_flops for node in self.nodes.values())
 
     @property
     def lost_flops(self) -> int:
         """FLOPs that will not be trained, because a node failed."""
-        return sum(node.total_flops - node.flops for node in self.nodes.values() if node.state in LOST)
+        lost = (self.nodes[key] for state in LOST for key in self.in_state(state))
+        return sum(node.total_flops - node.flops for node in lost)
 
     @property
     def remaining_flops(self) -> int:
@@ -71,32 +72,39 @@ class Survey:
 
     def in_state(self, state: State) -> list[str]:
         """Keys of the nodes in `state`."""
-        return [key for key, node in self.nodes.items() if node.state is state]
+        return self._keys_by_state[state]
+
+    @cached_property
+    def _keys_by_state(self) -> dict[State, list[str]]:
+        keys: dict[State, list[str]] = {state: [] for state in State}
+        for key, node in self.nodes.items():
+            keys[node.state].append(key)
+        return keys
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left that could be done."""
-        return not any(node.state in (State.RUNNING, State.WAITING) for node in self.nodes.values())
+        """Whether no node is running or waiting."""
+        return not self.in_state(State.RUNNING) and not self.in_state(State.WAITING)
 
     @property
     def evaluating(self) -> list[str]:
         """Keys of the nodes of which a worker decodes dev or a test set."""
-        return [key for key in self.in_state(State.RUNNING) if self.nodes[key].headway.evaluation is not None]
+        return [key for key in self.in_state(State.RUNNING) if self.nodes[key].progress.decoding is not None]
 
 
-def survey(plan_file: PlanFile, *, known: Mapping[str, NodeStatus] | None = None) -> Survey:
-    """How a study stands. `known` is an earlier survey's nodes: what was done then is not looked up again."""
+def survey_study(plan_file: PlanFile, *, known: Mapping[str, NodeStatus] | None = None) -> Survey:
+    """How a study stands. `known` holds the nodes of an earlier survey: those done then are not looked up again."""
     nodes: dict[str, NodeStatus] = {}
     lost: set[str] = set()
     untried: set[str] = set()
     stages, all_work = f"{plan_file.ledger.root}/stages", plan_file.work
-    for key in plan_file.nodes:  # parents first: what needs a node never tried was never tried, and is not looked for
+    for key in plan_file.nodes:  # parents first: a node that needs an untried node is untried, and is not looked up
         before, folder, work = known.get(key) if known else None, f"{stages}/{key}", all_work[key]
         if before and before.state is State.DONE:
             node = before
         elif os.access(f"{folder}/result.json", os.F_OK):
-            node = _done(work["flops"])
-        elif untried.isdisjoint(work["needs"]) and os.access(f"{folder}/attempts", os.F_OK):
+            node = _done(work.flops)
+        elif untried.isdisjoint(work.needs) and os.access(f"{folder}/attempts", os.F_OK):
             node = _tried(plan_file, key, lost)
         else:
             node = _untried(work, lost)
@@ -104,60 +112,61 @@ def survey(plan_file: PlanFile, *, known: Mapping[str, NodeStatus] | None = None
         if node.state in LOST:
             lost.add(key)
         nodes[key] = node
-    return Survey(nodes=nodes, runs={run["key"]: _run(nodes, run["nodes"]) for run in plan_file.runs})
+    return Survey(nodes=nodes, runs={run.key: _run(nodes, run.nodes) for run in plan_file.runs})
 
 
-def ready(plan_file: PlanFile, found: Survey) -> list[str]:
-    """Nodes that only wait for a worker."""
-    done = set(found.in_state(State.DONE))
+def ready(plan_file: PlanFile, survey: Survey) -> list[str]:
+    """The waiting nodes whose needs are done: they wait for a worker only."""
+    done = set(survey.in_state(State.DONE))
     return [
         key
-        for key in found.in_state(State.WAITING)
-        if all(need in done or plan_file.ledger.done(need) for need in plan_file.work[key]["needs"])
+        for key in survey.in_state(State.WAITING)
+        if all(need in done or plan_file.ledger.done(need) for need in plan_file.work[key].needs)
     ]
 
 
 def _tried(plan_file: PlanFile, key: str, lost: Set[str]) -> NodeStatus:
     """The state of a node that was attempted and has no result."""
     work, attempts = plan_file.work[key], plan_file.ledger.attempts(key)
-    total = work["flops"]
-    failure = attempts[-1].verdict(plan_file.session) if attempts else None
+    total = work.flops
+    failure = attempts[-1].final_failure(plan_file.session) if attempts else None
     if failure is not None:
-        return NodeStatus(State.FAILED, 0, total, cause=f"{failure['kind']}: {failure['cause']}")
+        return NodeStatus(State.FAILED, 0, total, cause=f"{failure.kind}: {failure.cause}")
     untried = _untried(work, lost)
     if untried.state is State.BLOCKED or not attempts:
         return untried
-    found = headway(attempts[-1].events, time.time())
-    through = found.evaluation is not None and found.evaluation.final
-    flops = total if through else min(max(found.flops - work["start_flops"], 0), total)
+    progress = attempt_progress(attempts[-1].events, time.time())
+    is_trained = progress.decoding is not None and progress.decoding.final
+    flops = total if is_trained else min(max(progress.flops - work.start_flops, 0), total)
     if attempts[-1].held():
-        worker = (attempts[-1].lease() or {}).get("worker")
-        return NodeStatus(State.RUNNING, flops, total, _seconds(attempts[-1]), worker=worker, headway=found)
+        lease = attempts[-1].lease()
+        worker = lease.worker if lease is not None else None
+        return NodeStatus(State.RUNNING, flops, total, _seconds(attempts[-1]), worker=worker, progress=progress)
     return NodeStatus(State.WAITING, flops, total)
 
 
-def _untried(work: Mapping[str, Any], lost: Set[str]) -> NodeStatus:
+def _untried(work: WorkItem, lost: Set[str]) -> NodeStatus:
     """The state of a node that was never attempted, where the nodes in `lost` will have no result."""
-    for need in work["needs"]:
+    for need in work.needs:
         if need in lost:
-            return NodeStatus(State.BLOCKED, 0, work["flops"], cause=f"needs {need}")
-    return _waiting(work["flops"])
+            return NodeStatus(State.BLOCKED, 0, work.flops, cause=f"needs {need}")
+    return _waiting(work.flops)
 
 
 @cache
 def _done(flops: int) -> NodeStatus:
-    """The state of nodes of so many FLOPs with a result; most of a study's thousands have as many as others."""
+    """The state of a finished node of so many FLOPs. Thousands of nodes share a few counts, so it is cached."""
     return NodeStatus(State.DONE, flops, flops)
 
 
 @cache
 def _waiting(flops: int) -> NodeStatus:
-    """The state of nodes of so many FLOPs that wait, untrained."""
+    """The state of an untrained node of so many FLOPs."""
     return NodeStatus(State.WAITING, 0, flops)
 
 
 def _run(nodes: Mapping[str, NodeStatus], keys: list[str]) -> State:
-    """A run is where the least of its nodes is."""
+    """The state of a run, from those of its nodes."""
     states = {nodes[key].state for key in keys}
     if len(states) == 1:
         return states.pop()
@@ -168,7 +177,7 @@ def _run(nodes: Mapping[str, NodeStatus], keys: list[str]) -> State:
 
 
 def _seconds(attempt: Attempt) -> float:
-    """Since the attempt began."""
+    """Seconds since the attempt began."""
     try:
         return max(time.time() - (attempt.folder / "lease.json").stat().st_mtime, 0.0)
     except FileNotFoundError:

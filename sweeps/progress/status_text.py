@@ -1,82 +1,176 @@
-"""How a study stands, as a document and as text for people."""
+"""How a study stands, as a document and as text for people; once, or again and again."""
 
+import json
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from scaling.ledger.plan_file import PlanFile
+from scaling.ledger.plan_file import PlanFile, read_plan_file
+from scaling.system.console import jsonable
 from sweeps.progress.eta import Pace, eta_seconds, node_eta_seconds, pace_of
-from sweeps.progress.status import NodeStatus, State, Survey
+from sweeps.progress.status import NodeStatus, State, Survey, survey_study
 from sweeps.units import duration
 
+CLEAR = "\x1b[H\x1b[J"
+"""Cursor to the upper left corner, and erase what follows (ECMA-48)."""
 
-def as_document(plan_file: PlanFile, found: Survey) -> dict[str, Any]:
-    """What `status --json` prints."""
+WATCH_SECONDS = 2.0
+"""Seconds between looks, and at least ten times as long as a look takes: watching must not cost training."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedSet:
+    """A set that is being decoded: `done` of `of` utterances."""
+
+    set: str
+    done: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningNode:
+    """A node at work, and a run that needs it.
+
+    `seconds` have passed since its attempt began. `evaluating` is None while the node trains, `eta_seconds` where no
+    speed is known.
+    """
+
+    node: str
+    stage: str
+    strategy: str | None
+    encoder: str | None
+    llm: str | None
+    seed: int | None
+    flops: int
+    total_flops: int
+    seconds: float
+    evaluating: DecodedSet | None
+    eta_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostNode:
+    """A node that this invocation will not train, and why."""
+
+    node: str
+    cause: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyStatus:
+    """How a study stands. `runs` and `nodes` are counted by state; `eta_seconds` is None where it is not known."""
+
+    study: str
+    runs: dict[str, int]
+    nodes: dict[str, int]
+    done_flops: int
+    remaining_flops: int
+    total_flops: int
+    eta_seconds: float | None
+    running: list[RunningNode]
+    failed: list[LostNode]
+    blocked: list[LostNode]
+
+    def as_document(self) -> dict[str, Any]:
+        """What `status --json` prints."""
+        return {"schema": "asr-scaling/status-1", **asdict(self)}
+
+
+def study_status(plan_file: PlanFile, found: Survey) -> StudyStatus:
+    """How a study stands, from a survey of its nodes."""
     pace = pace_of(plan_file, found)
-    return {
-        "schema": "asr-scaling/status-1",
-        "study": plan_file.content["study"],
-        "runs": {state.value: count for state, count in _counted(found.runs.values()).items()},
-        "nodes": {state.value: count for state, count in _counted(n.state for n in found.nodes.values()).items()},
-        "done_flops": found.done_flops,
-        "remaining_flops": found.remaining_flops,
-        "total_flops": found.total_flops,
-        "eta_seconds": eta_seconds(plan_file, found, pace),
-        "running": [_running(plan_file, key, found.nodes[key], pace) for key in found.in_state(State.RUNNING)],
-        "failed": [{"node": key, "cause": found.nodes[key].cause} for key in found.in_state(State.FAILED)],
-        "blocked": [{"node": key, "cause": found.nodes[key].cause} for key in found.in_state(State.BLOCKED)],
-    }
+    return StudyStatus(
+        study=plan_file.study,
+        runs=_counts(found.runs.values()),
+        nodes={state.value: len(found.in_state(state)) for state in State},
+        done_flops=found.done_flops,
+        remaining_flops=found.remaining_flops,
+        total_flops=found.total_flops,
+        eta_seconds=eta_seconds(plan_file, found, pace),
+        running=[_running(plan_file, key, found.nodes[key], pace) for key in found.in_state(State.RUNNING)],
+        failed=_lost(found, State.FAILED),
+        blocked=_lost(found, State.BLOCKED),
+    )
 
 
-def status_text(document: dict[str, Any]) -> str:
+def status_text(status: StudyStatus) -> str:
     """The state of a study for people."""
-
-    def counted(kind: str) -> str:
-        return ", ".join(f"{count} {state}" for state, count in document[kind].items() if count) or "none"
-
-    total = document["total_flops"]
-    eta = document["eta_seconds"]
+    eta = "" if status.eta_seconds is None else f", ETA {duration(status.eta_seconds)}"
     lines = [
-        f"study {document['study']}: runs: {counted('runs')}; stage nodes: {counted('nodes')}",
-        f"{document['done_flops']:.3e} of {total:.3e} FLOPs ({document['done_flops'] / total:.0%}),"
-        f" {document['remaining_flops']:.3e} to go" + ("" if eta is None else f", ETA {duration(eta)}"),
+        f"study {status.study}: runs: {_counted(status.runs)}; stage nodes: {_counted(status.nodes)}",
+        f"{status.done_flops:.3e} of {status.total_flops:.3e} FLOPs ({status.done_flops / status.total_flops:.0%}),"
+        f" {status.remaining_flops:.3e} to go{eta}",
+        *(f"running  {node.node}  {_running_text(node)}" for node in status.running),
+        *(f"failed   {node.node}  {node.cause}" for node in status.failed),
+        *(f"blocked  {node.node}  {node.cause}" for node in status.blocked),
     ]
-    for kind in ("running", "failed", "blocked"):
-        lines += [f"{kind:<9}{node['node']}  {_detail(node)}" for node in document[kind]]
     return "\n".join(lines)
 
 
-def _running(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace) -> dict[str, Any]:
-    """A node at work, with a run that needs it and its own time to go at its own speed; null where unknown.
+def watch(folder: Path, *, as_json: bool) -> None:
+    """Show the study in `folder` until nothing is left to do, or Ctrl-C; in place on a terminal.
 
-    `evaluating` says which set is being decoded, and how many of its utterances are; null while the node trains.
+    As JSON: a document a line.
     """
-    run = next((run for run in plan_file.runs if key in run["nodes"]), {})
-    decoding = node.headway.evaluation
-    return {
-        "node": key,
-        "stage": plan_file.ledger.stage(key)["node"]["stage"]["name"],
-        **{field: run.get(field) for field in ("strategy", "encoder", "llm", "seed")},
-        "flops": node.flops,
-        "total_flops": node.total_flops,
-        "seconds": node.seconds,
-        "evaluating": decoding and {"set": decoding.set, "done": decoding.done, "of": decoding.of},
-        "eta_seconds": node_eta_seconds(plan_file, key, node, pace),
-    }
+    known = None
+    try:
+        while True:
+            began = time.monotonic()
+            plan_file = read_plan_file(folder)  # each time: another invocation may have grown the study
+            found = survey_study(plan_file, known=known)
+            known = found.nodes
+            status = study_status(plan_file, found)
+            clear = CLEAR if sys.stdout.isatty() and not as_json else ""
+            text = json.dumps(jsonable(status.as_document())) if as_json else status_text(status)
+            sys.stdout.write(f"{clear}{text}\n")
+            sys.stdout.flush()
+            if found.finished:
+                return
+            time.sleep(max(WATCH_SECONDS, 10 * (time.monotonic() - began)))
+    except KeyboardInterrupt:
+        return
 
 
-def _counted(states: Iterable[State]) -> dict[State, int]:
+def _running(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace) -> RunningNode:
+    run = next((run for run in plan_file.runs if key in run.nodes), None)
+    decoding = node.progress.decoding
+    return RunningNode(
+        node=key,
+        stage=plan_file.ledger.node(key).stage.name,
+        strategy=run.strategy if run else None,
+        encoder=run.encoder if run else None,
+        llm=run.llm if run else None,
+        seed=run.seed if run else None,
+        flops=node.flops,
+        total_flops=node.total_flops,
+        seconds=node.seconds,
+        evaluating=decoding and DecodedSet(set=decoding.set, done=decoding.done, of=decoding.of),
+        eta_seconds=node_eta_seconds(plan_file, key, node, pace),
+    )
+
+
+def _lost(found: Survey, state: State) -> list[LostNode]:
+    return [LostNode(node=key, cause=found.nodes[key].cause) for key in found.in_state(state)]
+
+
+def _counts(states: Iterable[State]) -> dict[str, int]:
     counts = Counter(states)
-    return {state: counts[state] for state in State}
+    return {state.value: counts[state] for state in State}
 
 
-def _detail(node: dict[str, Any]) -> str:
-    if "cause" in node:
-        return str(node["cause"])
-    eta = "" if node["eta_seconds"] is None else f", ETA {duration(node['eta_seconds'])}"
-    decoding = node["evaluating"]
-    eta += "" if decoding is None else f", decoding {decoding['set']} ({decoding['done']} of {decoding['of']})"
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "none"
+
+
+def _running_text(node: RunningNode) -> str:
+    eta = "" if node.eta_seconds is None else f", ETA {duration(node.eta_seconds)}"
+    decoded = node.evaluating
+    decoding = "" if decoded is None else f", decoding {decoded.set} ({decoded.done} of {decoded.of})"
     return (
-        f"{node['flops'] / node['total_flops']:4.0%} of {node['total_flops']:.2e} FLOPs{eta}  stage {node['stage']!r}"
-        f" of {node['strategy']}, {node['encoder']} + {node['llm']}, seed {node['seed']}"
+        f"{node.flops / node.total_flops:4.0%} of {node.total_flops:.2e} FLOPs{eta}{decoding}  stage {node.stage!r}"
+        f" of {node.strategy}, {node.encoder} + {node.llm}, seed {node.seed}"
     )

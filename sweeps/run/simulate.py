@@ -12,21 +12,23 @@ nothing here says which strategy is better.
 
 import math
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scaling.ledger.ledger import SCHEMA, Ledger
+from scaling.ledger.records import NodeResult, Scores, Spent
 from scaling.scoring.score import normalised
 from scaling.spec import RunSpec, Scoring, StageNode
+from scaling.speech.string_column import StringColumn
 from scaling.system.atomic_files import write_json_once
-from scaling.system.progress_line import Line
+from scaling.system.progress_line import ProgressLine
 from sweeps.plan.plan import PlannedNode
 from sweeps.plan.prepare import Prepared
 from sweeps.plan.write_plan import write_plan_file
-from sweeps.run.run import Follower, Outcome
-from sweeps.study.study import StudyModel
+from sweeps.run.monitor import Monitor
+from sweeps.run.outcome import Outcome
+from sweeps.study.study_model import StudyModel
 
 NOISE = 0.03
 """Spread of log CER between seeds (about that of the minis over three seeds; LOG.md)."""
@@ -84,14 +86,14 @@ def simulated_ledger(root: Path) -> Ledger:
     return Ledger(root / "simulated", durable=False)
 
 
-def answer(prepared: Prepared, folder: Path, ledger: Ledger) -> Outcome:
+def simulate_runs(prepared: Prepared, folder: Path, ledger: Ledger) -> Outcome:
     """Commit a result for every node of the plan, and collect as after training."""
     plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger)
     simulation = _Simulation(prepared)
     for key, link in prepared.plan.nodes.items():
-        result = {"schema": SCHEMA, "key": key, "attempt": 0, **simulation.result(link)}
-        write_json_once(ledger.folder(key) / "result.json", result, durable=False)
-    return Follower(plan_file, Line()).finish(stopped_by=None)
+        entry = {"schema": SCHEMA, "key": key, "attempt": 0, **simulation.result(link).as_json()}
+        write_json_once(ledger.folder(key) / "result.json", entry, durable=False)
+    return Monitor(plan_file, ProgressLine()).finish(stopped_by=None)
 
 
 class _Simulation:
@@ -105,22 +107,25 @@ class _Simulation:
         self._dev = _size(speech.dev.texts, speech.spec.scoring)
         self._tests = {name: _size(test.texts, speech.spec.scoring) for name, test in speech.tests}
 
-    def result(self, link: PlannedNode) -> dict[str, Any]:
-        node = link.node
-        counts = self._counts(node, node.until_flops)
+    def result(self, planned: PlannedNode) -> NodeResult:
+        """The result of a node: what it would have taken, and error rates where a run ends."""
+        node = planned.node
+        counts, own = self._counts(node, node.until_flops), self._counts(node, node.flops)
         train_seconds = 3600 * self._prepared.study.speech.train.hours
-        heard = self._heard_before(node) + counts["audio_seconds"]
-        return {
-            "status": "ok",
+        audio_seconds = self._audio_before(node) + counts["audio_seconds"]
+        run = self._runs.get(planned.key)
+        return NodeResult(
+            status="ok",
             **counts,
-            "unique_audio_seconds": min(heard, train_seconds),
-            "spent": {field: self._counts(node, node.flops)[field] for field in ("flops", "executed_flops", "seconds")},
-            "loss": None,
-            "checkpoint": None,
-            "utterances": None,
-            **self._scores(link),
-            "provenance": {"simulated": True},
-        }
+            unique_audio_seconds=min(audio_seconds, train_seconds),
+            spent=Spent(flops=node.flops, executed_flops=own["executed_flops"], seconds=own["seconds"]),
+            loss=None,
+            checkpoint=None,
+            utterances=None,
+            dev=self._dev_scores(run) if run else None,
+            test=self._test_scores(run) if run else None,
+            provenance={"simulated": True},
+        )
 
     def _counts(self, node: StageNode, flops: int) -> dict[str, Any]:
         consumption = self._prepared.consumptions[node.model, node.stage]
@@ -132,34 +137,33 @@ class _Simulation:
             "seconds": flops / SIMULATED_FLOPS_PER_SECOND,
         }
 
-    def _heard_before(self, node: StageNode) -> float:
-        heard, parent = 0.0, node.parent
+    def _audio_before(self, node: StageNode) -> float:
+        """Seconds of audio that the stages before the node's stage trained on."""
+        audio_seconds, parent = 0.0, node.parent
         while parent is not None:
             node = self._prepared.plan.nodes[parent].node
-            heard += self._counts(node, node.until_flops)["audio_seconds"]
+            audio_seconds += self._counts(node, node.until_flops)["audio_seconds"]
             parent = node.parent
-        return heard
+        return audio_seconds
 
-    def _scores(self, link: PlannedNode) -> dict[str, Any]:
-        run = self._runs.get(link.key)
-        if run is None:
-            return {"dev": None, "test": None}
+    def _dev_scores(self, run: RunSpec) -> Scores:
+        noise = math.exp(NOISE * random.Random(f"{run.key} dev").gauss(0.0, 1.0))
+        return _scores(min(1.0, planted_cer(run, self._params[run.model]) * noise), *self._dev)
+
+    def _test_scores(self, run: RunSpec) -> dict[str, Scores]:
         cer = planted_cer(run, self._params[run.model])
-        dev_cer = min(1.0, cer * math.exp(NOISE * random.Random(f"{run.key} dev").gauss(0.0, 1.0)))
-        return {
-            "dev": _scored(dev_cer, *self._dev),
-            "test": {name: _scored(cer, *size) for name, size in self._tests.items()},
-        }
+        return {name: _scores(cer, *size) for name, size in self._tests.items()}
 
 
 def _params(model: StudyModel) -> int:
     return model.encoder.dims.encoder_params + model.llm.dims.params
 
 
-def _size(texts: Any, scoring: Scoring) -> tuple[int, int]:
+def _size(texts: StringColumn, scoring: Scoring) -> tuple[int, int]:
+    """Characters and utterances of a set."""
     return sum(len(normalised(text, scoring)) for text in texts), len(texts)
 
 
-def _scored(cer: float, ref_chars: int, n_utterances: int) -> Mapping[str, Any]:
+def _scores(cer: float, ref_chars: int, n_utterances: int) -> Scores:
     errors = round(cer * ref_chars)
-    return {"cer": errors / ref_chars, "errors": errors, "ref_chars": ref_chars, "n_utterances": n_utterances}
+    return Scores(cer=errors / ref_chars, errors=errors, ref_chars=ref_chars, n_utterances=n_utterances)

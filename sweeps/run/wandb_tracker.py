@@ -17,12 +17,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.plan_file import PlanFile, read_plan_file
-from scaling.ledger.records import Row
+from scaling.ledger.records import RunDescription
+from scaling.system.console import log
 from sweeps.progress.run_curve import history
-from sweeps.progress.status import State, survey
+from sweeps.progress.status import State, survey_study
 
 FLUSH_SECONDS = 1
 """Between writes to the offline file: wandb's default of 15 s loses everything in runs that are killed early."""
@@ -34,7 +34,7 @@ LIVE_RUNS = 16
 FINISH_SECONDS = 20.0
 """wandb's finish() has been seen to hang: after this it is left behind."""
 
-CONFIG_FIELDS = (
+CONFIG_FIELDS = {
     "study",
     "strategy",
     "encoder",
@@ -50,7 +50,7 @@ CONFIG_FIELDS = (
     "test_digest",
     "scoring",
     "flop_convention",
-)
+}
 """What of a run goes out beside its curve: names, numbers and digests."""
 
 
@@ -117,14 +117,14 @@ class Tracker:
 
     def look(self, *, last: bool = False) -> bool:
         """Write what is new; whether this is through. The last look also closes runs that are not done."""
-        states = survey(self._plan_file).runs
+        states = survey_study(self._plan_file).runs
         for run in self._plan_file.runs:
-            if run["key"] not in self.finished:
-                self._write(run, states[run["key"]], last=last)
+            if run.key not in self.finished:
+                self._write(run, states[run.key], last=last)
         return last or len(self.finished) == len(states)
 
-    def _write(self, run: Row, state: State, *, last: bool) -> None:
-        key = run["key"]
+    def _write(self, run: RunDescription, state: State, *, last: bool) -> None:
+        key = run.key
         if key not in self._open and len(self._open) >= LIVE_RUNS and not last:
             return
         points = list(history(self._plan_file, run))
@@ -140,18 +140,18 @@ class Tracker:
             self.finished.add(key)
 
 
-def _begin(plan_file: PlanFile, run: Row) -> Any:
+def _begin(plan_file: PlanFile, run: RunDescription) -> Any:
     """A fresh W&B run under the run's key; an offline copy of an earlier time is replaced."""
     import wandb
 
     mode: Any = os.environ.get("WANDB_MODE", "offline")
-    for earlier in plan_file.folder.glob(f"wandb/offline-run-*-{run['key']}"):
+    for earlier in plan_file.folder.glob(f"wandb/offline-run-*-{run.key}"):
         shutil.rmtree(earlier, ignore_errors=True)
     tracked = wandb.init(
-        project=run["study"],
-        id=run["key"],
-        name=f"{run['strategy']} {run['llm']} {run['budget_flops']:.3g} s{run['seed']}",
-        config={field: run[field] for field in CONFIG_FIELDS},
+        project=run.study,
+        id=run.key,
+        name=f"{run.strategy} {run.llm} {run.budget_flops:.3g} s{run.seed}",
+        config=run.model_dump(include=CONFIG_FIELDS),
         mode=mode,
         resume="allow",
         reinit="create_new",

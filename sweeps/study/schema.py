@@ -12,11 +12,11 @@ Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 Flops = Annotated[float, Field(strict=True, gt=0, le=1e32, allow_inf_nan=False)]
 """Up to what all computers on Earth do in a century (assumption: 1e22 FLOP/s)."""
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
-"""Beyond a million threads, ranks or frames lies a slip of the keyboard."""
+"""A count of threads, ranks or frames; more than a million are taken to be a typing error."""
 Share = Annotated[float, Field(strict=True, gt=0, le=1)]
 Rate = Annotated[float, Field(strict=True, gt=0, lt=1)]
 Name = Annotated[StrictStr, Field(min_length=1, max_length=100, pattern=r"^[^\s/\\]+$")]
-"""Names become parts of file names and of reports: no blanks, no slashes."""
+"""A name becomes part of file names and of reports, so it has no blanks and no slashes."""
 
 
 class _Fields(BaseModel):
@@ -62,13 +62,13 @@ def _mapping_or_not(value: Any) -> str:
     return "<mapping>" if isinstance(value, dict) else "<plain>"
 
 
-Rates = Annotated[
+StageRates = Annotated[
     Annotated[dict[StrictStr, Rate], Tag("<mapping>")] | Annotated[Rate, Tag("<plain>")],
     Discriminator(_mapping_or_not),
 ]
 """A part's rate, or the rates of a stage's parts."""
 
-Trains = Annotated[
+TrainedParts = Annotated[
     Annotated[dict[Part, Rate], Field(min_length=1), Tag("<mapping>")]
     | Annotated[tuple[Part, ...], Field(min_length=1), Tag("<plain>")],
     Discriminator(_mapping_or_not),
@@ -82,7 +82,7 @@ class PresetFields(_Fields):
     preset: StrictStr
     name: Name | None = None
     shares: tuple[Share, ...] | None = None
-    rates: dict[StrictStr, Rates] = {}
+    rates: dict[StrictStr, StageRates] = {}
 
 
 class StageFields(_Fields):
@@ -90,7 +90,7 @@ class StageFields(_Fields):
 
     name: Name
     objective: Objective
-    trains: Trains
+    trains: TrainedParts
     share: Share | None = None
     flops: Flops | None = None
 
@@ -117,20 +117,22 @@ class AssumedFields(_Fields):
     assumed: LengthFields
 
 
-Spoken = Annotated[
+SpeechSource = Annotated[
     Annotated[AssumedFields, Tag("<mapping>")] | Annotated[StrictStr, Tag("<plain>")], Discriminator(_mapping_or_not)
 ]
 """A manifest's path, or what is assumed in its place."""
 
 
 class ManifestFields(_Fields):
-    """Corpora of real speech, in any layout of `scaling.speech.readers`; patterns such as `train-*` are read in order."""
+    """Corpora of real speech, in any layout of `scaling.speech.readers`. Files of a pattern such as
+    `train-*` are read in order.
+    """
 
     root: StrictStr | None = None
     """Where relative paths of the corpora start; default: the study's folder."""
-    train: Spoken
-    dev: Spoken
-    test: dict[Name, Spoken] = Field(min_length=1)
+    train: SpeechSource
+    dev: SpeechSource
+    test: dict[Name, SpeechSource] = Field(min_length=1)
     max_bad_share: Annotated[float, Field(strict=True, ge=0, le=1)] = MAX_BAD_SHARE
     """The share of rows that may be unusable before a corpus is refused."""
 
@@ -207,7 +209,7 @@ DataFields = Annotated[
 ]
 
 
-class KeptFields(_Fields):
+class CacheFields(_Fields):
     """What a worker keeps of frozen encoders' outputs, in memory and, beyond that, in the cache folder.
 
     A GiB holds 1.2 hours of speech at Whisper-large's width in fp32, over 20 hours at the minis' (assumption: there is
@@ -281,7 +283,7 @@ class StudyFields(_Fields):
 
     disk_quota_gb: Positive | None = None
     """The ledger's most 10^9 bytes: over it, what `gc` would free is freed, else the run stops. None: no quota."""
-    kept: KeptFields = KeptFields()
+    kept: CacheFields = CacheFields()
 
     slurm: SlurmFields = SlurmFields()
     ray: RayFields = RayFields()

@@ -5,9 +5,8 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,27 +16,31 @@ from scaling.errors import InputError, nearest
 from scaling.spec import Augmentation, DataSpec
 from scaling.speech.assumed_manifest import assumed_manifest
 from scaling.speech.audio import Clip, clip_digest
-from scaling.speech.manifest import Manifest, Unwritable, read_manifest
+from scaling.speech.manifest import TEXT_TOO_LONG, Manifest, read_manifest
 from scaling.speech.synthetic.recipes import HELD_OUT_UTTERANCES, RECIPES, Recipe, write_corpus
 from scaling.system.cache import cache_dir
-from scaling.system.progress_line import doing
+from scaling.system.progress_line import announce_if_slow
+from scaling.system.yaml_file import FieldPath
 from sweeps.study.schema import AssumedFields, CorpusFields, ManifestFields
 from sweeps.study.study_file import StudyFile
-from sweeps.study.yaml12 import FieldPath
+from sweeps.study.study_model import StudyModel
+from sweeps.study.too_long import places_of_long_texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speech:
+class StudySpeech:
     """What a study trains on, chooses on and tests on.
 
-    `hours` caps the training audio; training utterances over `max_seconds`, what all models of the study can hear at
-    once, or with more text than all can write, are left out and counted. Dev and test sets are never made easier so:
-    there they are refused.
+    `hours` caps the training audio. Training utterances over `max_seconds`, the most that every model of the study can
+    hear at once, and those at `long_texts`, whose text is longer than one of the models can write, are left out and
+    counted; these places are counted after the longer utterances are gone. Dev and test sets are never made easier in
+    this way: such utterances are refused there.
     """
 
     spec: DataSpec
     hours: float | None
     max_seconds: float
+    long_texts: IntArray
     train: Manifest
     dev: Manifest
     tests: tuple[tuple[str, Manifest], ...]
@@ -48,26 +51,37 @@ class Speech:
         return [("train", self.train), ("dev", self.dev), *((f"test.{name}", test) for name, test in self.tests)]
 
     def notes(self) -> list[str]:
-        """What must not be silent: rows left out, by cause with the first of each, and lengths not as told."""
+        """What must not be silent: rows left out, by cause with the first of each, and durations that are wrong."""
         return [f"data.{name}: {note}" for name, manifest in self.named for note in _notes(manifest)]
 
 
-def find_speech(file: StudyFile, max_seconds: float, unwritable: Unwritable) -> Speech:
-    """Read the manifests that the study names, or make its corpus; `unwritable` finds texts too long to train on.
+def read_speech(file: StudyFile, models: Sequence[StudyModel]) -> StudySpeech:
+    """Read the manifests that the study names, or make its corpus.
 
     Raises InputError on missing, empty or broken manifests, and where training and test share audio.
     """
     fields = file.fields
+    speeds = fields.augmentation.speeds
+    max_seconds = min(model.encoder.dims.max_audio_seconds for model in models) * min(1.0, *speeds)  # slower is longer
     sources = _corpus(file, fields.data) if isinstance(fields.data, CorpusFields) else _manifests(file)
-    longest = max_seconds * min(1.0, *fields.augmentation.speeds)  # slower is longer
-    reader = partial(_read, file, longest, unwritable)
-    read = {path: file.located(path, partial(reader, path, source)) for path, source in sources.items()}
-    train, dev = read[("data", "train")], read[("data", "dev")]
-    tests = tuple((str(path[-1]), manifest) for path, manifest in read.items() if path[:2] == ("data", "test"))
+    manifests: dict[FieldPath, Manifest] = {}
+    long_texts = np.empty(0, np.int64)
+    for path, source in sources.items():
+        with file.at(path):
+            if isinstance(source, AssumedFields):
+                manifests[path] = _assumed(file, path, source)
+                continue
+            manifests[path] = read_manifest(source, max_bad_share=_max_bad_share(file))
+            if path == ("data", "train"):
+                short_enough = manifests[path].up_to(max_seconds)
+                long_texts = places_of_long_texts(models, speeds, short_enough)
+                manifests[path] = short_enough.without(long_texts, TEXT_TOO_LONG).within(fields.hours)
+    train, dev = manifests[("data", "train")], manifests[("data", "dev")]
+    tests = tuple((str(path[-1]), manifest) for path, manifest in manifests.items() if path[:2] == ("data", "test"))
     for name, test in tests:
         if train.stands_for_hours is None and test.stands_for_hours is None:
             _refuse_shared(file, train, name, test)
-    return Speech(
+    return StudySpeech(
         spec=DataSpec(
             train=train.digest,
             dev=dev.digest,
@@ -78,7 +92,8 @@ def find_speech(file: StudyFile, max_seconds: float, unwritable: Unwritable) -> 
             augmentation=_augmentation(file),
         ),
         hours=fields.hours,
-        max_seconds=longest,
+        max_seconds=max_seconds,
+        long_texts=long_texts,
         train=train,
         dev=dev,
         tests=tests,
@@ -86,18 +101,18 @@ def find_speech(file: StudyFile, max_seconds: float, unwritable: Unwritable) -> 
 
 
 def _notes(manifest: Manifest) -> Iterator[str]:
-    faults = manifest.faults
+    faults = manifest.bad_rows
     if faults.total:
         yield f"{faults.total} of {faults.rows} rows are left out: {faults}"
     if manifest.too_long.total:
         yield f"left out of training: {manifest.too_long}"
-    if faults.lies:
-        yield f"durations wrong by more than 10 ms: {faults.lies}; lengths were counted from headers instead"
-    if manifest.believed and manifest.stands_for_hours is None:
+    if faults.wrong_durations:
+        yield f"durations wrong by more than 10 ms: {faults.wrong_durations}; lengths were counted from headers instead"
+    if manifest.durations_trusted and manifest.stands_for_hours is None:
         yield "durations are believed after a look at 1,000 headers; recordings are heard exactly as long as they say"
 
 
-def refuse_assumed(speech: Speech) -> None:
+def refuse_assumed(speech: StudySpeech) -> None:
     """Raise InputError where a manifest of the study is only assumed: it can be planned, not run."""
     assumed = [f"data.{field}" for field, manifest in speech.named if manifest.stands_for_hours is not None]
     if assumed:
@@ -117,34 +132,32 @@ Sources = dict[FieldPath, Path | AssumedFields]
 """Path of the field in the study -> manifest, or what is assumed in its place."""
 
 
-def _read(
-    file: StudyFile, max_seconds: float, unwritable: Unwritable, path: FieldPath, source: Path | AssumedFields
-) -> Manifest:
-    training, data = path == ("data", "train"), file.fields.data
-    cap = file.fields.hours if training else None
-    if isinstance(source, Path):
-        bad = data.max_bad_share if isinstance(data, ManifestFields) else 0.0
-        if not training:
-            return read_manifest(source, max_bad_share=bad)
-        return read_manifest(source, cap, max_seconds=max_seconds, unwritable=unwritable, max_bad_share=bad)
+def _max_bad_share(file: StudyFile) -> float:
+    data = file.fields.data
+    return data.max_bad_share if isinstance(data, ManifestFields) else 0.0
+
+
+def _assumed(file: StudyFile, path: FieldPath, source: AssumedFields) -> Manifest:
     lengths = source.assumed.model_dump()
-    return assumed_manifest(**{**lengths, "hours": min(lengths["hours"], cap or lengths["hours"])}, salt=str(path[1:]))
+    if path == ("data", "train") and file.fields.hours is not None:
+        lengths["hours"] = min(lengths["hours"], file.fields.hours)
+    return assumed_manifest(**lengths, salt=str(path[1:]))
 
 
 def _manifests(file: StudyFile) -> Sources:
     data = file.fields.data
     assert not isinstance(data, CorpusFields)
     named: dict[FieldPath, str | AssumedFields] = {("data", "train"): data.train, ("data", "dev"): data.dev}
-    named |= {("data", "test", name): spoken for name, spoken in data.test.items()}
-    return {path: _found(file, path, spoken) for path, spoken in named.items()}
+    named |= {("data", "test", name): source for name, source in data.test.items()}
+    return {path: _source(file, source) for path, source in named.items()}
 
 
-def _found(file: StudyFile, path: FieldPath, spoken: str | AssumedFields) -> Path | AssumedFields:
-    if isinstance(spoken, AssumedFields):
-        return spoken
+def _source(file: StudyFile, source: str | AssumedFields) -> Path | AssumedFields:
+    if isinstance(source, AssumedFields):
+        return source
     data = file.fields.data
     root = data.root if isinstance(data, ManifestFields) and data.root else ""
-    return file.base / Path(root).expanduser() / Path(spoken).expanduser()
+    return file.base / Path(root).expanduser() / Path(source).expanduser()
 
 
 def _corpus(file: StudyFile, data: CorpusFields) -> Sources:
@@ -156,8 +169,11 @@ def _corpus(file: StudyFile, data: CorpusFields) -> Sources:
     if data.test_utterances != HELD_OUT_UTTERANCES:
         name += f"-test{data.test_utterances}"
     folder, making = cache_dir() / "corpora" / name, data.model_dump(exclude={"corpus"})
-    with doing(f"making {data.hours:g} h of speech, the corpus {recipe.name}, in {folder}"):
-        made = file.located(("data",), lambda: write_corpus(recipe, folder, **making))
+    with (
+        file.at(("data",)),
+        announce_if_slow(f"making {data.hours:g} h of speech, the corpus {recipe.name}, in {folder}"),
+    ):
+        made = write_corpus(recipe, folder, **making)
     return {("data", "train"): made.train, ("data", "dev"): made.dev, ("data", "test", data.corpus): made.test}
 
 

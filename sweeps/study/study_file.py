@@ -1,17 +1,18 @@
-"""A study file at the door: found, read, overridden and validated, with errors that say where."""
+"""A study file is found, read, overridden and validated here; errors name file, line and field."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from scaling.errors import InputError, nearest
+from scaling.system.yaml_file import FieldPath, parse_yaml, read_yaml, to_yaml
 from sweeps.study.schema import (
+    CacheFields,
     CorpusFields,
-    KeptFields,
     LoraFields,
     ManifestFields,
     ModelFields,
@@ -21,23 +22,20 @@ from sweeps.study.schema import (
     StageFields,
     StudyFields,
 )
-from sweeps.study.yaml12 import FieldPath, parse_yaml, read_yaml
 
 SHIPPED = Path(__file__).parents[1] / "studies"
-FORMS: dict[str | int, tuple[type[BaseModel], ...]] = {
+FIELDS_INSIDE: dict[str | int, tuple[type[BaseModel], ...]] = {
     "models": (ModelFields,),
     "strategies": (PresetFields,),
     "stages": (StageFields,),
     "data": (ManifestFields, CorpusFields),
     "llm_lora": (LoraFields,),
     "encoder_lora": (LoraFields,),
-    "kept": (KeptFields,),
+    "kept": (CacheFields,),
     "slurm": (SlurmFields,),
     "ray": (RayFields,),
 }
-"""The fields inside a field, to name the nearest valid one."""
-
-Value = TypeVar("Value")
+"""The classes of the fields inside a field, so that an error can name the nearest valid field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +55,11 @@ class StudyFile:
         """File, line where known, and the field's path."""
         return _place(self.source, path, self.lines)
 
-    def located(self, path: FieldPath, make: Callable[[], Value]) -> Value:
-        """What `make` returns; where it refuses a value, the error says which field gave it."""
+    @contextmanager
+    def at(self, path: FieldPath) -> Iterator[None]:
+        """Names the field at `path` in every InputError (or ValueError) that is raised inside."""
         try:
-            return make()
+            yield
         except ValueError as error:
             raise InputError(f"{self.place(path)}: {error}") from error
 
@@ -111,7 +110,7 @@ def portable_text(file: StudyFile) -> str:
         data |= {"train": spoken(data["train"]), "dev": spoken(data["dev"])}
         data["test"] = {name: spoken(path) for name, path in data["test"].items()}
         data |= {"root": absolute(data["root"])} if "root" in data else {}
-    return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
+    return to_yaml(fields)
 
 
 def _find(argument: str) -> tuple[Path, Path]:
@@ -193,9 +192,11 @@ def _explain(error: Any, path: FieldPath) -> str:
 
 def _names_around(path: FieldPath) -> list[str]:
     """The fields that exist where an unknown one was found."""
-    around = [part for part in path[:-1] if part in FORMS]
+    around = [part for part in path[:-1] if part in FIELDS_INSIDE]
     return (
-        [name for form in FORMS[around[-1]] for name in form.model_fields] if around else list(StudyFields.model_fields)
+        [name for form in FIELDS_INSIDE[around[-1]] for name in form.model_fields]
+        if around
+        else list(StudyFields.model_fields)
     )
 
 

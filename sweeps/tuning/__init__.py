@@ -1,3 +1,3 @@
-"""Fair tuning: the same search over rates and batch sizes for every strategy, judged on dev. Nothing here looks at a
-test set.
+"""Fair tuning: the same search over rates and batch sizes for every strategy, judged by the error on dev. Nothing here
+looks at a test set.
 """

@@ -1,11 +1,12 @@
-"""Which settings to try next: one walk over a lattice of multipliers, the same for every strategy.
+"""Which settings to try next: a grid of multipliers, searched in the same way for every strategy.
 
-A strategy has a knob for each kind of part it trains and one for its batch, each turned in all its stages together:
-rates keep the ratios that the rule gives them between stages. A point holds, for each knob, the power of the knob's
-step by which its values are multiplied. Every search begins with the same multipliers for all rates at once, because
-rates that are all too high or too low are the usual mistake, and with the same for the batch; then it tries the untried
-points nearest to the best one. So a strategy of one part is given as many runs as one of three, and a lattice without
-an end lets a search that is not done at its edge go on.
+A strategy has one hyperparameter for the rate of each kind of part that it trains, and one for its batch. Each is
+multiplied in all stages of the strategy together, so rates keep their ratios between stages. A grid point holds, for
+each hyperparameter, the power of the hyperparameter's step by which its values are multiplied. Every search begins with
+the same multipliers for all rates at once, because rates that are all too high or too low are the usual mistake, and
+with the same multipliers for the batch. Then it tries the untried points nearest to the best one. So a strategy that
+trains one part gets as many runs as one that trains three. The grid has no end: a search whose best point lies at the
+edge of what was tried can go on beyond that edge.
 """
 
 import dataclasses
@@ -17,26 +18,26 @@ from itertools import product
 from scaling.spec import Part, Stage, Strategy
 
 RATE_STEP = math.sqrt(3.0)
-"""Between neighbours of the grid. On the minis one step from the best costs about a tenth of the error, two steps up
-can be divergence (results/tuning): finer steps would drown in the noise of a seed, coarser ones miss the valley."""
+"""Ratio of rates at neighbouring grid points. On the minis one step from the best rate costs about a tenth of the
+error, and two steps up can diverge (results/tuning): the noise of a seed would hide finer steps, and coarser ones could
+miss the lowest error."""
 
 BATCH_STEP = 2.0
-"""As much of a step for batches: on the minis twice the best batch costs a twentieth to a seventh of the error, four
-times the best up to a third (results/tuning)."""
+"""Ratio of batches at neighbouring grid points: on the minis twice the best batch costs a twentieth to a seventh of the
+error, four times the best up to a third (results/tuning)."""
 
-FIRST = (-2, -1, 0, 1, 2)
-"""Powers of its step tried for all rates together, and for the batch: factors of 9 and 16 from end to end, around the
-rule."""
+INITIAL_POWERS = (-2, -1, 0, 1, 2)
+"""Powers of the steps tried first, for all rates together and for the batch: from end to end factors of 9 and 16."""
 
-Point = tuple[int, ...]
-"""A power of its step for each knob."""
+GridPoint = tuple[int, ...]
+"""For each hyperparameter the power of its step."""
 
-Scores = Mapping[Point, float]
-"""Error rate on dev of each point tried; infinite where training diverged."""
+DevErrors = Mapping[GridPoint, float]
+"""CER on dev of each grid point tried; infinite where training diverged."""
 
 
-class Knob(StrEnum):
-    """What is turned together: the rates of like parts, or the batches."""
+class Hyperparameter(StrEnum):
+    """What is searched: the rates of one kind of part in all stages, or the batch. Documents call it a knob."""
 
     ENCODER = "encoder"
     PROJECTOR = "projector"
@@ -45,69 +46,71 @@ class Knob(StrEnum):
 
     @property
     def step(self) -> float:
-        """Between its neighbours on the grid."""
-        return BATCH_STEP if self is Knob.BATCH else RATE_STEP
+        """The ratio of its values at neighbouring grid points."""
+        return BATCH_STEP if self is Hyperparameter.BATCH else RATE_STEP
 
 
-RATES = (Knob.ENCODER, Knob.PROJECTOR, Knob.LLM)
+RATES = (Hyperparameter.ENCODER, Hyperparameter.PROJECTOR, Hyperparameter.LLM)
 
-TURNS = {
-    Part.ENCODER: Knob.ENCODER,
-    Part.ENCODER_LORA: Knob.ENCODER,
-    Part.ASR_DECODER: Knob.ENCODER,
-    Part.PROJECTOR: Knob.PROJECTOR,
-    Part.LLM_LORA: Knob.LLM,
-    Part.LLM: Knob.LLM,
+HYPERPARAMETER_OF_PART = {
+    Part.ENCODER: Hyperparameter.ENCODER,
+    Part.ENCODER_LORA: Hyperparameter.ENCODER,
+    Part.ASR_DECODER: Hyperparameter.ENCODER,
+    Part.PROJECTOR: Hyperparameter.PROJECTOR,
+    Part.LLM_LORA: Hyperparameter.LLM,
+    Part.LLM: Hyperparameter.LLM,
 }
 
 
-def knobs_of(strategy: Strategy) -> tuple[Knob, ...]:
-    """The knobs of a strategy, in their order."""
-    turned = {TURNS[part] for stage in strategy.stages for part in stage.parts}
-    return tuple(knob for knob in Knob if knob in turned or knob is Knob.BATCH)
+def hyperparameters_of(strategy: Strategy) -> tuple[Hyperparameter, ...]:
+    """The hyperparameters of a strategy, in the order of `Hyperparameter`."""
+    trained = {HYPERPARAMETER_OF_PART[part] for stage in strategy.stages for part in stage.parts}
+    return tuple(kind for kind in Hyperparameter if kind in trained or kind is Hyperparameter.BATCH)
 
 
-def turned(strategy: Strategy, factors: Mapping[Knob, float]) -> Strategy:
-    """The strategy with its rates and batches so many times theirs, under a name that says so if any is turned."""
+def with_multipliers(strategy: Strategy, factors: Mapping[Hyperparameter, float]) -> Strategy:
+    """The strategy with its rates and batches multiplied; its name then lists the factors. Unchanged if all are 1."""
     if all(factor == 1.0 for factor in factors.values()):
         return strategy
-    name = ",".join(f"{knob}x{factor:.3g}" for knob, factor in factors.items())
-    stages = tuple(_turned(stage, factors) for stage in strategy.stages)
+    name = ",".join(f"{kind}x{factor:.3g}" for kind, factor in factors.items())
+    stages = tuple(_stage_with_multipliers(stage, factors) for stage in strategy.stages)
     return Strategy(name=f"{strategy.name}@{name}", stages=stages)
 
 
-def multipliers(knobs: Sequence[Knob], point: Point) -> dict[Knob, float]:
-    """What the rates or batches of each knob are multiplied by."""
-    return {knob: knob.step**power for knob, power in zip(knobs, point, strict=True)}
+def multipliers(hyperparameters: Sequence[Hyperparameter], point: GridPoint) -> dict[Hyperparameter, float]:
+    """The multiplier of each hyperparameter at a grid point."""
+    return {kind: kind.step**power for kind, power in zip(hyperparameters, point, strict=True)}
 
 
-def first_points(knobs: Sequence[Knob]) -> list[Point]:
-    """Where every search begins: all rates together at each of `FIRST`, then the batch alone."""
+def initial_points(hyperparameters: Sequence[Hyperparameter]) -> list[GridPoint]:
+    """Where every search begins: all rates together at each of `INITIAL_POWERS`, then the batch alone."""
     points = [
-        tuple(power if knob in moved else 0 for knob in knobs) for moved in (RATES, (Knob.BATCH,)) for power in FIRST
+        tuple(power if kind in multiplied else 0 for kind in hyperparameters)
+        for multiplied in (RATES, (Hyperparameter.BATCH,))
+        for power in INITIAL_POWERS
     ]
     return list(dict.fromkeys(points))
 
 
-def nearest(centre: Point, count: int, worth: Callable[[Point], bool]) -> list[Point]:
-    """The `count` points nearest to `centre` that are `worth` a trial, single knobs up and down before two together."""
-    found: list[Point] = []
+def nearest_points(centre: GridPoint, count: int, is_allowed: Callable[[GridPoint], bool]) -> list[GridPoint]:
+    """The `count` allowed points nearest to `centre`: those that differ in one hyperparameter before those in two."""
+    points: list[GridPoint] = []
     distance = 0
-    while len(found) < count:
+    while len(points) < count:
         distance += 1
-        found += filter(worth, _at_distance(centre, distance))
-    return found[:count]
+        points += filter(is_allowed, _points_at_distance(centre, distance))
+    return points[:count]
 
 
-def best_point(scores: Scores) -> Point:
-    """The point of the lowest error, of equals the lowest rates."""
-    return min(scores, key=lambda point: (scores[point], point))
+def best_point(dev_errors: DevErrors) -> GridPoint:
+    """The point of the lowest error; among equal errors that of the lowest rates."""
+    return min(dev_errors, key=lambda point: (dev_errors[point], point))
 
 
-def edges(scores: Scores) -> list[tuple[int, Point]]:
-    """Where the best power of a knob is the lowest or the highest tried: the knob's position, and the point beyond."""
-    best = best_point(scores)
-    tried = list(zip(*scores, strict=True))
+def points_beyond_edges(dev_errors: DevErrors) -> list[tuple[int, GridPoint]]:
+    """For each hyperparameter whose best power is the lowest or the highest tried: its index and the point beyond."""
+    best = best_point(dev_errors)
+    tried = list(zip(*dev_errors, strict=True))
     return [
         (i, (*best[:i], best[i] + move, *best[i + 1 :]))
         for i, powers in enumerate(tried)
@@ -116,20 +119,20 @@ def edges(scores: Scores) -> list[tuple[int, Point]]:
     ]
 
 
-def _turned(stage: Stage, factors: Mapping[Knob, float]) -> Stage:
-    trains = tuple((part, _times(rate, factors[TURNS[part]])) for part, rate in stage.trains)
-    batch = _times(stage.optimization.batch_audio_seconds, factors.get(Knob.BATCH, 1.0))
+def _stage_with_multipliers(stage: Stage, factors: Mapping[Hyperparameter, float]) -> Stage:
+    trains = tuple((part, _times(rate, factors[HYPERPARAMETER_OF_PART[part]])) for part, rate in stage.trains)
+    batch = _times(stage.optimization.batch_audio_seconds, factors.get(Hyperparameter.BATCH, 1.0))
     optimization = dataclasses.replace(stage.optimization, batch_audio_seconds=batch)
     return dataclasses.replace(stage, trains=trains, optimization=optimization)
 
 
 def _times(value: float, factor: float) -> float:
-    """Four digits; what is not turned stays as it is, so that its nodes are those of the study."""
+    """The product, to four digits. With a factor of 1 the value stays as it is, so that runs keep the study's nodes."""
     return value if factor == 1.0 else float(f"{value * factor:.4g}")
 
 
-def _at_distance(centre: Point, distance: int) -> Iterator[Point]:
-    """Points that many single steps away: the fewer knobs turned the earlier."""
+def _points_at_distance(centre: GridPoint, distance: int) -> Iterator[GridPoint]:
+    """Points `distance` single steps away; those that differ in fewer hyperparameters come first."""
     moves = [
         move for move in product(range(-distance, distance + 1), repeat=len(centre)) if sum(map(abs, move)) == distance
     ]

@@ -1,53 +1,56 @@
-"""One strategy's walk over its settings at one budget, and which batches are worth a trial on it."""
+"""The search of one strategy at one budget: what was tried, what comes next, and which batches are worth a trial."""
 
 import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scaling.spec import RunSpec, Strategy
-from scaling.speech.audio import SAMPLE_RATE
+from scaling.spec import SAMPLE_RATE, RunSpec, Strategy
 from sweeps.plan.stage_consumption import StageConsumptions, stage_consumptions
-from sweeps.study.study import Study, StudyModel
+from sweeps.study.study import Study
+from sweeps.study.study_model import StudyModel
 from sweeps.tuning.grid import (
-    Knob,
-    Point,
-    Scores,
+    DevErrors,
+    GridPoint,
+    Hyperparameter,
     best_point,
-    edges,
-    first_points,
-    knobs_of,
+    hyperparameters_of,
+    initial_points,
     multipliers,
-    nearest,
-    turned,
+    nearest_points,
+    points_beyond_edges,
+    with_multipliers,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Walk:
-    """One strategy on one model at one budget. `scores` are dev CERs, means in the log over seeds.
+class SearchState:
+    """The search of one strategy on one model at one budget.
 
-    Each number of a point turns one of `knobs`. `batches` are the smallest and the largest multiple of the strategy's
-    batch that is worth a trial; its own is in any case.
+    A grid point holds a power for each of `hyperparameters`. `batch_range` holds the smallest and the largest
+    multiplier of the batch that is worth a trial; the multiplier 1 always is. `dev_errors` are geometric means over
+    seeds.
     """
 
     model: StudyModel
     strategy: Strategy
     budget_flops: int
-    knobs: tuple[Knob, ...]
-    batches: tuple[float, float] = (0.0, math.inf)
-    scores: Scores = dataclasses.field(default_factory=dict)
+    hyperparameters: tuple[Hyperparameter, ...]
+    batch_range: tuple[float, float] = (0.0, math.inf)
+    dev_errors: DevErrors = dataclasses.field(default_factory=dict)
 
-    def asked(self, end: int) -> tuple[Point, ...]:
-        """The points tried and the next ones, `end` in all."""
-        tried = list(self.scores) or [point for point in first_points(self.knobs) if self._worth(point)]
-        centre = best_point(self.scores) if self.scores else (0,) * len(self.knobs)
-        more = nearest(centre, end - len(tried), lambda point: point not in tried and self._worth(point))
-        return (*tried, *more)
+    def points(self, count: int) -> tuple[GridPoint, ...]:
+        """The points tried so far and the next ones, `count` in all."""
+        tried = list(self.dev_errors) or [
+            point for point in initial_points(self.hyperparameters) if self._allows(point)
+        ]
+        centre = best_point(self.dev_errors) if self.dev_errors else (0,) * len(self.hyperparameters)
+        further = nearest_points(centre, count - len(tried), lambda point: point not in tried and self._allows(point))
+        return (*tried, *further)
 
-    def runs(self, study: Study, point: Point) -> list[RunSpec]:
-        """The runs of a point, one a seed."""
-        strategy = turned(self.strategy, multipliers(self.knobs, point))
+    def runs(self, study: Study, point: GridPoint) -> list[RunSpec]:
+        """The runs of a point, one for each seed."""
+        strategy = with_multipliers(self.strategy, multipliers(self.hyperparameters, point))
         return [
             RunSpec(
                 model=self.model.spec,
@@ -61,50 +64,60 @@ class Walk:
         ]
 
     @property
-    def at_edge(self) -> frozenset[Knob]:
-        """Knobs whose best is the lowest or the highest tried, the smallest batch there is excepted."""
-        smallest, _ = self.batches
-        return frozenset(self.knobs[i] for i, beyond in edges(self.scores) if self._batch(beyond) >= smallest)
+    def at_edge(self) -> frozenset[Hyperparameter]:
+        """Hyperparameters whose best value is the lowest or highest tried; the smallest possible batch is no edge."""
+        smallest, _ = self.batch_range
+        return frozenset(
+            self.hyperparameters[i]
+            for i, beyond in points_beyond_edges(self.dev_errors)
+            if self._batch_multiplier(beyond) >= smallest
+        )
 
     @property
-    def goes_on(self) -> bool:
+    def can_widen(self) -> bool:
         """Whether a point beyond an edge is worth a trial."""
-        return any(self._worth(beyond) for _, beyond in edges(self.scores))
+        return any(self._allows(beyond) for _, beyond in points_beyond_edges(self.dev_errors))
 
-    def _worth(self, point: Point) -> bool:
-        smallest, largest = self.batches
-        return self._batch(point) == 1.0 or smallest <= self._batch(point) <= largest
+    def _allows(self, point: GridPoint) -> bool:
+        """Whether the batch of a point is worth a trial."""
+        smallest, largest = self.batch_range
+        return self._batch_multiplier(point) == 1.0 or smallest <= self._batch_multiplier(point) <= largest
 
-    def _batch(self, point: Point) -> float:
-        return multipliers(self.knobs, point).get(Knob.BATCH, 1.0)
+    def _batch_multiplier(self, point: GridPoint) -> float:
+        return multipliers(self.hyperparameters, point).get(Hyperparameter.BATCH, 1.0)
 
 
-def walks_of(study: Study, searched: Sequence[Knob]) -> list[Walk]:
-    """The walks of every strategy on every model, at each budget in turn, before their first step."""
-    walks = [
-        Walk(
+def initial_states(study: Study, searched: Sequence[Hyperparameter]) -> list[SearchState]:
+    """The searches of every strategy on every model, at each budget in turn, before their first round."""
+    states = [
+        SearchState(
             model=model,
             strategy=strategy,
             budget_flops=budget,
-            knobs=tuple(knob for knob in knobs_of(strategy) if knob in searched),
+            hyperparameters=tuple(kind for kind in hyperparameters_of(strategy) if kind in searched),
         )
         for model in study.models
         for strategy in model.strategies
         for budget in study.budgets_flops
     ]
-    if Knob.BATCH not in searched:
-        return walks
-    eaten = stage_consumptions(study, [run for walk in walks for run in walk.runs(study, (0,) * len(walk.knobs))])
-    utterance = float(study.speech.train.samples.mean()) / SAMPLE_RATE
-    return [dataclasses.replace(walk, batches=_batches(walk, eaten, utterance)) for walk in walks]
+    if Hyperparameter.BATCH not in searched:
+        return states
+    untuned = [run for state in states for run in state.runs(study, (0,) * len(state.hyperparameters))]
+    consumptions = stage_consumptions(study, untuned)
+    utterance_seconds = float(study.speech.train.samples.mean()) / SAMPLE_RATE
+    return [
+        dataclasses.replace(state, batch_range=_batch_range(state, consumptions, utterance_seconds)) for state in states
+    ]
 
 
-def _batches(walk: Walk, eaten: StageConsumptions, utterance: float) -> tuple[float, float]:
-    """From an average utterance, since a batch is one at least, to what leaves every stage as many steps as it warms up
-    for: a stage that ends before never trains at the rate it was given. In multiples of the strategy's batch.
+def _batch_range(state: SearchState, consumptions: StageConsumptions, utterance_seconds: float) -> tuple[float, float]:
+    """The smallest and the largest multiplier of the strategy's batch that is worth a trial.
+
+    The smallest batch is one average utterance. The largest leaves every stage as many steps as its warm-up has: a
+    stage that ends sooner never trains at the rate it was given.
     """
     largest = math.inf
-    for stage in walk.strategy.stages:
-        steps = stage.budget(walk.budget_flops) / eaten[walk.model.spec, stage].flops_per_step
+    for stage in state.strategy.stages:
+        steps = stage.budget(state.budget_flops) / consumptions[state.model.spec, stage].flops_per_step
         largest = min(largest, steps / max(1, stage.optimization.warmup_steps))
-    return utterance / walk.strategy.stages[0].optimization.batch_audio_seconds, largest
+    return utterance_seconds / state.strategy.stages[0].optimization.batch_audio_seconds, largest

@@ -1,201 +1,192 @@
-"""A finished search as a document, as text, and as the study it was made for with what it found."""
+"""A finished search as a JSON document, as text, and as a study file with the tuned settings."""
 
 import json
 import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from scaling.errors import InputError
 from scaling.scoring.interval import LEVEL
 from scaling.system.atomic_files import write_text_atomically
+from scaling.system.yaml_file import parse_yaml, to_yaml
+from sweeps.study.study_model import StudyModel
 from sweeps.study.tuned_settings import BATCH, TunedSettings
-from sweeps.tuning.grid import FIRST, RATE_STEP, Knob, Point, best_point, first_points, multipliers
-from sweeps.tuning.optimum_fit import FALSE_DRIFT, Optimum
-from sweeps.tuning.search_state import Walk
-from sweeps.tuning.tune import Found, Tuning
+from sweeps.tuning.grid import (
+    INITIAL_POWERS,
+    RATE_STEP,
+    GridPoint,
+    Hyperparameter,
+    best_point,
+    initial_points,
+    multipliers,
+)
+from sweeps.tuning.optimum_fit import FALSE_DRIFT
+from sweeps.tuning.search_state import SearchState
+from sweeps.tuning.tune import StrategyTuning, TuningResult
 
 SCHEMA = "asr-scaling/tuning-1"
 
 
-def tuning_document(tuning: Tuning) -> dict[str, Any]:
-    """What `tune --json` prints. Multipliers are of the rates and batches that the study has untuned; rates are peak
-    rates, batches seconds of audio.
+def tuning_document(result: TuningResult) -> dict[str, object]:
+    """What `tune --json` prints.
+
+    Multipliers are relative to the rates and batches that the study has without tuning. Rates are peak rates, batches
+    are in seconds of audio.
     """
     return {
         "schema": SCHEMA,
-        "study": tuning.study.name,
+        "study": result.study.name,
         "chosen_on": "dev",
-        "budgets_flops": list(tuning.study.budgets_flops),
-        "seeds": list(tuning.study.seeds),
-        "points": tuning.points,
-        "charged_flops": tuning.charged_flops,
-        "spent_flops": tuning.spent_flops,
+        "budgets_flops": list(result.study.budgets_flops),
+        "seeds": list(result.study.seeds),
+        "points": result.points,
+        "charged_flops": result.charged_flops,
+        "spent_flops": result.spent_flops,
         "level": LEVEL,
         "false_drift": FALSE_DRIFT,
-        "found": [_found(found) for found in tuning.found],
-        "untuned": _untuned(tuning),
+        "found": [_strategy_document(tuning) for tuning in result.strategies],
+        "untuned": [_untuned_document(model, states) for model, states in _compared(result)],
     }
 
 
-def tuning_text(document: dict[str, Any]) -> str:
-    """The document for people."""
-    budgets = ", ".join(f"{flops:.3g}" for flops in document["budgets_flops"])
+def tuning_text(result: TuningResult) -> str:
+    """A finished search for people."""
+    budgets = ", ".join(f"{flops:.3g}" for flops in result.study.budgets_flops)
     lines = [
-        f"{document['points']} settings a strategy at each of {budgets} FLOPs, seeds"
-        f" {', '.join(map(str, document['seeds']))}, chosen on dev: {document['charged_flops']:.3e} FLOPs charged,"
-        f" {document['spent_flops']:.3e} spent",
+        f"{result.points} settings a strategy at each of {budgets} FLOPs, seeds"
+        f" {', '.join(map(str, result.study.seeds))}, chosen on dev: {result.charged_flops:.3e} FLOPs charged,"
+        f" {result.spent_flops:.3e} spent",
         "",
         f"{'strategy':<22}{'encoder + LLM':<26}{'knob':<11}{'best x rule':>12}  {'90 % interval':<18}"
         f"{'drift':>7}  {'90 % interval':<18}",
     ]
-    for found in document["found"]:
-        for knob, best in found["knobs"].items():
+    for tuning in result.strategies:
+        spec, tuned = tuning.model.spec, tuning.tuned
+        for kind, best in tuning.estimates.items():
             lines.append(
-                f"{found['strategy']:<22}{found['encoder'] + ' + ' + found['llm']:<26}{knob:<11}"
-                f"{best['multiplier']:>12.3g}  {_interval(best['interval']):<18}{best['drift']:>7.2g}"
-                f"  {_interval(best['drift_interval']):<18}" + ("  at the edge" if knob in found["at_edge"] else "")
+                f"{tuning.strategy.name:<22}{spec.encoder_name + ' + ' + spec.llm_name:<26}{kind:<11}"
+                f"{best.multiplier:>12.3g}  {_interval(best.interval):<18}{best.drift:>7.2g}"
+                f"  {_interval(best.drift_interval):<18}" + "  at the edge" * (kind in tuning.at_edge)
             )
-        if BATCH in found:
-            lines.append(f"{'':<48}batches of {found[BATCH]:.3g} s at {found['at_flops']:.3g} FLOPs")
-    for comparison in document["untuned"]:
-        lines += ["", *_untuned_lines(comparison)]
+        if tuned.batch_audio_seconds is not None:
+            lines.append(f"{'':<48}batches of {tuned.batch_audio_seconds:.3g} s at {tuned.at_flops:.3g} FLOPs")
+    for model, states in _compared(result):
+        lines += ["", *_untuned_lines(model, states)]
     return "\n".join(lines)
 
 
-def write_tuned_study(tuning: Tuning, path: Path) -> None:
-    """The study with what was found, as a study file that says how it was found."""
-    study = yaml.safe_load(tuning.study.text)
-    for position, model in enumerate(tuning.study.models):
-        found = [found for found in tuning.found if found.model is model]
-        study["models"][position]["tuned"] = {one.strategy.name: _tuned_fields(one.tuned) for one in found}
-    budgets = " and ".join(f"{flops:.3g}" for flops in tuning.study.budgets_flops)
-    what = "rates and batches" if Knob.BATCH in tuning.found[0].walks[0].knobs else "rates"
-    said = (
-        f"# Peak {what} found by `asr-scaling tune` on dev: {tuning.points} settings a strategy at {budgets} FLOPs,"
-        f" seeds {', '.join(map(str, tuning.study.seeds))}.\n"
+def write_tuned_study(result: TuningResult, path: Path) -> None:
+    """Write the study with the tuned settings as a study file. A comment in it says how they were found."""
+    study = parse_yaml(result.study.text, result.study.name).value
+    for position, model in enumerate(result.study.models):
+        tunings = [tuning for tuning in result.strategies if tuning.model is model]
+        study["models"][position]["tuned"] = {tuning.strategy.name: _tuned_fields(tuning.tuned) for tuning in tunings}
+    budgets = " and ".join(f"{flops:.3g}" for flops in result.study.budgets_flops)
+    with_batch = Hyperparameter.BATCH in result.strategies[0].estimates
+    comment = (
+        f"# Peak {'rates and batches' if with_batch else 'rates'} found by `asr-scaling tune` on dev: {result.points}"
+        f" settings a strategy at {budgets} FLOPs, seeds {', '.join(map(str, result.study.seeds))}.\n"
     )
-    write_text_atomically(path, said + yaml.safe_dump(study, sort_keys=False, allow_unicode=True))
+    write_text_atomically(path, comment + to_yaml(study))
 
 
-def refuse_no_folder(path: Path) -> None:
-    """Raise InputError where a study could not be written to `path`: better before the search than after it."""
+def refuse_missing_folder(path: Path) -> None:
+    """Raise InputError where the folder of `path` does not exist: to be called before the search, not after it."""
     if not path.parent.is_dir():
         raise InputError(f"--write {path}: there is no folder {path.parent}")
 
 
-def write_document(document: dict[str, Any], path: Path) -> None:
-    """The document as a file."""
+def write_document(document: dict[str, object], path: Path) -> None:
+    """Write the document to a file."""
     write_text_atomically(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
-def _found(found: Found) -> dict[str, Any]:
-    tuned = found.tuned
+def _strategy_document(tuning: StrategyTuning) -> dict[str, object]:
     return {
-        "strategy": found.strategy.name,
-        "encoder": found.model.spec.encoder_name,
-        "llm": found.model.spec.llm_name,
-        "charged_flops": found.charged_flops,
-        "at_edge": [knob.value for knob in found.at_edge],
-        "knobs": {knob.value: _optimum(best) for knob, best in zip(found.walks[0].knobs, found.optima, strict=True)},
-        **_tuned_fields(tuned),
-        "walks": [_walk(walk) for walk in found.walks],
+        "strategy": tuning.strategy.name,
+        "encoder": tuning.model.spec.encoder_name,
+        "llm": tuning.model.spec.llm_name,
+        "charged_flops": tuning.charged_flops,
+        "at_edge": [kind.value for kind in tuning.at_edge],
+        "knobs": {kind.value: asdict(best) for kind, best in tuning.estimates.items()},
+        **_tuned_fields(tuning.tuned),
+        "walks": [_search_document(state) for state in tuning.states],
     }
 
 
-def _optimum(best: Optimum) -> dict[str, Any]:
-    return {
-        "multiplier": best.multiplier,
-        "interval": best.interval,
-        "drift": best.drift,
-        "drift_interval": best.drift_interval,
-    }
-
-
-def _tuned_fields(tuned: TunedSettings) -> dict[str, Any]:
-    """As `sweeps.study.schema.TunedFields` reads them."""
+def _tuned_fields(tuned: TunedSettings) -> dict[str, object]:
+    """The settings as `sweeps.study.schema.TunedFields` reads them."""
     return {
         "rates": {stage: {part.value: rate for part, rate in rates.items()} for stage, rates in tuned.rates.items()},
         **({} if tuned.batch_audio_seconds is None else {BATCH: tuned.batch_audio_seconds}),
         "at_flops": float(f"{tuned.at_flops:.4g}"),
         "drift": {str(name): float(f"{power:.3g}") for name, power in tuned.drift.items()},
         "tuning_flops": tuned.tuning_flops,
-        "at_edge": [str(knob) for knob in tuned.at_edge],
+        "at_edge": [str(kind) for kind in tuned.at_edge],
     }
 
 
-def _walk(walk: Walk) -> dict[str, Any]:
-    best = best_point(walk.scores)
+def _search_document(state: SearchState) -> dict[str, object]:
     return {
-        "budget_flops": walk.budget_flops,
-        "best": _trial(walk, best),
-        "trials": [_trial(walk, point) for point in walk.scores],
+        "budget_flops": state.budget_flops,
+        "best": _trial(state, best_point(state.dev_errors)),
+        "trials": [_trial(state, point) for point in state.dev_errors],
     }
 
 
-def _trial(walk: Walk, point: Point) -> dict[str, Any]:
-    factors = {knob.value: round(factor, 4) for knob, factor in multipliers(walk.knobs, point).items()}
-    return {"multipliers": factors, "dev_cer": _finite(walk.scores[point])}
+def _trial(state: SearchState, point: GridPoint) -> dict[str, object]:
+    factors = {kind.value: round(factor, 4) for kind, factor in multipliers(state.hyperparameters, point).items()}
+    return {"multipliers": factors, "dev_cer": _finite(state.dev_errors[point])}
 
 
-def _untuned(tuning: Tuning) -> list[dict[str, Any]]:
-    """Dev CER of all strategies at the same multiplier of all rates, and at the best that each one found.
+def _untuned_document(model: StudyModel, states: Sequence[SearchState]) -> dict[str, object]:
+    """The errors of all strategies on a model at one budget: at the same multiplier of all rates, and at their best.
 
-    Each row is what a comparison at one setting for everyone would have seen.
+    The entries of `common` are what a comparison at the same setting for every strategy would have seen.
     """
-    comparisons = []
-    for model in tuning.study.models:
-        for flops in tuning.study.budgets_flops:
-            walks = [
-                walk
-                for found in tuning.found
-                if found.model is model
-                for walk in found.walks
-                if walk.budget_flops == flops
-            ]
-            common = [
-                {
-                    "multiplier": RATE_STEP**power,
-                    "dev_cer": {
-                        walk.strategy.name: _finite(walk.scores[first_points(walk.knobs)[i]]) for walk in walks
-                    },
-                }
-                for i, power in enumerate(FIRST)
-            ]
-            best = {walk.strategy.name: _finite(min(walk.scores.values())) for walk in walks}
-            comparisons.append(
-                {
-                    "encoder": model.spec.encoder_name,
-                    "llm": model.spec.llm_name,
-                    "budget_flops": flops,
-                    "common": common,
-                    "best": best,
-                }
-            )
-    return comparisons
+    return {
+        "encoder": model.spec.encoder_name,
+        "llm": model.spec.llm_name,
+        "budget_flops": states[0].budget_flops,
+        "common": [{"multiplier": multiplier, "dev_cer": errors} for multiplier, errors in _common_errors(states)],
+        "best": {state.strategy.name: _finite(min(state.dev_errors.values())) for state in states},
+    }
 
 
-def _untuned_lines(comparison: dict[str, Any]) -> list[str]:
-    names = list(comparison["best"])
-    rows = [(f"all x {row['multiplier']:.3g}", row["dev_cer"]) for row in comparison["common"]]
+def _untuned_lines(model: StudyModel, states: Sequence[SearchState]) -> list[str]:
+    """The content of `_untuned_document` as a table."""
+    best = [_error(_finite(min(state.dev_errors.values()))) for state in states]
+    rows = [(f"all x {factor:.3g}", map(_error, errors.values())) for factor, errors in _common_errors(states)]
+    table = [("", [state.strategy.name for state in states]), *rows, ("best", best)]
     return [
-        f"dev CER at {comparison['budget_flops']:.3g} FLOPs on {comparison['encoder']} + {comparison['llm']}, the same"
+        f"dev CER at {states[0].budget_flops:.3g} FLOPs on {model.spec.encoder_name} + {model.spec.llm_name}, the same"
         " setting for everyone, and each one's best",
-        f"{'':<12}" + "".join(f"{name:>22}" for name in names),
-        *(
-            f"{label:<12}" + "".join(f"{_error(errors[name]):>22}" for name in names)
-            for label, errors in [*rows, ("best", comparison["best"])]
-        ),
+        *(f"{label:<12}" + "".join(f"{cell:>22}" for cell in cells) for label, cells in table),
     ]
 
 
-def _finite(score: float) -> float | None:
-    return None if math.isinf(score) else score
+def _compared(result: TuningResult) -> Iterator[tuple[StudyModel, list[SearchState]]]:
+    """For each model and budget the searches of all strategies."""
+    for model in result.study.models:
+        for budget in result.study.budgets_flops:
+            tunings = [tuning for tuning in result.strategies if tuning.model is model]
+            yield model, [state for tuning in tunings for state in tuning.states if state.budget_flops == budget]
 
 
-def _error(score: float | None) -> str:
-    return "diverged" if score is None else f"{score:.4f}"
+def _common_errors(states: Sequence[SearchState]) -> Iterator[tuple[float, dict[str, float | None]]]:
+    """For each multiplier that all rates shared in the first round, the error of every strategy."""
+    for i, power in enumerate(INITIAL_POWERS):
+        errors = {state.strategy.name: state.dev_errors[initial_points(state.hyperparameters)[i]] for state in states}
+        yield RATE_STEP**power, {strategy: _finite(error) for strategy, error in errors.items()}
+
+
+def _finite(error: float) -> float | None:
+    return None if math.isinf(error) else error
+
+
+def _error(error: float | None) -> str:
+    return "diverged" if error is None else f"{error:.4f}"
 
 
 def _interval(ends: tuple[float, float] | None) -> str:

@@ -1,9 +1,10 @@
 """The search: rounds of ordinary runs at two small budgets, as many for every strategy, judged by their error on dev.
 
-Every strategy of every model walks by itself at each budget (`sweeps.tuning.grid`), in rounds of as many points;
-while a best lies at an edge of what was tried that can be moved, all walk on. So the same is charged to the tuning of
-every strategy, however many parts it trains. Nothing is kept but the ledger: the same command finds its runs there and
-goes on where it was, and one more strategy costs its own runs alone.
+Every strategy of every model is searched by itself at each budget (`sweeps.tuning.grid`), in rounds of the same number
+of points for all. While a best point lies at an edge of what was tried, and a point beyond that edge is worth a trial,
+all searches go on. So the tuning of every strategy is charged the same FLOPs, however many parts the strategy trains.
+Nothing is stored but the ledger: the same command finds its runs there and goes on, and one more strategy costs only
+its own runs.
 """
 
 import dataclasses
@@ -11,114 +12,132 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scaling.console import log
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
-from scaling.ledger.records import Row
+from scaling.ledger.records import RunRow
 from scaling.spec import Part, RunSpec, Strategy
+from scaling.system.console import log
 from sweeps.plan.prepare import Prepared, prepare_runs
-from sweeps.run.run import Outcome
-from sweeps.study.study import Study, StudyModel
+from sweeps.run.outcome import Outcome
+from sweeps.study.study import Study
+from sweeps.study.study_model import StudyModel
 from sweeps.study.tuned_settings import BATCH, TunedSettings
-from sweeps.tuning.grid import RATES, TURNS, Knob, Point, turned
-from sweeps.tuning.optimum_fit import Optimum, optima
-from sweeps.tuning.search_state import Walk, walks_of
+from sweeps.tuning.grid import HYPERPARAMETER_OF_PART, RATES, Hyperparameter, with_multipliers
+from sweeps.tuning.optimum_fit import OptimumEstimate, optima
+from sweeps.tuning.search_state import SearchState, initial_states
 
-ENDS = {len(RATES): (5, 11, 14), len(Knob): (9, 15, 21)}
-"""Points tried at the end of each round, by the knobs that are searched: those of `first_points`, six that are both
-neighbours in each of three knobs, and some that follow a best that moved. Of planted valleys with 8 % noise, 14 points
-of rates alone leave 3.1 % more error than the lowest, 21 with the batch 2.6 %, 19 of them 4.4 %."""
+ROUND_ENDS = {len(RATES): (5, 11, 14), len(Hyperparameter): (9, 15, 21)}
+"""Points tried at the end of each round, by the number of hyperparameters searched: the `initial_points`, then six for
+both neighbours in each of three hyperparameters, then some that follow a best point that moved. In planted parabolas
+with 8 % noise, 14 points of rates alone leave 3.1 % more error than the lowest; with the batch, 21 points leave 2.6 %
+and 19 points 4.4 %."""
 
-WIDER_ENDS = {len(RATES): (17, 20), len(Knob): (25, 29)}
-"""The same for the rounds in which all walk on while a best lies at an edge; what lies there still is flagged."""
+WIDER_ROUND_ENDS = {len(RATES): (17, 20), len(Hyperparameter): (25, 29)}
+"""The same for the further rounds while a best point lies at an edge; one that still lies there is then flagged."""
 
 BUDGET_RATIO = 4
-"""Between the budgets where none are given: far enough to see a drift, the smaller one a fifth of the cost."""
+"""Ratio of the two default budgets: enough to see a drift, and the smaller one costs a fifth of the total."""
 
 Train = Callable[[Prepared], Outcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What the walks of one strategy on one model found, by growing budget, with an optimum for each knob."""
+class StrategyTuning:
+    """The result for one strategy on one model: its searches by growing budget, and an estimate per hyperparameter."""
 
-    walks: tuple[Walk, ...]
-    optima: tuple[Optimum, ...]
+    states: tuple[SearchState, ...]
+    optima: tuple[OptimumEstimate, ...]
     charged_flops: int
 
     @property
     def model(self) -> StudyModel:
         """The model, with its strategies at the rates of the rule."""
-        return self.walks[0].model
+        return self.states[0].model
 
     @property
     def strategy(self) -> Strategy:
         """The strategy at the rates of the rule."""
-        return self.walks[0].strategy
+        return self.states[0].strategy
 
     @property
-    def at_edge(self) -> tuple[Knob, ...]:
-        """Knobs whose best lies, at a budget, at the edge of what was tried there."""
-        return tuple(knob for knob in self.walks[0].knobs if any(knob in walk.at_edge for walk in self.walks))
+    def estimates(self) -> dict[Hyperparameter, OptimumEstimate]:
+        """The estimate of each hyperparameter."""
+        return dict(zip(self.states[0].hyperparameters, self.optima, strict=True))
+
+    @property
+    def at_edge(self) -> tuple[Hyperparameter, ...]:
+        """Hyperparameters whose best value lies, at any budget, at the edge of what was tried there."""
+        return tuple(kind for kind in self.estimates if any(kind in state.at_edge for state in self.states))
 
     @property
     def tuned(self) -> TunedSettings:
-        """The rates and the batch found, at the geometric mean of the budgets."""
-        best = dict(zip(self.walks[0].knobs, self.optima, strict=True))
-        stages = turned(self.strategy, {knob: optimum.multiplier for knob, optimum in best.items()}).stages
+        """The best rates and batch, at the geometric mean of the budgets."""
+        estimates = self.estimates
+        stages = with_multipliers(self.strategy, {kind: best.multiplier for kind, best in estimates.items()}).stages
         parts = {part for stage in stages for part in stage.parts}
-        turns = [*((part, TURNS[part]) for part in Part if part in parts), (BATCH, Knob.BATCH)]
+        kinds = [
+            *((part, HYPERPARAMETER_OF_PART[part]) for part in Part if part in parts),
+            (BATCH, Hyperparameter.BATCH),
+        ]
         return TunedSettings(
             rates={stage.name: {part: float(f"{rate:.4g}") for part, rate in stage.trains} for stage in stages},
-            batch_audio_seconds=stages[0].optimization.batch_audio_seconds if Knob.BATCH in best else None,
-            at_flops=math.prod(walk.budget_flops for walk in self.walks) ** (1 / len(self.walks)),
-            drift={name: best[knob].drift for name, knob in turns if knob in best and best[knob].drift},
+            batch_audio_seconds=stages[0].optimization.batch_audio_seconds
+            if Hyperparameter.BATCH in estimates
+            else None,
+            at_flops=math.prod(state.budget_flops for state in self.states) ** (1 / len(self.states)),
+            drift={name: estimates[kind].drift for name, kind in kinds if kind in estimates and estimates[kind].drift},
             tuning_flops=self.charged_flops,
             at_edge=self.at_edge,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tuning:
-    """A finished search: `points` were tried for each strategy at each budget, `spent_flops` is what all runs cost."""
+class TuningResult:
+    """A finished search: `points` were tried for each strategy at each budget; all runs together took `spent_flops`."""
 
     study: Study
     points: int
-    found: tuple[Found, ...]
+    strategies: tuple[StrategyTuning, ...]
     spent_flops: int
 
     @property
     def charged_flops(self) -> int:
-        """FLOPs charged to all runs; what they share is spent once."""
-        return sum(found.charged_flops for found in self.found)
+        """FLOPs charged to all runs, where stages that runs share count once for each run."""
+        return sum(tuning.charged_flops for tuning in self.strategies)
 
 
 def tune(
-    study: Study, budgets_flops: Sequence[int], ledger: Ledger, train: Train, searched: Sequence[Knob] = tuple(Knob)
-) -> Tuning | Outcome:
-    """Search the knobs of every strategy of the study on every model; `train` does the runs of a round.
+    study: Study,
+    budgets_flops: Sequence[int],
+    ledger: Ledger,
+    train: Train,
+    searched: Sequence[Hyperparameter] = tuple(Hyperparameter),
+) -> TuningResult | Outcome:
+    """Search these hyperparameters of every strategy of the study on every model; `train` trains the runs of a round.
 
-    Returns the outcome of a round that was stopped or failed: the same call goes on from there. Raises InputError on
-    budgets too small for a step.
+    Returns the outcome of a round that was stopped or failed: the same call then goes on from there. Raises InputError
+    on budgets too small for a step.
     """
     study = dataclasses.replace(study, budgets_flops=tuple(sorted(budgets_flops)))
-    walks = walks_of(study, searched)
+    states = initial_states(study, searched)
     spent_flops = 0
-    while (end := _next_end(walks, len(searched))) is not None:
-        asked = [walk.asked(end) for walk in walks]
-        runs = [{point: walk.runs(study, point) for point in points} for walk, points in zip(walks, asked, strict=True)]
-        prepared = prepare_runs(study, [run for tried in runs for run in _flat(tried)], ledger)
-        log(_announcement(prepared, end))
+    while (count := _points_after_next_round(states, len(searched))) is not None:
+        runs = [{point: state.runs(study, point) for point in state.points(count)} for state in states]
+        every_run = [run for runs_by_point in runs for seeds in runs_by_point.values() for run in seeds]
+        prepared = prepare_runs(study, every_run, ledger)
+        log(_announcement(prepared, count))
         outcome = train(prepared)
-        rows = {row["key"]: row for row in outcome.rows}
+        rows = {row.key: row for row in outcome.rows}
         if len(rows) < len(prepared.plan.runs):
             return outcome
-        walks = [
-            dataclasses.replace(walk, scores={point: _score(rows, tried[point]) for point in tried})
-            for walk, tried in zip(walks, runs, strict=True)
+        states = [
+            dataclasses.replace(state, dev_errors={point: _dev_error(rows, seeds) for point, seeds in tried.items()})
+            for state, tried in zip(states, runs, strict=True)
         ]
         spent_flops = prepared.plan.spent_flops
-    return Tuning(study=study, points=len(walks[0].scores), found=_found(study, walks), spent_flops=spent_flops)
+    return TuningResult(
+        study=study, points=len(states[0].dev_errors), strategies=_by_strategy(study, states), spent_flops=spent_flops
+    )
 
 
 def tuning_budgets(study: Study, given: str | None) -> tuple[int, ...]:
@@ -137,45 +156,46 @@ def tuning_budgets(study: Study, given: str | None) -> tuple[int, ...]:
     return budgets
 
 
-def _next_end(walks: Sequence[Walk], searched: int) -> int | None:
-    """How many points every walk has after the next round; None where the search is over."""
-    tried = len(walks[0].scores)
-    wider = tried >= ENDS[searched][-1] and any(walk.goes_on for walk in walks)
-    return next((end for end in (*ENDS[searched], *(WIDER_ENDS[searched] if wider else ())) if end > tried), None)
+def _points_after_next_round(states: Sequence[SearchState], searched: int) -> int | None:
+    """How many points every search has tried after the next round; None where the search is over."""
+    tried = len(states[0].dev_errors)
+    wider = tried >= ROUND_ENDS[searched][-1] and any(state.can_widen for state in states)
+    ends = (*ROUND_ENDS[searched], *(WIDER_ROUND_ENDS[searched] if wider else ()))
+    return next((end for end in ends if end > tried), None)
 
 
-def _flat(runs: Mapping[Point, list[RunSpec]]) -> list[RunSpec]:
-    return [run for seeds in runs.values() for run in seeds]
-
-
-def _score(rows: Mapping[str, Row], runs: Sequence[RunSpec]) -> float:
-    """The geometric mean of dev CER over seeds; infinite where one diverged, 0 where one made no error."""
-    errors = [rows[run.key]["dev_cer"] for run in runs]
-    if None in errors:
+def _dev_error(rows: Mapping[str, RunRow], runs: Sequence[RunSpec]) -> float:
+    """The geometric mean of CER on dev over seeds; infinite where a run diverged, 0 where one made no error."""
+    errors = [error for run in runs if (error := rows[run.key].dev_cer) is not None]
+    if len(errors) < len(runs):
         return math.inf
     return math.exp(math.fsum(map(math.log, errors)) / len(errors)) if all(errors) else 0.0
 
 
-def _found(study: Study, walks: Sequence[Walk]) -> tuple[Found, ...]:
+def _by_strategy(study: Study, states: Sequence[SearchState]) -> tuple[StrategyTuning, ...]:
     budgets = len(study.budgets_flops)
-    groups = [tuple(walks[first : first + budgets]) for first in range(0, len(walks), budgets)]
+    groups = [tuple(states[first : first + budgets]) for first in range(0, len(states), budgets)]
     return tuple(
-        Found(
-            walks=group,
-            optima=optima({walk.budget_flops: walk.scores for walk in group}, [knob.step for knob in group[0].knobs]),
-            charged_flops=sum(_charged(walk) for walk in group) * len(study.seeds),
+        StrategyTuning(
+            states=group,
+            optima=optima(
+                {state.budget_flops: state.dev_errors for state in group},
+                [kind.step for kind in group[0].hyperparameters],
+            ),
+            charged_flops=sum(map(_charged_flops, group)) * len(study.seeds),
         )
         for group in groups
     )
 
 
-def _charged(walk: Walk) -> int:
-    return len(walk.scores) * sum(stage.budget(walk.budget_flops) for stage in walk.strategy.stages)
+def _charged_flops(state: SearchState) -> int:
+    """FLOPs charged to the runs of a search, for one seed."""
+    return len(state.dev_errors) * sum(stage.budget(state.budget_flops) for stage in state.strategy.stages)
 
 
-def _announcement(prepared: Prepared, end: int) -> str:
+def _announcement(prepared: Prepared, points: int) -> str:
     plan, reused = prepared.plan, prepared.reused_runs
     return (
-        f"round to {end} settings a strategy and budget: {reused} runs reused, {len(plan.runs) - reused} new;"
+        f"round to {points} settings a strategy and budget: {reused} runs reused, {len(plan.runs) - reused} new;"
         f" {plan.charged_flops:.3e} FLOPs charged, {plan.spent_flops:.3e} spent when it is done"
     )

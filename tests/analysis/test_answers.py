@@ -11,8 +11,10 @@ from planted import PLANTED, planted_cer
 from typer.testing import CliRunner
 
 from analysis.cli import app
-from analysis.comparing.compare import compare, compare_all
-from analysis.curves.curves import FITS_FILE, curves_of, fit_curves
+from analysis.comparing.compare import compare_all
+from analysis.comparing.compare_curves import compare_curves
+from analysis.curves.curves import fit_curves
+from analysis.curves.fits_file import FITS_FILE, curves_of
 from analysis.curves.predict import predict
 from analysis.recommending.recommend import recommend_for_cer, recommend_for_flops
 from analysis.tables.table import read_table
@@ -88,7 +90,7 @@ def test_compared_intervals_hold_the_truth_about_as_often_as_they_say(write_stud
     for seed in range(12):
         folder = write_study(noise=0.05, random_seed=seed, seeds=1, strategies=("efin", "joint"))
         curves = fit_curves(read_table(folder))
-        answer = compare(curves.of("efin")[0], curves.of("joint")[0])
+        answer = compare_curves(curves.of("efin")[0], curves.of("joint")[0])
         hits += [low <= truth <= high for truth, (low, high) in
                  ((reduction, answer.cer_reduction_interval), (saved, answer.flops_saved_interval))]  # fmt: skip
     assert (hits >= 7).all()  # binomial(12, 0.9): below 7 once in 2000

@@ -24,14 +24,14 @@ STARTED = """
 import json, resource, sys, time
 from pathlib import Path
 from scaling.speech.audio import read_clip
-from scaling.speech.lengths import index
+from scaling.speech.lengths import manifest_lengths
 from scaling.speech.manifest import read_manifest
 from scaling.speech.batches import Position, BatchStream
 began, used = time.perf_counter(), time.process_time()
 path, hours, minis = Path(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
-manifest = read_manifest(path, hours)
+manifest = read_manifest(path).within(hours)
 opened = time.perf_counter() - began
-lengths = index(manifest, encoder=minis / "encoders" / "mini-s", llm=minis / "llms" / "mini-s")
+lengths = manifest_lengths(manifest, encoder=minis / "encoders" / "mini-s", llm=minis / "llms" / "mini-s")
 stream = BatchStream(samples=lengths.samples, seed=0, batch_audio_seconds=160.0)
 batch, _ = next(stream.batches(Position(0, 0)))
 heard = sum(len(read_clip(manifest.audio[row])) for row in batch.tolist())

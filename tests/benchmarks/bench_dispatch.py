@@ -63,7 +63,7 @@ def main() -> None:
         prepared = prepare(str(study), [], ledger)
         plan_file = write_plan_file(prepared.study, prepared.plan, Path(folder) / "out", ledger)
         note("commit")
-        assert work(ledger, plan_file.content, NeverStop()) == 0
+        assert work(ledger, plan_file, NeverStop()) == 0
     pairs = [(after, before) for before, after in itertools.pairwise(moments) if after[0] == "step"]
     wall, processor = ([after[column] - before[column] for after, before in pairs] for column in (1, 2))
     median = {"wall_seconds": statistics.median(wall[1:]), "processor_seconds": statistics.median(processor[1:])}

@@ -18,16 +18,16 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import t as student
 
 import analysis
-from analysis.comparing.ratio import Ratio, saved
+from analysis.comparing.ratio import Ratio, flops_saved_interval
 from analysis.curves.curves import fit_curves
 from analysis.fitting.intervals import interval
 from analysis.tables.table import read_table
+from scaling.scoring.interval import LEVEL
 
 TRUTHS = {"plain": (0.05, 0.35, 0.30), "weak floor": (0.03, 0.37, 0.15), "no floor": (0.0, 0.40, 0.20)}
 CELLS = [(truth, n, s) for truth in ("plain", "weak floor") for n in (15, 30, 45) for s in (0.03, 0.05)]
 CELLS += [("no floor", 30, 0.05)]
 BEYOND = np.array([1e22, 1e23])
-LEVEL = 0.9
 REFERENCE_SETS = 40  # the reference is slow: a plain scipy profile, a second a data set
 
 
@@ -148,7 +148,7 @@ def gains(sets: int, seed: int) -> dict:
                     for law in pair]  # fmt: skip
             ratio = Ratio(first=fits[0], second=fits[1])
             low, high = ratio.ends(at, at, LEVEL)
-            least, most = saved(ratio, at, LEVEL)
+            least, most = flops_saved_interval(ratio, at, LEVEL)
             counts += [math.exp(low) <= truths[0] <= math.exp(high), least <= truths[1] <= most]
         held[f"{at:.0e}"] = {"quantities": ["cer_reduction", "flops_saved"], "held": (counts / sets).tolist()}
     print(held, flush=True)  # noqa: T201
@@ -156,7 +156,7 @@ def gains(sets: int, seed: int) -> dict:
 
 
 def clusters(sets: int, seed: int) -> dict:
-    """Shared luck of 4 %, own 3 %: neighbouring budgets on one trunk, and seeds whose trunk serves all budgets."""
+    """A shared effect of 4 %, own noise of 3 %: neighbouring budgets on one trunk, and seeds with one trunk each."""
     held = {}
     for name, count, size in (("neighbours", 6, 5), ("neighbours", 10, 3), ("seeds", 3, 8), ("seeds", 5, 6)):
         flops = np.geomspace(1e18, 1e21, count * size)
@@ -166,8 +166,8 @@ def clusters(sets: int, seed: int) -> dict:
         asked, hits, ignored = planted(BEYOND, "plain"), np.zeros(2), np.zeros(2)
         for index in range(sets):
             rng = np.random.default_rng([seed, 9, count, index])
-            luck = 0.04 * rng.standard_normal(count)[label] + 0.03 * rng.standard_normal(len(flops))
-            y = planted(flops, "plain") * np.exp(luck)
+            noise = 0.04 * rng.standard_normal(count)[label] + 0.03 * rng.standard_normal(len(flops))
+            y = planted(flops, "plain") * np.exp(noise)
             for labels, counts in ((label.tolist(), hits), (None, ignored)):
                 low, high = interval(analysis.fit(columns={"C": flops}, y=y, clusters=labels), {"C": BEYOND})
                 counts += (low <= asked) & (asked <= high)
@@ -177,8 +177,8 @@ def clusters(sets: int, seed: int) -> dict:
 
 
 def trunks(sets: int, seed: int) -> dict:
-    """The same luck in the rows of a study: every seed cuts its eight budgets from one trunk; at the largest budget and
-    10 and 100 times beyond.
+    """The same noise in the rows of a study: every seed cuts its eight budgets from one trunk; at the largest budget
+    and 10 and 100 times beyond.
     """
     held, flops, asked = {}, np.geomspace(1e18, 1e21, 8), np.append(1e21, BEYOND)
     file = Path(tempfile.mkdtemp()) / "runs.jsonl"
@@ -187,8 +187,8 @@ def trunks(sets: int, seed: int) -> dict:
             hits, wanted = np.zeros(3), planted(asked, truth)
             for index in range(sets):
                 rng = np.random.default_rng([seed, 13, list(TRUTHS).index(truth), seeds, index])
-                luck = 0.04 * rng.standard_normal((seeds, 1)) + 0.03 * rng.standard_normal((seeds, len(flops)))
-                cer = planted(flops, truth) * np.exp(luck)
+                noise = 0.04 * rng.standard_normal((seeds, 1)) + 0.03 * rng.standard_normal((seeds, len(flops)))
+                cer = planted(flops, truth) * np.exp(noise)
                 rows = [
                     {"flops": flops[j], "budget_flops": flops[j], "cer": cer[i, j], "seed": i, "cluster": f"trunk {i}"}
                     for i in range(seeds) for j in range(len(flops))

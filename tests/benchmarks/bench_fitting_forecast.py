@@ -27,7 +27,7 @@ DATA = SHARED / "data"
 LOSSES = ("log_ls", "log_huber", "raw_ls")
 FEWEST_LEVELS = 5
 OURS = ("half", "rms", 1, LARGEST_FACTOR)
-"""The rule of `analysis.fitting.backtest`: windows used, their error, degrees of freedom beyond their number, the cap."""
+"""The rule of the backtest: windows used, their error, degrees of freedom beyond their number, the cap."""
 RULES = [OURS, *product(("half", "all", "last two"), ("rms", "largest"), (0, 1, 2, 3, 5), (2.0, 2.5, 3.0))]
 
 

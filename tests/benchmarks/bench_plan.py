@@ -32,7 +32,7 @@ import json, resource, sys, time
 from scaling.cli import collect_garbage_seldom as collect_seldom
 from sweeps.costs.cost_estimate import estimate_cost
 from sweeps.plan.prepare import prepare
-from sweeps.text import plan_document
+from sweeps.plan_report import plan_document
 collect_seldom()
 began = time.process_time()
 prepared = prepare("simulated", json.loads(sys.argv[1]), None)

@@ -18,9 +18,9 @@ from record import machine, require, write
 
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
-from sweeps.launchers.death_count import held_by
-from sweeps.launchers.local import THREAD_VARIABLES, trainer, worker_command
-from sweeps.launchers.starter import Starter, starting
+from sweeps.launchers.death_count import attempt_held_by
+from sweeps.launchers.worker_command import THREAD_VARIABLES, trainer, worker_command
+from sweeps.launchers.worker_process import ProcessStarter, process_starter
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
 
@@ -40,9 +40,9 @@ def main() -> None:
         prepared = prepare(str(study), [], ledger)
         plan_file = write_plan_file(prepared.study, prepared.plan, Path(folder) / "out", ledger)
         command = worker_command(trainer(), plan_file)
-        by_command, began, ready = Starter(command, environment, log), time.perf_counter(), 0.0
+        by_command, began, ready = ProcessStarter(command, environment, log), time.perf_counter(), 0.0
         rounds: dict[str, list[Figures]] = {"by_command": [], "forked": []}
-        with starting(command, environment, log) as forking:
+        with process_starter(command, environment, log) as forking:
             _wait(forking.ready)
             ready = time.perf_counter() - began
             for _ in range(ROUNDS):
@@ -59,11 +59,11 @@ def main() -> None:
     require("processor seconds of a forked worker's start, of one by its command", forked / executed, 0.1)
 
 
-def to_first_claim(starter: Starter, plan_file: PlanFile, environment: dict[str, str], log: Path) -> Figures:
+def to_first_claim(starter: ProcessStarter, plan_file: PlanFile, environment: dict[str, str], log: Path) -> Figures:
     """Start a worker and kill it when it has claimed a node."""
     before, began = _processor_seconds(), time.perf_counter()
     worker = starter.start(environment, log)
-    _wait(lambda: held_by(plan_file, pid=worker.pid) is not None)
+    _wait(lambda: attempt_held_by(plan_file, pid=worker.pid) is not None)
     seconds = time.perf_counter() - began
     memory = dict(line.split()[:2] for line in Path(f"/proc/{worker.pid}/smaps_rollup").read_text().splitlines()[1:])
     os.killpg(worker.pid, signal.SIGKILL)

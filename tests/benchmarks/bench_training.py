@@ -24,10 +24,12 @@ from record import machine, write
 from training_lab import BATCH_AUDIO_SECONDS, Common, Lab, Ours
 from transformers import WhisperFeatureExtractor
 
-from scaling.asr.evaluate import Looks, transcribe
+from scaling.asr.evaluation.decode import transcribe
+from scaling.asr.evaluation.dev_evaluation import Pacing
 from scaling.asr.inputs.model_inputs import ModelInputs
-from scaling.asr.model.log_mel import LogMel, read_audio
+from scaling.asr.model.log_mel import LogMel
 from scaling.spec import Objective, Precision
+from scaling.speech.audio import Clip, read_clip
 from scaling.speech.batches import BatchStream, Position
 
 ROUNDS = 3
@@ -90,7 +92,7 @@ def epochs(entry: dict[str, list[float]], ours: Ours, precision: Precision) -> N
     entry["useful_share_of_fp32_peak"].append(ours.epoch_flops / first / fp32_peak)
     entry["matmul_peak_flops_per_second"].append(peak)
     entry["wait_share"].append(ours.state.progress.wait_seconds / ours.state.progress.seconds)
-    if ours.inputs.kept is not None:
+    if ours.inputs.cache is not None:
         later = ours.epoch()
         entry["later_epochs"].append(ours.audio_seconds / later)
         entry["later_epochs_ratio"].append(ours.audio_seconds / later / common)
@@ -111,7 +113,7 @@ def padding_efficiency() -> float:
 
 def log_mel(lab: Lab) -> dict[str, float]:
     """Features alone, from samples in memory."""
-    waves = [read_audio(path) for path in lab.audio[:64]]
+    waves = [read_clip(Clip(path=path)) for path in lab.audio[:64]]
     audio_seconds = sum(map(len, waves)) / 16_000
     ours, theirs = LogMel.from_directory(lab.folder / "encoder"), WhisperFeatureExtractor()
 
@@ -168,11 +170,11 @@ def decoding(lab: Lab) -> dict[str, Any]:
 
 
 def looks(utterances_per_second: float) -> dict[str, float]:
-    """Looks at the dev set in ten minutes of training, each as long as its utterances took to decode above."""
-    schedule, cost, trained = Looks(), LOOK_UTTERANCES / utterances_per_second, 0.0
+    """Pacing at the dev set in ten minutes of training, each as long as its utterances took to decode above."""
+    schedule, cost, trained = Pacing(), LOOK_UTTERANCES / utterances_per_second, 0.0
     while trained < RUN_SECONDS:
         if schedule.due(trained):
-            schedule.took(cost, trained)
+            schedule.record(cost, trained)
         trained += 0.1
     return {"seconds_each": cost, "share_of_run": schedule.seconds / (schedule.seconds + trained)}
 

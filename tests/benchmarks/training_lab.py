@@ -29,9 +29,7 @@ from transformers import (
 )
 
 from scaling.asr.checkpoint import Checkpoint, Progress
-from scaling.asr.inputs.encoder_output_cache import CacheLimits
 from scaling.asr.inputs.model_inputs import ModelInputs
-from scaling.asr.model.log_mel import read_audio
 from scaling.asr.model.projector import Projector
 from scaling.asr.pretraining.mini_models import new_tokenizer
 from scaling.asr.resources import Sources, WorkerResources
@@ -39,8 +37,10 @@ from scaling.asr.train import Hooks, train
 from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.llms import LlmDims
 from scaling.cost.flops import charged
-from scaling.cost.model_shape import default_hidden, default_lora, default_stack
+from scaling.cost.model_shape import default_lora, default_shape
+from scaling.ledger.plan_file import CacheLimits, Source
 from scaling.spec import DataSpec, ModelSpec, Optimization, Precision, StageNode
+from scaling.speech.audio import Clip, read_clip
 from scaling.speech.manifest import read_manifest
 from scaling.strategies import preset, resolve
 
@@ -105,7 +105,7 @@ class Lab:
 
     def __init__(self, folder: Path, utterances: int, pair: Pair = WIDTH_192, device: str = "cpu") -> None:
         self.folder, self.pair, self.device = folder, pair, device
-        self.stack, self.lora = default_stack(pair.encoder), default_lora(pair.llm)
+        self.stack, self.lora = default_shape(pair.encoder, pair.llm).stack, default_lora(pair.llm)
         optimization = replace(OPTIMIZATION, batch_audio_seconds=pair.batch_audio_seconds)
         strategy = resolve(
             preset("efin"), optimization=optimization, encoder_width=pair.encoder.width, llm_width=pair.llm.width
@@ -118,7 +118,7 @@ class Lab:
     def resources(self, gib: float, *, compiled: bool = False) -> WorkerResources:
         """A worker that keeps up to so much of frozen encoders' outputs."""
         found = {"encoder": self.folder / "encoder", "llm": self.folder / "llm", self.speech: self.folder / SPEECH}
-        places = {name: {"path": str(path), "hours": None} for name, path in found.items()}
+        places = {name: Source(path=str(path), hours=None) for name, path in found.items()}
         bounds = CacheLimits(memory_gib=gib, disk_gib=0.0)
         return WorkerResources(Sources(places), torch.device(self.device), bounds, compiled=compiled)
 
@@ -134,7 +134,7 @@ class Lab:
                 encoder="encoder",
                 llm="llm",
                 stack=self.stack,
-                hidden=default_hidden(self.pair.llm),
+                hidden=self.pair.llm.width,
                 encoder_lora=default_lora(self.pair.encoder),
                 llm_lora=self.lora,
             ),
@@ -172,7 +172,7 @@ class Ours:
     ) -> None:
         self._resources, self._hooks = lab.resources(kept_gib, compiled=compiled), hooks
         node = lab.node(stage, precision, until_flops=1)
-        model = self._resources.recognizer(node, {}, rounded=True)
+        model = self._resources.recognizer(node, {}, for_training=True)
         self.model_shape = self._resources.model_shape(node)
         self.inputs: ModelInputs = self._resources.model_inputs(node, model, lab.speech)
         lengths = self.inputs.dataset.lengths
@@ -199,7 +199,7 @@ class Common:
         self._tokenizer = new_tokenizer()
         self._whisper = WhisperForConditionalGeneration.from_pretrained(lab.folder / "encoder", dtype=torch.float32)
         self._llm = Qwen2ForCausalLM.from_pretrained(lab.folder / "llm", dtype=torch.float32)
-        stacked, hidden = lab.stack * lab.pair.encoder.width, default_hidden(lab.pair.llm)
+        stacked, hidden = lab.stack * lab.pair.encoder.width, lab.pair.llm.width
         self._projector = nn.Sequential(nn.Linear(stacked, hidden), nn.GELU(), nn.Linear(hidden, lab.pair.llm.width))
         self._trained = list(self._choose())
         self._optimizer = torch.optim.AdamW(self._trained, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
@@ -212,7 +212,7 @@ class Common:
         for _ in range(count):
             chosen = self._order[self._next : self._next + BATCH]
             self._next = (self._next + BATCH) % (len(self._order) - BATCH)
-            waves = [read_audio(self._lab.audio[index]) for index in chosen]
+            waves = [read_clip(Clip(path=self._lab.audio[index])) for index in chosen]
             heard += sum(map(len, waves)) / 16_000
             features = self._extractor(waves, sampling_rate=16_000, return_tensors="pt").input_features
             targets = [torch.tensor([*self._tokenizer.encode(self._lab.texts[index]), 2]) for index in chosen]
@@ -232,7 +232,7 @@ class Common:
 
     def features(self, index: int) -> Tensor:
         """What the encoder reads of an utterance: a window of 30 s."""
-        wave = read_audio(self._lab.audio[index])
+        wave = read_clip(Clip(path=self._lab.audio[index]))
         return self._extractor(wave, sampling_rate=16_000, return_tensors="pt").input_features
 
     @torch.no_grad()

@@ -16,16 +16,16 @@ import transformers
 import typer
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 
-from scaling.asr.evaluate import evaluate
+from scaling.asr.evaluation.evaluate import evaluate
 from scaling.asr.inputs.dataset import SpeechDataset
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.model.load_base import BaseModels
-from scaling.asr.model.log_mel import SAMPLE_RATE, read_audio
 from scaling.asr.model.recognizer import Recognizer
 from scaling.base_models.encoders import asr_codec
 from scaling.base_models.tokenizers import TextCodec
 from scaling.scoring.score import Score, score, total
-from scaling.spec import Objective
+from scaling.spec import SAMPLE_RATE, Objective
+from scaling.speech.audio import read_clip
 from scaling.speech.manifest import read_manifest
 
 MAX_TOKENS = 200
@@ -62,7 +62,7 @@ def main(
 
 def own_length(directory: Path, codec: TextCodec, speech: SpeechDataset, limit: int) -> Texts:
     """Transcripts of the project's evaluation."""
-    model = Recognizer(BaseModels({}).encoder(directory), None, None, codec, None)
+    model = Recognizer(BaseModels().encoder(directory), None, None, codec, None)
     return [row["hyp"] for row in evaluate(ModelInputs(model, speech), Objective.ASR, "test", limit=limit).rows]
 
 
@@ -74,7 +74,7 @@ def thirty_seconds(directory: Path, codec: TextCodec, speech: SpeechDataset, lim
     prefix = torch.tensor([codec.prefix])
     texts = []
     for index in range(limit):
-        audio = read_audio(speech.manifest.audio[index])
+        audio = read_clip(speech.manifest.audio[index])
         features = extractor(audio, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_features
         written = model.generate(features, decoder_input_ids=prefix, max_new_tokens=MAX_TOKENS, do_sample=False)
         texts.append(codec.decode(written[0].tolist()))

@@ -302,7 +302,7 @@ def _load_checkpoint(folder: Path, rng: random.Random) -> None:
 
 
 def _load_export(folder: Path, rng: random.Random) -> None:
-    from scaling.asr.use.trained_recognizer import read_export
+    from scaling.asr.use.export_folder import read_export
     from sweeps.finished.find_run import exported_encoder, exported_scoring
 
     exported_encoder(folder)

@@ -1,4 +1,4 @@
-"""Recognisers of the shapes in `flop_reference`, with batches and gradients to hold against each other."""
+"""Recognisers of the shapes in `flop_reference`, with batches for them and gradients to compare."""
 
 from dataclasses import replace
 
@@ -62,17 +62,17 @@ def prepared(encoder: EncoderDims, training: Trains = JOINT) -> Recognizer:
 
 
 def noise(encoder: EncoderDims, utterances: int = 4, seed: int = 0) -> Batch:
-    found = batch(model_shape(encoder, MINI_LLM), random_lengths(utterances, seed=seed))
+    silence = batch(model_shape(encoder, MINI_LLM), random_lengths(utterances, seed=seed))
     torch.manual_seed(seed + 1)
-    return replace(found, features_BMT=torch.randn_like(found.features_BMT))
+    return replace(silence, features_BMT=torch.randn_like(silence.features_BMT))
 
 
 def gradients(
-    model: Recognizer, heard: Batch, objective: Objective, precision: Precision = Precision.FP32
+    model: Recognizer, inputs: Batch, objective: Objective, precision: Precision = Precision.FP32
 ) -> dict[str, Tensor]:
     model.zero_grad()
     torch.manual_seed(2)
     with autocast(precision, torch.device("cpu")):
-        loss, _ = model.loss(heard, objective)
+        loss, _ = model.loss(inputs, objective)
     loss.backward()
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from specs import DATA, MODEL, OPTIMIZATION, node, run, stage
 
-from scaling.spec import Objective, Part, Scoring, Strategy, canonical, digest, node_from_json, node_to_json
+from scaling.keys import canonical, digest
+from scaling.spec import Objective, Part, Scoring, Strategy, node_from_json, node_to_json
 
 
 def test_the_key_of_a_run_is_pinned():

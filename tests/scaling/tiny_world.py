@@ -1,4 +1,6 @@
-"""The smallest world the trainer runs in: tones that spell digits, untrained models of a few thousand parameters."""
+"""The smallest corpora and models that the trainer runs with: tones that spell digits, and untrained models of a few
+thousand parameters.
+"""
 
 import inspect
 import json
@@ -9,13 +11,14 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-import yaml
 from safetensors.torch import load_file
 
 from scaling.asr.__main__ import work
 from scaling.asr.pretraining.mini_models import EncoderSize, LlmSize, new_encoder, new_llm, new_tokenizer, save
 from scaling.ledger.ledger import Ledger, read_events
 from scaling.ledger.plan_file import PlanFile
+from scaling.ledger.records import RunRow
+from scaling.system.yaml_file import to_yaml
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.results_table import Collector
@@ -36,7 +39,7 @@ def write_models(folder: Path, encoder: EncoderSize = ENCODER) -> None:
 
 
 def write_speech(folder: Path, name: str, utterances: int, seed: int, digits: tuple[int, int] = (1, 5)) -> None:
-    """Digit strings as tones: 80 ms a digit, its pitch says which, with a little noise; from so many to so many."""
+    """Digit strings as tones of 80 ms, whose pitch is the digit, with a little noise. `digits`: fewest and most."""
     rng = np.random.default_rng(seed)
     (folder / name).mkdir(parents=True)
     rows = []
@@ -74,7 +77,7 @@ def write_study(world: Path, **fields: Any) -> Path:
         "tracker": "none",
     }
     path = world / f"study-{abs(hash(json.dumps(fields, sort_keys=True)))}.yaml"
-    path.write_text(yaml.safe_dump(study | fields))
+    path.write_text(to_yaml(study | fields))
     return path
 
 
@@ -88,13 +91,13 @@ def order(study: Path, out: Path) -> PlanFile:
 def train_study(study: Path, out: Path) -> list[dict[str, Any]]:
     """Train every run of the study in this process; the rows of its table."""
     plan_file = order(study, out)
-    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
-    return Collector(plan_file).collect()
+    assert work(plan_file.ledger, plan_file, NeverStop()) == 0
+    return [row.as_json() for row in Collector(plan_file).collect()]
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A study that was trained: its folder, and the rows of its table by strategy."""
+    """A trained study: its folder, and the rows of its table by strategy."""
 
     out: Path
     rows: dict[str, dict[str, Any]]
@@ -104,40 +107,43 @@ class Finished:
         return Ledger(self.out)
 
     def utterances(self, strategy: str) -> list[dict[str, Any]]:
-        """What the run wrote of each test utterance."""
+        """The hypothesis and errors of each test utterance of a run."""
         lines = (self.out / "utterances" / f"{self.rows[strategy]['key']}.jsonl").read_text().splitlines()
         return [json.loads(line) for line in lines]
 
 
 def trains(out: Path, attempt: str = "0001") -> bool:
-    """Whether a worker has told of a step, in an attempt of this number."""
+    """Whether a worker has logged a step, in an attempt of this number."""
     events = (event for path in out.glob(f"stages/*/attempts/{attempt}/events.jsonl") for event in read_events(path))
-    return any(event["event"] == "progress" for event in events)
+    return any(event.event == "progress" for event in events)
 
 
-def timeless(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the table without what depends on the clock, the machine, or where a node set out from."""
-    kept = {name: value for name, value in row.items() if name not in ("seconds", "spent", "provenance")}
-    return kept | {"stages": [{k: v for k, v in stage.items() if k != "seconds"} for stage in row["stages"]]}
+def timeless(row: dict[str, Any] | RunRow) -> dict[str, Any]:
+    """A row of the table without the fields that depend on the clock, the machine, or the start of a node."""
+    row = row.as_json() if isinstance(row, RunRow) else row
+    fields = {name: value for name, value in row.items() if name not in ("seconds", "spent", "provenance")}
+    return fields | {"stages": [{k: v for k, v in stage.items() if k != "seconds"} for stage in row["stages"]]}
 
 
 def final_weights(ledger: Ledger, key: str) -> dict[str, torch.Tensor]:
-    return load_file(ledger.folder(key) / ledger.result(key)["checkpoint"] / "weights.safetensors")
+    return load_file(ledger.folder(key) / ledger.result(key).checkpoint / "weights.safetensors")
 
 
-def assert_same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
-    assert one.keys() == other.keys()
-    for name, tensor in one.items():
+def assert_same_weights(weights: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert weights.keys() == other.keys()
+    for name, tensor in weights.items():
         assert torch.equal(tensor, other[name]), name
 
 
 class StopAfter:
-    """Asked to stop when looked at so many times while training; not while evaluating, which would never end."""
+    """`asked` turns true when it was read so many times during training. Reads during an evaluation do not count: a
+    stopped evaluation would be repeated for ever.
+    """
 
-    def __init__(self, looks: int) -> None:
-        self._looks = looks
+    def __init__(self, reads: int) -> None:
+        self._reads = reads
 
     @property
     def asked(self) -> bool:
-        self._looks -= not any(caller.function == "evaluate" for caller in inspect.stack(0))
-        return self._looks < 0
+        self._reads -= not any(caller.function == "evaluate" for caller in inspect.stack(0))
+        return self._reads < 0

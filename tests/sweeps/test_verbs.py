@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from crew import run_crew
+from local_run import run_locally
 from small_study import StudyWriter
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -63,7 +63,7 @@ def test_plan_counts_what_an_earlier_run_left_and_takes_its_measured_speed(
     asr_scaling: Command, write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STAND_IN_SECONDS", "0.01")
-    run_crew(write_study(strategies=["joint"]), tmp_path / "out", workers=1)
+    run_locally(write_study(strategies=["joint"]), tmp_path / "out", workers=1)
     report = json.loads(asr_scaling("plan", write_study(), "--out", tmp_path / "out", "--json").stdout)
     assert (report["reused"], report["new"]) == ({"runs": 3, "nodes": 6}, {"runs": 3, "nodes": 18})
     assert report["speed"]["source"] == "measured on 6 finished nodes of this study"

@@ -36,7 +36,7 @@ from scaling.ledger.plan_file import read_plan_file
 from scaling.system import fault_injection as faults
 from scaling.system.json_files import read_json
 from scaling.system.parent_death import end_with_parent
-from sweeps.launchers import local
+from sweeps.launchers import local_workers
 from sweeps.plan.prepare import prepare
 from sweeps.progress.results_table import read_rows
 from sweeps.progress.retention import collect_garbage
@@ -117,8 +117,8 @@ class Forked:
 
 
 @dataclass
-class Starter:
-    """What `local.Starter` is to the launcher, for workers that die of their faults."""
+class ProcessStarter:
+    """What `worker_process.ProcessStarter` is to the launcher, for workers that die of their faults."""
 
     arguments: list[str]
     logs: Path
@@ -134,7 +134,7 @@ class Starter:
         fault = next(self.faults)
 
         def work() -> int:
-            faults.arm(fault)
+            faults.set_fault(fault)
             sys.argv = ["python -m scaling.asr", *self.arguments]
             return trainer.main()
 
@@ -202,21 +202,21 @@ def torture(
 
 def hurry() -> None:
     """Restart at once what has died, and look more often: a kill a second would be a slow torture."""
-    local.BACK_OFF_SECONDS = (0.02,)
-    local.POLL_SECONDS = 0.02
-    local.DEATHS_IN_A_ROW = 1_000_000
+    local_workers.BACK_OFF_SECONDS = (0.02,)
+    local_workers.POLL_SECONDS = 0.02
+    local_workers.DEATHS_IN_A_ROW = 1_000_000
 
 
 def start(study: Path, out: Path, worker_faults: Iterator[str], launcher_fault: str = "") -> Forked:
     """A launcher, forked, that dies of its fault, and whose workers die of theirs (an empty one: never)."""
 
     @contextmanager
-    def starting(command: Any, *_: Any) -> Iterator[Starter]:
-        yield Starter(command[-4:], out / "logs", worker_faults)
+    def process_starter(command: Any, *_: Any) -> Iterator[ProcessStarter]:
+        yield ProcessStarter(command[-4:], out / "logs", worker_faults)
 
     def launch() -> int:
-        local.starting = starting
-        faults.arm(launcher_fault)
+        local_workers.process_starter = process_starter
+        faults.set_fault(launcher_fault)
         ledger = Ledger(out)
         return train(prepare(str(study), [], ledger), out, ledger, WORKERS).exit_code
 
@@ -295,7 +295,7 @@ def count_places(out: Path, toll: Toll) -> None:
 
 
 def table(out: Path) -> list[dict[str, Any]]:
-    return [timeless(row) | {"spent_flops": row["spent"]["flops"]} for row in read_rows(out)]
+    return [timeless(row) | {"spent_flops": row.spent.flops} for row in read_rows(out)]
 
 
 def verify(out: Path, truth: list[dict[str, Any]], plain: Path) -> None:

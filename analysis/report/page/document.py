@@ -1,80 +1,137 @@
-"""One self-contained HTML page: it asks nothing of the network, works from disk, and without scripts shows the figures
-that papers get.
+"""One self-contained HTML page: it asks nothing of the network, works from disk, and shows the figures that papers get
+where scripts do not run.
 
-A content security policy lets only the page's own script run, by its hash: whatever a name in the data says.
+The templates hold the markup and the wording; values come from the findings of a study. Every text is escaped but the
+page's own style sheet, script and figures. A content security policy lets only the page's own script run, by its hash.
 """
 
 import base64
 import hashlib
 from collections.abc import Mapping
-from importlib.resources import files
+from functools import partial
+from pathlib import Path
 
-from analysis.report.findings import Findings
-from analysis.report.page import about
-from analysis.report.page import fit_sections as laws
-from analysis.report.page import strategy_sections as strategies
-from analysis.report.page.answer import answer
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from analysis.comparing.equal_hours import hours_of_every_run, results_at_equal_hours
+from analysis.curves.curves import Curve
+from analysis.curves.traces import describes_its_runs, models_text
+from analysis.formatting import between, number, percent
+from analysis.notes import Status
+from analysis.report.findings import USUAL_BASELINE, Findings
+from analysis.report.page import runs, strategies
 from analysis.report.page.chart_data import chart
-from analysis.report.page.html import Html, join, json_block, tag
 from analysis.report.page.inline_svg import inline
-from analysis.report.palette import LOOKS
+from analysis.report.palette import CURVE_STYLES
 
-SHOWN = {
+FOLDER = Path(__file__).parent
+ALTERNATIVE_TEXTS = {
     "cer_by_flops": "CER against charged FLOPs, by strategy and models",
     "cer_by_model_size": "CER against the models' size, by strategy and budget",
     "cer_by_unique_hours": "CER against unique hours of audio, by strategy and models",
     "residuals": "Residuals of the fits against FLOPs",
 }
 """What each figure shows, for those who cannot see it."""
+STATUSES: dict[Status, str] = {
+    "ok": "identified",
+    "at_bound": "at a bound",
+    "not_identified": "not identified",
+    "too_few_points": "too few budgets",
+    "not_converged": "search stopped early",
+}
+"""What each status of a fit means."""
 
 
 def page(findings: Findings, svgs: Mapping[str, str]) -> str:
     """The page; `svgs` holds the figures by name."""
-    drawings = {name: inline(svg, SHOWN[name]) for name, svg in svgs.items()}
-    script, style = _asset("report.js"), _style()
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_policy(script)),
-        tag("title", f"{findings.name}: error against compute"),
-        tag("style", Html(style)),
+    script = (FOLDER / "assets" / "report.js").read_text(encoding="utf-8")
+    prediction = findings.recommendation.prediction
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            findings=findings,
+            drawings={name: inline(svg, ALTERNATIVE_TEXTS[name]) for name, svg in svgs.items()},
+            chart=chart(findings),
+            script=Markup(script),
+            script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            style_sheet=Markup((FOLDER / "assets" / "report.css").read_text(encoding="utf-8")),
+            curve_styles=CURVE_STYLES,
+            colour_classes={name: f"s{i % len(CURVE_STYLES)}" for i, name in enumerate(findings.strategies)},
+            simulated=runs.simulated(findings.table.rows),
+            prediction_describes_runs=prediction is not None
+            and prediction.cer is not None
+            and describes_its_runs(prediction.curve),
+            best_point=min(
+                (point.mean for trace in findings.traces for point in trace.points), key=lambda point: point.cer
+            ),
+            usual_baseline=USUAL_BASELINE,
+            judgements=strategies.judgements(findings.comparisons),
+            currencies=strategies.currencies(findings.comparisons),
+            whisker_places=strategies.whisker_places,
+            stage_bars=strategies.stage_bars(findings),
+            equal_flops=strategies.equal_flops(findings),
+            hours_of_every_run=hours_of_every_run(findings.traces),
+            results_at_equal_hours=results_at_equal_hours(findings.traces),
+            warnings=_warnings(findings),
+            facts=runs.facts(findings),
+            run_table=runs.run_table(findings.table.rows),
+        )
     )
-    body = tag(
-        "body",
-        tag(
-            "main",
-            answer(findings),
-            laws.by_flops(findings, drawings),
-            laws.by_model_size(drawings),
-            strategies.comparison(findings),
-            strategies.spending(findings),
-            laws.fits(findings, drawings),
-            strategies.views(findings, drawings),
-            laws.warnings(findings),
-            about.definitions(findings),
-            about.runs(findings),
-        ),
-        json_block("study", chart(findings)),
-        tag("script", Html(script)),
+
+
+def _environment() -> Environment:
+    """The templates, with filters that write numbers as a page does; names are text wherever they stand."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return join(Html("<!doctype html>\n"), tag("html", head, body, lang="en"), Html("\n"))
+    environment.policies["json.dumps_kwargs"] = {
+        "ensure_ascii": False,
+        "allow_nan": False,
+        "separators": (",", ":"),
+    }
+    environment.filters |= {
+        "number": partial(number, digits=3, typeset=True),
+        "percent": partial(percent, typeset=True),
+        "between": partial(between, typeset=True),
+        "percent_between": partial(between, as_percent=True, typeset=True),
+        "status": STATUSES.__getitem__,
+        "models": lambda curve: models_text(curve.encoder, curve.llm),
+        "reach": _reach,
+        "miss": _miss,
+    }
+    return environment
 
 
-def _asset(name: str) -> str:
-    return (files("analysis.report.page") / "assets" / name).read_text(encoding="utf-8")
+def _warnings(findings: Findings) -> list[str]:
+    """Warnings of the table, of the curves and of the comparisons, as sentences. A warning of several curves is given
+    once, with their names.
+    """
+    curves = findings.curves.curves
+    labels_by_message: dict[str, list[str]] = {}
+    for curve in curves:
+        for note in curve.warnings:
+            labels_by_message.setdefault(note.message, []).append(curve.label)
+    lines = [f"{note.message}." for note in findings.notes]
+    for message, labels in labels_by_message.items():
+        lines.append(f"{'Every curve' if len(labels) == len(curves) > 1 else ', '.join(labels)}: {message}.")
+    compared = (note.message for comparison in findings.comparisons for note in comparison.warnings)
+    return lines + [f"{message}." for message in dict.fromkeys(compared) if message not in labels_by_message]
 
 
-def _style() -> str:
-    """The style sheet with the strategies' colours, light and dark."""
-    light, dark = (
-        " ".join(f"--s{i}: {getattr(look, side)};" for i, look in enumerate(LOOKS)) for side in ("light", "dark")
-    )
-    classes = "\n".join(f".s{i} {{ --c: var(--s{i}); }}" for i in range(len(LOOKS)))
-    sheet = _asset("report.css").replace("/* looks, light */", light).replace("/* looks, dark */", dark)
-    return f"{sheet}{classes}\n"
+def _reach(extrapolation: float) -> str:
+    """How far an answer lies beyond the runs. A budget is met within a step, so half a per cent does not count."""
+    within = extrapolation <= 1.005
+    return "within the runs" if within else f"{number(extrapolation, 2, typeset=True)} times the largest run"
 
 
-def _policy(script: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+def _miss(curve: Curve) -> float | None:
+    """The root mean square of measured over fitted error, less one; None without a fit."""
+    if curve.fit is None:
+        return None
+    return float((((curve.fit.y / curve.fit.predict(curve.fit.columns)) - 1.0) ** 2).mean() ** 0.5)

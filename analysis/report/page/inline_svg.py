@@ -3,15 +3,18 @@
 import html
 import re
 
-from analysis.report.page.html import Html
-from analysis.report.palette import INK, LOOKS, PAPER, RULE
+from markupsafe import Markup
+
+from analysis.report.palette import CURVE_STYLES, INK, PAPER, RULE
 
 _REFERRED = re.compile(r"(?:url\(#|href=\"#)([^)\"]+)")
 _IDENTITY = re.compile(r' id="([^"]*)"')
 
 
-def inline(svg: str, label: str) -> Html:
-    """`svg`, as `analysis.report.figures` wrote it, for a page; `label` says what it shows to those who cannot see it."""
+def inline(svg: str, label: str) -> Markup:
+    """A figure, as `analysis.report.figures` wrote it, for a page; `label` says what it shows to those who cannot see
+    it.
+    """
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     # Rules of a style sheet would reach the whole page.
@@ -24,7 +27,7 @@ def inline(svg: str, label: str) -> Html:
     # A height in points would keep the figure from shrinking with the page; viewBox keeps its shape.
     body = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", body, count=1)
     body = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", body, count=1)
-    return Html(body.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1))
+    return Markup(body.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1))
 
 
-_VARIABLES = {INK: "ink", RULE: "rule", PAPER: "paper"} | {one.light: f"s{i}" for i, one in enumerate(LOOKS)}
+_VARIABLES = {INK: "ink", RULE: "rule", PAPER: "paper"} | {style.light: f"s{i}" for i, style in enumerate(CURVE_STYLES)}

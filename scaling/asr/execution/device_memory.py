@@ -1,4 +1,4 @@
-"""Whether a model fits, asked before it is loaded, and running out all the same: clear words, not a killed process."""
+"""Free memory, checked before a model is loaded; and errors of memory that ran out, named as such."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,30 +7,30 @@ from pathlib import Path
 import torch
 
 from scaling.errors import InputError
-from scaling.system.container_memory import free_group_bytes
+from scaling.system.container_memory import free_container_bytes
 
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
-"""What torch's allocators say in a RuntimeError; on a CPU there is no type for it."""
+"""Words of torch's allocators in a RuntimeError; on a CPU there is no type of error for it."""
 
 
 class OutOfMemory(Exception):
-    """Memory ran out; the message says in what. The same work may fit in smaller pieces."""
+    """Memory ran out; the message says in which work, which may fit in smaller micro-batches."""
 
 
 @contextmanager
 def out_of_memory_named(what: str) -> Iterator[None]:
-    """Raise OutOfMemory where the body runs out of memory, holding on to nothing that it had allocated."""
-    said = None
+    """Raise OutOfMemory where the body runs out of memory, once all that it had allocated is freed."""
+    message = None
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        said = _out_of_memory(error)
-        if said is None:
+        message = _out_of_memory_message(error)
+        if message is None:
             raise
-    if said is not None:  # outside the handler: the error's traceback, and the tensors in it, are gone
+    if message is not None:  # outside the handler: the error's traceback, and the tensors in it, are freed
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        raise OutOfMemory(f"{what} ran out of memory: {said}")
+        raise OutOfMemory(f"{what} ran out of memory: {message}")
 
 
 def refuse_too_large(what: str, needed_bytes: int, device: torch.device) -> None:
@@ -44,16 +44,16 @@ def refuse_too_large(what: str, needed_bytes: int, device: torch.device) -> None
 
 
 def free_memory_bytes() -> int | None:
-    """Memory that may still be taken: what the kernel calls available, within control groups. None if unknown."""
-    known = [value for value in (_available(), free_group_bytes()) if value is not None]
+    """Memory that the kernel calls available, within the limits of control groups. None where it is unknown."""
+    known = [value for value in (_available(), free_container_bytes()) if value is not None]
     return min(known) if known else None
 
 
-def _out_of_memory(error: MemoryError | RuntimeError) -> str | None:
-    """What an error says of memory that ran out; None where it says something else."""
-    said = str(error).partition("\n")[0] or type(error).__name__
+def _out_of_memory_message(error: MemoryError | RuntimeError) -> str | None:
+    """The first line of an error that means that memory ran out; None for any other error."""
+    message = str(error).partition("\n")[0] or type(error).__name__
     ran_out = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return said if ran_out or any(words in said for words in OUT_OF_MEMORY_WORDS) else None
+    return message if ran_out or any(words in message for words in OUT_OF_MEMORY_WORDS) else None
 
 
 def _available() -> int | None:

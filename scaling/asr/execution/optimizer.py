@@ -1,7 +1,7 @@
-"""AdamW over parameters that lie end to end in a few tensors, so that a step takes a few operations.
+"""AdamW over parameters that are flattened into a few tensors, so that a step takes a few operations.
 
-Clearing, adding up, clipping and updating gradients take one operation a tensor. A small model has hundreds of tensors
-of a few thousand numbers, and a core spends its time in starting operations (measured: 7.3 of 51 ms of a mini's step).
+To clear, add up, clip and apply gradients takes one operation a tensor. A small model has hundreds of tensors of a few
+thousand numbers, and a core spends its time in starting operations (measured: 7.3 of 51 ms of a mini's step).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,14 +14,14 @@ from scaling.asr.execution.sharding import is_sharded, shard_like
 from scaling.spec import Part, Stage
 
 ALIGNMENT = 16
-"""Numbers between the beginnings of two parameters are a multiple of this: 64 bytes, the width of a cache line."""
+"""Each parameter begins at a multiple of so many numbers: 64 bytes, the width of a cache line."""
 
 
 class FlatAdamW(torch.optim.AdamW):
-    """AdamW with a peak rate for each part; decay on matrices only, as is usual for transformers.
+    """AdamW with a peak rate for each part; weight decay on matrices only, as is usual for transformers.
 
-    The parameters and their gradients become views of the tensors that are updated. A rank's share of a sharded LLM
-    stays a tensor of its own.
+    The parameters and their gradients become views of the flat tensors that are updated. Shards stay tensors of their
+    own.
     """
 
     def __init__(self, stage: Stage, parts: Mapping[Part, Sequence[nn.Parameter]]) -> None:
@@ -32,12 +32,12 @@ class FlatAdamW(torch.optim.AdamW):
             for matrices, decay in ((True, options.weight_decay), (False, 0.0)):
                 chosen = [p for p in parts[part] if (p.ndim > 1) == matrices]
                 if chosen:
-                    groups.append({"params": self._laid_out(chosen), "lr": rate, "weight_decay": decay})
+                    groups.append({"params": self._flattened(chosen), "lr": rate, "weight_decay": decay})
         super().__init__(groups, betas=(options.beta1, options.beta2), fused=True)
 
     @property
     def tensors(self) -> list[nn.Parameter]:
-        """What is updated, with its gradients: every trained parameter is in one of these."""
+        """The tensors that are updated: every trained parameter is one of them or a view of one."""
         return [tensor for group in self.param_groups for tensor in group["params"]]
 
     def zero_grad(self, set_to_none: bool = False) -> None:
@@ -49,14 +49,14 @@ class FlatAdamW(torch.optim.AdamW):
                 tensor.grad = None
 
     def moments(self, parameter: nn.Parameter) -> dict[str, Tensor]:
-        """What AdamW remembers of a parameter, by name; empty before the first step."""
+        """AdamW's moments of a parameter, by name; empty before the first step."""
         view = self._views.get(parameter)
         if view is None:
             return dict(self.state[parameter])
         return {name: view.of(value) if name != "step" else value for name, value in self.state[view.tensor].items()}
 
     def restore(self, parameter: nn.Parameter, moments: Mapping[str, Tensor]) -> None:
-        """The inverse of `moments`, whose tensors may lie on another device and are whole."""
+        """The inverse of `moments`; the tensors may lie on another device and are unsharded."""
         view = self._views.get(parameter)
         tensor = parameter if view is None else view.tensor
         for name, value in moments.items():
@@ -67,27 +67,27 @@ class FlatAdamW(torch.optim.AdamW):
             else:
                 view.of(self.state[tensor].setdefault(name, torch.zeros_like(tensor))).copy_(value)
 
-    def _laid_out(self, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-        """The tensors that hold these parameters: one for all that are whole, and each share."""
-        shares = [p for p in parameters if is_sharded(p)]
-        whole = [p for p in parameters if not is_sharded(p)]
-        if not whole:
-            return shares
+    def _flattened(self, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+        """The tensors that hold these parameters: one flat tensor for all that are unsharded, and each shard."""
+        shards = [p for p in parameters if is_sharded(p)]
+        unsharded = [p for p in parameters if not is_sharded(p)]
+        if not unsharded:
+            return shards
         starts, end = [], 0
-        for parameter in whole:
+        for parameter in unsharded:
             starts.append(end)
             end += -(-parameter.numel() // ALIGNMENT) * ALIGNMENT
-        flat = nn.Parameter(whole[0].detach().new_zeros(end))
+        flat = nn.Parameter(unsharded[0].detach().new_zeros(end))
         flat.grad = torch.zeros_like(flat)
-        for parameter, start in zip(whole, starts, strict=True):
+        for parameter, start in zip(unsharded, starts, strict=True):
             view = self._views[parameter] = _View(flat, start, parameter.shape)
             view.of(flat.detach()).copy_(parameter.detach())
             parameter.data, parameter.grad = view.of(flat.detach()), view.of(flat.grad)
-        return [flat, *shares]
+        return [flat, *shards]
 
 
 class _View:
-    """Where a parameter lies in a flat tensor."""
+    """The place of a parameter in a flat tensor."""
 
     __slots__ = ("_shape", "_start", "tensor")
 
@@ -95,5 +95,5 @@ class _View:
         self.tensor, self._start, self._shape = tensor, start, shape
 
     def of(self, flat: Tensor) -> Tensor:
-        """The part of a tensor as long as the flat one that belongs to the parameter."""
+        """The parameter's part of `flat`, which is as long as the flat tensor."""
         return flat[self._start : self._start + self._shape.numel()].view(self._shape)

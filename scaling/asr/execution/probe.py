@@ -1,4 +1,6 @@
-"""What torch finds here and how fast it multiplies: `python -m scaling.asr.execution.probe`, started by `asr-scaling doctor`.
+"""What torch finds on this machine and how fast it multiplies matrices: started by `asr-scaling doctor`.
+
+    python -m scaling.asr.execution.probe
 
 Prints one JSON object: {"torch", "transformers", "peft", "device", "accelerator", "threads", "precision",
 "flops_per_second"}.
@@ -14,7 +16,7 @@ import torch
 import transformers
 
 SECONDS = 0.5
-"""Measured for so long, after one product to warm up: clocks settle within tenths of a second."""
+"""Time that is measured, after one product to warm up: clocks settle within tenths of a second (assumption)."""
 
 CPU_SIZE, ACCELERATOR_SIZE = 1024, 8192
 """Rows and columns of the square matrices: the size from which larger ones are no faster (assumption)."""
@@ -29,7 +31,7 @@ def main() -> None:
         if accelerator
         else _flops_per_second(CPU_SIZE, torch.float32, "cpu")
     )
-    found = {
+    report = {
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "peft": peft.__version__,
@@ -39,7 +41,7 @@ def main() -> None:
         "precision": "bf16" if accelerator else "fp32",
         "flops_per_second": measured,
     }
-    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.write(json.dumps(report) + "\n")
 
 
 def _flops_per_second(size: int, dtype: torch.dtype, device: str) -> float:

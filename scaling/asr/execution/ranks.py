@@ -1,8 +1,9 @@
 """Processes that train one node together, in step: one rank each, on one machine or several.
 
-Every rank walks through the same stream and takes its pieces of each step's batch; gradients are added up, so that all
-hold the same weights at every step. Whatever depends on a clock or a signal is agreed upon first: no rank waits for
-what another does not do. A rank that dies ends the others, whose next exchange fails.
+Every rank walks through the same stream of batches and takes its micro-batches of each step; gradients are summed, so
+that all ranks hold the same weights at every step. Decisions that depend on a clock or a signal are broadcast first: no
+rank waits for an exchange that another rank does not take part in. A rank that dies ends the others, whose next
+exchange fails.
 """
 
 import os
@@ -16,15 +17,16 @@ from torch import Tensor, distributed
 Value = TypeVar("Value")
 Arguments = ParamSpec("Arguments")
 
-BROKEN = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo", "NCCL")
-"""What torch's back ends say in a RuntimeError where another rank is gone."""
+CONNECTION_ERRORS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo", "NCCL")
+"""Words of torch's back ends in a RuntimeError where another rank is gone; there is no type of error for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """A process among those that train together; alone where nothing else is said.
+    """A process among those that train together; by default the only one.
 
-    `shard`: each holds a share of the LLM (`scaling.asr.execution.sharding`), so that all must run its layers at the same time.
+    `shard`: each rank holds a shard of the LLM (`scaling.asr.execution.sharding`), so that all must run its layers at
+    the same time.
     """
 
     rank: int = 0
@@ -33,19 +35,19 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this is the rank that speaks with the ledger."""
+        """Whether this is the rank that reads and writes the ledger."""
         return self.rank == 0
 
     @property
     def writers(self) -> int:
-        """How many ranks write checkpoints, the first ones: all where each holds a share, else one for all."""
+        """How many ranks write checkpoints, from the first on: all where the LLM is sharded, else one for all."""
         return self.size if self.shard else 1
 
     def share(self, values: Sequence[Value]) -> list[Value]:
-        """What of these is to be done here, in the same order: every so many-th, so that shares of sorted values cost
-        the same.
+        """The values that this rank works on, in their order: every `size`-th, so that shares of sorted values cost the
+        same.
 
-        All of it where the LLM is sharded: what is decoded together must take the same number of steps everywhere.
+        These are all values where the LLM is sharded: decoding must take the same number of steps on every rank.
 
         >>> Ranks(1, 2).share("abcde")
         ['b', 'd']
@@ -53,12 +55,12 @@ class Ranks:
         return list(values if self.shard else values[self.rank :: self.size])
 
     def broadcast(self, value: Value) -> Value:
-        """What the first rank says; all must ask."""
+        """The first rank's value; all ranks must call this."""
         if self.size == 1:
             return value
-        said = [value]
-        distributed.broadcast_object_list(said, src=0, device=torch.device("cpu"))
-        return said[0]
+        values = [value]
+        distributed.broadcast_object_list(values, src=0, device=torch.device("cpu"))
+        return values[0]
 
     def sum(self, value: float) -> float:
         """The sum over ranks, in double precision: exact for counts."""
@@ -69,39 +71,39 @@ class Ranks:
         return float(summed)
 
     def all_gather(self, value: Value) -> list[Value]:
-        """The value of every rank."""
-        found: list[Any] = [value] * self.size
+        """The values of all ranks."""
+        values: list[Any] = [value] * self.size
         if self.size > 1:
-            distributed.all_gather_object(found, value)
-        return found
+            distributed.all_gather_object(values, value)
+        return values
 
     def sum_gradients(self, gradients: Iterable[Tensor]) -> None:
-        """Replace gradients by their sums over ranks, exchanged together once a step."""
+        """Replace gradients by their sums over ranks, in one exchange."""
         if self.size == 1:
             return
-        each = list(gradients)
-        if each:
-            flat = torch.cat([gradient.reshape(-1) for gradient in each])
+        own = list(gradients)
+        if own:
+            flat = torch.cat([gradient.reshape(-1) for gradient in own])
             distributed.all_reduce(flat)
-            sums = torch.split(flat, [gradient.numel() for gradient in each])
-            for gradient, summed in zip(each, sums, strict=True):
+            sums = torch.split(flat, [gradient.numel() for gradient in own])
+            for gradient, summed in zip(own, sums, strict=True):
                 gradient.copy_(summed.view_as(gradient))
 
     def leave(self) -> None:
-        """End the group, whose threads may else abort the process when it exits (assumption: seen once, see LOG.md)."""
+        """End the group: else its threads may abort the process when it exits (assumption: seen once, see LOG.md)."""
         if self.size > 1:
             distributed.destroy_process_group()
 
-    def on_first(self, act: Callable[Arguments, None]) -> Callable[Arguments, None]:
-        """`act` on the first rank; nothing on the others."""
-        return act if self.first else _nothing
+    def on_first(self, function: Callable[Arguments, None]) -> Callable[Arguments, None]:
+        """`function` on the first rank; a function that does nothing on the others."""
+        return function if self.first else _do_nothing
 
 
 SINGLE_PROCESS = Ranks()
 
 
 def join(*, shard: bool = False) -> Ranks:
-    """Meet the others that torchrun or srun have started, if so; raises RuntimeError where they do not come."""
+    """Join the processes that torchrun or srun have started, if any. Raises RuntimeError where one is missing."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return SINGLE_PROCESS
@@ -111,11 +113,10 @@ def join(*, shard: bool = False) -> Ranks:
     return Ranks(distributed.get_rank(), size, shard)
 
 
-def is_broken(error: Exception) -> bool:
+def is_connection_error(error: Exception) -> bool:
     """Whether an error says that another rank is gone."""
-    words = str(error)
-    return isinstance(error, RuntimeError) and any(sign in words for sign in BROKEN)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in CONNECTION_ERRORS)
 
 
-def _nothing(*_: object, **__: object) -> None:
-    """What the other ranks do where the first one acts."""
+def _do_nothing(*_: object, **__: object) -> None:
+    """Takes the place of a function that only the first rank calls."""

@@ -1,6 +1,6 @@
-"""torchrun, ending as one process would: python -m scaling.asr.execution.torchrun OPTIONS -m scaling.asr
+"""torchrun, with the exit code of its worker: python -m scaling.asr.execution.torchrun OPTIONS -m scaling.asr
 
-torchrun itself ends with exit code 1 whatever happened, and a launcher must tell a worker that was asked to leave from
+torchrun itself ends with exit code 1 whatever happened. But a launcher must tell a worker that was asked to leave from
 one that found a user's mistake, and both from one that died.
 """
 
@@ -13,19 +13,22 @@ from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 LEAVE_SECONDS = 60
-"""For a checkpoint, when asked to leave: no less than launchers wait. Then what hangs in an exchange is killed."""
+"""Time for a checkpoint when workers are asked to leave, at least as long as launchers wait (assumption). Then torchrun
+kills processes that hang in an exchange."""
 
 
 def main() -> int:
-    """Run torchrun on the command line; the exit code of the first process to fail, as shells have it."""
+    """Run torchrun with the arguments of this command; returns the exit code of the first process that failed, which is
+    128 + the signal's number where a signal ended it.
+    """
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(LEAVE_SECONDS))
-    logging.disable()  # its report would hide what the process said last
+    logging.disable()  # torchrun's report would hide the last messages of the process
     try:
         run.main(sys.argv[1:])
-    except SignalException as asked:  # passed on to the processes, who had time for a checkpoint
-        return 128 + int(asked.sigval)
-    except ChildFailedError as failed:
-        code = int(failed.get_first_failure()[1].exitcode)
+    except SignalException as signal:  # torchrun has passed it on to the processes, which had time for a checkpoint
+        return 128 + int(signal.sigval)
+    except ChildFailedError as error:
+        code = int(error.get_first_failure()[1].exitcode)
         return code if code >= 0 else 128 - code
     return 0
 

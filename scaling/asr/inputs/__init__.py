@@ -1,3 +1,3 @@
 """What a model reads: audio at its charged length, augmentation, features, and cached outputs of frozen encoders,
-prepared ahead of the step that needs them. Nothing here learns.
+prefetched before the step that needs them. Nothing in this package learns.
 """

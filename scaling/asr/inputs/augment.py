@@ -1,6 +1,7 @@
-"""Speech made harder, anew at each hearing: a function of (seed, epoch, utterance), so that resuming changes nothing.
+"""Augmentation that differs in every epoch: noise and masks as functions of seed, epoch and utterance.
 
-Neither noise nor masks change a length, so FLOPs are charged as without them.
+So a resumed run reads the same inputs as an uninterrupted one. Neither noise nor masks change a length, so that FLOPs
+are charged as without them. Speeds, which change lengths, belong to `Manifest.at_speeds`.
 """
 
 from dataclasses import dataclass
@@ -12,20 +13,20 @@ from scaling.spec import Augmentation
 
 MASKED_BINS = 27 / 80
 MASKED_FRAMES = 100
-"""Widest masks, as in SpecAugment's LD policy (arXiv:1904.08779): 27 of 80 mel bins, 100 frames ..."""
+"""The widest masks are those of SpecAugment's policy LD (arXiv:1904.08779): 27 of 80 mel bins, 100 frames ..."""
 MASKED_SHARE = 0.2
 """... and at most this share of an utterance: the paper bounds masks by such a share too (the value: assumption)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Augmenter:
-    """How the utterances of one run are changed."""
+    """Changes the utterances of one run."""
 
     augmentation: Augmentation
     seed: int
 
     def audio(self, samples_T: np.ndarray, epoch: int, index: int) -> np.ndarray:
-        """With white noise at a signal-to-noise ratio drawn between the two ends, in dB of mean power."""
+        """Samples (T,) with white noise; the ratio of mean powers is drawn in dB between the augmentation's bounds."""
         if self.augmentation.noise_snr_db is None:
             return samples_T
         rng = np.random.default_rng([self.seed, epoch, index, 0])
@@ -35,7 +36,7 @@ class Augmenter:
         return np.asarray(samples_T + noise, dtype=np.float32)
 
     def features(self, mel_MT: Tensor, epoch: int, index: int) -> Tensor:
-        """With bands and stretches set to the mean of the utterance; the features given stay as they are."""
+        """A copy of the features (M, T) in which bands and stretches of time are set to the utterance's mean."""
         if not self.augmentation.masks:
             return mel_MT
         rng = np.random.default_rng([self.seed, epoch, index, 1])

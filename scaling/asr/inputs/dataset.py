@@ -1,6 +1,7 @@
-"""Examples as the models read them: features and token ids, made when first asked for and kept within bounds."""
+"""Utterances as the models read them: features and target token ids, computed when first asked for and cached within
+limits.
+"""
 
-import dataclasses
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,25 +14,24 @@ from torch import Tensor
 from scaling.arrays import IntArray
 from scaling.asr.inputs.augment import Augmenter
 from scaling.asr.inputs.exact_audio import ExactAudio
-from scaling.asr.model.encoders.family import Features
+from scaling.asr.model.encoders.family import FeatureExtractor
 from scaling.asr.model.encoders.registry import family_of
 from scaling.base_models.tokenizers import TextCodec
-from scaling.speech.audio import SAMPLE_RATE
-from scaling.speech.lengths import Lengths, index
+from scaling.spec import SAMPLE_RATE
+from scaling.speech.lengths import Lengths, manifest_lengths
 from scaling.speech.manifest import Manifest
-from scaling.speech.speed_perturbation import at_speeds
 
-KEPT_FEATURE_BYTES = 1 << 30
-"""Log-mel features kept in memory, per worker and manifest: a miniature corpus whole, or 9 hours of 80 bins at 100
-frames a second; beyond that they are made anew each time (assumption: a worker has a GiB to spare)."""
+CACHED_FEATURE_BYTES = 1 << 30
+"""Features cached in memory, per worker and manifest: all of a miniature corpus, or 9 hours of 80 mel bins at 100
+frames a second; beyond that they are computed again each time (assumption: a worker has a GiB to spare)."""
 
-KEPT_TARGETS = 200_000
-"""Examples whose target ids are kept, per worker and manifest: a tenth of a GiB (assumption: a worker has it)."""
+CACHED_TARGETS = 200_000
+"""Utterances whose target ids are cached, per worker and manifest: a tenth of a GiB (assumption: a worker has it)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Examples:
-    """What was read of some utterances: features (M, T), None where not wanted, and target token ids, the end last."""
+    """Features (M, T) of some utterances, None where none were asked for, and target token ids, the end token last."""
 
     indices: Sequence[int]
     features: Sequence[Tensor | None]
@@ -41,11 +41,11 @@ class Examples:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpeechDataset:
-    """One manifest, ready to be batched. `lengths` are the real ones that FLOPs are charged by."""
+    """One manifest, ready to be batched. `lengths` are those that FLOPs are charged by."""
 
     manifest: Manifest
     lengths: Lengths
-    _features_of: Features
+    _extract: FeatureExtractor
     _asr: TextCodec
     _llm: TextCodec
     _audio: ExactAudio
@@ -62,12 +62,10 @@ class SpeechDataset:
         codecs: tuple[TextCodec, TextCodec],
         augmenter: Augmenter | None = None,
     ) -> "SpeechDataset":
-        """The manifest as read by the encoder and the LLM in these directories, made augmenter where asked for."""
-        lengths = index(manifest, encoder=encoder, llm=llm)
+        """The manifest as read by the encoder and the LLM in these directories, augmented where asked for."""
         if augmenter is not None:
-            rows = np.tile(np.arange(len(manifest)), len(augmenter.augmentation.speeds))
-            manifest = at_speeds(manifest, augmenter.augmentation.speeds)
-            lengths = dataclasses.replace(lengths[rows], samples=manifest.samples)
+            manifest = manifest.at_speeds(augmenter.augmentation.speeds)
+        lengths = manifest_lengths(manifest, encoder=encoder, llm=llm)
         features = family_of(encoder).features(encoder)
         return cls(manifest, lengths, features, *codecs, ExactAudio(manifest=manifest), augmenter)
 
@@ -76,62 +74,64 @@ class SpeechDataset:
 
     @property
     def samples(self) -> IntArray:
-        """Real 16 kHz samples of each utterance (N,)."""
+        """Samples of each utterance at 16 kHz (N,)."""
         return self.lengths.samples
 
     @property
     def varies(self) -> bool:
-        """Whether an utterance sounds different in each epoch."""
+        """Whether the features of an utterance differ from epoch to epoch."""
         return self._augmenter is not None and self._augmenter.augmentation.varies
 
-    def recorded_seconds(self, heard: npt.NDArray[np.bool_]) -> float:
-        """Audio of the recordings, each counted once, that `heard` (N,) has at whatever speed."""
+    def recorded_seconds(self, seen: npt.NDArray[np.bool_]) -> float:
+        """Seconds of the recordings that `seen` (N,) marks at one speed or more, each recording counted once."""
         speeds = (1.0,) if self._augmenter is None else self._augmenter.augmentation.speeds
-        once = np.asarray(heard.reshape(len(speeds), -1).any(axis=0))
-        return float(self.samples[: len(once)][once].sum()) * speeds[0] / SAMPLE_RATE
+        recordings = np.asarray(seen.reshape(len(speeds), -1).any(axis=0))
+        return float(self.samples[: len(recordings)][recordings].sum()) * speeds[0] / SAMPLE_RATE
 
-    def examples(self, indices: Sequence[int] | IntArray, known: Container[int] = (), epoch: int = 0) -> Examples:
-        """The chosen utterances as they sound in this epoch, without features of those that are `known`."""
+    def examples(
+        self, indices: Sequence[int] | IntArray, without_features: Container[int] = (), epoch: int = 0
+    ) -> Examples:
+        """The chosen utterances in this epoch; those in `without_features` have targets alone."""
         chosen = [int(index) for index in indices]
         targets = [self._target_ids(index) for index in chosen]
         return Examples(
             indices=chosen,
-            features=[None if index in known else self.features(index, epoch) for index in chosen],
+            features=[None if index in without_features else self.features(index, epoch) for index in chosen],
             asr_targets=[asr for asr, _ in targets],
             llm_targets=[llm for _, llm in targets],
         )
 
     def reference(self, index: int) -> dict[str, str]:
-        """Who said what: `id`, `speaker`, `ref`."""
+        """An utterance's `id`, `speaker`, and reference text `ref`."""
         manifest = self.manifest
         return {"id": manifest.ids[index], "speaker": manifest.speakers[index], "ref": manifest.texts[index]}
 
     def features(self, index: int, epoch: int = 0) -> Tensor:
-        """Features (M, T) of one utterance as it sounds in this epoch."""
+        """Features (M, T) of one utterance in this epoch."""
         if self._augmenter is None or not self.varies:
             return self._unaugmented(index)
         if self._augmenter.augmentation.noise_snr_db is None:
             return self._augmenter.features(self._unaugmented(index), epoch, index)
         noisy = self._augmenter.audio(self._audio.samples(index), epoch, index)
-        return self._augmenter.features(self._features_of(noisy), epoch, index)
+        return self._augmenter.features(self._extract(noisy), epoch, index)
 
     def _target_ids(self, index: int) -> tuple[Tensor, Tensor]:
         """Target token ids of the encoder's own objective, and of the LLM."""
-        kept = self._targets.get(index)
-        if kept is not None:
-            return kept
+        cached = self._targets.get(index)
+        if cached is not None:
+            return cached
         text = self.manifest.texts[index]
         targets = torch.tensor(self._asr.targets(text)), torch.tensor(self._llm.targets(text))
-        if len(self._targets) < KEPT_TARGETS:
+        if len(self._targets) < CACHED_TARGETS:
             self._targets[index] = targets
         return targets
 
     def _unaugmented(self, index: int) -> Tensor:
-        kept = self._features.get(index)
-        if kept is not None:
-            return kept
-        mel = self._features_of(self._audio.samples(index))
-        used = len(self._features) * mel.nbytes  # utterances of one manifest are of one order of length
-        if used < KEPT_FEATURE_BYTES:
-            self._features[index] = mel
-        return mel
+        cached = self._features.get(index)
+        if cached is not None:
+            return cached
+        features_MT = self._extract(self._audio.samples(index))
+        used = len(self._features) * features_MT.nbytes  # utterances of one manifest are of one order of length
+        if used < CACHED_FEATURE_BYTES:
+            self._features[index] = features_MT
+        return features_MT

@@ -1,4 +1,4 @@
-"""Outputs of frozen encoders, kept within bounds: in memory, on local disk beyond that, and not at all beyond both."""
+"""Outputs of frozen encoders, cached within limits: in memory first, then on local disk, and not at all beyond both."""
 
 import os
 import tempfile
@@ -10,53 +10,45 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from scaling.ledger.plan_file import CacheLimits
 from scaling.system.cache import cache_dir
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheLimits:
-    """How much a worker may keep in memory, and how much more on disk."""
-
-    memory_gib: float
-    disk_gib: float
-
-
-NO_CACHE = CacheLimits(memory_gib=0, disk_gib=0)
-
-
 class EncoderOutputCache:
-    """What a worker keeps, by state (an encoder's weights and a manifest), and by utterance within it.
+    """A worker's cached outputs by state, which is an encoder's weights and a manifest, and by utterance.
 
-    On disk a state is one file without a name in the cache directory: it ends with the worker, however that ends, and
-    no worker sees another's. Where both bounds are reached, the state that was longest not asked for gives way.
+    The outputs of one state on disk are a file without a name in the cache directory, which ends with the worker,
+    however that ends; no worker reads another's. Where both limits are reached, the least recently used state is
+    cleared.
     """
 
-    def __init__(self, bounds: CacheLimits) -> None:
-        self._memory_bytes, self._disk_bytes = bounds.memory_gib * 2**30, bounds.disk_gib * 2**30
+    def __init__(self, limits: CacheLimits) -> None:
+        self._memory_bytes, self._disk_bytes = limits.memory_gib * 2**30, limits.disk_gib * 2**30
         self._states: OrderedDict[str, CachedOutputs] = OrderedDict()
 
     def state(self, key: str) -> "CachedOutputs":
-        """What is kept under `key`; empty at first."""
-        found = self._states.setdefault(key, CachedOutputs(self))
+        """The cached outputs of the state `key`; none at first."""
+        outputs = self._states.setdefault(key, CachedOutputs(self))
         self._states.move_to_end(key)
-        return found
+        return outputs
 
-    def make_room(self, size: int, asking: "CachedOutputs") -> tuple[bool, bool]:
-        """Whether `size` bytes fit in memory, and on disk, once older states have given way to `asking` if need be."""
+    def make_room(self, size: int, requester: "CachedOutputs") -> tuple[bool, bool]:
+        """Whether `size` bytes fit in memory, and on disk; states used before `requester` are cleared where need be."""
         while True:
             in_memory = sum(state.memory_bytes for state in self._states.values()) + size <= self._memory_bytes
             on_disk = sum(state.disk_bytes for state in self._states.values()) + size <= self._disk_bytes
-            oldest = next((state for state in self._states.values() if state.memory_bytes or state.disk_bytes), asking)
-            if in_memory or on_disk or oldest is asking:
+            used = (state for state in self._states.values() if state.memory_bytes or state.disk_bytes)
+            oldest = next(used, requester)
+            if in_memory or on_disk or oldest is requester:
                 return in_memory, on_disk
             oldest.clear()
 
 
 @dataclass(slots=True, eq=False)
 class CachedOutputs:
-    """Tensors (S, E) of one encoder state, by utterance. What does not fit is not kept."""
+    """Encoder outputs (S, E) of one state, by utterance. What does not fit is not cached."""
 
-    _kept: EncoderOutputCache
+    _cache: EncoderOutputCache
     memory_bytes: int = 0
     disk_bytes: int = 0
     _memory: dict[int, Tensor] = field(default_factory=dict)
@@ -67,7 +59,7 @@ class CachedOutputs:
         return index in self._memory or index in self._places
 
     def get(self, index: int) -> Tensor | None:
-        """The tensor of an utterance, on the CPU; None where it is not kept."""
+        """The output of an utterance, on the CPU; None where it is not cached."""
         if index in self._memory:
             return self._memory[index]
         if index not in self._places or self._file is None:
@@ -77,37 +69,37 @@ class CachedOutputs:
         os.preadv(self._file.descriptor, [content], start)
         return torch.frombuffer(content, dtype=dtype).reshape(shape)
 
-    def put(self, index: int, tensor: Tensor) -> None:
-        """Keep a tensor on the CPU, where there is room: only then is it brought there. A second one is not kept."""
+    def put(self, index: int, output: Tensor) -> None:
+        """Cache an output where there is room; only then is it copied to the CPU. An output that is there stays."""
         if index in self:
             return
-        in_memory, on_disk = self._kept.make_room(tensor.nbytes, self)
+        in_memory, on_disk = self._cache.make_room(output.nbytes, self)
         if in_memory:
-            self._memory[index] = tensor.cpu()
-            self.memory_bytes += tensor.nbytes
+            self._memory[index] = output.cpu()
+            self.memory_bytes += output.nbytes
         elif on_disk:
-            self._write(index, tensor)
+            self._write(index, output)
 
     def clear(self) -> None:
-        """Keep nothing any longer."""
+        """Drop all outputs."""
         self._memory.clear()
         self._places.clear()
         self._file, self.memory_bytes, self.disk_bytes = None, 0, 0
 
-    def _write(self, index: int, tensor: Tensor) -> None:
-        content = tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    def _write(self, index: int, output: Tensor) -> None:
+        content = output.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
         try:
             self._file = self._file or _NamelessFile()
             written = os.pwrite(self._file.descriptor, content, self.disk_bytes)
-        except OSError:  # a full disk: what is not kept is computed again
+        except OSError:  # a full disk: outputs that are not cached are computed again
             return
         if written == len(content):
-            self._places[index] = (self.disk_bytes, tensor.shape, tensor.dtype)
+            self._places[index] = (self.disk_bytes, output.shape, output.dtype)
             self.disk_bytes += written
 
 
 class _NamelessFile:
-    """A file in the cache directory that has no name any more: its space is free again once nobody holds it."""
+    """A file in the cache directory whose name was removed: its space is free again once the last descriptor closes."""
 
     def __init__(self) -> None:
         cache_dir().mkdir(parents=True, exist_ok=True)

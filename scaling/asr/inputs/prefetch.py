@@ -1,4 +1,4 @@
-"""What comes next, prepared in a thread while the present is worked on; in order, and bounded."""
+"""Prefetching: items are prepared in a thread while the caller works on an earlier one; in order, and a few at most."""
 
 import time
 from collections import deque
@@ -9,25 +9,25 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 Item = TypeVar("Item")
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 DEPTH = 4
-"""Items under way: enough to even out a slow file among quick ones, little memory."""
+"""Items that are prepared ahead: enough to even out a slow file among quick ones, at little memory (assumption)."""
 
 
-class Prefetcher(Generic[Item, Made]):
-    """Yields `make(item)` for each of `items`; an error of `make` is raised where its item would have come.
+class Prefetcher(Generic[Item, Result]):
+    """Yields `prepare(item)` for each of `items`; an error of `prepare` is raised in its item's turn.
 
-    Nothing is begun before the first is asked for. Leaving the context ends the thread. `waited_seconds` is how long
-    the reader has waited in all.
+    Nothing begins before the first item is asked for. Leaving the context ends the thread. `waited_seconds` is the time
+    that the caller has waited so far.
     """
 
-    def __init__(self, make: Callable[[Item], Made], items: Iterator[Item]) -> None:
+    def __init__(self, prepare: Callable[[Item], Result], items: Iterator[Item]) -> None:
         self.waited_seconds = 0.0
-        self._make = make
+        self._prepare = prepare
         self._items = items
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead")
-        self._coming: deque[Future[Made]] = deque()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prefetch")
+        self._pending: deque[Future[Result]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -38,12 +38,12 @@ class Prefetcher(Generic[Item, Made]):
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Made:
-        for item in islice(self._items, 1 + DEPTH - len(self._coming)):
-            self._coming.append(self._thread.submit(self._make, item))
-        if not self._coming:
+    def __next__(self) -> Result:
+        for item in islice(self._items, 1 + DEPTH - len(self._pending)):
+            self._pending.append(self._thread.submit(self._prepare, item))
+        if not self._pending:
             raise StopIteration
         began = time.perf_counter()
-        made = self._coming.popleft().result()
+        result = self._pending.popleft().result()
         self.waited_seconds += time.perf_counter() - began
-        return made
+        return result

@@ -1,3 +1,3 @@
-"""The recogniser: encoder, projector and LLM with their adapters, its losses and its greedy decoders. Nothing here
-knows of devices shared by processes, of files of a study, or of FLOPs.
+"""The recogniser: encoder, projector and LLM with LoRA adapters, their losses, and greedy decoding. Nothing in this
+package knows of several processes, of the files of a study, or of FLOPs.
 """

@@ -1,18 +1,12 @@
-"""Base models from Hugging Face directories, and the recogniser that is built from them before any training."""
+"""Base models from Hugging Face directories, and the untrained recogniser that is built from them."""
 
 import copy
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from transformers import (
-    MODEL_FOR_CAUSAL_LM_MAPPING,
-    AutoConfig,
-    GenerationConfig,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, GenerationConfig, PreTrainedConfig, PreTrainedModel
 
 from scaling.asr.model.encoders.registry import family_of
 from scaling.asr.model.projector import Projector
@@ -21,26 +15,26 @@ from scaling.base_models.encoders import encoder_dims
 from scaling.base_models.llms import llm_dims
 from scaling.base_models.tokenizers import TextCodec
 from scaling.errors import InputError
-from scaling.spec import ModelSpec, Objective, Part
+from scaling.spec import Part
 
 ATTENTION = "sdpa"
-"""The attention kernel of every base model that can use it: fused where the machine has it, the same function
-everywhere. Models that cap attention scores (Gemma 2) have no fused kernel."""
+"""The attention kernel of every base model that supports it: fused where the machine has such a kernel, the same
+function everywhere. Models that cap attention scores (Gemma 2) do not support it."""
 
 KEEP_IN_MEMORY_PARAMETERS = 100_000_000
-"""Base models up to this size are kept and copied for each node, larger ones read again: a copy of a mini takes
-milliseconds, a second copy of a 7B model may not fit (assumption)."""
+"""Base models of up to so many parameters stay in memory and are copied for each node, larger ones are read again: to
+copy a mini takes milliseconds, but a second copy of a 7B model may not fit (assumption)."""
 
 
 @dataclass(slots=True)
 class BaseModels:
     """Pretrained models by directory; small ones are read once and copied for every node.
 
-    Nothing in them is left to chance: every dropout, dropped layer and random mask of a config is off, so that a step
-    is a function of weights and batch, and a resumed run the same as an uninterrupted one.
+    Nothing in them is random: every dropout, layer drop and random mask of a config is switched off, so that a step is
+    a function of weights and batch, and a resumed run equals an uninterrupted one.
     """
 
-    kept: dict[Path, PreTrainedModel]
+    in_memory: dict[Path, PreTrainedModel] = field(default_factory=dict)
 
     def encoder(self, directory: Path) -> PreTrainedModel:
         """A fresh copy of the speech model in fp32."""
@@ -50,57 +44,61 @@ class BaseModels:
     def llm(self, directory: Path) -> PreTrainedModel:
         """A fresh copy of the causal LM in fp32.
 
-        Without its generation settings: a chat model's penalties and temperature would change greedy decoding.
+        It comes without its generation settings: a chat model's penalties and temperature would change greedy decoding.
         """
         model = self._fresh(directory, None, ())
         model.generation_config = GenerationConfig()
         return model
 
-    def _fresh(self, directory: Path, kind: type[PreTrainedModel] | None, may_lack: tuple[str, ...]) -> PreTrainedModel:
-        if directory in self.kept:
-            return copy.deepcopy(self.kept[directory])
-        model = _read(directory, kind, may_lack)
-        if sum(p.numel() for p in model.parameters()) <= KEEP_IN_MEMORY_PARAMETERS:
-            self.kept[directory] = model
-            return copy.deepcopy(model)
-        return model
+    def _fresh(self, directory: Path, kind: type[PreTrainedModel] | None, fresh: tuple[str, ...]) -> PreTrainedModel:
+        if directory in self.in_memory:
+            return copy.deepcopy(self.in_memory[directory])
+        model = _read(directory, kind, fresh)
+        if sum(p.numel() for p in model.parameters()) > KEEP_IN_MEMORY_PARAMETERS:
+            return model
+        self.in_memory[directory] = model
+        return copy.deepcopy(model)
 
 
 def build(
-    spec: ModelSpec,
-    objective: Objective,
     bases: BaseModels,
-    encoder: Path,
-    llm: Path,
-    codecs: tuple[TextCodec, TextCodec],
+    directories: tuple[Path, Path],
+    codecs: tuple[TextCodec, TextCodec | None],
+    *,
+    stack: int,
+    hidden: int,
     seed: int,
 ) -> Recognizer:
-    """The recogniser before any training: pretrained speech model and LLM, fresh projector.
+    """The recogniser before any training: the pretrained speech model and LLM of two directories, and a new projector.
 
-    The encoder's own objective needs neither projector nor LLM: they are not loaded for it.
+    Without a codec of the LLM, the recogniser has neither projector nor LLM: the encoder's own objective needs none.
     """
-    asr = bases.encoder(encoder)
-    if objective is Objective.ASR:
-        return Recognizer(asr, None, None, codecs[0], None)
+    encoder, llm = directories
+    asr, (asr_codec, llm_codec) = bases.encoder(encoder), codecs
+    if llm_codec is None:
+        return Recognizer(asr, None, None, asr_codec, None)
     projector = Projector(
         encoder_width=encoder_dims(encoder / "config.json").width,
-        stack=spec.stack,
-        hidden=spec.hidden,
+        stack=stack,
+        hidden=hidden,
         llm_width=llm_dims(llm / "config.json").width,
         seed=part_seed(seed, Part.PROJECTOR),
     )
-    return Recognizer(asr, projector, bases.llm(llm), *codecs)
+    return Recognizer(asr, projector, bases.llm(llm), asr_codec, llm_codec)
 
 
-def _read(directory: Path, kind: type[PreTrainedModel] | None, may_lack: tuple[str, ...]) -> PreTrainedModel:
-    """Raises InputError where transformers does not take the config, or the weights are not those it asks for."""
+def _read(directory: Path, kind: type[PreTrainedModel] | None, fresh: tuple[str, ...]) -> PreTrainedModel:
+    """The model in a directory; weights that the checkpoint lacks are drawn anew where their names begin with `fresh`.
+
+    Raises InputError where transformers refuses the config, or the weights are not those that the config asks for.
+    """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # weights that a checkpoint may lack are a part of the base: the same for every run
+        torch.manual_seed(0)  # weights that a checkpoint may lack belong to the base model: they are equal in every run
         try:
             config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
             _disable_randomness(config)
             loader = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)] if kind is None else kind
-            model, found = loader.from_pretrained(
+            model, report = loader.from_pretrained(
                 directory,
                 config=config,
                 dtype=torch.float32,
@@ -109,19 +107,19 @@ def _read(directory: Path, kind: type[PreTrainedModel] | None, may_lack: tuple[s
                 trust_remote_code=False,
                 output_loading_info=True,
             )
-        except Exception as error:  # of any kind: transformers, safetensors and pickles agree on none
+        except Exception as error:  # transformers, safetensors and pickle have no type of error in common
             raise InputError(f"{directory}: a model that cannot be loaded ({_first_line(error)})") from error
-    lacking = sorted(name for name in found["missing_keys"] if not name.startswith(may_lack or ("\0",)))
-    if lacking:
-        raise InputError(f"{directory}: the weights lack {_some(lacking)}, which its config.json asks for")
+    missing = sorted(name for name in report["missing_keys"] if not name.startswith(fresh or ("\0",)))
+    if missing:
+        raise InputError(f"{directory}: the weights lack {_some(missing)}, which its config.json asks for")
     loaded: PreTrainedModel = model
     return loaded
 
 
 def _disable_randomness(config: PreTrainedConfig) -> None:
     for name, value in config.to_dict().items():
-        random = "drop" in name or (name.startswith("mask_") and name.endswith("_prob"))
-        if random and isinstance(value, float):
+        is_random = "drop" in name or (name.startswith("mask_") and name.endswith("_prob"))
+        if is_random and isinstance(value, float):
             setattr(config, name, 0.0)
 
 

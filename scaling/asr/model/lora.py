@@ -9,24 +9,25 @@ from torch import Tensor, nn
 from scaling.spec import LoraSpec
 
 
-def adapt(host: nn.Module, lora: LoraSpec) -> None:
-    """Put adapters that change nothing yet on the targets in `host`; their start is drawn from torch's generator."""
+def add_lora(host: nn.Module, lora: LoraSpec) -> None:
+    """Put adapters on the target layers in `host`: A is drawn from torch's generator, B is zero."""
     config = LoraConfig(
         r=lora.rank, lora_alpha=lora.alpha, target_modules=list(lora.targets), lora_dropout=0.0, bias="none"
     )
-    config._register_custom_module({nn.Linear: AdaptedLinear})
+    config._register_custom_module({nn.Linear: LoraLinear})
     inject_adapter_in_model(config, host)
 
 
-class AdaptedLinear(Linear):  # type: ignore[misc]
+class LoraLinear(Linear):  # type: ignore[misc]
     """x (..., in) to (..., out): base(x) + B(scaling * A(x)).
 
-    PEFT scales what B gives, as wide as the layer, forward and backward, and casts x to fp32 for A, which autocast
-    undoes. The same bits where the scaling is a power of two, else the same to rounding.
+    PEFT's own layer scales the output of B, which is as wide as the layer, forward and backward, and casts x to fp32
+    for A, which autocast undoes. The outputs are the same bits where the scaling is a power of two, else equal to
+    rounding.
     """
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         (adapter,) = self.active_adapters
         narrow = self.lora_A[adapter](x) * self.scaling[adapter]
-        adapted: Tensor = self.base_layer(x) + self.lora_B[adapter](narrow)
-        return adapted
+        output: Tensor = self.base_layer(x) + self.lora_B[adapter](narrow)
+        return output

@@ -1,6 +1,9 @@
-"""Masks of padding: which positions of a batch belong to its utterances. Shapes: B utterances, S positions."""
+"""Padding: which positions of a batch belong to its utterances, and padded positions cut off.
 
-from typing import Any
+Shapes: B utterances, S positions, D width.
+"""
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -20,7 +23,6 @@ def key_mask(lengths_B: Tensor, length: int, dtype: torch.dtype) -> Tensor | Non
     return mask.masked_fill(~real_BS, torch.finfo(dtype).min)[:, None, None]
 
 
-def hidden_states(output: Any) -> Tensor:
-    """A layer's hidden states, whether it returns them alone or in a tuple."""
-    hidden: Tensor = output[0] if isinstance(output, tuple) else output
-    return hidden
+def without_padding(hidden_BSD: Tensor, lengths_B: Tensor) -> Iterator[Tensor]:
+    """The positions (S, D) of each utterance, as views."""
+    return (hidden_SD[:length] for hidden_SD, length in zip(hidden_BSD, lengths_B.tolist(), strict=True))

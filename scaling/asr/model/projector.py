@@ -6,9 +6,10 @@ from torch.nn import functional
 
 
 class Projector(nn.Module):
-    """Frame stacking and an MLP: (B, S, E) to (B, ceil(S / stack), D).
+    """Frame stacking and a perceptron: (B, S, E) to (B, ceil(S / stack), D).
 
-    The tail is padded with zeros, so no frame is dropped. Initialised by torch's defaults from `seed` alone.
+    The last stack is filled up with zeros, so that no frame is dropped. Weights are initialised as torch does, from
+    `seed` alone.
     """
 
     def __init__(self, *, encoder_width: int, stack: int, hidden: int, llm_width: int, seed: int) -> None:
@@ -24,9 +25,9 @@ class Projector(nn.Module):
         batch, length, width = frames_BSE.shape
         padded = functional.pad(frames_BSE, (0, 0, 0, -length % self.stack))
         stacked = padded.reshape(batch, -1, width * self.stack)
-        out: Tensor = self.fc2(functional.gelu(self.fc1(stacked)))
-        return out
+        speech_tokens: Tensor = self.fc2(functional.gelu(self.fc1(stacked)))
+        return speech_tokens
 
     def lengths(self, positions_B: Tensor) -> Tensor:
-        """Speech tokens of so many encoder positions."""
+        """The number of speech tokens made of each utterance's number of encoder positions."""
         return (positions_B + self.stack - 1) // self.stack

@@ -1,4 +1,4 @@
-"""The recogniser: encoder-decoder, projector and LLM with adapters, its losses, and which of its parts train.
+"""The recogniser: encoder-decoder, projector and LLM with adapters; its losses, and which of its parts train.
 
 Shapes: B utterances, S encoder positions, P speech tokens, T LLM positions, D LLM width, N target tokens in the batch.
 """
@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from scaling.asr.model.encoders.family import EncoderOutput
 from scaling.asr.model.encoders.registry import FAMILIES
-from scaling.asr.model.lora import adapt
+from scaling.asr.model.lora import add_lora
 from scaling.asr.model.projector import Projector
 from scaling.asr.model.target_loss import target_loss
 from scaling.base_models.tokenizers import TextCodec
@@ -27,17 +27,17 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """What one step reads. `features_BMT` (log-mel, or samples as M = 1) is zero beyond `frames_B`.
+    """Tensors that one forward pass reads. `features_BMT` (log-mel, or samples with M = 1) is zero beyond `frames_B`.
 
-    Targets are token ids, the end token last where there is one. `heard` holds the encoder's outputs (B, S, E) and
-    their real numbers (B,) where they are known: features are then empty.
+    Targets are token ids, the end token last where the tokenizer has one. `encoded` holds the encoder's output where it
+    is known already: the features are then empty.
     """
 
     features_BMT: Tensor
     frames_B: Tensor
     asr_targets: Sequence[Tensor]
     llm_targets: Sequence[Tensor]
-    heard: EncoderOutput | None = None
+    encoded: EncoderOutput | None = None
 
     @classmethod
     def padded(
@@ -47,22 +47,21 @@ class Batch:
         asr_targets: Sequence[Tensor] = (),
         llm_targets: Sequence[Tensor] = (),
     ) -> Self:
-        """Features (M, T) of each utterance, padded with zeros to the longest. Decoding needs no targets."""
+        """The features (M, T) of each utterance, padded with zeros to the longest. Decoding needs no targets."""
         return cls(
-            features_BMT=pad_sequence([each.T for each in features], batch_first=True).transpose(1, 2).to(device),
-            frames_B=torch.tensor([each.shape[1] for each in features], device=device),
+            features_BMT=pad_sequence([mel_MT.T for mel_MT in features], batch_first=True).transpose(1, 2).to(device),
+            frames_B=torch.tensor([mel_MT.shape[1] for mel_MT in features], device=device),
             asr_targets=asr_targets,
             llm_targets=llm_targets,
         )
 
 
 class Recognizer(nn.Module):
-    """The speech model `asr` (encoder and what writes by itself), `projector` and `llm`.
+    """The speech model `asr` (an encoder with the decoder or head of its own objective), `projector` and `llm`.
 
-    The last two are absent where only the encoder trains.
-
-    Every part has parameters of its own (`part_parameters`), so training a stage is choosing parts. While they learn,
-    layers run twice if it `recomputes` (`scaling.asr.execution.recomputed_layers`), and compiled if it is `compiled`.
+    Projector and LLM are absent where the objective is the encoder's own. Every part has parameters of its own
+    (`part_parameters`): to train a stage is to choose parts. `gradient_checkpointing` and `compiled` say how layers run
+    while they learn (`scaling.asr.execution.layer_modes`).
     """
 
     def __init__(
@@ -78,23 +77,23 @@ class Recognizer(nn.Module):
         self.family = FAMILIES[asr.config.model_type]
         self.projector = projector
         self.llm = llm
-        self.recomputes = False
+        self.gradient_checkpointing = False
         self.compiled = False
         self.asr_codec = asr_codec
         self.llm_codec = llm_codec
 
     def loss(self, batch: Batch, objective: Objective) -> tuple[Tensor, int]:
-        """The loss summed over the batch's target tokens, and their number. Logits only where the loss looks."""
+        """The loss summed over the batch's target tokens, and their number."""
         if objective is Objective.ASR:
             return self.family.loss(self.asr, self.asr_codec, self.encode(batch), batch.asr_targets)
         return self._llm_loss(batch)
 
-    def with_gathered_weights(self, act: Callable[[], Value]) -> Value:
-        """What `act` gives while the LLM's weights are at hand, also where each rank holds a share of them."""
-        return act()
+    def with_gathered_weights(self, function: Callable[[], Value]) -> Value:
+        """The result of `function()`, called while this rank has all of the LLM's weights, sharded or not."""
+        return function()
 
     def part_parameters(self, part: Part) -> dict[str, nn.Parameter]:
-        """The parameters of one part by name, the same name with and without adapters. Empty for adapters not added."""
+        """The parameters of one part by name, which adapters do not change. Empty for adapters that were not added."""
         if part in (Part.ENCODER_LORA, Part.LLM_LORA):
             return {name: p for name, p in _named(self._host(part)) if _is_adapter(name)}
         if part is Part.ASR_DECODER:
@@ -105,15 +104,15 @@ class Recognizer(nn.Module):
         return own
 
     def has(self, adapter: Part) -> bool:
-        """Whether adapters of this part were added, and not merged since."""
+        """Whether adapters of this part were added and are not merged yet."""
         host = self.llm if adapter is Part.LLM_LORA else self.family.encoder(self.asr)
         return host is not None and any(isinstance(module, LoraLayer) for module in host.modules())
 
     def set_trainable(self, parts: Iterable[Part]) -> dict[Part, list[nn.Parameter]]:
-        """Let exactly `parts` learn; everything else is frozen and in eval mode. Returns the parameters by part."""
+        """Let exactly `parts` learn; all other parts are frozen and in eval mode. Returns the parameters by part."""
         self.requires_grad_(False)
         self.eval()
-        # in the order of Part: sums over parameters (gradient norms) must not depend on the order of a set
+        # In the order of `Part`: sums over parameters (gradient norms) must not depend on the order of a set.
         chosen = {part: list(self.part_parameters(part).values()) for part in sorted(parts, key=list(Part).index)}
         for parameters in chosen.values():
             for parameter in parameters:
@@ -123,13 +122,13 @@ class Recognizer(nn.Module):
         return chosen
 
     def add_adapters(self, part: Part, lora: LoraSpec, seed: int) -> None:
-        """Put LoRA adapters on the targets of `part`'s model; their start depends on `seed` alone."""
+        """Put LoRA adapters on the target layers of `part`'s model; their initial weights depend on `seed` alone."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(part_seed(seed, part))
-            adapt(self._host(part), lora)
+            add_lora(self._host(part), lora)
 
     def merge_adapters(self, part: Part) -> None:
-        """Fold the adapters of `part` into the weights they adapt, and leave the plain layers: they cost nothing."""
+        """Merge the adapters of `part` into the weights that they adapt; plain layers remain."""
         host = self._host(part)
         for name, layer in list(host.named_modules()):
             if isinstance(layer, LoraLayer):
@@ -138,27 +137,27 @@ class Recognizer(nn.Module):
                 setattr(host.get_submodule(parent), leaf, layer.get_base_layer())
 
     def encode(self, batch: Batch) -> EncoderOutput:
-        """The encoder's hidden states (B, S, E), zero at padding, and the real number of each utterance's (B,)."""
-        if batch.heard is not None:
-            return batch.heard
+        """The encoder's hidden states (B, S, E), zero at padded positions, and each utterance's number of them (B,)."""
+        if batch.encoded is not None:
+            return batch.encoded
         return self.family.encode(self.asr, batch.features_BMT, batch.frames_B)
 
     def encoder_digest(self) -> str:
-        """A digest of the encoder's present weights, merged adapters among them."""
-        found = hashlib.sha256()
+        """A digest of the encoder's present weights, merged adapters included."""
+        digest = hashlib.sha256()
         for name, tensor in self._host(Part.ENCODER).state_dict().items():
-            found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
-            found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-        return found.hexdigest()
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} ".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
 
     def speech_tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """LLM inputs (B, P, D) for the speech and their real lengths (B,)."""
+        """LLM inputs (B, P, D) for the speech, and each utterance's number of them (B,)."""
         assert self.projector is not None
         frames, positions_B = self.encode(batch)
         return self.projector(frames), self.projector.lengths(positions_B)
 
     def prompts(self, batch: Batch) -> list[Tensor]:
-        """What each utterance's text follows: prompt, speech and prefix as LLM inputs, one (T, D) an utterance."""
+        """The LLM inputs that each utterance's text follows: prompt, speech and prefix, one (T, D) an utterance."""
         assert self.llm is not None
         assert self.llm_codec is not None
         embed = self.llm.get_input_embeddings()
@@ -169,7 +168,7 @@ class Recognizer(nn.Module):
         return [torch.cat([before, speech_BPD[row, :length], prefix]) for row, length in enumerate(lengths_B.tolist())]
 
     def llm_logits(self, hidden_ND: Tensor) -> Tensor:
-        """Logits as the LLM's own forward makes them of its last hidden states: some scale or cap them."""
+        """Logits of the LLM's last hidden states, as its own forward computes them: some LLMs scale or cap logits."""
         assert self.llm is not None
         logits_NV: Tensor = self.llm.get_output_embeddings()(hidden_ND)
         config = self.llm.config
@@ -185,13 +184,13 @@ class Recognizer(nn.Module):
         prompts = self.prompts(batch)
         texts = [embed(target[:-1]) for target in batch.llm_targets]
         inputs = pad_sequence([torch.cat(pair) for pair in zip(prompts, texts, strict=True)], batch_first=True)
-        # Padding lies to the right of every real token, where causal attention never looks: no mask is needed.
+        # Padding lies to the right of every real token, where causal attention never reads: no mask is needed.
         hidden = self.llm.get_decoder()(inputs_embeds=inputs, use_cache=False).last_hidden_state
         starts = [len(prompt) - 1 for prompt in prompts]
         return target_loss(hidden, starts, batch.llm_targets, self.llm_logits)
 
     def _host(self, part: Part) -> nn.Module:
-        """The module that holds a part."""
+        """The module that the parameters of a part belong to."""
         host: nn.Module | None
         if part in (Part.ENCODER, Part.ENCODER_LORA):
             host = self.family.encoder(self.asr)
@@ -204,22 +203,22 @@ class Recognizer(nn.Module):
 
 
 def part_seed(seed: int, part: Part) -> int:
-    """The seed of one part's fresh weights: the same for every strategy, whenever the part joins."""
+    """The seed of one part's initial weights: the same for every strategy, in whichever stage the part begins."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{part.value}".encode()).digest()[:4], "big")
 
 
 def _named(module: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    """Parameters by name; a layer inside an adapter keeps the name it had without."""
+    """Parameters by name; a layer that has an adapter keeps the name that it has without."""
     return [(name.replace(".base_layer.", "."), parameter) for name, parameter in module.named_parameters()]
 
 
 def _distinct(modules: dict[str, nn.Module]) -> dict[str, nn.Parameter]:
-    """Parameters of modules by the beginning of their names and their own; tied ones once."""
-    found: dict[int, tuple[str, nn.Parameter]] = {}
-    for beginning, module in modules.items():
+    """Parameters of modules by prefix and name; tied parameters once."""
+    by_identity: dict[int, tuple[str, nn.Parameter]] = {}
+    for prefix, module in modules.items():
         for name, parameter in module.named_parameters():
-            found.setdefault(id(parameter), (beginning + name, parameter))
-    return dict(found.values())
+            by_identity.setdefault(id(parameter), (prefix + name, parameter))
+    return dict(by_identity.values())
 
 
 def _is_adapter(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""The loss of text that is written token by token: logits where a target is, and nowhere else."""
+"""The loss of a decoder that is trained to predict text: logits are computed at the targets' positions alone."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,10 @@ from torch.nn import functional
 def target_loss(
     hidden_BTD: Tensor, starts: Sequence[int], targets: Sequence[Tensor], logits: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, int]:
-    """Summed cross-entropy of `targets`, each predicted from the positions that begin at its start; their number."""
+    """Cross-entropy summed over all target tokens, and their number.
+
+    The first token of each utterance's targets is predicted from its position in `starts`, the others from those after.
+    """
     length = hidden_BTD.shape[1]
     positions = torch.cat(
         [
@@ -19,5 +22,5 @@ def target_loss(
         ]
     )
     logits_NV = logits(hidden_BTD.flatten(0, 1)[positions.to(hidden_BTD.device)])
-    wanted_N = torch.cat(list(targets))
-    return functional.cross_entropy(logits_NV.float(), wanted_N, reduction="sum"), len(wanted_N)
+    targets_N = torch.cat(list(targets))
+    return functional.cross_entropy(logits_NV.float(), targets_N, reduction="sum"), len(targets_N)

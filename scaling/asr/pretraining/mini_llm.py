@@ -1,6 +1,6 @@
 """Pretraining of a miniature language model: a fifth on text alone, the rest on text behind a soft prefix.
 
-The convention is the trainer's own: [prefix] + <s> + text goes in, text + </s> is wanted.
+As in the trainer, the input is [prefix] + <s> + text, and the target is text + </s>.
 """
 
 from collections.abc import Iterator
@@ -13,15 +13,19 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast, Qwen2ForCausalLM
 
 from scaling.asr.pretraining.mini_models import BLANK, END, SPECIAL_TOKENS, START
-from scaling.asr.pretraining.optimizer_loop import OptimizerResult, OptimizerSchedule, optimize
+from scaling.asr.pretraining.optimizer_loop import PretrainingResult, Schedule, optimize
 from scaling.asr.pretraining.soft_prefix import soft_prefixes
 from scaling.speech.synthetic.recipes import Recipe, split_of
 
 PLAIN_SHARE = 0.2
-ANY_TOKENS_SHARE = 0.1  # of the strings: random tokens, bytes included, so that unseen characters can be copied too
+"""Share of the batches without a soft prefix."""
+ANY_TOKENS_SHARE = 0.1
+"""Share of the texts that are random tokens, bytes included, so that unseen characters can be copied too."""
 ANY_TOKENS_LONGEST = 12
-POOL_BATCHES = 16  # batches of near-equal length are cut from so many batches' strings
-HELD_OUT_BATCHES, HELD_OUT_BATCH = 20, 48  # 960 strings
+POOL_BATCHES = 16
+"""So many batches' texts are sorted by length, so that each batch has texts of nearly equal length."""
+HELD_OUT_BATCHES, HELD_OUT_BATCH = 20, 48
+"""The held-out texts: 960."""
 
 Texts = list[list[int]]
 
@@ -30,15 +34,15 @@ def pretrain_llm(
     model: Qwen2ForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
     recipe: Recipe,
-    plan: OptimizerSchedule,
+    schedule: Schedule,
     *,
     batch: int,
     seed: int,
-) -> OptimizerResult:
-    """Train `model` in place on training texts of the recipe, drawn without end, `batch` strings a step."""
+) -> PretrainingResult:
+    """Train `model` in place on training texts of the recipe, drawn without end, `batch` texts a step."""
     rng = np.random.default_rng([seed, 1])
     batches = _batches(_texts(tokenizer, recipe, "train", rng), batch, rng)
-    return optimize(model, batches, lambda texts: _loss(model, texts, rng.random() >= PLAIN_SHARE, rng), plan)
+    return optimize(model, batches, lambda texts: _loss(model, texts, rng.random() >= PLAIN_SHARE, rng), schedule)
 
 
 @torch.inference_mode()
@@ -76,20 +80,20 @@ def _batches(texts: Iterator[list[int]], batch: int, rng: np.random.Generator) -
 
 
 def _loss(model: Qwen2ForCausalLM, texts: Texts, prefixed: bool, rng: np.random.Generator) -> torch.Tensor:
-    """Mean cross-entropy of the texts and their ends; padding on the right, which causal attention never sees."""
+    """Mean cross-entropy of the texts and their ends; padding is on the right, where causal attention never reads."""
     embedding = model.get_input_embeddings()
     prefixes = soft_prefixes(texts, embedding, BLANK, rng) if prefixed else [embedding.weight[:0]] * len(texts)
-    given = [
+    inputs = [
         torch.cat([prefix, embedding(torch.tensor([START, *text]))])
         for prefix, text in zip(prefixes, texts, strict=True)
     ]
-    wanted = [
+    targets = [
         F.pad(torch.tensor([*text, END]), (len(prefix), 0), value=-100)
         for prefix, text in zip(prefixes, texts, strict=True)
     ]
-    wanted_BL = nn.utils.rnn.pad_sequence(wanted, batch_first=True, padding_value=-100)
+    targets_BL = nn.utils.rnn.pad_sequence(targets, batch_first=True, padding_value=-100)
     states_BLD = model.model(
-        inputs_embeds=nn.utils.rnn.pad_sequence(given, batch_first=True), use_cache=False
+        inputs_embeds=nn.utils.rnn.pad_sequence(inputs, batch_first=True), use_cache=False
     ).last_hidden_state
-    kept = wanted_BL != -100
-    return F.cross_entropy(model.lm_head(states_BLD[kept]), wanted_BL[kept])
+    real = targets_BL != -100
+    return F.cross_entropy(model.lm_head(states_BLD[real]), targets_BL[real])

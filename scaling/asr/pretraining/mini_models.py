@@ -1,4 +1,4 @@
-"""The miniature base models before they learn: sizes, tokenizer, and the Hugging Face directories that hold them."""
+"""The untrained miniature base models: sizes, tokenizer, and the Hugging Face directories that they are saved to."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from transformers import (
     WhisperForConditionalGeneration,
 )
 
+from scaling.spec import SAMPLE_RATE
 from scaling.speech.synthetic.recipes import RECIPES
 
 PAD, START, END, BLANK = range(4)
@@ -28,7 +29,8 @@ HOP_LENGTH = 320
 
 CHUNK_SECONDS = 30
 MEL_BINS = 80
-TEXT_POSITIONS = 448  # as Whisper
+TEXT_POSITIONS = 448
+"""Decoder positions, as many as Whisper has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +73,11 @@ LLMS = {
 
 
 def new_tokenizer() -> PreTrainedTokenizerFast:
-    """A token for every character of the grammars and of lower-case ASCII text, and one a byte for all others.
+    """A tokenizer with a token for every character of the grammars and of lower-case ASCII text, and for every byte.
 
-    Byte-level like Qwen2's, because `AutoTokenizer` makes a Qwen2 tokenizer of whatever lies beside a Qwen2 model. The
-    grammars' characters are added tokens, so they need no merges. Byte b has id 4 + b, unless it is a character with a
-    token of its own: that id then stays unused.
+    It is byte-level like Qwen2's, because `AutoTokenizer` reads any tokenizer beside a Qwen2 model as Qwen2's.
+    The grammars' characters are added tokens, and so need no merges. Byte b has id 4 + b; where the byte is a character
+    with a token of its own, that id stays unused.
     """
     grammars = [source.grammar for recipe in RECIPES.values() for source in recipe.sources]
     characters = sorted(frozenset(ASCII).union(*(grammar.alphabet() for grammar in grammars)))
@@ -107,7 +109,7 @@ def _byte_symbols() -> list[str]:
 
 
 def new_encoder(size: EncoderSize, vocabulary: int) -> WhisperForConditionalGeneration:
-    """An untrained encoder-decoder whose only decoder prompt is the start token."""
+    """An untrained encoder-decoder, whose decoder is prompted with the start token alone."""
     config = WhisperConfig(
         vocab_size=_multiple_of_8(vocabulary),
         num_mel_bins=MEL_BINS,
@@ -118,7 +120,7 @@ def new_encoder(size: EncoderSize, vocabulary: int) -> WhisperForConditionalGene
         decoder_attention_heads=size.heads,
         encoder_ffn_dim=4 * size.width,
         decoder_ffn_dim=4 * size.width,
-        max_source_positions=CHUNK_SECONDS * 16_000 // HOP_LENGTH // 2,
+        max_source_positions=CHUNK_SECONDS * SAMPLE_RATE // HOP_LENGTH // 2,
         max_target_positions=TEXT_POSITIONS,
         pad_token_id=PAD,
         bos_token_id=START,
@@ -146,7 +148,7 @@ def new_llm(size: LlmSize, vocabulary: int) -> Qwen2ForCausalLM:
         max_position_embeddings=2048,
         tie_word_embeddings=True,
         use_sliding_window=False,
-        initializer_range=size.width**-0.5,  # 0.02 suits widths of thousands; here it cost half of the learning time
+        initializer_range=size.width**-0.5,  # 0.02 suits widths of thousands; with it, learning took twice as long here
         pad_token_id=PAD,
         bos_token_id=START,
         eos_token_id=END,
@@ -159,7 +161,7 @@ def new_llm(size: LlmSize, vocabulary: int) -> Qwen2ForCausalLM:
 def save(
     model: WhisperForConditionalGeneration | Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, directory: Path
 ) -> None:
-    """Write an ordinary Hugging Face directory, weights in half precision."""
+    """Write an ordinary Hugging Face directory, with weights in half precision."""
     model.half().save_pretrained(directory)
     tokenizer.save_pretrained(directory)
     if isinstance(model, WhisperForConditionalGeneration):
@@ -167,7 +169,7 @@ def save(
 
 
 def features() -> WhisperFeatureExtractor:
-    """The features that the mini encoders are trained on: Whisper's, at a hop of 20 ms."""
+    """The features that the mini encoders are trained on: Whisper's, with 20 ms between frames."""
     return WhisperFeatureExtractor(feature_size=MEL_BINS, hop_length=HOP_LENGTH, chunk_length=CHUNK_SECONDS)
 
 

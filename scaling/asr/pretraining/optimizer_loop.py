@@ -9,27 +9,31 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling.console import log
+from scaling.system.console import log
 
 WARMUP_STEPS = 50
-COUNTED_EVERY = 50  # steps: counting costs a few times the step itself
+COUNTED_EVERY = 50
+"""FLOPs are counted every so many steps, because counting costs a few times the step itself (assumption)."""
 REPORTED_EVERY = 200
+"""The loss is logged every so many steps (assumption)."""
+MEAN_STEPS = 50
+"""Steps whose mean loss is logged and returned (assumption)."""
 
 Batch = TypeVar("Batch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OptimizerSchedule:
-    """How long and how fast: steps, and the peak learning rate."""
+class Schedule:
+    """The number of steps, and the peak learning rate."""
 
     steps: int
     peak_lr: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OptimizerResult:
-    """`flops`: executed ones, the mean of torch's counter on every 50th step times the steps. `loss`: mean of the last
-    50 steps, in nats.
+class PretrainingResult:
+    """`flops`: executed ones, the mean of torch's counter on every 50th step times the steps. `loss`: the mean of the
+    last 50 steps, in nats.
     """
 
     flops: float
@@ -37,17 +41,17 @@ class OptimizerResult:
 
 
 def optimize(
-    model: nn.Module, batches: Iterator[Batch], loss_of: Callable[[Batch], torch.Tensor], plan: OptimizerSchedule
-) -> OptimizerResult:
-    """Train every parameter of `model` that wants a gradient; deterministic for one thread and one seed."""
+    model: nn.Module, batches: Iterator[Batch], loss_of: Callable[[Batch], torch.Tensor], schedule: Schedule
+) -> PretrainingResult:
+    """Train every parameter of `model` that requires a gradient; deterministic for one thread and one seed."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=plan.peak_lr, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(parameters, lr=schedule.peak_lr, betas=(0.9, 0.98), weight_decay=0.01)
     model.train()
     losses: list[float] = []
     counted: list[int] = []
-    for step, batch in zip(range(plan.steps), batches, strict=False):
+    for step, batch in zip(range(schedule.steps), batches, strict=False):
         for group in optimizer.param_groups:
-            group["lr"] = plan.peak_lr * min((step + 1) / WARMUP_STEPS, 1 - step / plan.steps)
+            group["lr"] = schedule.peak_lr * min((step + 1) / WARMUP_STEPS, 1 - step / schedule.steps)
         loss, flops = _backward(loss_of, batch, counting=step % COUNTED_EVERY == 0)
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
@@ -55,12 +59,17 @@ def optimize(
         losses.append(loss)
         counted += [flops] if flops else []
         if (step + 1) % REPORTED_EVERY == 0:
-            log(f"step {step + 1} of {plan.steps}: loss {sum(losses[-50:]) / len(losses[-50:]):.3f}")
+            log(f"step {step + 1} of {schedule.steps}: loss {_last_mean(losses):.3f}")
     model.eval()
-    return OptimizerResult(flops=sum(counted) / len(counted) * plan.steps, loss=sum(losses[-50:]) / len(losses[-50:]))
+    return PretrainingResult(flops=sum(counted) / len(counted) * schedule.steps, loss=_last_mean(losses))
+
+
+def _last_mean(losses: list[float]) -> float:
+    return sum(losses[-MEAN_STEPS:]) / len(losses[-MEAN_STEPS:])
 
 
 def _backward(loss_of: Callable[[Batch], torch.Tensor], batch: Batch, *, counting: bool) -> tuple[float, int]:
+    """The loss of a batch, and the FLOPs of both passes where they are counted, else 0."""
     if not counting:
         loss = loss_of(batch)
         loss.backward()  # type: ignore[no-untyped-call]

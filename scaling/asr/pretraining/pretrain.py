@@ -1,7 +1,11 @@
-"""Make the miniature base models: `python -m scaling.asr.pretraining.pretrain encoder mini-s`, `... llm mini-s`, `... all`.
+"""Makes the miniature base models.
 
-Each becomes a Hugging Face directory with `making.json` beside the weights: what it learnt from, for how long, at which
-cost and how well. One thread and one seed give the same weights on the same machine type.
+    python -m scaling.asr.pretraining.pretrain encoder mini-s
+    python -m scaling.asr.pretraining.pretrain llm mini-s
+    python -m scaling.asr.pretraining.pretrain all
+
+Each becomes a Hugging Face directory with `making.json` beside the weights: training data, steps, FLOPs and errors. One
+thread and one seed give the same weights on the same type of machine.
 """
 
 import json
@@ -22,15 +26,16 @@ from scaling.asr.model.log_mel import LogMel
 from scaling.asr.pretraining.mini_encoder import encoder_cer, pretrain_encoder, read_corpus
 from scaling.asr.pretraining.mini_llm import llm_losses, pretrain_llm
 from scaling.asr.pretraining.mini_models import ENCODERS, LLMS, features, new_encoder, new_llm, new_tokenizer, save
-from scaling.asr.pretraining.optimizer_loop import OptimizerResult, OptimizerSchedule
-from scaling.console import log
+from scaling.asr.pretraining.optimizer_loop import PretrainingResult, Schedule
 from scaling.errors import InputError, nearest
 from scaling.speech.synthetic.recipes import RECIPES, Manifests, write_corpus
+from scaling.system.console import log
 
 SCHEMA = 1
 MINIS = Path(__file__).parents[2] / "minis"
 RECIPE = RECIPES["general"]
-HOURS = 8.0  # 42 708 utterances: an encoder reads each three to five times
+HOURS = 8.0
+"""Training audio: 42,708 utterances, each of which an encoder reads three to five times."""
 
 DEV_SETS = (
     "general",
@@ -40,28 +45,28 @@ DEV_SETS = (
     "synthetic-en-digits",
     "synthetic-en",
 )
-"""What a finished encoder is tested on: its own domain, and the shifted one that it has never heard."""
+"""The sets that a finished encoder is tested on: its own domain, and the shifted domain that it was not trained on."""
 
 ENCODER_SCHEDULES = {
-    "mini-s": OptimizerSchedule(steps=6000, peak_lr=4e-3),
-    "mini-m": OptimizerSchedule(steps=5000, peak_lr=2.5e-3),
-    "mini-l": OptimizerSchedule(steps=6500, peak_lr=2e-3),
+    "mini-s": Schedule(steps=6000, peak_lr=4e-3),
+    "mini-m": Schedule(steps=5000, peak_lr=2.5e-3),
+    "mini-l": Schedule(steps=6500, peak_lr=2e-3),
 }
 LLM_SCHEDULES = {
-    "mini-s": OptimizerSchedule(steps=3000, peak_lr=4e-3),
-    "mini-m": OptimizerSchedule(steps=3500, peak_lr=2e-3),
-    "mini-l": OptimizerSchedule(steps=2400, peak_lr=1.5e-3),
+    "mini-s": Schedule(steps=3000, peak_lr=4e-3),
+    "mini-m": Schedule(steps=3500, peak_lr=2e-3),
+    "mini-l": Schedule(steps=2400, peak_lr=1.5e-3),
 }
-"""About three to eleven minutes each at the 25 (smallest encoder) to 60 GFLOP/s of one quiet core. Rates fall with the
-width: the encoder mini-m at 4e-3 ended twice as bad (LOG.md)."""
+"""About three to eleven minutes each at the 25 (smallest encoder) to 60 GFLOP/s of one idle core. Learning rates fall
+with the width: at 4e-3, the error of the encoder mini-m was twice as high (LOG.md)."""
 
 LLM_BATCHES = {"mini-s": 48, "mini-m": 48, "mini-l": 24}
-"""Texts a step: the largest model gets more steps for its time."""
+"""Texts a step: fewer for the largest model, which so takes more steps in its time."""
 
 app = typer.Typer(help="Make the miniature base models.", no_args_is_help=True, add_completion=False)
 
 Name = Annotated[str, typer.Argument(help="mini-s, mini-m or mini-l")]
-Corpora = Annotated[Path, typer.Option(help="Where the synthetic corpora lie, or are made.")]
+Corpora = Annotated[Path, typer.Option(help="Where the synthetic corpora are, or are made.")]
 Out = Annotated[Path, typer.Option(help="The folder that holds `encoders` and `llms`.")]
 Hours = Annotated[float, typer.Option(help="Training audio of the general domain.")]
 Steps = Annotated[int | None, typer.Option(help="Optimizer steps instead of the size's own.")]
@@ -78,32 +83,32 @@ def encoder(
     seed: Seed = 0,
 ) -> None:
     """Pretrain a Whisper-shaped encoder-decoder on the general domain, half cross-entropy, half CTC."""
-    plan = _plan(ENCODER_SCHEDULES, name, steps)
+    schedule = _schedule(ENCODER_SCHEDULES, name, steps)
     _one_thread(seed)
     tokenizer, log_mel = new_tokenizer(), _log_mel()
-    speech = read_corpus(_rows(_corpus(RECIPE.name, corpora, hours).train), log_mel, tokenizer)
+    corpus = read_corpus(_rows(_corpus(RECIPE.name, corpora, hours).train), log_mel, tokenizer)
     model = new_encoder(ENCODERS[name], len(tokenizer))
-    result = pretrain_encoder(model, speech, plan, seed=seed)
+    result = pretrain_encoder(model, corpus, schedule, seed=seed)
     cers = {
         recipe: encoder_cer(model, read_corpus(_rows(_corpus(recipe, corpora).dev), log_mel, tokenizer), tokenizer)
         for recipe in DEV_SETS
     }
-    making = _making(plan, result, seed) | {"hours": hours, "utterances": len(speech.texts), "dev_cer": cers}
+    making = _making(schedule, result, seed) | {"hours": hours, "utterances": len(corpus.texts), "dev_cer": cers}
     _write(model, tokenizer, making, out / "encoders" / name)
 
 
 @app.command("llm")
 def llm(name: Name, out: Out = MINIS, steps: Steps = None, seed: Seed = 0) -> None:
     """Pretrain a Qwen2-shaped language model on text, and on reading soft prefixes."""
-    plan = _plan(LLM_SCHEDULES, name, steps)
+    schedule = _schedule(LLM_SCHEDULES, name, steps)
     _one_thread(seed)
     tokenizer = new_tokenizer()
     model = new_llm(LLMS[name], len(tokenizer))
-    result = pretrain_llm(model, tokenizer, RECIPE, plan, batch=LLM_BATCHES[name], seed=seed)
+    result = pretrain_llm(model, tokenizer, RECIPE, schedule, batch=LLM_BATCHES[name], seed=seed)
     losses = {
         recipe: llm_losses(model, tokenizer, RECIPES[recipe], seed=seed) for recipe in ("general", "general-zh-digits")
     }
-    making = _making(plan, result, seed) | {"batch": LLM_BATCHES[name], "held_out_nats": losses}
+    making = _making(schedule, result, seed) | {"batch": LLM_BATCHES[name], "held_out_nats": losses}
     _write(model, tokenizer, making, out / "llms" / name)
 
 
@@ -124,12 +129,12 @@ def all_(
             making.result()
 
 
-def _plan(schedules: dict[str, OptimizerSchedule], name: str, steps: int | None) -> OptimizerSchedule:
+def _schedule(schedules: dict[str, Schedule], name: str, steps: int | None) -> Schedule:
     if name not in schedules:
         raise InputError(f"no mini of the name {name!r}{nearest(name, schedules)}")
     if steps is not None and steps < 1:
         raise InputError(f"--steps is {steps}; expected at least 1")
-    return schedules[name] if steps is None else OptimizerSchedule(steps=steps, peak_lr=schedules[name].peak_lr)
+    return schedules[name] if steps is None else Schedule(steps=steps, peak_lr=schedules[name].peak_lr)
 
 
 def _one_thread(seed: int) -> None:
@@ -144,7 +149,7 @@ def _log_mel() -> LogMel:
 
 
 def _corpus(recipe: str, corpora: Path, hours: float = 0.01) -> Manifests:
-    """For its dev set alone the shortest corpus is enough: dev does not depend on the hours."""
+    """A synthetic corpus; the default is enough for its dev set, which does not depend on the hours."""
     return write_corpus(RECIPES[recipe], corpora / f"{recipe}-{hours:g}h", hours=hours)
 
 
@@ -153,8 +158,8 @@ def _rows(manifest: Path) -> list[tuple[Path, str]]:
     return [(manifest.parent / row["audio_filepath"], row["text"]) for row in rows]
 
 
-def _making(plan: OptimizerSchedule, result: OptimizerResult, seed: int) -> dict[str, Any]:
-    return {"schema": SCHEMA, "recipe": RECIPE.name, "seed": seed} | asdict(plan) | asdict(result)
+def _making(schedule: Schedule, result: PretrainingResult, seed: int) -> dict[str, Any]:
+    return {"schema": SCHEMA, "recipe": RECIPE.name, "seed": seed} | asdict(schedule) | asdict(result)
 
 
 def _write(
@@ -163,15 +168,15 @@ def _write(
     making: dict[str, Any],
     directory: Path,
 ) -> None:
-    """Replace the directory at once, so that nobody reads half a model."""
+    """Replace the directory in one step, so that nobody reads half a model."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent) as folder:
-        made = Path(folder) / directory.name
-        save(model, tokenizer, made)
+        new_directory = Path(folder) / directory.name
+        save(model, tokenizer, new_directory)
         making |= {"parameters": sum(parameter.numel() for parameter in model.parameters())}
-        (made / "making.json").write_text(json.dumps(making, indent=1) + "\n", "utf-8")
+        (new_directory / "making.json").write_text(json.dumps(making, indent=1) + "\n", "utf-8")
         shutil.rmtree(directory, ignore_errors=True)
-        made.rename(directory)
+        new_directory.rename(directory)
     log(f"{directory}: {json.dumps(making)}")
 
 

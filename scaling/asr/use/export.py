@@ -1,8 +1,8 @@
-"""A run's recogniser as a folder of its own: `python -m scaling.asr.use.export`, started by `asr-scaling export`.
+"""Writes a run's recogniser to a folder: started by `asr-scaling export`.
 
-    ... --ledger ROOT --plan DIR/plan.json --node KEY FOLDER
+    python -m scaling.asr.use.export --ledger ROOT --plan DIR/plan.json --node KEY FOLDER
 
-FOLDER is there and empty; its layout is described in `scaling.asr.use.trained_recognizer`.
+FOLDER exists and is empty; `scaling.asr.use.export_folder` describes its layout.
 """
 
 import argparse
@@ -12,11 +12,12 @@ from pathlib import Path
 import transformers
 
 from scaling.asr.resources import Sources
-from scaling.asr.use.trained_recognizer import read_run, write_export
-from scaling.console import log
+from scaling.asr.use.export_folder import write_export
+from scaling.asr.use.trained_recognizer import read_run
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
-from scaling.system.json_files import read_json
+from scaling.ledger.plan_file import read_plan
+from scaling.system.console import log
 
 
 def main() -> int:
@@ -30,9 +31,9 @@ def main() -> int:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
-        plan = read_json(arguments.plan)
-        trained, node = read_run(Ledger(arguments.ledger), plan["sources"], arguments.node)
-        sources = Sources(plan["sources"])
+        plan = read_plan(arguments.plan)
+        trained, node = read_run(Ledger(arguments.ledger), plan.sources, arguments.node)
+        sources = Sources(plan.sources)
         bases = sources.directory(node.model.encoder), sources.directory(node.model.llm)
         write_export(trained, node, bases, arguments.folder)
     except InputError as error:

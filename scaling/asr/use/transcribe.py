@@ -1,10 +1,10 @@
-"""What a trained recogniser hears: `python -m scaling.asr.use.transcribe`, started by `asr-scaling transcribe`.
+"""Transcripts by a trained recogniser: started by `asr-scaling transcribe`.
 
-    ... --ledger ROOT --plan DIR/plan.json --node KEY    the run that ends in this node of the ledger
-    ... --model FOLDER                     an exported recogniser
+    python -m scaling.asr.use.transcribe --ledger ROOT --plan DIR/plan.json --node KEY    the run that ends in this node
+    python -m scaling.asr.use.transcribe --model FOLDER                                   an exported recogniser
 
-Reads clips from stdin, one JSON object a line: the fields of `scaling.speech.audio.Clip`. Writes one for each, as they come:
-{"place": line number from 0, "text"}.
+Reads clips from stdin, one JSON object a line with the fields of `scaling.speech.audio.Clip`. Writes a line for each
+clip as soon as it is transcribed: {"place": line number of the clip from 0, "text"}.
 """
 
 import argparse
@@ -15,12 +15,13 @@ from pathlib import Path
 import torch
 import transformers
 
-from scaling.asr.use.trained_recognizer import TrainedRecognizer, read_export, read_run
-from scaling.console import log
+from scaling.asr.use.export_folder import read_export
+from scaling.asr.use.trained_recognizer import TrainedRecognizer, read_run
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
+from scaling.ledger.plan_file import read_plan
 from scaling.speech.audio import Clip
-from scaling.system.json_files import read_json
+from scaling.system.console import log
 
 
 def main() -> int:
@@ -35,10 +36,12 @@ def main() -> int:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
-        trained = (
-            read_export(arguments.model) if arguments.model else _run(arguments.ledger, arguments.plan, arguments.node)
+        recognizer = (
+            read_export(arguments.model)
+            if arguments.model
+            else _read_run(arguments.ledger, arguments.plan, arguments.node)
         )
-        for place, text in trained.transcripts(clips):
+        for place, text in recognizer.transcripts(clips):
             sys.stdout.write(json.dumps({"place": place, "text": text}, ensure_ascii=False) + "\n")
             sys.stdout.flush()
     except InputError as error:
@@ -47,10 +50,10 @@ def main() -> int:
     return 0
 
 
-def _run(root: Path, plan_file: Path, key: str) -> TrainedRecognizer:
-    plan = read_json(plan_file)
-    torch.set_num_threads(int(plan["threads"]))
-    return read_run(Ledger(root), plan["sources"], key)[0]
+def _read_run(root: Path, plan_file: Path, key: str) -> TrainedRecognizer:
+    plan = read_plan(plan_file)
+    torch.set_num_threads(plan.threads)
+    return read_run(Ledger(root), plan.sources, key)[0]
 
 
 if __name__ == "__main__":

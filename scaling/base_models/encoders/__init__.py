@@ -1,16 +1,17 @@
-"""Speech encoders with an objective of their own: a family is one file here and one of that name in `scaling.asr`.
+"""Speech encoders with an objective of their own: each family is one file here and one of that name in `scaling.asr`.
 
 To add a family, write in `scaling/base_models/encoders/NAME.py` a frozen dataclass of its dimensions, with
 
-* `width`, `encoder_params`, `asr_decoder_params`, `frames_per_second`, `max_frames`, `linears` (what adapters may
-  target), and `most_tokens` and `writing_positions`, lengths that its own objective knows,
-* `input_frames(samples)`: how long the features of an utterance are that the encoder reads,
-* `work(samples)`: how much work of each kind an utterance is, `ENCODER_FRAMES` among it,
-* `hear(tape, lora)` and `write(tape, speech)`: its matrix products, walked as they compute (see `scaling.base_models.matmul_tape`),
+* `width`, `encoder_params`, `asr_decoder_params`, `frames_per_second`, `max_frames`, `linears` (layers that adapters
+may target), and `max_tokens` and `output_positions`, the limits and positions of its own objective,
+* `input_frames(samples)`: the frames of features that the encoder reads for an utterance,
+* `encoder_work(samples)`: the units of work of each kind for an utterance, `ENCODER_FRAMES` among them,
+* `encode(tape, lora)` and `decode(tape, speech)`, which record its products (see `scaling.base_models.matmul_tape`),
 
-and two functions: `read(config)`, the dimensions from a config.json, and `codec(directory, language)`, how it writes
-text. Name the module in `FAMILIES`. What computes is a `Family` in `scaling/asr/NAME.py` (see `scaling.asr.model.encoders.family`).
-The tests of FLOPs, batches and training run over all families.
+and two functions: `read_dims(config)` gives the dimensions from a config.json, and `asr_codec(directory, language)` the
+codec of its own objective. Name the module in `FAMILIES`. The module with torch is a `Family` in
+`scaling/asr/model/encoders/NAME.py` (see `scaling.asr.model.encoders.family`). The tests of FLOPs, batches and training
+run over all families.
 """
 
 from pathlib import Path
@@ -25,25 +26,25 @@ from scaling.base_models.tokenizers import TextCodec
 EncoderDims = WhisperDims | Wav2Vec2Dims
 
 FAMILIES: dict[str, ModuleType] = {"whisper": whisper, "wav2vec2": wav2vec2, "hubert": wav2vec2}
-"""The module of a family, by the model_type of a config."""
+"""The module of each family, by the model_type of a config."""
 
 ENCODERS: dict[str, EncoderDims] = {row.name: row for row in (*whisper.ROWS, *wav2vec2.ROWS)}
-"""Published encoders; each row's `source` is the config it repeats."""
+"""Published encoders by name; `source` is the address of the config that a row repeats."""
 
 
 def encoder_dims(config_file: Path) -> EncoderDims:
-    """Dimensions from a config.json, and from what its family keeps beside it.
+    """Dimensions from a config.json, and from other files beside it that its family has.
 
     Raises InputError on models of no family here, and on missing or wrong settings.
     """
     config = ConfigFile(config_file)
-    dims: EncoderDims = _family(config).read(config)
+    dims: EncoderDims = _family(config).read_dims(config)
     return dims
 
 
 def asr_codec(directory: Path, language: str) -> TextCodec:
-    """How the encoder in a directory writes text by its own objective, in a language where it knows several."""
-    codec: TextCodec = _family(ConfigFile(directory / "config.json")).codec(directory, language)
+    """The codec of the encoder in a directory for its own objective; `language` matters where it knows several."""
+    codec: TextCodec = _family(ConfigFile(directory / "config.json")).asr_codec(directory, language)
     return codec
 
 

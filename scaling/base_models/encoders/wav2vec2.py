@@ -1,7 +1,7 @@
 """wav2vec 2.0 and HuBERT: convolutions on the waveform, a transformer encoder, and a CTC head over its frames.
 
-The convolutional front end never trains here, as in the fine-tuning of both papers (Baevski et al. 2020, section 4.3;
-Hsu et al. 2021, section 4.3): part `encoder` is everything behind it.
+The convolutional front end never trains, as in the fine-tuning of both papers (Baevski et al. 2020, section 4.3; Hsu et
+al. 2021, section 4.3): the part `encoder` is everything after it.
 """
 
 from collections.abc import Iterator
@@ -17,18 +17,20 @@ from scaling.base_models.config_file import ConfigFile
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention, feed_forward
 from scaling.base_models.tokenizers import TextCodec, load_tokenizer, model_settings, tokenizer_file
 from scaling.errors import InputError
-from scaling.spec import SILENT, LoraSpec, Part
+from scaling.keys import OMIT_DEFAULT
+from scaling.spec import SAMPLE_RATE, LoraSpec, Part
 
 CHANNELS, KERNELS, STRIDES = (512,) * 7, (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
-"""The front end of every published model: a frame of 400 samples every 320 (20 ms at 16 kHz)."""
+"""The front end of every published model: a frame of 400 samples every 320 samples (20 ms)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wav2Vec2Dims:
     """A CTC encoder on the waveform. Widths in features, kernels and strides in positions of the layer below.
 
-    `layer_norms`: each convolution is normalised over its features; otherwise only the first, over time. In published
-    models a layer of the transformer ends in a norm exactly where they are not; `norm_last` says so of any others.
+    With `layer_norms` each convolution is normalised over its features; otherwise only the first is, over time. In
+    published models transformer layers end in a norm exactly where `layer_norms` is false; `norm_last` says whether
+    they do in other models.
     """
 
     linears: ClassVar[tuple[str, ...]] = (
@@ -49,11 +51,11 @@ class Wav2Vec2Dims:
     position_kernel: int
     position_groups: int
     vocabulary: int
-    norm_last: bool | None = field(default=None, metadata=SILENT)
+    norm_last: bool | None = field(default=None, metadata=OMIT_DEFAULT)
 
     @property
     def encoder_params(self) -> int:
-        """Parameters of the encoder with its frozen front end, without the mask embedding that only pretraining has."""
+        """Parameters of the encoder with its frozen front end, without the mask embedding of pretraining."""
         weights = sum(kernel * below * above for kernel, below, above in self._convolutions())
         norms = sum(self.channels) if self.layer_norms else self.channels[0]
         front_end = weights + self.conv_bias * sum(self.channels) + 2 * norms
@@ -70,48 +72,48 @@ class Wav2Vec2Dims:
 
     @property
     def max_frames(self) -> float:
-        """Positions are relative (a convolution): there is no longest audio but what memory allows."""
+        """Infinite: positions are relative (a convolution), so that only memory limits the audio."""
         return float("inf")
 
     @property
     def max_audio_seconds(self) -> float:
-        """As `max_frames`."""
+        """Infinite, as `max_frames`."""
         return float("inf")
 
     @property
     def frames_per_second(self) -> float:
         """Encoder positions per second of audio."""
-        return 16_000 / float(np.prod(self.strides))
+        return SAMPLE_RATE / float(np.prod(self.strides))
 
-    def most_tokens(self, frames: IntArray) -> IntArray:
-        """The most text tokens that can be written about so many encoder positions: CTC writes one at each."""
+    def max_tokens(self, frames: IntArray) -> IntArray:
+        """The most text tokens for so many encoder positions: CTC writes one at each position."""
         return frames
 
-    def writing_positions(self, frames: IntArray, tokens: IntArray) -> IntArray:
-        """Positions its own objective writes at: every frame."""
+    def output_positions(self, frames: IntArray, tokens: IntArray) -> IntArray:
+        """Positions at which the CTC head has an output: every frame."""
         return frames
 
     def input_frames(self, samples: IntArray) -> IntArray:
-        """The encoder reads the samples themselves."""
+        """The samples themselves, which the encoder reads."""
         return samples
 
-    def work(self, samples: IntArray) -> dict[Work, IntArray]:
-        """Encoder work of utterances of so many samples; the front end's is in multiply-adds."""
+    def encoder_work(self, samples: IntArray) -> dict[Work, IntArray]:
+        """Units of work for utterances of so many samples; those of the front end are multiply-adds."""
         length, multiply_adds = samples, np.zeros_like(samples)
         for stride, (kernel, below, above) in zip(self.strides, self._convolutions(), strict=True):
             length = np.maximum((length - kernel) // stride + 1, 0)
             multiply_adds = multiply_adds + length * (kernel * below * above)
         return {Work.FRONT_END: multiply_adds, Work.ENCODER_FRAMES: length, Work.ENCODER_PAIRS: length**2}
 
-    def hear(self, tape: Tape, lora: LoraSpec) -> Flow:
-        """The encoder: from samples to `width` features a frame."""
+    def encode(self, tape: Tape, lora: LoraSpec) -> Flow:
+        """Record the encoder: from samples to `width` features in each frame."""
         weights = Weights(Part.ENCODER, Part.ENCODER_LORA, lora)
-        tape.frozen(Part.ENCODER, Work.FRONT_END)
-        # A norm with weights of its own lies below the projection: where it trains, the projection's input needs a
+        tape.add_frozen(Part.ENCODER, Work.FRONT_END)
+        # A norm with weights comes before the projection: where it trains, the input of the projection needs a
         # gradient.
         normed = Flow(Work.ENCODER_FRAMES, self.channels[-1], Part.ENCODER in tape.trained)
         frames = tape.linear(weights, "projection", normed, self.width)
-        kernel = Flow(Work.ENCODER_FRAMES, self.position_kernel * self.width, frames.needs)
+        kernel = Flow(Work.ENCODER_FRAMES, self.position_kernel * self.width, frames.needs_grad)
         frames = frames.plus(tape.linear(weights, "conv", kernel, self.width, groups=self.position_groups))
 
         def layer(x: Flow) -> Flow:
@@ -121,23 +123,23 @@ class Wav2Vec2Dims:
         ends_in_norm = not self.layer_norms if self.norm_last is None else self.norm_last
         return tape.layers(self.layers, frames, layer, ends_in_norm=ends_in_norm)
 
-    def write(self, tape: Tape, speech: Flow) -> None:
-        """The CTC head: a token or a blank at every frame."""
+    def decode(self, tape: Tape, speech: Flow) -> None:
+        """Record the CTC head: a token or a blank at every frame."""
         tape.linear(Weights(Part.ASR_DECODER), "lm_head", speech, self.vocabulary)
 
     def _convolutions(self) -> Iterator[tuple[int, int, int]]:
-        """Kernel, features below and features above of each layer of the front end."""
+        """For each convolution of the front end its kernel, its input features and its output features."""
         for kernel, (below, above) in zip(self.kernels, pairwise((1, *self.channels)), strict=True):
             yield kernel, below, above
 
 
-def read(config: ConfigFile) -> Wav2Vec2Dims:
+def read_dims(config: ConfigFile) -> Wav2Vec2Dims:
     """Dimensions from the config.json of a wav2vec 2.0 or HuBERT model.
 
-    Raises InputError on variants with other products: adapters behind the encoder, projections without a norm, batch
+    Raises InputError on variants with other products: adapters after the encoder, projections without a norm, batch
     norm in the positions.
     """
-    config.expect("add_adapter", False, "adapters behind the encoder are not priced")
+    config.expect("add_adapter", False, "adapters after the encoder are not priced")
     config.expect("adapter_attn_dim", None, "adapters of languages are not priced")
     config.expect("feat_proj_layer_norm", True, "a projection without a norm is not priced")
     config.expect("conv_pos_batch_norm", False, "batch norm would mix the utterances of a batch")
@@ -163,18 +165,18 @@ def read(config: ConfigFile) -> Wav2Vec2Dims:
         norm_last=norm_last if norm_last == (norm == "layer") else None,
     )
     if not len(dims.channels) == len(dims.kernels) == len(dims.strides):
-        raise InputError(f"{config.path}: conv_dim, conv_kernel and conv_stride must name as many layers each")
+        raise InputError(f"{config.path}: conv_dim, conv_kernel and conv_stride must be of one length")
     return dims
 
 
-def codec(directory: Path, language: str) -> TextCodec:
-    """How the CTC head writes text: no prefix and no end; its letters know one language."""
+def asr_codec(directory: Path, language: str) -> TextCodec:
+    """The codec of the CTC head: no prefix, no end token, and letters of one language whatever `language` is."""
     vocabulary = model_settings(directory).get("vocab_size")
     return TextCodec(load_tokenizer(tokenizer_file(directory), vocabulary), (), (), None)
 
 
 def _row(hub_id: str, width: int, layers: int, *, layer_norms: bool = False) -> Wav2Vec2Dims:
-    """Every published model has heads of 64 features, feed-forwards of 4 widths and the letters of English."""
+    """A published model: all have heads of 64 features, feed-forwards of 4 widths and the letters of English."""
     return Wav2Vec2Dims(
         name=hub_id.split("/")[1],
         source=f"https://huggingface.co/{hub_id}/blob/main/config.json",

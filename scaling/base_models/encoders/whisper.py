@@ -11,20 +11,21 @@ from scaling.base_models.config_file import ConfigFile
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention, feed_forward
 from scaling.base_models.tokenizers import TextCodec, load_tokenizer, model_settings, token_id, tokenizer_file
 from scaling.errors import InputError
-from scaling.spec import LoraSpec, Part
+from scaling.spec import SAMPLE_RATE, LoraSpec, Part
 
 HOP_LENGTH = 160
-"""Samples between two mel frames of every published Whisper (10 ms at 16 kHz; their preprocessor_config.json)."""
+"""Samples between two mel frames of every published Whisper: 10 ms (source: their preprocessor_config.json)."""
 
-TASK, PLAIN = "<|transcribe|>", "<|notimestamps|>"
+TASK, NO_TIMESTAMPS = "<|transcribe|>", "<|notimestamps|>"
+
 MULTILINGUAL_VOCABULARY = 51_865
-"""The vocabulary of the multilingual models, the smallest first; the English ones have one token less (and the language
-tokens too, but never learned them), and OpenAI's own code tells them apart by it."""
+"""The smallest vocabulary of a multilingual model. English models have one token less; their vocabulary includes
+language tokens that they never learned, and OpenAI's own code distinguishes the models by the size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhisperDims:
-    """A Whisper-type encoder-decoder. Widths in features, `hop_length` in samples at 16 kHz."""
+    """A Whisper-type encoder-decoder. Widths in features, `hop_length` in samples."""
 
     linears: ClassVar[tuple[str, ...]] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 
@@ -45,14 +46,14 @@ class WhisperDims:
 
     @property
     def encoder_params(self) -> int:
-        """Parameters of the encoder, its (frozen, sinusoidal) positions among them."""
+        """Parameters of the encoder, with its frozen sinusoidal positions."""
         convolutions = 3 * self.mel_bins * self.width + 3 * self.width**2 + 2 * self.width
         layer = _attention_params(self.width) + _ffn_params(self.width, self.ffn) + 2 * _norm_params(self.width)
         return convolutions + self.max_positions * self.width + self.layers * layer + _norm_params(self.width)
 
     @property
     def asr_decoder_params(self) -> int:
-        """Parameters of the decoder with embeddings, counted once: the output projection is tied to them."""
+        """Parameters of the decoder; its embeddings are counted once, because the output projection is tied to them."""
         feed_forward = _ffn_params(self.width, self.decoder_ffn)
         layer = 2 * _attention_params(self.width) + feed_forward + 3 * _norm_params(self.width)
         embeddings = (self.vocabulary + self.max_decoder_positions) * self.width
@@ -60,42 +61,42 @@ class WhisperDims:
 
     @property
     def max_frames(self) -> float:
-        """The most encoder positions."""
+        """The largest number of encoder positions."""
         return self.max_positions
 
     @property
     def max_audio_seconds(self) -> float:
-        """The longest audio the encoder has positions for."""
+        """The longest audio that the encoder has positions for."""
         return self.max_positions / self.frames_per_second
 
     @property
     def frames_per_second(self) -> float:
         """Encoder positions per second of audio."""
-        return 16_000 / self.hop_length / 2
+        return SAMPLE_RATE / self.hop_length / 2
 
-    def most_tokens(self, frames: IntArray) -> IntArray:
-        """The most prompt and text tokens that can be written about so many encoder positions."""
+    def max_tokens(self, frames: IntArray) -> IntArray:
+        """The most prompt and text tokens, whatever the number of encoder positions."""
         return np.full_like(frames, self.max_decoder_positions)
 
-    def writing_positions(self, frames: IntArray, tokens: IntArray) -> IntArray:
-        """Positions its own objective writes at: the decoder's, one a prompt or text token."""
+    def output_positions(self, frames: IntArray, tokens: IntArray) -> IntArray:
+        """Positions of the decoder: one for each prompt or text token."""
         return tokens
 
     def input_frames(self, samples: IntArray) -> IntArray:
-        """Mel frames, which the encoder reads, of utterances of so many samples."""
+        """The mel frames of utterances of so many samples, which the encoder reads."""
         return samples // self.hop_length
 
-    def work(self, samples: IntArray) -> dict[Work, IntArray]:
-        """Encoder work of utterances of so many samples; the second convolution halves the frames, rounding up."""
+    def encoder_work(self, samples: IntArray) -> dict[Work, IntArray]:
+        """Units of work for utterances of so many samples; the second convolution halves the frames, rounding up."""
         mel_frames = self.input_frames(samples)
         frames = (mel_frames + 1) // 2
         return {Work.MEL_FRAMES: mel_frames, Work.ENCODER_FRAMES: frames, Work.ENCODER_PAIRS: frames**2}
 
-    def hear(self, tape: Tape, lora: LoraSpec) -> Flow:
-        """The encoder: from mel frames to `width` features a frame."""
+    def encode(self, tape: Tape, lora: LoraSpec) -> Flow:
+        """Record the encoder: from mel frames to `width` features in each frame."""
         weights = Weights(Part.ENCODER, Part.ENCODER_LORA, lora)
         mel = tape.linear(weights, "conv1", Flow(Work.MEL_FRAMES, 3 * self.mel_bins, False), self.width)
-        frames = tape.linear(weights, "conv2", Flow(Work.ENCODER_FRAMES, 3 * self.width, mel.needs), self.width)
+        frames = tape.linear(weights, "conv2", Flow(Work.ENCODER_FRAMES, 3 * self.width, mel.needs_grad), self.width)
 
         def layer(x: Flow) -> Flow:
             x = x.plus(attention(tape, weights, x, x, Work.ENCODER_PAIRS, self.width, self.width, "out_proj"))
@@ -103,8 +104,8 @@ class WhisperDims:
 
         return tape.layers(self.layers, frames, layer)
 
-    def write(self, tape: Tape, speech: Flow) -> None:
-        """The decoder: text that attends to the speech, logits at target positions."""
+    def decode(self, tape: Tape, speech: Flow) -> None:
+        """Record the decoder: text that attends to the speech, with logits at target positions."""
         weights = Weights(Part.ASR_DECODER)
         memory = replace(speech, work=Work.CROSS_FRAMES)
 
@@ -113,14 +114,14 @@ class WhisperDims:
             x = x.plus(attention(tape, weights, x, memory, Work.CROSS_PAIRS, self.width, self.width, "out_proj"))
             return x.plus(feed_forward(tape, weights, x, self.decoder_ffn))
 
-        # The embeddings train with the decoder, so its first layer's input needs a gradient exactly when it trains.
+        # The embeddings train with the decoder: the input of its first layer needs a gradient where the decoder trains.
         first = Flow(Work.DECODER, self.width, Part.ASR_DECODER in tape.trained)
         text = tape.layers(self.decoder_layers, first, layer)
         tape.linear(weights, "proj_out", replace(text, work=Work.ASR_TARGETS), self.vocabulary)
 
 
-def read(config: ConfigFile) -> WhisperDims:
-    """Dimensions from the config.json of a Whisper-type model, hop length from the feature extractor's beside it."""
+def read_dims(config: ConfigFile) -> WhisperDims:
+    """Dimensions from the config.json of a Whisper-type model, and from its feature extractor's file beside it."""
     return WhisperDims(
         name=config.path.parent.name,
         source=str(config.path),
@@ -139,19 +140,19 @@ def read(config: ConfigFile) -> WhisperDims:
     )
 
 
-def codec(directory: Path, language: str) -> TextCodec:
-    """How the decoder writes text; `language` is a Whisper code (`zh`, `en`) used where the model knows languages.
+def asr_codec(directory: Path, language: str) -> TextCodec:
+    """The codec of the decoder. `language` is a Whisper code (`zh`, `en`), which English models ignore.
 
-    The prefix is the start token, then for multilingual models language and task, then no-timestamps, as far as the
-    vocabulary has them. Raises InputError on another language than a model knows.
+    The prefix is the start token, then language and task (multilingual models), then no-timestamps, as far as the
+    vocabulary has these tokens. Raises InputError on a language that a multilingual model does not know.
     """
     settings = model_settings(directory)
     tokenizer = load_tokenizer(tokenizer_file(directory), settings.get("vocab_size"))
     start = token_id(settings, directory, "decoder_start_token_id")
     multilingual = settings.get("is_multilingual", settings.get("vocab_size", 0) >= MULTILINGUAL_VOCABULARY)
-    wanted = [f"<|{language}|>", TASK, PLAIN] if multilingual else [PLAIN]
-    ids = {token: tokenizer.token_to_id(token) for token in wanted}
-    if multilingual and ids[wanted[0]] is None:
+    names = [f"<|{language}|>", TASK, NO_TIMESTAMPS] if multilingual else [NO_TIMESTAMPS]
+    ids = {token: tokenizer.token_to_id(token) for token in names}
+    if multilingual and ids[names[0]] is None:
         raise InputError(f"{directory}: the encoder's tokenizer has no language {language!r}")
     prefix = (start, *(number for number in ids.values() if number is not None))
     return TextCodec(tokenizer, (), prefix, token_id(settings, directory, "eos_token_id"))
@@ -168,7 +169,7 @@ def _hop_length(directory: Path) -> int:
 
 
 def _attention_params(width: int) -> int:
-    return 4 * width**2 + 3 * width  # q, v and output have a bias, k has none
+    return 4 * width**2 + 3 * width  # q, v and output have a bias, but k has none
 
 
 def _ffn_params(width: int, inner: int) -> int:
@@ -188,7 +189,7 @@ def _row(
     mel_bins: int = 80,
     decoder_layers: int | None = None,
 ) -> WhisperDims:
-    """Every Whisper has heads of 64 features, feed-forwards of 4 widths, 1500 encoder and 448 decoder positions."""
+    """A published model: all have heads of 64 features, feed-forwards of 4 widths, 1500 and 448 positions."""
     return WhisperDims(
         name=name,
         source=f"https://huggingface.co/openai/{name}/blob/main/config.json",

@@ -1,3 +1,3 @@
-"""The layouts of corpora, one reader a file. A reader yields rows and bad rows as the files have them; which rows are
-usable is decided elsewhere.
+"""The layouts of corpora, one reader in each file. A reader yields rows and bad rows as they stand in the files. It
+never decides which rows are usable: `scaling.speech.corpus_index` does.
 """

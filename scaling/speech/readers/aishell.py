@@ -2,14 +2,14 @@
 
     wav/train/S0002/BAC009S0002W0122.wav     transcript/aishell_transcript_v0.8.txt: NAME words with blanks between
 
-Blanks are the corpus's word segmentation, not something said: they are taken out. AISHELL-2 is a Kaldi data directory
-(`iOS/data` with wav.scp and trans.txt).
+The blanks segment the text into words and are removed. AISHELL-2 is a Kaldi data directory (`iOS/data` with wav.scp and
+trans.txt).
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from scaling.speech.readers.row import Fault, Format, Row, Rows, lines
+from scaling.speech.readers.row import BadRow, Format, Row, Rows, lines
 
 TRANSCRIPT = "aishell_transcript_v0.8.txt"
 
@@ -27,10 +27,10 @@ def _files(path: Path) -> Iterable[Path]:
 
 
 def _rows(path: Path, _part: str) -> Rows:
-    """Recordings of this part; some 1 % of the published ones have no transcript and are no rows (its README)."""
+    """The recordings of this part that have a transcript: 1 % of those published have none (README of the corpus)."""
     texts: dict[str, str] = {}
     for _, line in lines(_transcript(path)):
-        if isinstance(line, Fault):
+        if isinstance(line, BadRow):
             yield line
         else:
             name, *words = line.split()

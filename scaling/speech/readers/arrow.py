@@ -1,8 +1,9 @@
 """Hugging Face `datasets` on disk: a folder that `save_to_disk` wrote, or a Parquet table that names audio files.
 
-Audio bytes in Arrow files are read in place, as so many bytes at an offset; pyarrow is only needed to find them.
-Parquet compresses them by the page, and pyarrow reads whole row groups: one recording costs its 100 neighbours too (5
-to 50 ms, measured on 16 MB), and training reads in no order. So such a table is refused, with the way out.
+Audio bytes in Arrow files are read in place, as so many bytes at an offset; pyarrow is only needed to find them. A
+Parquet table that holds audio bytes is refused, with advice: its pages are compressed and pyarrow reads whole row
+groups, so that one recording costs its 100 neighbours too (5 to 50 ms, measured on 16 MB), and training reads in no
+order.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import InputError
-from scaling.speech.readers.row import Fault, Format, Row, Rows, beside
+from scaling.speech.readers.row import BadRow, Format, Row, Rows, beside
 
 AUDIO = "audio"
 TEXT = ("text", "sentence", "transcription", "transcript", "normalized_text")
 SPEAKER = ("speaker_id", "speaker", "client_id")
 ID = ("id", "utt_id", "segment_id")
-"""Names of columns, the first that exists counts: those of LibriSpeech, Common Voice, FLEURS and VoxPopuli."""
+"""Names of columns in LibriSpeech, Common Voice, FLEURS and VoxPopuli; the first that exists is used."""
 
 
 def _pyarrow() -> Any:
@@ -32,18 +33,18 @@ def _arrow(path: Path, _part: str) -> Rows:
     pyarrow, row = _pyarrow(), 0
     for file in sorted(path.glob("*.arrow")):
         try:
-            held = pyarrow.memory_map(str(file)).read_buffer()
-            for batch in pyarrow.ipc.open_stream(pyarrow.BufferReader(held)):
-                yield from _of_batch(batch, file, held, row)
+            buffer = pyarrow.memory_map(str(file)).read_buffer()
+            for batch in pyarrow.ipc.open_stream(pyarrow.BufferReader(buffer)):
+                yield from _rows_of_batch(batch, file, buffer, row)
                 row += batch.num_rows
         except (pyarrow.ArrowException, OSError) as error:
-            yield Fault("file cut short", f"{file}: {error}")
+            yield BadRow("file cut short", f"{file}: {error}")
 
 
-def _of_batch(batch: Any, file: Path, held: Any, before: int) -> Rows:
+def _rows_of_batch(batch: Any, file: Path, buffer: Any, before: int) -> Rows:
     columns = _columns(batch.schema.names, file)
     audio = batch.column(columns[AUDIO])
-    paths, places = _audio_columns(audio, file, held)
+    paths, places = _audio_columns(audio, file, buffer)
     texts, speakers, ids = (_strings(batch, columns[name]) for name in ("text", "speaker", "id"))
     for row in range(batch.num_rows):
         described = {"text": texts[row], "speaker": speakers[row] or "", "id": ids[row] or "", "line": before + row + 1}
@@ -55,11 +56,11 @@ def _of_batch(batch: Any, file: Path, held: Any, before: int) -> Rows:
         elif path := paths[row]:
             yield Row(beside(file.parent, path), **described)
         else:
-            yield Fault("no audio", f"{file}, row {before + row + 1}: neither bytes nor a path")
+            yield BadRow("no audio", f"{file}, row {before + row + 1}: neither bytes nor a path")
 
 
-def _audio_columns(audio: Any, file: Path, held: Any) -> tuple[list[str | None], list[tuple[int, int] | None]]:
-    """Paths, and (offset in the file, size) of bytes."""
+def _audio_columns(audio: Any, file: Path, buffer: Any) -> tuple[list[str | None], list[tuple[int, int] | None]]:
+    """For each row the path of its audio, and the (offset in the file, size) of its bytes; None where not given."""
     pyarrow = _pyarrow()
     if not pyarrow.types.is_struct(audio.type):
         return audio.cast(pyarrow.string()).to_pylist(), [None] * len(audio)
@@ -67,13 +68,13 @@ def _audio_columns(audio: Any, file: Path, held: Any) -> tuple[list[str | None],
     paths = audio.field(fields["path"]).to_pylist() if "path" in fields else [None] * len(audio)
     if "bytes" not in fields or audio.field(fields["bytes"]).null_count == len(audio):
         return paths, [None] * len(audio)
-    return paths, list(_places(audio.field(fields["bytes"]), file, held))
+    return paths, list(_places(audio.field(fields["bytes"]), file, buffer))
 
 
-def _places(column: Any, file: Path, held: Any) -> Iterator[tuple[int, int] | None]:
+def _places(column: Any, file: Path, buffer: Any) -> Iterator[tuple[int, int] | None]:
     import numpy as np
 
-    if held is None or _pyarrow().types.is_binary_view(column.type):
+    if buffer is None or _pyarrow().types.is_binary_view(column.type):
         raise InputError(
             f"{file}: holds audio in a form that cannot be read in place; expected a folder that datasets wrote:"
             " load_dataset(...).save_to_disk(...)"
@@ -81,11 +82,11 @@ def _places(column: Any, file: Path, held: Any) -> Iterator[tuple[int, int] | No
     _, offsets, data = column.buffers()
     width = np.int64 if _pyarrow().types.is_large_binary(column.type) else np.int32
     ends = np.frombuffer(offsets, dtype=width)[column.offset : column.offset + len(column) + 1].tolist()
-    base = data.address - held.address
-    if not 0 <= base <= held.size - ends[-1]:
+    base = data.address - buffer.address
+    if not 0 <= base <= buffer.size - ends[-1]:
         raise InputError(f"{file}: compressed Arrow cannot be read in place; expected it uncompressed")
-    for row, here in enumerate(column.is_valid().to_pylist()):
-        yield (base + ends[row], ends[row + 1] - ends[row]) if here else None
+    for row, is_given in enumerate(column.is_valid().to_pylist()):
+        yield (base + ends[row], ends[row + 1] - ends[row]) if is_given else None
 
 
 def _columns(names: list[str], file: Path) -> dict[str, str | None]:
@@ -112,10 +113,10 @@ def _parquet(path: Path, _part: str) -> Rows:
     try:
         table = pyarrow.parquet.ParquetFile(path)
         for batch in table.iter_batches():
-            yield from _of_batch(batch, path, None, row)
+            yield from _rows_of_batch(batch, path, None, row)
             row += batch.num_rows
     except (pyarrow.ArrowException, OSError) as error:
-        yield Fault("file cut short", f"{path}: {error}")
+        yield BadRow("file cut short", f"{path}: {error}")
 
 
 def _files(path: Path) -> Iterable[Path]:

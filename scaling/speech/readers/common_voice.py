@@ -1,12 +1,12 @@
 """Common Voice: one of its tables (`train.tsv`, `dev.tsv`, `test.tsv`, `validated.tsv`) beside the folder `clips`.
 
-Columns by name: `path`, `sentence`, `client_id`. The columns have changed between versions; these three have not.
+It is read by the names of its columns: `path`, `sentence`, `client_id`. Other columns have changed between versions.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from scaling.speech.readers.row import Fault, Format, Row, Rows, lines
+from scaling.speech.readers.row import BadRow, Format, Row, Rows, lines
 
 NEEDED = ("path", "sentence")
 
@@ -22,23 +22,23 @@ def _files(path: Path) -> Iterable[Path]:
 def _rows(path: Path, _part: str) -> Rows:
     columns: dict[str, int] = {}
     for number, line in lines(path):
-        if isinstance(line, Fault):
+        if isinstance(line, BadRow):
             yield line
             continue
         cells = line.split("\t")
         if not columns:
             columns = {name: place for place, name in enumerate(cells)}
             if absent := [name for name in NEEDED if name not in columns]:
-                yield Fault("no such column", f"{path}, line {number}: no {' or '.join(absent)} in {', '.join(cells)}")
+                yield BadRow("no such column", f"{path}, line {number}: no {' or '.join(absent)} in {', '.join(cells)}")
                 return
             continue
         if len(cells) <= max(columns[name] for name in NEEDED):
-            yield Fault("line cut short", f"{path}, line {number}: {len(cells)} cells; expected {len(columns)}")
+            yield BadRow("line cut short", f"{path}, line {number}: {len(cells)} cells; expected {len(columns)}")
             continue
         name = cells[columns["path"]]
         speaker = cells[columns["client_id"]] if "client_id" in columns else ""
         if "/" in name:
-            yield Fault("path outside clips", f"{path}, line {number}: {name!r}; expected the name of a file in clips")
+            yield BadRow("path outside clips", f"{path}, line {number}: {name!r}; expected the name of a file in clips")
             continue
         audio = f"{path.parent}/clips/{name}"
         yield Row(

@@ -1,7 +1,7 @@
-"""Which reader reads what: a corpus is recognised by its layout, never by a setting.
+"""Which reader reads a corpus: the corpus is recognised by its layout, never by a setting.
 
-A path may be a pattern (`shards/train-*.tar`): what it matches is read in the order of the names. A `#PART` at its end
-chooses a part of a corpus that says so itself (`WenetSpeech.json#S`).
+A path may be a pattern (`shards/train-*.tar`): the files that it matches are read in the order of their names. `#PART`
+at the end of a path chooses a part, in layouts that have parts (`WenetSpeech.json#S`).
 """
 
 import glob
@@ -38,49 +38,49 @@ FORMATS: tuple[Format, ...] = (
     lhotse.SUPERVISIONS,
     json_lines.FORMAT,
 )
-"""The first that recognises a path reads it, so those that look at the content come before those that do not."""
+"""The first format that recognises a path reads it: formats that look at the content come before the others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """One file or folder, and how it is read."""
+class CorpusPath:
+    """A file or folder of a corpus, and the format it is read in."""
 
     path: Path
     part: str
     format: Format
 
     def files(self) -> Iterable[Path]:
-        """Files that a change of the corpus would change, but for its audio."""
+        """Every file, except audio, whose change changes the corpus."""
         return self.format.files(self.path)
 
     def rows(self) -> Rows:
-        """Its rows and faults."""
+        """The rows and the bad rows."""
         return self.format.rows(self.path, self.part)
 
 
 def format_of(path: Path) -> Format | None:
-    """How the file or folder is read, if it is a corpus. The path must be absolute."""
+    """The format of a file or folder, None where it is no corpus. The path must be absolute."""
     return next((form for form in FORMATS if form.recognises(path)), None)
 
 
-def find_sources(path: Path) -> list[Source]:
-    """What lies at `path`, or matches it. Raises InputError where nothing does, or where it is no corpus."""
-    whole = Path(os.path.abspath(path))  # noqa: PTH100
-    if whole.exists():
-        return [_source(whole, "")]
-    name, _, part = str(whole).rpartition("#")
-    pattern = name if part and name else str(whole)
-    matched = [Path(found) for found in sorted(glob.glob(pattern))]  # noqa: PTH207
+def find_corpus_paths(path: Path) -> list[CorpusPath]:
+    """The corpus at `path`, or all that match it. Raises InputError where nothing matches, or where it is no corpus."""
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100
+    if absolute.exists():
+        return [_corpus_path(absolute, "")]
+    name, _, part = str(absolute).rpartition("#")
+    pattern = name if part and name else str(absolute)
+    matched = [Path(match) for match in sorted(glob.glob(pattern))]  # noqa: PTH207
     if not matched:
         raise InputError(f"{path}: no such file or folder; expected a corpus, or a pattern that matches some")
-    return [_source(found, part if name else "") for found in matched]
+    return [_corpus_path(match, part if name else "") for match in matched]
 
 
-def _source(path: Path, part: str) -> Source:
-    found = format_of(path)
-    if found is None:
-        readable = "; ".join(form.name for form in FORMATS)
+def _corpus_path(path: Path, part: str) -> CorpusPath:
+    form = format_of(path)
+    if form is None:
+        readable = "; ".join(known.name for known in FORMATS)
         raise InputError(f"{path}: not a corpus in a layout that is known; expected one of: {readable}")
-    if part and not found.has_parts:
-        raise InputError(f"{path}#{part}: {found.name} has no parts; expected the path alone")
-    return Source(path, part, found)
+    if part and not form.has_parts:
+        raise InputError(f"{path}#{part}: {form.name} has no parts; expected the path alone")
+    return CorpusPath(path, part, form)

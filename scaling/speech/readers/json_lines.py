@@ -1,16 +1,15 @@
-"""NeMo and WeNet manifests: JSON lines, one utterance a line.
+"""NeMo and WeNet manifests: JSON lines, one utterance in each line.
 
-`audio_filepath`, `text`, optional `speaker`, `id`, `duration`, `offset`; or WeNet's `wav`, `txt`, `key`. Paths start at
-the manifest's folder. `offset` (s) makes a row a stretch of `duration` seconds of a longer recording.
+NeMo's fields are `audio_filepath`, `text` and, optionally, `speaker`, `id`, `duration` and `offset`; WeNet's are `wav`,
+`txt` and `key`. Paths start at the folder of the manifest. A row with an `offset` (in seconds) is a stretch of
+`duration` seconds of a longer recording.
 """
 
 from math import isnan
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from scaling.speech.readers.row import NOT_TOLD, Fault, Format, Row, Rows, beside, raw_lines
+from scaling.speech.readers.row import NOT_TOLD, BadRow, Format, Row, Rows, beside, parse_json, raw_lines
 
 SUFFIXES = (".jsonl", ".json", ".ndjson", ".list", ".manifest")
 
@@ -23,14 +22,14 @@ def _rows(path: Path, _part: str) -> Rows:
     base = path.parent
     for number, line in raw_lines(path):
         try:
-            values = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            yield Fault("not JSON", f"{path}, line {number}: {error}")
+            values = parse_json(line)
+        except ValueError as error:
+            yield BadRow("not JSON", f"{path}, line {number}: {error}")
             continue
         try:
             yield _row(values, base, number)
         except ValueError as error:
-            yield Fault("field missing or of the wrong type", f"{path}, line {number}: {error}")
+            yield BadRow("field missing or of the wrong type", f"{path}, line {number}: {error}")
 
 
 def _row(values: Any, base: Path, number: int) -> Row:

@@ -1,12 +1,12 @@
-"""Kaldi data directories: `wav.scp`, `text`, optional `segments`, `utt2spk` and `utt2dur`; AISHELL-2's has `trans.txt`.
+"""Kaldi data directories: `wav.scp`, `text` (in AISHELL-2 `trans.txt`), and optional `segments`, `utt2spk`, `utt2dur`.
 
-Paths in wav.scp start at the folder; a pipe (`sox ... |`) is a fault, because nothing here runs commands.
+Paths in wav.scp start at the folder. A pipe (`sox ... |`) is a bad row: commands of a corpus are never run.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from scaling.speech.readers.row import NOT_TOLD, Fault, Format, Row, Rows, beside, lines
+from scaling.speech.readers.row import NOT_TOLD, BadRow, Format, Row, Rows, beside, lines
 
 TRANSCRIPTS = ("text", "trans.txt")
 
@@ -21,14 +21,14 @@ def _files(path: Path) -> Iterable[Path]:
 
 
 def _rows(path: Path, _part: str) -> Rows:
-    faults: list[Fault] = []
-    recordings = _table(path / "wav.scp", faults)
-    speakers = _table(path / "utt2spk", faults)
-    durations = _table(path / "utt2dur", faults)
-    segments = _table(path / "segments", faults)
+    bad_rows: list[BadRow] = []
+    recordings = _table(path / "wav.scp", bad_rows)
+    speakers = _table(path / "utt2spk", bad_rows)
+    durations = _table(path / "utt2dur", bad_rows)
+    segments = _table(path / "segments", bad_rows)
     transcript = next(path / name for name in TRANSCRIPTS if (path / name).is_file())
     for number, line in lines(transcript):
-        if isinstance(line, Fault):
+        if isinstance(line, BadRow):
             yield line
             continue
         identity, text = _split(line)
@@ -37,17 +37,17 @@ def _rows(path: Path, _part: str) -> Rows:
         if (path / "segments").is_file():
             stretch = segments.get(identity, "").split()
             if len(stretch) != 3:
-                yield Fault("no segment", f"{where}: {identity!r} is not in segments, or not with RECORDING START END")
+                yield BadRow("no segment", f"{where}: {identity!r} is not in segments, or not with RECORDING START END")
                 continue
             recording, start, duration = stretch[0], _seconds(stretch[1]), _seconds(stretch[2]) - _seconds(stretch[1])
             if not (start >= 0 and duration > 0):
-                yield Fault("no segment", f"{where}: {identity!r} goes from {stretch[1]} to {stretch[2]} s")
+                yield BadRow("no segment", f"{where}: {identity!r} goes from {stretch[1]} to {stretch[2]} s")
                 continue
         audio = recordings.get(recording)
         if audio is None:
-            yield Fault("no recording", f"{where}: {recording!r} is not in wav.scp")
+            yield BadRow("no recording", f"{where}: {recording!r} is not in wav.scp")
         elif audio.endswith("|"):
-            yield Fault("pipe instead of a file", f"{path / 'wav.scp'}: {recording!r} is the command {audio!r}")
+            yield BadRow("pipe instead of a file", f"{path / 'wav.scp'}: {recording!r} is the command {audio!r}")
         else:
             yield Row(
                 audio=beside(path, audio),
@@ -58,16 +58,16 @@ def _rows(path: Path, _part: str) -> Rows:
                 start=start,
                 line=number,
             )
-    yield from faults
+    yield from bad_rows
 
 
-def _table(path: Path, faults: list[Fault]) -> dict[str, str]:
-    """First word -> the rest of each line; empty where there is no such file."""
+def _table(path: Path, bad_rows: list[BadRow]) -> dict[str, str]:
+    """From the first word to the rest of each line; empty where there is no such file."""
     table: dict[str, str] = {}
     if path.is_file():
         for _, line in lines(path):
-            if isinstance(line, Fault):
-                faults.append(line)
+            if isinstance(line, BadRow):
+                bad_rows.append(line)
             else:
                 name, rest = _split(line)
                 table[name] = rest

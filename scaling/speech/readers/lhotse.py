@@ -1,61 +1,62 @@
 """Lhotse: CutSets (`cuts.jsonl.gz`), supervisions with the recordings beside them, and Shar folders.
 
-A cut with one supervision is one utterance; one with several is cut at them. Relative paths start at the manifest's
-folder. Recordings behind commands, at URLs, in memory or under a transform are faults: what is read is what is charged.
+A cut with one supervision is one utterance; a cut with several supervisions is an utterance for each of them. Relative
+paths start at the folder of the manifest. A recording that comes from a command, a URL or memory, or that has a
+transform, is a bad row: FLOPs are counted for the audio that is read.
 """
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from scaling.speech.readers import tar_shards
-from scaling.speech.readers.row import NOT_TOLD, Fault, Format, Row, Rows, beside, raw_lines
+from scaling.speech.readers.row import NOT_TOLD, BadRow, Format, Row, Rows, beside, parse_json, raw_lines
+
+JsonObject = dict[str, Any]
 
 NAMES = (".jsonl", ".jsonl.gz")
 WHOLE_SECONDS = 0.001
-"""A cut this close to its recording's length is the whole of it: lhotse rounds times to fewer digits than samples."""
+"""A cut whose length is this close to that of its recording is the whole recording: lhotse rounds times."""
 
 
-class _UnreadError(ValueError):
-    """A recording that is not read as it stands."""
+class _UnsupportedRecordingError(ValueError):
+    """A recording that is more than one audio file."""
 
 
 def _parsed(path: Path) -> Iterator[tuple[str, int, Any]]:
-    """Where, line number, and the object of that line or a fault."""
+    """The place of each line as text, its number, and its object or a bad row."""
     for number, line in raw_lines(path):
         where = f"{path}, line {number}"
         try:
-            yield where, number, orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            yield where, number, Fault("not JSON", f"{where}: {error}")
+            yield where, number, parse_json(line)
+        except ValueError as error:
+            yield where, number, BadRow("not JSON", f"{where}: {error}")
 
 
 def _checked(where: str, rows: Iterable[Row]) -> Rows:
     try:
         yield from rows
-    except _UnreadError as error:
-        yield Fault("recording that is not read as it stands", f"{where}: {error}")
+    except _UnsupportedRecordingError as error:
+        yield BadRow("recording that is not one audio file", f"{where}: {error}")
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        yield Fault("field missing or of the wrong type", f"{where}: {error!r}")
+        yield BadRow("field missing or of the wrong type", f"{where}: {error!r}")
 
 
 def _cuts(path: Path, _part: str) -> Rows:
     for where, number, cut in _parsed(path):
-        yield from [cut] if isinstance(cut, Fault) else _checked(where, _of_cut(cut, path.parent, number))
+        yield from [cut] if isinstance(cut, BadRow) else _checked(where, _of_cut(cut, path.parent, number))
 
 
-def _of_cut(cut: dict[str, Any], base: Path, number: int) -> Iterator[Row]:
+def _of_cut(cut: JsonObject, base: Path, number: int) -> Iterator[Row]:
     if cut.get("type", "MonoCut") != "MonoCut":
-        raise _UnreadError(f"a {cut['type']}; expected a MonoCut of one recording")
+        raise _UnsupportedRecordingError(f"a {cut['type']}; expected a MonoCut of one recording")
     recording, start = cut["recording"], float(cut["start"])
     for speech, first, duration in _utterances(cut):
         yield _row(speech, recording, base, start + first, duration, number)
 
 
-def _utterances(cut: dict[str, Any]) -> Iterator[tuple[dict[str, Any], float, float]]:
-    """Supervision, start in the cut, and duration."""
+def _utterances(cut: JsonObject) -> Iterator[tuple[JsonObject, float, float]]:
+    """Each supervision of a cut, its start in the cut and its duration, in seconds."""
     supervisions = cut["supervisions"]
     if len(supervisions) == 1:
         yield {**supervisions[0], "id": cut["id"]}, 0.0, float(cut["duration"])
@@ -66,46 +67,44 @@ def _utterances(cut: dict[str, Any]) -> Iterator[tuple[dict[str, Any], float, fl
         yield supervision, float(supervision["start"]), float(supervision["duration"])
 
 
-def _row(
-    speech: dict[str, Any], recording: dict[str, Any], base: Path, start: float, duration: float, line: int
-) -> Row:
+def _row(speech: JsonObject, recording: JsonObject, base: Path, start: float, duration: float, line: int) -> Row:
     if recording.get("transforms"):
-        raise _UnreadError(f"recording {recording['id']!r} has transforms; expected it as recorded")
+        raise _UnsupportedRecordingError(f"recording {recording['id']!r} has transforms; expected it as recorded")
     (source, *more) = recording["sources"]
     if source["type"] != "file" or more:
-        raise _UnreadError(f"recording {recording['id']!r} is {source['type']}; expected one file")
-    whole = start == 0 and abs(duration - float(recording["duration"])) < WHOLE_SECONDS
+        raise _UnsupportedRecordingError(f"recording {recording['id']!r} is {source['type']}; expected one file")
+    is_whole = start == 0 and abs(duration - float(recording["duration"])) < WHOLE_SECONDS
     return Row(
         audio=beside(base, str(source["source"])),
         text=_text(speech),
         id=str(speech["id"]),
         speaker=str(speech.get("speaker") or ""),
         duration=duration,
-        start=NOT_TOLD if whole else start,
+        start=NOT_TOLD if is_whole else start,
         line=line,
     )
 
 
-def _text(speech: dict[str, Any]) -> str | None:
+def _text(speech: JsonObject) -> str | None:
     text = speech.get("text")
     return text if isinstance(text, str) else None
 
 
 def _supervisions(path: Path, _part: str) -> Rows:
-    recordings: dict[str, Any] = {}
+    recordings: JsonObject = {}
     for where, _, recording in _parsed(_recordings_of(path)):
         if isinstance(recording, dict) and "id" in recording:
             recordings[recording["id"]] = recording
         else:
-            yield recording if isinstance(recording, Fault) else Fault("recording without an id", where)
+            yield recording if isinstance(recording, BadRow) else BadRow("recording without an id", where)
     for where, number, speech in _parsed(path):
-        if isinstance(speech, Fault):
+        if isinstance(speech, BadRow):
             yield speech
         else:
             yield from _checked(where, _of_supervision(speech, recordings, path.parent, number))
 
 
-def _of_supervision(speech: dict[str, Any], recordings: dict[str, Any], base: Path, number: int) -> Iterator[Row]:
+def _of_supervision(speech: JsonObject, recordings: JsonObject, base: Path, number: int) -> Iterator[Row]:
     recording = recordings[speech["recording_id"]]
     yield _row(speech, recording, base, float(speech["start"]), float(speech["duration"]), number)
 
@@ -117,22 +116,22 @@ def _recordings_of(path: Path) -> Path:
 def _shar(path: Path, _part: str) -> Rows:
     for cuts in sorted(path.glob("cuts.*.jsonl*")):
         shard = path / f"recording.{cuts.name.split('.')[1]}.tar"
-        found: dict[str, tuple[int, int]] = {}
+        places: dict[str, tuple[int, int]] = {}
         for member in tar_shards.members(shard):
-            if isinstance(member, Fault):
+            if isinstance(member, BadRow):
                 yield member
             elif member[1] in tar_shards.AUDIO:
-                found[member[0]] = member[2:]
+                places[member[0]] = member[2:]
         for where, number, cut in _parsed(cuts):
-            if isinstance(cut, Fault):
+            if isinstance(cut, BadRow):
                 yield cut
             else:
-                yield from _checked(where, _of_shard(cut, found, shard, number))
+                yield from _checked(where, _of_shard(cut, places, shard, number))
 
 
-def _of_shard(cut: dict[str, Any], found: dict[str, tuple[int, int]], shard: Path, number: int) -> Iterator[Row]:
-    offset, size = found[cut["id"]]
-    many = len(cut["supervisions"]) > 1
+def _of_shard(cut: JsonObject, places: dict[str, tuple[int, int]], shard: Path, number: int) -> Iterator[Row]:
+    offset, size = places[cut["id"]]
+    has_many = len(cut["supervisions"]) > 1
     for speech, first, duration in _utterances(cut):
         yield Row(
             audio=str(shard),
@@ -140,7 +139,7 @@ def _of_shard(cut: dict[str, Any], found: dict[str, tuple[int, int]], shard: Pat
             id=str(speech["id"]),
             speaker=str(speech.get("speaker") or ""),
             duration=duration,
-            start=first if many else NOT_TOLD,  # a shard holds the audio of the cut alone
+            start=first if has_many else NOT_TOLD,  # a shard holds the audio of the cut alone
             offset=offset,
             size=size,
             line=number,
@@ -148,11 +147,11 @@ def _of_shard(cut: dict[str, Any], found: dict[str, tuple[int, int]], shard: Pat
 
 
 def _first(path: Path) -> Any:
-    """The first line's object, None where there is none to tell the format by."""
+    """The object in the first line of a file, None where the file is no lhotse manifest or has none."""
     if not (path.is_file() and path.name.endswith(NAMES)):
         return None
-    found = next(_parsed(path), None)
-    return found[2] if found is not None and isinstance(found[2], dict) else None
+    _, _, first = next(_parsed(path), (None, None, None))
+    return first if isinstance(first, dict) else None
 
 
 def _has(path: Path, *names: str) -> bool:

@@ -1,12 +1,12 @@
-"""LibriSpeech (openslr.org/12) and what shares its layout: a part such as `LibriSpeech/train-clean-100`.
+"""LibriSpeech (openslr.org/12) and corpora in its layout: a part such as `LibriSpeech/train-clean-100`.
 
-SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt     one line an utterance: SPEAKER-CHAPTER-0000 TEXT; its .flac beside
+SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt     a line for each utterance: SPEAKER-CHAPTER-0000 TEXT; the .flac is beside
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from scaling.speech.readers.row import Fault, Format, Row, Rows, lines
+from scaling.speech.readers.row import BadRow, Format, Row, Rows, lines
 
 SUFFIXES = (".flac", ".wav", ".opus", ".mp3")
 
@@ -24,7 +24,7 @@ def _rows(path: Path, _part: str) -> Rows:
         chapter = transcript.parent
         suffix = next((suffix for suffix in SUFFIXES if next(chapter.glob(f"*{suffix}"), None)), SUFFIXES[0])
         for number, line in lines(transcript):
-            if isinstance(line, Fault):
+            if isinstance(line, BadRow):
                 yield line
                 continue
             name, *text = line.split(maxsplit=1)

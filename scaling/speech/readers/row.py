@@ -1,26 +1,34 @@
-"""What every reader of a corpus yields: rows as they are written there, and faults where there is none to read."""
+"""What a reader of a corpus yields: a row for each utterance as the corpus describes it, or a bad row."""
 
 import gzip
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple, cast
+
+from pydantic_core import from_json
 
 from scaling.errors import InputError
 from scaling.speech.audio import Clip
 
 NOT_TOLD = float("nan")
+"""A time that the corpus does not give."""
 
 MAX_LINE_BYTES = 1 << 24
-"""The longest line of text that is read: a bomb of one line must not fill the memory (assumption)."""
+"""The longest line of text that is read, so that a file of one endless line cannot fill the memory (assumption)."""
+
+parse_json = partial(from_json, allow_inf_nan=False)
+"""The value in bytes of JSON. Raises ValueError where the bytes are no JSON."""
 
 
 class Row(NamedTuple):
-    """One utterance as a corpus describes it; nothing of it is believed yet.
+    """One utterance as a corpus describes it, unchecked.
 
-    `audio` is a path. `start` is NOT_TOLD for a whole recording, else seconds into it; `duration` in seconds. A member
-    of a file has `size` bytes from `offset`. `line` counts from 1 in what was read. `text` is None where none is given.
+    `audio` is a path. `start` is in seconds from the beginning of the recording, NOT_TOLD where the utterance is the
+    whole recording; `duration` is in seconds. Where the recording is a member of a file, it is the `size` bytes from
+    `offset`. `line` counts from 1. `text` is None where the corpus gives none.
     """
 
     audio: str
@@ -35,43 +43,39 @@ class Row(NamedTuple):
 
     @property
     def clip(self) -> Clip:
-        """Where its audio lies."""
-        whole = math.isnan(self.start)
+        """Where the audio of the utterance lies."""
+        is_whole = math.isnan(self.start)
         return Clip(
             path=Path(self.audio),
             offset=self.offset,
             size=None if self.size < 0 else self.size,
-            start=None if whole else self.start,
-            seconds=None if whole else self.duration,
+            start=None if is_whole else self.start,
+            seconds=None if is_whole else self.duration,
         )
 
     @property
     def name(self) -> str:
-        """Its id, or the name of the audio file where it has none."""
-        return self.id or _stem(self.audio)
+        """The id of the utterance, or the name of its audio file where it has no id."""
+        file_name = self.audio.rpartition("/")[2]
+        return self.id or file_name.rpartition(".")[0] or file_name
 
 
-def _stem(path: str) -> str:
-    name = path.rpartition("/")[2]
-    return name.rpartition(".")[0] or name
-
-
-class Fault(NamedTuple):
-    """A row that cannot be read: what kind of fault, and where, with the value and what was expected."""
+class BadRow(NamedTuple):
+    """A row that cannot be read: the kind of fault, and where it is, with the value and what was expected."""
 
     kind: str
     detail: str
 
 
-Rows = Iterator[Row | Fault]
+Rows = Iterator[Row | BadRow]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """A way to write down a corpus.
+    """A layout of corpora.
 
-    `files` are those that a change of the corpus would change, but for its audio; `rows` reads a path, or where the
-    format `has_parts` the part of that name (all of it for "").
+    `files` lists every file, except audio, whose change changes the corpus. `rows` reads the corpus at a path; where
+    the format `has_parts`, it reads the part of the given name, or all of the corpus for "".
     """
 
     name: str
@@ -81,22 +85,22 @@ class Format:
     has_parts: bool = False
 
 
-def lines(path: Path) -> Iterator[tuple[int, str | Fault]]:
-    """Lines that are not blank, with their numbers, of a text file or a gzipped one; a fault for one not in UTF-8.
+def lines(path: Path) -> Iterator[tuple[int, str | BadRow]]:
+    """The lines of a text file, gzipped or not, with their numbers; blank lines are skipped.
 
-    Raises InputError where the file cannot be read or a line is longer than 16 MiB.
+    A line that is not UTF-8 is a bad row. Raises InputError where the file cannot be read or a line is over 16 MiB.
     """
     for number, line in raw_lines(path):
         try:
             text = line.decode()
         except UnicodeDecodeError as error:
-            yield number, Fault("not UTF-8", f"{path}, line {number}: {error.reason} at byte {error.start}")
+            yield number, BadRow("not UTF-8", f"{path}, line {number}: {error.reason} at byte {error.start}")
             continue
         yield number, text.removeprefix("\ufeff") if number == 1 else text
 
 
 def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """As `lines`, undecoded."""
+    """As `lines`, but undecoded."""
     try:
         with opened(path) as stream:
             number = 0
@@ -106,12 +110,12 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                     raise InputError(f"{path}, line {number}: over {MAX_LINE_BYTES} bytes; expected shorter lines")
                 if stripped := line.strip():
                     yield number, stripped
-    except (OSError, EOFError) as error:  # gzip's own errors are among them
+    except (OSError, EOFError) as error:  # these include the errors of gzip
         raise InputError(f"{path}: not readable ({getattr(error, 'strerror', None) or error})") from error
 
 
 def opened(path: Path) -> IO[bytes]:
-    """The bytes of a file, unpacked where its name ends in .gz."""
+    """The bytes of a file, decompressed where its name ends in .gz."""
     return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
 
 

@@ -1,7 +1,8 @@
 """WenetSpeech: `WenetSpeech.json`, whole or a part (`WenetSpeech.json#S`, #M, #L, #DEV, #TEST_NET, #TEST_MEETING).
 
 One JSON document of gigabytes: {"audios": [{"path", "duration", "segments": [{"sid", "begin_time", "end_time", "text",
-"subsets"}]}]}. It is read one recording at a time. Segments are stretches of long Opus recordings beside the document.
+"subsets"}]}]}. It is read one recording at a time, by the decoder of the standard library because it can stop
+at the end of a value. Segments are stretches of long Opus recordings beside the document.
 """
 
 import json
@@ -10,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import InputError
-from scaling.speech.readers.row import Fault, Format, Row, Rows, beside
+from scaling.speech.readers.row import BadRow, Format, Row, Rows, beside
 
 READ_CHARACTERS = 1 << 20
 MAX_RECORDING_CHARACTERS = 1 << 28
-"""A recording of hours has a few MB of segments; something far larger is no recording (assumption)."""
+"""The longest description of a recording that is read (assumption: hours of speech take a few MB)."""
 
 
 def _recognises(path: Path) -> bool:
@@ -35,7 +36,7 @@ def _rows(path: Path, part: str) -> Rows:
             yield from _segments(recording, path, part)
         except (KeyError, TypeError, ValueError) as error:
             name = recording.get("aid") if isinstance(recording, dict) else recording
-            yield Fault("field missing or of the wrong type", f"{path}: recording {name!r}: {error!r}")
+            yield BadRow("field missing or of the wrong type", f"{path}: recording {name!r}: {error!r}")
 
 
 def _segments(recording: Any, path: Path, part: str) -> Iterator[Row]:
@@ -54,33 +55,33 @@ def _segments(recording: Any, path: Path, part: str) -> Iterator[Row]:
 
 
 def _recordings(path: Path) -> Iterator[Any]:
-    """The entries of "audios", each parsed as soon as it is whole."""
-    decoder, held = json.JSONDecoder(), ""
+    """The entries of "audios", each parsed as soon as it is complete."""
+    decoder, text = json.JSONDecoder(), ""
     with path.open(encoding="utf-8", errors="replace") as stream:
-        while '"audios"' not in held or "[" not in held.partition('"audios"')[2]:
-            held += _more(stream, path)
-        held = held.partition('"audios"')[2].partition("[")[2]
+        while '"audios"' not in text or "[" not in text.partition('"audios"')[2]:
+            text += _more(stream, path)
+        text = text.partition('"audios"')[2].partition("[")[2]
         while True:
-            held = held.lstrip(" \t\r\n,")
-            if held.startswith("]"):
+            text = text.lstrip(" \t\r\n,")
+            if text.startswith("]"):
                 return
             try:
-                recording, end = decoder.raw_decode(held)
+                recording, end = decoder.raw_decode(text)
             except ValueError:
-                if len(held) > MAX_RECORDING_CHARACTERS:
-                    raise InputError(f"{path}: not JSON near {held[:40]!r}") from None
-                held += _more(stream, path, len(held))
+                if len(text) > MAX_RECORDING_CHARACTERS:
+                    raise InputError(f"{path}: not JSON near {text[:40]!r}") from None
+                text += _more(stream, path, len(text))
                 continue
             yield recording
-            held = held[end:]
+            text = text[end:]
 
 
-def _more(stream: Any, path: Path, held: int = 0) -> str:
-    """More text, as much as is held, so that a long entry is tried a few times only."""
-    read = str(stream.read(max(READ_CHARACTERS, held)))
-    if not read:
+def _more(stream: Any, path: Path, length: int = 0) -> str:
+    """The next characters. As many are read as there are already: the parser tries a long entry a few times only."""
+    characters = str(stream.read(max(READ_CHARACTERS, length)))
+    if not characters:
         raise InputError(f"{path}: ends within its list of recordings; expected the whole document")
-    return read
+    return characters
 
 
 FORMAT = Format(name="WenetSpeech.json", recognises=_recognises, files=_files, rows=_rows, has_parts=True)

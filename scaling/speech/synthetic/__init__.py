@@ -1,3 +1,3 @@
-"""Synthetic corpora: grammars, voices and lines as recipes, and the files that come of them, the same bytes on every
-machine with the same voice. Nothing here is real speech, and reports say so.
+"""Synthetic corpora: recipes of grammars, voices and telephone lines, and the files made from them, which have the same
+bytes on every machine with the same espeak-ng. Nothing here is real speech, and reports say so.
 """

@@ -1,10 +1,10 @@
-"""The voice: espeak-ng through ctypes, one byte-deterministic utterance at a time.
+"""Speech synthesis by espeak-ng through ctypes, one utterance at a time, with the same bytes for the same request.
 
 The library seeds its noise from the clock and carries oscillator state from one utterance to the next; neither
-`espeak_Terminate` nor a second `espeak_Initialize` resets it (measured with 1.52.0). So it is loaded afresh for every
-utterance: the samples then depend on text, voice, rate, pitch and seed alone, in any order and in any process, at
-350-400 times real time on one core (Mandarin digits). Not thread safe. espeak-ng is GPL-3.0-or-later: an optional
-extra, imported late.
+`espeak_Terminate` nor a second `espeak_Initialize` resets this state (measured with 1.52.0). The library is therefore
+loaded anew for every utterance: the samples then depend on text, voice, rate, pitch and seed alone, in any order and in
+any process. It takes 1/350 of real time on one core (Mandarin digits), and is not thread safe. espeak-ng is
+GPL-3.0-or-later and therefore an optional extra, imported where it is needed.
 """
 
 import _ctypes
@@ -29,8 +29,8 @@ SAMPLE = np.dtype(np.int16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speech:
-    """What determines the samples: text, espeak voice (`cmn+f3`), words a minute (80-450), pitch (0-100), seed."""
+class SynthesisRequest:
+    """All that determines the samples: text, voice (`cmn+f3`), words per minute (80-450), pitch (0-100) and seed."""
 
     text: str
     voice: str
@@ -39,22 +39,22 @@ class Speech:
     seed: int
 
 
-def synthesise(speech: Speech) -> tuple[np.ndarray, int]:
+def synthesise(request: SynthesisRequest) -> tuple[np.ndarray, int]:
     """The utterance as int16 samples, and their sampling rate in Hz (22 050 with espeak-ng 1.52).
 
     Raises `InputError` where the synthesiser is not installed, or refuses the voice or the text.
     """
-    voice = _voice_file(speech.voice)
+    voice = _voice_file(request.voice)
     with _loaded() as (library, sampling_rate):
-        return _spoken(library, voice, speech), sampling_rate
+        return _samples(library, voice, request), sampling_rate
 
 
 @functools.cache
 def _voice_file(voice: str) -> str:
-    """The voice under the name of its file, `sit/cmn+f3` for `cmn+f3`.
+    """The voice by the name of its file, `sit/cmn+f3` for `cmn+f3`.
 
-    A voice under any other name is looked for in all 250 voice files, which takes longer than to speak. (So is one
-    with capitals in the name of its file, `gmw/en-US`: the library writes them small before it opens the file.)
+    By any other name the library searches all 250 voice files, which takes longer than the synthesis. (It also searches
+    for a file with capitals in its name, `gmw/en-US`, because it changes the name to lower case.)
     """
     with _loaded() as (library, _):
         _set_voice(library, voice)
@@ -65,7 +65,7 @@ def _voice_file(voice: str) -> str:
 
 @contextlib.contextmanager
 def _loaded() -> Iterator[tuple[ctypes.CDLL, int]]:
-    """The library in the state in which a new process has it, started, and its sampling rate in Hz."""
+    """The started library, in the state that it has in a new process, and its sampling rate in Hz."""
     library_path, data_path = _installed()
     library = ctypes.CDLL(library_path)
     try:
@@ -88,8 +88,8 @@ def _installed() -> tuple[str, str]:
     return espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
 
 
-def _spoken(library: ctypes.CDLL, voice: str, speech: Speech) -> np.ndarray:
-    library.espeak_ng_SetRandSeed(ctypes.c_long(speech.seed))
+def _samples(library: ctypes.CDLL, voice: str, request: SynthesisRequest) -> np.ndarray:
+    library.espeak_ng_SetRandSeed(ctypes.c_long(request.seed))
     chunks: list[bytes] = []
 
     def collect(samples: int | None, count: int, _events: int | None) -> int:
@@ -100,16 +100,16 @@ def _spoken(library: ctypes.CDLL, voice: str, speech: Speech) -> np.ndarray:
     callback = CALLBACK(collect)  # referenced until the synthesis has ended
     library.espeak_SetSynthCallback(callback)
     _set_voice(library, voice)
-    library.espeak_SetParameter(RATE, speech.rate_wpm, 0)
-    library.espeak_SetParameter(PITCH, speech.pitch, 0)
-    encoded = speech.text.encode()
+    library.espeak_SetParameter(RATE, request.rate_wpm, 0)
+    library.espeak_SetParameter(PITCH, request.pitch, 0)
+    encoded = request.text.encode()
     synth = library.espeak_Synth
     synth.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint]
     synth.argtypes += [ctypes.c_void_p, ctypes.c_void_p]
     failed = synth(encoded, len(encoded) + 1, 0, FROM_CHARACTER, 0, UTF8, None, None)
     samples = np.frombuffer(b"".join(chunks), SAMPLE)
     if failed or not len(samples):
-        raise InputError(f"espeak-ng says nothing for the text {speech.text!r} with voice {speech.voice!r}")
+        raise InputError(f"espeak-ng says nothing for the text {request.text!r} with voice {request.voice!r}")
     return samples
 
 

@@ -1,6 +1,6 @@
-"""What is said: small context-free grammars of our own, Mandarin and English, with Zipf-weighted choices.
+"""The texts of synthetic corpora: small context-free grammars, Mandarin and English, with Zipf-weighted choices.
 
-Nothing is taken from a corpus, so nothing is licensed from elsewhere. Characters that the synthesiser spells out in
+They were written for this project, so that no licence of a corpus applies. Characters that espeak-ng spells out in
 English instead of reading them (measured: 雄凶胸兄穷窘熊匈穹琼邛迥汹囧兒跫) are left out.
 """
 
@@ -16,7 +16,7 @@ START = "sentence"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Alternatives, most frequent first: the k-th is drawn with weight k ** -zipf (0: all alike).
+    """Alternatives, most frequent first: the k-th is drawn with weight k ** -zipf (0: all are equally likely).
 
     `{name}` inside an alternative stands for a draw from the rule of that name.
     """
@@ -37,7 +37,7 @@ class Rule:
 
 @functools.cache
 def _cumulative_weights(rule: Rule) -> list[float]:
-    """The distribution function over the alternatives, as `Generator.choice` makes it anew for every draw."""
+    """The distribution function over the alternatives; `Generator.choice` would compute it at every draw."""
     sums = np.cumsum(rule.weights())
     return list((sums / sums[-1]).tolist())
 
@@ -71,7 +71,7 @@ SLOT = r"\{(\w+)\}"
 
 
 def digit_strings(digits: Rule, shortest: int, longest: int, separator: str = "") -> Grammar:
-    """Strings of digits, every length from `shortest` to `longest` and every digit alike likely."""
+    """Strings of digits; every length from `shortest` to `longest` and every digit is equally likely."""
     slot = f"{{{digits.name}}}"
     lengths = tuple(separator.join([slot] * length) for length in range(shortest, longest + 1))
     return Grammar(rules=(Rule(name=START, alternatives=lengths, zipf=0), digits))

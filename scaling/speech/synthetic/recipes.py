@@ -1,11 +1,11 @@
-"""Synthetic corpora as recipes: who says what over which line, and the files that come of it.
+"""Synthetic corpora: recipes of grammars, voices and telephone lines, and the writing of their files.
 
-The general domain pretrains the miniature base models. The shifted domain, other voices over a noisy telephone line,
-is the one that studies adapt to: a strong shift, under which adapting the encoder matters. Robotic speech and a small
-grammar show how the instrument works; they are no evidence about natural speech.
+The general domain pretrains the miniature base models. Studies adapt to the shifted domain, other voices over a noisy
+telephone line: the shift is so strong that adapting the encoder matters. Synthetic speech and a small grammar show how
+the product works; they are no evidence about natural speech.
 
-Every utterance has its own random stream, drawn from (recipe, seed, split, index), so its bytes depend on nothing else
-and more hours only add utterances: the smaller corpus is a prefix of the larger one.
+Every utterance has its own random stream, seeded by (recipe, seed, split, index), so its bytes depend on nothing else.
+More hours only add utterances: the smaller corpus is a prefix of the larger one.
 """
 
 import contextlib
@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 
 from scaling.errors import InputError
-from scaling.speech.synthetic.espeak import Speech, synthesise
+from scaling.spec import SAMPLE_RATE
+from scaling.speech.synthetic.espeak import SynthesisRequest, synthesise
 from scaling.speech.synthetic.grammar import (
     EN,
     EN_DIGITS,
@@ -38,17 +39,26 @@ from scaling.speech.synthetic.grammar import (
 )
 
 SCHEMA = 1
-SAMPLING_RATE = 16_000
-HELD_OUT_UTTERANCES = 300  # in dev, and in test by default: about 1 500 digits, so CER 0.1 is known to about 0.01
-TEXT_SHARES = {"test": 1, "dev": 1, "train": 18}  # of 20 texts; no text is in two splits
+"""Raised when the same recipe gives other files."""
+
+HELD_OUT_UTTERANCES = 300
+"""Utterances in dev, and in test by default: about 1,500 digits, so that a CER of 0.1 is known to about 0.01."""
+
+TEXT_SHARES = {"test": 1, "dev": 1, "train": 18}
+"""Of 20 texts; no text is in two splits."""
+
 UTTERANCES_PER_FOLDER = 1000
-BLOCK = 150  # utterances a process renders at a time: under a second of work, and half a held-out set
-BLOCKS_IN_PARALLEL = 2  # assumption: the smallest machine meant to run this has two cores
+
+BLOCK = 150
+"""Utterances that a process renders at a time: under a second of work, and half of a held-out set."""
+
+BLOCKS_IN_PARALLEL = 2
+"""Assumption: the smallest machine that makes corpora has two cores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Domain:
-    """How it sounds. Rates in words a minute, gain and noise relative to full scale, band in Hz."""
+    """Voices and channel of a corpus. Rates in words per minute, gain and noise relative to full scale, band in Hz."""
 
     voices: tuple[str, ...]
     rates_wpm: tuple[int, int]
@@ -60,7 +70,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A share of a corpus: what is said, and how it sounds."""
+    """A share of a corpus, with its texts and its sound."""
 
     share: float
     grammar: Grammar
@@ -69,7 +79,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A corpus before it is made. The shares of its sources sum to one."""
+    """All that determines a corpus but hours and seed. The shares of its sources sum to one."""
 
     name: str
     sources: tuple[Source, ...]
@@ -86,9 +96,9 @@ class Manifests:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Utterance:
-    """What determines an utterance's samples."""
+    """All that determines the samples of an utterance."""
 
-    speech: Speech
+    request: SynthesisRequest
     gain: float
     noise: float
     band_hz: tuple[int, int] | None
@@ -101,8 +111,8 @@ def write_corpus(
 
     A larger test set begins with the utterances of a smaller one.
 
-    The folder appears whole or not at all. Where it is there already, made from the same recipe, hours and seed, it is
-    left as it is. Raises `InputError` where it holds something else, for hours that are not positive, and where the
+    The folder appears complete or not at all. An existing folder that was made from the same recipe, hours and seed is
+    left as it is. Raises InputError where the folder holds anything else, where hours are not positive, and where the
     synthesiser is missing.
     """
     if not 0 < hours < float("inf"):
@@ -110,7 +120,7 @@ def write_corpus(
     making = json.loads(json.dumps({"schema": SCHEMA, "recipe": asdict(recipe), "hours": hours, "seed": seed}))
     if test_utterances != HELD_OUT_UTTERANCES:
         making["test_utterances"] = test_utterances
-    enough = {
+    stop_rules = {
         "train": _first_seconds(hours * 3600),
         "dev": _first_rows(HELD_OUT_UTTERANCES),
         "test": _first_rows(test_utterances),
@@ -119,9 +129,9 @@ def write_corpus(
         _check_same(making, directory)
     else:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        with _whole_or_absent(directory) as folder, _pool() as pool:
+        with _complete_or_absent(directory) as folder, _pool() as pool:
             for split in TEXT_SHARES:
-                _write_split(pool, recipe, folder, split, seed, enough[split])
+                _write_split(pool, recipe, folder, split, seed, stop_rules[split])
             (folder / "corpus.json").write_text(json.dumps(making, ensure_ascii=False, indent=1) + "\n", "utf-8")
     return Manifests(**{split: directory / f"{split}.jsonl" for split in TEXT_SHARES})
 
@@ -135,7 +145,7 @@ def utterances(recipe: Recipe, split: str, *, start: int, stop: int, seed: int) 
         text = _text(source.grammar, split, rng)
         domain = source.domain
         yield Utterance(
-            speech=Speech(
+            request=SynthesisRequest(
                 text=text,
                 voice=domain.voices[rng.integers(len(domain.voices))],
                 rate_wpm=int(rng.integers(*domain.rates_wpm, endpoint=True)),
@@ -155,7 +165,7 @@ def _text(grammar: Grammar, split: str, rng: np.random.Generator) -> str:
 
 
 def split_of(text: str) -> str:
-    """The one split that a text belongs to, by its digest: training never sees a text of dev or test."""
+    """The split that a text belongs to, by its digest: no text of dev or test is in the training speech."""
     place = _digest(text) % sum(TEXT_SHARES.values())
     for split, share in TEXT_SHARES.items():
         if place < share:
@@ -165,16 +175,16 @@ def split_of(text: str) -> str:
 
 
 def render(utterance: Utterance) -> np.ndarray:
-    """The int16 samples at 16 kHz: speech, noise of the room, then the band of the line."""
+    """The int16 samples at 16 kHz: speech, noise of the room, then the band-pass of the telephone line."""
     import soxr
 
-    samples, sampling_rate = synthesise(utterance.speech)
-    clean: np.ndarray = soxr.resample(samples.astype(np.float64) / 2**15, sampling_rate, SAMPLING_RATE)
-    noise: np.ndarray = np.random.default_rng(utterance.speech.seed).standard_normal(len(clean))
-    heard = utterance.gain * clean + utterance.noise * noise
+    samples, sampling_rate = synthesise(utterance.request)
+    clean: np.ndarray = soxr.resample(samples.astype(np.float64) / 2**15, sampling_rate, SAMPLE_RATE)
+    noise: np.ndarray = np.random.default_rng(utterance.request.seed).standard_normal(len(clean))
+    signal = utterance.gain * clean + utterance.noise * noise
     if utterance.band_hz:
-        heard = _band_limited(heard, utterance.band_hz)
-    return np.clip(np.rint(heard * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
+        signal = _band_limited(signal, utterance.band_hz)
+    return np.clip(np.rint(signal * 2**15), -(2**15), 2**15 - 1).astype(np.int16)
 
 
 def _band_limited(samples: np.ndarray, band_hz: tuple[int, int]) -> np.ndarray:
@@ -183,33 +193,33 @@ def _band_limited(samples: np.ndarray, band_hz: tuple[int, int]) -> np.ndarray:
     return np.asarray(sosfilt(_band(band_hz), samples))
 
 
-@functools.cache  # designing the filter takes longer than using it
+@functools.cache  # the design of the filter takes longer than its use
 def _band(band_hz: tuple[int, int]) -> np.ndarray:
     from scipy.signal import butter
 
     # Order 8 (48 dB an octave on either side) is steep like a telephone codec's filter; assumption.
-    return np.asarray(butter(8, band_hz, btype="bandpass", fs=SAMPLING_RATE, output="sos"))
+    return np.asarray(butter(8, band_hz, btype="bandpass", fs=SAMPLE_RATE, output="sos"))
 
 
 def _check_same(making: dict[str, Any], directory: Path) -> None:
     record = directory / "corpus.json"
     if not record.exists():
-        raise InputError(f"{directory} exists and is no corpus written here; name a new folder")
+        raise InputError(f"{directory} exists and holds no synthetic corpus; name a new folder")
     try:
-        found = json.loads(record.read_text("utf-8"))
-    except ValueError as broken:
-        raise InputError(f"{record}: not JSON ({broken}); remove the folder to make the corpus again") from broken
-    if found != making:
-        changed = [field for field in making | found if found.get(field) != making.get(field)]
+        existing = json.loads(record.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(f"{record}: not JSON ({error}); remove the folder to make the corpus again") from error
+    if existing != making:
+        changed = [field for field in making | existing if existing.get(field) != making.get(field)]
         raise InputError(f"{directory} holds a corpus with another {', '.join(changed)}; name a new folder")
 
 
 @contextlib.contextmanager
-def _whole_or_absent(directory: Path) -> Iterator[Path]:
+def _complete_or_absent(directory: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
         yield folder
-        folder.chmod(0o755)  # mkdtemp keeps others out
+        folder.chmod(0o755)  # mkdtemp lets nobody else read it
         try:
             folder.rename(directory)
         except OSError:
@@ -219,28 +229,32 @@ def _whole_or_absent(directory: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-Enough = Callable[[list[dict[str, Any]]], int | None]
+Row = dict[str, Any]
+"""A line of a manifest."""
+
+StopRule = Callable[[list[Row]], int | None]
+"""How many of the first rows to keep, None where more are needed."""
 
 
-def _first_seconds(seconds: float) -> Enough:
-    def enough(rows: list[dict[str, Any]]) -> int | None:
-        reached = np.cumsum([row["duration"] for row in rows]) >= seconds
-        return int(np.argmax(reached)) + 1 if reached.any() else None
+def _first_seconds(seconds: float) -> StopRule:
+    def rule(rows: list[Row]) -> int | None:
+        is_reached = np.cumsum([row["duration"] for row in rows]) >= seconds
+        return int(np.argmax(is_reached)) + 1 if is_reached.any() else None
 
-    return enough
+    return rule
 
 
-def _first_rows(count: int) -> Enough:
+def _first_rows(count: int) -> StopRule:
     return lambda rows: count if len(rows) >= count else None
 
 
 def _write_split(
-    pool: ProcessPoolExecutor, recipe: Recipe, folder: Path, split: str, seed: int, enough: Enough
+    pool: ProcessPoolExecutor, recipe: Recipe, folder: Path, split: str, seed: int, rows_to_keep: StopRule
 ) -> None:
-    """Render block after block until `enough` says how many rows to keep, then write the manifest."""
+    """Render block after block until `rows_to_keep` gives a number, then write the manifest."""
     write_block = functools.partial(_write_block, recipe, folder, split, seed)
-    rows: list[dict[str, Any]] = []
-    while (count := enough(rows)) is None:
+    rows: list[Row] = []
+    while (count := rows_to_keep(rows)) is None:
         starts = range(len(rows), len(rows) + BLOCKS_IN_PARALLEL * BLOCK, BLOCK)
         rows += [row for block in pool.map(write_block, starts) for row in block]
     for surplus in rows[count:]:
@@ -252,30 +266,30 @@ def _write_split(
     (folder / f"{split}.jsonl").write_text("".join(lines), "utf-8")
 
 
-def _write_block(recipe: Recipe, folder: Path, split: str, seed: int, start: int) -> list[dict[str, Any]]:
+def _write_block(recipe: Recipe, folder: Path, split: str, seed: int, start: int) -> list[Row]:
     drawn = utterances(recipe, split, start=start, stop=start + BLOCK, seed=seed)
     return [_write_utterance(utterance, folder, split, start + number) for number, utterance in enumerate(drawn)]
 
 
-def _write_utterance(utterance: Utterance, folder: Path, split: str, index: int) -> dict[str, Any]:
+def _write_utterance(utterance: Utterance, folder: Path, split: str, index: int) -> Row:
     path = Path("audio", split, f"{index // UTTERANCES_PER_FOLDER:03d}", f"{index:06d}.wav")
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     samples = render(utterance)
     with wave.open(str(folder / path), "wb") as file:
-        file.setparams((1, 2, SAMPLING_RATE, len(samples), "NONE", "not compressed"))
+        file.setparams((1, 2, SAMPLE_RATE, len(samples), "NONE", "not compressed"))
         file.writeframes(samples.astype("<i2").tobytes())
     return {
         "audio_filepath": path.as_posix(),
-        "duration": len(samples) / SAMPLING_RATE,
-        "text": utterance.speech.text,
-        "speaker": utterance.speech.voice,
+        "duration": len(samples) / SAMPLE_RATE,
+        "text": utterance.request.text,
+        "speaker": utterance.request.voice,
     }
 
 
 def _pool() -> ProcessPoolExecutor:
-    """Fresh processes, because the synthesiser is global state of a process and no thread may share it.
+    """New processes, because the synthesiser is global state of a process, which threads must not share.
 
-    A script that writes a corpus needs a `__main__` guard, as for every spawned process; without one it gets an error.
+    A script that writes a corpus needs a `__main__` guard, as for every spawned process; otherwise it gets an error.
     """
     processes = min(BLOCKS_IN_PARALLEL, os.cpu_count() or 1)
     return ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))

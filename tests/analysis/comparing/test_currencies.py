@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.comparing.compare import compare_all
-from analysis.curves.curves import curves_of
+from analysis.curves.fits_file import curves_of
 from analysis.report.report import write_report
 from analysis.tables.table import read_table
 from scaling.errors import InputError
@@ -33,8 +33,8 @@ def study(write_study, change, **options):
 
 def test_gains_are_reported_in_every_currency_that_the_runs_have(write_study):
     one = compared(study(write_study, padded))
-    charged, executed, credited = one.depth.currencies
-    assert [gain.currency for gain in one.depth.currencies] == ["flops", "executed_flops", "cache_credited_flops"]
+    charged, executed, credited = one.details.currencies
+    assert [gain.currency for gain in one.details.currencies] == ["flops", "executed_flops", "cache_credited_flops"]
     assert charged.cer_reduction == one.cer_reduction
     truth = 1 - planted_cer("efin", one.flops / 1.5) / planted_cer("joint", one.flops)
     assert executed.flops == pytest.approx(one.flops)
@@ -49,7 +49,7 @@ def test_a_change_of_sign_between_currencies_is_a_finding(write_study):
         return {**row, "executed_flops": row["flops"] * (9.0 if row["strategy"] == "efin" else 1.0)}
 
     one = compared(study(write_study, costly), flops=1e12)
-    charged, executed = one.depth.currencies
+    charged, executed = one.details.currencies
     assert executed.cer_reduction < 0.0 < charged.cer_reduction
     assert "sign_by_currency" in {note.code for note in one.warnings}
 
@@ -65,9 +65,9 @@ def test_a_currency_that_some_runs_lack_is_left_out(write_study):
             del row["cache_credited_flops"]
         return row
 
-    found = [gain.currency for gain in compared(study(write_study, older)).depth.currencies]
+    found = [gain.currency for gain in compared(study(write_study, older)).details.currencies]
     assert found == ["flops", "executed_flops"]
-    assert compared(study(write_study, lambda row: row)).depth.currencies == ()
+    assert compared(study(write_study, lambda row: row)).details.currencies == ()
 
 
 def test_the_exchange_rate_is_the_baselines_at_the_budget(write_study):
@@ -75,8 +75,8 @@ def test_the_exchange_rate_is_the_baselines_at_the_budget(write_study):
         return {**row, "executed_flops": row["flops"] * (1.0 + 0.1 * (row["flops"] > 1e12))}
 
     folder = study(write_study, growing)
-    assert compared(folder, flops=2e11).depth.currencies[1].flops == pytest.approx(2e11)
-    assert compared(folder, flops=1e15).depth.currencies[1].flops == pytest.approx(1.1e15)
+    assert compared(folder, flops=2e11).details.currencies[1].flops == pytest.approx(2e11)
+    assert compared(folder, flops=1e15).details.currencies[1].flops == pytest.approx(1.1e15)
 
 
 def test_compare_and_the_report_show_the_currencies(write_study):
@@ -101,16 +101,16 @@ def hearing(share):
 
 def test_strategies_are_compared_at_equal_unique_hours_too(write_study):
     one = compared(study(write_study, hearing(2.0)))
-    ours, theirs = one.depth.equal_hours
-    assert theirs.flops == pytest.approx(2 * ours.flops, rel=1e-6)
-    truth = 1 - planted_cer("efin", ours.flops) / planted_cer("joint", theirs.flops)
-    assert ours.cer_reduction(theirs) == pytest.approx(truth, abs=0.01)
-    assert one.as_dict()["equal_unique_hours"]["hours"] == pytest.approx(ours.hours)
+    equal = one.details.equal_unique_hours
+    assert equal.baseline_flops == pytest.approx(2 * equal.flops, rel=1e-6)
+    truth = 1 - planted_cer("efin", equal.flops) / planted_cer("joint", equal.baseline_flops)
+    assert equal.cer_reduction == pytest.approx(truth, abs=0.01)
+    assert one.as_dict()["equal_unique_hours"]["hours"] == pytest.approx(equal.hours)
 
 
 def test_where_every_run_heard_the_same_audio_there_is_no_such_view(write_study):
     one = compared(study(write_study, lambda row: {**row, "unique_audio_seconds": 7200.0}))
-    assert one.depth.equal_hours is None
+    assert one.details.equal_unique_hours is None
 
 
 def test_an_unknown_baseline_is_refused(write_study):

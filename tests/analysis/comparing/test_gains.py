@@ -1,4 +1,4 @@
-"""Comparisons in depth: pairs, shared floors, crossings, and the sampling of the test set."""
+"""Comparisons in detail: pairs, shared floors, crossings, and the sampling of the test set."""
 
 import json
 
@@ -7,9 +7,11 @@ import pytest
 
 import analysis
 from analysis.comparing.compare import compare_all
-from analysis.comparing.paired import correlation, sampling_error
+from analysis.comparing.paired_seeds import correlation
 from analysis.comparing.ratio import Ratio, ranges, with_one_floor
-from analysis.curves.curves import curves_of, fit_curves
+from analysis.comparing.utterance_sampling import sampling_error
+from analysis.curves.curves import fit_curves
+from analysis.curves.fits_file import curves_of
 from analysis.recommending.recommend import recommend_for_flops
 from analysis.tables.points import points_of
 from analysis.tables.table import read_table
@@ -62,7 +64,7 @@ def test_paired_seeds_shorten_the_interval_of_a_comparison(write_study):
     folder = paired_study(write_study, shared=0.06)
     curves, table = curves_of(folder), read_table(folder)
     (paired,), (unpaired,) = compare_all(curves, "joint", table=table), compare_all(curves, "joint")
-    assert paired.depth.correlation > 0.8
+    assert paired.details.pair_correlation > 0.8
     width = [ends[1] - ends[0] for ends in (paired.cer_reduction_interval, unpaired.cer_reduction_interval)]
     assert width[0] < 0.6 * width[1]
 
@@ -80,7 +82,7 @@ def test_intervals_for_all_strategies_together_are_wider(write_study):
     comparisons = compare_all(curves_of(write_study(noise=0.03)), "joint")
     assert len(comparisons) == 2
     for one in comparisons:
-        alone, together = one.cer_reduction_interval, one.depth.simultaneous_interval
+        alone, together = one.cer_reduction_interval, one.details.cer_reduction_simultaneous_interval
         assert together[0] < alone[0]
         assert alone[1] < together[1]
 
@@ -104,7 +106,7 @@ def test_another_test_of_the_same_kind_moves_a_comparison_by_its_sampling(write_
     assert same == pytest.approx(0.0, abs=1e-12)
     assert 0.005 < apart < 0.2
     (comparison,) = compare_all(curves, "joint", table=table)
-    assert comparison.depth.test_sampling > 0
+    assert comparison.details.cer_reduction_test_sampling > 0
 
 
 @pytest.mark.parametrize(

@@ -79,8 +79,8 @@ def test_points_that_share_a_trunk_are_not_counted_as_independent():
     flops, trunk = np.geomspace(1e18, 1e21, 30), np.repeat(np.arange(6), 5)
     for seed in range(sets):
         rng = np.random.default_rng([seed, 3])
-        luck = 0.04 * rng.standard_normal(6)[trunk] + 0.03 * rng.standard_normal(30)
-        y = planted(flops) * np.exp(luck)
+        noise = 0.04 * rng.standard_normal(6)[trunk] + 0.03 * rng.standard_normal(30)
+        y = planted(flops) * np.exp(noise)
         for clusters in (trunk.tolist(), None):
             low, high = interval(analysis.fit(columns={"C": flops}, y=y, clusters=clusters), {"C": [1e22]})
             held = bool(low[0] <= planted(1e22) <= high[0])
@@ -119,7 +119,7 @@ def test_a_thousand_refits_take_less_than_a_second(shared_data):
     assert time.process_time() - start < 3.0  # 0.3 to 0.6 s on an idle core; the rest is for a busy machine
 
 
-def test_rollouts_widen_the_interval_of_a_law_that_is_wrong():
+def test_the_backtest_widens_the_interval_of_a_law_that_is_wrong():
     flops = np.geomspace(1e18, 1e21, 14)
     bent = (
         planted(flops)
@@ -162,11 +162,11 @@ def test_intervals_of_robust_fits_respect_clusters():
     held, widths = {"clusters": 0, "none": 0}, []
     for seed in range(20):
         rng = np.random.default_rng([seed, 8])
-        luck = 0.04 * rng.standard_normal(6)[trunk] + 0.02 * rng.standard_normal(30)
+        noise = 0.04 * rng.standard_normal(6)[trunk] + 0.02 * rng.standard_normal(30)
         ends = {}
         for name, labels in (("clusters", trunk.tolist()), ("none", None)):
             fitted = analysis.fit(
-                columns={"C": flops}, y=planted(flops) * np.exp(luck), loss="log_huber", clusters=labels
+                columns={"C": flops}, y=planted(flops) * np.exp(noise), loss="log_huber", clusters=labels
             )
             low, high = interval(fitted, {"C": [1e21]})
             ends[name] = np.log(high[0] / low[0])
@@ -189,12 +189,12 @@ def test_calibrated_intervals_hold_real_forecasts(shared_data):
         held, width = {}, {}
         plain = interval(fitted, held_out, kind="new_run")
         calibrated = calibrate(fitted).widened(fitted, held_out, plain)
-        for method, (low, high) in {"profile": plain, "rollout": calibrated}.items():
+        for method, (low, high) in {"plain": plain, "calibrated": calibrated}.items():
             held[method] = np.mean((low <= points[last, 2]) & (points[last, 2] <= high))
             width[method] = np.mean(np.log(high / low))
-        assert held["profile"] < 0.5
-        assert held["rollout"] >= 0.7
-        assert width["rollout"] <= 3.0001 * width["profile"]
+        assert held["plain"] < 0.5
+        assert held["calibrated"] >= 0.7
+        assert width["calibrated"] <= 3.0001 * width["plain"]
 
 
 def test_t_quantiles_are_those_of_scipy():
@@ -215,10 +215,10 @@ def test_wrong_questions_are_named(arguments, message):
 
 
 def seeded_table(tmp_path, seed, trunks):
-    """Three seeds of eight budgets whose common luck is 4 %, their own 3 %; with or without the trunk's name."""
+    """Three seeds of eight budgets whose common noise is 4 %, their own 3 %; with or without the trunk's name."""
     rng = np.random.default_rng([seed, 4])
-    flops, luck = np.geomspace(1e18, 1e21, 8), 0.04 * rng.standard_normal(3)
-    errors = planted(flops)[:, None] * np.exp(luck + 0.03 * rng.standard_normal((8, 3)))
+    flops, noise = np.geomspace(1e18, 1e21, 8), 0.04 * rng.standard_normal(3)
+    errors = planted(flops)[:, None] * np.exp(noise + 0.03 * rng.standard_normal((8, 3)))
     file = tmp_path / "runs.jsonl"
     file.write_text("".join(
         json.dumps({"flops": flops[i], "budget_flops": flops[i], "cer": errors[i, j], "seed": j,
@@ -227,7 +227,7 @@ def seeded_table(tmp_path, seed, trunks):
     return read_table(file)
 
 
-def test_budgets_cut_from_one_trunk_widen_the_interval_by_the_seeds_common_luck(tmp_path):
+def test_budgets_cut_from_one_trunk_widen_the_interval_by_the_seeds_common_noise(tmp_path):
     held, ignored = 0, 0
     for seed in range(20):
         for trunks in (True, False):

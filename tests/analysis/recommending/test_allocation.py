@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 import scaling
 from analysis.cli import app
-from analysis.curves.curves import curves_of
+from analysis.curves.fits_file import curves_of
 from analysis.recommending.best_shares import best_shares
 from analysis.recommending.best_sizes import best_sizes
 from analysis.recommending.inference_cost import flops_an_hour
@@ -21,6 +20,7 @@ from analysis.report.report import write_report
 from analysis.tables.table import read_table
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.errors import InputError
+from scaling.system.yaml_file import to_yaml
 
 ENCODERS = ("whisper-tiny", "whisper-base", "whisper-small", "whisper-medium")
 LLMS = ("SmolLM2-135M", "Qwen2.5-0.5B", "Qwen2.5-1.5B", "Qwen2.5-3B")
@@ -178,7 +178,7 @@ def test_models_in_directories_are_priced_through_the_study(tmp_path):
         flops_an_hour("my-encoder", "my-llm", tmp_path / "elsewhere")
     models = [{"encoder": str(tmp_path / "my-encoder"), "llm": str(tmp_path / "my-llm")}]
     (tmp_path / "study").mkdir()
-    (tmp_path / "study" / "study.yaml").write_text(yaml.safe_dump({"models": models}))
+    (tmp_path / "study" / "study.yaml").write_text(to_yaml({"models": models}))
     assert flops_an_hour("my-encoder", "my-llm", tmp_path / "study") == flops_an_hour("mini-s", "mini-s")
 
 

@@ -9,9 +9,10 @@ from typer.testing import CliRunner
 import analysis
 from analysis.cli import app
 from analysis.curves.coverage import coverage
-from analysis.curves.curves import Curve, curves_of
+from analysis.curves.curves import Curve
+from analysis.curves.fits_file import curves_of
 from analysis.fitting.model_selection import answer_range, candidates, default_fit
-from analysis.recommending.budgets import Cost, flops_of_usd
+from analysis.recommending.budgets import HardwareCost, flops_of_usd
 from analysis.recommending.isoflop_frontier import frontier
 from analysis.recommending.next_runs import Information, best_counts, even_counts, propose
 from scaling.cost.hardware import Hardware
@@ -102,7 +103,7 @@ def test_a_design_is_checked_before_it_is_paid_for(write_study):
 def test_money_becomes_flops_and_back(write_study):
     device = Hardware(name="d", peak_flops=1e12, peak_source="a test", mfu=0.5, mfu_source="a test", usd_per_hour=2.0)
     assert flops_of_usd(4.0, device) == pytest.approx(0.5e12 * 2 * 3600)
-    assert Cost(flops=0.5e12 * 3600, hardware=device).usd == pytest.approx(2.0)
+    assert HardwareCost(flops=0.5e12 * 3600, hardware=device).usd == pytest.approx(2.0)
     answer = asked("recommend", write_study(), "--usd", "0.02", "--hardware", "cpu-core")
     assert answer["cost"]["usd"] == pytest.approx(0.02)
     assert answer["flops"] == pytest.approx(0.02 / answer["cost"]["usd_per_hour"] * 3600 * 87e9 * answer["cost"]["mfu"])

@@ -5,7 +5,7 @@ import numpy as np
 import analysis
 from analysis.curves.curves import Curve, lowest
 from analysis.fitting.intervals import interval
-from analysis.recommending.winners_curse import choice_of
+from analysis.recommending.winners_curse import winners_curse
 
 FLOPS = np.geomspace(1e11, 1e14, 9)
 TARGET = 1e15
@@ -28,11 +28,11 @@ def test_the_interval_in_spite_of_the_choice_holds_where_the_plain_one_does_not(
         rng = np.random.default_rng([5, seed])
         curves = [curve(f"s{i}", rng) for i in range(7)]
         best = lowest(curves, TARGET)
-        found = choice_of(best, [(one, TARGET) for one in curves])
+        found = winners_curse(best, [(one, TARGET) for one in curves])
         low, high = (float(end[0]) for end in interval(best.fit, {"C": [TARGET]}))
         plain += low <= asked <= high
         kept += found.interval[0] <= asked <= found.interval[1]
-        lucks.append(np.log1p(found.luck))
+        lucks.append(np.log1p(found.bias))
         misses.append(np.log(asked / best.cer(TARGET)))
     assert plain < 0.8 * sets
     assert kept > 0.82 * sets
@@ -43,12 +43,12 @@ def test_the_interval_in_spite_of_the_choice_holds_where_the_plain_one_does_not(
 def test_a_clear_winner_has_no_contender():
     rng = np.random.default_rng(0)
     best, far = curve("best", rng, 0.01), curve("far", rng, 0.01, factor=3.0)
-    assert choice_of(best, [(best, TARGET), (far, TARGET)]) is None
+    assert winners_curse(best, [(best, TARGET), (far, TARGET)]) is None
 
 
 def test_a_choice_among_equals_is_said_in_a_warning():
     rng = np.random.default_rng(1)
     curves = [curve(f"s{i}", rng) for i in range(6)]
     best = lowest(curves, TARGET)
-    (note,) = choice_of(best, [(one, TARGET) for one in curves]).notes
+    (note,) = winners_curse(best, [(one, TARGET) for one in curves]).notes
     assert note.code == "winners_curse"

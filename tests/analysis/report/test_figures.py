@@ -12,8 +12,8 @@ from matplotlib.collections import LineCollection
 from planted import PLANTED, SMALLEST_FLOPS, planted_cer
 
 from analysis.report.figures import cer_by_flops, draw, save
-from analysis.report.findings import HORIZON, find
-from analysis.report.palette import LOOKS, look
+from analysis.report.findings import HORIZON, findings_of
+from analysis.report.palette import CURVE_STYLES, curve_style
 from scaling.strategies import PRESETS
 
 LARGEST = SMALLEST_FLOPS * 10**2.5
@@ -21,7 +21,7 @@ LARGEST = SMALLEST_FLOPS * 10**2.5
 
 @pytest.fixture
 def findings(write_study):
-    return find(write_study())
+    return findings_of(write_study())
 
 
 def lines(axes, style):
@@ -53,7 +53,7 @@ def test_a_forecast_run_is_a_star_at_its_truth(write_study):
     (folder / "forecast").mkdir()
     run = {"strategy": "efin", "encoder": "mini-s", "llm": "mini-m", "flops": 1e14, "cer": 0.087}
     (folder / "forecast" / "runs.jsonl").write_text(json.dumps(run) + "\n")
-    findings = find(folder)
+    findings = findings_of(folder)
     (axes,) = cer_by_flops(findings).axes
     stars = [line for line in axes.get_lines() if line.get_marker() == "*"]
     assert [tuple(map(float, star.get_xydata()[0])) for star in stars] == [(1e14, 0.087)]
@@ -63,13 +63,13 @@ def test_a_forecast_run_is_a_star_at_its_truth(write_study):
 
 
 def test_only_what_the_runs_record_is_drawn(write_study):
-    assert set(draw(find(write_study(encoders=("mini-s", "mini-m"))))) == {"cer_by_flops", "residuals"}
+    assert set(draw(findings_of(write_study(encoders=("mini-s", "mini-m"))))) == {"cer_by_flops", "residuals"}
 
     def sized(row):
         size = {"mini-s": 1e6, "mini-m": 4e6}[row["encoder"]]
         return {**row, "encoder_params": size, "llm_params": 2e6, "unique_audio_seconds": row["audio_seconds"]}
 
-    every = draw(find(write_study(encoders=("mini-s", "mini-m"), change=sized)))
+    every = draw(findings_of(write_study(encoders=("mini-s", "mini-m"), change=sized)))
     assert set(every) == {"cer_by_flops", "cer_by_model_size", "cer_by_unique_hours", "residuals"}
 
 
@@ -85,7 +85,7 @@ def test_figures_are_the_same_bytes_each_time(findings, tmp_path):
 
 def test_names_are_text_and_never_markup_or_mathematics(write_study, tmp_path):
     names = {"efin": "<script>alert(1)</script>", "joint": "$x_1$", "frozen_encoder": "_hidden 中文"}
-    findings = find(write_study(change=lambda row: {**row, "strategy": names[row["strategy"]]}))
+    findings = findings_of(write_study(change=lambda row: {**row, "strategy": names[row["strategy"]]}))
     _, svg = save("figure", draw(findings)["cer_by_flops"], tmp_path)
     text = svg.read_text()
     assert "<script" not in text
@@ -94,16 +94,16 @@ def test_names_are_text_and_never_markup_or_mathematics(write_study, tmp_path):
 
 
 def test_preset_strategies_all_look_different():
-    assert len({look(i) for i in range(len(PRESETS))}) == len(PRESETS)
+    assert len({curve_style(i) for i in range(len(PRESETS))}) == len(PRESETS)
     script = (Path(__file__).parents[3] / "analysis" / "report" / "page" / "assets" / "report.js").read_text(
         encoding="utf-8"
     )
     marks = script.partition("const MARKS")[2].partition("};")[0]
-    for mark in {look(i).mark for i in range(len(LOOKS))}:
+    for mark in {curve_style(i).mark for i in range(len(CURVE_STYLES))}:
         assert f'"{mark}": "M' in marks or f' {mark}: "M' in marks, mark
 
 
-def test_matplotlib_is_imported_in_plots_alone():
+def test_matplotlib_is_imported_by_the_figures_alone():
     package = Path(__file__).parents[3] / "analysis"
     importers = {
         file.name
@@ -113,6 +113,7 @@ def test_matplotlib_is_imported_in_plots_alone():
         for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
         if name.partition(".")[0] == "matplotlib"
     }
-    assert importers == {"plots.py"}
-    loaded = "import sys, analysis.cli, analysis.report.findings, analysis.report.report; sys.exit('matplotlib' in sys.modules)"
+    assert importers == {"figures.py"}
+    imports = "import sys, analysis.cli, analysis.report.findings, analysis.report.report"
+    loaded = f"{imports}; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0

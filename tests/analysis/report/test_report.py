@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.comparing.compare import compare_all
-from analysis.comparing.equal_hours import at_equal_hours
-from analysis.curves.curves import curves_of
+from analysis.comparing.equal_hours import results_at_equal_hours
+from analysis.curves.fits_file import curves_of
 from analysis.curves.predict import predict
+from analysis.formatting import NARROW_SPACE, between, percent
 from analysis.recommending.recommend import recommend_for_flops
-from analysis.report.findings import find
-from analysis.report.page.words import NARROW_SPACE, percent, percent_between
+from analysis.report.findings import findings_of
 from analysis.report.report import write_report
 from analysis.tables.table import read_table
 from scaling.errors import InputError
@@ -127,7 +127,8 @@ def test_strategies_are_compared_as_compare_does(noisy):
     compared = compare_all(curves_of(folder), "joint", table=read_table(folder))
     assert {one.curve.strategy for one in compared} == {"efin", "frozen_encoder"}
     for one in compared:
-        shown = f"{percent(one.cer_reduction)} [{percent_between(one.cer_reduction_interval)}]"
+        interval = between(one.cer_reduction_interval, as_percent=True, typeset=True)
+        shown = f"{percent(one.cer_reduction, typeset=True)} [{interval}]"
         assert shown.replace(NARROW_SPACE, " ") in page.text
 
 
@@ -255,8 +256,8 @@ def test_strategies_are_compared_at_the_hours_that_all_have_heard(write_study):
         cer = {"efin": 0.4, "joint": 0.5}[row["strategy"]] * hours**-0.3
         return {**row, "cer": cer, "unique_audio_seconds": 3600.0 * hours, "epochs": 0.0 if hours < 3.0 else 2.0}
 
-    findings = find(write_study(strategies=("efin", "joint"), change=heard))
-    first, second = at_equal_hours(findings.traces)
+    findings = findings_of(write_study(strategies=("efin", "joint"), change=heard))
+    first, second = results_at_equal_hours(findings.traces)
     most = 10**2.5
     assert (first.hours, second.hours) == (pytest.approx(most), pytest.approx(most))
     assert (first.trace.curve.strategy, first.cer) == ("efin", pytest.approx(0.4 * most**-0.3))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from analysis.tables.scores import score_files, scores_document
+from analysis.tables.scores import score_files
 from scaling.cli import app
 from scaling.errors import InputError
 from scaling.scoring.score import score, total
@@ -28,7 +28,7 @@ def files(tmp_path):
 
 @pytest.mark.parametrize("scoring", Scoring)
 def test_files_get_the_score_of_their_texts(files, scoring):
-    document = scores_document(score_files(*files, scoring))
+    document = score_files(*files, scoring).as_dict()
     expected = total(score(REFERENCES[key], HYPOTHESES[key], scoring) for key in REFERENCES)
     together = document["sets"]["together"]
     assert {name: together[name] for name in expected.summary()} == expected.summary()
@@ -44,7 +44,7 @@ def test_a_file_of_a_runs_utterances_is_scored_by_test_set_and_together(tmp_path
     ]
     file = tmp_path / "KEY.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    sets = scores_document(score_files(file, None, "plain"))["sets"]
+    sets = score_files(file, None, "plain").as_dict()["sets"]
     assert {name: found["cer"] for name, found in sets.items()} == {"clean": 0.0, "noisy": 0.5, "together": 0.25}
     assert sets["together"]["n_speakers"] == 2
 

@@ -18,7 +18,7 @@ from tiny_world import (
     write_study,
 )
 
-import scaling.asr.evaluate
+import scaling.asr.evaluation.evaluate
 import scaling.asr.model.load_base
 import scaling.asr.model.recognizer
 import scaling.asr.node
@@ -27,7 +27,6 @@ from scaling.asr.__main__ import work
 from scaling.asr.checkpoint import Progress
 from scaling.asr.train import rate_factor
 from scaling.ledger.ledger import Ledger, read_events
-from scaling.spec import node_from_json
 
 
 def test_a_branch_from_a_shared_trunk_is_the_lone_run_bit_for_bit(world, tmp_path):
@@ -40,7 +39,7 @@ def test_a_branch_from_a_shared_trunk_is_the_lone_run_bit_for_bit(world, tmp_pat
         assert timeless(same) == timeless(lone)
         key = lone["nodes"][-1]
         assert_same_weights(final_weights(Ledger(tmp_path / "a"), key), final_weights(Ledger(tmp_path / "b"), key))
-    spent = sum(Ledger(tmp_path / "a").result(key)["spent"]["flops"] for row in shared for key in set(row["nodes"]))
+    spent = sum(Ledger(tmp_path / "a").result(key).spent.flops for row in shared for key in set(row["nodes"]))
     assert spent > 0
 
 
@@ -66,7 +65,7 @@ def test_a_node_interrupted_at_every_step_ends_as_the_uninterrupted_one(world, t
     stops = 0
     while not all(plan_file.ledger.done(key) for key in plan_file.nodes):
         stops += 1
-        work(plan_file.ledger, plan_file.content, StopAfter(2))
+        work(plan_file.ledger, plan_file, StopAfter(2))
     assert stops > 5
     for row in plain:
         for key in row["nodes"]:
@@ -75,7 +74,7 @@ def test_a_node_interrupted_at_every_step_ends_as_the_uninterrupted_one(world, t
 
 def test_a_node_asked_to_stop_right_after_a_checkpoint_keeps_that_checkpoint(world, tmp_path):
     plan_file = order(write_study(world, strategies=["joint"], checkpoint_seconds=1e-6), tmp_path)
-    work(plan_file.ledger, plan_file.content, StopAfter(4))
+    work(plan_file.ledger, plan_file, StopAfter(4))
     (kept,) = tmp_path.glob("stages/*/attempts/0001/checkpoint-*/progress.json")
     assert json.loads(kept.read_text())["steps"] > 1
 
@@ -101,18 +100,16 @@ def test_a_node_asked_to_stop_while_it_is_tested_is_only_tested_afterwards(world
     study = write_study(world, strategies=["joint"], cooldown=0.0, checkpoint_seconds=3600.0)
     (plain,) = train_study(study, tmp_path / "plain")
     plan_file = order(study, tmp_path / "broken")
-    work(plan_file.ledger, plan_file.content, StopWhileEvaluating(plan_file.ledger, looks))
+    work(plan_file.ledger, plan_file, StopWhileEvaluating(plan_file.ledger, looks))
     (key,) = plan_file.nodes
-    trained = [
-        event for event in read_events(plan_file.ledger.attempts(key)[-1].events) if event["event"] != "progress"
-    ]
-    assert [event["event"] for event in trained] == ["start", "evaluating", "left"]
+    trained = [event for event in read_events(plan_file.ledger.attempts(key)[-1].events) if event.event != "progress"]
+    assert [event.event for event in trained] == ["start", "evaluating", "left"]
     assert not plan_file.ledger.done(key)
     (row,) = train_study(study, tmp_path / "broken")
     assert timeless(row) == timeless(plain)
     start, *others = read_events(plan_file.ledger.attempts(key)[-1].events)
-    assert (start["resumed"], start["flops"]) == (True, plain["stages"][-1]["flops"])
-    assert "progress" not in {event["event"] for event in others}
+    assert (start.resumed, start.flops) == (True, plain["stages"][-1]["flops"])
+    assert "progress" not in {event.event for event in others}
 
 
 def test_a_node_asked_to_stop_while_it_looks_at_dev_has_saved_what_it_trained(world, tmp_path, monkeypatch):
@@ -120,11 +117,13 @@ def test_a_node_asked_to_stop_while_it_looks_at_dev_has_saved_what_it_trained(wo
     (plain,) = train_study(study, tmp_path / "plain")
     plan_file = order(study, tmp_path / "broken")
     with monkeypatch.context() as patched:
-        patched.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: seconds > 0)  # at the second step
-        work(plan_file.ledger, plan_file.content, StopWhileEvaluating(plan_file.ledger, 0))
+        patched.setattr(
+            scaling.asr.evaluation.dev_evaluation.Pacing, "due", lambda self, seconds: seconds > 0
+        )  # at the second step
+        work(plan_file.ledger, plan_file, StopWhileEvaluating(plan_file.ledger, 0))
     (kept,) = (tmp_path / "broken").glob("stages/*/attempts/0001/checkpoint-*/progress.json")
     assert json.loads(kept.read_text())["steps"] == 1
-    events = [event["event"] for event in read_events(events_of(plan_file.ledger)[0])]
+    events = [event.event for event in read_events(events_of(plan_file.ledger)[0])]
     assert [event for event in events if event != "progress"] == ["start", "evaluating", "left"]
     assert timeless(train_study(study, tmp_path / "broken")[0]) == timeless(plain)
 
@@ -132,7 +131,7 @@ def test_a_node_asked_to_stop_while_it_looks_at_dev_has_saved_what_it_trained(wo
 def test_a_node_stops_within_one_step_of_its_budget(finished):
     for row in finished.rows.values():
         for stage in row["stages"]:
-            node = node_from_json(finished.ledger.stage(stage["node"])["node"])
+            node = finished.ledger.node(stage["node"])
             largest_step = 2 * stage["flops"] / stage["steps"] + 1
             assert 0 <= stage["flops"] - node.until_flops < largest_step
 
@@ -141,9 +140,9 @@ def test_a_branch_whose_trunk_overshot_its_end_takes_no_step_and_keeps_the_trunk
     study = write_study(world, strategies=["joint"], budgets_flops=[3.3e7], batch_audio_seconds=8.0)
     (row,) = train_study(study, tmp_path)
     trunk, branch = (Ledger(tmp_path).result(key) for key in row["nodes"])
-    assert branch["spent"]["flops"] == 0
-    assert branch["flops"] == trunk["flops"]
-    assert branch["loss"] == trunk["loss"] == row["stages"][0]["loss"]
+    assert branch.spent.flops == 0
+    assert branch.flops == trunk.flops
+    assert branch.loss == trunk.loss == row["stages"][0]["loss"]
 
 
 def test_unique_audio_is_what_was_heard_at_least_once(world, tmp_path):
@@ -163,7 +162,7 @@ def test_augmented_speech_is_another_run_that_nothing_is_kept_of(world, tmp_path
     assert row["epochs"] > 2
     assert row["unique_audio_seconds"] <= plain["unique_audio_seconds"] + 1e-6
     frozen = [Ledger(tmp_path / "varied").result(node) for node in row["nodes"]][1:]
-    assert all(result["cache_credited_flops"] == result["executed_flops"] for result in frozen)
+    assert all(result.cache_credited_flops == result.executed_flops for result in frozen)
 
 
 def test_only_the_parts_of_a_stage_learn(finished):
@@ -181,7 +180,7 @@ def test_only_the_parts_of_a_stage_learn(finished):
 
 def test_the_rate_warms_up_stays_and_falls_as_one_minus_the_root(world, tmp_path):
     plan_file = order(write_study(world, strategies=["joint"], budgets_flops=[1e9]), tmp_path)
-    nodes = [node_from_json(plan_file.ledger.stage(key)["node"]) for key in plan_file.nodes]
+    nodes = [plan_file.ledger.node(key) for key in plan_file.nodes]
     branch = next(node for node in nodes if node.cooldown_from_flops is not None)
 
     def at(flops: float, steps: int) -> float:
@@ -204,21 +203,21 @@ def test_a_loss_that_is_no_number_is_recorded_as_diverged_and_the_others_go_on(w
 
     monkeypatch.setattr(scaling.asr.model.recognizer.Recognizer, "loss", poisoned)
     plan_file = order(write_study(world, strategies=["joint", rates]), tmp_path)
-    work(plan_file.ledger, plan_file.content, NeverStop())
+    work(plan_file.ledger, plan_file, NeverStop())
     monkeypatch.undo()
     failures = [a.failure() for key in plan_file.nodes for a in plan_file.ledger.attempts(key) if a.failure()]
-    assert [failure["kind"] for failure in failures] == ["diverged"]
-    assert "loss nan at step" in failures[0]["cause"]
+    assert [failure.kind for failure in failures] == ["diverged"]
+    assert "loss nan at step" in failures[0].cause
     assert sum(plan_file.ledger.done(key) for key in plan_file.nodes) == 2
 
 
 def test_a_loss_that_explodes_stops_the_run_at_once_with_its_cause(world, tmp_path):
     rates = {"name": "wild", "stages": [{"name": "all", "objective": "llm", "trains": {"llm": 0.99}, "share": 1.0}]}
     plan_file = order(write_study(world, strategies=[rates], budgets_flops=[1e9], clip_norm=1e9), tmp_path)
-    work(plan_file.ledger, plan_file.content, NeverStop())
+    work(plan_file.ledger, plan_file, NeverStop())
     (failure,) = (a.failure() for key in plan_file.nodes for a in plan_file.ledger.attempts(key))
-    assert failure["kind"] == "diverged"
-    assert "5 times that of a model that knows nothing" in failure["cause"]
+    assert failure.kind == "diverged"
+    assert "5 times that of uniform guessing" in failure.cause
     assert not any(plan_file.ledger.done(key) for key in plan_file.nodes)
 
 
@@ -233,18 +232,18 @@ def test_hypotheses_and_errors_of_every_test_utterance_are_kept(world, finished)
 
 def test_events_tell_where_a_node_began_and_that_it_is_done(finished):
     (attempt,) = finished.ledger.attempts(finished.rows["joint"]["nodes"][-1])
-    events = [event["event"] for event in read_events(attempt.events)]
+    events = [event.event for event in read_events(attempt.events)]
     assert (events[0], events[-1]) == ("start", "done")
 
 
 def test_events_tell_how_much_of_which_set_is_decoded(world, tmp_path, monkeypatch):
-    monkeypatch.setattr(scaling.asr.evaluate, "LOG_SECONDS", 0.0)
-    monkeypatch.setattr(scaling.asr.evaluate, "audio_together", lambda model, objective: 0.5)
+    monkeypatch.setattr(scaling.asr.evaluation.evaluate, "LOG_SECONDS", 0.0)
+    monkeypatch.setattr(scaling.asr.evaluation.evaluate, "batch_audio_seconds", lambda model, objective: 0.5)
     (row,) = train_study(write_study(world, strategies=["joint"]), tmp_path)
     (attempt,) = Ledger(tmp_path).attempts(row["nodes"][-1])
-    told = [event for event in read_events(attempt.events) if event["event"] == "evaluating"]
-    assert {(event["set"], event["of"]) for event in told} == {("clean", 10), ("dev", 8)}
-    done = [event["done"] for event in told if event["set"] == "clean"]
+    told = [event for event in read_events(attempt.events) if event.event == "evaluating"]
+    assert {(event.set, event.of) for event in told} == {("clean", 10), ("dev", 8)}
+    done = [event.done for event in told if event.set == "clean"]
     assert done == sorted(set(done))
     assert (done[0], len(done) > 2, done[-1] < 10) == (0, True, True)
 
@@ -259,9 +258,9 @@ def test_frozen_parts_stay_in_eval_mode_at_every_step_also_after_a_look_at_dev(w
         return taken(inputs, *others)
 
     monkeypatch.setattr(scaling.asr.train, "take_step", watching)
-    monkeypatch.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: len(modes) in (2, 4))
+    monkeypatch.setattr(scaling.asr.evaluation.dev_evaluation.Pacing, "due", lambda self, seconds: len(modes) in (2, 4))
     (row,) = train_study(write_study(world, strategies=["projector_only"], budgets_flops=[4e7]), tmp_path)
     assert len(modes) == row["stages"][0]["steps"] > 4
     assert set(modes) == {(False, True, False)}
-    events = [event["event"] for event in read_events(Ledger(tmp_path).attempts(row["nodes"][0])[-1].events)]
+    events = [event.event for event in read_events(Ledger(tmp_path).attempts(row["nodes"][0])[-1].events)]
     assert "dev" in events

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import tokenizers
-import yaml
 from tiny_world import train_study, write_study
 
 from scaling.base_models.chat_template import conversation, is_chat, message
 from scaling.base_models.tokenizers import llm_codec
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
+from scaling.system.yaml_file import read_yaml, to_yaml
 from sweeps.study.study import load_study
 
 SPECIALS = ["<|begin|>", "<|end|>", "<|im_start|>", "<|im_end|>", "<|eot|>", "<bos>", "<turn>", "</turn>"]
@@ -92,8 +92,8 @@ def test_a_template_gives_the_whole_conversation_up_to_the_end_of_the_answer(tmp
         ("{{ messages[0].content.__class__.__mro__ }}", "cannot be rendered .*unsafe"),
         ("{{ messages[1].content }}<|end|>", "once each, unchanged"),
         ("{{ messages[0].content | upper }}{{ messages[1].content }}<|end|>", "once each, unchanged"),
-        ("{{ messages[0].content }}{{ messages[1].content }} bye", "expected a special token that ends it"),
-        ("{{ messages[0].content }}{{ messages[1].content }}", "expected a special token that ends it"),
+        ("{{ messages[0].content }}{{ messages[1].content }} bye", "expected a special token that ends the answer"),
+        ("{{ messages[0].content }}{{ messages[1].content }}", "expected a special token that ends the answer"),
     ],
 )
 def test_templates_that_cannot_serve_are_refused_with_the_reason(tmp_path, template, reason):
@@ -133,8 +133,8 @@ def test_a_study_asks_for_the_template_and_its_runs_are_other_runs(chat_world, t
     chat = write_study(chat_world, strategies=["joint"], budgets_flops=[5e7], prompt="chat: say {speech}")
     model = load_study(str(chat)).models[0]
     assert model.prompt == "<s>u say {speech}</s><s>a {text}</s>"
-    spelled = yaml.safe_load(chat.read_text()) | {"prompt": model.prompt}
-    (chat_world / "spelled.yaml").write_text(yaml.safe_dump(spelled))
+    spelled = read_yaml(chat).value | {"prompt": model.prompt}
+    (chat_world / "spelled.yaml").write_text(to_yaml(spelled))
     (row,) = train_study(chat, tmp_path / "chat")
     (same,) = train_study(chat_world / "spelled.yaml", tmp_path / "spelled")
     (plain,) = train_study(write_study(chat_world, strategies=["joint"], budgets_flops=[5e7]), tmp_path / "plain")

@@ -3,6 +3,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 from flop_reference import asr_module, llm_config, llm_module, wav2vec2_config, whisper_config, write_llm_config
 from transformers import FalconMambaConfig, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config, Qwen3MoeConfig
@@ -119,7 +120,7 @@ def test_llms_with_other_products_are_refused_with_what_they_have(config, words,
 
 @pytest.fixture
 def no_hub(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("ASR_SCALING_CACHE", str(tmp_path / "cache"))
     return tmp_path
 
@@ -200,6 +201,10 @@ def test_a_revision_that_is_not_on_this_machine_says_how_to_get_it(no_hub):
 def test_a_hub_model_that_is_not_on_this_machine_says_how_to_get_it(no_hub):
     with pytest.raises(InputError, match=r"`hf download Qwen/Qwen9-1B` gets a hub model"):
         find_llm("Qwen/Qwen9-1B")
+    (no_hub / "hub").mkdir()
+    for absent in ("Qwen/Qwen9-1B", "no--such/name..of-a-model"):
+        with pytest.raises(InputError, match=f"`hf download {absent}` gets a hub model"):
+            find_llm(absent)
 
 
 def test_the_hop_length_is_the_feature_extractors(no_hub):

@@ -6,21 +6,13 @@ import pytest
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.cost.decoding import decoding_flops, look_seconds
 from scaling.cost.flops import generation
-from scaling.cost.model_shape import ModelShape, default_hidden, default_lora, default_stack
+from scaling.cost.model_shape import ModelShape, default_shape
 from scaling.spec import Objective
 from scaling.speech.lengths import Lengths
 
 
 def model_shape(encoder: str = "whisper-tiny") -> ModelShape:
-    heard, written = find_encoder(encoder).dims, find_llm("Qwen2.5-0.5B").dims
-    return ModelShape(
-        encoder=heard,
-        llm=written,
-        stack=default_stack(heard),
-        hidden=default_hidden(written),
-        encoder_lora=default_lora(heard),
-        llm_lora=default_lora(written),
-    )
+    return default_shape(find_encoder(encoder).dims, find_llm("Qwen2.5-0.5B").dims)
 
 
 def lengths(seconds: list[float], llm_tokens: list[int]) -> Lengths:

@@ -260,7 +260,7 @@ def test_generation_costs_what_the_counter_sees(llm, beams):
 
 
 def test_the_asr_decoders_generation_costs_what_the_counter_sees():
-    from scaling.asr.model.encoders.whisper import encode, transcribe
+    from scaling.asr.model.encoders.whisper import encode, greedy_decode
 
     shape = model_shape(MINI_ENCODER, MINI_LLM)
     batch, new_tokens = lengths([16_000, 9_000], [5, 5], [5, 5]), 7
@@ -269,8 +269,8 @@ def test_the_asr_decoders_generation_costs_what_the_counter_sees():
     counter = FlopCounterMode(display=False)
     prefix = tuple(range(2, 2 + shape.asr_prompt_extra + 1))
     with counter:
-        heard = encode(model.model.encoder, torch.zeros(2, 20, int(frames.max())), frames)
-        transcribe(model, *heard, prefix, -1, new_tokens)
+        encoded = encode(model.model.encoder, torch.zeros(2, 20, int(frames.max())), frames)
+        greedy_decode(model, *encoded, prefix, -1, new_tokens)
     assert sum(generation(shape, Objective.ASR, batch, new_tokens).values()) == counter.get_total_flops()
 
 
@@ -289,8 +289,8 @@ def test_ctc_writes_at_the_price_of_its_head():
     batch = lengths([16_000, 9_000], [5, 5], [5, 5])
     model, count = asr_module(MINI_WAV2VEC2, "cpu").eval(), counter()
     with torch.no_grad(), count:
-        heard = WAV2VEC2.encode(model, torch.randn(2, 1, 16_000), torch.from_numpy(batch.samples))
-        WAV2VEC2.write(model, None, heard, 100)
+        encoded = WAV2VEC2.encode(model, torch.randn(2, 1, 16_000), torch.from_numpy(batch.samples))
+        WAV2VEC2.decode(model, None, encoded, 100)
     assert sum(generation(shape, Objective.ASR, batch, 100).values()) == count.get_total_flops()
 
 

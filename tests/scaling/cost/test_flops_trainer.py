@@ -15,7 +15,7 @@ from flop_reference import (
 from recognizers import batch, random_lengths, recognizer
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling.asr.execution.recomputed_layers import checkpoint_layers
+from scaling.asr.execution.layer_modes import checkpoint_layers
 from scaling.asr.model.recognizer import Recognizer
 from scaling.cost.flops import charged, executed
 from scaling.cost.model_shape import ModelShape

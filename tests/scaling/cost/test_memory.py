@@ -261,9 +261,7 @@ def _fused_outputs(shape: ModelShape, parts: frozenset[Part]) -> int:
     frames, encoder = int(shape.encoder_frames(batch).sum()), shape.encoder
     outputs = frames * encoder.layers * encoder.width * (Part.ENCODER in parts)
     if Part.ASR_DECODER in parts:
-        return BYTES * (
-            outputs + int(shape.writing_positions(batch).sum()) * 2 * encoder.decoder_layers * encoder.width
-        )
+        return BYTES * (outputs + int(shape.output_positions(batch).sum()) * 2 * encoder.decoder_layers * encoder.width)
     return BYTES * (
         outputs + int(shape.llm_positions(batch).sum()) * shape.llm.layers * shape.llm.heads * shape.llm.head_dim
     )

@@ -31,9 +31,9 @@ from scaling.asr.resources import Sources, WorkerResources
 from scaling.cost.flops import charged, executed_batches
 from scaling.cost.step_costs import StageMeter
 from scaling.ledger.ledger import Ledger
-from scaling.spec import Objective, Part, node_from_json
+from scaling.spec import Objective, Part
 from scaling.speech.lengths import Lengths
-from scaling.speech.micro_batches import cut
+from scaling.speech.micro_batches import split_batch
 
 NOTHING = {"memory_gib": 0.0, "disk_gib": 0.0}
 ON_DISK = {"memory_gib": 0.0, "disk_gib": 1.0}
@@ -74,15 +74,15 @@ def test_what_runs_beside_what_is_executed_is_the_hearing_of_the_others_of_a_gro
     monkeypatch.setattr(ModelInputs, "_outputs", noting)
     fields = {"strategies": ["frozen_encoder"], "budgets_flops": [3e7], "kept": NOTHING}
     plan_file = order(write_study(world, **fields), tmp_path)
-    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
+    assert work(plan_file.ledger, plan_file, NeverStop()) == 0
     results = [plan_file.ledger.result(key) for key in plan_file.nodes]
-    node = node_from_json(plan_file.ledger.stage(plan_file.nodes[0])["node"])
-    resources = WorkerResources(Sources(plan_file.content["sources"]), torch.device("cpu"))
+    node = plan_file.ledger.node(plan_file.nodes[0])
+    resources = WorkerResources(Sources(plan_file.sources), torch.device("cpu"))
     lengths = resources.dataset(node, node.data.train).lengths
     encoder_N = charged(resources.model_shape(node), node.stage, lengths, {Part.ENCODER})
     beside = [other for manifest, other in others if manifest == node.data.train]
     assert beside
-    assert sum(counted) == sum(result["spent"]["executed_flops"] for result in results) + encoder_N[beside].sum()
+    assert sum(counted) == sum(result.spent.executed_flops for result in results) + encoder_N[beside].sum()
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return end
 
     monkeypatch.setattr(scaling.asr.node, "train", counting)
-    monkeypatch.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: False)
+    monkeypatch.setattr(scaling.asr.evaluation.dev_evaluation.Pacing, "due", lambda self, seconds: False)
     monkeypatch.setattr(
         scaling.asr.model.load_base, "ATTENTION", "eager"
     )  # torch counts fused attention on CPU as nothing
@@ -157,11 +157,11 @@ def test_workers_that_come_and_go_leave_the_same_bits_and_counts(world, tmp_path
     study = write_study(world, **SHARED | {"strategies": ["efin"], "budgets_flops": [5e7]})
     plan_file = order(study, tmp_path)
     while not all(plan_file.ledger.done(key) for key in plan_file.nodes):
-        work(plan_file.ledger, plan_file.content, StopAfter(5))
+        work(plan_file.ledger, plan_file, StopAfter(5))
     for key in plan_file.nodes:
         assert_same_weights(final_weights(plan_file.ledger, key), final_weights(Ledger(plain_folder), key))
         for count in ("flops", "executed_flops", "cache_credited_flops"):
-            assert plan_file.ledger.result(key)[count] == Ledger(plain_folder).result(key)[count]
+            assert getattr(plan_file.ledger.result(key), count) == getattr(Ledger(plain_folder).result(key), count)
 
 
 def test_a_frozen_encoder_hears_each_utterance_once_a_worker(world, tmp_path, monkeypatch):
@@ -202,7 +202,7 @@ LENGTHS = Lengths(
     llm_tokens=np.array([18, 12, 21, 12]),
 )
 BATCHES = [np.array([0, 1, 2]), np.array([3])]
-WHOLE = [cut(batch, 1) for batch in BATCHES]
+WHOLE = [split_batch(batch, 1) for batch in BATCHES]
 NEW = np.zeros(4, dtype=bool)
 
 

@@ -9,14 +9,17 @@ import time
 
 import pytest
 from memory_group import inside, kills, memory_group
+from node_results import node_result
 
 from scaling.errors import InputError
 from scaling.ledger.lease import LEASE_SECONDS
 from scaling.ledger.ledger import Ledger, LostLease, read_events
+from scaling.ledger.records import Event, Failure
 from scaling.system.atomic_files import write_json_atomically, write_json_once
 from scaling.system.json_files import read_json
 
 KEY = "a" * 20
+AS_JSON = node_result(provenance="it").model_dump_json(exclude_unset=True)
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def quickly_convinced(monkeypatch):
 
 
 def silence(attempt, seconds=LEASE_SECONDS + 1):
-    """Turn the heart back, as if it had not beaten for so long."""
+    """Turn the heartbeat back, as if it had not been touched for so long."""
     then = time.time() - seconds
     os.utime(attempt.heartbeat, (then, then))
 
@@ -75,7 +78,7 @@ def claimed_in_time(ledger, session="s"):
     return attempt
 
 
-def test_another_machines_lease_holds_while_its_heart_beats(ledger, quickly_convinced):
+def test_another_machines_lease_holds_while_its_heartbeat_is_touched(ledger, quickly_convinced):
     attempt = ledger.claim(KEY, session="s")
     on_another_machine(attempt)
     assert ledger.claim(KEY, session="s") is None
@@ -84,7 +87,9 @@ def test_another_machines_lease_holds_while_its_heart_beats(ledger, quickly_conv
 
 
 @pytest.mark.parametrize("jump_seconds", [-86_400, 86_400])
-def test_a_clock_that_jumps_takes_no_node_from_a_worker_whose_heart_beats(ledger, quickly_convinced, jump_seconds):
+def test_a_clock_that_jumps_takes_no_node_from_a_worker_whose_heartbeat_is_touched(
+    ledger, quickly_convinced, jump_seconds
+):
     attempt = ledger.claim(KEY, session="s")
     on_another_machine(attempt)
     deadline = time.monotonic() + 0.5
@@ -97,9 +102,10 @@ def test_a_clock_that_jumps_takes_no_node_from_a_worker_whose_heart_beats(ledger
 def test_a_stopped_process_loses_its_lease_and_commits_nothing_when_it_goes_on(ledger, quickly_convinced):
     code = (
         f"from scaling.ledger.ledger import Ledger, LostLease; from pathlib import Path; import sys\n"
+        f"from scaling.ledger.records import NodeResult\n"
         f"attempt = Ledger(Path({str(ledger.root)!r})).claim({KEY!r}, session='s'); print('ok', flush=True)\n"
         f"sys.stdin.readline()\n"
-        f"try: attempt.commit({{'by': 'zombie'}})\n"
+        f"try: attempt.commit(NodeResult.model_validate_json({AS_JSON!r}))\n"
         f"except LostLease: print('refused', flush=True)"
     )
     zombie = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -110,8 +116,8 @@ def test_a_stopped_process_loses_its_lease_and_commits_nothing_when_it_goes_on(l
     zombie.send_signal(signal.SIGCONT)
     said, _ = zombie.communicate(b"go\n", timeout=20)
     assert said == b"refused\n"
-    taker.commit({"by": "taker"})
-    assert ledger.result(KEY)["by"] == "taker"
+    taker.commit(node_result(provenance="taker"))
+    assert ledger.result(KEY).provenance == "taker"
 
 
 def test_a_pid_used_again_after_a_reboot_is_not_its_worker(ledger):
@@ -121,7 +127,7 @@ def test_a_pid_used_again_after_a_reboot_is_not_its_worker(ledger):
     assert ledger.claim(KEY, session="s").number == 2
 
 
-def test_a_lease_from_before_a_reboot_is_judged_by_its_heart_alone(ledger, quickly_convinced):
+def test_a_lease_from_before_a_reboot_is_judged_by_its_heartbeat_alone(ledger, quickly_convinced):
     attempt = ledger.claim(KEY, session="s")
     lease = attempt.folder / "lease.json"
     lease.write_text(json.dumps(read_json(lease) | {"boot": "before"}))  # its pid and start time are those of a process
@@ -158,8 +164,8 @@ def test_a_worker_that_the_kernel_killed_for_memory_is_recorded_so_by_the_next(l
     assert ledger.claim(KEY, session="s") is None  # another process was killed; this one lives
     dead(first)
     assert ledger.claim(KEY, session="s").number == 2
-    assert first.failure()["kind"] == "memory"
-    assert first.verdict("s") is None
+    assert first.failure().kind == "memory"
+    assert first.final_failure("s") is None
     assert ledger.memory_failures(KEY) == 1
 
 
@@ -183,14 +189,14 @@ def test_a_kill_without_the_kernels_word_is_no_failure(ledger, kernel_counts):
     assert ledger.memory_failures(KEY) == 0
 
 
-def test_an_error_forbids_its_own_session_and_divergence_every_one_until_forgiven(ledger):
+def test_an_error_forbids_its_own_session_and_divergence_every_one_until_a_retry_is_allowed(ledger):
     attempt = ledger.claim(KEY, session="s")
     attempt.fail("error", "ValueError: no", session="s")
-    assert (attempt.verdict("s") is None, attempt.verdict("t") is None) == (False, True)
+    assert (attempt.final_failure("s") is None, attempt.final_failure("t") is None) == (False, True)
     attempt.fail("diverged", "loss nan", session="s")
-    assert attempt.verdict("t")["cause"] == "loss nan"
+    assert attempt.final_failure("t").cause == "loss nan"
     attempt.allow_retry()
-    assert attempt.verdict("t") is None
+    assert attempt.final_failure("t") is None
 
 
 def test_a_worker_that_was_taken_over_commits_nothing(ledger, quickly_convinced):
@@ -199,17 +205,17 @@ def test_a_worker_that_was_taken_over_commits_nothing(ledger, quickly_convinced)
     os.utime(stalled.folder / "heartbeat", (0, 0))
     taker = claimed_in_time(ledger)
     with pytest.raises(LostLease):
-        stalled.commit({"by": "stalled"})
-    taker.commit({"by": "taker"})
+        stalled.commit(node_result(provenance="stalled"))
+    taker.commit(node_result(provenance="taker"))
     with pytest.raises(LostLease):
-        stalled.commit({"by": "stalled"})
-    assert ledger.result(KEY)["by"] == "taker"
+        stalled.commit(node_result(provenance="stalled"))
+    assert ledger.result(KEY).provenance == "taker"
 
 
 def test_a_finished_node_is_never_claimed_again(ledger):
-    ledger.claim(KEY, session="s").commit({"flops": 1})
+    ledger.claim(KEY, session="s").commit(node_result())
     assert ledger.claim(KEY, session="t") is None
-    assert ledger.result(KEY)["attempt"] == 1
+    assert ledger.result(KEY).attempt == 1
 
 
 def test_a_failed_or_released_attempt_frees_its_node_and_keeps_its_cause(ledger):
@@ -218,33 +224,34 @@ def test_a_failed_or_released_attempt_frees_its_node_and_keeps_its_cause(ledger)
     second = ledger.claim(KEY, session="s")
     second.release()
     assert ledger.claim(KEY, session="s").number == 3
-    assert first.failure() == {"kind": "error", "cause": "ValueError: no", "session": "s"}
+    assert first.failure() == Failure(kind="error", cause="ValueError: no", session="s")
 
 
 def test_a_torn_event_is_skipped(ledger):
     attempt = ledger.claim(KEY, session="s")
-    attempt.log({"event": "start"})
+    attempt.log(Event(event="start"))
     with attempt.events.open("ab") as file:
         file.write(b'{"event": "prog')
-    assert [event["event"] for event in read_events(attempt.events)] == ["start"]
+    assert [event.event for event in read_events(attempt.events)] == ["start"]
 
 
 def test_an_event_after_one_that_a_full_disk_cut_short_begins_a_line_of_its_own(ledger):
     attempt = ledger.claim(KEY, session="s")
-    attempt.log({"event": "start"})
+    attempt.log(Event(event="start"))
     with attempt.events.open("ab") as file:
         file.write(b'{"event": "prog')
-    attempt.log({"event": "progress"})
-    attempt.log({"event": "done"})
-    assert [event["event"] for event in read_events(attempt.events)] == ["start", "progress", "done"]
+    attempt.log(Event(event="progress"))
+    attempt.log(Event(event="done"))
+    assert [event.event for event in read_events(attempt.events)] == ["start", "progress", "done"]
 
 
 def test_dying_at_any_write_point_of_a_claim_or_commit_leaves_a_node_that_the_next_can_finish(tmp_path):
     code = (
         "from scaling.ledger.ledger import Ledger; from pathlib import Path; import sys\n"
+        "from scaling.ledger.records import Event, NodeResult\n"
         f"ledger = Ledger(Path(sys.argv[1])); ledger.add({KEY!r}, {{}})\n"
         f"attempt = ledger.claim({KEY!r}, session='s')\n"
-        "attempt and (attempt.log({'event': 'start'}), attempt.commit({'by': 'it'}))"
+        f"attempt and (attempt.log(Event(event='start')), attempt.commit(NodeResult.model_validate_json({AS_JSON!r})))"
     )
     places = []
     for number in range(1, 100):
@@ -258,7 +265,7 @@ def test_dying_at_any_write_point_of_a_claim_or_commit_leaves_a_node_that_the_ne
         places.append(first.stderr.decode().partition("write point: ")[2].strip())
         assert first.returncode == -signal.SIGKILL
         subprocess.run(command, check=True)
-        assert ledger.result(KEY)["by"] == "it"
+        assert ledger.result(KEY).provenance == "it"
         assert len(list(ledger.folder(KEY).glob("result.json"))) == 1
     assert {"claim: folder made", "claim: attempt begun", "result.json: in the middle", "result.json: linked"} <= {
         *places

@@ -5,7 +5,7 @@ import json
 import pytest
 from tiny_world import train_study, write_study
 
-from analysis.tables.scores import score_files, scores_document
+from analysis.tables.scores import score_files
 from scaling.scoring.score import score, total
 from scaling.spec import Scoring
 from sweeps.finished.find_run import find_run
@@ -49,7 +49,7 @@ def test_scoring_changes_no_training_and_digits_are_longer_when_they_are_read_ou
 
 def test_a_runs_utterances_get_the_same_score_again(rows):
     for scoring, (folder, row) in rows.items():
-        document = scores_document(score_files(folder / "utterances" / f"{row['key']}.jsonl", None, scoring))
+        document = score_files(folder / "utterances" / f"{row['key']}.jsonl", None, scoring).as_dict()
         again = document["sets"]["together"]
         assert {name: again[name] for name in ("cer", "wer", "errors", "word_errors")} == {
             name: row[name] for name in ("cer", "wer", "errors", "word_errors")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scaling.speech.assumed_manifest import LONGEST_SECONDS, SAMPLED, SHORTEST_SECONDS, assumed_manifest
-from scaling.speech.lengths import index
+from scaling.speech.lengths import manifest_lengths
 
 FIGURES = {"hours": 10_000.0, "mean_seconds": 4.0, "spread": 0.4, "characters_per_second": 4.0}
 
@@ -20,7 +20,7 @@ def test_a_sample_has_the_distribution_and_stands_for_all_hours() -> None:
 
 
 def test_text_goes_with_the_length_a_token_a_character() -> None:
-    lengths = index(assumed_manifest(**FIGURES), encoder=None, llm=None)
+    lengths = manifest_lengths(assumed_manifest(**FIGURES), encoder=None, llm=None)
     assert (lengths.llm_tokens - 1) == pytest.approx(4 * lengths.samples / 16_000, abs=0.51)
     assert lengths.assumed
 

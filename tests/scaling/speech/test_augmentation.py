@@ -15,7 +15,6 @@ from scaling.spec import NO_AUGMENTATION, Augmentation, node_from_json, node_to_
 from scaling.speech.audio import Clip, read_clip
 from scaling.speech.batches import POOL_UTTERANCES, BatchStream, Position
 from scaling.speech.manifest import read_manifest
-from scaling.speech.speed_perturbation import at_speeds
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def pitch(samples: np.ndarray) -> float:
 
 
 def test_each_speed_is_a_copy_of_the_corpus_with_the_length_that_is_heard(manifest):
-    fast = at_speeds(manifest, (0.9, 1.0, 1.1))
+    fast = manifest.at_speeds((0.9, 1.0, 1.1))
     assert fast.texts == [*manifest.texts] * 3
     assert fast.samples[6:12].tolist() == manifest.samples.tolist()
     recorded = ExactAudio(manifest=fast)
@@ -44,7 +43,7 @@ def test_each_speed_is_a_copy_of_the_corpus_with_the_length_that_is_heard(manife
             samples = recorded.samples(6 * copy + row)
             assert len(samples) == fast.samples[6 * copy + row] == round(manifest.samples[row] / speed)
             assert pitch(samples) == pytest.approx(1000 * speed, rel=0.01)
-    assert at_speeds(manifest, (1.0,)) is manifest
+    assert manifest.at_speeds((1.0,)) is manifest
 
 
 def test_noise_has_the_ratio_that_was_asked_for_and_comes_back_the_same(manifest):
@@ -81,9 +80,9 @@ def test_the_stream_knows_the_epoch_of_each_batch():
     stream = BatchStream(np.full(POOL_UTTERANCES + 100, 16_000), seed=0, batch_audio_seconds=50.0)
     heard = {0: 0, 1: 0}
     for indices, after in stream.batches(Position(0, 0)):
-        if stream.epoch(after) == 2:
+        if stream.epoch_of(after) == 2:
             break
-        heard[stream.epoch(after)] += len(indices)
+        heard[stream.epoch_of(after)] += len(indices)
     assert heard == {0: POOL_UTTERANCES + 100, 1: POOL_UTTERANCES + 100}
 
 

@@ -10,6 +10,7 @@ import soundfile
 from scaling.asr.inputs.exact_audio import ExactAudio
 from scaling.asr.resources import Sources
 from scaling.errors import InputError
+from scaling.ledger.plan_file import Source
 from scaling.speech.audio import AudioError
 from scaling.speech.manifest import Manifest, read_manifest
 
@@ -52,7 +53,7 @@ def test_repeated_ids_are_counted_and_the_first_is_kept(corpus):
     rows[7]["id"] = rows[9]["id"] = "u3"
     manifest = read_manifest(write(corpus, rows), max_bad_share=0.05)
     assert manifest.skipped == {"repeated id": 2}
-    assert manifest.faults.first["repeated id"].startswith("line 8, 'u3': ")
+    assert manifest.bad_rows.first["repeated id"].startswith("line 8, 'u3': ")
     assert manifest.texts[3] == "word 3"
     assert len(manifest) == ROWS - 2
 
@@ -69,9 +70,9 @@ def test_lying_durations_are_counted_where_headers_are_read(corpus):
     rows = rows_of(corpus)
     rows[5]["duration"] = 9.0
     manifest = read_manifest(write(corpus, rows))
-    assert manifest.faults.lies == 1
+    assert manifest.bad_rows.wrong_durations == 1
     assert manifest.samples[5] == 4500
-    assert not manifest.believed
+    assert not manifest.durations_trusted
 
 
 def test_the_smallest_share_of_bad_rows_that_is_refused_is_the_readers_to_choose(corpus):
@@ -92,11 +93,11 @@ def test_an_unwritable_cache_changes_nothing_but_the_time(corpus, monkeypatch):
 
 def test_a_corpus_too_large_for_its_headers_has_the_digest_of_the_same_corpus_read_in_full(large, monkeypatch):
     believed = read_manifest(large)
-    assert believed.believed
+    assert believed.durations_trusted
     monkeypatch.setattr("scaling.speech.corpus_index.MAX_HEADERS", ROWS)
     monkeypatch.setenv("ASR_SCALING_CACHE", str(large.parent / "other"))
     counted = read_manifest(large)
-    assert not counted.believed
+    assert not counted.durations_trusted
     assert believed.digest == counted.digest
     assert believed.samples.tolist() == counted.samples.tolist()
 
@@ -104,12 +105,12 @@ def test_a_corpus_too_large_for_its_headers_has_the_digest_of_the_same_corpus_re
 def test_headers_are_read_after_all_where_a_row_tells_no_duration(large):
     rows = rows_of(large)
     del rows[30]["duration"]
-    assert not read_manifest(write(large, rows)).believed
+    assert not read_manifest(write(large, rows)).durations_trusted
 
 
 def test_many_lies_among_the_headers_looked_at_refuse_the_corpus(large):
     write(large, [{**row, "duration": 1.5} for row in rows_of(large)])
-    with pytest.raises(InputError, match=r"10 of 60 rows cannot be used \(10 x lying duration, the first line .*24000"):
+    with pytest.raises(InputError, match=r"10 of 60 rows cannot be used \(10 x wrong duration, the first line .*24000"):
         read_manifest(large)
 
 
@@ -118,7 +119,7 @@ def believed(corpus: Path, changes: dict[int, float]) -> Manifest:
     for row, duration in changes.items():
         rows[row]["duration"] = duration
     manifest = read_manifest(write(corpus, rows), max_bad_share=1.0)
-    assert manifest.believed
+    assert manifest.durations_trusted
     return manifest
 
 
@@ -134,7 +135,7 @@ def test_believed_lengths_are_what_is_heard_even_where_they_lie(large, monkeypat
     recorded = ExactAudio(manifest=manifest)
     for row in range(len(manifest)):
         assert len(recorded.samples(row)) == manifest.samples[row]
-    assert recorded.bad == 3
+    assert recorded.bad_recordings == 3
     cut, filled, lost = (recorded.samples(place(manifest, f"word {row}")) for row in unseen)
     assert len(cut) == 1600
     assert (cut != 0).all()
@@ -155,8 +156,8 @@ def test_counted_lengths_that_no_longer_hold_are_an_error(corpus):
 
 
 def test_a_worker_refuses_a_corpus_that_is_no_longer_the_planned_one(corpus):
-    planned = read_manifest(corpus, 0.002)
-    sources = Sources({planned.digest: {"path": str(corpus), "hours": 0.002}})
+    planned = read_manifest(corpus).within(0.002)
+    sources = Sources({planned.digest: Source(path=str(corpus), hours=0.002)})
     assert sources.manifest(planned.digest).digest == planned.digest
     write(corpus, [{**row, "text": "other"} for row in rows_of(corpus)])
     with pytest.raises(InputError, match=f"has changed since it was planned.*expected {planned.digest}"):

@@ -11,7 +11,7 @@ import tokenizers
 
 from scaling.errors import InputError
 from scaling.speech.audio import Clip, resampled
-from scaling.speech.lengths import index
+from scaling.speech.lengths import manifest_lengths
 from scaling.speech.manifest import read_manifest
 
 SHARED = Path(os.environ.get("ASR_SCALING_SHARED") or Path(__file__).parents[4] / "shared") / "corpora"
@@ -85,13 +85,13 @@ def test_the_digest_is_of_content_and_order_and_never_of_paths(corpus, tmp_path)
 
 def test_fewer_hours_are_a_subset_of_more_whatever_the_order(corpus, tmp_path):
     whole = read_manifest(corpus)
-    nested = [set(read_manifest(corpus, hours).ids) for hours in (0.001, 0.004, 0.01, 1)]
+    nested = [set(read_manifest(corpus).within(hours).ids) for hours in (0.001, 0.004, 0.01, 1)]
     for smaller, larger in itertools.pairwise(nested):
         assert smaller < larger
     assert nested[-1] == set(whole.ids)
     shuffled = write(tmp_path / "shuffled.jsonl", rows_of(corpus)[::-1])
-    assert set(read_manifest(shuffled, 0.004).ids) == nested[1]
-    capped = read_manifest(corpus, 0.004)
+    assert set(read_manifest(shuffled).within(0.004).ids) == nested[1]
+    capped = read_manifest(corpus).within(0.004)
     assert 0.002 < capped.hours <= 0.004
     assert capped.ids == [name for name in whole.ids if name in nested[1]]
 
@@ -126,7 +126,7 @@ def test_tokens_are_counted_with_the_end_token_and_cached_by_tokenizer(corpus, t
         model = tokenizers.models.BPE(vocab=vocabulary, merges=[])
         tokenizers.Tokenizer(model).save(str(directory / "tokenizer.json"))
     for _ in range(2):
-        lengths = index(manifest, encoder=encoder, llm=llm)
+        lengths = manifest_lengths(manifest, encoder=encoder, llm=llm)
         assert lengths.asr_tokens.tolist() == [len(text) + 1 for text in manifest.texts]
         assert lengths.llm_tokens.tolist() == [len("word ") + 1] * 40
     assert not lengths.assumed
@@ -135,7 +135,7 @@ def test_tokens_are_counted_with_the_end_token_and_cached_by_tokenizer(corpus, t
 
 def test_without_a_tokenizer_tokens_are_an_assumption_that_says_so(corpus):
     rows = [{**row, "text": "今天天气 good day"} for row in rows_of(corpus)]
-    lengths = index(read_manifest(write(corpus, rows)), encoder=None, llm=None)
+    lengths = manifest_lengths(read_manifest(write(corpus, rows)), encoder=None, llm=None)
     assert lengths.assumed
     assert lengths.asr_tokens.tolist() == [4 + 3 + 1] * 40  # four ideographs, nine other characters, the end
 
@@ -164,9 +164,9 @@ def test_missing_empty_and_unsatisfiable_manifests_are_refused(corpus, tmp_path)
     with pytest.raises(InputError, match="the manifest is empty"):
         read_manifest(write(tmp_path / "empty.jsonl", []))
     with pytest.raises(InputError, match="hours = 1e-06 holds no utterance"):
-        read_manifest(corpus, 1e-6)
+        read_manifest(corpus).within(1e-6)
     with pytest.raises(InputError, match=r"no tokenizer\.json"):
-        index(read_manifest(corpus), encoder=tmp_path, llm=None)
+        manifest_lengths(read_manifest(corpus), encoder=tmp_path, llm=None)
     (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe{}")
     with pytest.raises(InputError, match=r"not JSON, the first .*line 1: "):
         read_manifest(tmp_path / "binary.jsonl")

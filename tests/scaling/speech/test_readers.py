@@ -82,7 +82,7 @@ def test_stretches_of_a_json_lines_manifest_are_read_from_the_long_recording(tmp
     (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, beyond]))
     manifest = read_manifest(tmp_path / "m.jsonl", max_bad_share=0.5)
     assert manifest.skipped == {"stretch beyond the recording's end": 1}
-    assert "line 6, 'long': " in manifest.faults.first["stretch beyond the recording's end"]
+    assert "line 6, 'long': " in manifest.bad_rows.first["stretch beyond the recording's end"]
 
 
 def test_kaldi_directories_are_read_with_and_without_segments(tmp_path):
@@ -107,8 +107,8 @@ def test_kaldi_pipes_and_gaps_are_faults_that_say_what_stands_there(tmp_path):
     manifest = read_manifest(tmp_path, max_bad_share=1.0)
     assert manifest.ids == ["u0"]
     assert manifest.skipped == {"pipe instead of a file": 1, "no recording": 1, "not UTF-8": 1}
-    assert "'sox 1.wav -t wav - |'" in manifest.faults.first["pipe instead of a file"]
-    assert "text, line 3: 'u2' is not in wav.scp" in manifest.faults.first["no recording"]
+    assert "'sox 1.wav -t wav - |'" in manifest.bad_rows.first["pipe instead of a file"]
+    assert "text, line 3: 'u2' is not in wav.scp" in manifest.bad_rows.first["no recording"]
 
 
 def test_lhotse_cuts_supervisions_and_shar_are_read_as_lhotse_wrote_them(tmp_path):

@@ -14,13 +14,13 @@ import soundfile
 
 from scaling.errors import InputError
 from scaling.speech.synthetic import recipes as synthetic
-from scaling.speech.synthetic.espeak import Speech, synthesise
+from scaling.speech.synthetic.espeak import SynthesisRequest, synthesise
 from scaling.speech.synthetic.recipes import RECIPES, Utterance, render, split_of, utterances, write_corpus
 
 pytest.importorskip("espeakng_loader", reason="the synthesiser is an optional extra: asr-scaling[synth]")
 
 DIGITS = RECIPES["synthetic-zh-digits"]
-BREATHY = Speech(text="三一四一五", voice="cmn+f3", rate_wpm=300, pitch=50, seed=7)
+BREATHY = SynthesisRequest(text="三一四一五", voice="cmn+f3", rate_wpm=300, pitch=50, seed=7)
 # Of the first twelve training utterances of each recipe with seed 0, as espeak-ng 1.52.0 and soxr 1.1 have made them
 # since the corpora exist. Manifests, and with them the keys of published runs, stand on these bytes.
 PUBLISHED = {
@@ -66,7 +66,7 @@ def test_another_seed_changes_the_breath_of_a_breathy_voice() -> None:
 
 
 def test_the_telephone_band_takes_what_lies_outside_it() -> None:
-    plain = Utterance(speech=BREATHY, gain=1.0, noise=0.05, band_hz=None)
+    plain = Utterance(request=BREATHY, gain=1.0, noise=0.05, band_hz=None)
     heard, through_line = (_power(render(utterance)) for utterance in (plain, replace(plain, band_hz=(300, 3400))))
     frequencies = np.linspace(0, 8000, len(heard))
     outside = (frequencies < 200) | (frequencies > 4500)
@@ -76,7 +76,7 @@ def test_the_telephone_band_takes_what_lies_outside_it() -> None:
 
 
 def test_noise_has_the_stated_level_and_gain_scales_the_speech() -> None:
-    quiet = Utterance(speech=BREATHY, gain=0.5, noise=0.0, band_hz=None)
+    quiet = Utterance(request=BREATHY, gain=0.5, noise=0.0, band_hz=None)
     loud, noisy = render(replace(quiet, gain=1.0)).astype(float), render(replace(quiet, noise=0.04)).astype(float)
     clean = render(quiet).astype(float)
     assert np.abs(loud / 2 - clean).max() <= 1
@@ -153,7 +153,7 @@ def test_a_corpus_made_before_is_left_as_it_is_and_another_one_is_refused(corpus
 
 def test_a_folder_of_the_users_is_never_written_into(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    with pytest.raises(InputError, match="no corpus written here"):
+    with pytest.raises(InputError, match="holds no synthetic corpus"):
         write_corpus(DIGITS, tmp_path / "mine", hours=0.01)
     assert list((tmp_path / "mine").iterdir()) == []
 
@@ -188,9 +188,11 @@ def test_the_shifted_domain_shares_no_voice_with_the_general_one() -> None:
 
 
 def test_recipes_import_neither_torch_nor_the_synthesiser() -> None:
-    program = "import sys, scaling.speech.synthetic.recipes; print(sorted({'torch', 'espeakng_loader', 'soxr'} & set(sys.modules)))"
+    program = (
+        "import sys, scaling.speech.synthetic.recipes; print({'torch', 'espeakng_loader', 'soxr'} & {*sys.modules})"
+    )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[]"
+    assert ran.stdout.strip() == "set()"
 
 
 def test_the_shares_of_a_recipe_sum_to_one() -> None:

@@ -7,12 +7,12 @@ import threading
 import pytest
 
 from scaling.system import progress_line as waiting
-from scaling.system.progress_line import Line, doing
+from scaling.system.progress_line import ProgressLine, announce_if_slow
 
 ON_A_TERMINAL = """
-from scaling.console import log
-from scaling.system.progress_line import Line
-line = Line()
+from scaling.system.console import log
+from scaling.system.progress_line import ProgressLine
+line = ProgressLine()
 line.show("half of it")
 log("something happened")
 line.show("all of it")
@@ -30,7 +30,7 @@ def test_in_a_file_a_line_is_printed_again_only_as_news_or_after_its_time(
 ) -> None:
     now = 0.0
     monkeypatch.setattr(waiting.time, "monotonic", lambda: now)
-    line = Line()
+    line = ProgressLine()
     for now in (100.0, 129.0, 131.0):
         line.show(f"at {now:g}")
     line.show("a failure", news=True)
@@ -82,10 +82,10 @@ class Said:
 def test_a_step_says_what_it_is_once_it_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     said = Said(monkeypatch)
     monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1000.0)
-    with doing("what is quick"):
+    with announce_if_slow("what is quick"):
         pass
     monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.01)
-    with doing("fitting laws"):
+    with announce_if_slow("fitting laws"):
         assert said.something.wait(10)
     assert said.lines == ["fitting laws ..."]
 
@@ -93,10 +93,10 @@ def test_a_step_says_what_it_is_once_it_takes_long(monkeypatch: pytest.MonkeyPat
 def test_a_step_within_a_step_has_no_word_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     said = Said(monkeypatch)
     monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 1000.0)
-    with doing("the whole"):
+    with announce_if_slow("the whole"):
         monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.01)
-        with doing("a part"):
+        with announce_if_slow("a part"):
             assert not said.something.wait(0.2)
-    with doing("the next"):
+    with announce_if_slow("the next"):
         assert said.something.wait(10)
     assert said.lines == ["the next ..."]

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crew import run_crew
+from local_run import run_locally
 from small_study import StudyWriter
 from typer.testing import CliRunner
 
@@ -13,14 +13,14 @@ from scaling.cost.hardware import Throughput
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.spec import Objective, Part
-from scaling.speech.lengths import index
+from scaling.speech.lengths import manifest_lengths
 from sweeps.costs.cost_estimate import CostEstimate, Limits, estimate_cost
 from sweeps.costs.tariff import tariff_of
 from sweeps.plan.evaluation import evaluation_flops, held_out
-from sweeps.plan.plan import remaining
+from sweeps.plan.plan import remaining_costs
 from sweeps.plan.prepare import Prepared, prepare
-from sweeps.progress.keeping import Use, kept
-from sweeps.text import costs_document, price_line
+from sweeps.plan_report import cost_line
+from sweeps.progress.retention import CheckpointUse, retained
 
 CPU: dict[str, Any] = {
     "device": "a cpu",
@@ -95,7 +95,7 @@ def test_the_costliest_chain_is_found_whatever_its_nodes_cost(prepared: Prepared
     def costliest(key: str) -> int:
         return costs[key] + max((costliest(later) for later in nodes if key in nodes[later].node.needs), default=0)
 
-    assert remaining(nodes, costs) == {key: costliest(key) for key in nodes}
+    assert remaining_costs(nodes, costs) == {key: costliest(key) for key in nodes}
 
 
 def chain_flops(prepared: Prepared, key: str) -> int:
@@ -104,9 +104,12 @@ def chain_flops(prepared: Prepared, key: str) -> int:
 
 
 def test_every_run_decodes_dev_and_test_once(prepared: Prepared) -> None:
-    (model,), speech = prepared.study.models, prepared.study.speech
-    model_shape, ends = model.model_shape(speech.spec.language), {run.end for run in prepared.plan.runs}
-    sets = [index(held, encoder=model.encoder.directory, llm=model.llm.directory) for held in held_out(prepared.study)]
+    (model,) = prepared.study.models
+    model_shape, ends = model.shape, {run.end for run in prepared.plan.runs}
+    sets = [
+        manifest_lengths(held, encoder=model.encoder.directory, llm=model.llm.directory)
+        for held in held_out(prepared.study)
+    ]
     assert [len(lengths) for lengths in sets] == [6, 8]
     expected = sum(decoding_flops(model_shape, Objective.LLM, lengths) for lengths in sets)
     assert evaluation_flops(prepared.study, prepared.plan) == dict.fromkeys(ends, expected)
@@ -126,22 +129,22 @@ def test_decoding_is_priced_as_finished_runs_measured_it(
     monkeypatch.setenv("STAND_IN_SECONDS", "0.1")
     monkeypatch.setenv("STAND_IN_DECODES", "7.0")
     ledger = Ledger(tmp_path / "out")
-    run_crew(write_study(budgets_flops=[2_000_000_000, 4_000_000_000]), tmp_path / "out", workers=2)
+    run_locally(write_study(budgets_flops=[2_000_000_000, 4_000_000_000]), tmp_path / "out", workers=2)
     costs = estimate_cost(prepare(str(write_study()), [], ledger), ledger)
     assert costs.decoding_hours == pytest.approx(2 * 7.0 / 3600)  # of 8e9, by both strategies
     assert costs.speed.decoding_source == "measured on finished runs of this study"
 
 
 def test_a_plan_says_how_much_of_its_hours_is_decoding(prepared: Prepared) -> None:
-    document = costs_document(estimate_cost(prepared, None, H100))
-    share = (document["decoding_hours"] + document["look_hours"]) / document["worker_hours"]
+    costs = estimate_cost(prepared, None, H100)
+    share = (costs.decoding_hours + costs.look_hours) / costs.worker_hours
     assert 0.01 < share < 0.02
-    assert "of h100-sxm (1% of it decoding dev and test sets), " in price_line(document)
+    assert "of h100-sxm (1% of it decoding dev and test sets), " in cost_line(costs)
 
 
 def test_what_is_finished_costs_nothing_more(write_study: StudyWriter, tmp_path: Path) -> None:
     study = write_study()
-    run_crew(study, tmp_path / "out", workers=2)
+    run_locally(study, tmp_path / "out", workers=2)
     costs = estimate_cost(prepare(str(study), [], Ledger(tmp_path / "out")), Ledger(tmp_path / "out"), H100)
     assert (costs.to_spend_flops, costs.device_hours, costs.finish_hours, costs.usd) == (0, 0.0, 0.0, 0.0)
 
@@ -184,7 +187,7 @@ def test_nothing_is_written_where_a_limit_refuses(write_study: StudyWriter, tmp_
 
 def test_a_grown_study_says_what_is_reused_and_what_is_new(write_study: StudyWriter, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    run_crew(write_study(budgets_flops=[2_000_000_000, 4_000_000_000]), out, workers=2)
+    run_locally(write_study(budgets_flops=[2_000_000_000, 4_000_000_000]), out, workers=2)
     document = plan(write_study(), "--out", out)
     assert document["reused"]["runs"] == 4
     assert document["new"]["runs"] == 2
@@ -193,7 +196,7 @@ def test_a_grown_study_says_what_is_reused_and_what_is_new(write_study: StudyWri
 
 def test_studies_on_one_ledger_share_what_they_have_in_common(write_study: StudyWriter, tmp_path: Path) -> None:
     root = tmp_path / "root"
-    run_crew(write_study(strategies=["efin"]), tmp_path / "first", workers=2, root=root)
+    run_locally(write_study(strategies=["efin"]), tmp_path / "first", workers=2, root=root)
     second = write_study(strategies=["efin", "efin_no_align"], name="second")
     document = plan(second, "--out", tmp_path / "second", "--ledger", root)
     alone = plan(second)
@@ -202,7 +205,7 @@ def test_studies_on_one_ledger_share_what_they_have_in_common(write_study: Study
     encoder_only = sum(node["flops"] for node in alone["nodes"] if node["stage"] == "encoder")
     assert reused >= encoder_only
     assert document["new"]["runs"] == 3
-    run_crew(second, tmp_path / "second", workers=2, root=root)
+    run_locally(second, tmp_path / "second", workers=2, root=root)
     attempts = [path for path in root.glob("stages/*/attempts/*") if path.name != "0001"]
     assert not attempts  # nothing was trained twice
 
@@ -210,7 +213,7 @@ def test_studies_on_one_ledger_share_what_they_have_in_common(write_study: Study
 def test_disk_holds_what_the_rule_keeps(prepared: Prepared) -> None:
     costs: CostEstimate = estimate_cost(prepared, None)
     (model,) = prepared.study.models
-    model_shape = model.model_shape(prepared.study.speech.spec.language)
+    model_shape = model.shape
     joint_end = 4 * (
         model_shape.encoder.encoder_params
         + model_shape.projector_params
@@ -222,8 +225,8 @@ def test_disk_holds_what_the_rule_keeps(prepared: Prepared) -> None:
 
 
 def test_a_checkpoint_is_kept_while_needed_at_a_run_s_end_and_where_a_larger_budget_would_go_on() -> None:
-    def use(*needs: str, final: bool = False, trunk: str | None = None, until: int = 0) -> Use:
-        return Use(needs=needs, final=final, trunk=trunk, until_flops=until)
+    def use(*needs: str, final: bool = False, trunk: str | None = None, until: int = 0) -> CheckpointUse:
+        return CheckpointUse(needs=needs, final=final, trunk=trunk, until_flops=until)
 
     nodes = {
         "t1": use(trunk="t", until=1),
@@ -232,7 +235,7 @@ def test_a_checkpoint_is_kept_while_needed_at_a_run_s_end_and_where_a_larger_bud
         "b2": use("t2"),
         "end": use("b2", final=True),
     }
-    assert kept(nodes, {"t1", "b1"}) == {"t1", "b1"}
-    assert kept(nodes, {"t1", "b1", "t2"}) == {"b1", "t2"}
-    assert kept(nodes, {"t1", "b1", "t2", "b2"}) == {"b1", "t2", "b2"}
-    assert kept(nodes, nodes) == {"b1", "t2", "end"}
+    assert retained(nodes, {"t1", "b1"}) == {"t1", "b1"}
+    assert retained(nodes, {"t1", "b1", "t2"}) == {"b1", "t2"}
+    assert retained(nodes, {"t1", "b1", "t2", "b2"}) == {"b1", "t2", "b2"}
+    assert retained(nodes, nodes) == {"b1", "t2", "end"}

@@ -23,7 +23,7 @@ import slurm_accounting
 from processes import alive, wait_until
 from slurm_accounting import Accounting
 
-from scaling.system.container_memory import VERSIONS, memory_groups
+from scaling.system.container_memory import GROUP_FILES, memory_groups
 
 NODES = ("n1", "n2")
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "munged", "unshare", *slurm_accounting.PROGRAMS)
@@ -223,7 +223,7 @@ def free_ports(count: int) -> list[int]:
 
 def _groups_of_jobs() -> list[Path]:
     """Where the nodes' slurmd put their jobs' control groups, if they can: the folders' names are Slurm's."""
-    own = next((group for group in memory_groups() if group.version is VERSIONS["cgroup"]), None)
+    own = next((group for group in memory_groups() if group.files is GROUP_FILES["cgroup"]), None)
     writable = own is not None and os.access(own.folder, os.W_OK)
     return [own.folder / f"slurm_{node}" for node in NODES] if writable else []
 

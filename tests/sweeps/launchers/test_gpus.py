@@ -7,12 +7,12 @@ import pytest
 from small_study import StudyWriter
 
 from scaling.errors import InputError
-from scaling.ledger.ledger import Ledger
-from scaling.ledger.plan_file import PlanFile
-from sweeps.launchers.dispatch import Place, refuse_missing_place
+from scaling.ledger.plan_file import SCHEMA, PlanFile
+from sweeps.launchers.dispatch import refuse_unavailable
 from sweeps.launchers.gpus import gpus, gpus_of
-from sweeps.launchers.local import _start, default_workers
-from sweeps.launchers.starter import starting
+from sweeps.launchers.local_workers import _start, default_workers
+from sweeps.launchers.options import Launcher
+from sweeps.launchers.worker_process import process_starter
 from sweeps.study.study import load_study
 
 
@@ -39,9 +39,10 @@ def test_each_worker_is_shown_a_gpus_of_its_own(tmp_path: Path, monkeypatch: pyt
     assert [gpus_of(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["0", "1", "0"]
     assert default_workers(threads=1, processes=2) == 1
     assert [gpus_of(slot, 2)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["0,1", "0,1"]
-    plan_file = PlanFile(tmp_path, Ledger(tmp_path), {"threads": 1})
+    least = {"study": "s", "session": "s", "ledger": ".", "threads": 1, "checkpoint_seconds": 1.0, "tracker": "none"}
+    plan_file = PlanFile(schema=SCHEMA, nodes=[], work={}, sources={}, runs=[], **least).placed_in(tmp_path)
     told = [sys.executable, "-c", "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"]
-    with starting(told, {}, tmp_path / "log") as starter:
+    with process_starter(told, {}, tmp_path / "log") as starter:
         for slot in (0, 1):
             assert _start(plan_file, starter, slot, "a").wait() == 0
     assert [(tmp_path / "logs" / f"worker-{slot}.log").read_text() for slot in (0, 1)] == ["0\n", "1\n"]
@@ -68,10 +69,10 @@ def test_more_processes_than_gpus_and_shares_for_nobody_are_refused(
 ) -> None:
     machine_with(tmp_path / "bin", monkeypatch, "echo 'GPU 0: x'; echo 'GPU 1: x'")
     with pytest.raises(InputError, match="processes 4: this machine has 2 GPUs"):
-        refuse_missing_place(Place.LOCAL, load_study(str(write_study(processes=4))), detach=False)
+        refuse_unavailable(Launcher.LOCAL, load_study(str(write_study(processes=4))), detach=False)
     with pytest.raises(InputError, match="shard true: one process has nobody to share with"):
-        refuse_missing_place(Place.LOCAL, load_study(str(write_study(shard=True))), detach=False)
-    refuse_missing_place(Place.LOCAL, load_study(str(write_study(processes=2, shard=True))), detach=False)
+        refuse_unavailable(Launcher.LOCAL, load_study(str(write_study(shard=True))), detach=False)
+    refuse_unavailable(Launcher.LOCAL, load_study(str(write_study(processes=2, shard=True))), detach=False)
 
 
 def test_compiling_needs_a_compiler_here_and_not_where_jobs_are_sent_from(
@@ -80,7 +81,7 @@ def test_compiling_needs_a_compiler_here_and_not_where_jobs_are_sent_from(
     monkeypatch.setenv("CXX", "no-such-compiler")
     study = load_study(str(write_study(compile=True)))
     with pytest.raises(InputError, match="compile true: needs a C\\+\\+ compiler, and no-such-compiler is not there"):
-        refuse_missing_place(Place.LOCAL, study, detach=False)
-    monkeypatch.setattr("sweeps.launchers.slurm.refuse_missing_slurm", lambda: None)
-    refuse_missing_place(Place.SLURM, study, detach=False)
-    refuse_missing_place(Place.LOCAL, load_study(str(write_study())), detach=False)
+        refuse_unavailable(Launcher.LOCAL, study, detach=False)
+    monkeypatch.setattr("sweeps.launchers.dispatch.refuse_missing_slurm", lambda: None)
+    refuse_unavailable(Launcher.SLURM, study, detach=False)
+    refuse_unavailable(Launcher.LOCAL, load_study(str(write_study())), detach=False)

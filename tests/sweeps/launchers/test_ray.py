@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from crew import run_crew
+from local_run import run_locally
 from processes import alive, leases, parent_of, table, wait_until
 from ray_nodes import ADDRESS, NODES, RayNodes
 from small_study import StudyWriter
@@ -23,7 +23,7 @@ from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
 from sweeps.launchers.ray_cluster import refuse_missing_ray
 from sweeps.progress.results_table import read_rows
-from sweeps.progress.status import State, survey
+from sweeps.progress.status import State, survey_study
 from sweeps.study.schema import RayFields
 
 needs_ray = [
@@ -31,13 +31,13 @@ needs_ray = [
     pytest.mark.skipif(os.getuid() != 0, reason="a network namespace of its own needs root"),
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="not installed: ray"),
 ]
-FAR_CREW = Path(__file__).with_name("far_crew.py")
+CLUSTER_RUN = Path(__file__).with_name("cluster_run.py")
 CLI = [sys.executable, "-c", "from scaling.cli import main; main()"]
 
-Launcher = Callable[..., "Crew"]
+Launch = Callable[..., "LauncherProcess"]
 
 
-class Crew:
+class LauncherProcess:
     """A launcher in the cluster's network; what it says is in a file."""
 
     def __init__(self, command: list[str], said: Path, environment: dict[str, str]) -> None:
@@ -62,22 +62,24 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayNodes]:
 
 
 @pytest.fixture
-def crews() -> Iterator[list[Crew]]:
+def started_launchers() -> Iterator[list[LauncherProcess]]:
     """Launchers of a test, gone when it is over."""
-    started: list[Crew] = []
+    started: list[LauncherProcess] = []
     yield started
-    for crew in started:
-        crew.process.kill()
-        crew.process.wait()
+    for launcher in started:
+        launcher.process.kill()
+        launcher.process.wait()
 
 
 @pytest.fixture
-def launch(nodes: RayNodes, crews: list[Crew], tmp_path: Path) -> Launcher:
-    def start(study: Path, folder: Path, workers: int, **environment: str) -> Crew:
-        command = nodes.inside([sys.executable, str(FAR_CREW), str(study), str(folder), str(workers), "ray"])
-        said = tmp_path / f"said-{len(crews)}"
-        crews.append(Crew(command, said, {"OMP_NUM_THREADS": "1", "RAY_ADDRESS": ADDRESS, **environment}))
-        return crews[-1]
+def launch(nodes: RayNodes, started_launchers: list[LauncherProcess], tmp_path: Path) -> Launch:
+    def start(study: Path, folder: Path, workers: int, **environment: str) -> LauncherProcess:
+        command = nodes.inside([sys.executable, str(CLUSTER_RUN), str(study), str(folder), str(workers), "ray"])
+        said = tmp_path / f"said-{len(started_launchers)}"
+        started_launchers.append(
+            LauncherProcess(command, said, {"OMP_NUM_THREADS": "1", "RAY_ADDRESS": ADDRESS, **environment})
+        )
+        return started_launchers[-1]
 
     return start
 
@@ -86,10 +88,10 @@ class TestOnACluster:
     pytestmark = needs_ray
 
     def test_a_study_runs_on_both_nodes_and_gives_the_table_of_a_local_one(
-        self, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+        self, launch: Launch, write_study: StudyWriter, tmp_path: Path
     ) -> None:
         study, out = write_study(seeds=[0, 1]), tmp_path / "a 'dir' of \"many\" words 名前"
-        run_crew(study, tmp_path / "local", workers=2)
+        run_locally(study, tmp_path / "local", workers=2)
         code, said = launch(study, out, 4, STAND_IN_SECONDS="0.3").ended()
         assert code == 0, said
         assert table(out) == table(tmp_path / "local")
@@ -108,17 +110,19 @@ class TestOnACluster:
         assert [timeless(row) for row in rows] == [timeless(row) for row in here]
 
     def test_a_worker_of_two_processes_leaves_with_a_checkpoint_whoever_asks_it(
-        self, nodes: RayNodes, crews: list[Crew], tmp_path: Path
+        self, nodes: RayNodes, started_launchers: list[LauncherProcess], tmp_path: Path
     ) -> None:
         fields = {"processes": 2, "ray": {"cpus": 2}, "cooldown": 0.0, "checkpoint_seconds": 3600.0}
         study = write_tiny_study(write_world(tmp_path / "world"), strategies=["joint"], budgets_flops=[1e9], **fields)
         out = tmp_path / "out"
         command = nodes.inside([*CLI, "run", str(study), "--on", "ray", "--workers", "1", "--out", str(out)])
 
-        def started(attempt: str) -> Crew:
-            crews.append(Crew(command, tmp_path / f"said-{attempt}", {"OMP_NUM_THREADS": "1", "RAY_ADDRESS": ADDRESS}))
+        def started(attempt: str) -> LauncherProcess:
+            started_launchers.append(
+                LauncherProcess(command, tmp_path / f"said-{attempt}", {"OMP_NUM_THREADS": "1", "RAY_ADDRESS": ADDRESS})
+            )
             wait_until(lambda: trains(out, attempt), 100)
-            return crews[-1]
+            return started_launchers[-1]
 
         first = started("0001")
         first.process.send_signal(signal.SIGTERM)
@@ -136,39 +140,39 @@ class TestOnACluster:
             assert (left / "released.json").exists()
             assert not (left / "failure.json").exists()
 
-    def test_a_killed_worker_is_replaced(self, launch: Launcher, write_study: StudyWriter, tmp_path: Path) -> None:
+    def test_a_killed_worker_is_replaced(self, launch: Launch, write_study: StudyWriter, tmp_path: Path) -> None:
         study, out = write_study(), tmp_path / "out"
-        run_crew(study, tmp_path / "local", workers=2)
-        crew = launch(study, out, 2, STAND_IN_SECONDS="0.5")
+        run_locally(study, tmp_path / "local", workers=2)
+        launcher = launch(study, out, 2, STAND_IN_SECONDS="0.5")
         wait_until(lambda: len(leases(out)) >= 2, 90)
         os.kill(int(leases(out)[0]["pid"]), signal.SIGKILL)
-        code, said = crew.ended()
+        code, said = launcher.ended()
         assert code == 0, said
         assert "is gone (killed by SIGKILL" in said
         assert table(out) == table(tmp_path / "local")
 
     def test_a_node_that_kills_every_worker_fails_and_the_others_go_on(
-        self, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+        self, launch: Launch, write_study: StudyWriter, tmp_path: Path
     ) -> None:
         hurts, out = tmp_path / "hurts", tmp_path / "out"
         hurts.touch()
         study = write_study(budgets_flops=[2_000_000_000], strategies=["joint"])
         code, said = launch(study, out, 1, STAND_IN_HURTS=str(hurts)).ended()
         assert code == 1, said
-        causes = [node.cause for node in survey(read_plan_file(out)).nodes.values() if node.state is State.FAILED]
+        causes = [node.cause for node in survey_study(read_plan_file(out)).nodes.values() if node.state is State.FAILED]
         assert len(causes) == 1
         assert str(causes[0]).startswith("error: its worker died 3 times, last: killed by SIGKILL")
 
     def test_when_a_machine_dies_its_work_is_done_elsewhere(
-        self, nodes: RayNodes, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+        self, nodes: RayNodes, launch: Launch, write_study: StudyWriter, tmp_path: Path
     ) -> None:
         study, out = write_study(), tmp_path / "out"
-        run_crew(study, tmp_path / "local", workers=2)
-        crew = launch(study, out, 4, STAND_IN_SECONDS="1")
+        run_locally(study, tmp_path / "local", workers=2)
+        launcher = launch(study, out, 4, STAND_IN_SECONDS="1")
         try:
             wait_until(lambda: {lease["host"] for lease in leases(out)} == set(NODES), 90)
             nodes.kill_node("n2")
-            code, said = crew.ended()
+            code, said = launcher.ended()
         finally:
             nodes.start_node("n2")
         assert code == 0, said
@@ -177,49 +181,49 @@ class TestOnACluster:
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_a_signal_to_the_launcher_reaches_the_workers(
-        self, number: signal.Signals, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+        self, number: signal.Signals, launch: Launch, write_study: StudyWriter, tmp_path: Path
     ) -> None:
         study, out = write_study(), tmp_path / "out"
-        crew = launch(study, out, 6, STAND_IN_SECONDS="1")  # on four cores
+        launcher = launch(study, out, 6, STAND_IN_SECONDS="1")  # on four cores
         wait_until(lambda: len(leases(out)) >= 2, 90)
-        crew.process.send_signal(number)
-        code, said = crew.ended()
+        launcher.process.send_signal(number)
+        code, said = launcher.ended()
         assert code == 128 + number, said
         assert not any(alive(int(lease["pid"])) for lease in leases(out))
-        found = survey(read_plan_file(out))
+        found = survey_study(read_plan_file(out))
         assert found.in_state(State.RUNNING) == []
         assert found.in_state(State.WAITING)  # they left, and did not just come to the end
         assert not list(out.glob("stages/*/attempts/0002"))
 
     def test_workers_leave_when_their_launcher_is_killed_and_the_same_command_goes_on(
-        self, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+        self, launch: Launch, write_study: StudyWriter, tmp_path: Path
     ) -> None:
         study, out = write_study(), tmp_path / "out"
-        run_crew(study, tmp_path / "local", workers=2)
-        crew = launch(study, out, 4, STAND_IN_SECONDS="0.5")
+        run_locally(study, tmp_path / "local", workers=2)
+        launcher = launch(study, out, 4, STAND_IN_SECONDS="0.5")
         wait_until(lambda: len(leases(out)) >= 3, 90)
-        crew.process.kill()
-        crew.process.wait()
+        launcher.process.kill()
+        launcher.process.wait()
         wait_until(lambda: not any(alive(int(lease["pid"])) for lease in leases(out)), 90)
         code, said = launch(study, out, 4).ended()
         assert code == 0, said
         assert table(out) == table(tmp_path / "local")
 
     def test_workers_killed_at_random_lose_nothing_and_commit_nothing_twice(
-        self, nodes: RayNodes, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+        self, nodes: RayNodes, launch: Launch, write_study: StudyWriter, tmp_path: Path
     ) -> None:
         study, out = write_study(seeds=[0, 1]), tmp_path / "out"
-        run_crew(study, tmp_path / "local", workers=2)
+        run_locally(study, tmp_path / "local", workers=2)
         chance, kills = random.Random(0), 0
-        crew = launch(study, out, 4, STAND_IN_SECONDS="0.4")
-        while crew.process.poll() is None:
+        launcher = launch(study, out, 4, STAND_IN_SECONDS="0.4")
+        while launcher.process.poll() is None:
             time.sleep(chance.uniform(0.2, 0.8))
             victims = workers_of(nodes) if kills < 25 else []
             if victims:
                 os.kill(chance.choice(victims), signal.SIGKILL)
                 kills += 1
-        while crew.process.wait(150) != 0:
-            crew = launch(study, out, 4)
+        while launcher.process.wait(150) != 0:
+            launcher = launch(study, out, 4)
         assert kills >= 5
         assert table(out) == table(tmp_path / "local")
         assert all(Ledger(out).result(key) for key in read_plan_file(out).nodes)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crew import run_crew
+from local_run import run_locally
 from processes import leases, table, wait_until
 from slurm_cluster import NODES, SlurmCluster, missing_programs
 from small_study import StudyWriter
@@ -22,11 +22,10 @@ from tiny_world import write_study as write_tiny_study
 
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
-from sweeps.launchers import slurm as launcher
-from sweeps.launchers.dispatch import Place
-from sweeps.launchers.slurm import job_name
+from sweeps.launchers.options import Launcher
+from sweeps.launchers.slurm import job_name, refuse_missing_slurm
 from sweeps.progress.results_table import read_rows
-from sweeps.progress.status import State, survey
+from sweeps.progress.status import State, survey_study
 
 pytestmark = [
     pytest.mark.slurm,
@@ -34,7 +33,7 @@ pytestmark = [
     pytest.mark.skipif(bool(missing_programs()), reason=f"not installed: {', '.join(missing_programs())}"),
 ]
 
-FAR_CREW = Path(__file__).with_name("far_crew.py")
+CLUSTER_RUN = Path(__file__).with_name("cluster_run.py")
 
 
 @pytest.fixture(scope="module", params=[False], ids=["small site"])
@@ -59,7 +58,7 @@ def slurm(started_slurm: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 @dataclass
-class Crew:
+class LauncherProcess:
     """A launcher, what it says in a file; gone when the test is over."""
 
     process: subprocess.Popen[bytes]
@@ -69,28 +68,28 @@ class Crew:
         return self.process.wait(150), self.said.read_text()
 
 
-Launcher = Callable[..., Crew]
+Launch = Callable[..., LauncherProcess]
 
 
 @pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Launcher]:
-    crews: list[Crew] = []
+def launch(tmp_path: Path) -> Iterator[Launch]:
+    started_launchers: list[LauncherProcess] = []
 
-    def start(study: Path, folder: Path, workers: int, *options: str, **environment: str) -> Crew:
-        said = tmp_path / f"said-{len(crews)}"
+    def start(study: Path, folder: Path, workers: int, *options: str, **environment: str) -> LauncherProcess:
+        said = tmp_path / f"said-{len(started_launchers)}"
         with said.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, str(FAR_CREW), str(study), str(folder), str(workers), Place.SLURM, *options],
+                [sys.executable, str(CLUSTER_RUN), str(study), str(folder), str(workers), Launcher.SLURM, *options],
                 env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
                 stderr=output,
             )
-        crews.append(Crew(process, said))
-        return crews[-1]
+        started_launchers.append(LauncherProcess(process, said))
+        return started_launchers[-1]
 
     yield start
-    for crew in crews:
-        crew.process.kill()
-        crew.process.wait()
+    for launcher in started_launchers:
+        launcher.process.kill()
+        launcher.process.wait()
 
 
 def finished(folder: Path) -> int:
@@ -109,10 +108,10 @@ def pid_of(lease: dict[str, Any]) -> int:
 
 @at(False, True)
 def test_a_study_in_a_folder_with_any_name_runs_on_both_nodes_and_gives_the_table_of_a_local_one(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(seeds=[0, 1]), tmp_path / "a 'dir' %j \"of\" $many; #words \\ 名前"
-    run_crew(study, tmp_path / "local", workers=2)
+    run_locally(study, tmp_path / "local", workers=2)
     code, said = launch(study, out, 4, STAND_IN_SECONDS="0.5").ended()
     assert code == 0, said
     assert table(out) == table(tmp_path / "local")
@@ -141,15 +140,15 @@ def test_the_real_trainer_under_slurm_gives_what_it_gives_here(slurm: SlurmClust
 class Spread:
     """A study of one run whose worker is on both machines, under way, and the row of a local one in one process."""
 
-    crew: Crew
+    launcher: LauncherProcess
     out: Path
     alone: dict[str, Any]
 
     def assert_ends_alike(self) -> str:
         """What the launcher said."""
-        code, said = self.crew.ended()
+        code, said = self.launcher.ended()
         assert code == 0, said
-        (row,) = read_rows(self.out)
+        (row,) = [row.as_json() for row in read_rows(self.out)]
         assert [row[field] for field in ("key", "flops", "cer")] == [self.alone[f] for f in ("key", "flops", "cer")]
         assert row["stages"][0]["loss"] == pytest.approx(self.alone["stages"][0]["loss"], rel=1e-4)
         assert row["provenance"]["processes"] > 1
@@ -157,17 +156,17 @@ class Spread:
 
 
 @pytest.fixture
-def spread(launch: Launcher, tmp_path: Path) -> Callable[..., Spread]:
+def spread(launch: Launch, tmp_path: Path) -> Callable[..., Spread]:
     def start(**fields: Any) -> Spread:
         world = write_world(tmp_path / "world")
         model = {"encoder": "encoder", "llm": "llm", "lr_scale": 0.1}
         study = {"models": [model], "strategies": ["joint"], "budgets_flops": [2.5e8], "cooldown": 0.0}
         (alone,) = train_study(write_tiny_study(world, **study), tmp_path / "alone")
         out, several = tmp_path / "out", write_tiny_study(world, **study, slurm={"nodes": 2}, **fields)
-        crew = launch(several, out, 1, "--real", CUDA_VISIBLE_DEVICES="")
+        launcher = launch(several, out, 1, "--real", CUDA_VISIBLE_DEVICES="")
         events = partial(out.glob, "stages/*/attempts/*/events.jsonl")
         wait_until(lambda: any("progress" in path.read_text() for path in events()), 90)
-        return Spread(crew, out, alone)
+        return Spread(launcher, out, alone)
 
     return start
 
@@ -199,15 +198,15 @@ def command_line(pid: int) -> bytes:
 
 @at(False, True)
 def test_a_killed_worker_is_replaced_and_its_node_is_free_at_once(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(), tmp_path / "out"
-    run_crew(study, tmp_path / "local", workers=2)
-    crew = launch(study, out, 2, STAND_IN_SECONDS="1")
+    run_locally(study, tmp_path / "local", workers=2)
+    launcher = launch(study, out, 2, STAND_IN_SECONDS="1")
     wait_until(lambda: len(leases(out)) >= 2, 20)
     os.kill(pid_of(leases(out)[0]), signal.SIGKILL)
     began = time.monotonic()
-    code, said = crew.ended()
+    code, said = launcher.ended()
     assert code == 0, said
     assert time.monotonic() - began < 25, "waited for a heartbeat to grow old"
     assert "is gone (killed by SIGKILL" in said
@@ -215,21 +214,21 @@ def test_a_killed_worker_is_replaced_and_its_node_is_free_at_once(
 
 
 def test_a_node_that_kills_every_worker_fails_and_the_others_go_on(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     hurts, out = tmp_path / "hurts", tmp_path / "out"
     hurts.touch()
     study = write_study(budgets_flops=[2_000_000_000], strategies=["joint"])
     code, said = launch(study, out, 1, STAND_IN_HURTS=str(hurts)).ended()
     assert code == 1, said
-    found = survey(read_plan_file(out))
+    found = survey_study(read_plan_file(out))
     causes = [node.cause for node in found.nodes.values() if node.state is State.FAILED]
     assert len(causes) == 1
     assert str(causes[0]).startswith("error: its worker died 3 times, last: killed by SIGKILL")
 
 
 def test_workers_that_cannot_start_are_given_up(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     code, said = launch(write_study(), tmp_path / "out", 2, STAND_IN_SECONDS="not a number").ended()
     assert code == 1
@@ -238,16 +237,16 @@ def test_workers_that_cannot_start_are_given_up(
 
 
 def test_a_controller_that_is_gone_for_a_while_changes_nothing(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(seeds=[0, 1]), tmp_path / "out"
-    crew = launch(study, out, 2, STAND_IN_SECONDS="0.6")
+    launcher = launch(study, out, 2, STAND_IN_SECONDS="0.6")
     wait_until(lambda: finished(out) >= 2, 20)
     slurm.end_controller()
     before = finished(out)
     wait_until(lambda: finished(out) >= before + 2, 20)  # workers need no controller
     slurm.start_controller()
-    code, said = crew.ended()
+    code, said = launcher.ended()
     assert code == 0, said
     assert "is gone" not in said
     assert len(submitted(slurm, out)) == 2
@@ -255,13 +254,13 @@ def test_a_controller_that_is_gone_for_a_while_changes_nothing(
 
 @at(True)
 def test_accounting_that_is_away_changes_nothing_and_learns_of_every_job_afterwards(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(seeds=[0, 1]), tmp_path / "out"
-    crew = launch(study, out, 2, STAND_IN_SECONDS="0.6")
+    launcher = launch(study, out, 2, STAND_IN_SECONDS="0.6")
     wait_until(lambda: finished(out) >= 2, 20)
     with slurm.accounting_away():
-        code, said = crew.ended()
+        code, said = launcher.ended()
     assert code == 0, said
     assert "is gone" not in said
     wait_until(lambda: slurm.accounted(f"--name={job_name(read_plan_file(out))}") == ["COMPLETED"] * 2, 30)
@@ -269,12 +268,12 @@ def test_accounting_that_is_away_changes_nothing_and_learns_of_every_job_afterwa
 
 @at(True)
 def test_a_worker_killed_for_memory_goes_on_in_smaller_pieces(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     if not slurm.groups:
         pytest.skip("Slurm watches no memory here: no control groups of version 1 can be made")
     study, out = write_study(strategies=["joint"], slurm={"memory": "200M"}), tmp_path / "out"
-    run_crew(study, tmp_path / "local", workers=2)
+    run_locally(study, tmp_path / "local", workers=2)
     code, said = launch(study, out, 1, STAND_IN_EATS=str(300 * 2**20)).ended()
     assert code == 0, said
     assert "(out of memory); replaced while there is work" in said
@@ -284,15 +283,15 @@ def test_a_worker_killed_for_memory_goes_on_in_smaller_pieces(
 
 
 def test_when_a_machine_dies_its_work_is_done_elsewhere(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(), tmp_path / "out"
-    run_crew(study, tmp_path / "local", workers=2)
-    crew = launch(study, out, 4, STAND_IN_SECONDS="1")
+    run_locally(study, tmp_path / "local", workers=2)
+    launcher = launch(study, out, 4, STAND_IN_SECONDS="1")
     try:
         wait_until(lambda: {lease["host"] for lease in leases(out)} == set(NODES), 20)
         slurm.kill_node("n2")
-        code, said = crew.ended()
+        code, said = launcher.ended()
     finally:
         slurm.start_node("n2")
     assert code == 0, said
@@ -300,39 +299,40 @@ def test_when_a_machine_dies_its_work_is_done_elsewhere(
 
 
 def test_a_worker_that_is_asked_to_leave_or_queued_again_loses_nothing(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(), tmp_path / "out"
-    crew = launch(study, out, 2, STAND_IN_SECONDS="1")
+    launcher = launch(study, out, 2, STAND_IN_SECONDS="1")
     wait_until(lambda: len(leases(out)) >= 2, 20)
     first, second = (lease["worker"].removeprefix("slurm-") for lease in leases(out)[:2])
     slurm.command("scancel", "--batch", "--signal=TERM", first)
     slurm.command("scontrol", "requeue", second)
-    code, said = crew.ended()
+    code, said = launcher.ended()
     assert code == 0, said
     assert f"slurm-{first} is gone (asked to leave" in said
     assert len(table(out)) == 6
 
 
 def test_an_urgent_job_may_take_the_machine(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(), tmp_path / "out"
-    crew = launch(study, out, 4, STAND_IN_SECONDS="1")
+    launcher = launch(study, out, 4, STAND_IN_SECONDS="1")
     wait_until(lambda: {lease["host"] for lease in leases(out)} == set(NODES), 20)
     slurm.command("srun", "--partition=urgent", "--nodelist=n1", "--exclusive", "sleep", "2")
-    code, said = crew.ended()
+    code, said = launcher.ended()
     assert code == 0, said
     assert len(table(out)) == 6
     assert "died" not in said
 
 
 def test_a_time_limit_is_met_with_a_checkpoint_and_another_worker(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study = write_study(slurm={"time": "1"}, strategies=["joint"])
     out = tmp_path / "out"
-    code, said = launch(study, out, 1, STAND_IN_SECONDS="4").ended()
+    # Slurm looks for time limits every 30 s: the study must last longer
+    code, said = launch(study, out, 1, STAND_IN_SECONDS="9").ended()
     assert code == 0, said
     assert "is gone (asked to leave" in said
     assert len({lease["worker"] for lease in leases(out)}) >= 2
@@ -341,14 +341,14 @@ def test_a_time_limit_is_met_with_a_checkpoint_and_another_worker(
 
 @at(False, True)
 def test_a_launcher_killed_and_started_again_adopts_its_jobs(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(seeds=[0, 1, 2]), tmp_path / "out"
     for _ in range(2):
-        crew = launch(study, out, 6, STAND_IN_SECONDS="0.5")  # on four cores: two of them wait in the queue
+        launcher = launch(study, out, 6, STAND_IN_SECONDS="0.5")  # on four cores: two of them wait in the queue
         wait_until(lambda: len(leases(out)) >= 4, 20)
-        crew.process.kill()
-        crew.process.wait()
+        launcher.process.kill()
+        launcher.process.wait()
     code, said = launch(study, out, 6).ended()
     assert code == 0, said
     assert "submitted" not in said
@@ -361,27 +361,27 @@ def test_a_launcher_killed_and_started_again_adopts_its_jobs(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_launcher_empties_the_queue_and_leaves_a_resumable_state(
-    number: signal.Signals, slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    number: signal.Signals, slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(), tmp_path / "out"
-    crew = launch(study, out, 6, STAND_IN_SECONDS="1")
+    launcher = launch(study, out, 6, STAND_IN_SECONDS="1")
     wait_until(lambda: len(leases(out)) >= 2, 20)
-    crew.process.send_signal(number)
-    code, said = crew.ended()
+    launcher.process.send_signal(number)
+    code, said = launcher.ended()
     assert code == 128 + number, said
     assert not slurm.queue(f"--name={job_name(read_plan_file(out))}")
-    assert survey(read_plan_file(out)).in_state(State.RUNNING) == []
+    assert survey_study(read_plan_file(out)).in_state(State.RUNNING) == []
     assert launch(study, out, 4).ended()[0] == 0
 
 
 def test_detached_workers_go_on_alone_and_are_found_again(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(), tmp_path / "out"
     code, said = launch(study, out, 2, "--detach", STAND_IN_SECONDS="0.5").ended()
     assert code == 0, said
     assert finished(out) < len(read_plan_file(out).nodes)
-    wait_until(lambda: survey(read_plan_file(out)).finished, 40)
+    wait_until(lambda: survey_study(read_plan_file(out)).finished, 40)
     assert len(submitted(slurm, out)) == 2
     assert launch(study, out, 2).ended()[0] == 0
     assert len(table(out)) == 6
@@ -390,20 +390,20 @@ def test_detached_workers_go_on_alone_and_are_found_again(
 
 @at(False, True)
 def test_workers_that_somebody_cancels_are_not_forced_back(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(seeds=[0, 1, 2]), tmp_path / "out"
-    crew = launch(study, out, 6, STAND_IN_SECONDS="1")  # two of them have not begun
+    launcher = launch(study, out, 6, STAND_IN_SECONDS="1")  # two of them have not begun
     wait_until(lambda: len(leases(out)) >= 4, 20)
     slurm.command("scancel", f"--name={job_name(read_plan_file(out))}")
-    code, said = crew.ended()
+    code, said = launcher.ended()
     assert code == 1, said
     assert said.count("(cancelled); not replaced") == 6
     assert launch(study, out, 2).ended()[0] == 0
 
 
 def test_what_slurm_refuses_ends_the_command_with_slurm_s_words(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study = write_tiny_study(write_world(tmp_path / "world"), slurm={"partition": "no-such"})
     command = [sys.executable, "-c", "from scaling.cli import main; main()", "run", str(study), "--on", "slurm"]
@@ -413,20 +413,20 @@ def test_what_slurm_refuses_ends_the_command_with_slurm_s_words(
 
 
 def test_workers_killed_at_random_lose_nothing_and_commit_nothing_twice(
-    slurm: SlurmCluster, launch: Launcher, write_study: StudyWriter, tmp_path: Path
+    slurm: SlurmCluster, launch: Launch, write_study: StudyWriter, tmp_path: Path
 ) -> None:
     study, out = write_study(seeds=[0, 1, 2]), tmp_path / "out"
-    run_crew(study, tmp_path / "local", workers=2)
+    run_locally(study, tmp_path / "local", workers=2)
     chance, kills = random.Random(0), 0
-    crew = launch(study, out, 4, STAND_IN_SECONDS="0.5")
-    while crew.process.poll() is None:
+    launcher = launch(study, out, 4, STAND_IN_SECONDS="0.5")
+    while launcher.process.poll() is None:
         time.sleep(chance.uniform(0.2, 0.8))
         victims = [pid for node in NODES for pid in slurm.processes_of(node)]
         if victims and kills < 25:
             os.kill(chance.choice(victims), signal.SIGKILL)
             kills += 1
-    while crew.process.wait(150) != 0:
-        crew = launch(study, out, 4)
+    while launcher.process.wait(150) != 0:
+        launcher = launch(study, out, 4)
     assert kills >= 10
     assert table(out) == table(tmp_path / "local")
     assert finished(out) == len(read_plan_file(out).nodes)
@@ -438,4 +438,4 @@ def test_without_slurm_the_message_says_so(
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(ValueError, match="--on slurm: no sbatch, squeue, scancel on this machine"):
-        launcher.refuse_missing_slurm()
+        refuse_missing_slurm()

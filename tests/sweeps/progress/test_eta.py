@@ -10,13 +10,13 @@ from stand_in import result
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile, read_plan_file
-from scaling.spec import node_from_json
-from scaling.system.progress_line import Line
+from scaling.ledger.records import Event
+from scaling.system.progress_line import ProgressLine
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.eta import eta_seconds, pace_of
-from sweeps.progress.status import survey
-from sweeps.run.run import Follower
+from sweeps.progress.status import survey_study
+from sweeps.run.monitor import Monitor
 
 SPEED = 1e8
 """FLOPs a second of the planted workers in training."""
@@ -37,22 +37,22 @@ def begin(plan_file: PlanFile, key: str, *, seconds: float, worker: str = "w0") 
     attempt = plan_file.ledger.claim(key, session=plan_file.session)
     del os.environ[WORKER_NAME]
     assert attempt is not None
-    start = plan_file.work[key]["start_flops"]
-    attempt.log({"event": "start", "flops": start, "time": 1000.0})
-    attempt.log({"event": "progress", "flops": start + int(SPEED * seconds), "time": 1000.0 + seconds})
+    start = plan_file.work[key].start_flops
+    attempt.log(Event(event="start", flops=start, time=1000.0))
+    attempt.log(Event(event="progress", flops=start + int(SPEED * seconds), time=1000.0 + seconds))
 
 
 def commit(plan_file: PlanFile, key: str, **more: Any) -> None:
     """A result that says the planted speed."""
     attempt = plan_file.ledger.claim(key, session=plan_file.session)
     assert attempt is not None
-    found = result(attempt, node_from_json(plan_file.ledger.stage(key)["node"]))
-    found["spent"]["seconds"] = plan_file.work[key]["flops"] / SPEED
-    attempt.commit({**found, **more})
+    found = result(attempt, plan_file.ledger.node(key))
+    spent = found.spent.model_copy(update={"seconds": plan_file.work[key].flops / SPEED})
+    attempt.commit(found.model_copy(update={"spent": spent, **more}))
 
 
 def eta(plan_file: PlanFile, workers: int = 0) -> float | None:
-    found = survey(plan_file)
+    found = survey_study(plan_file)
     return eta_seconds(plan_file, found, pace_of(plan_file, found), workers)
 
 
@@ -70,7 +70,7 @@ def test_what_is_still_to_decode_is_in_the_eta(plan_file: PlanFile) -> None:
 
 
 def test_decoding_takes_as_long_as_it_took_in_this_study(plan_file: PlanFile) -> None:
-    trunk, ends = plan_file.nodes[0], [run["nodes"][-1] for run in plan_file.runs]
+    trunk, ends = plan_file.nodes[0], [run.nodes[-1] for run in plan_file.runs]
     commit(plan_file, trunk)
     commit(plan_file, ends[0], evaluation_seconds=500.0)
     second = next(key for key in plan_file.nodes if key not in (trunk, *ends))
@@ -79,15 +79,17 @@ def test_decoding_takes_as_long_as_it_took_in_this_study(plan_file: PlanFile) ->
 
 
 def test_a_trainer_that_does_not_say_how_long_it_decoded_does_not_count_as_quick(plan_file: PlanFile) -> None:
-    ends = [run["nodes"][-1] for run in plan_file.runs]
+    ends = [run.nodes[-1] for run in plan_file.runs]
     commit(plan_file, ends[0], evaluation_seconds=500.0)
     commit(plan_file, ends[1])
-    assert pace_of(plan_file, survey(plan_file)).decoding == pytest.approx(plan_file.evaluation_flops[ends[0]] / 500.0)
+    assert pace_of(plan_file, survey_study(plan_file)).decoding == pytest.approx(
+        plan_file.evaluation_flops[ends[0]] / 500.0
+    )
 
 
 def test_looks_at_dev_slow_training_down(plan_file: PlanFile) -> None:
     commit(plan_file, plan_file.nodes[0], look_seconds=80.0)  # as long as its training
-    assert pace_of(plan_file, survey(plan_file)).training == pytest.approx(SPEED / 2)
+    assert pace_of(plan_file, survey_study(plan_file)).training == pytest.approx(SPEED / 2)
 
 
 def test_the_eta_is_no_less_than_the_longest_chain(plan_file: PlanFile) -> None:
@@ -102,7 +104,7 @@ def test_nobody_at_work_has_no_eta(plan_file: PlanFile) -> None:
 
 
 def test_plans_of_earlier_versions_have_an_eta_without_decoding(plan_file: PlanFile) -> None:
-    del plan_file.content["evaluation_flops"]
+    plan_file.evaluation_flops.clear()
     begin(plan_file, plan_file.nodes[0], seconds=10.0)
     assert eta(plan_file) == pytest.approx(of_training(7e9, 8e9, 2e9, 4e9))
 
@@ -110,12 +112,12 @@ def test_plans_of_earlier_versions_have_an_eta_without_decoding(plan_file: PlanF
 def test_workers_are_starting_until_they_claim_a_node_and_while_there_is_one_for_them(
     plan_file: PlanFile, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweeps.run.run.LOOK_SECONDS", 0.0)
-    follower = Follower(plan_file, Line())
+    monkeypatch.setattr("sweeps.run.monitor.UPDATE_SECONDS", 0.0)
+    monitor = Monitor(plan_file, ProgressLine())
 
     def said() -> str:
         for _ in range(1000):
-            follower.look(["w0", "w1"])
+            monitor.update(["w0", "w1"])
             if text := capsys.readouterr().err:
                 return text
             time.sleep(0.01)

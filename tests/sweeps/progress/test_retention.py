@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crew import run_crew
+from local_run import run_locally
 from small_study import StudyWriter
 from typer.testing import CliRunner
 
@@ -15,14 +15,13 @@ from scaling.ledger.freed_checkpoints import checkpoint_of, free, is_freed
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
 from sweeps.plan.prepare import prepare
-from sweeps.progress import quota
-from sweeps.progress.quota import Quota
-from sweeps.progress.retention import collect_garbage
+from sweeps.progress import retention
+from sweeps.progress.retention import Quota, collect_garbage
 
 
 @pytest.fixture
 def finished(write_study: StudyWriter, tmp_path: Path) -> Path:
-    run_crew(write_study(strategies=["joint"]), tmp_path / "out", workers=2)
+    run_locally(write_study(strategies=["joint"]), tmp_path / "out", workers=2)
     return tmp_path / "out"
 
 
@@ -52,14 +51,14 @@ def test_what_ends_a_run_and_the_furthest_of_a_trunk_stay_and_the_rest_goes(fini
 def test_results_and_tables_outlive_their_checkpoints(write_study: StudyWriter, finished: Path) -> None:
     before = table(finished)
     gc(finished)
-    assert run_crew(write_study(strategies=["joint"]), finished, workers=1).exit_code == 0
+    assert run_locally(write_study(strategies=["joint"]), finished, workers=1).exit_code == 0
     assert table(finished) == before
     assert not list(finished.glob("stages/*/attempts/0002"))
 
 
 def test_a_study_grown_at_its_end_goes_on_from_what_stayed(write_study: StudyWriter, finished: Path) -> None:
     gc(finished)
-    run_crew(write_study(strategies=["joint"], budgets_flops=[16_000_000_000]), finished, workers=1)
+    run_locally(write_study(strategies=["joint"], budgets_flops=[16_000_000_000]), finished, workers=1)
     assert not list(finished.glob("stages/*/former.json"))
 
 
@@ -73,7 +72,7 @@ def test_a_study_grown_within_trains_freed_nodes_again_and_no_old_row_changes(
     prepared = prepare(str(grown), [], ledger)
     again = [key for key in prepared.plan.nodes if is_freed(ledger, key) and key not in prepared.done]
     assert len(again) == 1  # the trunk at 2e9, from which the new one goes on; its price is in the plan
-    assert run_crew(grown, finished, workers=2).exit_code == 0
+    assert run_locally(grown, finished, workers=2).exit_code == 0
     after = table(finished).splitlines()
     assert len(after) == 4
     for old in map(json.loads, before):
@@ -128,15 +127,15 @@ def test_what_interrupted_attempts_left_goes_but_never_the_newest_state_of_an_un
 def test_over_its_quota_a_run_frees_what_it_may_and_then_stops_with_a_word(
     finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quota, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(retention, "QUOTA_SECONDS", 0.0)
     ledger = Ledger(finished)
-    used = quota.folder_bytes(finished / "stages")
-    Quota(ledger, (used + 1) / 1e9).look()
+    used = retention.folder_bytes(finished / "stages")
+    Quota(ledger, (used + 1) / 1e9).enforce()
     assert gc(finished, "--dry-run")["checkpoints"]
-    Quota(ledger, (used - 1000) / 1e9).look()  # two checkpoints of 1000 bytes are free to go
+    Quota(ledger, (used - 1000) / 1e9).enforce()  # two checkpoints of 1000 bytes are free to go
     assert not gc(finished, "--dry-run")["checkpoints"]
     with pytest.raises(InputError, match=r"is over disk_quota_gb: 1e-06; what was trained is kept"):
-        Quota(ledger, 1e-6).look()
+        Quota(ledger, 1e-6).enforce()
 
 
 def test_a_folder_without_a_ledger_is_refused(tmp_path: Path) -> None:

@@ -1,14 +1,23 @@
+import ast
+import inspect
 import json
+import re
 import sys
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 from small_study import StudyWriter
 from typer.testing import CliRunner
 
 from scaling.cli import app
 from scaling.errors import InputError
-from scaling.ledger.records import RESULT
+from scaling.ledger.plan_file import PlanFile, Source, WorkItem
+from scaling.ledger.records import Event, NodeResult, Scores, Spent
+from scaling.spec import node_to_json
+from sweeps.plan.prepare import prepare
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -35,6 +44,31 @@ def test_a_worker_that_is_no_program_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("field", sorted(RESULT))
-def test_every_field_of_a_result_is_in_the_docs(field: str) -> None:
-    assert f"`{field}`" in (DOCS / "external-trainer.md").read_text()
+def field_table(kind: type[Any]) -> str:
+    """The fields of a record as a table for the docs, with the docstrings that stand below them in the code."""
+    (definition,) = ast.parse(inspect.getsource(kind)).body
+    assert isinstance(definition, ast.ClassDef)
+    schema = TypeAdapter(kind).json_schema()
+    names = iter(schema["properties"])
+    lines = ["| field | needed | meaning |", "|---|---|---|"]
+    for field, docstring in pairwise(definition.body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and field.target.id[0] != "_":
+            name = next(names)
+            assert isinstance(docstring, ast.Expr), f"{kind.__name__}.{name} has no docstring"
+            assert isinstance(docstring.value, ast.Constant)
+            meaning = " ".join(str(docstring.value.value).split())
+            lines.append(f"| `{name}` | {'yes' if name in schema['required'] else 'no'} | {meaning} |")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("kind", [NodeResult, Spent, Scores, Event, PlanFile, WorkItem, Source])
+def test_the_docs_hold_the_fields_of_each_record_as_the_code_explains_them(kind: type[Any]) -> None:
+    assert field_table(kind) in (DOCS / "external-trainer.md").read_text()
+
+
+def test_the_docs_name_what_a_node_has(write_study: StudyWriter, tmp_path: Path) -> None:
+    prepared = prepare(str(write_study()), [], None)
+    fields = set(node_to_json(next(iter(prepared.plan.nodes.values())).node))
+    section = (DOCS / "external-trainer.md").read_text().partition("## `stage.json`")[2].partition("\n## ")[0]
+    first_cells = "".join(line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`(\w+)`", first_cells)) == fields

@@ -9,14 +9,14 @@ import pytest
 from small_study import StudyWriter
 
 from sweeps.plan.prepare import Prepared, prepare
-from sweeps.run.run import Outcome
-from sweeps.run.simulate import NOISE, PLANTED, answer, planted_cer, planted_law, simulated_ledger
+from sweeps.run.outcome import Outcome
+from sweeps.run.simulate import NOISE, PLANTED, planted_cer, planted_law, simulate_runs, simulated_ledger
 
 
 def simulate(study: Path, folder: Path) -> tuple[Prepared, Outcome]:
     ledger = simulated_ledger(folder)
     prepared = prepare(str(study), [], ledger)
-    return prepared, answer(prepared, folder, ledger)
+    return prepared, simulate_runs(prepared, folder, ledger)
 
 
 def table(folder: Path) -> str:
@@ -38,7 +38,7 @@ def test_a_row_says_what_the_run_was_and_what_came_of_it(write_study: StudyWrite
     prepared, outcome = simulate(write_study(), tmp_path / "out")
     rows = [json.loads(line) for line in table(tmp_path / "out").splitlines()]
     assert outcome.exit_code == 0
-    assert rows == outcome.rows
+    assert rows == [row.as_json() for row in outcome.rows]
     assert [row["key"] for row in rows] == [run.key for run in prepared.plan.runs]
     row = rows[0]
     assert (row["strategy"], row["encoder"], row["llm"], row["status"]) == ("efin", "encoder", "llm", "ok")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crew import STAND_IN, run_crew
+from local_run import STAND_IN, run_locally
 from small_study import StudyWriter, study_fields
 
 from scaling.ledger.ledger import Ledger
@@ -32,7 +32,7 @@ def trained_once(surroundings: Path, tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("finished")
     study = folder / "study.yaml"
     study.write_text(json.dumps(study_fields(surroundings) | {"budgets_flops": [2_000_000_000, 4_000_000_000]}))
-    run_crew(study, folder / "out", workers=2)
+    run_locally(study, folder / "out", workers=2)
     return folder / "out"
 
 
@@ -61,18 +61,18 @@ def test_a_run_s_history_rises_over_all_its_stages_and_ends_with_its_error(finis
         points = list(history(plan_file, run))
         flops = [point["flops"] for point in points]
         assert flops == sorted(flops)
-        assert flops[-1] == rows[run["key"]]["flops"] == run["budget_flops"]
-        assert points[-1]["cer"] == rows[run["key"]]["cer"]
-        assert list(dict.fromkeys(p["stage"] for p in points[:-1])) == [stage["name"] for stage in run["stages"]]
+        assert flops[-1] == rows[run.key]["flops"] == run.budget_flops
+        assert points[-1]["cer"] == rows[run.key]["cer"]
+        assert list(dict.fromkeys(p["stage"] for p in points[:-1])) == [stage.name for stage in run.stages]
 
 
 def test_each_run_is_written_with_flops_as_its_step(finished: Path) -> None:
     assert write_runs(finished) == 4
     plan_file = read_plan_file(finished)
     run = plan_file.runs[0]
-    records = inspect(finished, run["key"])
+    records = inspect(finished, run.key)
     (begun,) = (record["run"] for record in records if record["type"] == "run")
-    assert begun["run_id"] == run["key"]
+    assert begun["run_id"] == run.key
     metrics = [record["metric"] for record in records if record["type"] == "metric"]
     assert [metric["step_metric"] for metric in metrics if metric.get("glob_name") == "*"] == ["flops"]
     written = [record["history"]["item"] for record in records if record["type"] == "history"]
@@ -95,7 +95,7 @@ def _timeless(record: Any) -> Any:
 def test_writing_twice_gives_the_same_runs(finished: Path) -> None:
     def written() -> dict[str, list[dict[str, Any]]]:
         kept = ("history", "config", "metric", "summary")
-        keys = [run["key"] for run in read_plan_file(finished).runs]
+        keys = [run.key for run in read_plan_file(finished).runs]
         return {key: [_timeless(r) for r in inspect(finished, key) if r["type"] in kept] for key in keys}
 
     write_runs(finished)

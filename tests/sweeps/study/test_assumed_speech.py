@@ -10,36 +10,37 @@ from scaling.ledger.ledger import Ledger
 from sweeps.costs.cost_estimate import estimate_cost
 from sweeps.costs.tariff import tariff_of
 from sweeps.plan.prepare import prepare
+from sweeps.plan_report import plan_document, plan_text
 from sweeps.run.run import train
 from sweeps.study.study import load_study
-from sweeps.text import plan_document, plan_text
 
 ASSUMED = {"assumed": {"hours": 100.0, "mean_seconds": 3.0, "spread": 0.4, "characters_per_second": 4.0}}
 
 
 def test_the_paper_s_study_is_planned_and_priced_without_audio_or_weights() -> None:
     prepared = prepare("efin_paper", [], None)
-    document = plan_document(prepared, estimate_cost(prepared, None, tariff_of("h100-sxm", None, None), 64))
+    costs = estimate_cost(prepared, None, tariff_of("h100-sxm", None, None), 64)
+    document = plan_document(prepared, costs)
     budgets = prepared.study.budgets_flops
     assert budgets[-1] / budgets[0] == pytest.approx(1000)
     assert document["n_runs"] == len(budgets) * 2 * 8 * 3
     assert document["data"]["train_hours"] == 10_000
     assert max(run["epochs"] for run in document["runs"]) < 4
-    assert min(stage["steps"] for run in document["runs"] for stage in run["stages"]) > 10
+    assert min(stage.steps for run in document["runs"] for stage in run["stages"]) > 10
     assert document["usd"] > 0
-    text = plan_text(document)
+    text = plan_text(prepared, costs)
     assert "assumption: lengths of the training speech" in text
     assert "assumption: tokens are counted from characters: no tokenizer of Qwen2.5-0.5B" in text
 
 
 def test_the_7b_study_says_what_takes_the_memory() -> None:
     prepared = prepare("efin_paper_7b", [], None)
-    document = plan_document(prepared, estimate_cost(prepared, None, tariff_of("h200", None, None), 16))
-    (memory,) = document["memory"]
+    costs = estimate_cost(prepared, None, tariff_of("h200", None, None), 16)
+    (memory,) = plan_document(prepared, costs)["memory"]
     assert memory["stage"] == "joint"
     assert memory["weights"] > 2 * 7.6e9  # the frozen LLM in bf16
     assert memory["sharded_total"] < memory["total"]
-    assert "memory of a worker on whisper-large-v3 + Qwen2.5-7B" in plan_text(document)
+    assert "memory of a worker on whisper-large-v3 + Qwen2.5-7B" in plan_text(prepared, costs)
 
 
 @pytest.mark.parametrize(
@@ -54,12 +55,10 @@ def test_the_7b_study_says_what_takes_the_memory() -> None:
 )
 def test_memory_is_that_of_a_device_as_the_study_uses_it(fields: list[str], words: tuple[str, ...]) -> None:
     plain, thrifty = (prepare("efin_paper_7b", ["gradient_accumulation=1", *sets], None) for sets in ([], fields))
-    documents = [
-        plan_document(one, estimate_cost(one, None, tariff_of("h200", None, None), 16)) for one in (plain, thrifty)
-    ]
-    (before,), (after,) = (document["memory"] for document in documents)
+    costs = [estimate_cost(prepared, None, tariff_of("h200", None, None), 16) for prepared in (plain, thrifty)]
+    (before,), (after,) = (plan_document(*both)["memory"] for both in zip((plain, thrifty), costs, strict=True))
     assert after["total"] < 0.7 * before["total"]
-    (line,) = (line for line in plan_text(documents[1]).splitlines() if line.startswith("memory of "))
+    (line,) = (line for line in plan_text(thrifty, costs[1]).splitlines() if line.startswith("memory of "))
     assert all(word in line for word in words)
     assert ("if 8 devices" in line) == (thrifty.study.processes == 1)
 

@@ -5,13 +5,13 @@ from small_study import StudyWriter
 
 from scaling.errors import InputError
 from sweeps.plan.prepare import prepare
-from sweeps.run.run import Outcome
-from sweeps.run.simulate import answer, simulated_ledger
+from sweeps.run.outcome import Outcome
+from sweeps.run.simulate import simulate_runs, simulated_ledger
 
 
 def simulated(study: str, folder, *settings: str) -> Outcome:
     ledger = simulated_ledger(folder)
-    return answer(prepare(study, list(settings), ledger), folder, ledger)
+    return simulate_runs(prepare(study, list(settings), ledger), folder, ledger)
 
 
 def test_only_the_ends_of_runs_know_the_scoring(write_study: StudyWriter) -> None:
@@ -27,9 +27,9 @@ def test_only_the_ends_of_runs_know_the_scoring(write_study: StudyWriter) -> Non
 def test_runs_say_how_they_were_scored_and_other_scorings_are_other_tests(write_study: StudyWriter, tmp_path) -> None:
     study = str(write_study())
     plain, wenet = simulated(study, tmp_path / "a"), simulated(study, tmp_path / "b", "scoring=wenet")
-    assert {row["scoring"] for row in plain.rows} == {"plain"}
-    assert {row["scoring"] for row in wenet.rows} == {"wenet"}
-    assert {row["test_digest"] for row in plain.rows}.isdisjoint(row["test_digest"] for row in wenet.rows)
+    assert {row.scoring for row in plain.rows} == {"plain"}
+    assert {row.scoring for row in wenet.rows} == {"wenet"}
+    assert {row.test_digest for row in plain.rows}.isdisjoint(row.test_digest for row in wenet.rows)
 
 
 def test_an_unknown_scoring_is_refused_with_the_valid_ones(write_study: StudyWriter) -> None:

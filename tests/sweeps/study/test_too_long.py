@@ -18,7 +18,7 @@ from scaling.ledger.ledger import Ledger
 from scaling.speech.string_column import StringColumn
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
-from sweeps.study.too_long import unwritable
+from sweeps.study.too_long import places_of_long_texts
 
 
 def test_an_utterance_longer_than_the_encoder_is_named(write_study: StudyWriter, surroundings: Path) -> None:
@@ -66,23 +66,25 @@ def test_training_rows_that_a_model_has_no_positions_for_are_left_out_and_said(
     assert speech.notes()[0].startswith(f"data.train: left out of training: 1 x {kind}, the first line 1, 'long-tr")
     assert speech.train.digest == without.train.digest
     plan_file = write_plan_file(prepared.study, prepared.plan, tmp_path / "out", Ledger(tmp_path / "out"))
-    read_again = Sources(plan_file.content["sources"]).manifest(speech.train.digest)
+    read_again = Sources(plan_file.sources).manifest(speech.train.digest)
     assert read_again.ids == speech.train.ids
 
 
 def test_a_text_is_too_long_at_the_speed_that_leaves_ctc_too_few_frames(
     write_study: StudyWriter, surroundings: Path
 ) -> None:
-    found = prepare(str(write_study()), [], None).study.models[0]
-    dims = ENCODERS["wav2vec2-base"]
+    study = prepare(str(write_study()), [], None).study
+    (model,), dims = study.models, ENCODERS["wav2vec2-base"]
     ctc = dataclasses.replace(
-        found,
-        encoder=dataclasses.replace(found.encoder, dims=dims),
-        spec=dataclasses.replace(found.spec, encoder_lora=default_lora(dims)),
+        model, shape=dataclasses.replace(model.shape, encoder=dims, encoder_lora=default_lora(dims))
     )
-    texts, samples = StringColumn.of(["abcdefgh" * 5, "ab"]), np.array([15_000, 15_000])  # 46 frames, of 50 a second
-    assert unwritable([ctc], "zh", (1.0,), texts, samples).tolist() == []
-    assert unwritable([ctc], "zh", (1.0, 1.5), texts, samples).tolist() == [0]
+    columns = dataclasses.replace(
+        study.speech.train.columns.take(np.arange(2)), texts=StringColumn.of(["abcdefgh" * 5, "ab"])
+    )
+    samples = np.array([15_000, 15_000])  # 46 frames, of 50 a second
+    manifest = dataclasses.replace(study.speech.train, columns=columns, samples=samples)
+    assert places_of_long_texts([ctc], (1.0,), manifest).tolist() == []
+    assert places_of_long_texts([ctc], (1.0, 1.5), manifest).tolist() == [0]
 
 
 def with_a_row(surroundings: Path, name: str, *, audio_seconds: float, text: str) -> dict[str, Any]:

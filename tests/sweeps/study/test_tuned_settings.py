@@ -77,9 +77,9 @@ def test_a_row_says_what_the_tuning_of_its_strategy_cost(write_study: StudyWrite
     ledger = Ledger(tmp_path / "out", durable=False)
     prepared = prepare(write_tuned(write_study, surroundings, at_edge=["llm"]), [], ledger)
     runs = write_plan_file(prepared.study, prepared.plan, tmp_path / "out", ledger).runs
-    said = {run["strategy"]: (run.get("tuning_flops"), run.get("lr_at_grid_edge")) for run in runs}
+    said = {run.strategy: (run.tuning_flops, run.lr_at_grid_edge) for run in runs}
     assert said == {"efin": (None, None), "joint": (100_000_000_000, True)}
-    assert not any("batch_at_grid_edge" in run for run in runs)
+    assert not any("batch_at_grid_edge" in run.as_json() for run in runs)
 
 
 @pytest.mark.parametrize(("at_edge", "said"), [(["batch"], (False, True)), (["llm"], (True, False))])
@@ -90,8 +90,8 @@ def test_a_row_tells_a_rate_at_the_edge_from_a_batch_there(
     argument = write_tuned(write_study, surroundings, at_edge=at_edge, batch_audio_seconds=2.0)
     prepared = prepare(argument, ["strategies=[joint]"], ledger)
     for run in write_plan_file(prepared.study, prepared.plan, tmp_path / "out", ledger).runs:
-        assert (run["lr_at_grid_edge"], run["batch_at_grid_edge"]) == said
-        assert [stage["batch_audio_seconds"] for stage in run["stages"]] == [2.0]
+        assert (run.lr_at_grid_edge, run.batch_at_grid_edge) == said
+        assert [stage.batch_audio_seconds for stage in run.stages] == [2.0]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 "use strict";
-// The figure of a report: error against FLOPs with a budget to slide. Data: the JSON of analysis/page/chart.py.
+// The figure of a report: error against FLOPs with a budget to slide. Data: the JSON of analysis/report/page/chart_data.py.
 (() => {
   const study = JSON.parse(document.getElementById("study").textContent);
   const plot = document.getElementById("plot");
@@ -23,7 +23,7 @@
   }
 
   /** One trace a strategy: of the chosen models, or of those whose law is lowest at the budget. */
-  function shown() {
+  function shownTraces() {
     const chosen = [];
     study.strategies.forEach((_, strategy) => {
       if (state.hidden.has(strategy)) return;
@@ -57,7 +57,7 @@
   }
 
   function draw() {
-    const traces = shown();
+    const traces = shownTraces();
     const width = Math.max(plot.clientWidth, 300), height = Math.round(Math.min(440, Math.max(290, width * 0.56)));
     const everyCer = study.traces.flatMap((trace) => [...trace.points.flatMap((p) => [p.low, p.high]), ...trace.path.map((row) => row[CER])])
       .concat(study.forecasts.flatMap((one) => [one.truth])).filter((cer) => cer > 0);
@@ -73,18 +73,18 @@
     for (const one of study.forecasts) if (traces.includes(study.traces[one.trace])) inside.append(forecast(one, x, y));
     for (const trace of traces) {
       const row = at(trace, state.flops);
-      if (row) inside.append(element("circle", { class: `answer s${trace.look}`, cx: x(state.flops), cy: y(row[CER]), r: 4 }));
+      if (row) inside.append(element("circle", { class: `answer s${trace.style}`, cx: x(state.flops), cy: y(row[CER]), r: 4 }));
     }
     const picture = element("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "CER against charged FLOPs" },
       element("defs", {}, clip), axes(x, y, width, height), inside);
-    picture.addEventListener("pointermove", (event) => tell(event, picture, traces, x, y));
+    picture.addEventListener("pointermove", (event) => showTip(event, picture, traces, x, y));
     picture.addEventListener("pointerleave", () => { tip.hidden = true; });
     picture.addEventListener("click", (event) => {
       const place = event.clientX - picture.getBoundingClientRect().left;
-      if (place > margin.left && place < width - margin.right) budget(x.invert(place));
+      if (place > margin.left && place < width - margin.right) setBudget(x.invert(place));
     });
     plot.replaceChildren(picture, tip);
-    read(traces);
+    fillAnswers(traces);
   }
 
   /** A logarithmic scale from `domain` to pixels. */
@@ -124,11 +124,11 @@
     return parts.flatMap(([rows, far]) => {
       if (rows.length < 2) return [];
       const line = rows.map((row) => `${x(row[FLOPS]).toFixed(1)},${y(row[CER]).toFixed(1)}`).join(" ");
-      const nodes = [element("polyline", { class: `law s${trace.look}${far}`, points: line })];
+      const nodes = [element("polyline", { class: `law s${trace.style}${far}`, points: line })];
       if (rows.every((row) => row[CURVE_LOW] !== null && row[CURVE_HIGH] !== null)) {
         const edge = (row, k) => `${x(row[FLOPS]).toFixed(1)},${Math.min(Math.max(y(row[k]), -1e4), 1e4).toFixed(1)}`;
         const outline = [...rows.map((row) => edge(row, CURVE_LOW)), ...rows.slice().reverse().map((row) => edge(row, CURVE_HIGH))];
-        nodes.unshift(element("polygon", { class: `band s${trace.look}${far}`, points: outline.join(" ") }));
+        nodes.unshift(element("polygon", { class: `band s${trace.style}${far}`, points: outline.join(" ") }));
       }
       return nodes;
     });
@@ -142,14 +142,14 @@
   };
 
   function mark(trace, point, x, y) {
-    const group = element("g", { class: `point s${trace.look}${point.set_aside ? " open" : ""}` });
+    const group = element("g", { class: `point s${trace.style}${point.set_aside ? " open" : ""}` });
     if (point.high > point.low) group.append(element("line", { x1: x(point.flops), x2: x(point.flops), y1: y(point.low), y2: y(point.high) }));
     group.append(element("path", { d: MARKS[trace.mark], transform: `translate(${x(point.flops)} ${y(point.cer)})` }));
     return group;
   }
 
   function forecast(one, x, y) {
-    const trace = study.traces[one.trace], group = element("g", { class: `forecast s${trace.look}` });
+    const trace = study.traces[one.trace], group = element("g", { class: `forecast s${trace.style}` });
     if (one.interval) {
       const [top, bottom] = [y(one.interval[1]), Math.min(y(one.interval[0]), 1e4)], place = x(one.flops);
       for (const [x1, y1, x2, y2] of [[place, top, place, bottom], [place - 5, top, place + 5, top], [place - 5, bottom, place + 5, bottom],
@@ -165,7 +165,7 @@
   tip.hidden = true;
 
   /** Name what lies under the pointer. */
-  function tell(event, picture, traces, x, y) {
+  function showTip(event, picture, traces, x, y) {
     const box = picture.getBoundingClientRect(), [left, top] = [event.clientX - box.left, event.clientY - box.top];
     const found = traces.flatMap((trace) => trace.points.map((point) => ({ left: x(point.flops), top: y(point.cer), lines: [
       trace.label, `${short(point.flops)} FLOPs: CER ${number(point.cer)}`,
@@ -187,7 +187,7 @@
   const [least, most] = study.flops_range.map(Math.log);
   const STEPS = 1000;
 
-  function budget(flops) {
+  function setBudget(flops) {
     state.flops = Math.min(Math.max(flops, study.flops_range[0]), study.flops_range[1]);
     slider.value = String(Math.round(STEPS * (Math.log(state.flops) - least) / (most - least)));
     typed.value = short(state.flops);
@@ -196,12 +196,12 @@
   }
 
   /** The table below the figure: each strategy's answer at the budget, lowest error first. */
-  function read(traces) {
+  function fillAnswers(traces) {
     const body = document.getElementById("answers");
     const rows = traces.map((trace) => [trace, at(trace, state.flops)]).sort((a, b) => (a[1] ? a[1][CER] : 9) - (b[1] ? b[1][CER] : 9));
     body.replaceChildren(...rows.map(([trace, row]) => {
       const line = html("tr"), times = state.flops / trace.largest_flops, name = html("td");
-      name.append(html("span", "", `swatch s${trace.look}`), trace.label);
+      name.append(html("span", "", `swatch s${trace.style}`), trace.label);
       line.append(name);
       if (!row) line.append(Object.assign(html("td", "the runs do not say", "quiet"), { colSpan: 3 }));
       else line.append(html("td", number(row[CER]), "number"),
@@ -225,7 +225,7 @@
       box.type = "checkbox";
       box.checked = true;
       box.addEventListener("change", () => { state.hidden[box.checked ? "delete" : "add"](index); draw(); });
-      const key = element("svg", { class: `key s${trace.look}`, width: 14, height: 14, viewBox: "-7 -7 14 14", "aria-hidden": "true" }, element("path", { d: MARKS[trace.mark] }));
+      const key = element("svg", { class: `key s${trace.style}`, width: 14, height: 14, viewBox: "-7 -7 14 14", "aria-hidden": "true" }, element("path", { d: MARKS[trace.mark] }));
       label.append(box, key, name);
       strategies.append(label);
     });
@@ -238,12 +238,12 @@
     models.addEventListener("change", () => { state.models = models.value === "" ? null : Number(models.value); draw(); });
     models.parentElement.hidden = study.models.length < 2;
     slider.max = String(STEPS);
-    slider.addEventListener("input", () => budget(Math.exp(least + (most - least) * Number(slider.value) / STEPS)));
-    typed.addEventListener("change", () => { const flops = Number(typed.value); budget(flops > 0 ? flops : state.flops); });
+    slider.addEventListener("input", () => setBudget(Math.exp(least + (most - least) * Number(slider.value) / STEPS)));
+    typed.addEventListener("change", () => { const flops = Number(typed.value); setBudget(flops > 0 ? flops : state.flops); });
     const answers = study.traces.some((trace) => trace.path.length);
     document.querySelectorAll("[data-needs-script]").forEach((node) => { node.hidden = node.classList.contains("ask") && !answers; });
     new ResizeObserver(draw).observe(plot.parentElement);
-    budget(state.flops);
+    setBudget(state.flops);
   }
 
   // ---- tables that sort

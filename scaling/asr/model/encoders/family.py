@@ -1,7 +1,7 @@
 """What the trainer asks of a speech encoder with an objective of its own: a value of functions, one for each family.
 
-To add a family, write one in `scaling/asr/NAME.py`, name it in `scaling.asr.model.encoders.registry`, and its dimensions in
-`scaling.base_models.encoders`, which says the rest.
+To add a family, write a file beside this one, name the family in `scaling.asr.model.encoders.registry`, and add its
+dimensions to `scaling.base_models.encoders`, whose docstring says the rest.
 
 Shapes: B utterances, M features an input frame, T input frames, S encoder positions, D encoder width.
 """
@@ -9,6 +9,7 @@ Shapes: B utterances, M features an input frame, T input frames, S encoder posit
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -16,29 +17,31 @@ from transformers import PreTrainedModel
 
 from scaling.base_models.tokenizers import TextCodec
 
-Features = Callable[[np.ndarray], Tensor]
-"""From the samples of one utterance (float32, 16 kHz, mono) to what its encoder reads: (M, T)."""
+FeatureExtractor = Callable[[np.ndarray], Tensor]
+"""From the samples of one utterance (float32, 16 kHz, mono) to the features that its encoder reads, (M, T)."""
 
 EncoderOutput = tuple[Tensor, Tensor]
-"""Hidden states (B, S, D), zero at padding, and the real number of positions of each utterance (B,)."""
+"""Hidden states (B, S, D), which are zero at padded positions, and the number of positions of each utterance (B,)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Family:
     """One family of encoders.
 
-    `model` is the class of transformers that holds encoder and decoder; `features` the features that the model in a
-    directory was trained on. `encoder` and `decoder` give the modules of the two parts, the decoder's with the
-    beginning of their parameters' names. Parameters of the encoder whose names begin with one of `never_trained` stay
-    as they are; weights of `fresh` may be missing from a checkpoint and are then drawn anew.
-
-    `encode(model, features_BMT, frames_B)` must not let padding, zero beyond `frames_B`, change what is real.
-    `loss(model, codec, heard, targets)` is the objective summed over target tokens, and their number.
-    `decode(model, codec, heard, max_tokens)` decodes greedily: token ids without prefix and end, one list an utterance.
+    * `model`: the class of transformers that holds encoder and decoder.
+    * `features`: the features that the model in a directory was trained on.
+    * `encoder`, `decoder`: the modules of the two parts; the decoder's by the prefix of their parameters' names.
+    * `never_trained`: parameters of the encoder whose names begin with one of these keep their values.
+    * `fresh`: weights whose names begin with one of these may be missing from a checkpoint and are then initialised.
+    * `encode(model, features_BMT, frames_B)`: the features are zero beyond `frames_B`; an utterance's output must not
+      depend on its padding.
+    * `loss(model, codec, encoded, targets)`: the objective summed over target tokens, and their number.
+    * `decode(model, codec, encoded, max_tokens)`: greedy decoding, one list of token ids an utterance without prefix
+      and end token.
     """
 
     model: type[PreTrainedModel]
-    features: Callable[[Path], Features]
+    features: Callable[[Path], FeatureExtractor]
     encoder: Callable[[PreTrainedModel], nn.Module]
     decoder: Callable[[PreTrainedModel], dict[str, nn.Module]]
     never_trained: tuple[str, ...]
@@ -46,3 +49,9 @@ class Family:
     encode: Callable[[PreTrainedModel, Tensor, Tensor], EncoderOutput]
     loss: Callable[[PreTrainedModel, TextCodec, EncoderOutput, Sequence[Tensor]], tuple[Tensor, int]]
     decode: Callable[[PreTrainedModel, TextCodec, EncoderOutput, int], list[list[int]]]
+
+
+def hidden_states(layer_output: Any) -> Tensor:
+    """The hidden states that a layer of transformers returns, alone or as the first of a tuple."""
+    hidden: Tensor = layer_output[0] if isinstance(layer_output, tuple) else layer_output
+    return hidden

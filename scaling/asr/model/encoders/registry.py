@@ -1,4 +1,4 @@
-"""The families of encoders that can be trained, by the model_type of their config."""
+"""The families of encoders that can be trained, by the `model_type` of their config.json."""
 
 from pathlib import Path
 
@@ -11,5 +11,5 @@ FAMILIES = {"whisper": WHISPER, "wav2vec2": WAV2VEC2, "hubert": HUBERT}
 
 
 def family_of(directory: Path) -> Family:
-    """The family of the encoder in a Hugging Face directory; raises InputError where it is of none."""
+    """The family of the encoder in a Hugging Face directory. Raises InputError where no family has its model type."""
     return FAMILIES[ConfigFile(directory / "config.json").kind(FAMILIES, "no family of encoders here")]

@@ -1,8 +1,10 @@
 """wav2vec 2.0 and HuBERT on padded batches, and CTC over their frames.
 
-Shapes: B utterances, T samples, S encoder positions, D width, V vocabulary. An utterance is heard as it would be alone,
-which is how Hugging Face's models hear it in a batch of one: the norm over time that some begin with leaves padding
-out, padded positions are zero before the positional convolution and masked as keys of every attention.
+An utterance is encoded as it would be alone, which is how Hugging Face's models encode it in a batch of one: the norm
+over time that some models begin with leaves padding out, and padded positions are zero before the positional
+convolution and masked as keys of every attention.
+
+Shapes: B utterances, T samples, S encoder positions, D width, V vocabulary, C channels.
 """
 
 from collections.abc import Sequence
@@ -16,27 +18,32 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import HubertForCTC, PreTrainedModel, Wav2Vec2ForCTC
 
-from scaling.asr.model.encoders.family import EncoderOutput, Family
-from scaling.asr.model.log_mel import SAMPLE_RATE
-from scaling.asr.model.padding import hidden_states, key_mask, real_positions
+from scaling.asr.model.encoders.family import EncoderOutput, Family, hidden_states
+from scaling.asr.model.padding import key_mask, real_positions, without_padding
 from scaling.base_models.config_file import ConfigFile
-from scaling.base_models.encoders.wav2vec2 import read
+from scaling.base_models.encoders.wav2vec2 import read_dims
 from scaling.base_models.tokenizers import TextCodec
 from scaling.errors import InputError
+from scaling.spec import SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waveform:
-    """The samples themselves, one feature a frame, as `Wav2Vec2FeatureExtractor` makes them of one utterance alone."""
+    """The samples of one utterance as features, one a frame: `Wav2Vec2FeatureExtractor` on it alone.
+
+    `normalized`: whether samples are scaled to mean 0 and variance 1. `shortest`: samples that one encoder position
+    reads.
+    """
 
     normalized: bool
-    shortest: int  # samples: what one encoder position sees
+    shortest: int
 
     @classmethod
     def from_directory(cls, directory: Path) -> Self:
         """The features that the model in this Hugging Face directory was trained on.
 
-        Raises InputError where its preprocessor_config.json is missing, is not JSON, or wants another rate than 16 kHz.
+        Raises InputError where its preprocessor_config.json is missing, is not JSON, or asks for another sampling rate
+        than 16 kHz.
         """
         config = ConfigFile(directory / "preprocessor_config.json")
         config.expect("sampling_rate", SAMPLE_RATE, "speech is read at 16 kHz")
@@ -53,7 +60,7 @@ class Waveform:
 
 
 def encode(model: PreTrainedModel, wave_B1T: Tensor, samples_B: Tensor) -> EncoderOutput:
-    """Hidden states (B, S, D), zero at padding, and the real number of positions of each utterance (B,)."""
+    """Hidden states (B, S, D), zero at padded positions, and the number of positions of each utterance (B,)."""
     base = model.base_model
     x_BCS, lengths_B = _front_end(base.feature_extractor, wave_B1T, samples_B)
     length, dtype = x_BCS.shape[2], x_BCS.dtype
@@ -61,7 +68,7 @@ def encode(model: PreTrainedModel, wave_B1T: Tensor, samples_B: Tensor) -> Encod
     x = projection.projection(projection.layer_norm(x_BCS.transpose(1, 2)))
     real = real_positions(lengths_B, length)[..., None]
     x = x * real
-    x = x + _positions(base.encoder.pos_conv_embed, x)
+    x = x + _position_embeddings(base.encoder.pos_conv_embed, x)
     first_norm = not model.config.do_stable_layer_norm
     if first_norm:
         x = base.encoder.layer_norm(x)
@@ -74,10 +81,13 @@ def encode(model: PreTrainedModel, wave_B1T: Tensor, samples_B: Tensor) -> Encod
 
 
 def ctc_loss(
-    model: PreTrainedModel, codec: TextCodec, heard: EncoderOutput, targets: Sequence[Tensor]
+    model: PreTrainedModel, codec: TextCodec, encoded: EncoderOutput, targets: Sequence[Tensor]
 ) -> tuple[Tensor, int]:
-    """CTC summed over the batch (an utterance that has fewer frames than it needs adds nothing); target tokens."""
-    hidden_BSD, lengths_B = heard
+    """The CTC loss summed over the batch, and the number of target tokens.
+
+    An utterance with fewer frames than its text needs adds nothing to the loss.
+    """
+    hidden_BSD, lengths_B = encoded
     log_probs_SBV = model.lm_head(hidden_BSD).float().log_softmax(-1).transpose(0, 1)
     counts = [len(target) for target in targets]
     loss = functional.ctc_loss(
@@ -93,16 +103,19 @@ def ctc_loss(
 
 
 @torch.no_grad()
-def decode(model: PreTrainedModel, codec: TextCodec, heard: EncoderOutput, max_tokens: int) -> list[list[int]]:
-    """The best token of each frame, repetitions joined and blanks left out."""
-    hidden_BSD, lengths_B = heard
+def decode(model: PreTrainedModel, codec: TextCodec, encoded: EncoderOutput, max_tokens: int) -> list[list[int]]:
+    """The most likely token of each frame, without repetitions and blanks."""
+    hidden_BSD, lengths_B = encoded
     best_BS = model.lm_head(hidden_BSD).argmax(-1)
-    rows = [best_S[:length].unique_consecutive() for best_S, length in zip(best_BS, lengths_B.tolist(), strict=True)]
+    rows: list[Tensor] = [torch.unique_consecutive(best_S) for best_S in without_padding(best_BS, lengths_B)]
     return [row[row != model.config.pad_token_id].tolist()[:max_tokens] for row in rows]
 
 
 def _front_end(extractor: Any, wave_B1T: Tensor, samples_B: Tensor) -> EncoderOutput:
-    """Convolutions without padding: what is real never sees what is not. Never trained (see `scaling.base_models.encoders`)."""
+    """The convolutions over samples (B, C, S), which never train (see `scaling.base_models.encoders`).
+
+    They pad nothing, so that no position of an utterance reads a padded sample.
+    """
     x_BCS, lengths_B = wave_B1T, samples_B
     with torch.no_grad():
         for layer in extractor.conv_layers:
@@ -118,11 +131,11 @@ def _front_end(extractor: Any, wave_B1T: Tensor, samples_B: Tensor) -> EncoderOu
 
 
 def _norm_over_time(norm: nn.GroupNorm, x_BCS: Tensor, lengths_B: Tensor) -> Tensor:
-    """The norm of each channel (a group of its own) over the real positions of each utterance."""
+    """Each channel (a group of its own) normalised over the real positions of each utterance."""
     real = real_positions(lengths_B, x_BCS.shape[2])[:, None]
     if bool(real.all()):
-        normed: Tensor = norm(x_BCS)
-        return normed
+        normalized: Tensor = norm(x_BCS)
+        return normalized
     count = lengths_B[:, None, None]
     mean = (x_BCS * real).sum(2, keepdim=True) / count
     variance = (((x_BCS - mean) * real) ** 2).sum(2, keepdim=True) / count
@@ -130,22 +143,22 @@ def _norm_over_time(norm: nn.GroupNorm, x_BCS: Tensor, lengths_B: Tensor) -> Ten
     return (x_BCS - mean) * scale + norm.bias[:, None]
 
 
-def _positions(embedding: Any, x_BSD: Tensor) -> Tensor:
-    """The positional convolution; where its kernel is even, it looks one position further back than ahead."""
+def _position_embeddings(embedding: Any, x_BSD: Tensor) -> Tensor:
+    """The positional convolution; with an even kernel, it reads one position more behind than ahead."""
     conv = embedding.conv
     kernel = conv.kernel_size[0]
     padded = functional.pad(x_BSD.transpose(1, 2), (kernel // 2, (kernel - 1) // 2))
-    found: Tensor = embedding.activation(functional.conv1d(padded, conv.weight, conv.bias, groups=conv.groups))
-    return found.transpose(1, 2)
+    embeddings: Tensor = embedding.activation(functional.conv1d(padded, conv.weight, conv.bias, groups=conv.groups))
+    return embeddings.transpose(1, 2)
 
 
 def _frame_samples(directory: Path) -> int:
-    """Samples that one encoder position sees."""
-    dims = read(ConfigFile(directory / "config.json"))
-    seen = 1
+    """Samples that one encoder position reads."""
+    dims = read_dims(ConfigFile(directory / "config.json"))
+    samples = 1
     for kernel, stride in zip(reversed(dims.kernels), reversed(dims.strides), strict=True):
-        seen = (seen - 1) * stride + kernel
-    return seen
+        samples = (samples - 1) * stride + kernel
+    return samples
 
 
 WAV2VEC2 = Family(

@@ -1,7 +1,8 @@
-"""The Whisper encoder-decoder at any input length: what Hugging Face's own forward refuses or leaves unmasked.
+"""The Whisper encoder-decoder at any input length, where Hugging Face's own forward accepts one length alone.
+
+Padding never changes an utterance's output: padded encoder positions are masked as keys of every attention.
 
 Shapes: B utterances, M mel bins, T mel frames, S encoder positions, D width, U decoder positions, V vocabulary.
-Padding never changes an utterance's result: padded encoder positions are masked as keys of every attention.
 """
 
 from collections.abc import Sequence
@@ -14,31 +15,32 @@ from transformers import DynamicCache, EncoderDecoderCache, WhisperForConditiona
 from transformers.models.whisper.modeling_whisper import WhisperDecoder, WhisperEncoder
 
 from scaling.asr.model import greedy
-from scaling.asr.model.encoders.family import EncoderOutput, Family
+from scaling.asr.model.encoders.family import EncoderOutput, Family, hidden_states
+from scaling.asr.model.key_value_cache import cache_argument, preallocated_cache
 from scaling.asr.model.log_mel import LogMel
-from scaling.asr.model.padding import hidden_states, key_mask, real_positions
+from scaling.asr.model.padding import key_mask, real_positions
 from scaling.asr.model.target_loss import target_loss
 from scaling.base_models.tokenizers import TextCodec
 
 
 def encoder_positions(mel_frames: Tensor) -> Tensor:
-    """Encoder positions of so many mel frames: the second convolution halves them, rounding up."""
+    """The number of encoder positions of so many mel frames: the second convolution halves them, rounded up."""
     return (mel_frames + 1) // 2
 
 
 def encode(encoder: WhisperEncoder, mel_BMT: Tensor, frames_B: Tensor) -> EncoderOutput:
-    """Hidden states (B, S, D), zero at padding, and the real number of positions of each utterance (B,).
+    """Hidden states (B, S, D), zero at padded positions, and the number of positions of each utterance (B,).
 
-    `mel_BMT` is zero beyond each utterance's `frames_B`. Equal to the Hugging Face encoder at its own input length,
-    to the last bit; at other lengths it uses the first S of its positions. Raises ValueError on more frames than the
-    encoder has positions for.
+    `mel_BMT` is zero beyond each utterance's `frames_B`. At the encoder's own input length the output equals Hugging
+    Face's to the last bit; at other lengths the first S position embeddings are used. Raises ValueError on more frames
+    than the encoder has positions for.
     """
     lengths_B = encoder_positions(frames_B)
     length = int(encoder_positions(torch.tensor(mel_BMT.shape[-1])))
     if length > encoder.config.max_source_positions:
         raise ValueError(f"{length} encoder positions exceed the model's {encoder.config.max_source_positions}")
     x = functional.gelu(encoder.conv1(mel_BMT))
-    # The first convolution writes into the first padded frame, which the second would read: silence it again.
+    # The first convolution writes into the first padded frame, which the second would read: it is set to zero again.
     x = x * (torch.arange(x.shape[-1], device=x.device) < frames_B[:, None])[:, None]
     x = functional.gelu(encoder.conv2(x)).transpose(1, 2)
     x = x + encoder.embed_positions.weight[:length]
@@ -56,9 +58,9 @@ def decoder_hidden_states(
     memory_lengths_B: Tensor,
     cache: EncoderDecoderCache | None = None,
 ) -> Tensor:
-    """Hidden states (B, U, D) of the decoder on token ids, right padded; padded memory is masked.
+    """Hidden states (B, U, D) of the decoder on token ids, padded on the right; padded encoder output is masked.
 
-    With a `cache`, `ids_BU` continues what the cache holds, one token at a time.
+    With a `cache`, `ids_BU` continues the tokens of the cache, one token at a time.
     """
     past = cache.get_seq_length() if cache is not None else 0
     length = ids_BU.shape[1]
@@ -74,7 +76,7 @@ def decoder_hidden_states(
                 memory_BSD,
                 encoder_attention_mask=memory_mask,
                 use_cache=cache is not None,
-                **greedy.cache_argument(layer, cache),
+                **cache_argument(layer, cache),
             )
         )
     hidden: Tensor = decoder.layer_norm(x)
@@ -90,13 +92,13 @@ def greedy_decode(
     end: int,
     max_tokens: int,
 ) -> list[list[int]]:
-    """Greedy decoding of what `encode` gave: token ids without prefix and end token, one list an utterance."""
+    """Greedy decoding of an encoder output: token ids without prefix and end token, one list an utterance."""
     limit = min(max_tokens, whisper.config.max_target_positions - len(prefix))
     return greedy.decode(_WhisperDecoder(whisper, memory_BSD, memory_lengths_B, prefix), [limit] * len(memory_BSD), end)
 
 
 class _WhisperDecoder:
-    """What the decoder writes of what `encode` gave."""
+    """A `StepDecoder` on an encoder output."""
 
     def __init__(
         self, whisper: WhisperForConditionalGeneration, memory_BSD: Tensor, lengths_B: Tensor, prefix: tuple[int, ...]
@@ -107,13 +109,13 @@ class _WhisperDecoder:
     def start(self) -> Tensor:
         prefix = torch.tensor(self._prefix, device=self._memory_BSD.device)
         logits_BV = self._logits(prefix.expand(len(self._memory_BSD), -1))
-        self._cache.self_attention_cache = greedy.merge_caches([self._cache.self_attention_cache])
+        self._cache.self_attention_cache = preallocated_cache([self._cache.self_attention_cache])
         return logits_BV
 
     def step(self, ids_B: Tensor) -> Tensor:
         return self._logits(ids_B[:, None])
 
-    def keep(self, rows: Tensor) -> None:
+    def select(self, rows: Tensor) -> None:
         self._memory_BSD, self._lengths_B = self._memory_BSD[rows], self._lengths_B[rows]
         for cache in (self._cache.self_attention_cache, self._cache.cross_attention_cache):
             cache.batch_select_indices(rows)
@@ -131,9 +133,9 @@ def _encode(model: WhisperForConditionalGeneration, mel_BMT: Tensor, frames_B: T
 
 
 def _loss(
-    model: WhisperForConditionalGeneration, codec: TextCodec, heard: EncoderOutput, targets: Sequence[Tensor]
+    model: WhisperForConditionalGeneration, codec: TextCodec, encoded: EncoderOutput, targets: Sequence[Tensor]
 ) -> tuple[Tensor, int]:
-    memory_BSD, lengths_B = heard
+    memory_BSD, lengths_B = encoded
     prefix = torch.tensor(codec.prefix, device=memory_BSD.device)
     inputs = pad_sequence([torch.cat([prefix, target[:-1]]) for target in targets], batch_first=True)
     hidden = decoder_hidden_states(model.model.decoder, inputs, memory_BSD, lengths_B)
@@ -141,10 +143,10 @@ def _loss(
 
 
 def _decode(
-    model: WhisperForConditionalGeneration, codec: TextCodec, heard: EncoderOutput, max_tokens: int
+    model: WhisperForConditionalGeneration, codec: TextCodec, encoded: EncoderOutput, max_tokens: int
 ) -> list[list[int]]:
     assert codec.end is not None
-    return greedy_decode(model, *heard, codec.prefix, codec.end, max_tokens)
+    return greedy_decode(model, *encoded, codec.prefix, codec.end, max_tokens)
 
 
 WHISPER = Family(

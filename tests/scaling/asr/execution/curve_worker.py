@@ -11,13 +11,13 @@ import scaling.asr.resources
 import scaling.asr.train
 from scaling.asr.__main__ import work
 from scaling.asr.execution.ranks import join
-from scaling.asr.execution.sharding import shard
+from scaling.asr.execution.sharding import shard_llm
 from scaling.asr.model.recognizer import Recognizer
 from scaling.ledger.ledger import Ledger
-from scaling.system.json_files import read_json
+from scaling.ledger.plan_file import read_plan
 
 
-class Fate:
+class StopsOrDies:
     """Asked to leave, or dead, once looked at so many times: at every step, and between nodes."""
 
     def __init__(self, leave_after: int | None, die_after: int | None) -> None:
@@ -33,10 +33,10 @@ class Fate:
 
 def watched_shard(model: Recognizer, size: int, device: torch.device) -> Recognizer:
     """Sharding, and the proof: what this process is left with of the LLM is its share, within a row a tensor."""
-    found = shard(model, size, device)
-    for parameter in found.llm.parameters():
+    sharded = shard_llm(model, size, device)
+    for parameter in sharded.llm.parameters():
         assert parameter.to_local().numel() <= -(-len(parameter) // size) * parameter.numel() / len(parameter)
-    return found
+    return sharded
 
 
 if __name__ == "__main__":
@@ -46,9 +46,9 @@ if __name__ == "__main__":
     parser.add_argument("--leave-after", type=int)
     parser.add_argument("--last-rank-dies-after", type=int)
     parser.add_argument("--shard", action="store_true")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     scaling.asr.train.LOG_SECONDS = 0.0
-    scaling.asr.resources.shard = watched_shard
-    ranks = join(shard=given.shard)
-    fate = Fate(given.leave_after, given.last_rank_dies_after if ranks.rank == ranks.size - 1 else None)
-    sys.exit(work(Ledger(given.ledger), read_json(given.plan), fate, ranks))
+    scaling.asr.resources.shard_llm = watched_shard
+    ranks = join(shard=arguments.shard)
+    stop = StopsOrDies(arguments.leave_after, arguments.last_rank_dies_after if ranks.rank == ranks.size - 1 else None)
+    sys.exit(work(Ledger(arguments.ledger), read_plan(arguments.plan), stop, ranks))

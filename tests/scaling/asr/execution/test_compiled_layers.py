@@ -16,10 +16,9 @@ from tiny_world import order, train_study, write_study
 from torch import Tensor
 from torch._dynamo.utils import counters
 
-from scaling.asr.execution import compiled_layers as compiled
-from scaling.asr.execution.compiled_layers import compile_layers
+from scaling.asr.execution import layer_modes
+from scaling.asr.execution.layer_modes import checkpoint_layers, compile_layers
 from scaling.asr.execution.precision import round_frozen_weights
-from scaling.asr.execution.recomputed_layers import checkpoint_layers
 from scaling.asr.model import greedy
 from scaling.asr.model.llm_decoder import LlmDecoder
 from scaling.asr.model.recognizer import Batch, Recognizer
@@ -51,7 +50,7 @@ def fresh(kernels: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     counters.clear()
     yield
     torch._dynamo.reset()
-    compiled._kind.cache_clear()
+    layer_modes._compiled.cache_clear()
 
 
 def graphs() -> int:
@@ -62,7 +61,7 @@ def graphs() -> int:
 def heard(model: Recognizer, given: Batch) -> Batch:
     """As a stage that leaves the encoder alone trains on it."""
     with torch.no_grad():
-        return replace(given, heard=model.encode(given))
+        return replace(given, encoded=model.encode(given))
 
 
 def assert_close(plain: Recognizer, compiled: Recognizer, given: Batch, objective: Objective, **how: Precision) -> None:
@@ -145,6 +144,6 @@ def test_a_study_is_trained_with_compiled_layers_at_the_same_price(world, tmp_pa
     assert plan_file[False].nodes == plan_file[True].nodes
     for key in plan_file[True].nodes:
         plain, compiled = (plan_file[way].ledger.result(key) for way in (False, True))
-        assert (plain["provenance"]["compile"], compiled["provenance"]["compile"]) == (False, True)
-        assert (plain["flops"], plain["executed_flops"]) == (compiled["flops"], compiled["executed_flops"])
-        assert compiled["loss"] == pytest.approx(plain["loss"], rel=1e-3)
+        assert (plain.provenance["compile"], compiled.provenance["compile"]) == (False, True)
+        assert (plain.flops, plain.executed_flops) == (compiled.flops, compiled.executed_flops)
+        assert compiled.loss == pytest.approx(plain.loss, rel=1e-3)

@@ -15,9 +15,10 @@ from scaling.asr.execution.device_memory import OutOfMemory, out_of_memory_named
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.node import run_node
 from scaling.asr.resources import Sources, WorkerResources
-from scaling.asr.train import Step, read_step, take_step
+from scaling.asr.train import TrainingStep, read_step, take_step
 from scaling.ledger.ledger import Ledger
-from scaling.spec import StageNode, node_from_json
+from scaling.ledger.records import NodeResult
+from scaling.spec import StageNode
 from scaling.speech.batches import Position
 
 STAGES = ["encoder", "projector", "projector_lora"]
@@ -28,14 +29,12 @@ Gradients = dict[str, torch.Tensor]
 def stages(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[WorkerResources, dict[str, StageNode]]:
     """The stages of efin, none of them trained, with no bound on the gradient: its length shows too."""
     plan_file = order(write_study(world, strategies=["efin"]), tmp_path_factory.mktemp("pieces"))
-    nodes = [node_from_json(plan_file.ledger.stage(key)["node"]) for key in plan_file.nodes]
+    nodes = [plan_file.ledger.node(key) for key in plan_file.nodes]
     free = [
         replace(node, stage=replace(node.stage, optimization=replace(node.stage.optimization, clip_norm=1e9)))
         for node in nodes
     ]
-    return WorkerResources(Sources(plan_file.content["sources"]), torch.device("cpu")), {
-        node.stage.name: node for node in free
-    }
+    return WorkerResources(Sources(plan_file.sources), torch.device("cpu")), {node.stage.name: node for node in free}
 
 
 def prepared(resources: WorkerResources, node: StageNode) -> tuple[ModelInputs, list[torch.nn.Parameter]]:
@@ -47,7 +46,7 @@ def prepared(resources: WorkerResources, node: StageNode) -> tuple[ModelInputs, 
     return inputs, trained
 
 
-def cut(inputs: ModelInputs, pieces: int) -> Step:
+def cut(inputs: ModelInputs, pieces: int) -> TrainingStep:
     """Thirteen utterances of one to five digits, short to long, in pieces."""
     indices = np.argsort(inputs.dataset.samples[:13], kind="stable")
     return read_step(inputs, indices, Position(0, 1), 0, pieces)
@@ -83,7 +82,7 @@ def test_the_mean_of_the_pieces_means_is_another_gradient(stages):
     node = nodes["encoder"]
     whole, _ = stepped(resources, node, 1)
     inputs, _ = prepared(resources, node)
-    for piece in cut(inputs, 4).pieces:
+    for piece in cut(inputs, 4).own:
         loss_sum, tokens = inputs.model.loss(inputs.batch(piece), node.stage.objective)
         (loss_sum / tokens / 4).backward()
     assert not same(whole, {name: p.grad for name, p in inputs.model.named_parameters() if p.grad is not None})
@@ -127,15 +126,15 @@ def test_a_node_goes_on_in_pieces_after_it_ran_out_of_memory(world, tmp_path, mo
     plan_file = order(write_study(world, strategies=["joint"], batch_audio_seconds=2.0), tmp_path / "pieced")
     plain = order(write_study(world, strategies=["joint"], batch_audio_seconds=2.0), tmp_path / "plain")
     key = plan_file.nodes[0]
-    whole = run(plain.ledger, key, lambda: WorkerResources(Sources(plain.content["sources"]), torch.device("cpu")), 1)
-    resources = WorkerResources(Sources(plan_file.content["sources"]), torch.device("cpu"))
+    whole = run(plain.ledger, key, lambda: WorkerResources(Sources(plain.sources), torch.device("cpu")), 1)
+    resources = WorkerResources(Sources(plan_file.sources), torch.device("cpu"))
     taken = scaling.asr.train.take_step
     steps = 0
 
     def fails_at_the_fifth(inputs, step, *others):
         nonlocal steps
         steps += 1
-        if steps == 5 and len(step.pieces) == 1:
+        if steps == 5 and len(step.own) == 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return taken(inputs, step, *others)
 
@@ -143,18 +142,16 @@ def test_a_node_goes_on_in_pieces_after_it_ran_out_of_memory(world, tmp_path, mo
     with pytest.raises(OutOfMemory, match=r"training encoder \+ llm \(stage 'joint'\) ran out of memory"):
         run(plan_file.ledger, key, lambda: resources, 1)
     pieced = run(plan_file.ledger, key, lambda: resources, 4)
-    assert (pieced["flops"], pieced["steps"]) == (whole["flops"], whole["steps"])
-    assert pieced["flops"] < pieced["executed_flops"] < whole["executed_flops"]
-    assert pieced["loss"] == pytest.approx(whole["loss"], rel=1e-3)
+    assert (pieced.flops, pieced.steps) == (whole.flops, whole.steps)
+    assert pieced.flops < pieced.executed_flops < whole.executed_flops
+    assert pieced.loss == pytest.approx(whole.loss, rel=1e-3)
 
 
-def run(ledger: Ledger, key: str, resources: Callable[[], WorkerResources], pieces: int) -> dict:
+def run(ledger: Ledger, key: str, resources: Callable[[], WorkerResources], pieces: int) -> NodeResult:
     attempt = ledger.claim(key, session="test")
     assert attempt is not None
     try:
-        result = run_node(
-            node_from_json(ledger.stage(key)["node"]), attempt, resources(), 60.0, lambda: False, pieces=pieces
-        )
+        result = run_node(ledger.node(key), attempt, resources(), 60.0, lambda: False, micro_batches=pieces)
         attempt.commit(result)
     finally:
         attempt.release()

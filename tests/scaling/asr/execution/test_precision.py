@@ -10,12 +10,14 @@ from tiny_world import order, train_study, write_study
 
 from scaling.asr.checkpoint import load
 from scaling.asr.inputs.encoder_groups import GROUP_SAMPLES, EncoderGroups
-from scaling.asr.inputs.encoder_output_cache import CacheLimits, EncoderOutputCache
+from scaling.asr.inputs.encoder_output_cache import EncoderOutputCache
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import read_step, take_step
-from scaling.asr.use.trained_recognizer import read_export, read_run
-from scaling.spec import Precision, StageNode, node_from_json
+from scaling.asr.use.export_folder import read_export
+from scaling.asr.use.trained_recognizer import read_run
+from scaling.ledger.plan_file import CacheLimits
+from scaling.spec import Precision, StageNode
 from scaling.speech.audio import Clip
 from scaling.speech.batches import BatchStream, Position
 from sweeps.finished.find_run import find_run
@@ -29,18 +31,16 @@ def stages(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Worke
     """The stages of efin in bf16, none of them trained."""
     study = write_study(world, precision="bf16", strategies=["efin"])
     plan_file = order(study, tmp_path_factory.mktemp("bf16"))
-    nodes = [node_from_json(plan_file.ledger.stage(key)["node"]) for key in plan_file.nodes]
-    resources = WorkerResources(
-        Sources(plan_file.content["sources"]), torch.device("cpu"), CacheLimits(memory_gib=1, disk_gib=0)
-    )
+    nodes = [plan_file.ledger.node(key) for key in plan_file.nodes]
+    resources = WorkerResources(Sources(plan_file.sources), torch.device("cpu"), CacheLimits(memory_gib=1, disk_gib=0))
     return resources, {node.stage.name: node for node in nodes}
 
 
 def stepped(
-    resources: WorkerResources, node: StageNode, *, rounded: bool
+    resources: WorkerResources, node: StageNode, *, for_training: bool
 ) -> tuple[float, dict[str, torch.Tensor], set[torch.dtype]]:
     """Loss and gradients of a step, and the types of the model's weights."""
-    model = resources.recognizer(node, {}, rounded=rounded)
+    model = resources.recognizer(node, {}, for_training=for_training)
     inputs = resources.model_inputs(node, model, node.data.train)
     trained = [p for part in model.set_trainable(node.stage.parts).values() for p in part]
     for parameter in trained:  # off its start, where many gradients are zero
@@ -54,8 +54,8 @@ def stepped(
 @pytest.mark.parametrize("stage", STAGES)
 def test_frozen_weights_stored_in_bf16_change_no_bit_of_a_step(stages, stage):
     resources, nodes = stages
-    loss, gradients, dtypes = stepped(resources, nodes[stage], rounded=True)
-    wanted_loss, wanted, all_fp32 = stepped(resources, nodes[stage], rounded=False)
+    loss, gradients, dtypes = stepped(resources, nodes[stage], for_training=True)
+    wanted_loss, wanted, all_fp32 = stepped(resources, nodes[stage], for_training=False)
     assert loss == wanted_loss
     assert gradients.keys() == wanted.keys()
     assert all(torch.equal(gradient, wanted[name]) for name, gradient in gradients.items())
@@ -67,8 +67,8 @@ def test_frozen_weights_stored_in_bf16_change_no_bit_of_a_step(stages, stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_step_in_bf16_is_that_of_fp32_to_rounding_and_not_to_the_last_bit(stages, stage):
     resources, nodes = stages
-    half, _, _ = stepped(resources, nodes[stage], rounded=True)
-    full, _, _ = stepped(resources, replace(nodes[stage], precision=Precision.FP32), rounded=True)
+    half, _, _ = stepped(resources, nodes[stage], for_training=True)
+    full, _, _ = stepped(resources, replace(nodes[stage], precision=Precision.FP32), for_training=True)
     assert half == pytest.approx(full, rel=0.02)
     assert half != full
 
@@ -77,13 +77,13 @@ def test_a_run_in_bf16_is_tested_in_bf16_and_what_it_learnt_is_fp32(world, tmp_p
     study = write_study(world, precision="bf16", strategies=["efin"], budgets_flops=[1e8])
     (row,) = train_study(study, tmp_path / "run")
     run = find_run(tmp_path / "run", None, "efin")
-    trained, node = read_run(run.plan_file.ledger, run.plan_file.content["sources"], run.node)
+    trained, node = read_run(run.plan_file.ledger, run.plan_file.sources, run.node_key)
     assert trained.precision is node.precision is Precision.BF16
     lines = (tmp_path / "run" / "utterances" / f"{row['key']}.jsonl").read_text().splitlines()
     written = dict(trained.transcripts([Clip(path=world / "test" / f"{place}.wav") for place in range(len(lines))]))
     assert [f'"hyp": "{written[place]}"' in line for place, line in enumerate(lines)] == [True] * len(lines)
-    folder = run.plan_file.ledger.folder(run.node)
-    weights = load(folder / run.plan_file.ledger.result(run.node)["checkpoint"]).weights
+    folder = run.plan_file.ledger.folder(run.node_key)
+    weights = load(folder / run.plan_file.ledger.result(run.node_key).checkpoint).weights
     assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
     export(tmp_path / "run", tmp_path / "exported", None, "efin")
     exported = read_export(tmp_path / "exported")
@@ -105,9 +105,9 @@ def test_a_frozen_encoder_hears_a_padded_batch_as_it_hears_groups_and_single_utt
     heard = []
     for groups in (alone, grouped, None):
         kept = EncoderOutputCache(CacheLimits(memory_gib=1, disk_gib=0)).state("")
-        inputs = ModelInputs(model, speech, groups=groups, kept=kept)
+        inputs = ModelInputs(model, speech, groups=groups, cache=kept)
         inputs.batch(inputs.read(indices[:2]))  # the others are what is lacking
-        heard.append(inputs.batch(inputs.read(indices)).heard)
+        heard.append(inputs.batch(inputs.read(indices)).encoded)
         assert all(index in kept for index in indices)
     (outputs, lengths), *others = heard
     for other_outputs, other_lengths in others:

@@ -26,7 +26,6 @@ from scaling.asr.train import read_step
 from scaling.cost.flops import executed_batches
 from scaling.ledger.ledger import Ledger, read_events
 from scaling.ledger.plan_file import PlanFile
-from scaling.spec import node_from_json
 from scaling.speech.batches import Position
 from sweeps.costs.exact_costs import exact_costs
 from sweeps.plan.prepare import prepare
@@ -49,7 +48,7 @@ TORCHRUN = ["-m", "scaling.asr.execution.torchrun", "--standalone"]
 PATIENCE_SECONDS = 600
 
 Curve = list[tuple[int, int, float]]
-"""Step, FLOPs charged, loss."""
+"""TrainingStep, FLOPs charged, loss."""
 
 
 def together(plan_file: PlanFile, processes: int, *options: str) -> int:
@@ -77,7 +76,7 @@ def trained(study: Path, out: Path, processes: int, *options: str) -> PlanFile:
 def curve(plan_file: PlanFile, key: str) -> Curve:
     """Every step's, whichever attempt took it; what a later attempt took again counts."""
     events = (event for attempt in plan_file.ledger.attempts(key) for event in read_events(attempt.events))
-    steps = {e["steps"]: (e["steps"], e["flops"], e["loss"]) for e in events if e["event"] == "progress"}
+    steps = {e.steps: (e.steps, e.flops, e.loss) for e in events if e.event == "progress"}
     return [steps[number] for number in sorted(steps)]
 
 
@@ -89,7 +88,7 @@ def assert_same_curves(one: PlanFile, other: PlanFile) -> None:
         assert [row[2] for row in found] == pytest.approx([row[2] for row in expected], rel=1e-5)
         results = one.ledger.result(key), other.ledger.result(key)
         for field in ("flops", "steps", "audio_seconds", "unique_audio_seconds", "test"):
-            assert results[0][field] == results[1][field]
+            assert getattr(results[0], field) == getattr(results[1], field)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +98,7 @@ def alone(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     plan_file = order(study, tmp_path_factory.mktemp("alone"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scaling.asr.train, "LOG_SECONDS", 0.0)
-        assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
+        assert work(plan_file.ledger, plan_file, NeverStop()) == 0
     return study, plan_file
 
 
@@ -125,13 +124,13 @@ def test_several_processes_have_the_loss_curve_of_one(world, alone, tmp_path, pr
     assert sum(len(curve(plan_file, key)) for key in plan_file.nodes) > 20
     assert_same_curves(alone[1], plan_file)
     results = [plan_file.ledger.result(key) for key in plan_file.nodes]
-    assert {result["provenance"]["processes"] for result in results} == {processes}
+    assert {result.provenance["processes"] for result in results} == {processes}
     for field in ("gradient_checkpointing", "compile"):
-        assert {result["provenance"][field] for result in results} == {fields.get(field, False)}
+        assert {result.provenance[field] for result in results} == {fields.get(field, False)}
     exact = exact_costs(prepare(str(study), [], Ledger(tmp_path)))
     for run in plan_file.runs:
-        for stage, cost in zip(run["stages"], exact[run["key"]], strict=True):
-            assert plan_file.ledger.result(stage["node"])["executed_flops"] == cost.executed_flops
+        for stage, cost in zip(run.stages, exact[run.key], strict=True):
+            assert plan_file.ledger.result(stage.node).executed_flops == cost.executed_flops
 
 
 @pytest.mark.slow
@@ -142,7 +141,7 @@ def test_in_bf16_every_way_to_save_memory_at_once_moves_the_curve_by_its_roundin
         expected, found = curve(one, key), curve(two, key)
         assert [row[:2] for row in found] == [row[:2] for row in expected]
         assert [row[2] for row in found] == pytest.approx([row[2] for row in expected], rel=1e-2)
-        assert one.ledger.result(key)["flops"] == two.ledger.result(key)["flops"]
+        assert one.ledger.result(key).flops == two.ledger.result(key).flops
 
 
 @pytest.mark.slow
@@ -180,26 +179,28 @@ def test_a_process_that_is_killed_ends_the_others_and_costs_nothing_but_time(alo
 def test_what_all_ranks_execute_is_what_is_counted(alone, utterances, size, pieces):
     """Each rank's passes, watched by torch's counter; some ranks repeat an utterance for nothing."""
     plan_file = alone[1]
-    nodes = [node_from_json(plan_file.ledger.stage(key)["node"]) for key in plan_file.nodes]
+    nodes = [plan_file.ledger.node(key) for key in plan_file.nodes]
     node = next(node for node in nodes if node.stage.name == "joint")
-    resources = WorkerResources(Sources(plan_file.content["sources"]), torch.device("cpu"))
+    resources = WorkerResources(Sources(plan_file.sources), torch.device("cpu"))
     inputs = ModelInputs(resources.recognizer(node, {}), resources.dataset(node, node.data.train))
     inputs.model.set_trainable(node.stage.parts)
     indices = np.argsort(inputs.dataset.samples[:utterances], kind="stable")
     steps = [read_step(inputs, indices, Position(0, 1), 0, pieces, Ranks(rank, size)) for rank in range(size)]
     watched = 0
-    for piece in (piece for step in steps for piece in step.pieces):
+    for piece in (piece for step in steps for piece in step.own):
         with sdpa_kernel(SDPBackend.MATH), counter() as watch:  # the counter misses fused attention
             loss, _ = inputs.model.loss(inputs.batch(piece), node.stage.objective)
             loss.backward()
         watched += watch.get_total_flops()
     whole = steps[0]
-    counted = executed_batches(resources.model_shape(node), node.stage, inputs.dataset.lengths, whole.cut.pieces)
+    counted = executed_batches(
+        resources.model_shape(node), node.stage, inputs.dataset.lengths, whole.micro_batches.pieces
+    )
     assert watched == counted.sum()
-    assert len({len(step.pieces) for step in steps}) == 1
-    real = whole.cut.pieces[: len(whole.cut.pieces) - whole.cut.idle]
+    assert len({len(step.own) for step in steps}) == 1
+    real = whole.micro_batches.pieces[: len(whole.micro_batches.pieces) - whole.micro_batches.idle]
     assert sorted(np.concatenate(real)) == sorted(indices)
-    assert sum(step.mine_idle for step in steps) == whole.cut.idle
+    assert sum(step.last_is_idle for step in steps) == whole.micro_batches.idle
 
 
 ENDING = """
@@ -251,7 +252,7 @@ def test_a_worker_of_two_processes_that_is_asked_to_leave_saves_a_checkpoint_and
     assert "died" not in said
     (left,) = tmp_path.glob("stages/*/attempts/0001")
     assert list(left.glob("checkpoint-*/progress.json"))
-    assert [event["event"] for event in read_events(left / "events.jsonl")][-1] == "left"
+    assert [event.event for event in read_events(left / "events.jsonl")][-1] == "left"
     assert not (left / "failure.json").exists()
 
 
@@ -263,6 +264,6 @@ def test_a_study_says_how_many_processes_a_worker_has(alone, tmp_path):
     subprocess.run([*command, *several], check=True, capture_output=True, timeout=PATIENCE_SECONDS)
     for key in alone[1].nodes:
         one, other = alone[1].ledger.result(key), Ledger(tmp_path).result(key)
-        assert (other["flops"], other["test"]) == (one["flops"], one["test"])
-        assert other["loss"] == pytest.approx(one["loss"], rel=1e-5)
-        assert other["provenance"]["processes"] == 2
+        assert (other.flops, other.test) == (one.flops, one.test)
+        assert other.loss == pytest.approx(one.loss, rel=1e-5)
+        assert other.provenance["processes"] == 2

@@ -16,7 +16,7 @@ def partition(groups: EncoderGroups) -> set[tuple[int, ...]]:
 
 
 def test_every_utterance_is_in_one_group_with_others_of_its_length_and_pool():
-    pools, found = STREAM.first_pools(), partition(EncoderGroups.of(FRAMES, STREAM, MOST))
+    pools, found = STREAM.first_epoch_pools(), partition(EncoderGroups.of(FRAMES, STREAM, MOST))
     assert sorted(index for group in found for index in group) == list(range(len(SAMPLES)))
     for group in found:
         chosen = list(group)
@@ -26,7 +26,7 @@ def test_every_utterance_is_in_one_group_with_others_of_its_length_and_pool():
 
 
 def test_a_group_ends_for_no_other_reason_than_length_pool_and_audio():
-    pools, found = STREAM.first_pools(), partition(EncoderGroups.of(FRAMES, STREAM, 10**9))
+    pools, found = STREAM.first_epoch_pools(), partition(EncoderGroups.of(FRAMES, STREAM, 10**9))
     assert len(found) == len({*zip(pools.tolist(), FRAMES.tolist(), strict=True)})
 
 
@@ -37,4 +37,4 @@ def test_no_audio_means_that_each_is_heard_alone():
 def test_pools_are_those_of_the_first_epoch():
     first = next(STREAM.pools(Position(0, 0)))
     read = {index for batch, _ in first for index in batch.tolist()}
-    assert read == set(np.flatnonzero(STREAM.first_pools() == 0).tolist())
+    assert read == set(np.flatnonzero(STREAM.first_epoch_pools() == 0).tolist())

@@ -5,7 +5,8 @@ import os
 import pytest
 import torch
 
-from scaling.asr.inputs.encoder_output_cache import CacheLimits, EncoderOutputCache
+from scaling.asr.inputs.encoder_output_cache import EncoderOutputCache
+from scaling.ledger.plan_file import CacheLimits
 from scaling.system.cache import cache_dir
 
 SIZE = 4 * 5 * 8

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from scaling.asr.evaluate import transcribe
+from scaling.asr.evaluation.decode import transcribe
 from scaling.asr.execution.merged_lora import merged_lora
-from scaling.asr.model import greedy
-from scaling.asr.model import llm_decoder as llm_writer
+from scaling.asr.model import greedy, llm_decoder
 from scaling.asr.model.llm_decoder import LlmDecoder
 from scaling.asr.model.load_base import BaseModels
 from scaling.asr.model.projector import Projector
@@ -63,7 +62,7 @@ def directory(request, models, tmp_path) -> Path:
 
 @pytest.fixture
 def model(models, directory) -> Recognizer:
-    bases = BaseModels({})
+    bases = BaseModels()
     projector = Projector(encoder_width=16, stack=2, hidden=20, llm_width=32, seed=0)
     codecs = asr_codec(models / "encoder", "zh"), llm_codec(directory, "1{speech}")
     return Recognizer(bases.encoder(models / "encoder"), projector, bases.llm(directory), *codecs).eval()
@@ -102,10 +101,10 @@ def test_batched_decoding_writes_what_decoding_alone_writes(model):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("positions", [1, 40, llm_writer.READ_POSITIONS], ids=["one", "two", "all"])
+@pytest.mark.parametrize("positions", [1, 40, llm_decoder.PREFILL_POSITIONS], ids=["one", "two", "all"])
 def test_greedy_decoding_writes_what_hugging_face_generates_whenever_the_others_end(model, monkeypatch, positions):
     """However many prompts are read together."""
-    monkeypatch.setattr(llm_writer, "READ_POSITIONS", positions)
+    monkeypatch.setattr(llm_decoder, "PREFILL_POSITIONS", positions)
     prompts = [model.prompts(batch_of(model, [index]))[0] for index in range(3)]
     generate = partial(model.llm.generate, do_sample=False, num_beams=1, max_new_tokens=80, pad_token_id=0)
     endless = [generate(inputs_embeds=prompt[None], eos_token_id=-1)[0].tolist() for prompt in prompts]

@@ -8,8 +8,9 @@ import pytest
 import soundfile
 from transformers import WhisperFeatureExtractor
 
-from scaling.asr.model.log_mel import LogMel, read_audio
+from scaling.asr.model.log_mel import LogMel
 from scaling.errors import InputError
+from scaling.speech.audio import Clip, read_clip
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_audio_of_any_rate_and_channels_becomes_16_khz_mono(tmp_path: Path) -> N
     time = np.arange(44_100) / 44_100
     left, right = 0.4 * np.sin(2 * np.pi * 440 * time), np.zeros(44_100)
     soundfile.write(tmp_path / "tone.flac", np.stack([left, right], axis=1), 44_100)
-    samples = read_audio(tmp_path / "tone.flac")
+    samples = read_clip(Clip(path=tmp_path / "tone.flac"))
     assert samples.dtype == np.float32
     assert samples.shape == (16_000,)
     expected = 0.2 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
@@ -45,7 +46,7 @@ def test_audio_of_any_rate_and_channels_becomes_16_khz_mono(tmp_path: Path) -> N
 def test_wav_flac_and_mp3_are_read(name: str, tolerance: float, tmp_path: Path) -> None:
     expected = 0.3 * np.sin(2 * np.pi * 300 * np.arange(16_000) / 16_000)
     soundfile.write(tmp_path / name, expected, 16_000)
-    found = read_audio(tmp_path / name)
+    found = read_clip(Clip(path=tmp_path / name))
     assert found.std() == pytest.approx(expected.std(), rel=0.05)
     assert len(found) == len(expected)
     assert np.abs(found - expected)[2000:-2000].max() <= tolerance
@@ -60,7 +61,7 @@ def test_missing_broken_and_empty_audio_is_named(tmp_path: Path) -> None:
         ("empty.wav", "no audio"),
     ):
         with pytest.raises(InputError, match=complaint) as raised:
-            read_audio(tmp_path / name)
+            read_clip(Clip(path=tmp_path / name))
         assert name in str(raised.value)
 
 
@@ -68,7 +69,7 @@ def test_a_truncated_file_is_no_silent_silence(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "whole.flac", np.random.default_rng(0).uniform(-0.5, 0.5, 16_000), 16_000)
     (tmp_path / "half.flac").write_bytes((tmp_path / "whole.flac").read_bytes()[:9000])
     with pytest.raises(InputError, match=r"half\.flac"):
-        read_audio(tmp_path / "half.flac")
+        read_clip(Clip(path=tmp_path / "half.flac"))
 
 
 def test_audio_too_short_for_a_window_or_too_long_for_the_encoder_is_refused(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_wrong_feature_settings_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="preprocessor_config"):
         LogMel.from_directory(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text("{")
-    with pytest.raises(InputError, match="not JSON"):
+    with pytest.raises(InputError, match="not valid JSON"):
         LogMel.from_directory(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({"sampling_rate": 8000}))
     with pytest.raises(InputError, match="expected 16000"):

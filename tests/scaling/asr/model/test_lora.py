@@ -11,9 +11,9 @@ from scaling.asr.__main__ import work
 from scaling.asr.checkpoint import load
 from scaling.asr.execution.precision import autocast
 from scaling.asr.inputs.model_inputs import ModelInputs
-from scaling.asr.model.lora import AdaptedLinear, adapt
+from scaling.asr.model.lora import LoraLinear, add_lora
 from scaling.asr.resources import Sources, WorkerResources
-from scaling.spec import LoraSpec, Part, Precision, node_from_json
+from scaling.spec import LoraSpec, Part, Precision
 
 
 def stage(name: str, objective: str, *trains: str) -> dict:
@@ -24,14 +24,13 @@ def trained(world, tmp_path, *stages):
     """The resources, the nodes that end the stages, and their weights."""
     study = write_study(world, strategies=[{"name": "own", "stages": list(stages)}], cooldown=0.0)
     plan_file = order(study, tmp_path)
-    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
-    nodes = [node_from_json(plan_file.ledger.stage(key)["node"]) for key in plan_file.nodes]
+    assert work(plan_file.ledger, plan_file, NeverStop()) == 0
+    nodes = [plan_file.ledger.node(key) for key in plan_file.nodes]
     assert all(plan_file.ledger.done(key) for key in plan_file.nodes)
     ends = [
-        load(plan_file.ledger.folder(key) / plan_file.ledger.result(key)["checkpoint"]).weights
-        for key in plan_file.nodes
+        load(plan_file.ledger.folder(key) / plan_file.ledger.result(key).checkpoint).weights for key in plan_file.nodes
     ]
-    return WorkerResources(Sources(plan_file.content["sources"]), torch.device("cpu")), nodes, ends
+    return WorkerResources(Sources(plan_file.sources), torch.device("cpu")), nodes, ends
 
 
 def test_an_encoder_trained_before_it_gets_adapters_keeps_what_it_learnt(world, tmp_path):
@@ -93,13 +92,13 @@ def test_merged_adapters_compute_what_they_computed_beside_the_weights(world, tm
 def test_an_adapted_layer_gives_what_pefts_gives(precision: Precision, alpha: float, tolerance: float):
     torch.manual_seed(0)
     host = nn.ModuleDict({"layer": nn.Linear(24, 40)})
-    adapt(host, LoraSpec(rank=8, alpha=alpha, targets=("layer",)))
+    add_lora(host, LoraSpec(rank=8, alpha=alpha, targets=("layer",)))
     layer = host["layer"]
-    assert type(layer) is AdaptedLinear
+    assert type(layer) is LoraLinear
     nn.init.normal_(layer.lora_B["default"].weight)
     x = torch.randn(3, 5, 24)
     found = []
-    for forward in (AdaptedLinear.forward, Linear.forward):
+    for forward in (LoraLinear.forward, Linear.forward):
         layer.zero_grad()
         heard = x.clone().requires_grad_()
         with autocast(precision, x.device):

@@ -8,13 +8,13 @@ from tiny_world import write_models
 from transformers import AutoModelForCausalLM, WhisperForConditionalGeneration
 
 from scaling.asr.checkpoint import Checkpoint, Progress, load, save
-from scaling.asr.evaluate import transcribe
+from scaling.asr.evaluation.decode import transcribe
 from scaling.asr.model import greedy
 from scaling.asr.model.encoders.whisper import decoder_hidden_states, encode
 from scaling.asr.model.llm_decoder import LlmDecoder
 from scaling.asr.model.projector import Projector
 from scaling.asr.model.recognizer import Batch, Recognizer
-from scaling.asr.resources import load_part
+from scaling.asr.part_weights import load_part
 from scaling.base_models.encoders import asr_codec
 from scaling.base_models.llms import LLMS
 from scaling.base_models.tokenizers import llm_codec
@@ -47,7 +47,7 @@ def model(models: Path) -> Recognizer:
 
 
 def batch_of(model: Recognizer, chosen: list[int]) -> Batch:
-    """Examples of random features, padded with zeros to the longest."""
+    """Utterances of random features, padded with zeros to the longest."""
     longest = max(FRAMES[index] for index in chosen)
     mel = torch.zeros(len(chosen), 80, longest)
     for row, index in enumerate(chosen):

@@ -19,7 +19,8 @@ from scaling.asr.model.encoders.registry import family_of
 from scaling.asr.model.encoders.wav2vec2 import WAV2VEC2, Waveform
 from scaling.asr.model.load_base import BaseModels
 from scaling.asr.model.recognizer import Batch, Recognizer
-from scaling.asr.use.trained_recognizer import read_export, read_run, write_export
+from scaling.asr.use.export_folder import read_export, write_export
+from scaling.asr.use.trained_recognizer import read_run
 from scaling.base_models.encoders import asr_codec, encoder_dims
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
@@ -50,7 +51,7 @@ def directory(request, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def model(directory: Path) -> Recognizer:
-    found = Recognizer(BaseModels({}).encoder(directory), None, None, asr_codec(directory, "en"), None).eval()
+    found = Recognizer(BaseModels().encoder(directory), None, None, asr_codec(directory, "en"), None).eval()
     for parameter in found.parameters():
         if parameter.ndim > 1:
             nn.init.normal_(parameter, std=0.2, generator=torch.Generator().manual_seed(parameter.numel()))
@@ -149,7 +150,7 @@ def test_a_checkpoint_without_a_head_gets_the_same_one_every_time(tmp_path):
     heads = []
     for seed in (1, 2):
         torch.manual_seed(seed)
-        heads.append(BaseModels({}).encoder(directory).lm_head.weight)
+        heads.append(BaseModels().encoder(directory).lm_head.weight)
     assert torch.equal(*heads)
     assert heads[0].std() > 0
 
@@ -159,10 +160,10 @@ def test_weights_that_lack_a_layer_are_refused(directory, tmp_path):
     config = json.loads((short / "config.json").read_text())
     (short / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 4}))
     with pytest.raises(InputError, match=r"the weights lack .*layers\.3.* and \d+ more tensors"):
-        BaseModels({}).encoder(short)
+        BaseModels().encoder(short)
     (short / "config.json").write_text(json.dumps(config | {"intermediate_size": 44}))
     with pytest.raises(InputError, match="a model that cannot be loaded"):
-        BaseModels({}).encoder(short)
+        BaseModels().encoder(short)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +211,7 @@ def test_flops_of_a_run_are_what_an_operation_counter_sees_in_it(ctc_world, tmp_
         return result
 
     monkeypatch.setattr(scaling.asr.node, "train", counting_train)
-    monkeypatch.setattr(scaling.asr.node.Looks, "due", lambda self, seconds: False)
+    monkeypatch.setattr(scaling.asr.evaluation.dev_evaluation.Pacing, "due", lambda self, seconds: False)
     monkeypatch.setattr(
         scaling.asr.model.load_base, "ATTENTION", "eager"
     )  # torch counts fused attention on CPU as nothing
@@ -227,7 +228,7 @@ def test_a_node_interrupted_at_every_step_ends_as_the_uninterrupted_one(ctc_worl
     stops = 0
     while not all(plan_file.ledger.done(key) for key in plan_file.nodes):
         stops += 1
-        work(plan_file.ledger, plan_file.content, StopAfter(2))
+        work(plan_file.ledger, plan_file, StopAfter(2))
     assert stops > 5
     for key in row["nodes"]:
         assert_same_weights(final_weights(Ledger(tmp_path / "plain"), key), final_weights(plan_file.ledger, key))
@@ -241,7 +242,7 @@ def test_adapters_of_its_encoder_train_merge_and_are_exported(ctc_world, tmp_pat
     study = ctc_study(ctc_world, strategies=[{"name": "adapters", "stages": stages}], budgets_flops=[4e7])
     (row,) = train_study(study, tmp_path / "run")
     plan_file = order(study, tmp_path / "run")
-    trained, node = read_run(plan_file.ledger, plan_file.content["sources"], row["nodes"][-1])
+    trained, node = read_run(plan_file.ledger, plan_file.sources, row["nodes"][-1])
     assert trained.model.part_parameters(Part.ENCODER_LORA)
     clips = [Clip(path=ctc_world / "test" / f"{number}.wav") for number in range(4)]
     before = dict(trained.transcripts(clips))
@@ -254,7 +255,7 @@ def test_stage_encoder_alone_is_scored_by_ctc(ctc_world, tmp_path):
     alone = {"name": "alone", "stages": [{"name": "encoder", "objective": "asr", "share": 1.0,
                                           "trains": ["encoder", "asr_decoder"]}]}  # fmt: skip
     plan_file = order(ctc_study(ctc_world, strategies=[alone], budgets_flops=[4e7]), tmp_path)
-    assert work(plan_file.ledger, plan_file.content, NeverStop()) == 0
+    assert work(plan_file.ledger, plan_file, NeverStop()) == 0
     assert WAV2VEC2.model is Wav2Vec2ForCTC
     result = plan_file.ledger.result(plan_file.nodes[-1])
-    assert result["test"]["clean"]["n_utterances"] == 10
+    assert result.test["clean"].n_utterances == 10

@@ -88,7 +88,7 @@ def test_an_encoder_transcribes_digits_of_its_own_domain(tmp_path: Path) -> None
     directory = MINIS / "encoders" / "mini-m"
     files = []
     for number, drawn in enumerate(utterances(RECIPES["general-zh-digits"], "test", start=0, stop=100, seed=1)):
-        files.append((tmp_path / f"{number}.wav", drawn.speech.text))
+        files.append((tmp_path / f"{number}.wav", drawn.request.text))
         soundfile.write(files[-1][0], render(drawn), 16_000, subtype="PCM_16")
     tokenizer = AutoTokenizer.from_pretrained(directory)
     model = WhisperForConditionalGeneration.from_pretrained(directory, dtype=torch.float32).eval()

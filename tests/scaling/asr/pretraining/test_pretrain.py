@@ -15,7 +15,7 @@ from scaling.asr.pretraining import pretrain
 from scaling.asr.pretraining import soft_prefix as softprefix
 from scaling.asr.pretraining.mini_llm import pretrain_llm
 from scaling.asr.pretraining.mini_models import BLANK, LlmSize, new_llm, new_tokenizer
-from scaling.asr.pretraining.optimizer_loop import OptimizerSchedule
+from scaling.asr.pretraining.optimizer_loop import Schedule
 from scaling.asr.pretraining.soft_prefix import STRETCHES, soft_prefixes
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.errors import InputError
@@ -78,14 +78,12 @@ def test_a_tiny_llm_learns() -> None:
     torch.manual_seed(0)
     tokenizer = new_tokenizer()
     model = new_llm(TINY, len(tokenizer))
-    result = pretrain_llm(
-        model, tokenizer, RECIPES["general"], OptimizerSchedule(steps=60, peak_lr=1e-2), batch=16, seed=0
-    )
+    result = pretrain_llm(model, tokenizer, RECIPES["general"], Schedule(steps=60, peak_lr=1e-2), batch=16, seed=0)
     assert result.loss < 0.9 * np.log(len(tokenizer))  # what knowing nothing costs
 
 
 def test_a_soft_prefix_without_noise_collapses_to_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(softprefix, "NOISE", 0.0)
+    monkeypatch.setattr(softprefix, "MAX_NOISE", 0.0)
     monkeypatch.setattr(softprefix, "STRETCHES", (((1, 3), 1),))
     for seed in range(20):
         prefixes = soft_prefixes(TEXTS, _one_hot(), BLANK, np.random.default_rng(seed))
@@ -122,5 +120,5 @@ def _tiny_weights(seed: int) -> torch.Tensor:
     torch.manual_seed(seed)
     tokenizer = new_tokenizer()
     model = new_llm(TINY, len(tokenizer))
-    pretrain_llm(model, tokenizer, RECIPES["general"], OptimizerSchedule(steps=2, peak_lr=1e-3), batch=4, seed=seed)
+    pretrain_llm(model, tokenizer, RECIPES["general"], Schedule(steps=2, peak_lr=1e-3), batch=4, seed=seed)
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])

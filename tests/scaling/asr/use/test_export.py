@@ -9,7 +9,8 @@ import torch
 from tiny_world import Finished
 from transformers import AutoModelForCausalLM, WhisperForConditionalGeneration
 
-from scaling.asr.use.trained_recognizer import read_export, read_run
+from scaling.asr.use.export_folder import read_export
+from scaling.asr.use.trained_recognizer import read_run
 from scaling.errors import InputError
 from scaling.spec import Part
 from scaling.speech.recordings import find_recordings
@@ -36,7 +37,7 @@ def test_an_export_transcribes_as_the_run_did(finished, exported, world, in_this
 
 def test_its_models_are_plain_and_hold_what_was_trained(finished, exported):
     run = find_run(finished.out, None, "efin")
-    trained, _ = read_run(run.plan_file.ledger, run.plan_file.content["sources"], run.node)
+    trained, _ = read_run(run.plan_file.ledger, run.plan_file.sources, run.node_key)
     trained.model.merge_adapters(Part.LLM_LORA)
     llm = AutoModelForCausalLM.from_pretrained(exported / "llm")
     whisper = WhisperForConditionalGeneration.from_pretrained(exported / "encoder")

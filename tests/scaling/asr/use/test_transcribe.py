@@ -43,17 +43,17 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("strategy", ["efin", "joint"])
 def test_transcripts_are_the_hypotheses_of_the_runs_own_test(folder, world, strategy):
     run = find_run(folder, None, strategy)
-    trained, _ = read_run(run.plan_file.ledger, run.plan_file.content["sources"], run.node)
+    trained, _ = read_run(run.plan_file.ledger, run.plan_file.sources, run.node_key)
     recordings = find_recordings([world / "test.jsonl"], 30.0)
     written = dict(trained.transcripts([r.clip for r in recordings]))
     assert [written[place] for place in range(len(recordings))] == [
-        row["hyp"] for row in utterances(folder, run.row["key"])
+        row["hyp"] for row in utterances(folder, run.row.key)
     ]
 
 
 def test_a_transcript_does_not_depend_on_what_is_transcribed_beside_it(folder, world):
     run = find_run(folder, None, "efin")
-    trained, _ = read_run(run.plan_file.ledger, run.plan_file.content["sources"], run.node)
+    trained, _ = read_run(run.plan_file.ledger, run.plan_file.sources, run.node_key)
     recordings = find_recordings([world / "test.jsonl"], 30.0)
     alone = [text for r in recordings for _, text in trained.transcripts([r.clip])]
     together = dict(trained.transcripts([r.clip for r in recordings]))
@@ -65,7 +65,7 @@ def test_the_command_transcribes_files_folders_and_manifests_in_the_order_given(
     done = command("transcribe", folder, first, world / "test.jsonl", world / "dev", "--strategy", "joint", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    rows = utterances(folder, find_run(folder, None, "joint").row["key"])
+    rows = utterances(folder, find_run(folder, None, "joint").row.key)
     entries = document["transcripts"]
     assert entries[0]["text"] == entries[4]["text"] == rows[3]["hyp"]
     assert "ref" not in entries[0], "a file alone says nothing of what was said"
@@ -76,9 +76,9 @@ def test_the_command_transcribes_files_folders_and_manifests_in_the_order_given(
 
 def test_the_run_with_the_lowest_dev_cer_is_the_default_and_a_key_may_be_short(folder):
     rows = [json.loads(line) for line in (folder / "runs.jsonl").read_text().splitlines()]
-    assert find_run(folder, None, None).row["dev_cer"] == min(row["dev_cer"] for row in rows)
+    assert find_run(folder, None, None).row.dev_cer == min(row["dev_cer"] for row in rows)
     for row in rows:
-        assert find_run(folder, row["key"][:8], None).row == row
+        assert find_run(folder, row["key"][:8], None).row.as_json() == row
 
 
 def noise(path: Path, seconds: float) -> Path:
@@ -121,7 +121,7 @@ def test_corpora_of_other_layouts_are_transcribed_stretch_by_stretch(folder, wor
     with tarfile.open(tmp_path / "shard.tar", "w") as shard:
         for number, row in enumerate(rows):
             shard.add(world / row["audio_filepath"], f"u{number}.wav")
-    hypotheses = [row["hyp"] for row in utterances(folder, find_run(folder, None, "joint").row["key"])]
+    hypotheses = [row["hyp"] for row in utterances(folder, find_run(folder, None, "joint").row.key)]
     found = transcribe(folder, [kaldi, tmp_path / "shard.tar"], None, "joint")
     assert [transcript.recording.id for transcript in found] == [f"u{number}" for number in range(10)] * 2
     assert [transcript.text for transcript in found] == hypotheses * 2
@@ -173,10 +173,10 @@ def test_weights_that_are_gone_or_broken_are_refused(folder, tmp_path, world):
     shutil.copytree(folder, copy)
     plan = json.loads((copy / "plan.json").read_text())
     run = find_run(copy, None, "efin")
-    checkpoint = copy / "stages" / run.node / run.plan_file.ledger.result(run.node)["checkpoint"]
+    checkpoint = copy / "stages" / run.node_key / run.plan_file.ledger.result(run.node_key).checkpoint
     (checkpoint / "weights.safetensors").write_bytes(b"torn")
     with pytest.raises(InputError, match="not a readable checkpoint"):
-        read_run(Ledger(copy), read_plan_file(copy).content["sources"], run.node)
+        read_run(Ledger(copy), read_plan_file(copy).sources, run.node_key)
     shutil.rmtree(checkpoint)
     with pytest.raises(InputError, match="the run's checkpoint is gone"):
         find_run(copy, None, "efin")

@@ -1,0 +1,81 @@
+"""What the options of the verbs mean: a source with renamed columns and chosen rows as a table, text as points."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from analysis.curves.curves import Curve
+from analysis.tables.points import COUNTED_IN, SOURCE
+from analysis.tables.row_filter import select_rows
+from analysis.tables.table import Table, read_table
+from scaling.errors import InputError, nearest
+from scaling.system.progress_line import announce_if_slow
+
+LARGEST = 1e40
+"""Numbers above this cannot be asked about: it lies beyond any FLOPs, parameters or tokens, and far from the largest
+float.
+"""
+
+
+def positive(option: str, value: float) -> float:
+    """`value`, where it is a positive number below `LARGEST`. Raises InputError, naming the option, for any other."""
+    if not 0.0 < value < LARGEST:
+        raise InputError(f"{option}: {value}, expected a positive number below {LARGEST:g}")
+    return value
+
+
+def chosen_table(source: Path, columns: str | None, where: str | None) -> Table:
+    """The table of `source`, with columns named as `columns` says and the rows that `where` chooses.
+
+    Raises InputError where the source, a column or the expression is not as expected.
+    """
+    with announce_if_slow(f"reading {source}"):
+        table = read_table(source)
+    if where is not None:
+        table = select_rows(table, where)
+    if columns is not None:
+        named = {SOURCE.get(name, name): column for name, column in _pairs("--columns", columns).items()}
+        counted = COUNTED_IN.get(named.get(SOURCE["y"], ""), {})
+        table = table.renamed({new: old for new, old in counted.items() if old in table.names} | named)
+    return table
+
+
+def named_numbers(option: str, text: str) -> dict[str, float]:
+    """The numbers of `NAME=VALUE,NAME=VALUE`. Raises InputError for any other text and for numbers not positive."""
+    return {name: _number(f"{option} {name}", value) for name, value in _pairs(option, text).items()}
+
+
+def law_columns(curve: Curve, text: str) -> dict[str, list[float]]:
+    """The one point that `--at` names, by the columns of the law. Raises InputError for unknown and missing columns."""
+    columns = list(curve.domain)
+    values = _pairs("--at", text)
+    for name in values:
+        if name not in columns:
+            raise InputError(f"--at: the law has no column {name!r}{nearest(name, columns)}")
+    if missing := [name for name in columns if name not in values]:
+        raise InputError(f"--at: {', '.join(missing)} missing; the law needs {', '.join(columns)}")
+    return {name: [_number(f"--at {name}", values[name])] for name in columns}
+
+
+def law_columns_of_table(curve: Curve, table: Table, named: Mapping[str, str]) -> dict[str, list[float]]:
+    """The columns of the law in a table: under their own names, as runs have them, or as the fitted table had them."""
+    points = {}
+    for name in curve.domain:
+        source = SOURCE.get(name, name)
+        column = next((known for known in (name, source, named.get(source, name)) if known in table.names), name)
+        table.require(column)
+        points[name] = [table.number(i, column) for i in range(len(table.rows))]
+    return points
+
+
+def _pairs(option: str, text: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(name.strip() and sign and value.strip() for name, sign, value in pairs):
+        raise InputError(f"{option} {text!r}: expected NAME=VALUE, separated by commas")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _number(option: str, text: str) -> float:
+    try:
+        return positive(option, float(text))
+    except ValueError:
+        raise InputError(f"{option}: {text!r}, expected a positive number") from None

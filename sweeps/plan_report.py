@@ -1,0 +1,282 @@
+"""What `plan` shows before anything is spent: every run, what runs share, what they cost; as a document and as text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TypeAlias
+
+from scaling.cost.memory import Memory, StepExecution
+from sweeps.costs.cost_estimate import CostEstimate
+from sweeps.costs.exact_costs import StageCost
+from sweeps.plan.plan import PlannedNode, PlannedRun
+from sweeps.plan.prepare import Prepared
+from sweeps.plan.stage_consumption import SHARDED_DEVICES
+from sweeps.study.study import Study
+from sweeps.study.study_model import StudyModel
+from sweeps.units import duration, size
+
+SHOWN_RUNS = 60
+"""Runs that the text lists; the JSON document lists all."""
+
+COST_FIELDS = (
+    *("charged_flops", "spent_flops", "spent_over_charged", "to_spend_flops", "audio_hours", "steps", "decoding_flops"),
+    *("decoding_hours", "look_hours", "worker_hours", "device_hours", "usd", "workers", "finish_hours"),
+    *("speed", "rent", "disk"),
+)
+"""Fields and properties of a `CostEstimate` that the document holds."""
+
+ExactCosts: TypeAlias = Mapping[str, Sequence[StageCost]]
+"""The counted costs of the stages of each run, by the run's key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStage:
+    """A stage of a run: its FLOPs, and the audio and the steps that they pay for."""
+
+    name: str
+    flops: int
+    audio_hours: float
+    steps: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExactStage(PlannedStage):
+    """A stage whose costs are counted and not estimated."""
+
+    executed_flops: int
+    cache_credited_flops: int
+    audio_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LargestStage:
+    """The stage of a model that takes most memory on a device, in bytes.
+
+    `sharded_total` is the most that any stage would take on each of `SHARDED_DEVICES` that shared one run.
+    """
+
+    model: StudyModel
+    stage: str
+    execution: StepExecution
+    memory: Memory
+    sharded_total: int
+
+
+def plan_document(prepared: Prepared, costs: CostEstimate, exact: ExactCosts | None = None) -> dict[str, object]:
+    """What `plan --json` prints. With `exact`, audio, steps and FLOPs of runs are those that results will have."""
+    plan, speech = prepared.plan, prepared.study.speech
+    return {
+        "schema": "asr-scaling/plan-report-1",
+        "study": prepared.study.name,
+        "n_runs": len(plan.runs),
+        "n_nodes": len(plan.nodes),
+        "reused": {"runs": prepared.reused_runs, "nodes": len(prepared.done)},
+        "new": {"runs": len(plan.runs) - prepared.reused_runs, "nodes": len(plan.nodes) - len(prepared.done)},
+        **{name: getattr(costs, name) for name in COST_FIELDS},
+        **({} if exact is None else _totals_document(_total(exact))),
+        "exact": exact is not None,
+        "data": {
+            "train_hours": speech.train.hours,
+            "train_utterances": len(speech.train),
+            "dev_utterances": len(speech.dev),
+            "test_utterances": {name: len(test) for name, test in speech.tests},
+            "skipped": {name: manifest.skipped for name, manifest in speech.named},
+            "notes": speech.notes(),
+            "assumptions": _assumptions(prepared.study),
+        },
+        "memory": [_memory_document(_largest_stage(prepared, model)) for model in prepared.study.models],
+        "runs": [_run_document(prepared, run, _stages(prepared, run, exact)) for run in plan.runs],
+        "nodes": [_node_document(node, key in prepared.done) for key, node in plan.nodes.items()],
+    }
+
+
+def plan_text(prepared: Prepared, costs: CostEstimate, exact: ExactCosts | None = None) -> str:
+    """A plan for people."""
+    plan, speech = prepared.plan, prepared.study.speech
+    largest_stages = [_largest_stage(prepared, model) for model in prepared.study.models]
+    hidden = len(plan.runs) - SHOWN_RUNS
+    lines = [
+        f"study {prepared.study.name}: {len(plan.runs)} runs, {len(plan.nodes)} stage nodes",
+        "",
+        f"{'strategy':<22}{'encoder + LLM':<34}{'seed':>5}{'FLOPs':>11}{'audio h':>9}{'epochs':>8}  {'steps by stage'}",
+        *[_run_line(prepared, run, _stages(prepared, run, exact)) for run in plan.runs[:SHOWN_RUNS]],
+        *([f"... and {hidden} more (--json lists all)"] if hidden > 0 else []),
+        "",
+        f"training speech: {speech.train.hours:.2f} h, {len(speech.train)} utterances; dev {len(speech.dev)}, test"
+        f" {sum(len(test) for _, test in speech.tests)}",
+        *[f"assumption: {text}" for text in _assumptions(prepared.study)],
+        *[f"note: {text}" for text in speech.notes()],
+        f"charged {costs.charged_flops:.3e} FLOPs, spent {costs.spent_flops:.3e}"
+        f" ({costs.spent_over_charged:.0%}: shared stages are trained once)",
+        *([] if exact is None else [_totals_line(_total(exact))]),
+        cost_line(costs),
+        f"speed of a worker: {costs.speed.flops_per_second:.2e} FLOP/s ({costs.speed.source});"
+        f" in decoding {costs.speed.decoding_flops_per_second:.2e} ({costs.speed.decoding_source})",
+        f"disk for checkpoints: about {size(costs.disk.peak_bytes)} at most,"
+        f" {size(costs.disk.kept_bytes)} kept in the end",
+        _memory_line(max(largest_stages, key=lambda largest: largest.memory.total)),
+        reuse_line(prepared),
+    ]
+    return "\n".join(lines)
+
+
+def cost_line(costs: CostEstimate) -> str:
+    """One line on what the runs that are not done yet cost."""
+    rent, usd = costs.rent, costs.usd
+    money = "no price known" if usd is None else f"{usd:.3g} USD at {rent.usd_per_hour:g} an hour ({rent.source})"
+    decoding = costs.decoding_hours + costs.look_hours
+    share = decoding / costs.worker_hours if costs.worker_hours else 0.0
+    return (
+        f"to train now: {costs.to_spend_flops:.3e} FLOPs, {duration(3600 * costs.device_hours)} of {rent.device}"
+        f" ({share:.0%} of it decoding dev and test sets), {money};"
+        f" done in {duration(3600 * costs.finish_hours)} with {costs.workers} worker{'s' * (costs.workers > 1)}"
+    )
+
+
+def reuse_line(prepared: Prepared) -> str:
+    """One line on what is done already."""
+    runs, nodes, done = len(prepared.plan.runs), len(prepared.plan.nodes), len(prepared.done)
+    reused = prepared.reused_runs
+    return f"runs: {reused} reused, {runs - reused} new; stage nodes: {done} reused, {nodes - done} new"
+
+
+def _assumptions(study: Study) -> list[str]:
+    """What the plan assumes because it is not at hand."""
+    assumptions = []
+    if study.speech.train.stands_for_hours is not None:
+        assumptions.append(f"lengths of the training speech: {len(study.speech.train)} utterances stand for all")
+    bases = [base for model in study.models for base in (model.encoder, model.llm)]
+    if without_tokenizer := sorted({base.name for base in bases if base.directory is None}):
+        assumptions.append(f"tokens are counted from characters: no tokenizer of {', '.join(without_tokenizer)} here")
+    return assumptions
+
+
+def _stages(prepared: Prepared, run: PlannedRun, exact: ExactCosts | None) -> Sequence[PlannedStage]:
+    """The stages of a run, with exact costs where there are any."""
+    spec = run.spec
+    if exact is not None:
+        return [
+            ExactStage(name=stage.name, audio_hours=cost.audio_seconds / 3600, **asdict(cost))
+            for stage, cost in zip(spec.strategy.stages, exact[run.key], strict=True)
+        ]
+    stages = []
+    for stage in spec.strategy.stages:
+        consumption = prepared.consumptions[spec.model, stage]
+        flops = stage.budget(spec.budget_flops)
+        seconds = flops / consumption.flops_per_audio_second
+        steps = seconds / consumption.audio_seconds_per_step
+        stages.append(PlannedStage(name=stage.name, flops=flops, audio_hours=seconds / 3600, steps=steps))
+    return stages
+
+
+def _run_document(prepared: Prepared, run: PlannedRun, stages: Sequence[PlannedStage]) -> dict[str, object]:
+    hours = sum(stage.audio_hours for stage in stages)
+    return {
+        "key": run.key,
+        "strategy": run.spec.strategy.name,
+        "encoder": run.spec.model.encoder_name,
+        "llm": run.spec.model.llm_name,
+        "budget_flops": run.spec.budget_flops,
+        "seed": run.spec.seed,
+        "stages": stages,
+        "audio_hours": hours,
+        "epochs": hours / prepared.study.speech.train.hours,
+        "nodes": run.nodes,
+        "done": run.end in prepared.done,
+    }
+
+
+def _run_line(prepared: Prepared, run: PlannedRun, stages: Sequence[PlannedStage]) -> str:
+    spec, hours = run.spec, sum(stage.audio_hours for stage in stages)
+    steps = ", ".join(f"{stage.name} {stage.steps:.0f}" for stage in stages)
+    return (
+        f"{spec.strategy.name:<22}{f'{spec.model.encoder_name} + {spec.model.llm_name}':<34}{spec.seed:>5}"
+        f"{spec.budget_flops:>11.3g}{hours:>9.2f}{hours / prepared.study.speech.train.hours:>8.2f}  {steps}"
+        + "  (done)"
+        * (run.end in prepared.done)
+    )
+
+
+def _total(exact: ExactCosts) -> StageCost:
+    """The sums over all runs, as if each run were trained alone."""
+    costs = [cost for stages in exact.values() for cost in stages]
+    return StageCost(
+        flops=sum(cost.flops for cost in costs),
+        executed_flops=sum(cost.executed_flops for cost in costs),
+        cache_credited_flops=sum(cost.cache_credited_flops for cost in costs),
+        steps=sum(cost.steps for cost in costs),
+        audio_seconds=sum(cost.audio_seconds for cost in costs),
+    )
+
+
+def _totals_document(total: StageCost) -> dict[str, object]:
+    return {
+        "counted_flops": total.flops,
+        "executed_flops": total.executed_flops,
+        "cache_credited_flops": total.cache_credited_flops,
+        "steps": total.steps,
+        "audio_hours": total.audio_seconds / 3600,
+    }
+
+
+def _totals_line(total: StageCost) -> str:
+    return (
+        f"exactly: {total.flops:.6e} FLOPs charged in {total.steps} steps (a stage ends with the step that reaches its"
+        f" budget), {total.executed_flops:.6e} executed on CPUs, {total.cache_credited_flops:.6e} with a frozen"
+        " encoder's outputs counted once"
+    )
+
+
+def _largest_stage(prepared: Prepared, model: StudyModel) -> LargestStage:
+    stages = {stage: use for (spec, stage), use in prepared.consumptions.items() if spec == model.spec}
+    largest = max(stages, key=lambda stage: stages[stage].memory.total)
+    return LargestStage(
+        model=model,
+        stage=largest.name,
+        execution=prepared.study.execution,
+        memory=stages[largest].memory,
+        sharded_total=max(use.memory_sharded.total for use in stages.values()),
+    )
+
+
+def _memory_document(largest: LargestStage) -> dict[str, object]:
+    return {
+        "encoder": largest.model.spec.encoder_name,
+        "llm": largest.model.spec.llm_name,
+        "stage": largest.stage,
+        **asdict(largest.execution),
+        **asdict(largest.memory),
+        "total": largest.memory.total,
+        "sharded_devices": SHARDED_DEVICES,
+        "sharded_total": largest.sharded_total,
+    }
+
+
+def _memory_line(largest: LargestStage) -> str:
+    memory, execution, spec = largest.memory, largest.execution, largest.model.spec
+    several = execution.processes > 1
+    device = f"each of a worker's {execution.processes} devices" if several else "a worker"
+    shared = ", a share of the LLM on each" if execution.shard else ""
+    activations = "activations not known" if memory.activations is None else f"activations {size(memory.activations)}"
+    piece = f" of one of {execution.pieces} pieces" if execution.pieces > 1 else ""
+    recomputed = ", recomputed layer by layer" if execution.recompute else ""
+    casts = f", their casts {size(memory.casts)}" if memory.casts else ""
+    others = f"; if {SHARDED_DEVICES} devices shared one run, {size(largest.sharded_total)} each"
+    return (
+        f"memory of {device} on {spec.encoder_name} + {spec.llm_name}{shared}: at most about {size(memory.total)},"
+        f" in stage {largest.stage} (weights {size(memory.weights)}{casts}, gradients and moments"
+        f" {size(memory.gradients + memory.moments)}, {activations}{piece}{recomputed})" + others * (not several)
+    )
+
+
+def _node_document(planned: PlannedNode, done: bool) -> dict[str, object]:
+    node = planned.node
+    return {
+        "key": planned.key,
+        "stage": node.stage.name,
+        "until_flops": node.until_flops,
+        "flops": node.flops,
+        "parent": node.parent,
+        "start": node.start,
+        "final": node.final,
+        "done": done,
+    }

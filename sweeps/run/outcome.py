@@ -1,0 +1,56 @@
+"""What an invocation of `run` left behind: as a value, as a document and as text."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaling.ledger.records import RUNS_FILE, RunRow
+from sweeps.progress.status import State, Survey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an invocation left: the table's rows, the state of every node, the signal that stopped it, if any.
+
+    `detached` says that workers were left to go on alone.
+    """
+
+    rows: list[RunRow]
+    survey: Survey
+    stopped_by: int | None
+    detached: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every run is done or was left alone, 1 when one failed, 128 + the signal's number when stopped."""
+        if self.stopped_by is not None:
+            return 128 + self.stopped_by
+        return 0 if self.detached or all(state is State.DONE for state in self.survey.runs.values()) else 1
+
+
+def outcome_document(outcome: Outcome, folder: Path) -> dict[str, object]:
+    """What `run --json` prints."""
+    counts, nodes = Counter(outcome.survey.runs.values()), outcome.survey.nodes
+    return {
+        "schema": "asr-scaling/outcome-1",
+        "folder": str(folder),
+        "table": str(folder / RUNS_FILE),
+        "runs": {state.value: counts[state] for state in State},
+        "stopped_by": outcome.stopped_by,
+        "failed": [{"node": key, "cause": nodes[key].cause} for key in outcome.survey.in_state(State.FAILED)],
+        "blocked": [{"node": key, "cause": nodes[key].cause} for key in outcome.survey.in_state(State.BLOCKED)],
+        "rows": [row.as_json() for row in outcome.rows],
+    }
+
+
+def outcome_text(outcome: Outcome, folder: Path) -> str:
+    """The table of runs for people."""
+    lines = [f"{'strategy':<22}{'encoder + LLM':<34}{'seed':>5}{'FLOPs':>11}{'CER':>9}{'dev CER':>9}"]
+    for row in outcome.rows:
+        errors = [f"{row.status:>9}" if cer is None else f"{cer:>9.4f}" for cer in (row.cer, row.dev_cer)]
+        models = f"{row.encoder} + {row.llm}"
+        flops = row.budget_flops if row.flops is None else row.flops
+        lines.append(f"{row.strategy:<22}{models:<34}{row.seed:>5}{flops:>11.3g}{''.join(errors)}")
+    counts = Counter(outcome.survey.runs.values())
+    runs = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+    return "\n".join([*lines, "", f"runs: {runs}; table: {folder / RUNS_FILE}"])
