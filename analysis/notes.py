@@ -1,7 +1,7 @@
 """Coded remarks about a fit or an answer: data, not exceptions, so that a program can act on the code."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import Field, asdict, dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 Status = Literal["ok", "at_bound", "not_identified", "too_few_points", "not_converged"]
@@ -27,12 +27,12 @@ def as_text(notes: Iterable[Note]) -> list[str]:
 class Answer(Protocol):
     """A dataclass whose `warnings` are notes."""
 
-    __dataclass_fields__: ClassVar[dict[str, Any]]
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def warnings(self) -> tuple[Note, ...]: ...
 
 
-def as_document(answer: Answer) -> dict[str, Any]:
+def as_document(answer: Answer) -> dict[str, object]:
     """The fields of an answer as a command prints them with --json: its warnings as text."""
     return {**asdict(answer), "warnings": as_text(answer.warnings)}

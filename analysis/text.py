@@ -1,7 +1,6 @@
 """Answers as the commands print them in a terminal."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from analysis.comparing.comparison import Comparison
 from analysis.curves.coverage import INTERVALS, Coverage
@@ -15,7 +14,7 @@ from analysis.recommending.next_runs import Proposal
 from analysis.recommending.recommend import Recommendation
 
 
-def fits_document(curves: Curves) -> dict[str, Any]:
+def fits_document(curves: Curves) -> dict[str, object]:
     """What `fit --json` prints."""
     return {"fits": [_fit_document(curve) for curve in curves.curves], "warnings": as_text(curves.notes)}
 
@@ -34,7 +33,7 @@ def fits_text(curves: Curves) -> str:
     return table + bullets(as_text(curves.notes) + notes)
 
 
-def laws_document(candidates: Sequence[Candidate], answers: Interval | None) -> dict[str, Any]:
+def laws_document(candidates: Sequence[Candidate], answers: Interval | None) -> dict[str, object]:
     """What `laws --json` prints, the best forecaster first; `answers` is the range of all answers."""
     return {
         "laws": [candidate.as_dict() for candidate in candidates],
@@ -234,7 +233,7 @@ def _allocation_lines(answer: Recommendation) -> list[str]:
     return lines
 
 
-def _fit_document(curve: Curve) -> dict[str, Any]:
+def _fit_document(curve: Curve) -> dict[str, object]:
     fit = curve.fit
     return {
         "strategy": curve.strategy,

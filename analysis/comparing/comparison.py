@@ -1,7 +1,7 @@
 """What is known of two strategies held against each other, and how `compare --json` prints it."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import get_args
 
 from analysis.curves.curves import Curve
 from analysis.fitting.intervals import Interval
@@ -98,9 +98,9 @@ class Comparison:
         """The comparisons with equal models on both sides, without this one."""
         return [pair for pair in self.by_model if pair.curve is not self.curve or pair.baseline is not self.baseline]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The comparison as `compare --json` prints it."""
-        document: dict[str, Any] = {
+        document: dict[str, object] = {
             "strategy": self.curve.strategy,
             "baseline": self.baseline.strategy,
             "encoder": self.curve.encoder,

@@ -136,7 +136,7 @@ class _Runs:
         sizes = np.array([[float(row[size]) for size in SIZES] for row in used])
         stages = [_stages(row) for row in used]
         largest = np.argmax([float(row[FLOPS]) for row in used])
-        known = [float(row["train_hours"]) for row in used if row.get("train_hours")]
+        existing_hours = [float(row["train_hours"]) for row in used if row.get("train_hours")]
         names = list(stages[int(largest)])
         return _Runs(
             law=law,
@@ -155,7 +155,7 @@ class _Runs:
                 ),
             ),
             box=np.log([sizes.min(0), sizes.max(0)]),
-            most_hours=MANY_EPOCHS * max(known) if known else math.inf,
+            most_hours=MANY_EPOCHS * max(existing_hours) if existing_hours else math.inf,
         )
 
     @property

@@ -1,7 +1,6 @@
 """Budgets in dollars or in device-hours on named hardware, converted into charged FLOPs and back."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from analysis.notes import Note
 from scaling.cost.hardware import Hardware, device_hours
@@ -31,7 +30,7 @@ class HardwareCost:
         rate = f"{device.mfu:.0%} of {device.peak_flops:.3g} FLOP/s ({device.mfu_source})"
         return Note("price", f"{device.name} at {rate} and {device.usd_per_hour:g} USD an hour (assumption)")
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """As `recommend --json` prints it."""
         return {
             "hardware": self.hardware.name,

@@ -13,7 +13,6 @@ fractions of runs allowed, no design does better than 0.93 and 1.01: few runs ca
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -61,7 +60,7 @@ class Proposal:
     interval_after: tuple[float, float]
     even_interval: tuple[float, float]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """As `design --json` prints it."""
         return {
             "strategy": self.curve.strategy,
@@ -129,10 +128,10 @@ class Information:
         weight = np.ones_like(budgets) if noise is None else noise.weight(fitted.predict({"C": budgets}))
         draws = np.vstack([fitted.parameters[None, :], wild_refits(fitted, DRAWS)])
         points = _gradients(fitted, draws, fitted.columns["C"]) * np.sqrt(fitted.weights)[None, :, None]
-        known = np.einsum("dni,dnj->dij", points, points)
-        scale = np.einsum("dii->d", known)[:, None, None] / known.shape[1]
+        information = np.einsum("dni,dnj->dij", points, points)
+        scale = np.einsum("dii->d", information)[:, None, None] / information.shape[1]
         return Information(
-            known_DMM=known + PRIOR * scale * np.eye(known.shape[1]),
+            known_DMM=information + PRIOR * scale * np.eye(information.shape[1]),
             target_DM=_gradients(fitted, draws, np.array([target_flops]))[:, 0, :],
             runs_DKM=_gradients(fitted, draws, budgets) * np.sqrt(weight)[None, :, None],
         )

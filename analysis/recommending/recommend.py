@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from analysis.curves.curves import Curve, Curves, rank
 from analysis.curves.data_checks import check_shared_scale
@@ -46,7 +45,7 @@ class Recommendation:
     sizes: BestSizes | None = None
     shares: BestShares | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The recommendation as `recommend --json` prints it."""
         prediction = self.prediction
         return {

@@ -51,17 +51,19 @@ def winners_curse(chosen: Curve, candidates: Sequence[tuple[Curve, float]]) -> W
 
     None where the chosen curve has no interval, or none of the others contends.
     """
-    known = {id(curve): at for curve, at in candidates if curve.fit is not None and curve.fit.dof >= 1}
-    if id(chosen) not in known:
+    flops_of = {id(curve): flops for curve, flops in candidates if curve.fit is not None and curve.fit.dof >= 1}
+    if id(chosen) not in flops_of:
         return None
-    ends = {id(curve): _log_interval(curve, known[id(curve)], LEVEL) for curve, _ in candidates if id(curve) in known}
+    ends = {
+        id(curve): _log_interval(curve, flops_of[id(curve)], LEVEL) for curve, _ in candidates if id(curve) in flops_of
+    }
     highest = ends[id(chosen)][1]
     others = [curve for curve, _ in candidates if curve is not chosen and id(curve) in ends]
     contenders = (chosen, *(curve for curve in others if ends[id(curve)][0] < highest))
     if len(contenders) == 1:
         return None
-    low, high = _log_interval(chosen, known[id(chosen)], LEVEL ** (1.0 / len(contenders)))
-    middles = np.array([math.log(curve.cer(known[id(curve)])) for curve in contenders])
+    low, high = _log_interval(chosen, flops_of[id(chosen)], LEVEL ** (1.0 / len(contenders)))
+    middles = np.array([math.log(curve.cer(flops_of[id(curve)])) for curve in contenders])
     errors = np.array([_log_error(curve, ends[id(curve)]) for curve in contenders])
     drawn = middles + errors * np.random.default_rng(0).standard_normal((DRAWS, len(contenders)))
     winner = np.argmin(drawn, axis=1)

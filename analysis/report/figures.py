@@ -1,5 +1,5 @@
 """Figures for papers and for the page, as PNG and SVG. Only this module imports matplotlib, and only a report imports
-it.
+this module.
 """
 
 import math
@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH, HEIGHT = 7.2, 3.4
-"""Inches. A page of a paper is 7 wide between its margins."""
+"""Inches. A page of a paper is about 7 inches wide between its margins."""
 COLUMNS = 3
+"""Panels side by side."""
 MOST_PANELS = 9
+"""A figure with more panels than this cannot be read; the page shows the rest."""
 PNG_DOTS_PER_INCH = 200
 STYLE: dict[Any, Any] = {
     "font.size": 9.0,
@@ -53,13 +55,15 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "text.parse_math": False,
 }
+"""Settings of matplotlib for every figure; names in the data are text and never mathematics."""
 BAND, FAR_BAND = 0.22, 0.10
+"""Opacity of the band around a law, within the runs and beyond them."""
 LARGEST_CER = 100.0
-"""Intervals without an upper end are drawn to here, far above any figure."""
+"""An interval without an upper end is drawn up to this CER, far above any figure."""
 FEW_DECADES_ACROSS, FEW_DECADES_UP = 2.0, 3.0
-"""Below this many decades an axis has room for 2 and 5 between its powers of ten."""
+"""An axis with fewer decades than this, across or up, has room for 2 and 5 between its powers of ten."""
 SEQUENCE = (0.15, 0.82)
-"""Of viridis: its ends vanish on black or on white."""
+"""The part of the colour map viridis that is used: its ends vanish on black or on white."""
 
 
 def draw(findings: Findings) -> dict[str, Figure]:
@@ -192,13 +196,13 @@ def residuals(findings: Findings) -> Figure | None:
 def _draw_trace(ax: "Axes", trace: Trace, index: int) -> None:
     style = curve_style(index)
     largest = trace.curve.largest_flops
-    inside = [one for one in trace.path if one.flops <= largest]
-    beyond = [one for one in trace.path if one.flops >= largest]
+    inside = [point for point in trace.path if point.flops <= largest]
+    beyond = [point for point in trace.path if point.flops >= largest]
     for part, dashes, alpha in ((inside, "-", BAND), (beyond, (0, (4, 2)), FAR_BAND)):
-        flops = [one.flops for one in part]
-        ax.plot(flops, [one.cer or math.nan for one in part], color=style.light, linestyle=dashes)
-        if part and all(one.curve_interval is not None for one in part):
-            ends = [one.curve_interval or (math.nan, math.nan) for one in part]
+        flops = [point.flops for point in part]
+        ax.plot(flops, [point.cer or math.nan for point in part], color=style.light, linestyle=dashes)
+        if part and all(point.curve_interval is not None for point in part):
+            ends = [point.curve_interval or (math.nan, math.nan) for point in part]
             low, high = [low for low, _ in ends], [min(high, LARGEST_CER) for _, high in ends]
             ax.fill_between(flops, low, high, color=style.light, alpha=alpha, linewidth=0)
     for point in trace.points:
@@ -258,7 +262,7 @@ def _marked(value: float, _: int) -> str:
 def _cers(traces: Iterable[Trace], *, laws: bool) -> list[float]:
     """Every CER that a figure must hold."""
     measured = [score for trace in traces for point in trace.points for score in (point.low, point.high)]
-    return measured + [one.cer for trace in traces if laws for one in trace.path if one.cer]
+    return measured + [point.cer for trace in traces if laws for point in trace.path if point.cer]
 
 
 def _panels(count: int) -> tuple[Figure, list["Axes"]]:
@@ -297,8 +301,8 @@ def _heard(findings: Findings, models: str) -> Iterator[tuple[Trace, int]]:
 def _sizes(findings: Findings) -> dict[str, float]:
     """Parameters of each pair of models, smallest first; empty where the table does not say."""
     sizes = {trace.models: trace.params for trace in findings.traces}
-    known = {models: size for models, size in sizes.items() if size}
-    return dict(sorted(known.items(), key=lambda item: item[1])) if len(known) == len(sizes) else {}
+    recorded = {models: size for models, size in sizes.items() if size}
+    return dict(sorted(recorded.items(), key=lambda item: item[1])) if len(recorded) == len(sizes) else {}
 
 
 def _sequence(count: int) -> list[tuple[float, float, float, float]]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 INK, RULE, PAPER = "#1b1b1e", "#dcdce2", "#fffffe"
-"""Text, grid and ground of a figure on white; a page puts its own in the place of these, light and dark."""
+"""Text, grid and ground of a figure on white; a page replaces them by its own, light and dark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ CURVE_STYLES = (
     CurveStyle("#5c6168", "#b4b8bf", "<"),
 )
 """Hues of Okabe and Ito (2008), which the colour-blind tell apart, darkened where they are pale on white.
-As many as there are preset strategies: with more, looks come again.
+There are as many as preset strategies; with more strategies, styles are used again.
 """
 
 
 def curve_style(index: int) -> CurveStyle:
-    """The look of the strategy at `index` in the study's order."""
+    """The style of the strategy at `index` in the order of the study."""
     return CURVE_STYLES[index % len(CURVE_STYLES)]

@@ -3,7 +3,6 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from analysis.report.findings import findings_of
 from scaling.system.progress_line import announce_if_slow
@@ -14,12 +13,12 @@ FIGURES_FOLDER = "figures"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What was written where."""
+    """The page (`path`) and the figures that were written."""
 
     path: Path
     figures: tuple[Path, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """As `report --json` prints it."""
         return {"report": str(self.path), "figures": [str(figure) for figure in self.figures]}
 
@@ -34,11 +33,11 @@ def write_report(folder: Path) -> Report:
     from analysis.report.page.document import page
 
     findings = findings_of(folder)
-    kept = folder / FIGURES_FOLDER
-    with announce_if_slow(f"drawing {kept}"):
+    figures_folder = folder / FIGURES_FOLDER
+    with announce_if_slow(f"drawing {figures_folder}"):
         figures = draw(findings)
-        kept.mkdir(exist_ok=True)
-        saved = {name: save(name, figure, kept) for name, figure in figures.items()}
+        figures_folder.mkdir(exist_ok=True)
+        saved = {name: save(name, figure, figures_folder) for name, figure in figures.items()}
     text = page(findings, {name: svg.read_text(encoding="utf-8") for name, (_, svg) in saved.items()})
     draft = folder / f".{REPORT_FILE}.{os.getpid()}"
     draft.write_text(text, encoding="utf-8")

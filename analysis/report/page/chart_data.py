@@ -1,23 +1,23 @@
 """What the figure of the page draws, as JSON: points, laws sampled along FLOPs, forecast runs."""
 
 import math
-from typing import Any
 
 from analysis.curves.forecast_check import Forecast
+from analysis.curves.predict import Prediction
 from analysis.curves.traces import PlottedPoint, Trace
 from analysis.report.findings import Findings
 from analysis.report.palette import CURVE_STYLES, curve_style
 
 DIGITS = 4
-"""A share of 1e-4 of an error rate is below what any test set shows."""
+"""Significant digits of an error: a share of 1e-4 of it is below what any test set shows."""
 
 
-def chart(findings: Findings) -> dict[str, Any]:
-    """The document that assets/report.js reads. A path's rows: FLOPs, CER, both ends of the curve's interval, both ends
-    of the interval of one new run.
+def chart(findings: Findings) -> dict[str, object]:
+    """The document that assets/report.js reads. A row of a path holds FLOPs, CER, both ends of the interval of the
+    curve, and both ends of the interval of one new run.
     """
     flops = [point.mean.flops for trace in findings.traces for point in trace.points]
-    flops += [one.flops for trace in findings.traces for one in trace.path]
+    flops += [prediction.flops for trace in findings.traces for prediction in trace.path]
     flops += [forecast.flops for forecast in findings.forecasts]
     return {
         "largest_flops": findings.largest_flops,
@@ -25,11 +25,13 @@ def chart(findings: Findings) -> dict[str, Any]:
         "strategies": findings.strategies,
         "models": findings.models,
         "traces": [_trace(findings, trace) for trace in findings.traces],
-        "forecasts": [one for forecast in findings.forecasts if (one := _forecast(findings, forecast)) is not None],
+        "forecasts": [
+            _forecast(findings, forecast, forecast.prediction) for forecast in findings.forecasts if forecast.prediction
+        ],
     }
 
 
-def _trace(findings: Findings, trace: Trace) -> dict[str, Any]:
+def _trace(findings: Findings, trace: Trace) -> dict[str, object]:
     strategy = findings.strategies.index(trace.curve.strategy)
     return {
         "label": trace.curve.label,
@@ -40,11 +42,14 @@ def _trace(findings: Findings, trace: Trace) -> dict[str, Any]:
         "status": trace.curve.status,
         "largest_flops": trace.curve.largest_flops,
         "points": [_point(point) for point in trace.points],
-        "path": [[one.flops, _round(one.cer), *_ends(one.curve_interval), *_ends(one.interval)] for one in trace.path],
+        "path": [
+            [point.flops, _round(point.cer), *_ends(point.curve_interval), *_ends(point.interval)]
+            for point in trace.path
+        ],
     }
 
 
-def _point(point: PlottedPoint) -> dict[str, Any]:
+def _point(point: PlottedPoint) -> dict[str, object]:
     return {
         "flops": point.mean.flops,
         "cer": _round(point.mean.cer),
@@ -55,10 +60,7 @@ def _point(point: PlottedPoint) -> dict[str, Any]:
     }
 
 
-def _forecast(findings: Findings, forecast: Forecast) -> dict[str, Any] | None:
-    prediction = forecast.prediction
-    if prediction is None:
-        return None
+def _forecast(findings: Findings, forecast: Forecast, prediction: Prediction) -> dict[str, object]:
     return {
         "trace": next(i for i, trace in enumerate(findings.traces) if trace.curve is prediction.curve),
         "flops": forecast.flops,

@@ -1,4 +1,4 @@
-"""Comparisons in details: pairs, shared floors, crossings, and the sampling of the test set."""
+"""Comparisons in detail: pairs, shared floors, crossings, and the sampling of the test set."""
 
 import json
 
