@@ -9,8 +9,8 @@ so. `scaling.ledger.lease` says when a lease is over. A worker whose lease was t
 folder and nowhere else: `commit` refuses its result (fencing), and links `result.json` into place without replacing a
 file, so a node has exactly one result whatever dies when.
 
-The `kind` of a failure says who may try again: after `error` the next invocation; after `diverged` nobody until somebody
-allows it, because the same steps would diverge again; after `memory` anybody, in smaller pieces.
+The `kind` of a failure says who may try again: after `error` the next invocation; after `diverged` nobody until it is
+allowed, because the same steps would diverge again; after `memory` anybody, in smaller pieces.
 """
 
 import errno
@@ -175,11 +175,11 @@ class Attempt:
         return not self._abandoned() and is_recent(self.heartbeat)
 
     def over(self) -> bool:
-        """Whether another attempt may begin. A worker whose heartbeat is old is observed by repeated calls (see `lease`)."""
+        """Whether another attempt may begin. Repeated calls observe a worker whose heartbeat is old (`lease`)."""
         return self._abandoned() or (not is_recent(self.heartbeat) and stands_still(self.heartbeat))
 
     def record_memory_kill(self, session: str) -> None:
-        """Record a failure of kind `memory` where the kernel killed this attempt's worker, so that the next needs less."""
+        """Where the kernel killed the worker for memory, record that failure: the next attempt needs less."""
         lease = self.lease()
         if not self.ended() and lease is not None and killed_for_memory(lease):
             self.fail("memory", "its process was killed by the kernel: out of memory", session=session)

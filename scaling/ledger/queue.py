@@ -1,4 +1,4 @@
-"""What every worker needs, whatever it trains with: the nodes that may be claimed, and a heartbeat for a claimed one."""
+"""What every worker needs, whatever it trains with: the nodes that may be claimed, and a heartbeat for its node."""
 
 import threading
 from collections.abc import Iterator

@@ -138,8 +138,8 @@ class Failure(Record):
 class Event(Record):
     """A line of an attempt's `events.jsonl`: how the attempt goes. Results do not depend on events.
 
-    `start`, `progress`, `dev` (a look at dev during training is over) and `evaluating` (a set is being decoded) are read
-    by `status`, the progress line and the tracker. Each gives the fields that it knows.
+    `start`, `progress`, `dev` (a look at dev during training is over) and `evaluating` (a set is being decoded) are
+    read by `status`, the progress line and the tracker. Each gives the fields that it knows.
     """
 
     event: str

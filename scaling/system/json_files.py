@@ -61,7 +61,7 @@ def parse_record(kind: type[Kind], content: bytes, place: str) -> Kind:
 
 def read_record_lines(kind: type[Kind], path: Path) -> list[Kind]:
     """The records of this `kind` in a file, one a line. Raises InputError naming file, line and field."""
-    return [parse_record(kind, line, place) for place, line in _lines(path)]
+    return [parse_record(kind, line, f"{path}:{number}") for number, line in _lines(path)]
 
 
 def read_bytes(path: Path) -> bytes:
@@ -78,15 +78,16 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
     Raises InputError naming file and line.
     """
-    for place, line in _lines(path):
-        yield int(place.rpartition(":")[2]), _object(parse_json(line, place), place)
+    for number, line in _lines(path):
+        place = f"{path}:{number}"
+        yield number, _object(parse_json(line, place), place)
 
 
-def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """The lines of a file that are not blank, each with its place, `FILE:LINE`; a byte order mark is skipped."""
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file that are not blank, with their numbers from 1; a byte order mark is skipped."""
     for number, line in enumerate(read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         if line.strip():
-            yield f"{path}:{number}", line
+            yield number, line
 
 
 def _object(value: Any, place: str) -> dict[str, Any]:

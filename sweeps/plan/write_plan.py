@@ -1,4 +1,4 @@
-"""Writing `plan.json` (`scaling.ledger.plan_file`), and what of the ledger a plan goes on from."""
+"""Writes `plan.json` (`scaling.ledger.plan_file`), and finds nodes in the ledger from which a plan goes on."""
 
 import math
 import os
@@ -27,8 +27,8 @@ def write_plan_file(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> P
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for key, link in plan.nodes.items():
-            ledger.add(key, {"node": node_to_json(link.node)})
+        for key, planned in plan.nodes.items():
+            ledger.add(key, {"node": node_to_json(planned.node)})
         for key in to_revive(plan, ledger):
             revive(ledger, key)
     except OSError as error:
@@ -59,40 +59,40 @@ def write_plan_file(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> P
 
 
 def finished_elsewhere(ledger: Ledger, plan: Plan) -> TrunkPositions:
-    """Finished nodes of other studies on the trunks of this plan, from where it may go on."""
-    trunks = {link.trunk for link in plan.nodes.values()}
-    found: dict[str, dict[int, str]] = {}
+    """Finished nodes of other studies on the trunks of this plan, by trunk and position; the plan may go on there."""
+    trunks = {planned.trunk for planned in plan.nodes.values()}
+    positions: dict[str, dict[int, str]] = {}
     stages = ledger.root / "stages"
     for folder in stages.iterdir() if stages.is_dir() else ():
-        here = folder.name not in plan.nodes and ledger.done(folder.name) and not is_freed(ledger, folder.name)
-        if here and checkpoint_of(ledger, folder.name) is not None:
+        is_other = folder.name not in plan.nodes and ledger.done(folder.name) and not is_freed(ledger, folder.name)
+        if is_other and checkpoint_of(ledger, folder.name) is not None:
             node = ledger.node(folder.name)
             if node.cooldown_from_flops is None and (trunk := node.trunk) in trunks:
-                found.setdefault(trunk, {})[node.until_flops] = folder.name
-    return found
+                positions.setdefault(trunk, {})[node.until_flops] = folder.name
+    return positions
 
 
 def to_revive(plan: Plan, ledger: Ledger) -> set[str]:
-    """Finished nodes whose checkpoints were freed and that this plan's unfinished nodes set out from after all."""
-    found: set[str] = set()
-    needing = [_as_entered(ledger, link) for key, link in plan.nodes.items() if not ledger.done(key)]
+    """Finished nodes whose checkpoints were freed, and from which unfinished nodes of this plan start."""
+    freed: set[str] = set()
+    needing = [_as_entered(ledger, planned) for key, planned in plan.nodes.items() if not ledger.done(key)]
     while needing:
         node = needing.pop()
         for key in node.needs:
-            if key not in found and is_freed(ledger, key):
-                found.add(key)
+            if key not in freed and is_freed(ledger, key):
+                freed.add(key)
                 needing.append(ledger.node(key))
-    return found
+    return freed
 
 
-def _as_entered(ledger: Ledger, link: PlannedNode) -> StageNode:
-    """The node as an earlier plan entered it, if one did: its start may be another."""
-    entered = link.node.start is not None and (ledger.folder(link.key) / "stage.json").exists()
-    return ledger.node(link.key) if entered else link.node
+def _as_entered(ledger: Ledger, planned: PlannedNode) -> StageNode:
+    """The node as an earlier plan entered it, if one did: it may start from another node."""
+    entered = planned.node.start is not None and (ledger.folder(planned.key) / "stage.json").exists()
+    return ledger.node(planned.key) if entered else planned.node
 
 
 def _path_from(folder: Path, root: Path) -> str:
-    """Relative where one lies within the other, so that both may be moved together; else absolute."""
+    """The path of `root`: relative where one folder lies within the other, so that both can be moved; else absolute."""
     here, there = folder.resolve(), root.resolve()
     together = here.is_relative_to(there) or there.is_relative_to(here)
     return os.path.relpath(there, here) if together else str(there)
@@ -105,24 +105,24 @@ def _work_item(node: StageNode) -> WorkItem:
 def _on_the_way(plan: Plan, ledger: Ledger) -> dict[str, StageNode]:
     """Unfinished nodes from which the ledger's nodes of this plan start, though no run of the plan ends there.
 
-    An earlier, larger plan has entered them. They lie on the way: training through them costs nothing more.
+    An earlier, larger plan has entered them. Training through them costs nothing more.
     """
-    found: dict[str, StageNode] = {}
-    for key, link in plan.nodes.items():
-        start = None if ledger.done(key) or link.node.start is None else ledger.node(key).start
-        while start is not None and start not in plan.nodes and start not in found and not ledger.done(start):
-            found[start] = ledger.node(start)
-            start = found[start].start
-    return dict(reversed(found.items()))
+    passed: dict[str, StageNode] = {}
+    for key, planned in plan.nodes.items():
+        start = None if ledger.done(key) or planned.node.start is None else ledger.node(key).start
+        while start is not None and start not in plan.nodes and start not in passed and not ledger.done(start):
+            passed[start] = ledger.node(start)
+            start = passed[start].start
+    return dict(reversed(passed.items()))
 
 
 def _sources(study: Study) -> dict[str, Source]:
     speech = study.speech
-    models = {found.digest: found.directory for model in study.models for found in (model.encoder, model.llm)}
+    models = {base.digest: base.directory for model in study.models for base in (model.encoder, model.llm)}
     manifests = {manifest.digest: manifest.path for manifest in (speech.dev, *(test for _, test in speech.tests))}
     sources = {
-        content: Source(path=None if path is None else str(path.resolve()), hours=None)
-        for content, path in {**models, **manifests}.items()
+        digest: Source(path=None if path is None else str(path.resolve()), hours=None)
+        for digest, path in {**models, **manifests}.items()
     }
     sources[speech.train.digest] = Source(
         path=str(speech.train.path.resolve()),
@@ -142,7 +142,7 @@ def _runs(study: Study, plan: Plan) -> list[RunDescription]:
         "flop_convention": FLOP_CONVENTION,
     }
     models = {model.spec: _model(model) for model in study.models}
-    tuned = {(model.spec, name): found.columns() for model in study.models for name, found in model.tuned.items()}
+    tuned = {(model.spec, name): settings.columns() for model in study.models for name, settings in model.tuned.items()}
 
     def shared(spec: RunSpec) -> dict[str, Any]:
         return {**models[spec.model], **speech, **tuned.get((spec.model, spec.strategy.name), {})}
@@ -151,7 +151,7 @@ def _runs(study: Study, plan: Plan) -> list[RunDescription]:
 
 
 def _test_digest(data: DataSpec) -> str:
-    """What error rates are comparable by: the test sets, and the scoring where it is not plain."""
+    """Error rates with the same digest are comparable: it is of the test sets and of a scoring other than plain."""
     return digest(data.test if data.scoring is Scoring.PLAIN else (data.test, data.scoring))
 
 

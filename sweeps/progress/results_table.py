@@ -12,7 +12,7 @@ from typing import Any
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
-from scaling.ledger.records import RUNS_FILE, NodeResult, RunDescription, RunRow, RunStage, Scores, Spent
+from scaling.ledger.records import RUNS_FILE, NodeResult, RunDescription, RunRow, Scores, Spent
 from scaling.system.atomic_files import write_text_atomically
 from scaling.system.json_files import read_record_lines
 
@@ -20,6 +20,12 @@ UTTERANCES = "utterances"
 
 COUNTS = ("errors", "ref_chars", "word_errors", "ref_words", "n_utterances")
 """Fields of `Scores` that are summed over test sets."""
+
+TOTALS = ("flops", "executed_flops", "audio_seconds", "seconds")
+"""Fields of `NodeResult` that are summed over the stages of a run."""
+
+OF_STAGE = {*TOTALS, "steps", "cache_credited_flops", "loss"}
+"""Fields of `NodeResult` that a row says of each stage."""
 
 
 class Collector:
@@ -65,36 +71,34 @@ class Collector:
 
 
 def finished_row(run: RunDescription, results: Mapping[str, NodeResult]) -> RunRow:
-    """The row of a finished run, from its description and the results of its nodes in order."""
-    stages = [_finished_stage(stage, results[stage.node]) for stage in run.stages]
+    """The row of a finished run, from its description and the results of its nodes in order.
+
+    Raises InputError where the last result has no scores.
+    """
     end, ends = results[run.nodes[-1]], [results[stage.node] for stage in run.stages]
     if end.test is None or end.dev is None:
         raise InputError(f"node {run.nodes[-1]} ends run {run.key}, and its result has no scores of dev and test sets")
-    audio_seconds = sum(result.audio_seconds for result in ends)
     counts = _total_counts(end.test.values())
+    totals = {field: sum(getattr(result, field) for result in ends) for field in TOTALS}
     credited = [result.cache_credited_flops for result in ends]
+    spent = {field: sum(getattr(result.spent, field) for result in results.values()) for field in Spent.model_fields}
     return RunRow.model_validate(
         {
             **run.as_json(),
             "status": "ok",
-            "flops": sum(result.flops for result in ends),
-            "executed_flops": sum(result.executed_flops for result in ends),
+            **totals,
             "cache_credited_flops": sum(filter(None, credited)) if None not in credited else None,
-            "stages": stages,
-            "audio_seconds": audio_seconds,
+            "stages": [
+                stage.model_copy(update=results[stage.node].model_dump(include=OF_STAGE)) for stage in run.stages
+            ],
             "unique_audio_seconds": end.unique_audio_seconds,
-            "epochs": audio_seconds / (3600 * run.train_hours),
-            "seconds": sum(result.seconds for result in ends),
+            "epochs": totals["audio_seconds"] / (3600 * run.train_hours),
             "cer": counts["errors"] / counts["ref_chars"],
             **({"wer": counts["word_errors"] / counts["ref_words"]} if "ref_words" in counts else {}),
             "dev_cer": end.dev.cer,
             **counts,
             "test": end.test,
-            "spent": Spent(
-                flops=sum(result.spent.flops for result in results.values()),
-                executed_flops=sum(result.spent.executed_flops for result in results.values()),
-                seconds=sum(result.spent.seconds for result in results.values()),
-            ),
+            "spent": spent,
             "provenance": end.provenance,
         }
     )
@@ -119,20 +123,6 @@ def _total_counts(tests: Iterable[Scores]) -> dict[str, Any]:
     """The counts of all test sets together; words only where every set counts them (early results do not)."""
     counts = {field: [getattr(test, field) for test in tests] for field in COUNTS}
     return {field: sum(values) for field, values in counts.items() if None not in values}
-
-
-def _finished_stage(stage: RunStage, result: NodeResult) -> RunStage:
-    return stage.model_copy(
-        update={
-            "flops": result.flops,
-            "executed_flops": result.executed_flops,
-            "steps": result.steps,
-            "audio_seconds": result.audio_seconds,
-            "seconds": result.seconds,
-            "cache_credited_flops": result.cache_credited_flops,
-            "loss": result.loss,
-        }
-    )
 
 
 def _diverged(ledger: Ledger, nodes: Sequence[str]) -> tuple[str, str] | None:

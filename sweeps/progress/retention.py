@@ -19,11 +19,10 @@ from scaling.system.console import log
 from sweeps.units import size
 
 ABANDONED_SECONDS = 3600.0
-"""A file written beside its place that is older than this will never be moved there (assumption: writes are shorter)."""
+"""A file beside its place that is older than this will never be moved there (assumption: writes are shorter)."""
 
 QUOTA_SECONDS = 5.0
-"""Seconds between measurements of the disk, and at least twenty times as long as a measurement takes: thousands of files
-are slow to walk."""
+"""Seconds between measurements of the disk, and at least twenty times as long as one takes: many files are slow."""
 
 
 class CheckpointUse(NamedTuple):

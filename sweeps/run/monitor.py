@@ -15,7 +15,7 @@ from sweeps.run.outcome import Outcome
 from sweeps.units import duration
 
 UPDATE_SECONDS = 1.0
-"""Seconds between reads of the ledger, and at least ten times as long as a read takes, so that training loses little."""
+"""Seconds between reads of the ledger, and at least ten times as long as a read takes: training must not wait."""
 
 
 class Monitor:

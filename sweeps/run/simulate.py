@@ -1,4 +1,4 @@
-"""Answers from a planted law instead of training: the whole chain but the trainer, in seconds, for tests and trials.
+"""Results from a planted law instead of training: everything but the trainer runs, in seconds, for tests and trials.
 
 The planted law of a run, with C its charged FLOPs, P the parameters of encoder and LLM, and z a standard normal number
 drawn from the run's key:
@@ -37,9 +37,10 @@ FLOPS_PER_PARAM = 1e6
 """Training FLOPs a parameter at which the law's power is 1: the minis' CER is near 0.07 there."""
 
 PADDING = 1.06
-"""Executed over charged FLOPs."""
+"""Executed FLOPs over charged FLOPs (assumption)."""
 
 SIMULATED_FLOPS_PER_SECOND = 3e10
+"""Speed of a simulated worker (assumption)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,25 +80,25 @@ def planted_cer(run: RunSpec, params: int) -> float:
 
 
 def simulated_ledger(root: Path) -> Ledger:
-    """Where simulated nodes lie: apart, because they have the keys of real ones and must never pass for trained.
+    """The ledger of simulated nodes. It lies apart, because their keys are those of real nodes, which are trained.
 
-    It does not wait for the disk, because an answer costs nothing.
+    It does not wait for the disk, because a simulated result costs nothing.
     """
     return Ledger(root / "simulated", durable=False)
 
 
 def simulate_runs(prepared: Prepared, folder: Path, ledger: Ledger) -> Outcome:
-    """Commit a result for every node of the plan, and collect as after training."""
+    """Write a result for every node of the plan, and the table of runs as after training."""
     plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger)
     simulation = _Simulation(prepared)
-    for key, link in prepared.plan.nodes.items():
-        entry = {"schema": SCHEMA, "key": key, "attempt": 0, **simulation.result(link).as_json()}
+    for key, planned in prepared.plan.nodes.items():
+        entry = {"schema": SCHEMA, "key": key, "attempt": 0, **simulation.result(planned).as_json()}
         write_json_once(ledger.folder(key) / "result.json", entry, durable=False)
     return Monitor(plan_file, ProgressLine()).finish(stopped_by=None)
 
 
 class _Simulation:
-    """What the results of a plan's nodes are made from."""
+    """Makes the results of a plan's nodes."""
 
     def __init__(self, prepared: Prepared) -> None:
         self._prepared = prepared

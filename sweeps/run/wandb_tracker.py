@@ -1,11 +1,13 @@
-"""Runs in Weights & Biases, followed from the ledger by a process of its own: `python -m sweeps.run.wandb_tracker DIR [--follow]`.
+"""Writes runs to Weights & Biases from the ledger, as a process of its own.
 
-One W&B run for each run of the study, its id the run's key, FLOPs charged so far as the step of every metric. The
-trainer knows nothing of it, so a tracker that hangs, dies or fills the disk stops and slows nothing, and what it lost
-is written again from the ledger at any time.
+    python -m sweeps.run.wandb_tracker DIR [--follow]
 
-Offline unless WANDB_MODE says otherwise; upload with `wandb sync`. Numbers, strategy and model names go out;
-transcripts, paths, host and user names, git remotes and code do not.
+Each run of the study is a W&B run. Its id is the run's key, and the step of every metric is the FLOPs charged so far.
+The trainer does not know the tracker: a tracker that hangs, dies or fills the disk neither stops nor slows training,
+and what it lost can be written again from the ledger at any time.
+
+Runs are offline unless WANDB_MODE says otherwise; upload them with `wandb sync`. Numbers, strategy and model names are
+sent; transcripts, paths, host and user names, git remotes and code are not.
 """
 
 import argparse
@@ -25,14 +27,16 @@ from sweeps.progress.run_curve import history
 from sweeps.progress.status import State, survey_study
 
 FLUSH_SECONDS = 1
-"""Between writes to the offline file: wandb's default of 15 s loses everything in runs that are killed early."""
+"""Seconds between writes to the offline file: the default of 15 s loses everything of runs that are killed early."""
 
 POLL_SECONDS = 1.0
+"""Seconds between reads of the ledger."""
+
 LIVE_RUNS = 16
-"""Runs followed at a time; the others are written when these are through (assumption: 16 need little memory)."""
+"""Runs that are open at a time; the others are written when these are finished (assumption: 16 need little memory)."""
 
 FINISH_SECONDS = 20.0
-"""wandb's finish() has been seen to hang: after this it is left behind."""
+"""Seconds that `finish()` of wandb may take: it was seen to hang."""
 
 CONFIG_FIELDS = {
     "study",
@@ -51,11 +55,11 @@ CONFIG_FIELDS = {
     "scoring",
     "flop_convention",
 }
-"""What of a run goes out beside its curve: names, numbers and digests."""
+"""Fields of a run that are sent beside its curve: names, numbers and digests."""
 
 
 def start_tracker(folder: Path) -> subprocess.Popen[bytes] | None:
-    """A process that follows the study in `folder` until it is finished; None, with a word, where wandb is missing."""
+    """A process that tracks the study in `folder` to its end; None where wandb is missing, which is logged."""
     import importlib.util
 
     if importlib.util.find_spec("wandb") is None:
@@ -66,18 +70,18 @@ def start_tracker(folder: Path) -> subprocess.Popen[bytes] | None:
     with path.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "sweeps.run.wandb_tracker", str(folder), "--follow"],
-            stdin=subprocess.PIPE,  # its end, by our will or our death, asks for the last look
+            stdin=subprocess.PIPE,  # its end asks for the last update, also where this process dies
             stdout=output,
             stderr=output,
-            process_group=0,  # out of Ctrl-C's reach
+            process_group=0,  # so that Ctrl-C does not reach it
             preexec_fn=_run_when_idle,
         )
 
 
 def _run_when_idle() -> None:
-    """In a fresh child: take only time that no worker wants, so that a tracker that spins costs training nothing.
+    """In the new process: use only time that no worker wants, so that a busy tracker costs training nothing.
 
-    It and the workers stay in the launcher's session: Linux gives sessions equal shares, whatever runs in them.
+    The tracker and the workers stay in one session, because Linux gives equal shares to sessions, whatever runs there.
     """
     if hasattr(os, "SCHED_IDLE"):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
@@ -86,7 +90,7 @@ def _run_when_idle() -> None:
 
 
 def end_tracker(process: subprocess.Popen[bytes] | None, patience: float = 2 * FINISH_SECONDS) -> None:
-    """Let the follower write what is left; it is killed when its time is up."""
+    """Let the tracker write what is left; it is killed after `patience` seconds."""
     if process is None or process.stdin is None:
         return
     process.stdin.close()
@@ -100,14 +104,14 @@ def end_tracker(process: subprocess.Popen[bytes] | None, patience: float = 2 * F
 
 
 def write_runs(folder: Path) -> int:
-    """Write every run that has begun to Weights & Biases, from the ledger alone; how many."""
+    """Write every run that has begun to Weights & Biases; return their number."""
     tracker = Tracker(read_plan_file(folder))
-    tracker.look(last=True)
+    tracker.update(last=True)
     return len(tracker.finished)
 
 
 class Tracker:
-    """Writes each run's curve as far as it is known, and goes on where it stopped."""
+    """Writes the curve of each run as far as it is known; each update continues the last one."""
 
     def __init__(self, plan_file: PlanFile) -> None:
         self.finished: set[str] = set()
@@ -115,8 +119,8 @@ class Tracker:
         self._open: dict[str, Any] = {}
         self._written: dict[str, int] = {}
 
-    def look(self, *, last: bool = False) -> bool:
-        """Write what is new; whether this is through. The last look also closes runs that are not done."""
+    def update(self, *, last: bool = False) -> bool:
+        """Write what is new; return whether all is written. The last update also closes runs that are not done."""
         states = survey_study(self._plan_file).runs
         for run in self._plan_file.runs:
             if run.key not in self.finished:
@@ -141,7 +145,7 @@ class Tracker:
 
 
 def _begin(plan_file: PlanFile, run: RunDescription) -> Any:
-    """A fresh W&B run under the run's key; an offline copy of an earlier time is replaced."""
+    """A new W&B run under the run's key; an earlier offline copy is replaced."""
     import wandb
 
     mode: Any = os.environ.get("WANDB_MODE", "offline")
@@ -185,30 +189,30 @@ def _settings(wandb: Any, folder: Path) -> Any:
 def _finish(tracked: Any, *, ok: bool) -> None:
     try:
         tracked.finish(exit_code=0 if ok else 1)
-    except Exception as error:  # whatever a tracker does, the ledger has it
+    except Exception as error:  # an error of the tracker loses nothing: the ledger has everything
         log(f"tracking: {error}")
 
 
 def _follow(folder: Path) -> None:
-    """Look again and again until every run is through, or standard input ends."""
-    asked = threading.Event()
+    """Update again and again until every run is finished, or standard input ends."""
+    ending = threading.Event()
 
     def wait_for_end() -> None:
         while os.read(sys.stdin.fileno(), 4096):  # unbuffered: a lock on sys.stdin could not be left at exit
             pass
-        asked.set()
+        ending.set()
 
     threading.Thread(target=wait_for_end, daemon=True).start()
     tracker = Tracker(read_plan_file(folder))
-    while not tracker.look(last=asked.is_set()):
-        asked.wait(POLL_SECONDS)
+    while not tracker.update(last=ending.is_set()):
+        ending.wait(POLL_SECONDS)
 
 
 def main() -> int:
-    """Follow, or write once; the exit code."""
+    """Track the study, or write it once; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m sweeps.run.wandb_tracker", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--follow", action="store_true", help="until every run is through or standard input ends")
+    parser.add_argument("--follow", action="store_true", help="until every run is finished or standard input ends")
     arguments = parser.parse_args()
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     try:
