@@ -2,8 +2,8 @@
 
 A process of the same machine and boot is looked up by its number and its start time, so a number that is used again
 deceives nobody. A process elsewhere, and one that is stopped or hangs, is judged by its heartbeat: a file that it
-touches every `HEARTBEAT_SECONDS`. Clocks jump, so a process whose heartbeat looks old is taken for dead only after
-the observer has seen the file unchanged for `STILL_SECONDS` by its own monotonic clock.
+touches every `HEARTBEAT_SECONDS`. Clocks jump, so a process whose heartbeat looks old is taken for dead only after the
+observer has seen the file unchanged for `STILL_SECONDS` by its own monotonic clock.
 """
 
 import os

@@ -1,7 +1,7 @@
 """What a tracker costs training at worst: one that spins for ever, on the very core that trains.
 
-Matrix products on one core beside a follower (`sweeps.run.wandb_tracker`, started as `run` starts it) that only spins: of
-the processor time of the two, the follower's share, as a median over rounds. Others on the machine do not change it.
+Matrix products on one core beside a follower (`sweeps.run.wandb_tracker`, started as `run` starts it) that only spins:
+of the processor time of the two, the follower's share, as a median over rounds. Others on the machine do not change it.
 """
 
 import os

@@ -1,8 +1,8 @@
 """Training and decoding speed on one CPU core: the trainer against the loop that public recipes run.
 
-Audio-seconds a processor-second, the sides in turns, medians over the rounds. See `training_lab` for the model_shape and
-for both sides; reading audio and features is part of both. `later` epochs are those for which the outputs of a frozen
-encoder are kept. `compiled` is ours with `compile: true`, after an epoch in which it compiled. Writes
+Audio-seconds a processor-second, the sides in turns, medians over the rounds. See `training_lab` for the model's shape
+and for both sides; reading audio and features is part of both. `later` epochs are those for which the outputs of a
+frozen encoder are kept. `compiled` is ours with `compile: true`, after an epoch in which it compiled. Writes
 results/benchmarks/training.json; on a core whose products are no faster in bf16, which is left out there,
 training_fp32.json.
 """

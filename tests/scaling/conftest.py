@@ -35,7 +35,7 @@ def finished(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
 
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `sweeps.finished.transcribe_export` starts as `python -m MODULE` runs here, where everything is imported already."""
+    """What `transcribe_export` starts as `python -m MODULE` runs here, where everything is imported already."""
 
     def run(module: str, arguments: Sequence[str], lines: str) -> str:
         said = io.StringIO()
