@@ -18,7 +18,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,7 @@ class Ledger:
         """The folder of node `key`."""
         return self.root / "stages" / key
 
-    def add(self, key: str, stage: dict[str, Any]) -> bool:
+    def add(self, key: str, stage: Mapping[str, object]) -> bool:
         """Write `stage.json` of node `key` with the fields of `stage`, unless it exists; whether it was written."""
         path = self.folder(key) / "stage.json"
         if path.exists():

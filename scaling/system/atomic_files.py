@@ -3,13 +3,14 @@
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from scaling.system.fault_injection import crash_point
 
 
-def write_json_atomically(path: Path, value: dict[str, Any]) -> None:
+def write_json_atomically(path: Path, value: Mapping[str, object]) -> None:
     """Replace `path` by `value` as JSON; readers see the old file or the new one, never a part."""
     write_text_atomically(path, _json_text(value))
 
@@ -22,7 +23,7 @@ def write_text_atomically(path: Path, text: str) -> None:
     sync(path.parent)
 
 
-def write_json_once(path: Path, value: dict[str, Any], *, durable: bool = True) -> bool:
+def write_json_once(path: Path, value: Mapping[str, object], *, durable: bool = True) -> bool:
     """Create `path` holding `value` as JSON. Where the file exists already, change nothing and return False."""
     temporary = _write_beside(path, _json_text(value), durable=durable)
     try:
@@ -63,7 +64,7 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def _json_text(value: dict[str, Any]) -> str:
+def _json_text(value: Mapping[str, object]) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"  # in one line: ten times as fast
 
 

@@ -36,12 +36,7 @@ def parse_json(text: str | bytes, place: str) -> Any:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises InputError, naming the file, where it is missing, damaged or no object."""
-    return parse_object(read_bytes(path), path)
-
-
-def parse_object(content: bytes, path: Path) -> dict[str, Any]:
-    """The JSON object in `content`, which was read from `path`. Raises InputError as `read_json` does."""
-    return _object(parse_json(content, str(path)), str(path))
+    return _object(parse_json(read_bytes(path), str(path)), str(path))
 
 
 def parse_record(kind: type[Kind], content: bytes, place: str) -> Kind:

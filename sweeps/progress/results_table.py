@@ -7,7 +7,6 @@ resumed or shared on the way. Results never change, so each is read once.
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
@@ -119,7 +118,7 @@ def read_rows(folder: Path) -> list[RunRow]:
     return read_record_lines(RunRow, path) if path.exists() else []
 
 
-def _total_counts(tests: Iterable[Scores]) -> dict[str, Any]:
+def _total_counts(tests: Iterable[Scores]) -> dict[str, float]:
     """The counts of all test sets together; words only where every set counts them (early results do not)."""
     counts = {field: [getattr(test, field) for test in tests] for field in COUNTS}
     return {field: sum(values) for field, values in counts.items() if None not in values}

@@ -9,7 +9,7 @@ import time
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from scaling.errors import InputError
 from scaling.ledger.freed_checkpoints import checkpoint_of, free, is_freed
@@ -66,7 +66,7 @@ class Freed:
     leftover_bytes: int
     kept_bytes: int
 
-    def as_document(self, *, dry_run: bool) -> dict[str, Any]:
+    def as_document(self, *, dry_run: bool) -> dict[str, object]:
         """What `gc --json` prints."""
         return {
             "schema": "asr-scaling/gc-1",

@@ -1,7 +1,6 @@
 """The curve of a run from the events of its nodes: loss and dev CER over the FLOPs charged to the run so far."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from scaling.ledger.ledger import read_events
 from scaling.ledger.plan_file import PlanFile
@@ -13,7 +12,7 @@ CUMULATIVE = ("flops", "executed_flops", "audio_seconds")
 POINT_FIELDS = ("loss", "rate_factor", "executed_flops", "audio_seconds")
 
 
-def history(plan_file: PlanFile, run: RunDescription) -> Iterator[dict[str, Any]]:
+def history(plan_file: PlanFile, run: RunDescription) -> Iterator[dict[str, object]]:
     """Points of a run's curve by rising `flops`, as far as its nodes have come.
 
     FLOPs, executed FLOPs and audio are summed over the run's stages, so shared nodes appear in every run that passes
@@ -55,8 +54,8 @@ def _events(plan_file: PlanFile, key: str) -> list[Event]:
     return valid
 
 
-def _point(event: Event, before: dict[str, float], stage: str) -> dict[str, Any]:
-    point = {"flops": before["flops"] + event.flops, "stage": stage}
+def _point(event: Event, before: dict[str, float], stage: str) -> dict[str, object]:
+    point: dict[str, object] = {"flops": before["flops"] + event.flops, "stage": stage}
     if event.event == "dev":
         return {**point, "dev_cer": event.cer}
     values = {field: getattr(event, field) for field in POINT_FIELDS}

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.system.console import jsonable
@@ -75,25 +74,25 @@ class StudyStatus:
     failed: list[LostNode]
     blocked: list[LostNode]
 
-    def as_document(self) -> dict[str, Any]:
+    def as_document(self) -> dict[str, object]:
         """What `status --json` prints."""
         return {"schema": "asr-scaling/status-1", **asdict(self)}
 
 
-def study_status(plan_file: PlanFile, found: Survey) -> StudyStatus:
+def study_status(plan_file: PlanFile, survey: Survey) -> StudyStatus:
     """How a study stands, from a survey of its nodes."""
-    pace = pace_of(plan_file, found)
+    pace = pace_of(plan_file, survey)
     return StudyStatus(
         study=plan_file.study,
-        runs=_counts(found.runs.values()),
-        nodes={state.value: len(found.in_state(state)) for state in State},
-        done_flops=found.done_flops,
-        remaining_flops=found.remaining_flops,
-        total_flops=found.total_flops,
-        eta_seconds=eta_seconds(plan_file, found, pace),
-        running=[_running(plan_file, key, found.nodes[key], pace) for key in found.in_state(State.RUNNING)],
-        failed=_lost(found, State.FAILED),
-        blocked=_lost(found, State.BLOCKED),
+        runs=_counts(survey.runs.values()),
+        nodes={state.value: len(survey.in_state(state)) for state in State},
+        done_flops=survey.done_flops,
+        remaining_flops=survey.remaining_flops,
+        total_flops=survey.total_flops,
+        eta_seconds=eta_seconds(plan_file, survey, pace),
+        running=[_running(plan_file, key, survey.nodes[key], pace) for key in survey.in_state(State.RUNNING)],
+        failed=_lost(survey, State.FAILED),
+        blocked=_lost(survey, State.BLOCKED),
     )
 
 
@@ -121,14 +120,14 @@ def watch(folder: Path, *, as_json: bool) -> None:
         while True:
             began = time.monotonic()
             plan_file = read_plan_file(folder)  # each time: another invocation may have grown the study
-            found = survey_study(plan_file, known=known)
-            known = found.nodes
-            status = study_status(plan_file, found)
+            survey = survey_study(plan_file, known=known)
+            known = survey.nodes
+            status = study_status(plan_file, survey)
             clear = CLEAR if sys.stdout.isatty() and not as_json else ""
             text = json.dumps(jsonable(status.as_document())) if as_json else status_text(status)
             sys.stdout.write(f"{clear}{text}\n")
             sys.stdout.flush()
-            if found.finished:
+            if survey.finished:
                 return
             time.sleep(max(WATCH_SECONDS, 10 * (time.monotonic() - began)))
     except KeyboardInterrupt:
@@ -153,8 +152,8 @@ def _running(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace) -> Run
     )
 
 
-def _lost(found: Survey, state: State) -> list[LostNode]:
-    return [LostNode(node=key, cause=found.nodes[key].cause) for key in found.in_state(state)]
+def _lost(survey: Survey, state: State) -> list[LostNode]:
+    return [LostNode(node=key, cause=survey.nodes[key].cause) for key in survey.in_state(state)]
 
 
 def _counts(states: Iterable[State]) -> dict[str, int]:
