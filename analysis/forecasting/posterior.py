@@ -43,7 +43,8 @@ class Posterior:
         weights, means, variances = [], [], []
         for j, laws in self._kept():
             noise = SCALES[j][1]
-            mean_QG, variance_QG, _ = self._component(j, laws, np.log(flops_Q) - self.evidence.origin)
+            mean_QG, lever_QG, walk_QQ = self._path(j, laws, np.log(flops_Q) - self.evidence.origin)
+            variance_QG = np.diag(walk_QQ)[:, None] + lever_QG**2 + 1e-12
             weights.append(self.weight_GJ[laws, j])
             means.append(mean_QG)
             variances.append(variance_QG + (noise**2 if new_run else 0.0))
@@ -75,11 +76,6 @@ class Posterior:
     def _kept(self) -> list[tuple[int, NDArray[np.int64]]]:
         kept_GJ = self.weight_GJ > KEPT_SHARE * self.weight_GJ.max()
         return [(j, np.flatnonzero(kept_GJ[:, j])) for j in range(len(SCALES)) if kept_GJ[:, j].any()]
-
-    def _component(self, j: int, laws: NDArray[np.int64], x_Q: Array) -> tuple[Array, Array, Array]:
-        mean_QG, lever_QG, walk_QQ = self._path(j, laws, x_Q)
-        variance_QG = np.diag(walk_QQ)[:, None] + lever_QG**2 + 1e-12
-        return mean_QG, variance_QG, walk_QQ
 
     def _path(self, j: int, laws: NDArray[np.int64], x_Q: Array) -> tuple[Array, Array, Array]:
         """Mean (Q, G) of the curve, standard deviation by the level (Q, G), covariance (Q, Q) by the misfit."""

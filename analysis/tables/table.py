@@ -140,7 +140,7 @@ def _read_parquet(file: Path) -> Iterator[tuple[int, Row]]:
         frame = pd.read_parquet(file)
     except ImportError:
         raise InputError(f"{file}: reading Parquet needs pyarrow: pip install 'asr-scaling[table]'") from None
-    except (OSError, ValueError, TypeError, NotImplementedError) as error:  # pyarrow's own errors are among these
+    except (OSError, ValueError, TypeError, NotImplementedError) as error:  # pyarrow's errors derive from these
         raise InputError(f"{file}: no readable Parquet ({error})") from None
     rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
     return enumerate(rows, start=1)
