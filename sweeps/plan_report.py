@@ -83,6 +83,7 @@ def plan_document(prepared: Prepared, costs: CostEstimate, exact: ExactCosts | N
             "notes": speech.notes(),
             "assumptions": _assumptions(prepared.study),
         },
+        "below_onset": [below.as_document() for below in prepared.below_onset],
         "memory": [_memory_document(_largest_stage(prepared, model)) for model in prepared.study.models],
         "runs": [_run_document(prepared, run, _stages(prepared, run, exact)) for run in plan.runs],
         "nodes": [_node_document(node, key in prepared.done) for key, node in plan.nodes.items()],
@@ -105,6 +106,7 @@ def plan_text(prepared: Prepared, costs: CostEstimate, exact: ExactCosts | None 
         f" {sum(len(test) for _, test in speech.tests)}",
         *[f"assumption: {text}" for text in _assumptions(prepared.study)],
         *[f"note: {text}" for text in speech.notes()],
+        *[f"warning: {below.text()}" for below in prepared.below_onset],
         f"charged {costs.charged_flops:.3e} FLOPs, spent {costs.spent_flops:.3e}"
         f" ({costs.spent_over_charged:.0%}: shared stages are trained once)",
         *([] if exact is None else [_totals_line(_total(exact))]),

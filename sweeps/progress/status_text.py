@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scaling.ledger.plan_file import PlanFile, read_plan_file
+from scaling.ledger.records import RunRow
 from scaling.system.console import jsonable
 from sweeps.progress.eta import Pace, eta_seconds, node_eta_seconds, pace_of
+from sweeps.progress.results_table import read_rows
 from sweeps.progress.status import NodeStatus, State, Survey, survey_study
 from sweeps.units import duration
 
@@ -31,11 +33,35 @@ class DecodedSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HearingNow:
+    """What a look at hearing found (`scaling.ledger.hearing`), at `flops` of the stage."""
+
+    flops: float
+    nats: float
+    low: float | None
+    high: float | None
+    hears: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeafRun:
+    """A finished run that does not hear the speech yet: its error rate says nothing about how it will fall."""
+
+    run: str
+    strategy: str
+    encoder: str
+    llm: str
+    budget_flops: float
+    seed: int
+    hearing_nats: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunningNode:
     """A node at work, and a run that needs it.
 
     `seconds` have passed since its attempt began. `evaluating` is None while the node trains, `eta_seconds` where no
-    speed is known.
+    speed is known, `hearing` where it was not measured in this stage yet.
     """
 
     node: str
@@ -49,6 +75,7 @@ class RunningNode:
     seconds: float
     evaluating: DecodedSet | None
     eta_seconds: float | None
+    hearing: HearingNow | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +100,7 @@ class StudyStatus:
     running: list[RunningNode]
     failed: list[LostNode]
     blocked: list[LostNode]
+    not_hearing: list[DeafRun]
 
     def as_document(self) -> dict[str, object]:
         """What `status --json` prints."""
@@ -93,6 +121,7 @@ def study_status(plan_file: PlanFile, survey: Survey) -> StudyStatus:
         running=[_running(plan_file, key, survey.nodes[key], pace) for key in survey.in_state(State.RUNNING)],
         failed=_lost(survey, State.FAILED),
         blocked=_lost(survey, State.BLOCKED),
+        not_hearing=[_deaf(row) for row in read_rows(plan_file.folder) if row.hears is False],
     )
 
 
@@ -106,6 +135,7 @@ def status_text(status: StudyStatus) -> str:
         *(f"running  {node.node}  {_running_text(node)}" for node in status.running),
         *(f"failed   {node.node}  {node.cause}" for node in status.failed),
         *(f"blocked  {node.node}  {node.cause}" for node in status.blocked),
+        *(f"does not hear yet  {run.run}  {_deaf_text(run)}" for run in status.not_hearing),
     ]
     return "\n".join(lines)
 
@@ -136,7 +166,7 @@ def watch(folder: Path, *, as_json: bool) -> None:
 
 def _running(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace) -> RunningNode:
     run = next((run for run in plan_file.runs if key in run.nodes), None)
-    decoding = node.progress.decoding
+    decoding, hearing = node.progress.decoding, node.progress.hearing
     return RunningNode(
         node=key,
         stage=plan_file.ledger.node(key).stage.name,
@@ -149,6 +179,23 @@ def _running(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace) -> Run
         seconds=node.seconds,
         evaluating=decoding and DecodedSet(set=decoding.set, done=decoding.done, of=decoding.of),
         eta_seconds=node_eta_seconds(plan_file, key, node, pace),
+        hearing=None
+        if hearing is None
+        else HearingNow(
+            flops=hearing.flops, nats=hearing.nats, low=hearing.low, high=hearing.high, hears=hearing.hears
+        ),
+    )
+
+
+def _deaf(row: RunRow) -> DeafRun:
+    return DeafRun(
+        run=row.key,
+        strategy=row.strategy,
+        encoder=row.encoder,
+        llm=row.llm,
+        budget_flops=row.budget_flops,
+        seed=row.seed,
+        hearing_nats=row.hearing_nats,
     )
 
 
@@ -169,7 +216,19 @@ def _running_text(node: RunningNode) -> str:
     eta = "" if node.eta_seconds is None else f", ETA {duration(node.eta_seconds)}"
     decoded = node.evaluating
     decoding = "" if decoded is None else f", decoding {decoded.set} ({decoded.done} of {decoded.of})"
+    hearing = "" if node.hearing is None else f", {_hearing_text(node.hearing)}"
     return (
-        f"{node.flops / node.total_flops:4.0%} of {node.total_flops:.2e} FLOPs{eta}{decoding}  stage {node.stage!r}"
-        f" of {node.strategy}, {node.encoder} + {node.llm}, seed {node.seed}"
+        f"{node.flops / node.total_flops:4.0%} of {node.total_flops:.2e} FLOPs{eta}{decoding}{hearing}"
+        f"  stage {node.stage!r} of {node.strategy}, {node.encoder} + {node.llm}, seed {node.seed}"
     )
+
+
+def _hearing_text(hearing: HearingNow) -> str:
+    """Whether the LLM hears, and the gain that says so."""
+    verdict = {True: "hears", False: "does not hear yet", None: "hearing"}[hearing.hears]
+    return f"{verdict} ({hearing.nats:.2f} nats a token)"
+
+
+def _deaf_text(run: DeafRun) -> str:
+    gain = "" if run.hearing_nats is None else f": {run.hearing_nats:.2f} nats a token"
+    return f"{run.strategy}, {run.encoder} + {run.llm}, {run.budget_flops:.3g} FLOPs, seed {run.seed}{gain}"

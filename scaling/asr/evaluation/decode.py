@@ -65,13 +65,19 @@ def group_by_length(
 
 
 @torch.no_grad()
-def encode_in_groups(inputs: ModelInputs, shortest_first: Sequence[int], audio_seconds: float) -> Batch:
-    """One batch of the encoder's outputs for some utterances, `audio_seconds` of which are encoded together."""
+def encode_in_groups(inputs: ModelInputs, shortest_first: Sequence[int], audio_seconds: float) -> list[Tensor]:
+    """The encoder's output (S, E) for each of some utterances, `audio_seconds` of which are encoded together."""
     outputs: list[Tensor] = []
     for indices in group_by_length(shortest_first, inputs.dataset.samples, audio_seconds):
         outputs += without_padding(*inputs.model.encode(inputs.batch(inputs.read(indices))))
+    return outputs
+
+
+def encoded_batch(outputs: Sequence[Tensor], llm_targets: Sequence[Tensor] = ()) -> Batch:
+    """The batch of utterances of which the encoder's outputs (S, E) are known. Decoding needs no targets."""
     lengths_B = torch.tensor([len(output) for output in outputs], device=outputs[0].device)
-    return Batch(outputs[0].new_empty(0), lengths_B, (), (), (pad_sequence(outputs, batch_first=True), lengths_B))
+    no_features = outputs[0].new_empty(0)
+    return Batch(no_features, lengths_B, (), llm_targets, (pad_sequence(list(outputs), batch_first=True), lengths_B))
 
 
 @torch.no_grad()

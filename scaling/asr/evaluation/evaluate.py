@@ -10,6 +10,7 @@ from scaling.asr.evaluation.decode import (
     ENCODED_AUDIO_SECONDS,
     batch_audio_seconds,
     encode_in_groups,
+    encoded_batch,
     group_by_length,
     token_limits,
     transcribe,
@@ -73,7 +74,7 @@ def evaluate(
         if stop():
             break
         with autocast(inputs.precision, next(model.parameters()).device):
-            batch = encode_in_groups(inputs, indices, ENCODED_AUDIO_SECONDS / micro_batches)
+            batch = encoded_batch(encode_in_groups(inputs, indices, ENCODED_AUDIO_SECONDS / micro_batches))
             texts = model.with_gathered_weights(
                 partial(transcribe, model, batch, objective, token_limits(dataset.samples[indices]), stop)
             )
