@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scaling.ledger.plan_file import PlanFile, read_plan_file
-from scaling.ledger.records import RunRow
 from scaling.system.console import jsonable
 from sweeps.progress.eta import Pace, eta_seconds, node_eta_seconds, pace_of
-from sweeps.progress.results_table import read_rows
+from sweeps.progress.hearing_status import DeafRun, HearingNow, deaf_runs, hearing_now
 from sweeps.progress.status import NodeStatus, State, Survey, survey_study
+from sweeps.progress.unusable import UnusableRun, unusable_runs
 from sweeps.units import duration
 
 CLEAR = "\x1b[H\x1b[J"
@@ -30,30 +30,6 @@ class DecodedSet:
     set: str
     done: int
     of: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HearingNow:
-    """What a look at hearing found (`scaling.ledger.hearing`), at `flops` of the stage."""
-
-    flops: float
-    nats: float
-    low: float | None
-    high: float | None
-    hears: bool | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeafRun:
-    """A finished run that does not hear the speech yet: its error rate says nothing about how it will fall."""
-
-    run: str
-    strategy: str
-    encoder: str
-    llm: str
-    budget_flops: float
-    seed: int
-    hearing_nats: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +64,10 @@ class LostNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyStatus:
-    """How a study stands. `runs` and `nodes` are counted by state; `eta_seconds` is None where it is not known."""
+    """How a study stands. `runs` and `nodes` are counted by state; `eta_seconds` is None where it is not known.
+
+    `unusable` are finished runs whose weights nobody can use.
+    """
 
     study: str
     runs: dict[str, int]
@@ -101,6 +80,7 @@ class StudyStatus:
     failed: list[LostNode]
     blocked: list[LostNode]
     not_hearing: list[DeafRun]
+    unusable: list[UnusableRun]
 
     def as_document(self) -> dict[str, object]:
         """What `status --json` prints."""
@@ -121,7 +101,8 @@ def study_status(plan_file: PlanFile, survey: Survey) -> StudyStatus:
         running=[_running(plan_file, key, survey.nodes[key], pace) for key in survey.in_state(State.RUNNING)],
         failed=_lost(survey, State.FAILED),
         blocked=_lost(survey, State.BLOCKED),
-        not_hearing=[_deaf(row) for row in read_rows(plan_file.folder) if row.hears is False],
+        not_hearing=deaf_runs(plan_file),
+        unusable=unusable_runs(plan_file, survey),
     )
 
 
@@ -135,7 +116,8 @@ def status_text(status: StudyStatus) -> str:
         *(f"running  {node.node}  {_running_text(node)}" for node in status.running),
         *(f"failed   {node.node}  {node.cause}" for node in status.failed),
         *(f"blocked  {node.node}  {node.cause}" for node in status.blocked),
-        *(f"does not hear yet  {run.run}  {_deaf_text(run)}" for run in status.not_hearing),
+        *(f"does not hear yet  {run.run}  {run.text()}" for run in status.not_hearing),
+        *(f"unusable {run.run}  {run.cause}" for run in status.unusable),
     ]
     return "\n".join(lines)
 
@@ -166,7 +148,7 @@ def watch(folder: Path, *, as_json: bool) -> None:
 
 def _running(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace) -> RunningNode:
     run = next((run for run in plan_file.runs if key in run.nodes), None)
-    decoding, hearing = node.progress.decoding, node.progress.hearing
+    decoding = node.progress.decoding
     return RunningNode(
         node=key,
         stage=plan_file.ledger.node(key).stage.name,
@@ -179,23 +161,7 @@ def _running(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace) -> Run
         seconds=node.seconds,
         evaluating=decoding and DecodedSet(set=decoding.set, done=decoding.done, of=decoding.of),
         eta_seconds=node_eta_seconds(plan_file, key, node, pace),
-        hearing=None
-        if hearing is None
-        else HearingNow(
-            flops=hearing.flops, nats=hearing.nats, low=hearing.low, high=hearing.high, hears=hearing.hears
-        ),
-    )
-
-
-def _deaf(row: RunRow) -> DeafRun:
-    return DeafRun(
-        run=row.key,
-        strategy=row.strategy,
-        encoder=row.encoder,
-        llm=row.llm,
-        budget_flops=row.budget_flops,
-        seed=row.seed,
-        hearing_nats=row.hearing_nats,
+        hearing=hearing_now(node.progress.hearing),
     )
 
 
@@ -216,19 +182,8 @@ def _running_text(node: RunningNode) -> str:
     eta = "" if node.eta_seconds is None else f", ETA {duration(node.eta_seconds)}"
     decoded = node.evaluating
     decoding = "" if decoded is None else f", decoding {decoded.set} ({decoded.done} of {decoded.of})"
-    hearing = "" if node.hearing is None else f", {_hearing_text(node.hearing)}"
+    hearing = "" if node.hearing is None else f", {node.hearing.text()}"
     return (
         f"{node.flops / node.total_flops:4.0%} of {node.total_flops:.2e} FLOPs{eta}{decoding}{hearing}"
         f"  stage {node.stage!r} of {node.strategy}, {node.encoder} + {node.llm}, seed {node.seed}"
     )
-
-
-def _hearing_text(hearing: HearingNow) -> str:
-    """Whether the LLM hears, and the gain that says so."""
-    verdict = {True: "hears", False: "does not hear yet", None: "hearing"}[hearing.hears]
-    return f"{verdict} ({hearing.nats:.2f} nats a token)"
-
-
-def _deaf_text(run: DeafRun) -> str:
-    gain = "" if run.hearing_nats is None else f": {run.hearing_nats:.2f} nats a token"
-    return f"{run.strategy}, {run.encoder} + {run.llm}, {run.budget_flops:.3g} FLOPs, seed {run.seed}{gain}"
