@@ -12,6 +12,7 @@ import torch
 import transformers
 
 from scaling.asr.checkpoint import Checkpoint, Progress, latest, load, save, save_periodic
+from scaling.asr.evaluation.decode import max_tokens_per_second
 from scaling.asr.evaluation.dev_evaluation import UTTERANCES, DevEvaluations
 from scaling.asr.evaluation.evaluate import Evaluation, evaluate
 from scaling.asr.evaluation.hearing import HearingTest
@@ -68,10 +69,12 @@ def _run(
     before = replace(beginning.progress)  # training changes the progress that it begins with
     model = _load_model(node, resources, earlier, start.weights)
     inputs = resources.model_inputs(node, model, node.data.train)
+    tokens_per_second = max_tokens_per_second(inputs.dataset.lengths, node.stage.objective)
     evaluate_set = partial(
         evaluate,
         objective=node.stage.objective,
         scoring=node.data.scoring,
+        tokens_per_second=tokens_per_second,
         micro_batches=micro_batches,
         ranks=ranks,
         should_stop=should_stop,
@@ -126,6 +129,7 @@ def _run(
     return result.model_copy(
         update={
             "hearing": hearing,
+            "max_tokens_per_second": tokens_per_second,
             "evaluation_seconds": time.perf_counter() - began,
             "dev": Scores(**dev.summary()),
             "test": {name: Scores(**test.summary()) for name, test in tests.items()},

@@ -92,6 +92,8 @@ class NodeResult(Record):
     """Scores on dev where the node is `final`, else null."""
     test: dict[str, Scores] | None
     """Scores on each test set by its name where the node is `final`, else null."""
+    max_tokens_per_second: Positive | None = None
+    """Tokens that a hypothesis may hold for each second of audio beside the first ten; null: 15."""
     hearing: Hearing | None = None
     """Whether the LLM hears the speech at the end of a node that is `final`; null where it was not measured."""
     hearing_looks: list[Hearing] | None = None
