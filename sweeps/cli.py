@@ -112,6 +112,7 @@ def run(
     from sweeps.costs.cost_estimate import Limits, estimate_cost
     from sweeps.costs.tariff import tariff_of
     from sweeps.launchers.options import nodes_override
+    from sweeps.plan.plan_warnings import plan_warnings
     from sweeps.plan.prepare import prepare
     from sweeps.plan_report import cost_line, reuse_line
     from sweeps.run.outcome import outcome_document, outcome_text
@@ -122,7 +123,7 @@ def run(
     prepared = prepare(study, [*(set_ or []), *nodes_override(on, nodes)], root)
     costs = estimate_cost(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
-    for note in prepared.study.speech.notes():
+    for note in (*prepared.study.speech.notes(), *plan_warnings(prepared.study)):
         log(f"note: {note}")
     log(reuse_line(prepared))
     log(cost_line(costs))
