@@ -16,7 +16,7 @@ def with_language(file: StudyFile) -> StudyFile:
     language = _of_training_data(file)
     if language is None:
         raise InputError(
-            f"{file.place(())}: language is missing, and the training data does not name one; expected Whisper's code"
+            f"{file.source}: language is missing, and the training data does not name one; expected Whisper's code"
             " of the language that is spoken, such as language: zh, or --set language=en"
         )
     return file.replaced(language=language)
