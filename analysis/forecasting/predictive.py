@@ -56,7 +56,7 @@ class Predictive:
         return float(np.sqrt(sum(weight[j] * SCALES[j][1] ** 2 for j in weight)))
 
     def _paths(self, flops_Q: Array) -> tuple[Array, Array, dict[int, Array]]:
-        """Mean (Q, K) of the curve, deviation (Q, K) by the level, and covariance (Q, Q) by the misfit of each scale."""
+        """Mean (Q, K) of the curve, deviation (Q, K) by the level, covariance (Q, Q) by the misfit of each scale."""
         x_Q, walks = np.log(flops_Q) - self._evidence.origin, {}
         mean_QK, lever_QK = self._laws_K.log_errors(self._level_K, x_Q)
         across_NQ, among_QQ = self._evidence.misfit_across(x_Q), self._evidence.misfit_among(x_Q)
