@@ -223,7 +223,7 @@ def collect_garbage(
     from sweeps.progress.retention import collect_garbage
 
     ledger = read_plan_file(folder).ledger if (folder / "plan.json").exists() else Ledger(folder)
-    freed = collect_garbage(ledger, dry_run=dry_run)
+    freed = collect_garbage(ledger, dry_run=dry_run, patient=True)
     emit(freed.as_document(dry_run=dry_run) if as_json else freed.text(dry_run=dry_run))
 
 

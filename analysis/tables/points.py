@@ -1,23 +1,20 @@
 """The points that a law is fitted to: each is one budget of one strategy with one pair of models, seeds averaged."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.notes import Note
-from analysis.tables.table import Row, Table
+from analysis.tables.table import LAW_NAMES, Row, Table
 from scaling.errors import InputError
 from scaling.ledger.records import is_usable
 
 FLOPS, ERROR = "flops", "cer"
 """The columns of training FLOPs and of the error rate in a table of runs."""
 
-SOURCE = {"C": FLOPS, "y": ERROR}
+SOURCE = {law_name: column for column, law_name in LAW_NAMES.items()}
 """The column of a table of runs that holds a law's column, where it has another name."""
-
-COUNTED_IN = {"wer": {"ref_chars": "ref_words"}}
-"""For an error rate other than the CER: the column of the length it is counted in, by the name that the noise reads."""
 
 HALF_ERROR = 0.5
 """Errors that a run without an error counts as, because log 0 has no place in a law. Half an error is the median of a
@@ -75,6 +72,8 @@ def points_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Po
     `cer`; `strategy`, `encoder`, `llm`, `budget_flops`, `seed`, `status`, `ref_chars` and `cer_chance` are used where
     present. Raises InputError where a column is missing and where `usable_rows` does.
     """
+    _refuse_where_no_run_succeeded(table)
+    table.certain("strategy")
     sources = {name: SOURCE.get(name, name) for name in columns}
     for source in (*sources.values(), ERROR):
         table.require(source)
@@ -162,7 +161,16 @@ def _named(table: Table, code: str, rows: Sequence[int], what: str) -> list[Note
     if not rows:
         return []
     more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
-    return [Note(code, f"{', '.join(table.place(i) for i in rows[:NAMED])}{more}: {what}")]
+    names = [f" (run {table.rows[i]['name']!r})" if table.rows[i].get("name") else "" for i in rows[:NAMED]]
+    places = ", ".join(f"{table.place(i)}{name}" for i, name in zip(rows, names, strict=False))
+    return [Note(code, f"{places}{more}: {what}")]
+
+
+def _refuse_where_no_run_succeeded(table: Table) -> None:
+    statuses = Counter(str(row.get("status")) for row in table.rows if not is_usable(row))
+    if statuses.total() == len(table.rows):
+        counts = ", ".join(f"{count} {status}" for status, count in statuses.items())
+        raise InputError(f"{table.path}: no run succeeded ({counts}); expected runs with status ok")
 
 
 def _groups(

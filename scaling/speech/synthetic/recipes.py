@@ -37,6 +37,7 @@ from scaling.speech.synthetic.grammar import (
     ZH_DIGITS_FROM_ONE,
     Grammar,
 )
+from scaling.system.own_code import own_code_only
 
 SCHEMA = 1
 """Raised when the same recipe gives other files."""
@@ -129,7 +130,7 @@ def write_corpus(
         _check_same(making, directory)
     else:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        with _complete_or_absent(directory) as folder, _pool() as pool:
+        with _complete_or_absent(directory) as folder, own_code_only(), _pool() as pool:
             for split in TEXT_SHARES:
                 _write_split(pool, recipe, folder, split, seed, stop_rules[split])
             (folder / "corpus.json").write_text(json.dumps(making, ensure_ascii=False, indent=1) + "\n", "utf-8")

@@ -97,7 +97,7 @@ def test_expressions_are_never_run_as_code(sizes, expression, message):
         ("a.csv", "flops,cer\n1,2,3\n", "a.csv:2"),
         ("a.csv", "flops,cer\n", "no rows"),
         ("a.xls", "x", "unknown kind of table '.xls'"),
-        ("a.csv", "flop,cer\n1,2\n", "no column 'flops'; name it with --columns; did you mean 'flop'"),
+        ("a.csv", "flips,cer\n1,2\n", "no column 'flops'; name it with --columns C=NAME; did you mean 'flips'"),
     ],
 )
 def test_malformed_tables_are_refused_with_their_line(tmp_path, name, content, message):
@@ -137,7 +137,6 @@ def grid(**more):
         (grid(lr_at_grid_edge=True), "undertuned"),
         (grid(batch_at_grid_edge=True), "undertuned"),
         (grid(epochs=6.0), "repeated_data"),
-        ([{**row, "cer": 100 * row["cer"]} for row in grid()], "not_a_fraction"),
     ],
 )
 def test_doubtful_points_are_remarked_on(tmp_path, rows, code):
@@ -195,4 +194,5 @@ def test_columns_that_analysis_reads_from_runs_are_fields_of_a_run():
     text = "".join(file.read_text() for folder in folders for file in folder.glob("*.py"))
     columns = {name for pattern in patterns for name in re.findall(pattern, text)}
     assert {"strategy", "budget_flops", "test_digest", "epochs", "key"} <= columns
-    assert columns - {"cer_chance"} <= set(RunRow.model_fields)  # cer_chance: in other people's tables alone
+    in_other_tables = {"cer_chance", "name"}
+    assert columns - in_other_tables - {"schema"} <= set(RunRow.model_fields)
