@@ -50,7 +50,7 @@ def fit(
     as_json: AsJson = False,
 ) -> None:
     """Fit error-versus-FLOPs laws, one for each strategy and pair of models."""
-    from analysis.curves.curves import DEFAULT_LOSS, fit_curves
+    from analysis.curves.curve_fitting import DEFAULT_LOSS, fit_curves
     from analysis.curves.fits_file import FITS_FILE, write_fits
     from analysis.fitting.laws import law_named
     from analysis.fitting.losses import loss_named
@@ -121,7 +121,7 @@ def laws(
     as_json: AsJson = False,
 ) -> None:
     """Choose a law by how well it forecast larger budgets from smaller ones; show how far the answer moves."""
-    from analysis.curves.curves import points_of_curve
+    from analysis.curves.curve_fitting import points_of_curve
     from analysis.fitting.model_selection import answer_range, candidates
     from analysis.options import chosen_table, named_numbers
     from analysis.text import laws_document, laws_text

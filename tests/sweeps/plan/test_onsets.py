@@ -89,9 +89,10 @@ def test_the_plan_warns_in_its_text_and_in_its_document_also_from_measured_pairs
     prepared = prepare(str(write_study()), [], None)
     costs = estimate_cost(prepared, None, tariff_of(None, None, None), None)
     assert (
-        "warning: joint (encoder + llm) may not hear the speech at 2e+09 FLOPs: 2e+09 FLOPs did not hear, 4e+09 FLOPs"
-        " did (a reference study)" in plan_text(prepared, costs).splitlines()
+        "  ! below_onset: joint (encoder + llm) may not hear the speech at 2e+09 FLOPs: 2e+09 FLOPs did not"
+        " hear, 4e+09 FLOPs did (a reference study)" in plan_text(prepared, costs).splitlines()
     )
+    assert any(text.startswith("below_onset: joint") for text in plan_document(prepared, costs)["warnings"])
     assert plan_document(prepared, costs)["below_onset"] == [
         {
             "strategy": "joint",
