@@ -2,6 +2,7 @@
 answer and prints it; what a verb needs is imported inside it, so that the command starts quickly.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,7 +51,7 @@ def fit(
     as_json: AsJson = False,
 ) -> None:
     """Fit error-versus-FLOPs laws, one for each strategy and pair of models."""
-    from analysis.curves.curves import DEFAULT_LOSS, fit_curves
+    from analysis.curves.curve_fitting import DEFAULT_LOSS, fit_curves
     from analysis.curves.fits_file import FITS_FILE, write_fits
     from analysis.fitting.laws import law_named
     from analysis.fitting.losses import loss_named
@@ -121,7 +122,7 @@ def laws(
     as_json: AsJson = False,
 ) -> None:
     """Choose a law by how well it forecast larger budgets from smaller ones; show how far the answer moves."""
-    from analysis.curves.curves import points_of_curve
+    from analysis.curves.curve_fitting import points_of_curve
     from analysis.fitting.model_selection import answer_range, candidates
     from analysis.options import chosen_table, named_numbers
     from analysis.text import laws_document, laws_text
@@ -320,6 +321,22 @@ def score(
     with announce_if_slow(f"scoring {hypotheses}"):
         scores = score_files(hypotheses, references, scoring)
     emit(scores.as_dict() if as_json else scores_text(scores))
+
+
+@app.command()
+def explain(
+    code: Annotated[str | None, typer.Argument(metavar="CODE", help="A status or warning; without one, all.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="All of them as the page docs/glossary.md.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a status or a warning means, and what to do about it."""
+    from analysis.glossary import explained, glossary_page
+
+    terms = explained(code)
+    if markdown:
+        emit(glossary_page().rstrip("\n"))
+        return
+    emit([asdict(term) for term in terms] if as_json else "\n".join(term.as_text() for term in terms))
 
 
 def _curves(source: Path) -> "Curves":

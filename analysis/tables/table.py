@@ -11,7 +11,7 @@ that are too short, where an error with the line is wanted. Parquet is read by p
 import codecs
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,10 @@ class Table:
     def select(self, keep: Sequence[int]) -> "Table":
         """The rows at the indices `keep`."""
         return replace(self, rows=tuple(self.rows[i] for i in keep), lines=tuple(self.lines[i] for i in keep))
+
+    def without(self, rows: Collection[int]) -> "Table":
+        """The table without the rows at the indices `rows`."""
+        return self.select([i for i in range(len(self.rows)) if i not in rows]) if rows else self
 
     def renamed(self, columns: Mapping[str, str]) -> "Table":
         """The table with each column `columns[name]` also readable as `name`. Raises InputError where one is absent."""

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import analysis
 from analysis.cli import app
-from analysis.curves.curves import fit_curves
+from analysis.curves.curve_fitting import fit_curves
 from analysis.tables.points import points_of
 from analysis.tables.row_filter import select_rows
 from analysis.tables.table import read_table
@@ -131,7 +131,8 @@ def grid(**more):
         (grid()[:3], "too_few_points"),
         (grid()[:4], "narrow_range"),
         ([{**row, "cer": 0.97} for row in grid()], "all_at_chance"),
-        ([*grid()[1:], {"flops": 1e11, "cer": 0.95}], "some_at_chance"),
+        ([{**row, "cer": 1 / (1 + row["flops"] / 1e12)} for row in grid()], "some_at_chance"),
+        ([*grid()[1:], {"flops": 1e11, "cer": 0.95}], "failed_run"),
         ([{**row, "test_digest": str(i)} for i, row in enumerate(grid())], "unequal_tests"),
         (grid(lr_at_grid_edge=True), "undertuned"),
         (grid(batch_at_grid_edge=True), "undertuned"),
