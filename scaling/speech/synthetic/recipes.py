@@ -50,6 +50,9 @@ TEXT_SHARES = {"test": 1, "dev": 1, "train": 18}
 
 UTTERANCES_PER_FOLDER = 1000
 
+LANGUAGES = {"cmn": "zh", "en-us": "en"}
+"""Whisper's codes of the languages of espeak's voices."""
+
 BLOCK = 150
 """Utterances that a process renders at a time: under a second of work, and half of a held-out set."""
 
@@ -84,6 +87,12 @@ class Recipe:
 
     name: str
     sources: tuple[Source, ...]
+
+    @property
+    def language(self) -> str | None:
+        """Whisper's code of the language that its voices speak; None where they speak several."""
+        voices = {voice.partition("+")[0] for source in self.sources for voice in source.domain.voices}
+        return LANGUAGES[voices.pop()] if len(voices) == 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
