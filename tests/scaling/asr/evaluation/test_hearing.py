@@ -22,8 +22,9 @@ from scaling.asr.evaluation.hearing import HearingTest
 from scaling.asr.execution.ranks import Ranks
 from scaling.asr.model.recognizer import Recognizer
 from scaling.asr.resources import Sources, WorkerResources
+from scaling.ledger.events import read_events
 from scaling.ledger.hearing import HEARS_ABOVE_NATS
-from scaling.ledger.ledger import Ledger, read_events
+from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
 from scaling.spec import Objective
 
