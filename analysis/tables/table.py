@@ -9,6 +9,7 @@ is wanted. Parquet is read by pandas.
 import csv
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,8 +17,9 @@ from typing import Any
 
 from analysis.tables.wandb import is_project, rows_of_project
 from scaling.errors import InputError, nearest
-from scaling.ledger.records import RUNS_FILE
+from scaling.ledger.records import RUNS_FILE, is_usable
 from scaling.system.json_files import parse_json, read_json_lines
+from scaling.system.text_bytes import without_mark
 
 Row = Mapping[str, Any]
 """One run: its values by the name of their column. In other people's tables a value may be anything."""
@@ -75,7 +77,8 @@ def read_table(path: Path) -> Table:
     """Read a study's folder (its runs.jsonl), a .jsonl, .json, .csv, .tsv or .parquet file, or a project online
     (wandb:ENTITY/PROJECT).
 
-    Lines of a CSV that start with # are remarks. Raises InputError where the file is missing, empty or malformed.
+    Lines of a CSV that start with # are remarks. Raises InputError where the file is missing, empty or malformed, and
+    where no run has a result, because all have diverged or failed.
     """
     if is_project(path):
         return _table(path, enumerate(rows_of_project(path), start=1))
@@ -101,18 +104,25 @@ def file_sha256(file: Path) -> str:
 def read_text(file: Path) -> str:
     """The text of a file, without a byte order mark. Raises InputError where it cannot be read or is not UTF-8."""
     try:
-        return file.read_text(encoding="utf-8-sig")
+        text = without_mark(file.read_bytes(), str(file)).decode()
     except UnicodeDecodeError:
         raise InputError(f"{file}: not UTF-8 text") from None
     except OSError as error:
         raise InputError(f"{file}: not readable ({error.strerror})") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _table(path: Path, numbered_rows: Iterator[tuple[int, Row]]) -> Table:
     lines_and_rows = tuple(zip(*numbered_rows, strict=True))
     if not lines_and_rows:
         raise InputError(f"{path}: no rows")
-    return Table(path=path, lines=lines_and_rows[0], rows=lines_and_rows[1])
+    lines, rows = lines_and_rows
+    if not any(map(is_usable, rows)):
+        counts = Counter(str(row["status"]) for row in rows)
+        statuses = ", ".join(f"{count} {status}" for status, count in counts.most_common())
+        cause = next((f"; the first: {row['cause']}" for row in rows if row.get("cause")), "")
+        raise InputError(f"{path}: no run of {len(rows)} has a result ({statuses}){cause}")
+    return Table(path=path, lines=lines, rows=rows)
 
 
 def _read_json(file: Path) -> Iterator[tuple[int, Row]]:
@@ -148,6 +158,7 @@ def _read_parquet(file: Path) -> Iterator[tuple[int, Row]]:
 
 _READERS = {
     ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
     ".json": _read_json,
     ".csv": _read_csv,
     ".tsv": _read_csv,
