@@ -31,6 +31,10 @@ Columns = Annotated[
     str | None, typer.Option(help="Where the law's columns are in the table: N=params,D=tokens,y=loss.")
 ]
 Where = Annotated[str | None, typer.Option(help="Rows to use: an expression such as 'budget <= 3e20 and seed == 0'.")]
+Group = Annotated[
+    str | None,
+    typer.Option(help="Columns whose values are curves of their own: recipe, or model,recipe; none: one curve."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -41,11 +45,12 @@ def fit(
     loss: Annotated[str | None, typer.Option(help="raw_ls, log_ls, log_huber or log_ls_screened (default).")] = None,
     columns: Columns = None,
     where: Where = None,
+    group: Group = None,
     out: Annotated[Path | None, typer.Option(help="Where to keep the fits; a folder keeps them in fits.json.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit error-versus-FLOPs laws, one for each strategy and pair of models."""
-    from analysis.curves.curves import DEFAULT_LOSS, fit_curves
+    from analysis.curves.curve_fitting import DEFAULT_LOSS, fit_curves
     from analysis.curves.fits_file import FITS_FILE, write_fits
     from analysis.fitting.laws import law_named
     from analysis.fitting.losses import loss_named
@@ -53,13 +58,15 @@ def fit(
     from analysis.text import fits_document, fits_text
     from scaling.ledger.records import RUNS_FILE
 
-    chosen_law = law_named(law).name if law else None
-    table = chosen_table(source, columns, where)
+    chosen_law = law_named(law) if law else None
+    table = chosen_table(source, columns, where, group, chosen_law.columns if chosen_law else ("C",))
     with announce_if_slow(f"fitting laws to {source}"):
-        curves = fit_curves(table, law=chosen_law, loss=loss_named(loss or DEFAULT_LOSS).name)
+        curves = fit_curves(
+            table, law=chosen_law.name if chosen_law else None, loss=loss_named(loss or DEFAULT_LOSS).name
+        )
     if out is not None:
         write_fits(curves, out)
-    elif table.path == source / RUNS_FILE and columns is None and where is None:
+    elif table.path == source / RUNS_FILE and (columns, where, group) == (None, None, None):
         write_fits(curves, source / FITS_FILE)
     emit(fits_document(curves) if as_json else fits_text(curves))
 
@@ -109,11 +116,12 @@ def laws(
     at: Annotated[str | None, typer.Option(help="Where to ask every law, in its columns: N=7e9,D=4e12.")] = None,
     columns: Columns = None,
     where: Where = None,
+    group: Group = None,
     strategy: Annotated[str | None, typer.Option(help="Strategy, where the table has several.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Choose a law by how well it forecast larger budgets from smaller ones; show how far the answer moves."""
-    from analysis.curves.curves import points_of_curve
+    from analysis.curves.curve_fitting import points_of_curve
     from analysis.fitting.model_selection import answer_range, candidates
     from analysis.options import chosen_table, named_numbers
     from analysis.text import laws_document, laws_text
@@ -121,8 +129,9 @@ def laws(
     place = None if flops is None else {"C": flops}
     if at is not None:
         place = named_numbers("--at", at)
-    table = chosen_table(source, columns, where)
-    points, errors, weights = points_of_curve(table, strategy, tuple(place) if place else ("C",))
+    law_columns = tuple(place) if place else ("C",)
+    table = chosen_table(source, columns, where, group, law_columns)
+    points, errors, weights = points_of_curve(table, strategy, law_columns)
     with announce_if_slow("fitting every law, and forecasting larger budgets from smaller ones"):
         ranked = candidates(points, errors, weights, at=place)
     emit(laws_document(ranked, answer_range(ranked)) if as_json else laws_text(ranked, answer_range(ranked)))
@@ -231,6 +240,7 @@ def frontier(
     source: Source,
     columns: Columns = None,
     where: Where = None,
+    group: Group = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the best model size of each budget (columns N, C and y) and where it moves with compute, with intervals."""
@@ -242,7 +252,7 @@ def frontier(
     from analysis.tables.points import points_of
     from analysis.text import frontier_text
 
-    points, _ = points_of(chosen_table(source, columns, where), ("C", "N"))
+    points, _ = points_of(chosen_table(source, columns, where, group, ("C", "N")), ("C", "N"))
     flops, sizes = (np.array([point.columns[name] for point in points]) for name in ("C", "N"))
     with announce_if_slow("finding the best size of each budget"):
         answer = find_frontier(flops, sizes, np.array([point.cer for point in points]))

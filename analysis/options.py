@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from analysis.curves.curves import Curve
-from analysis.tables.points import COUNTED_IN, SOURCE
+from analysis.tables.points import SOURCE
 from analysis.tables.row_filter import select_rows
-from analysis.tables.table import Table, read_table
+from analysis.tables.table import Table, understood_table
 from scaling.errors import InputError, nearest
 from scaling.system.progress_line import announce_if_slow
 
@@ -23,19 +23,25 @@ def positive(option: str, value: float) -> float:
     return value
 
 
-def chosen_table(source: Path, columns: str | None, where: str | None) -> Table:
-    """The table of `source`, with columns named as `columns` says and the rows that `where` chooses.
+def chosen_table(
+    source: Path,
+    columns: str | None,
+    where: str | None,
+    group: str | None = None,
+    law_columns: tuple[str, ...] = ("C",),
+) -> Table:
+    """The table of `source`, with columns named as `columns` says, the rows that `where` chooses, and a curve for each
+    value of `group`, or for each of a column of text that tells rows with equal `law_columns` apart.
 
     Raises InputError where the source, a column or the expression is not as expected.
     """
+    named = {} if columns is None else _pairs("--columns", columns)
     with announce_if_slow(f"reading {source}"):
-        table = read_table(source)
+        table = understood_table(source, {SOURCE.get(name, name): column for name, column in named.items()})
     if where is not None:
         table = select_rows(table, where)
-    if columns is not None:
-        named = {SOURCE.get(name, name): column for name, column in _pairs("--columns", columns).items()}
-        counted = COUNTED_IN.get(named.get(SOURCE["y"], ""), {})
-        table = table.renamed({new: old for new, old in counted.items() if old in table.names} | named)
+    table = table.parted([SOURCE.get(name, name) for name in law_columns], group)
+    table.announce()
     return table
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from analysis.comparing.comparison import Comparison
 from analysis.curves.coverage import INTERVALS, Coverage
-from analysis.curves.curves import Curve, Curves
+from analysis.curves.curves import FAR, Curve, Curves
 from analysis.curves.predict import Prediction
 from analysis.fitting.model_selection import Candidate
 from analysis.formatting import Interval, aligned, between, bullets, number, percent
@@ -59,12 +59,20 @@ def prediction_text(prediction: Prediction) -> str:
     curve = prediction.curve
     extrapolation = curve.extrapolation(prediction.flops)
     return (
-        f"{curve.label} at {prediction.flops:.4g} FLOPs: CER {number(prediction.cer)}, "
-        f"{prediction.level:.0%} interval of one new run {between(prediction.interval)}, "
+        f"{curve.label} at {prediction.flops:.4g} FLOPs: {_expected(prediction)}, "
         f"of the curve {between(prediction.curve_interval)}\n"
         + _calibrated_line(prediction)
         + f"  {number(extrapolation, 3)} times the largest fitted run; status {prediction.status}"
     ) + bullets(as_text(prediction.warnings))
+
+
+def _expected(prediction: Prediction) -> str:
+    """The CER and the interval of one new run; a range alone where no forecast was ever tested so far away."""
+    if prediction.interval is not None and prediction.curve.extrapolation(prediction.flops) > FAR:
+        low, high = prediction.interval
+        return f"CER somewhere from {low:.2g} to {high:.2g} ({prediction.level:.0%} of new runs)"
+    run = f"{prediction.level:.0%} interval of one new run {between(prediction.interval)}"
+    return f"CER {number(prediction.cer)}, {run}"
 
 
 def _calibrated_line(prediction: Prediction) -> str:
@@ -199,7 +207,7 @@ def recommendation_text(answer: Recommendation) -> str:
     return (
         f"spend {number(answer.flops)} FLOPs {between(answer.flops_interval)} on {answer.prediction.curve.label}\n"
         f"  audio passed: {number(answer.audio_hours, 3)} hours; stages: {stages or 'not recorded'}\n"
-        f"  expect CER {number(answer.prediction.cer)}, 90% interval of one run {between(answer.prediction.interval)}; "
+        f"  expect {_expected(answer.prediction)}; "
         f"{number(answer.prediction.curve.extrapolation(answer.prediction.flops), 3)} times the largest fitted run; "
         f"status {answer.status}"
         + "".join(f"\n  {line}" for line in _allocation_lines(answer))

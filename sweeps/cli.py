@@ -41,6 +41,51 @@ FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder 
 
 
 @app.command()
+def init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new study file.")] = Path("study.yaml"),
+    corpus: Annotated[
+        str | None, typer.Option(help="Folder with train, dev and test sets, or a made corpus such as synthetic-zh.")
+    ] = None,
+    corpus_hours: Annotated[float, typer.Option(min=0.01, help="Hours of a made corpus.")] = 4.0,
+    train: Annotated[str | None, typer.Option(help="Training set, where it is not found in --corpus.")] = None,
+    dev: Annotated[str | None, typer.Option(help="Dev set, likewise.")] = None,
+    test: Annotated[list[str] | None, typer.Option(metavar="NAME=FILE", help="Test set, likewise; repeatable.")] = None,
+    language: Annotated[str | None, typer.Option(help="Whisper's code; by default what the corpus says.")] = None,
+    encoder: Annotated[str, typer.Option(help="A shipped row, a hub name or a Hugging Face directory.")] = "",
+    llm: Annotated[str, typer.Option(help="As --encoder.")] = "",
+    flops: Annotated[float | None, typer.Option(help="What can be spent, in FLOPs.")] = None,
+    usd: Annotated[float | None, typer.Option(help="What can be spent, in dollars.")] = None,
+    device_hours: Annotated[float | None, typer.Option(help="What can be spent, in hours of --hardware.")] = None,
+    hardware: HardwareOption = None,
+    usd_per_hour: UsdOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a first study to FILE: budgets that can be paid, scoring and language, every field with a remark. What is
+    not given is asked for on a terminal.
+    """
+    from sweeps.new_study.first_study import Answers, named_sets, write_first_study
+    from sweeps.new_study.questions import completed
+
+    answers = Answers(
+        corpus=corpus,
+        corpus_hours=corpus_hours,
+        train=train,
+        dev=dev,
+        test=named_sets(test or []),
+        language=language,
+        encoder=encoder,
+        llm=llm,
+        flops=flops,
+        usd=usd,
+        device_hours=device_hours,
+        hardware=hardware,
+        usd_per_hour=usd_per_hour,
+    )
+    written = write_first_study(file, completed(answers))
+    emit(written.as_document() if as_json else written.as_text())
+
+
+@app.command()
 def plan(
     study: StudyArgument,
     set_: SetOption = None,
@@ -112,6 +157,7 @@ def run(
     from sweeps.costs.cost_estimate import Limits, estimate_cost
     from sweeps.costs.tariff import tariff_of
     from sweeps.launchers.options import nodes_override
+    from sweeps.plan.plan_warnings import plan_warnings
     from sweeps.plan.prepare import prepare
     from sweeps.plan_report import cost_line, reuse_line
     from sweeps.run.outcome import outcome_document, outcome_text
@@ -122,7 +168,7 @@ def run(
     prepared = prepare(study, [*(set_ or []), *nodes_override(on, nodes)], root)
     costs = estimate_cost(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
-    for note in prepared.study.speech.notes():
+    for note in (*prepared.study.speech.notes(), *plan_warnings(prepared.study)):
         log(f"note: {note}")
     log(reuse_line(prepared))
     log(cost_line(costs))
@@ -223,7 +269,7 @@ def collect_garbage(
     from sweeps.progress.retention import collect_garbage
 
     ledger = read_plan_file(folder).ledger if (folder / "plan.json").exists() else Ledger(folder)
-    freed = collect_garbage(ledger, dry_run=dry_run)
+    freed = collect_garbage(ledger, dry_run=dry_run, patient=True)
     emit(freed.as_document(dry_run=dry_run) if as_json else freed.text(dry_run=dry_run))
 
 

@@ -6,13 +6,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from scaling.cost.hardware import Throughput, save_throughput
 from scaling.system.cache import cache_dir
+from scaling.system.own_code import python_module
 from sweeps.launchers.worker_command import missing_trainer_modules
 
 PROBE_SECONDS = 300.0
@@ -90,7 +90,7 @@ def _torch() -> tuple[Check, Check, Throughput | None]:
         detail = f"training needs {', '.join(missing)}: pip install 'asr-scaling[train]'"
         return Check(name="torch", health=Health.MISSING, detail=detail), absent, None
     try:
-        probed = json.loads(_output([sys.executable, "-m", "scaling.asr.execution.probe"], PROBE_SECONDS))
+        probed = json.loads(_output([*python_module("scaling.asr.execution.probe")], PROBE_SECONDS))
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         return Check(name="torch", health=Health.BROKEN, detail=_cause(error)), absent, None
     versions = ", ".join(f"{name} {probed[name]}" for name in ("torch", "transformers", "peft"))

@@ -8,6 +8,7 @@ from scaling.cost.memory import Memory, StepExecution
 from sweeps.costs.cost_estimate import CostEstimate
 from sweeps.costs.exact_costs import StageCost
 from sweeps.plan.plan import PlannedNode, PlannedRun
+from sweeps.plan.plan_warnings import plan_warnings
 from sweeps.plan.prepare import Prepared
 from sweeps.plan.stage_consumption import SHARDED_DEVICES
 from sweeps.study.study import Study
@@ -80,9 +81,11 @@ def plan_document(prepared: Prepared, costs: CostEstimate, exact: ExactCosts | N
             "dev_utterances": len(speech.dev),
             "test_utterances": {name: len(test) for name, test in speech.tests},
             "skipped": {name: manifest.skipped for name, manifest in speech.named},
+            "language": speech.spec.language,
             "notes": speech.notes(),
             "assumptions": _assumptions(prepared.study),
         },
+        "warnings": plan_warnings(prepared.study),
         "memory": [_memory_document(_largest_stage(prepared, model)) for model in prepared.study.models],
         "runs": [_run_document(prepared, run, _stages(prepared, run, exact)) for run in plan.runs],
         "nodes": [_node_document(node, key in prepared.done) for key, node in plan.nodes.items()],
@@ -102,7 +105,7 @@ def plan_text(prepared: Prepared, costs: CostEstimate, exact: ExactCosts | None 
         *([f"... and {hidden} more (--json lists all)"] if hidden > 0 else []),
         "",
         f"training speech: {speech.train.hours:.2f} h, {len(speech.train)} utterances; dev {len(speech.dev)}, test"
-        f" {sum(len(test) for _, test in speech.tests)}",
+        f" {sum(len(test) for _, test in speech.tests)}; language {speech.spec.language}",
         *[f"assumption: {text}" for text in _assumptions(prepared.study)],
         *[f"note: {text}" for text in speech.notes()],
         f"charged {costs.charged_flops:.3e} FLOPs, spent {costs.spent_flops:.3e}"
@@ -115,6 +118,7 @@ def plan_text(prepared: Prepared, costs: CostEstimate, exact: ExactCosts | None 
         f" {size(costs.disk.kept_bytes)} kept in the end",
         _memory_line(max(largest_stages, key=lambda largest: largest.memory.total)),
         reuse_line(prepared),
+        *[f"  ! {text}" for text in plan_warnings(prepared.study)],
     ]
     return "\n".join(lines)
 

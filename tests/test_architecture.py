@@ -102,7 +102,7 @@ def test_planning_and_simulating_import_no_trainer_and_no_tracker(folder: Path) 
         {"train": f"{folder}/train.jsonl", "dev": f"{folder}/test.jsonl", "test": {"t": f"{folder}/test.jsonl"}}
     )
     changes = ["--set", f"data={data}", "--set", "models=[{encoder: whisper-tiny, llm: Qwen2.5-0.5B}]"]
-    changes += ["--set", "budgets_flops=[1e15]"]
+    changes += ["--set", "budgets_flops=[1e15]", "--set", "language=en"]
     simulation = ["run", "simulated", "--simulate", "--out", str(folder / "simulated"), *changes]
     assert_light([["plan", "simulated", *changes], simulation], folder / "cache")
 

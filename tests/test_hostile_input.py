@@ -83,7 +83,7 @@ def test_hostile_model_configs_are_refused_by_name(tmp_path, cli, config, said):
         ("a.jsonl", DEEP.encode(), "a.jsonl:1: not valid JSON (nested too deeply)"),
         ("a.json", DEEP.encode(), "nested too deeply"),
         ("a.parquet", b"PAR1 and no more", "no readable Parquet"),
-        ("a.csv", b"\xfd\xfe\x00", "not UTF-8 text"),
+        ("a.csv", b"\xff\xfe\x00", "not UTF-8 text"),
         ("a.json", b'{"schema": 3}', "expected a list of objects, or fits as `fit --out` left them"),
         ("a.jsonl", b'{"flops": "\\u0000\\n\\ud800"}\n', "cer"),
     ],

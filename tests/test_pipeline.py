@@ -49,6 +49,7 @@ def study(answers: Answers, tmp_path_factory: pytest.TempPathFactory) -> Path:
         *("run", "simulated", "--simulate", "--out", folder / "out"),
         *("--set", f"data={json.dumps(data)}"),
         *("--set", "models=[{encoder: whisper-tiny, llm: Qwen2.5-0.5B}]"),
+        *("--set", "language=en"),
         *("--set", "budgets_flops=[5e13, 1e14, 2e14, 4e14, 8e14, 1.6e15, 3.2e15]"),
     )
     return folder / "out"

@@ -11,13 +11,12 @@ from analysis.comparing.comparison import Comparison, ComparisonDetails, EqualHo
 from analysis.comparing.currencies import disagreement, savings_by_currency
 from analysis.comparing.equal_hours import hours_of_every_run, results_at_equal_hours
 from analysis.comparing.paired_seeds import correlation
-from analysis.comparing.ratio import Ratio, ranges, with_one_floor
+from analysis.comparing.ratio import ProfileRatio, Ratio, ranges, ratio_of, with_one_floor
 from analysis.comparing.tuning_fairness import unequal_tuning
 from analysis.comparing.utterance_sampling import sampling_error
 from analysis.curves.curves import Curve, Curves, lowest
 from analysis.curves.data_checks import check_shared_scale
 from analysis.curves.traces import traces_of
-from analysis.fitting.fit import Fit
 from analysis.notes import Note
 from analysis.tables.points import Point, points_of
 from analysis.tables.table import Table
@@ -35,6 +34,7 @@ def compare_all(
     paired seeds and utterances are used. Raises InputError where `baseline` is unknown or the only strategy.
     """
     curves.of(strategy=baseline)
+    table = None if table is None else curves.used(table)
     others = [name for name in curves.strategies if name != baseline]
     if not others:
         raise InputError(f"baseline: {baseline!r} is the only strategy; there is nothing to compare it with")
@@ -75,9 +75,9 @@ def _details(
     overall: Comparison, savings: tuple[Savings, ...], table: Table | None, pair_correlation: float, compared: int
 ) -> ComparisonDetails | None:
     first, second = overall.curve, overall.baseline
-    if first.fit is None or second.fit is None or first.fit.dof < 1 or second.fit.dof < 1:
+    ratio = ratio_of(first, second, pair_correlation)
+    if ratio is None:
         return None
-    ratio = Ratio(first=first.fit, second=second.fit, correlation=pair_correlation)
     smallest = max(curve.domain["C"][0] for curve in (first, second))
     largest = max(curve.largest_flops for curve in (first, second))
     judged = ranges(ratio, smallest, largest)
@@ -87,15 +87,16 @@ def _details(
         better_between=judged.better,
         worse_between=judged.worse,
         crossings=judged.crossings,
-        cer_reduction_one_floor=_reduction_with_one_floor(first.fit, second.fit, overall.flops),
+        cer_reduction_one_floor=_reduction_with_one_floor(ratio, overall.flops),
         cer_reduction_test_sampling=_test_sampling(first, second, overall.flops, table),
         currencies=savings,
         equal_unique_hours=None if table is None else _equal_hours(first, second, table),
     )
 
 
-def _reduction_with_one_floor(first: Fit, second: Fit, flops: float) -> float | None:
-    refitted = with_one_floor(first, second)
+def _reduction_with_one_floor(ratio: Ratio, flops: float) -> float | None:
+    """For two laws; outlooks share what they say of floors."""
+    refitted = with_one_floor(ratio.first, ratio.second) if isinstance(ratio, ProfileRatio) else None
     if refitted is None:
         return None
     cer, baseline_cer = (float(fit.predict({"C": [flops]})[0]) for fit in refitted)
@@ -119,9 +120,9 @@ def _equal_hours(first: Curve, second: Curve, table: Table) -> EqualHours | None
 
 
 def _pair_correlation(first: Curve, second: Curve, table: Table | None) -> float:
-    if table is None or first.fit is None or second.fit is None:
+    if table is None or not first.answers or not second.answers:
         return 0.0
-    return correlation(table, _points(table, first), _points(table, second), (first.fit, second.fit))
+    return correlation(table, ((first, _points(table, first)), (second, _points(table, second))))
 
 
 def _test_sampling(first: Curve, second: Curve, flops: float, table: Table | None) -> float | None:

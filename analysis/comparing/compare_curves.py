@@ -5,8 +5,8 @@ fits.
 import math
 
 from analysis.comparing.comparison import Comparison
-from analysis.comparing.ratio import Ratio, flops_saved_interval
-from analysis.curves.curves import Curve, extrapolation_notes
+from analysis.comparing.ratio import flops_saved_interval, ratio_of
+from analysis.curves.curves import VERY_FAR, Curve, extrapolation_notes
 from analysis.fitting.root import crossing
 from analysis.notes import Note
 from scaling.scoring.interval import LEVEL
@@ -20,19 +20,20 @@ def compare_curves(curve: Curve, baseline: Curve, flops: float | None = None, co
     budget = flops or min(curve.largest_flops, baseline.largest_flops)
     reduction, reduction_interval, saving, saving_interval = None, None, None, None
     notes = [*curve.warnings, *baseline.warnings, *extrapolation_notes(curve, {"C": budget})]
-    if curve.fit is not None and baseline.fit is not None:
+    if curve.answers and baseline.answers:
         target_cer = baseline.cer(budget)
         reduction = 1.0 - curve.cer(budget) / target_cer
         needed_flops = crossing(lambda flops: math.log(curve.cer(flops) / target_cer), budget)
-        if math.isfinite(needed_flops):
+        if curve.extrapolation(needed_flops) <= VERY_FAR:
             saving = 1.0 - needed_flops / budget
         else:
             what = f"{curve.label} does not reach the {target_cer:.4g} of {baseline.label}"
-            notes.append(Note("not_reached", f"{what}: {_why_not_reached(curve.fit.theta.get('E', 0.0))}"))
-        if curve.fit.dof >= 1 and baseline.fit.dof >= 1:
-            ratio = Ratio(first=curve.fit, second=baseline.fit, correlation=correlation)
+            notes.append(Note("not_reached", f"{what} with {VERY_FAR:.0f} times the FLOPs of its largest run"))
+        ratio = ratio_of(curve, baseline, correlation)
+        if ratio is not None:
             reduction_interval = ratio.reduction_interval(budget, LEVEL)
             saving_interval = flops_saved_interval(ratio, budget, LEVEL)
+            notes += _with_failed_notes(curve, baseline, budget)
     return Comparison(
         curve=curve,
         baseline=baseline,
@@ -47,5 +48,13 @@ def compare_curves(curve: Curve, baseline: Curve, flops: float | None = None, co
     )
 
 
-def _why_not_reached(floor: float) -> str:
-    return f"its floor is {floor:.4g}" if floor > 0.0 else "not within a million times these FLOPs"
+def _with_failed_notes(curve: Curve, baseline: Curve, flops: float) -> list[Note]:
+    """What the comparison would be with the runs that were set aside as failed."""
+    if curve.with_failed is None and baseline.with_failed is None:
+        return []
+    ratio = ratio_of(curve.as_with_failed(), baseline.as_with_failed())
+    if ratio is None:
+        return []
+    low, high = ratio.reduction_interval(flops, LEVEL)
+    message = f"with the runs set aside, CER saved would be {low:.0%} to {high:.0%}"
+    return [Note("without_failed_runs", message)]

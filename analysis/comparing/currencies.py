@@ -12,7 +12,8 @@ import numpy as np
 
 from analysis.comparing.compare_curves import compare_curves
 from analysis.comparing.comparison import CURRENCIES, Comparison, Savings
-from analysis.curves.curves import Curves, fit_curves
+from analysis.curves.curve_fitting import fit_curves
+from analysis.curves.curves import Curves
 from analysis.notes import Note
 from analysis.tables.points import FLOPS, Point, points_of
 from analysis.tables.table import Table

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from analysis.fitting.fit import Fit
+from analysis.curves.curves import Curve
 from analysis.tables.points import ERROR, Point
 from analysis.tables.table import Table
 
@@ -14,12 +14,12 @@ FEWEST_PAIRS = 6
 """Fewer pairs than this say nothing about a correlation (assumption)."""
 
 
-def correlation(table: Table, first: tuple[Point, ...], second: tuple[Point, ...], fits: tuple[Fit, Fit]) -> float:
+def correlation(table: Table, sides: tuple[tuple[Curve, tuple[Point, ...]], tuple[Curve, tuple[Point, ...]]]) -> float:
     """The correlation of the residuals of runs with equal budget and seed, shrunk by (pairs - 2) / (pairs + 2).
 
     0 where pairs are few, or where the correlation is negative, which would be chance.
     """
-    residuals = [_residuals(table, points, fit) for points, fit in zip((first, second), fits, strict=True)]
+    residuals = [_residuals(table, points, curve) for curve, points in sides]
     common = sorted(set(residuals[0]) & set(residuals[1]))
     if len(common) < FEWEST_PAIRS:
         return 0.0
@@ -30,11 +30,11 @@ def correlation(table: Table, first: tuple[Point, ...], second: tuple[Point, ...
     return max(0.0, raw) * (len(common) - 2) / (len(common) + 2)
 
 
-def _residuals(table: Table, points: tuple[Point, ...], fit: Fit) -> dict[tuple[float, str], float]:
+def _residuals(table: Table, points: tuple[Point, ...], curve: Curve) -> dict[tuple[float, str], float]:
     """Log of measured over fitted error of each run, by budget and seed."""
     residuals = {}
-    for point in points:
-        fitted_log = math.log(float(fit.predict({"C": [point.flops]})[0]))
+    fitted_logs = np.log(curve.predicted({"C": [point.flops for point in points]})).tolist()
+    for point, fitted_log in zip(points, fitted_logs, strict=True):
         for i in point.rows:
             seed, error = table.rows[i].get("seed"), table.number(i, ERROR)
             if seed is not None and error > 0.0:

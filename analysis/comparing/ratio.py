@@ -1,40 +1,65 @@
 """The ratio of two curves: its interval, where it passes one, and both laws refitted with one floor.
 
-The interval of a difference of two logs joins their profile intervals by the method of variance estimates recovery
-(Zou and Donner 2008), which keeps the asymmetry that floors cause: with d = a - b and correlation r of the two
-estimates, the lower end is d - sqrt(x^2 + y^2 - 2 r x y), x = a - a_low, y = b_high - b, and the upper end alike.
+Profile intervals of two logs are joined by the method of variance estimates recovery (Zou and Donner 2008), which keeps
+the asymmetry that floors cause: with d = a - b and correlation r of the two estimates, the lower end is
+d - sqrt(x^2 + y^2 - 2 r x y), x = a - a_low, y = b_high - b, and the upper end alike.
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
+from analysis.curves.curves import Curve
 from analysis.fitting.fit import Fit
 from analysis.fitting.intervals import Interval, interval
 from analysis.fitting.laws import Array
 from analysis.fitting.minimiser import SMALLEST_ERROR
 from analysis.fitting.root import ROUGH, crossing
+from analysis.forecasting.outlook import Outlook
 
 AHEAD = 100.0
 """Budgets are judged from the smallest fitted to this many times the largest."""
 GRID = 25
 """How many budgets are judged, evenly in logarithms."""
+DRAWS = 4000
+"""Joint draws: an end of a 90 % interval rests on 200 of them."""
 FLOOR_STEPS = 24
 """Steps of the search for a common floor: each leaves .618 of the range, together a hundred-thousandth of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ratio:
-    """The error of `first` over that of `second`, in logs; `correlation` is that of their estimates (paired seeds)."""
+class Ratio(ABC):
+    """The error of one curve over that of another, in logs; `correlation` is that of their runs (paired seeds)."""
+
+    correlation: float = 0.0
+
+    @abstractmethod
+    def at(self, first_flops: Array, second_flops: Array, level: float) -> tuple[Array, Array, Array]:
+        """Estimate, lower and upper end (k,) of the log ratio, each side at its own FLOPs."""
+
+    def ends(self, first_flops: float, second_flops: float, level: float) -> tuple[float, float]:
+        """Both ends of the log ratio at one pair of budgets."""
+        _, low, high = self.at(np.array([first_flops]), np.array([second_flops]), level)
+        return float(low[0]), float(high[0])
+
+    def reduction_interval(self, flops: float, level: float) -> Interval:
+        """The interval of the share of error that the first saves at equal FLOPs."""
+        low, high = self.ends(flops, flops, level)
+        return 1.0 - math.exp(high), 1.0 - math.exp(low)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRatio(Ratio):
+    """Of two laws that were asked for by name: their profile intervals are joined."""
 
     first: Fit
     second: Fit
-    correlation: float = 0.0
 
     def at(self, first_flops: Array, second_flops: Array, level: float) -> tuple[Array, Array, Array]:
-        """Estimate, lower and upper end (k,) of the log ratio, each side at its own FLOPs."""
+        """See `Ratio`."""
         a, a_low, a_high = _logs(self.first, first_flops, level)
         b, b_low, b_high = _logs(self.second, second_flops, level)
         return (
@@ -43,15 +68,41 @@ class Ratio:
             a - b + _join(a_high - a, b - b_low, self.correlation),
         )
 
-    def ends(self, first_flops: float, second_flops: float, level: float) -> tuple[float, float]:
-        """Both ends of the log ratio at one pair of budgets."""
-        _, low, high = self.at(np.array([first_flops]), np.array([second_flops]), level)
-        return float(low[0]), float(high[0])
 
-    def reduction_interval(self, flops: float, level: float) -> Interval:
-        """The interval of the share of error that `first` saves at equal FLOPs."""
-        low, high = self.ends(flops, flops, level)
-        return 1.0 - math.exp(high), 1.0 - math.exp(low)
+@dataclass(frozen=True, kw_only=True)
+class DrawnRatio(Ratio):
+    """Of two outlooks: the difference of joint draws.
+
+    Draws of both are ordered and paired by the ranks of correlated normal numbers (a Gaussian copula), so that each
+    keeps its own distribution. Paired seeds correlate what the runs showed; what no run has shown, because it lies
+    beyond the runs, is independent: the correlation shrinks by the share of the variance that was there at the largest
+    run.
+    """
+
+    first: Outlook
+    second: Outlook
+
+    def at(self, first_flops: Array, second_flops: Array, level: float) -> tuple[Array, Array, Array]:
+        """See `Ratio`."""
+        tail = (1.0 - level) / 2.0
+        middle, low, high = np.quantile(self.draws(first_flops, second_flops), [0.5, tail, 1.0 - tail], axis=1)
+        return middle, low, high
+
+    def draws(self, first_flops: Array, second_flops: Array) -> Array:
+        """Joint draws (k, d) of the log ratio, the same each time."""
+        first, first_seen = _drawn(self.first, first_flops, seed=1)
+        second, second_seen = _drawn(self.second, second_flops, seed=2)
+        pairs = [_ranks(share) for share in self.correlation * np.sqrt(first_seen * second_seen)]
+        return np.array([first[i, mine] - second[i, theirs] for i, (mine, theirs) in enumerate(pairs)])
+
+
+def ratio_of(first: Curve, second: Curve, correlation: float = 0.0) -> Ratio | None:
+    """The ratio of two curves; None where one has no interval."""
+    if first.outlook is not None and second.outlook is not None:
+        return DrawnRatio(first=first.outlook, second=second.outlook, correlation=correlation)
+    if first.fit is None or second.fit is None or first.fit.dof < 1 or second.fit.dof < 1:
+        return None
+    return ProfileRatio(first=first.fit, second=second.fit, correlation=correlation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +162,22 @@ def with_one_floor(first: Fit, second: Fit) -> tuple[Fit, Fit] | None:
         else:
             low, left, right = left, right, left + golden * (high - left)
     return refitted(min((left, right, 0.0), key=objective))
+
+
+def _drawn(outlook: Outlook, flops: Array, seed: int) -> tuple[Array, Array]:
+    """Ordered draws (k, d), and which share (k,) of their variance is there at the largest run; 1 inside the runs."""
+    largest = outlook.runs.flops_N[-1]
+    drawn = np.sort(outlook.draw(np.append(flops, largest), DRAWS, np.random.default_rng(seed)))
+    variance = drawn.var(axis=1)
+    return drawn[:-1], np.where(flops <= largest, 1.0, np.minimum(variance[-1] / variance[:-1], 1.0))
+
+
+@lru_cache(maxsize=64)
+def _ranks(correlation: float) -> tuple["np.typing.NDArray[np.intp]", "np.typing.NDArray[np.intp]"]:
+    """Ranks (d,) of two series of normal numbers with this correlation, the same each time."""
+    mine, other = np.random.default_rng(0).standard_normal((2, DRAWS))
+    theirs = correlation * mine + math.sqrt(1.0 - correlation**2) * other
+    return np.argsort(np.argsort(mine)), np.argsort(np.argsort(theirs))
 
 
 def _logs(fitted: Fit, flops: Array, level: float) -> tuple[Array, Array, Array]:

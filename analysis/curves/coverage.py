@@ -1,19 +1,23 @@
 """The coverage of a study's intervals, by simulation: the study is repeated on its own fitted laws.
 
-The curve's fit is taken for the truth. Its budgets are drawn again with the noise that the fit estimated, the law is
-fitted to them, and its intervals at the target are compared with the truth. The result is how often each interval held
-the truth and how wide it was, before money is spent on a design.
+The law that describes the runs is taken for the truth. The runs are drawn again with the noise that was estimated, and
+the intervals at the target are compared with the truth. The result is how often each interval held the truth and how
+wide it was, before money is spent on a design.
 """
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from analysis.curves.curves import Curve
+from analysis.curves.predict import predict_rows
 from analysis.fitting.backtest import calibrate
-from analysis.fitting.intervals import interval
+from analysis.fitting.fit import Fit
+from analysis.forecasting.evidence import Evidence
+from analysis.forecasting.posterior import Posterior
 from scaling.errors import InputError
 from scaling.scoring.interval import LEVEL
 
@@ -58,32 +62,22 @@ def coverage(curve: Curve, flops: float, sets: int = SETS, seed: int = 0) -> Cov
 
     Raises InputError where the curve has no fit with a degree of freedom.
     """
-    planted = curve.fit
-    if planted is None or planted.dof < 1:
+    if curve.fit is None or curve.fit.dof < 1:
         raise InputError(f"coverage: {curve.label} has too few budgets to be fitted; nothing can be repeated")
-    rng = np.random.default_rng(seed)
-    noise = planted.noise_scale
-    truth, at = float(planted.predict({"C": [flops]})[0]), {"C": [flops]}
-    middle = planted.loss.link(planted.predict(planted.columns))
-    weight = np.ones(1) if curve.noise is None else curve.noise.weight(np.array([truth]))
+    draw = np.random.default_rng(seed)
+    truth = float(curve.fit.predict({"C": [flops]})[0])
+    noise = curve.fit.noise_scale if curve.outlook is None else curve.outlook.predictive.noise()
     held: dict[str, list[bool]] = {name: [] for name in INTERVALS}
     width: dict[str, list[float]] = {name: [] for name in INTERVALS}
     for _ in range(sets):
-        drawn = middle + noise * rng.standard_normal(planted.n) / np.sqrt(planted.weights)
-        y = np.exp(drawn) if planted.loss.log else np.maximum(drawn, 1e-9)
-        again = planted.refit(y)
-        new = planted.loss.link(np.array([truth])) + noise / np.sqrt(weight) * rng.standard_normal(1)
-        run = interval(again, at, kind="new_run", run_weight=weight)
-        calibration = calibrate(again)
-        answers = {
-            "curve_interval": (interval(again, at), truth),
-            "interval": (run, float((np.exp(new) if planted.loss.log else new)[0])),
-        }
-        if calibration is not None:
-            answers["calibrated_interval"] = (calibration.widened(again, at, run), answers["interval"][1])
-        for name, ((low, high), value) in answers.items():
-            held[name].append(bool(low[0] <= value <= high[0]))
-            width[name].append(float(high[0] / max(low[0], 1e-12)))
+        again = _law_again(curve, curve.fit, draw) if curve.outlook is None else _outlook_again(curve, curve.fit, draw)
+        answer = predict_rows(again, {"C": [flops]})[0]
+        new_run = truth * math.exp(noise * draw.standard_normal())
+        for name, value in zip(INTERVALS, (truth, new_run, new_run), strict=True):
+            ends = getattr(answer, name)
+            if ends is not None:
+                held[name].append(bool(ends[0] <= value <= ends[1]))
+                width[name].append(float(ends[1] / max(ends[0], 1e-12)))
     return Coverage(
         curve=curve,
         flops=flops,
@@ -92,3 +86,22 @@ def coverage(curve: Curve, flops: float, sets: int = SETS, seed: int = 0) -> Cov
         held={name: float(np.mean(values)) for name, values in held.items() if values},
         width={name: float(np.median(values)) for name, values in width.items() if values},
     )
+
+
+def _law_again(curve: Curve, planted: Fit, draw: np.random.Generator) -> Curve:
+    """The law that was asked for, fitted to errors drawn around it."""
+    middle = planted.loss.link(planted.predict(planted.columns))
+    drawn = middle + planted.noise_scale * draw.standard_normal(planted.n) / np.sqrt(planted.weights)
+    fitted = planted.refit(np.exp(drawn) if planted.loss.log else np.maximum(drawn, 1e-9))
+    return replace(curve, fit=fitted, calibration=calibrate(fitted))
+
+
+def _outlook_again(curve: Curve, planted: Fit, draw: np.random.Generator) -> Curve:
+    """The outlook of runs drawn around the law that describes them."""
+    assert curve.outlook is not None
+    runs, scale = curve.outlook.runs, curve.outlook.scale
+    noise_N = np.sqrt(curve.outlook.predictive.noise() ** 2 + runs.counting_variance_N)
+    errors_N = planted.predict({"C": runs.flops_N}) / scale * np.exp(noise_N * draw.standard_normal(len(noise_N)))
+    drawn = replace(runs, errors_N=errors_N)
+    components = Posterior(Evidence(drawn), curve.outlook.prior).components()
+    return replace(curve, outlook=replace(curve.outlook, runs=drawn, components=components))

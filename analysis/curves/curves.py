@@ -1,36 +1,37 @@
-"""Curves: the fitted laws of a study, one for each strategy and pair of models.
+"""Curves: what a study says of each strategy and pair of models.
 
-How models are treated: every (strategy, encoder, LLM) has its own law. "Strategy S at C FLOPs" without a model means
-the pair whose law predicts the lowest CER there; the answer names it, and its interval is that pair's. Pairs with too
-few points to fit compete only where no pair has enough.
+Every (strategy, encoder, LLM) has its own curve. "Strategy S at C FLOPs" without a model means the pair whose expected
+error is lowest there; the answer names it, and its interval is that pair's.
+
+Answers come from an outlook, which averages laws, unless the user asked for one law by name; then they come from its
+fit alone. A fit is there in both cases: it describes the points in a formula.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from analysis.curves.data_checks import check_points
-from analysis.curves.seed_noise import RunNoise, estimate_noise
-from analysis.curves.trunk_variance import trunk_variance
-from analysis.fitting.backtest import Calibration, calibrate
-from analysis.fitting.fit import Fit, fit, with_common_effect
-from analysis.fitting.laws import Array, law_named
-from analysis.fitting.model_selection import default_fit
+from analysis.curves import law_ends
+from analysis.curves.law_ends import Columns, Ends, most_passes
+from analysis.curves.seed_noise import RunNoise
+from analysis.fitting.backtest import Calibration
+from analysis.fitting.fit import Fit
+from analysis.fitting.laws import Array
+from analysis.forecasting.outlook import Outlook
+from analysis.forecasting.repetition import MANY_EPOCHS
 from analysis.notes import Note, Status
-from analysis.tables.points import Point, points_of
-from analysis.tables.table import Table, file_sha256
+from analysis.tables.table import Table
 from scaling.errors import InputError, nearest
 
-DEFAULT_LOSS = "log_ls_screened"
-"""Least squares of log errors, the maximum-likelihood fit for noise that is a share of the error, gross outliers set
-aside.
-"""
+AVERAGED = "averaged"
+"""The law of an answer that averages laws by how well they explain the runs."""
 
 FAR, VERY_FAR = 10.0, 100.0
-"""Multiples of the largest fitted value beyond which a prediction warns (assumptions)."""
+"""Multiples of the largest fitted value. Forecasts of measured curves were tested up to `FAR` times, see
+`results/benchmarks/forecasts.json`; beyond it an answer is a range. Beyond `VERY_FAR` times nothing is compared.
+"""
 
 NOTICEABLE = 1.5
 """Beyond this multiple of the largest run, a prediction rests on the law rather than on the runs (assumption)."""
@@ -38,10 +39,12 @@ NOTICEABLE = 1.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """The law of one strategy with one pair of models (or of one strategy, for a law that spans models).
+    """One strategy with one pair of models (or one strategy, for a law that spans models).
 
-    `fit` is None where there are too few points for any law, `calibration` where there are too few to cut. `domain`
-    holds the smallest and largest value of each of the law's columns.
+    `outlook` is None where a law was asked for and where there are too few points, `fit` where there are too few points
+    for any law, `calibration` (of the law asked for) where there are too few to cut. `domain` holds the smallest and
+    largest value of each of the law's columns. `with_failed` is the outlook as it would be with the runs that were set
+    aside as failed; None where there are none.
     """
 
     strategy: str
@@ -52,6 +55,8 @@ class Curve:
     domain: Mapping[str, tuple[float, float]]
     notes: tuple[Note, ...]
     noise: RunNoise | None = None
+    outlook: Outlook | None = None
+    with_failed: Outlook | None = None
 
     @property
     def identity(self) -> tuple[str, str | None, str | None]:
@@ -59,14 +64,31 @@ class Curve:
         return self.strategy, self.encoder, self.llm
 
     @property
+    def answers(self) -> bool:
+        """Whether the curve has enough points to say anything."""
+        return self.outlook is not None or self.fit is not None
+
+    @property
+    def law(self) -> str | None:
+        """The name of the law that answers come from: `AVERAGED`, or that of the fit."""
+        if self.outlook is not None:
+            return AVERAGED
+        return None if self.fit is None else self.fit.law.name
+
+    @property
     def status(self) -> Status:
-        """The fit's status."""
-        return "too_few_points" if self.fit is None or "too_few_points" in self._codes else self.fit.status
+        """How far answers can be trusted."""
+        codes = {note.code for note in self.notes}
+        if not self.answers or "too_few_points" in codes:
+            return "too_few_points"
+        if self.outlook is not None:
+            return "not_identified" if codes & {"all_at_chance", "no_fall"} else "ok"
+        return "ok" if self.fit is None else self.fit.status
 
     @property
     def warnings(self) -> tuple[Note, ...]:
-        """Notes on the points and on the fit."""
-        return self.notes + (() if self.fit is None else self.fit.warnings)
+        """Notes on the points, and on the fit where answers come from it."""
+        return self.notes + (() if self.fit is None or self.outlook is not None else self.fit.warnings)
 
     @property
     def label(self) -> str:
@@ -81,24 +103,49 @@ class Curve:
             raise InputError(f"{self.label}: its law is in {', '.join(self.domain)}, not in FLOPs; predict with --at")
         return self.domain["C"][1]
 
+    def as_with_failed(self) -> "Curve":
+        """The curve as it would be with the runs that were set aside; itself where there are none."""
+        return self if self.with_failed is None else replace(self, outlook=self.with_failed, with_failed=None)
+
     def cer(self, flops: float) -> float:
-        """The curve at `flops`; NaN without a fit."""
-        return math.nan if self.fit is None else float(self.fit.predict({"C": [flops]})[0])
+        """The curve at `flops`; NaN where it has no answer."""
+        return float(self.predicted({"C": [flops]})[0])
+
+    def predicted(self, columns: Columns) -> Array:
+        """The curve at `columns`, shape (k,); NaN where it has no answer."""
+        if self.outlook is not None:
+            return self.outlook.median(np.asarray(columns["C"], dtype=float))
+        if self.fit is not None:
+            return self.fit.predict(columns)
+        return np.full(len(np.asarray(next(iter(columns.values())))), math.nan)
+
+    def expected_error(self, flops: float) -> float:
+        """What ranks curves: the mean over everything that the curve may be. For a law asked for, the curve itself."""
+        return self.cer(flops) if self.outlook is None else self.outlook.expected_error(flops)
+
+    def ends(self, columns: Columns, level: float) -> Ends | None:
+        """Lower and upper ends (k,) of the interval of the curve; None where the data do not determine it."""
+        if self.outlook is not None:
+            return self.outlook.ends(np.asarray(columns["C"], dtype=float), level)
+        return None if self.fit is None or self.fit.dof < 1 else law_ends.curve_ends(self.fit, columns, level)
+
+    def run_ends(self, columns: Columns, level: float) -> Ends | None:
+        """The same of one new run, whose interval holds that of the curve."""
+        if self.outlook is not None:
+            return self.outlook.run_ends(np.asarray(columns["C"], dtype=float), level)
+        return None if self.fit is None or self.fit.dof < 1 else law_ends.run_ends(self.fit, columns, level, self.noise)
 
     def extrapolation(self, flops: float) -> float:
         """`flops` over the largest fitted."""
         return flops / self.largest_flops
-
-    @property
-    def _codes(self) -> set[str]:
-        return {note.code for note in self.notes}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curves:
     """All curves of one table, and the SHA-256 of the file of the table they were fitted to.
 
-    `named` tells under which names the table held the law's columns, where not under their own.
+    `named` tells under which names the table held the law's columns, where not under their own. `failed` holds the
+    lines of runs that were set aside before anything was averaged.
     """
 
     source_sha256: str
@@ -107,6 +154,11 @@ class Curves:
     curves: tuple[Curve, ...]
     notes: tuple[Note, ...]
     named: Mapping[str, str] = field(default_factory=dict)
+    failed: tuple[int, ...] = ()
+
+    def used(self, table: Table) -> Table:
+        """The table without the runs that were set aside."""
+        return table.without({i for i, line in enumerate(table.lines) if line in self.failed})
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -127,7 +179,7 @@ class Curves:
     def best(
         self, flops: float, strategy: str | None = None, encoder: str | None = None, llm: str | None = None
     ) -> Curve:
-        """The curve with the lowest predicted CER at `flops`."""
+        """The curve with the lowest expected error at `flops`."""
         return lowest(self.of(strategy, encoder, llm), flops)
 
     def only(self, strategy: str | None = None, encoder: str | None = None, llm: str | None = None) -> Curve:
@@ -140,46 +192,15 @@ class Curves:
 
 
 def lowest(curves: Sequence[Curve], flops: float) -> Curve:
-    """The curve that predicts the lowest CER, see `rank`."""
+    """The curve with the lowest expected error, see `rank`."""
     return min(curves, key=lambda curve: rank(curve, flops))
 
 
-def rank(curve: Curve, flops: float) -> tuple[bool, bool, bool, float]:
-    """The sort key of curves at `flops`, best first: by predicted CER. Beyond the runs a curve that its points do not
-    identify comes after those that are identified; a curve with too few points always comes last.
+def rank(curve: Curve, flops: float) -> tuple[bool, float]:
+    """The sort key of curves at `flops`, best first: by expected error. Uncertainty costs a curve what it adds to that,
+    and nothing else. A curve that has no answer comes last.
     """
-    doubtful = curve.status in ("not_identified", "not_converged") and curve.extrapolation(flops) > NOTICEABLE
-    return curve.fit is None, curve.status == "too_few_points", doubtful, curve.cer(flops)
-
-
-def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -> Curves:
-    """Fit every curve of a table. Without `law`, a law in compute is chosen by the number of points."""
-    columns = law_named(law).columns if law else ("C",)
-    points, notes = points_of(table, columns)
-    if not points:
-        raise InputError(f"{table.path}: no row can be fitted; " + "; ".join(map(str, notes[:3])))
-    groups = [list(group) for _, group in groupby(points, key=lambda point: point.curve)]
-    curves = tuple(_fit_curve(table, group, law, loss) for group in groups)
-    return Curves(
-        source_sha256=file_sha256(table.path), law=law, loss=loss, curves=curves, notes=notes, named=table.named
-    )
-
-
-def points_of_curve(
-    table: Table, strategy: str | None, columns: tuple[str, ...]
-) -> tuple[dict[str, Array], Array, Array]:
-    """One curve's points, before any law: columns, errors and runs a point, each (n,).
-
-    Raises InputError where the table holds several curves and `strategy` does not leave one.
-    """
-    every, _ = points_of(table, columns)
-    labels = dict.fromkeys(point.curve for point in every if strategy in (None, point.strategy))
-    if len(labels) != 1:
-        names = ", ".join(" + ".join(filter(None, label)) for label in labels or {point.curve for point in every})
-        raise InputError(f"{table.path}: which curve of {names}? Give --strategy, or --where")
-    chosen = [point for point in every if point.curve in labels]
-    values = {name: np.array([point.columns[name] for point in chosen]) for name in columns}
-    return values, np.array([point.cer for point in chosen]), np.array([float(point.runs) for point in chosen])
+    return not curve.answers, curve.expected_error(flops)
 
 
 def extrapolation_notes(curve: Curve, columns: Mapping[str, float]) -> list[Note]:
@@ -188,53 +209,28 @@ def extrapolation_notes(curve: Curve, columns: Mapping[str, float]) -> list[Note
     for name, (smallest, largest) in curve.domain.items():
         ratio = columns[name] / largest
         what = f"{name}={columns[name]:.4g}"
-        if ratio > VERY_FAR:
-            message = f"{what} is {ratio:.0f} times the largest fitted: the law may not hold there"
-            notes.append(Note("extrapolation_100x", message))
-        elif ratio > FAR:
-            notes.append(Note("extrapolation_10x", f"{what} is {ratio:.1f} times the largest fitted"))
+        if ratio > FAR:
+            code = "extrapolation_100x" if ratio > VERY_FAR else "extrapolation_10x"
+            tested = f"forecasts of measured curves were tested up to {FAR:.0f} times: believe the range, not a number"
+            notes.append(Note(code, f"{what} is {ratio:.3g} times the largest fitted; {tested}"))
         elif columns[name] < smallest:
             notes.append(Note("below_data", f"{what} lies below the smallest fitted, {smallest:.4g}"))
         if name == "C" and curve.encoder and ratio > NOTICEABLE:
             message = f"all runs of {curve.label} are of one size, which saturates: more compute adds data alone"
             notes.append(Note("one_model_size", message))
-    return notes
+    return notes + _repetition_notes(curve, columns)
 
 
-def _fit_curve(table: Table, points: Sequence[Point], law: str | None, loss: str) -> Curve:
-    notes = check_points(table, points)
-    columns = {name: np.array([point.columns[name] for point in points]) for name in points[0].columns}
-    places = len(set(zip(*columns.values(), strict=True)))
-    errors, runs = np.array([point.cer for point in points]), np.array([float(point.runs) for point in points])
-    noise = estimate_noise(table, points)
-    weights = runs if noise is None else runs * noise.weight(errors)
-    wanted = len(law_named(law).names) if law else 2
-    fitted: Fit | None = None
-    if places < wanted:
-        message = f"{places} points cannot show how the error falls; the law needs at least {wanted}"
-        notes.append(Note("too_few_points", message))
-    elif law:
-        fitted = fit(law, columns, errors, loss=loss, weights=weights)
+def _repetition_notes(curve: Curve, columns: Mapping[str, float]) -> list[Note]:
+    """A note where data would be repeated more often than in any run."""
+    if curve.outlook is not None and curve.outlook.passes is not None:
+        seen = curve.outlook.passes
+        passes = seen * curve.extrapolation(columns["C"])
+    elif curve.fit is not None and {"D", "U"} <= set(columns):
+        passes, seen = columns["D"] / columns["U"], most_passes(curve.fit)
     else:
-        fitted = default_fit(columns, errors, weights, loss, points[0].chance)
-        if fitted.law.floor is None:
-            message = f"{places} budgets cannot show a floor: a power law without one was fitted; a floor needs 4"
-            notes.append(Note("too_few_points", message))
-    shared = trunk_variance(table, points)
-    if shared is not None and shared.ratio is None:
-        message = (
-            "all budgets are cut from one seed's trunk: its luck moves the whole curve and no interval here has it"
-        )
-        notes.append(Note("one_trunk", message))
-    if fitted is not None and shared is not None and shared.ratio is not None:
-        fitted = with_common_effect(fitted, shared.ratio, shared.trunks)
-    return Curve(
-        strategy=points[0].strategy,
-        encoder=points[0].encoder,
-        llm=points[0].llm,
-        fit=fitted,
-        calibration=None if fitted is None or fitted.dof < 1 else calibrate(fitted),
-        domain={name: (float(values.min()), float(values.max())) for name, values in columns.items()},
-        notes=tuple(notes),
-        noise=noise,
-    )
+        return []
+    if passes <= max(MANY_EPOCHS, seen):
+        return []
+    message = f"{passes:.3g} passes over the same data, of at most {seen:.3g} in the runs: more repetition helps less"
+    return [Note("repeated_beyond_runs", f"{message} and less, and the interval is widened for it; get more data")]

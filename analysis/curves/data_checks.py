@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from analysis.forecasting.repetition import MANY_EPOCHS
 from analysis.notes import Note
 from analysis.tables.points import ERROR, Point
 from analysis.tables.table import Table
@@ -16,9 +17,6 @@ AT_CHANCE = 0.9
 
 NO_FRACTION = 2.0
 """Insertions can raise an error rate above 1; above this value it is a percentage, or a loss (assumption)."""
-
-MANY_EPOCHS = 4.0
-"""Up to four passes over the same audio are worth almost as much as fresh data (Muennighoff et al. 2023)."""
 
 
 def check_points(table: Table, points: Sequence[Point]) -> list[Note]:

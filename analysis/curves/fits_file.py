@@ -7,17 +7,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from analysis.curves.curves import DEFAULT_LOSS, Curve, Curves, fit_curves
+from analysis.curves.curve_fitting import DEFAULT_LOSS, fit_curves
+from analysis.curves.curves import Curve, Curves
 from analysis.curves.seed_noise import RunNoise
 from analysis.fitting.backtest import Calibration
 from analysis.fitting.fit import Fit
+from analysis.forecasting.outlook import Outlook
 from analysis.notes import Note
 from analysis.tables.table import file_sha256, read_table
 from scaling.errors import InputError
 from scaling.ledger.records import RUNS_FILE
 from scaling.system.json_files import read_json
 
-SCHEMA = 3
+SCHEMA = 4
 """The version of a file of fits."""
 
 FITS_FILE = "fits.json"
@@ -54,6 +56,7 @@ def write_fits(curves: Curves, file: Path) -> None:
         "loss": curves.loss,
         "notes": _dump_notes(curves.notes),
         "named": dict(curves.named),
+        "failed": list(curves.failed),
         "curves": [
             {
                 "strategy": curve.strategy,
@@ -64,6 +67,8 @@ def write_fits(curves: Curves, file: Path) -> None:
                 "notes": _dump_notes(curve.notes),
                 "noise": None if curve.noise is None else asdict(curve.noise),
                 "fit": None if curve.fit is None else curve.fit.as_dict(),
+                "outlook": None if curve.outlook is None else curve.outlook.as_dict(),
+                "with_failed": None if curve.with_failed is None else curve.with_failed.as_dict(),
             }
             for curve in curves.curves
         ],
@@ -93,6 +98,7 @@ def _load(document: Mapping[str, Any]) -> Curves:
         loss=document["loss"],
         notes=_load_notes(document["notes"]),
         named=document["named"],
+        failed=tuple(document["failed"]),
         curves=tuple(
             Curve(
                 strategy=entry["strategy"],
@@ -103,6 +109,8 @@ def _load(document: Mapping[str, Any]) -> Curves:
                 calibration=None if entry["calibration"] is None else Calibration.from_dict(entry["calibration"]),
                 notes=_load_notes(entry["notes"]),
                 noise=None if entry["noise"] is None else RunNoise(**entry["noise"]),
+                outlook=None if entry["outlook"] is None else Outlook.from_dict(entry["outlook"]),
+                with_failed=None if entry["with_failed"] is None else Outlook.from_dict(entry["with_failed"]),
             )
             for entry in document["curves"]
         ),

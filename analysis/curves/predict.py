@@ -1,6 +1,4 @@
-"""Predictions: the error at a budget, with the interval of one new run, the interval of the curve, and the calibrated
-interval.
-"""
+"""Predictions: the error at a budget, with the interval of one new run and the interval of the curve."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from analysis.curves.curves import Curve, extrapolation_notes
-from analysis.fitting.intervals import Interval, interval
+from analysis.curves.law_ends import Ends
+from analysis.fitting.intervals import Interval
 from analysis.notes import Note, Status, as_text
 from scaling.scoring.interval import LEVEL
 
@@ -24,9 +23,9 @@ fewer forecasts than six cannot show it.
 class Prediction:
     """What one new run of `curve` would score at `columns` (C: training FLOPs).
 
-    `interval` (one new run) and `curve_interval` hold the truth with probability `level` if the law is right.
-    `calibrated_interval` is `interval`, widened by the backtest; the share that it holds is measured, not promised. A
-    value is None where the data do not determine it.
+    `interval` (one new run) and `curve_interval` hold the truth with probability `level`: over laws, noise and what no
+    law explains; of a law asked for by name, if this law is right. Only for such a law `calibrated_interval` is
+    `interval`, widened by the backtest. A value is None where the data do not determine it.
     """
 
     columns: Mapping[str, float]
@@ -62,7 +61,7 @@ class Prediction:
             "calibration": None if self.curve.calibration is None else self.curve.calibration.as_dict(),
             "level": self.level,
             "extrapolation": self.curve.extrapolation(self.flops),
-            "law": None if self.curve.fit is None else self.curve.fit.law.name,
+            "law": self.curve.law,
             "status": self.status,
             "warnings": as_text(self.warnings),
         }
@@ -92,33 +91,48 @@ def predict_rows(curve: Curve, columns: Mapping[str, Sequence[float]], level: fl
     interval.
     """
     count = len(next(iter(columns.values())))
-    nothing: list[Interval | None] = [None] * count
-    middle, curve_ends, run_ends, calibrated_ends = [math.nan] * count, nothing, nothing, nothing
-    if curve.fit is not None:
-        middle = curve.fit.predict(columns).tolist()
-        if curve.fit.dof >= 1:
-            curve_ends = _pairs(interval(curve.fit, columns, level=level, kind="curve"))
-            weight = 1.0 if curve.noise is None else curve.noise.weight(curve.fit.predict(columns))
-            run = interval(curve.fit, columns, level=level, kind="new_run", run_weight=weight)
-            run_ends = _pairs(run)
-            if curve.calibration is not None:
-                calibrated_ends = _pairs(curve.calibration.widened(curve.fit, columns, run))
+    middle, run = curve.predicted(columns).tolist(), curve.run_ends(columns, level)
+    curve_ends, run_ends = _pairs(curve.ends(columns, level), count), _pairs(run, count)
+    calibrated = None
+    if curve.fit is not None and curve.calibration is not None and run is not None:
+        calibrated = curve.calibration.widened(curve.fit, columns, run)
+    calibrated_ends = _pairs(calibrated, count)
+    least = 0.0 if curve.outlook is None else curve.outlook.resolution or 0.0
     predictions = []
     for i in range(count):
         at = {name: float(values[i]) for name, values in columns.items()}
+        notes = [*extrapolation_notes(curve, at), *curve.warnings, *_too_short(curve, level)]
+        if middle[i] < least:
+            message = f"the answer lies below {least:.2g}, half an error in the whole test: no lower number is given"
+            notes.append(Note("below_test_resolution", message))
+        notes += _without_failed(curve, at, level)
         predictions.append(
             Prediction(
                 columns=at,
                 curve=curve,
-                cer=None if math.isnan(middle[i]) else middle[i],
-                interval=run_ends[i],
-                curve_interval=curve_ends[i],
+                cer=None if math.isnan(middle[i]) else max(middle[i], least),
+                interval=_at_least(least, run_ends[i]),
+                curve_interval=_at_least(least, curve_ends[i]),
                 calibrated_interval=calibrated_ends[i],
                 level=level,
-                warnings=(*curve.warnings, *_too_short(curve, level), *extrapolation_notes(curve, at)),
+                warnings=tuple(notes),
             )
         )
     return predictions
+
+
+def _without_failed(curve: Curve, columns: Mapping[str, float], level: float) -> list[Note]:
+    """What the answer would be with the runs that were set aside as failed."""
+    if curve.with_failed is None:
+        return []
+    flops = np.array([columns["C"]])
+    low, high = (float(end[0]) for end in curve.with_failed.run_ends(flops, level))
+    would_be = f"{float(curve.with_failed.median(flops)[0]):.4g} [{low:.4g}, {high:.4g}]"
+    return [Note("without_failed_runs", f"with the runs that were set aside the answer would be {would_be}")]
+
+
+def _at_least(least: float, ends: Interval | None) -> Interval | None:
+    return None if ends is None else (max(ends[0], least), max(ends[1], least))
 
 
 def _too_short(curve: Curve, level: float) -> list[Note]:
@@ -133,6 +147,5 @@ def _too_short(curve: Curve, level: float) -> list[Note]:
     return [Note("interval_too_short", message)]
 
 
-def _pairs(ends: tuple[Any, Any]) -> list[Interval | None]:
-    low, high = (np.asarray(end, dtype=float).tolist() for end in ends)
-    return list(zip(low, high, strict=True))
+def _pairs(ends: Ends | None, count: int) -> list[Interval | None]:
+    return [None] * count if ends is None else list(zip(ends[0].tolist(), ends[1].tolist(), strict=True))

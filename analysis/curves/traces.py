@@ -88,7 +88,7 @@ def models_text(encoder: str | None, llm: str | None) -> str:
 
 def describes_its_runs(curve: Curve) -> bool:
     """Whether a curve's law describes its own budgets; whether it holds beyond them is another question."""
-    if curve.fit is None or curve.status == "not_converged":
+    if not curve.answers or curve.status == "not_converged":
         return False
     smallest, largest = curve.domain["C"]
     return curve.status in IDENTIFIED or curve.cer(smallest) >= LEAST_FALL * curve.cer(largest)

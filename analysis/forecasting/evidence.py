@@ -8,8 +8,10 @@ to the power 1.5. The noise is that of a run (order, initialisation) plus that o
 Suffixes of arrays: N runs, Q questions, G laws, J pairs of misfit and noise.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,15 +44,29 @@ class Runs:
     counting_variance_N: Array
     trunks_N: NDArray[np.int64] | None = None
 
+    def as_dict(self) -> dict[str, list[float] | None]:
+        """The runs as JSON holds them."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: None if array is None else array.tolist() for name, array in values.items()}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "Runs":
+        """The reverse of `as_dict`."""
+        arrays: Any = {name: None if values is None else np.array(values) for name, values in stored.items()}
+        return cls(**arrays)
+
 
 class Evidence:
-    """Log likelihoods (G, J) of one curve's runs, and what a prediction needs of them."""
+    """Log likelihoods (G, J) of one curve's runs, and what a prediction needs of them; of all laws of the grid, or of
+    those at the places `cells`.
+    """
 
-    def __init__(self, runs: Runs) -> None:
+    def __init__(self, runs: Runs, cells: NDArray[np.int64] | None = None) -> None:
         self.origin = float(np.log(runs.flops_N[-1]))
         self._points = _binned(runs)
         self.x_N = np.log(self._points.flops_N) - self.origin
-        self.laws = laws_below(float(self._points.errors_N.min()))
+        every = laws_below(float(self._points.errors_N.min()))
+        self.laws = every if cells is None else every.chosen(cells)
         self.level_G = self._best_level()
         value_NG, self._slope_NG = self.laws.log_errors(self.level_G, self.x_N)
         self._residual_NG = np.log(self._points.errors_N)[:, None] - value_NG

@@ -6,11 +6,11 @@ from runs of this project; `results/benchmarks/forecasts.json` has the scores wi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.forecasting.law_grid import EXPONENTS, FLOOR_SHARES, Array
+from analysis.forecasting.law_grid import BENDS, EXPONENTS, FLOOR_SHARES, Array
 
 MISFITS = np.array([0.0, 0.004, 0.01, 0.025, 0.06, 0.15, 0.4])
 """Sizes of the misfit: standard deviation of the change of a curve's log-log slope over one e-fold of FLOPs."""
@@ -51,6 +51,10 @@ class Prior:
     def from_dict(cls, stored: Mapping[str, list[float]]) -> "Prior":
         """The reverse of `as_dict`."""
         return cls(**{axis: np.array(stored[axis]) for axis in AXES})
+
+    def without_chance(self) -> "Prior":
+        """The same for losses, which have no error of chance: laws do not bend."""
+        return replace(self, bend=(BENDS == 0.0).astype(float))
 
 
 def _log_normal(grid: Array, median: float, spread: float) -> Array:

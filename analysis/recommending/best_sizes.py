@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis.curves.data_checks import MANY_EPOCHS
 from analysis.fitting.bootstrap import wild_refits
 from analysis.fitting.fit import Fit, fit
 from analysis.fitting.intervals import Interval, interval, percentiles
 from analysis.fitting.laws import CHINCHILLA, LLM_ASR, Array, Law
 from analysis.fitting.minimiser import linear_coefficients
+from analysis.forecasting.repetition import MANY_EPOCHS
 from analysis.notes import Note, Status, as_text
 from analysis.recommending.box_search import lowest_in_box
 from analysis.recommending.inference_cost import flops_an_hour

@@ -1,14 +1,10 @@
 """The next runs: those that shrink the interval of an answer most for a limit of FLOPs.
 
-For a law linearised at a parameter vector, a run of C FLOPs adds g g' / s^2 to the information, g being the gradient
-of the log error at C; the variance of the answer at the target follows. The variance is averaged (in logarithms) over
-refits of the runs so far, because a design that is best for one guess of the floor can be worthless for another. Runs
-are added one by one, each time the run with the best gain for its price, at several powers of the price. Then single
-runs are exchanged while that helps. The power that ends with the shortest interval wins.
-
-What a limit on runs costs, measured for 60 % of an even grid's FLOPs (16 runs; median error left over the grid's): 96
-runs 0.96, 24 runs 1.13, 24 runs in two rounds, the second proposed after the first, 1.08. With the truth known and
-fractions of runs allowed, no design does better than 0.93 and 1.01: few runs cannot replace a grid's FLOPs.
+Whole curves are drawn from the posterior. They say how an error at any budget moves together with the error at the
+target: through laws, through the misfit, through the level. Conditioning a normal distribution with their covariance on
+runs with noise gives the variance that is left at the target after a design. Runs are added one by one, each time the
+run with the best gain for its price, at several powers of the price. Then single runs are exchanged while that helps.
+The power that ends with the shortest interval wins.
 """
 
 import math
@@ -17,12 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.curves.curves import Curve
-from analysis.curves.seed_noise import RunNoise
-from analysis.fitting.bootstrap import wild_refits
-from analysis.fitting.fit import Fit
-from analysis.fitting.intervals import interval
 from analysis.fitting.laws import Array
-from analysis.fitting.student_t import t_quantile
+from analysis.forecasting.outlook import Outlook
+from analysis.forecasting.predictive import LEAST_COUNT
 from scaling.errors import InputError
 from scaling.scoring.interval import LEVEL
 
@@ -34,15 +27,11 @@ MOST_RUNS = 96
 """Small runs are cheap in FLOPs, and many of them save a large run. Where each run has a price of its own, ask for
 fewer.
 """
-DRAWS = 24
-"""Refits over which the variance of the answer is averaged (assumption)."""
+DRAWS = 2000
+"""Curves drawn: the standard deviation at a budget is then known to 2 %."""
 PRICE_POWERS = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)
 """Powers of the price that gains are divided by: 0 takes the most informative run whatever it costs, 1 the cheapest
 information.
-"""
-PRIOR = 1e-6
-"""A direction of the parameters may be unknown without runs. This much information, in units of a run, keeps its
-variance finite.
 """
 
 
@@ -79,14 +68,10 @@ class Proposal:
 def propose(curve: Curve, target_flops: float, spend_flops: float, most_runs: int = MOST_RUNS) -> Proposal:
     """Runs for at most `spend_flops` that say most about the curve at `target_flops`.
 
-    Raises InputError where the curve has no fit with a degree of freedom, or the limit does not pay the smallest
-    budget.
+    Raises InputError where the curve has one budget, and where the limit does not pay the smallest budget.
     """
-    fitted = curve.fit
-    if fitted is None or fitted.dof < 1:
-        raise InputError(
-            f"design: {curve.label} has too few budgets to be fitted; run an even grid of at least 4 first"
-        )
+    if curve.outlook is None:
+        raise InputError(f"design: {curve.label} has too few budgets; run an even grid of at least 4 first")
     smallest = curve.domain["C"][0]
     if spend_flops < smallest:
         raise InputError(f"design: {spend_flops:.4g} FLOPs do not pay one run of the smallest budget, {smallest:.4g}")
@@ -96,10 +81,10 @@ def propose(curve: Curve, target_flops: float, spend_flops: float, most_runs: in
             f"design: {spend_flops:.4g} FLOPs to spend; expected at most {most:.4g}, a million such targets"
         )
     budgets = np.geomspace(smallest, min(spend_flops, target_flops), CANDIDATES)
-    information = Information.of(fitted, target_flops, budgets, curve.noise)
+    information = Information.of(curve.outlook, target_flops, budgets)
     counts = best_counts(information, budgets, spend_flops, most_runs)
     even = even_counts(budgets, spend_flops)
-    low, high = (float(end[0]) for end in interval(fitted, {"C": [target_flops]}))
+    low, high = (float(end[0]) for end in curve.outlook.ends(np.array([target_flops]), LEVEL))
     middle = curve.cer(target_flops)
     return Proposal(
         curve=curve,
@@ -107,47 +92,48 @@ def propose(curve: Curve, target_flops: float, spend_flops: float, most_runs: in
         runs={float(budgets[i]): int(counts[i]) for i in np.flatnonzero(counts)},
         flops=float(counts @ budgets),
         interval_before=(low, high),
-        interval_after=_shrunk(low, middle, high, information.shrinkage(counts, fitted.dof)),
-        even_interval=_shrunk(low, middle, high, information.shrinkage(even, fitted.dof)),
+        interval_after=_shrunk(low, middle, high, information.shrinkage(counts)),
+        even_interval=_shrunk(low, middle, high, information.shrinkage(even)),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Information:
-    """For D draws of m parameters: the information of the runs so far (D, m, m), the gradient at the target (D, m), and
-    the gradient at each of k budgets (D, k, m).
+    """How the log error of the curve at k budgets moves with that at the target: the covariance (k, k), that with the
+    target (k,), the variance at the target, and the variance (k,) of one run around the curve.
     """
 
-    known_DMM: Array
-    target_DM: Array
-    runs_DKM: Array
+    budgets_KK: Array
+    target_K: Array
+    target: float
+    noise_K: Array
 
     @staticmethod
-    def of(fitted: Fit, target_flops: float, budgets: Array, noise: RunNoise | None = None) -> "Information":
-        """Information of the fit's points, per run, over refits of a wild bootstrap and the fit itself."""
-        weight = np.ones_like(budgets) if noise is None else noise.weight(fitted.predict({"C": budgets}))
-        draws = np.vstack([fitted.parameters[None, :], wild_refits(fitted, DRAWS)])
-        points = _gradients(fitted, draws, fitted.columns["C"]) * np.sqrt(fitted.weights)[None, :, None]
-        information = np.einsum("dni,dnj->dij", points, points)
-        scale = np.einsum("dii->d", information)[:, None, None] / information.shape[1]
+    def of(outlook: Outlook, target_flops: float, budgets: Array) -> "Information":
+        """From curves drawn from the posterior, the same each time."""
+        asked = np.append(budgets, target_flops)
+        curves_DQ = outlook.predictive.draw(asked, DRAWS, np.random.default_rng(0))
+        covariance = np.cov(curves_DQ.T)
+        noise = np.full(len(budgets), outlook.predictive.noise() ** 2)
+        if outlook.ref_chars is not None:
+            noise += 1.0 / np.maximum(outlook.ref_chars * outlook.median(budgets), LEAST_COUNT)
         return Information(
-            known_DMM=information + PRIOR * scale * np.eye(information.shape[1]),
-            target_DM=_gradients(fitted, draws, np.array([target_flops]))[:, 0, :],
-            runs_DKM=_gradients(fitted, draws, budgets) * np.sqrt(weight)[None, :, None],
+            budgets_KK=covariance[:-1, :-1],
+            target_K=covariance[:-1, -1],
+            target=float(covariance[-1, -1]),
+            noise_K=noise,
         )
 
     def log_variance(self, counts_K: Array) -> float:
-        """The mean log variance of the answer after `counts_K` more runs at each budget."""
-        added = np.einsum("k,dki,dkj->dij", counts_K.astype(float), self.runs_DKM, self.runs_DKM)
-        solved = np.linalg.solve(self.known_DMM + added, self.target_DM[:, :, None])[:, :, 0]
-        return float(np.mean(np.log(np.maximum((self.target_DM * solved).sum(1), 1e-300))))
+        """The log variance of the answer after `counts_K` more runs at each budget."""
+        run = np.flatnonzero(counts_K)
+        noisy = self.budgets_KK[np.ix_(run, run)] + np.diag(self.noise_K[run] / counts_K[run])
+        known = float(self.target_K[run] @ np.linalg.solve(noisy, self.target_K[run])) if len(run) else 0.0
+        return math.log(max(self.target - known, 1e-12 * self.target, 1e-300))
 
-    def shrinkage(self, counts_K: Array, dof: int) -> float:
-        """The expected half-width after the runs over that before, with their degrees of freedom."""
-        none = np.zeros_like(counts_K)
-        ratio = math.exp(0.5 * (self.log_variance(counts_K) - self.log_variance(none)))
-        dof_after = dof + int(np.count_nonzero(counts_K))
-        return ratio * t_quantile(0.5 + LEVEL / 2.0, dof_after) / t_quantile(0.5 + LEVEL / 2.0, dof)
+    def shrinkage(self, counts_K: Array) -> float:
+        """The expected half-width after the runs over that before."""
+        return math.exp(0.5 * (self.log_variance(counts_K) - self.log_variance(np.zeros_like(counts_K))))
 
 
 def best_counts(information: Information, budgets: Array, spend_flops: float, most_runs: int) -> Array:
@@ -205,16 +191,6 @@ def _exchanged(information: Information, budgets: Array, spend_flops: float, cou
                 if value < now - 1e-6:
                     counts, now, improved = trial, value, True
     return counts
-
-
-def _gradients(fitted: Fit, parameters_DM: Array, flops: Array) -> Array:
-    """Gradients (d, k, m) of the log error. Parameters on a bound keep their gradients, because the floor may rise
-    again.
-    """
-    z = fitted.logs({"C": flops})
-    value, jacobian = fitted.law.evaluate(z, parameters_DM)
-    gradients: Array = jacobian / np.maximum(value, 1e-30)[:, :, None]
-    return gradients
 
 
 def _shrunk(low: float, middle: float, high: float, factor: float) -> tuple[float, float]:

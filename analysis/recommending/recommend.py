@@ -4,10 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.curves.curves import Curve, Curves, rank
+import numpy as np
+
+from analysis.comparing.ratio import DrawnRatio, ratio_of
+from analysis.curves.curves import FAR, VERY_FAR, Curve, Curves, rank
 from analysis.curves.data_checks import check_shared_scale
 from analysis.curves.predict import Prediction, predict
-from analysis.fitting.intervals import Interval, interval
+from analysis.fitting.intervals import Interval
 from analysis.fitting.root import ROUGH, crossing
 from analysis.notes import Note, Status, as_document, as_text
 from analysis.recommending.best_shares import BestShares, best_shares
@@ -77,16 +80,18 @@ class Recommendation:
 def recommend_for_flops(
     curves: Curves, table: Table, flops: float, hardware: Hardware | None = None, lifetime_hours: float = 0.0
 ) -> Recommendation:
-    """The strategy and models with the lowest predicted CER for `flops`, of which `lifetime_hours` of recognition take
+    """The strategy and models with the lowest expected error for `flops`, of which `lifetime_hours` of recognition take
     their part first: smaller models then leave more for training.
     """
+    table = curves.used(table)
     training = [(curve, flops - _inference_flops(curve, table, lifetime_hours)) for curve in curves.curves]
     candidates = [(curve, training_flops) for curve, training_flops in training if training_flops > 0.0]
     if not candidates:
         message = f"{lifetime_hours:.4g} hours of recognition cost any of the models more than {flops:.4g} FLOPs"
         return Recommendation(status="not_identified", warnings=(Note("lifetime_over_budget", message),))
     curve, budget = min(candidates, key=lambda candidate: rank(*candidate))
-    notes = [Note("runner_up", _runner_up(candidates, curve))] if len(curves.curves) > 1 else []
+    notes = [Note("runner_up", _runner_up(candidates))] if len(curves.curves) > 1 else []
+    notes += _choice_with_failed(candidates, curve)
     return _recommendation(curve, table, budget, (budget, budget), candidates, notes, hardware, lifetime_hours)
 
 
@@ -96,8 +101,9 @@ def recommend_for_cer(
     """The strategy and models that reach `cer` with the fewest FLOPs, with those of `lifetime_hours` of recognition,
     and the interval of the training FLOPs.
     """
-    needed = [(curve, _flops_to_reach(curve, cer)) for curve in curves.curves if curve.fit is not None]
-    reaching = [(curve, flops) for curve, flops in needed if 0.0 < flops < math.inf]
+    table = curves.used(table)
+    needed = [(curve, _flops_to_reach(curve, cer)) for curve in curves.curves if curve.answers]
+    reaching = [(curve, flops) for curve, flops in needed if 0.0 < flops <= VERY_FAR * curve.largest_flops]
     if not reaching:
         return _unreached(curves, cer)
 
@@ -125,7 +131,7 @@ def _recommendation(
     cost = None if hardware is None else HardwareCost(flops=flops, hardware=hardware)
     hours = audio_hours(curve, table, flops, stages)
     inference = _inference_flops(curve, table, lifetime_hours)
-    curse = winners_curse(curve, candidates)
+    curse = winners_curse(curve, candidates) if curve.extrapolation(flops) <= FAR else None
     sizes = best_sizes(table, curve.strategy, flops + inference, lifetime_hours)
     shares = best_shares(table, curve, flops)
     refusals = [answer for answer in (sizes, shares) if isinstance(answer, Note)]
@@ -160,18 +166,13 @@ def _inference_flops(curve: Curve, table: Table, lifetime_hours: float) -> float
 
 
 def _unreached(curves: Curves, cer: float) -> Recommendation:
-    if all(curve.fit is None for curve in curves.curves):
+    if not any(curve.answers for curve in curves.curves):
         note = Note("too_few_points", "no strategy has the two budgets that a law needs")
         return Recommendation(status="too_few_points", warnings=(note,))
-    note = Note("not_reached", f"no fitted law passes CER {cer:.4g}: {_floors(curves)}")
+    least = {curve.label: curve.cer(VERY_FAR * curve.largest_flops) for curve in curves.curves if curve.answers}
+    each = ", ".join(f"{label} {value:.4g}" for label, value in sorted(least.items(), key=lambda item: item[1]))
+    note = Note("not_reached", f"no curve passes CER {cer:.4g}: at {VERY_FAR:.0f} times the largest runs {each}")
     return Recommendation(status="not_identified", warnings=(note,))
-
-
-def _floors(curves: Curves) -> str:
-    floors = {curve.label: curve.fit.theta.get("E", 0.0) for curve in curves.curves if curve.fit is not None}
-    return "floors " + ", ".join(
-        f"{label} {floor:.4g}" for label, floor in sorted(floors.items(), key=lambda item: item[1])
-    )
 
 
 def _flops_to_reach(curve: Curve, cer: float) -> float:
@@ -180,20 +181,40 @@ def _flops_to_reach(curve: Curve, cer: float) -> float:
 
 def _flops_interval(curve: Curve, cer: float, flops: float) -> Interval:
     """All FLOPs at which the curve may equal `cer`."""
-    fitted = curve.fit
-    if fitted is None or fitted.dof < 1:
+    if curve.ends({"C": [flops]}, LEVEL) is None:
         return 0.0, math.inf
 
     def end(side: int) -> float:
-        return crossing(lambda trial: float(interval(fitted, {"C": [trial]})[side][0]) - cer, flops, ROUGH)
+        return crossing(lambda trial: _end(curve, trial, side) - cer, flops, ROUGH)
 
     return end(0), end(1)
 
 
-def _runner_up(candidates: Sequence[tuple[Curve, float]], best: Curve) -> str:
-    cers = {curve.label: curve.cer(flops) for curve, flops in candidates if curve.fit is not None}
-    best_cer = cers.pop(best.label, math.nan)
-    if not cers:
-        return "no other strategy could be fitted"
-    second = min(cers, key=lambda label: cers[label])
-    return f"{second} is next with CER {cers[second]:.4g} against {best_cer:.4g}"
+def _end(curve: Curve, flops: float, side: int) -> float:
+    ends = curve.ends({"C": [flops]}, LEVEL)
+    return math.nan if ends is None else float(ends[side][0])
+
+
+def _runner_up(candidates: Sequence[tuple[Curve, float]]) -> str:
+    """Who came second, by how much, and how likely it is the better one."""
+    ranked = sorted((pair for pair in candidates if pair[0].answers), key=lambda pair: rank(*pair))
+    if len(ranked) < 2:
+        return "no other strategy has two budgets"
+    (first, first_flops), (second, second_flops) = ranked[:2]
+    message = f"{second.label} is next"
+    if max(first.extrapolation(first_flops), second.extrapolation(second_flops)) <= FAR:
+        message += f" with CER {second.cer(second_flops):.4g} against {first.cer(first_flops):.4g}"
+    ratio = ratio_of(first, second)
+    if not isinstance(ratio, DrawnRatio):
+        return message
+    better = float((ratio.draws(np.array([first_flops]), np.array([second_flops])) > 0.0).mean())
+    return f"{message}; it is the better one with a probability of {better:.0%}"
+
+
+def _choice_with_failed(candidates: Sequence[tuple[Curve, float]], best: Curve) -> list[Note]:
+    """What the choice would be with the runs that were set aside as failed."""
+    if all(curve.with_failed is None for curve, _ in candidates):
+        return []
+    curve, _ = min(((curve.as_with_failed(), flops) for curve, flops in candidates), key=lambda pair: rank(*pair))
+    verb = "would still be" if curve.label == best.label else "would be"
+    return [Note("without_failed_runs", f"with the runs that were set aside the choice {verb} {curve.label}")]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from analysis.curves.curves import Curve
-from analysis.curves.data_checks import MANY_EPOCHS
+from analysis.forecasting.repetition import MANY_EPOCHS
 from analysis.notes import Note
 from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, curve_identity
 from analysis.tables.table import Row, Table

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.curves.curves import Curve
-from analysis.fitting.intervals import Interval, interval
-from analysis.fitting.student_t import t_quantile
+from analysis.fitting.intervals import Interval
 from analysis.notes import Note
 from scaling.scoring.interval import LEVEL
 
 DRAWS = 4000
 """Draws of all contenders: the bias is then known to a few per cent of the scatter of one contender."""
+NORMAL_90 = 1.645
+"""The half-width of a 90 % interval in standard deviations."""
 NOTICEABLE_BIAS = 0.01
 """A prediction that is too low by this share is worth a warning (assumption)."""
 
@@ -51,33 +52,28 @@ def winners_curse(chosen: Curve, candidates: Sequence[tuple[Curve, float]]) -> W
 
     None where the chosen curve has no interval, or none of the others contends.
     """
-    flops_of = {id(curve): flops for curve, flops in candidates if curve.fit is not None and curve.fit.dof >= 1}
-    if id(chosen) not in flops_of:
-        return None
-    ends = {
-        id(curve): _log_interval(curve, flops_of[id(curve)], LEVEL) for curve, _ in candidates if id(curve) in flops_of
+    logs = {
+        id(curve): (math.log(curve.cer(flops)), ends)
+        for curve, flops in candidates
+        if curve.answers and (ends := _log_ends(curve, flops, LEVEL)) is not None
     }
-    highest = ends[id(chosen)][1]
-    others = [curve for curve, _ in candidates if curve is not chosen and id(curve) in ends]
-    contenders = (chosen, *(curve for curve in others if ends[id(curve)][0] < highest))
+    if id(chosen) not in logs:
+        return None
+    highest = logs[id(chosen)][1][1]
+    rivals = (curve for curve, _ in candidates if curve is not chosen and id(curve) in logs)
+    contenders = (chosen, *(curve for curve in rivals if logs[id(curve)][1][0] < highest))
     if len(contenders) == 1:
         return None
-    low, high = _log_interval(chosen, flops_of[id(chosen)], LEVEL ** (1.0 / len(contenders)))
-    middles = np.array([math.log(curve.cer(flops_of[id(curve)])) for curve in contenders])
-    errors = np.array([_log_error(curve, ends[id(curve)]) for curve in contenders])
+    flops = next(flops for curve, flops in candidates if curve is chosen)
+    wider = _log_ends(chosen, flops, LEVEL ** (1.0 / len(contenders))) or logs[id(chosen)][1]
+    middles = np.array([logs[id(curve)][0] for curve in contenders])
+    errors = np.array([high - low for low, high in (logs[id(curve)][1] for curve in contenders)]) / (2.0 * NORMAL_90)
     drawn = middles + errors * np.random.default_rng(0).standard_normal((DRAWS, len(contenders)))
     winner = np.argmin(drawn, axis=1)
     bias = float(np.mean(middles[winner] - drawn[np.arange(DRAWS), winner]))
-    return WinnersCurse(contenders=contenders, interval=(math.exp(low), math.exp(high)), bias=math.expm1(bias))
+    return WinnersCurse(contenders=contenders, interval=(math.exp(wider[0]), math.exp(wider[1])), bias=math.expm1(bias))
 
 
-def _log_interval(curve: Curve, flops: float, level: float) -> tuple[float, float]:
-    assert curve.fit is not None
-    low, high = (float(end[0]) for end in interval(curve.fit, {"C": [flops]}, level=level))
-    return math.log(max(low, 1e-12)), math.log(high)
-
-
-def _log_error(curve: Curve, ends: tuple[float, float]) -> float:
-    """The standard error that an interval stands for, its arms averaged."""
-    assert curve.fit is not None
-    return (ends[1] - ends[0]) / 2.0 / t_quantile(0.5 + LEVEL / 2.0, curve.fit.dof)
+def _log_ends(curve: Curve, flops: float, level: float) -> Interval | None:
+    ends = curve.ends({"C": [flops]}, level)
+    return None if ends is None else (math.log(max(float(ends[0][0]), 1e-12)), math.log(float(ends[1][0])))

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.comparing.equal_hours import hours_of_every_run
-from analysis.curves.data_checks import MANY_EPOCHS
 from analysis.curves.forecast_check import Forecast
 from analysis.curves.traces import PlottedPoint, Trace
+from analysis.forecasting.repetition import MANY_EPOCHS
 from analysis.report.findings import Findings
 from analysis.report.palette import INK, PAPER, RULE, curve_style
 from scaling.errors import InputError

@@ -7,7 +7,8 @@ from pathlib import Path
 from analysis.comparing.compare import compare_all
 from analysis.comparing.compare_curves import compare_curves
 from analysis.comparing.comparison import Comparison
-from analysis.curves.curves import Curves, fit_curves, lowest
+from analysis.curves.curve_fitting import fit_curves
+from analysis.curves.curves import Curves, lowest
 from analysis.curves.fits_file import curves_of
 from analysis.curves.forecast_check import Forecast, read_forecasts
 from analysis.curves.traces import PlottedPoint, Trace, traces_of

@@ -2,22 +2,19 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.notes import Note
-from analysis.tables.table import Row, Table
+from analysis.tables.table import LAW_NAMES, Row, Table
 from scaling.errors import InputError
 from scaling.ledger.records import is_usable
 
 FLOPS, ERROR = "flops", "cer"
 """The columns of training FLOPs and of the error rate in a table of runs."""
 
-SOURCE = {"C": FLOPS, "y": ERROR}
+SOURCE = {law_name: column for column, law_name in LAW_NAMES.items()}
 """The column of a table of runs that holds a law's column, where it has another name."""
-
-COUNTED_IN = {"wer": {"ref_chars": "ref_words"}}
-"""For an error rate other than the CER: the column of the length it is counted in, by the name that the noise reads."""
 
 HALF_ERROR = 0.5
 """Errors that a run without an error counts as, because log 0 has no place in a law. Half an error is the median of a
@@ -28,6 +25,9 @@ CHANCE = 1.0
 """The error of a model that has learnt nothing, where the table does not give it as `cer_chance`: about every character
 is missing or wrong.
 """
+
+NAMED = 3
+"""A note names so many rows of a kind and counts the others."""
 
 SECONDS_AN_HOUR = 3600.0
 
@@ -72,27 +72,25 @@ def points_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Po
     `cer`; `strategy`, `encoder`, `llm`, `budget_flops`, `seed`, `status`, `ref_chars` and `cer_chance` are used where
     present. Raises InputError where a column is missing and where `usable_rows` does.
     """
+    table.certain("strategy")
     sources = {name: SOURCE.get(name, name) for name in columns}
     for source in (*sources.values(), ERROR):
         table.require(source)
     usable, notes = usable_rows(table, tuple(sources.values()))
+    zeros = [i for i in usable if table.number(i, ERROR) == 0.0]
+    uncounted = {i for i in zeros if math.isnan(run_error(table, i))}
+    counted = [i for i in zeros if i not in uncounted]
+    notes += _named(table, "zero_error", counted, f"no error in the test: {HALF_ERROR:g} errors are taken")
+    notes += _named(table, "zero_error", sorted(uncounted), f"{ERROR} 0 without ref_chars cannot enter a law: left out")
     points = []
-    for identity, rows in _groups(table, usable, sources):
-        cer = _mean(table.number(i, ERROR) for i in rows)
-        if cer == 0.0:
-            place, reference = table.place(rows[0]), sum(table.number(i, "ref_chars") for i in rows)
-            if not reference > 0.0:
-                notes.append(Note("zero_error", f"{place}: CER 0 without ref_chars cannot enter a law"))
-                continue
-            cer = HALF_ERROR / reference
-            notes.append(Note("zero_error", f"{place}: no error in {reference:.0f} characters: half an error taken"))
+    for identity, rows in _groups(table, [i for i in usable if i not in uncounted], sources):
         chances = [value for i in rows if not math.isnan(value := table.number(i, "cer_chance"))]
         point = Point(
             strategy=identity[0],
             encoder=identity[1],
             llm=identity[2],
             columns={name: _mean(table.number(i, source) for i in rows) for name, source in sources.items()},
-            cer=cer,
+            cer=_mean(run_error(table, i) for i in rows),
             runs=len(rows),
             rows=tuple(rows),
             chance=_mean(chances) if chances else CHANCE,
@@ -107,6 +105,14 @@ def curve_identity(row: Row) -> CurveIdentity:
     return _name(row.get("strategy")) or "all", _name(row.get("encoder")), _name(row.get("llm"))
 
 
+def run_error(table: Table, index: int) -> float:
+    """The error rate of a run; half an error in its test where it made none, NaN where the test's length is unknown."""
+    error, ref_chars = table.number(index, ERROR), table.number(index, "ref_chars")
+    if error > 0.0:
+        return error
+    return HALF_ERROR / ref_chars if ref_chars > 0.0 else math.nan
+
+
 def usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], list[Note]]:
     """The indices of rows that can be points, with notes on those left out.
 
@@ -115,14 +121,15 @@ def usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], list
     twice with different errors.
     """
     seen: dict[tuple[object, ...], int] = {}
-    usable, notes = [], []
+    usable: list[int] = []
+    left_out: dict[tuple[str, str], list[int]] = defaultdict(list)
     for i, row in enumerate(table.rows):
         cer = table.number(i, ERROR)
         if not is_usable(row):
-            notes.append(Note("not_ok", f"{table.place(i)}: status {row['status']}: left out"))
+            left_out["not_ok", f"status {row['status']}"].append(i)
             continue
         if not math.isfinite(cer):
-            notes.append(Note("no_error_rate", f"{table.place(i)}: {ERROR} is {row.get(ERROR)!r}: left out"))
+            left_out["no_error_rate", f"{ERROR} is {row.get(ERROR)!r}"].append(i)
             continue
         for source in sources:
             value = table.number(i, source)
@@ -138,12 +145,24 @@ def usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], list
                     f"{table.place(i)}: the run of {table.place(first)} again with another {ERROR}: "
                     f"{cer} and {table.number(first, ERROR)}"
                 )
-            notes.append(Note("duplicate", f"{table.place(i)}: the run of {table.place(first)} again: left out"))
+            left_out["duplicate", f"the run of {table.place(first)} again"].append(i)
             continue
         if run is not None:
             seen[run] = i
         usable.append(i)
-    return usable, notes
+    return usable, [
+        note for (code, why), rows in left_out.items() for note in _named(table, code, rows, f"{why}: left out")
+    ]
+
+
+def _named(table: Table, code: str, rows: Sequence[int], what: str) -> list[Note]:
+    """A note that names the first rows of a kind; none where there are none."""
+    if not rows:
+        return []
+    more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
+    names = [f" (run {table.rows[i]['name']!r})" if table.rows[i].get("name") else "" for i in rows[:NAMED]]
+    places = ", ".join(f"{table.place(i)}{name}" for i, name in zip(rows, names, strict=False))
+    return [Note(code, f"{places}{more}: {what}")]
 
 
 def _groups(

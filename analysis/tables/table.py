@@ -1,25 +1,33 @@
 """Tables of runs: rows of named values from a study's folder, a file or a Weights & Biases project.
 
-Each row keeps the line that it stands on, so that messages can name it. JSON lines and CSV are not read by pandas: its
-import costs .25 s of processor time, which is more than all else that a verb imports; and of a CSV it takes the first
-column of rows that are one field too long for an index, and fills rows that are too short, where an error with the line
-is wanted. Parquet is read by pandas.
+Each row keeps the line that it stands on, so that messages can name it. What the columns of other people's tables mean
+is understood by `understanding` and `groups`, and said on stderr.
+
+JSON lines and CSV are not read by pandas: its import costs .25 s of processor time, which is more than all else that a
+verb imports; and of a CSV it takes the first column of rows that are one field too long for an index, and fills rows
+that are too short, where an error with the line is wanted. Parquet is read by pandas.
 """
 
-import csv
+import codecs
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from analysis.tables.delimited import delimited_rows
+from analysis.tables.groups import IDENTITY, grouped, parting_column
+from analysis.tables.understanding import understand
 from analysis.tables.wandb import is_project, rows_of_project
 from scaling.errors import InputError, nearest
 from scaling.ledger.records import RUNS_FILE, is_usable
+from scaling.system.console import log_once
 from scaling.system.json_files import parse_json, read_json_lines
-from scaling.system.text_bytes import without_mark
+
+LAW_NAMES = {"flops": "C", "cer": "y"}
+"""What laws, and with them --columns, call the columns of a table of runs that have another name there."""
 
 Row = Mapping[str, Any]
 """One run: its values by the name of their column. In other people's tables a value may be anything."""
@@ -29,13 +37,16 @@ Row = Mapping[str, Any]
 class Table:
     """Rows and where they came from: `lines[i]` is the line of `rows[i]` in `path`.
 
-    `named` tells which column of the file is also readable under another name: {"flops": "budget"}.
+    `named` tells which column of the file is also readable under another name: {"flops": "budget"}. `remarks` say what
+    was understood, `doubts` by column what was not.
     """
 
     path: Path
     rows: tuple[Row, ...]
     lines: tuple[int, ...]
     named: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    doubts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -47,9 +58,16 @@ class Table:
         return f"{self.path}:{self.lines[index]}"
 
     def require(self, column: str) -> None:
-        """Raise InputError unless some row has `column`."""
+        """Raise InputError unless some row has `column`, and where it is in doubt which column that is."""
+        self.certain(column)
         if column not in self.names:
-            raise InputError(f"{self.path}: no column {column!r}; name it with --columns{nearest(column, self.names)}")
+            hint = f"name it with --columns {LAW_NAMES.get(column, column)}=NAME"
+            raise InputError(f"{self.path}: no column {column!r}; {hint}{nearest(column, self._given_names)}")
+
+    def certain(self, column: str) -> None:
+        """Raise InputError where it is in doubt what `column` is."""
+        if column in self.doubts:
+            raise InputError(f"{self.path}: {self.doubts[column]}; columns: {', '.join(self._given_names)}")
 
     def number(self, index: int, column: str) -> float:
         """A value as a float; NaN where it is absent or empty. Raises InputError where it is no number."""
@@ -65,6 +83,10 @@ class Table:
         """The rows at the indices `keep`."""
         return replace(self, rows=tuple(self.rows[i] for i in keep), lines=tuple(self.lines[i] for i in keep))
 
+    def without(self, rows: Collection[int]) -> "Table":
+        """The table without the rows at the indices `rows`."""
+        return self.select([i for i in range(len(self.rows)) if i not in rows]) if rows else self
+
     def renamed(self, columns: Mapping[str, str]) -> "Table":
         """The table with each column `columns[name]` also readable as `name`. Raises InputError where one is absent."""
         for column in columns.values():
@@ -72,24 +94,79 @@ class Table:
         rows = tuple({**row, **{new: row.get(old) for new, old in columns.items()}} for row in self.rows)
         return replace(self, rows=rows, named=columns)
 
+    def parted(self, law_columns: Sequence[str], group: str | None = None) -> "Table":
+        """The table with `strategy` as --group says, or by a column of text that parts rows equal in `law_columns`.
+
+        Raises InputError for a group that is no column.
+        """
+        if group is not None:
+            rows, said = grouped(self.rows, group, str(self.path)), f"curves: by {group!r}"
+            return replace(self, rows=rows, remarks=(*self.remarks, said))
+        if not set(law_columns) <= set(self.names) or self._is_a_study:
+            return self
+        column, doubt = parting_column(self.rows, law_columns)
+        if doubt is not None:
+            return replace(self, doubts={**self.doubts, "strategy": doubt})
+        if column is None:
+            return self
+        rows = tuple({**row, "strategy": _joined(row, column)} for row in self.rows)
+        curves = len({row["strategy"] for row in rows})
+        said = f"curves: {curves}, by column {column!r}, whose values differ at equal {', '.join(law_columns)}"
+        return replace(self, rows=rows, remarks=(*self.remarks, said))
+
+    def announce(self) -> None:
+        """Say on stderr, once, what was understood."""
+        for remark in self.remarks:
+            log_once(f"{self.path}: {remark}")
+
+    @property
+    def _given_names(self) -> list[str]:
+        """The columns as the table has them, for messages."""
+        return [name for name in self.names if name not in self.named]
+
+    @property
+    def _is_a_study(self) -> bool:
+        return all(str(row.get("schema", "")).startswith("asr-scaling/") for row in self.rows)
+
 
 def read_table(path: Path) -> Table:
-    """Read a study's folder (its runs.jsonl), a .jsonl, .json, .csv, .tsv or .parquet file, or a project online
-    (wandb:ENTITY/PROJECT).
+    """Read a study's folder (its runs.jsonl), a .jsonl, .json, .csv, .tsv, .txt or .parquet file, or a project online
+    (wandb:ENTITY/PROJECT), and say on stderr how its columns were understood.
 
     Lines of a CSV that start with # are remarks. Raises InputError where the file is missing, empty or malformed, and
     where no run has a result, because all have diverged or failed.
     """
-    if is_project(path):
-        return _table(path, enumerate(rows_of_project(path), start=1))
-    file = path / RUNS_FILE if path.is_dir() else path
-    if not file.exists():
-        expected = f"a study's folder with {RUNS_FILE}, or a table" if path.is_dir() else "a folder or a table"
-        raise InputError(f"{file}: not found; expected {expected}")
-    reader = _READERS.get(file.suffix.lower())
-    if reader is None:
-        raise InputError(f"{file}: unknown kind of table {file.suffix!r}{nearest(file.suffix, _READERS)}")
-    return _table(file, reader(file))
+    table = understood_table(path, {}).parted(("flops",))
+    table.announce()
+    return table
+
+
+def understood_table(path: Path, chosen: Mapping[str, str]) -> Table:
+    """As `read_table`, with the columns that the user has named, and before rows are parted into curves or anything is
+    said. Raises InputError for a named column that the table does not have, too.
+    """
+    table, comma_parts_fields = _read(path)
+    understood = understand(table.rows, chosen, comma_parts_fields)
+    rows = understood.added_to(table.rows)
+    _refuse_where_no_run_succeeded(path, rows)
+    for column, name in chosen.items():
+        if column not in understood.columns and column not in understood.doubts:
+            table.require(name)
+    return replace(
+        table,
+        rows=rows,
+        named=understood.named,
+        remarks=tuple(understood.remarks),
+        doubts=understood.doubts,
+    )
+
+
+def _refuse_where_no_run_succeeded(path: Path, rows: Sequence[Row]) -> None:
+    if any(map(is_usable, rows)):
+        return
+    counts = ", ".join(f"{count} {status}" for status, count in Counter(str(row["status"]) for row in rows).items())
+    cause = next((f"; the first: {row['cause']}" for row in rows if row.get("cause")), "")
+    raise InputError(f"{path}: no run succeeded ({counts}); expected runs with status ok{cause}")
 
 
 def file_sha256(file: Path) -> str:
@@ -102,27 +179,49 @@ def file_sha256(file: Path) -> str:
 
 
 def read_text(file: Path) -> str:
-    """The text of a file, without a byte order mark. Raises InputError where it cannot be read or is not UTF-8."""
+    """The text of a file, without a byte order mark: UTF-8, or UTF-16 with its mark.
+
+    Raises InputError where it cannot be read or decoded.
+    """
     try:
-        text = without_mark(file.read_bytes(), str(file)).decode()
+        raw = file.read_bytes()
+        wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # Excel's "Unicode text"
+        return raw.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{file}: not UTF-8 text") from None
     except OSError as error:
         raise InputError(f"{file}: not readable ({error.strerror})") from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _read(path: Path) -> tuple[Table, bool]:
+    """A table as it stands, and whether a comma could not be a decimal mark in it."""
+    if is_project(path):
+        return _table(path, enumerate(rows_of_project(path), start=1)), True
+    file = path / RUNS_FILE if path.is_dir() else path
+    if not file.exists():
+        expected = f"a study's folder with {RUNS_FILE}, or a table" if path.is_dir() else "a folder or a table"
+        raise InputError(f"{file}: not found; expected {expected}")
+    suffix = file.suffix.lower()
+    if suffix in _DELIMITED:
+        delimiter, rows = delimited_rows(read_text(file), str(file))
+        return _table(file, rows), delimiter == ","
+    if suffix not in _READERS:
+        raise InputError(
+            f"{file}: unknown kind of table {file.suffix!r}{nearest(file.suffix, (*_READERS, *_DELIMITED))}"
+        )
+    return _table(file, _READERS[suffix](file)), True
+
+
+def _joined(row: Row, column: str) -> str:
+    """The name of a row's curve: its strategy, where it has one, and what the column says."""
+    return ", ".join(str(value) for value in (row.get(IDENTITY[0]), row.get(column)) if value not in (None, ""))
 
 
 def _table(path: Path, numbered_rows: Iterator[tuple[int, Row]]) -> Table:
     lines_and_rows = tuple(zip(*numbered_rows, strict=True))
     if not lines_and_rows:
         raise InputError(f"{path}: no rows")
-    lines, rows = lines_and_rows
-    if not any(map(is_usable, rows)):
-        counts = Counter(str(row["status"]) for row in rows)
-        statuses = ", ".join(f"{count} {status}" for status, count in counts.most_common())
-        cause = next((f"; the first: {row['cause']}" for row in rows if row.get("cause")), "")
-        raise InputError(f"{path}: no run of {len(rows)} has a result ({statuses}){cause}")
-    return Table(path=path, lines=lines, rows=rows)
+    return Table(path=path, lines=lines_and_rows[0], rows=lines_and_rows[1])
 
 
 def _read_json(file: Path) -> Iterator[tuple[int, Row]]:
@@ -130,17 +229,6 @@ def _read_json(file: Path) -> Iterator[tuple[int, Row]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{file}: expected a list of objects, or fits as `fit --out` left them")
     return enumerate(rows, start=1)
-
-
-def _read_csv(file: Path) -> Iterator[tuple[int, Row]]:
-    texts = enumerate(read_text(file).splitlines(), start=1)
-    lines = [(number, text) for number, text in texts if not text.startswith("#")]
-    reader = csv.DictReader((text for _, text in lines), delimiter="\t" if file.suffix.lower() == ".tsv" else ",")
-    for row in reader:
-        number = lines[reader.line_num - 1][0]
-        if None in row or None in row.values():
-            raise InputError(f"{file}:{number}: the line has another number of fields than the header")
-        yield number, row
 
 
 def _read_parquet(file: Path) -> Iterator[tuple[int, Row]]:
@@ -160,7 +248,6 @@ _READERS = {
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
     ".json": _read_json,
-    ".csv": _read_csv,
-    ".tsv": _read_csv,
     ".parquet": _read_parquet,
 }
+_DELIMITED = (".csv", ".tsv", ".txt")

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.tables.table import read_text
 from scaling.errors import InputError
 from scaling.speech.audio import Clip
 from scaling.speech.readers.json_lines import is_json_lines
-from scaling.speech.readers.row import channel_number, file_stem, given, label
+from scaling.speech.readers.row import BadRow, channel_number, file_stem, given, label, lines
 from scaling.speech.utterance_names import distinct_names
 from scaling.system.json_files import read_json_lines
 
@@ -114,18 +113,18 @@ def _lines_by_id(file: Path) -> dict[str, _Line]:
     for test, of_test in places.items():
         names = _names([in_file[place] for place in of_test])
         keys |= {place: f"{test}/{name}" if test else name for place, name in zip(of_test, names, strict=True)}
-    lines: dict[str, _Line] = {}
+    by_key: dict[str, _Line] = {}
     for place, line in enumerate(in_file):
-        if (key := keys[place]) in lines:
-            raise InputError(f"{line.place}: utterance {key} again; it is in {lines[key].place}")
-        lines[key] = line
-    return lines
+        if (key := keys[place]) in by_key:
+            raise InputError(f"{line.place}: utterance {key} again; it is in {by_key[key].place}")
+        by_key[key] = line
+    return by_key
 
 
-def _names(lines: Sequence[_Line]) -> list[str]:
+def _names(of_test: Sequence[_Line]) -> list[str]:
     """The id of each line of one test set or, where it has none, the name of its recording."""
-    names = [line.id or file_stem(str(line.clip.path)) for line in lines]
-    longer = distinct_names(names, [bool(line.id) for line in lines], lambda row: lines[row].clip)
+    names = [line.id or file_stem(str(line.clip.path)) for line in of_test]
+    longer = distinct_names(names, [bool(line.id) for line in of_test], lambda row: of_test[row].clip)
     return [longer.get(row, name) for row, name in enumerate(names)]
 
 
@@ -152,9 +151,10 @@ def _read_trn(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _numbered(file: Path) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, with their numbers from 1."""
-    for number, line in enumerate(read_text(file).split("\n"), start=1):
-        if stripped := line.strip():
-            yield number, stripped
+    for number, line in lines(file):
+        if isinstance(line, BadRow):
+            raise InputError(f"{line.detail}; expected UTF-8 text")
+        yield number, line.strip()
 
 
 def _transcript(key: str, ref: _Line, hyp: _Line, two_files: bool) -> Transcript:

@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks
 from scaling.asr.part_weights import Weights
 from scaling.errors import InputError
+from scaling.ledger.checkpoints import COMPLETE, newest_complete
 from scaling.speech.batches import Position
 from scaling.system.atomic_files import sync, write_json_atomically
 from scaling.system.fault_injection import crash_point
@@ -92,7 +93,7 @@ def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) ->
     if ranks.first:
         progress = checkpoint.progress
         marks = {"seen": _packed(progress.seen), "encoded": _packed(progress.encoded)}
-        write_json_atomically(folder / "progress.json", asdict(progress) | marks | {"writers": ranks.writers})
+        write_json_atomically(folder / COMPLETE, asdict(progress) | marks | {"writers": ranks.writers})
 
 
 def _save_tensors(tensors: Weights, path: Path) -> None:
@@ -114,7 +115,7 @@ def load(folder: Path) -> Checkpoint:
 
 
 def _loaded(folder: Path) -> Checkpoint:
-    progress = read_json(folder / "progress.json")
+    progress = read_json(folder / COMPLETE)
     seen = _unpacked(progress["seen"])
     if "encoded" not in progress:  # written before cache-credited FLOPs were counted
         progress |= {"encoded": _packed(np.zeros_like(seen)), "cache_credited_flops": None}
@@ -148,9 +149,8 @@ def save_periodic(attempt: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_P
 
 
 def latest(attempts: list[Path]) -> Path | None:
-    """The complete checkpoint with the most steps among a node's attempts: the final one, else a periodic one."""
-    complete = [path.parent for attempt in attempts for path in attempt.glob("*/progress.json")]
-    return max(complete, key=lambda folder: folder.name, default=None)
+    """The checkpoint among those of a node's attempts from which the next one goes on."""
+    return newest_complete(path for attempt in attempts for path in attempt.glob("*"))
 
 
 def _packed(marks_N: npt.NDArray[np.bool_]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from scaling.asr.train import Hooks, train
 from scaling.cost.memory import state_memory
 from scaling.cost.step_costs import encoder_is_frozen
 from scaling.errors import InputError
-from scaling.ledger.freed_checkpoints import checkpoint_of
+from scaling.ledger.checkpoints import checkpoint_of
 from scaling.ledger.ledger import Attempt, Ledger
 from scaling.ledger.records import Event, NodeResult, Scores, Spent
 from scaling.spec import SAMPLE_RATE, StageNode

@@ -27,6 +27,7 @@ from scaling.ledger.records import Event
 from scaling.spec import StageNode
 from scaling.speech.batches import BatchStream, Position
 from scaling.system.console import log
+from scaling.system.own_code import python_module
 
 FULL_DISK_SECONDS = 5.0
 """Pause between tries while the disk is full (assumption)."""
@@ -176,7 +177,7 @@ class Worker:
         before = len(self._ledger.attempts(key))
         self.__dict__.pop("_resources", None)
         torch.cuda.empty_cache()
-        child = subprocess.run([sys.executable, "-m", "scaling.asr", *sys.argv[1:], "--node", key], check=False)
+        child = subprocess.run([*python_module("scaling.asr"), *sys.argv[1:], "--node", key], check=False)
         attempts = self._ledger.attempts(key)
         if len(attempts) == before:
             return False

@@ -2,8 +2,9 @@
 
 A process of the same machine and boot is looked up by its number and its start time, so a number that is used again
 deceives nobody. A process elsewhere, and one that is stopped or hangs, is judged by its heartbeat: a file that it
-touches every `HEARTBEAT_SECONDS`. Clocks jump, so a process whose heartbeat looks old is taken for dead only after the
-observer has seen the file unchanged for `STILL_SECONDS` by its own monotonic clock.
+touches every `HEARTBEAT_SECONDS`. Its age is counted by the clock of the file system (`scaling.system.file_clock`),
+because clocks of machines differ. Clocks also jump, so a process whose heartbeat looks old is taken for dead only after
+the observer has seen the file unchanged for `STILL_SECONDS` by its own monotonic clock.
 """
 
 import os
@@ -86,9 +87,9 @@ def killed_for_memory(lease: Lease) -> bool:
     return is_gone(lease) and before is not None and now is not None and now > before
 
 
-def is_recent(heartbeat: Path) -> bool:
-    """Whether the file was touched within `LEASE_SECONDS`, by the clock."""
-    return abs(time.time() - _touched_ns(heartbeat) / 1e9) < LEASE_SECONDS
+def is_recent(heartbeat: Path, now: float) -> bool:
+    """Whether the file was touched within `LEASE_SECONDS` of `now`, the time by its file system's clock."""
+    return abs(now - _touched_ns(heartbeat) / 1e9) < LEASE_SECONDS
 
 
 def stands_still(heartbeat: Path) -> bool:

@@ -32,6 +32,7 @@ from scaling.ledger.records import Event, Failure, NodeResult
 from scaling.spec import StageNode, node_from_json
 from scaling.system.atomic_files import temporary_beside, write_all, write_json_atomically, write_json_once
 from scaling.system.fault_injection import crash_point
+from scaling.system.file_clock import file_time
 from scaling.system.json_files import parse_record, read_bytes, read_json
 
 SCHEMA = "asr-scaling/ledger-1"
@@ -54,6 +55,10 @@ class Ledger:
     def folder(self, key: str) -> Path:
         """The folder of node `key`."""
         return self.root / "stages" / key
+
+    def now(self) -> float:
+        """The time by the clock that stamps the ledger's files."""
+        return file_time(self.root)
 
     def add(self, key: str, stage: Mapping[str, object]) -> bool:
         """Write `stage.json` of node `key` with the fields of `stage`, unless it exists; whether it was written."""
@@ -172,11 +177,16 @@ class Attempt:
 
     def held(self) -> bool:
         """Whether a live worker seems to hold this attempt, judged by one look."""
-        return not self._abandoned() and is_recent(self.heartbeat)
+        return not self.abandoned() and is_recent(self.heartbeat, self.ledger.now())
+
+    def abandoned(self) -> bool:
+        """Whether this attempt has ended, or its process is known to be gone: nobody writes into its folder again."""
+        lease = self.lease()
+        return self.ended() or (lease is not None and is_gone(lease))
 
     def over(self) -> bool:
         """Whether another attempt may begin. Repeated calls observe a worker whose heartbeat is old (`lease`)."""
-        return self._abandoned() or (not is_recent(self.heartbeat) and stands_still(self.heartbeat))
+        return self.abandoned() or (not is_recent(self.heartbeat, self.ledger.now()) and stands_still(self.heartbeat))
 
     def record_memory_kill(self, session: str) -> None:
         """Where the kernel killed the worker for memory, record that failure: the next attempt needs less."""
@@ -238,17 +248,20 @@ class Attempt:
             raise LostLease(f"node {self.key}: attempt {self.number} was taken over")
 
     def commit(self, result: NodeResult) -> None:
-        """Make `result` the node's one result. Raises LostLease where this attempt no longer holds the node."""
+        """Make `result` the node's one result.
+
+        Raises LostLease where this attempt no longer holds the node, and InputError where the result names a checkpoint
+        that is not there: nothing could start from it.
+        """
         self.check_lease()
+        folder = self.ledger.folder(self.key)
+        if result.checkpoint is not None and not (folder / result.checkpoint).is_dir():
+            raise InputError(f"{folder / result.checkpoint}: no such folder; expected the checkpoint of the result")
         former = self.ledger.result(self.key)
         kept = result if former is None else former.model_copy(update={"checkpoint": result.checkpoint})
         entry = {**kept.as_json(), "schema": SCHEMA, "key": self.key, "attempt": self.number}
-        if not write_json_once(self.ledger.folder(self.key) / "result.json", entry):
+        if not write_json_once(folder / "result.json", entry):
             raise LostLease(f"node {self.key}: another attempt has committed")
-
-    def _abandoned(self) -> bool:
-        lease = self.lease()
-        return self.ended() or (lease is not None and is_gone(lease))
 
 
 def read_events(path: Path) -> Iterator[Event]:

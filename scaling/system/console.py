@@ -5,6 +5,7 @@ import math
 import sys
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
+from functools import cache
 from typing import Any
 
 
@@ -20,6 +21,12 @@ def log(message: str) -> None:
     """Print a line for people on stderr. Where stderr is a file on a full disk, the line is lost."""
     with suppress(OSError):
         print(_writable(message), file=sys.stderr, flush=True)
+
+
+@cache
+def log_once(message: str) -> None:
+    """Print a line for people on stderr, unless this process has printed it before."""
+    log(message)
 
 
 def jsonable(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from scaling.spec import SAMPLE_RATE, Scoring
 from scaling.speech.long_audio import join_texts
 from scaling.speech.recordings import Recording, find_recordings
 from scaling.system.atomic_files import write_text_atomically
+from scaling.system.own_code import python_module
 from sweeps.finished.find_run import TrainedRun, exported_encoder, exported_scoring, find_run
 from sweeps.finished.model_card import model_card
 from sweeps.launchers.worker_command import missing_trainer_modules
@@ -118,7 +118,7 @@ def _run(module: str, arguments: Sequence[str], lines: str) -> str:
     missing = missing_trainer_modules()
     if missing:
         raise InputError(f"using a model needs {', '.join(missing)}: pip install 'asr-scaling[train]'")
-    command = [sys.executable, "-m", module, *arguments]
+    command = [*python_module(module), *arguments]
     done = subprocess.run(command, input=lines, stdout=subprocess.PIPE, text=True, encoding="utf-8", check=False)
     if done.returncode:
         raise SystemExit(BAD_INPUT if done.returncode == BAD_INPUT else 1)

@@ -13,7 +13,7 @@ from scaling.errors import InputError
 from scaling.ledger.ledger import Attempt
 from scaling.ledger.plan_file import PlanFile
 from scaling.system.console import log
-from sweeps.launchers.death_count import DEATHS_IN_A_ROW, DeathCount, attempt_held_by
+from sweeps.launchers.death_count import DEATHS_IN_A_ROW, DeathCount, attempt_held_by, nothing_begun
 from sweeps.launchers.local_workers import received_signals
 from sweeps.launchers.worker_exit import STOP_SECONDS, ExitKind, WorkerExit
 from sweeps.progress import status
@@ -135,6 +135,8 @@ class ClusterWorkers:
     def _handle_exit(self, worker_exit: WorkerExit) -> None:
         if worker_exit.kind is ExitKind.MISTAKE:
             raise InputError(f"worker {worker_exit.worker}: {worker_exit.reason}")
+        if worker_exit.itself and nothing_begun(self.plan_file):
+            raise InputError(f"worker {worker_exit.worker} cannot start ({worker_exit.reason})")
         if worker_exit.kind is ExitKind.CANCELLED:
             self.workers = max(self.workers - 1, 0)
         if worker_exit.kind is not ExitKind.FINISHED:

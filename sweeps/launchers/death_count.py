@@ -36,6 +36,13 @@ class DeathCount:
             attempt.fail("error", cause, session=self.plan_file.session)
 
 
+def nothing_begun(plan_file: PlanFile) -> bool:
+    """Whether no worker of this invocation has claimed a node yet: one that ends in error by itself cannot start."""
+    attempts = (attempt for key in plan_file.nodes for attempt in plan_file.ledger.attempts(key))
+    leases = (attempt.lease() for attempt in attempts)
+    return all(lease is None or lease.session != plan_file.session for lease in leases)
+
+
 def attempt_held_by(plan_file: PlanFile, **worker: Any) -> Attempt | None:
     """The unfinished attempt whose lease has these values (such as `pid`); None where there is none."""
     for key in plan_file.nodes:

@@ -14,10 +14,10 @@ from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.plan_file import PlanFile
 from scaling.system.console import log
-from sweeps.launchers.death_count import DEATHS_IN_A_ROW, DeathCount, attempt_held_by
+from sweeps.launchers.death_count import DEATHS_IN_A_ROW, DeathCount, attempt_held_by, nothing_begun
 from sweeps.launchers.gpus import gpus, gpus_of
 from sweeps.launchers.worker_command import THREAD_VARIABLES, Command
-from sweeps.launchers.worker_exit import ASKED_TO_LEAVE, BAD_INPUT, STOP_SECONDS, exit_text, last_line
+from sweeps.launchers.worker_exit import ASKED_TO_LEAVE, BAD_INPUT, STOP_SECONDS, ended_itself, exit_text, last_line
 from sweeps.launchers.worker_process import Process, ProcessStarter, process_starter
 
 POLL_SECONDS = 0.2
@@ -110,6 +110,10 @@ class LocalWorkers:
         elif code in ASKED_TO_LEAVE:
             worker.not_before = time.monotonic() + BACK_OFF_SECONDS[0]
             log(f"worker {worker.number} was asked to leave; starting it again")
+        elif ended_itself(code) and nothing_begun(self.plan_file):
+            self.stop(signal.SIGTERM)
+            last = last_line(_log_path(self.plan_file, worker.number))
+            raise InputError(f"worker {worker.number} cannot start ({exit_text(code)}): {last}")
         else:
             self._count_death(worker, pid, code)
             self._back_off(worker, exit_text(code))

@@ -8,17 +8,17 @@ import importlib.util
 import os
 import shlex
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from scaling.errors import InputError
 from scaling.ledger.plan_file import PlanFile
+from scaling.system.own_code import python_module
 from sweeps.launchers.worker_exit import STOP_SECONDS
 
 Command = Sequence[str]
 
-TRAINER = (sys.executable, "-m", "scaling.asr")
+TRAINER = python_module("scaling.asr")
 """The beginning of the command of this project's own trainer."""
 
 TRAINER_MODULES = ("torch", "transformers", "peft", "safetensors")
@@ -76,9 +76,9 @@ def torchrun(program: Command, processes: int) -> Command:
     """Several processes of `program`, a Python program, on one machine. One process needs no torchrun."""
     if processes == 1:
         return program
-    python, *module = program
     one_machine = ["--standalone", "--local-addr=127.0.0.1"]  # not every machine can resolve its own host name
-    return [python, "-m", "scaling.asr.execution.torchrun", *one_machine, f"--nproc-per-node={processes}", *module]
+    module = program[2:]  # without the interpreter and its `-P`: torchrun is told the module by its own `-m`
+    return [*python_module("scaling.asr.execution.torchrun"), *one_machine, f"--nproc-per-node={processes}", *module]
 
 
 def srun(program: Command, *, nodes: int, processes: int, cpus: int) -> Command:

@@ -45,6 +45,8 @@ class WorkerExit:
     worker: str
     kind: ExitKind
     reason: str
+    itself: bool = False
+    """Whether it ended by itself and in error."""
 
 
 def worker_exit(worker: str, code: int, log_file: Path) -> WorkerExit:
@@ -58,7 +60,16 @@ def worker_exit(worker: str, code: int, log_file: Path) -> WorkerExit:
         reason = exit_text(code)
         if reason.startswith("exit code"):
             reason += f": {last_line(log_file)}"
-    return WorkerExit(worker=worker, kind=kind, reason=reason)
+    return WorkerExit(worker=worker, kind=kind, reason=reason, itself=kind is ExitKind.DIED and ended_itself(code))
+
+
+def ended_itself(code: int) -> bool:
+    """Whether a process with this exit code ended by itself and in error, not by a signal.
+
+    >>> ended_itself(1), ended_itself(0), ended_itself(-9), ended_itself(137)
+    (True, False, False, False)
+    """
+    return code > 0 and code - 128 not in set(signal.Signals)
 
 
 def exit_text(code: int) -> str:

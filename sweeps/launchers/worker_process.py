@@ -7,7 +7,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,11 +14,12 @@ from pathlib import Path
 from typing import Protocol
 
 from scaling.system.console import log
+from scaling.system.own_code import python_module
 from scaling.system.parent_death import adopt_orphans, end_with_parent
 from sweeps.launchers.worker_command import TRAINER
 from sweeps.launchers.worker_exit import exit_text
 
-FORK_SERVER = (sys.executable, "-m", "scaling.asr.fork_server")
+FORK_SERVER = python_module("scaling.asr.fork_server")
 """The beginning of the fork server's command; a worker's arguments follow."""
 
 ANSWER_SECONDS = 30.0

@@ -8,7 +8,7 @@ from typing import Any
 
 from scaling.errors import InputError
 from scaling.keys import digest
-from scaling.ledger.freed_checkpoints import checkpoint_of, is_freed, revive
+from scaling.ledger.checkpoints import checkpoint_of, is_missing, revive
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import SCHEMA, CacheLimits, PlanFile, Source, WorkItem
 from scaling.ledger.records import RUN_SCHEMA, RunDescription, RunStage
@@ -64,7 +64,7 @@ def finished_elsewhere(ledger: Ledger, plan: Plan) -> TrunkPositions:
     positions: dict[str, dict[int, str]] = {}
     stages = ledger.root / "stages"
     for folder in stages.iterdir() if stages.is_dir() else ():
-        is_other = folder.name not in plan.nodes and ledger.done(folder.name) and not is_freed(ledger, folder.name)
+        is_other = folder.name not in plan.nodes and ledger.done(folder.name) and not is_missing(ledger, folder.name)
         if is_other and checkpoint_of(ledger, folder.name) is not None:
             node = ledger.node(folder.name)
             if node.cooldown_from_flops is None and (trunk := node.trunk) in trunks:
@@ -73,16 +73,16 @@ def finished_elsewhere(ledger: Ledger, plan: Plan) -> TrunkPositions:
 
 
 def to_revive(plan: Plan, ledger: Ledger) -> set[str]:
-    """Finished nodes whose checkpoints were freed, and from which unfinished nodes of this plan start."""
-    freed: set[str] = set()
+    """Finished nodes whose checkpoints were freed or are lost, and from which unfinished nodes of this plan start."""
+    missing: set[str] = set()
     needing = [_as_entered(ledger, planned) for key, planned in plan.nodes.items() if not ledger.done(key)]
     while needing:
         node = needing.pop()
         for key in node.needs:
-            if key not in freed and is_freed(ledger, key):
-                freed.add(key)
+            if key not in missing and is_missing(ledger, key):
+                missing.add(key)
                 needing.append(ledger.node(key))
-    return freed
+    return missing
 
 
 def _as_entered(ledger: Ledger, planned: PlannedNode) -> StageNode:

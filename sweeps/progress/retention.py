@@ -6,14 +6,16 @@ the furthest of its trunk: a larger budget would go on from there. All other che
 
 import shutil
 import time
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from scaling.errors import InputError
-from scaling.ledger.freed_checkpoints import checkpoint_of, free, is_freed
-from scaling.ledger.ledger import Ledger
+from scaling.ledger.checkpoints import checkpoint_of, free, is_missing, newest_complete
+from scaling.ledger.lease import STILL_SECONDS
+from scaling.ledger.ledger import Attempt, Ledger
 from scaling.spec import StageNode
 from scaling.system.console import log
 from sweeps.units import size
@@ -86,10 +88,11 @@ class Freed:
         )
 
 
-def collect_garbage(ledger: Ledger, *, dry_run: bool = False) -> Freed:
+def collect_garbage(ledger: Ledger, *, dry_run: bool = False, patient: bool = False) -> Freed:
     """Free what the rule does not keep, for all studies of this ledger; safe while workers work.
 
     The result of every node stays. A node whose checkpoint was freed is trained again where a later study needs it.
+    Files of a silent worker are freed only once it was seen silent for `STILL_SECONDS`; `patient` waits for that.
     """
     if not (ledger.root / "stages").is_dir():
         raise InputError(f"{ledger.root}: no ledger here; expected the folder of a study or the root of its ledger")
@@ -97,18 +100,17 @@ def collect_garbage(ledger: Ledger, *, dry_run: bool = False) -> Freed:
     done = {key for key in uses if ledger.done(key)}
     kept = retained(uses, done)
     sizes = {key: folder_bytes(place) for key in done if (place := checkpoint_of(ledger, key)) is not None}
-    nodes = sorted(key for key in sizes if key not in kept and not is_freed(ledger, key))
+    nodes = sorted(key for key in sizes if key not in kept and not is_missing(ledger, key))
     if not dry_run:
         nodes = free(ledger, nodes, lambda: _needed(ledger))
-    leftovers = [(path, folder_bytes(path)) for key in uses for path in _leftovers(ledger, key)]
-    if not dry_run:
-        for path, _ in leftovers:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        if patient:
+            _watch_silent(ledger, [key for key in uses if key not in done])
+    leftovers = [size for key in uses for size in _clear(ledger, key, dry_run=dry_run)]
     return Freed(
         nodes=tuple(nodes),
         node_bytes=sum(sizes[key] for key in nodes),
         leftovers=len(leftovers),
-        leftover_bytes=sum(size for _, size in leftovers),
+        leftover_bytes=sum(leftovers),
         kept_bytes=sum(size for key, size in sizes.items() if key not in nodes),
     )
 
@@ -162,20 +164,56 @@ def _needed(ledger: Ledger) -> set[str]:
     return {need for key, use in _uses(ledger).items() if not ledger.done(key) for need in use.needs}
 
 
-def _leftovers(ledger: Ledger, key: str) -> Iterator[Path]:
-    """Checkpoints of attempts that are over and that nobody reads, and files that were never moved to their place."""
+def _watch_silent(ledger: Ledger, keys: Iterable[str]) -> None:
+    """Watch the workers that seem silent, until those that are have been seen so for `STILL_SECONDS`."""
+    last = [attempts[-1] for key in keys if (attempts := ledger.attempts(key))]
+    silent = [attempt for attempt in last if not attempt.held() and not attempt.over()]
+    if silent:
+        log(f"watching {len(silent)} workers that seem silent for {STILL_SECONDS:g} s")
+        time.sleep(STILL_SECONDS)
+
+
+def _clear(ledger: Ledger, key: str, *, dry_run: bool) -> list[int]:
+    """Free the leftovers of node `key`; the bytes of each."""
+    with _settled(ledger, key, dry_run=dry_run) as checkpoints:
+        in_use = checkpoint_of(ledger, key) if ledger.done(key) else newest_complete(checkpoints)
+        unused = [path for path in checkpoints if path != in_use]
+        sizes = [(path, folder_bytes(path)) for path in (*_torn(ledger, key), *unused)]
+        for path, _ in () if dry_run else sizes:
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+    return [size for _, size in sizes]
+
+
+@contextmanager
+def _settled(ledger: Ledger, key: str, *, dry_run: bool) -> Iterator[list[Path]]:
+    """Yields the checkpoints of node `key` that no process writes, and of which none but the newest is read.
+
+    A silent worker may wake up: its node is taken over, as another worker would, so that it can commit nothing; what it
+    may be about to commit stays all the same.
+    """
+    attempts = ledger.attempts(key)
+    checkpoints = [path for attempt in attempts for path in _checkpoints(attempt)]
+    if ledger.done(key) or not attempts or attempts[-1].abandoned():
+        yield checkpoints
+        return
+    periodic = [path for path in checkpoints if path.name != "final"]
+    worthwhile = len(periodic) > 1 or newest_complete(periodic) is None
+    fence = ledger.claim(key, session="gc") if periodic and worthwhile and not dry_run else None
+    try:
+        yield periodic if fence is not None else []
+    finally:
+        if fence is not None:
+            fence.release()
+
+
+def _torn(ledger: Ledger, key: str) -> Iterator[Path]:
+    """Files beside their places that were never moved there, old by the clock that stamped them."""
     folder = ledger.folder(key)
     for path in (*folder.glob(".*"), *folder.glob("attempts/.*"), *folder.glob("attempts/*/.*")):
-        if time.time() - path.lstat().st_mtime > ABANDONED_SECONDS:
-            yield path
-    attempts = ledger.attempts(key)
-    result = ledger.result(key) if ledger.done(key) else None
-    if result is None and attempts and attempts[-1].held():
-        return
-    checkpoints = [*folder.glob("attempts/*/checkpoint-*"), *folder.glob("attempts/*/final")]
-    checkpoints.sort(key=lambda path: path.name)  # by steps, the final one last
-    if result is None:
-        in_use = [path for path in checkpoints if (path / "progress.json").exists()][-1:]
-    else:
-        in_use = [folder / result.checkpoint] if result.checkpoint else []
-    yield from (path for path in checkpoints if path not in in_use)
+        with suppress(FileNotFoundError):
+            if ledger.now() - path.lstat().st_mtime > ABANDONED_SECONDS:
+                yield path
+
+
+def _checkpoints(attempt: Attempt) -> list[Path]:
+    return [*attempt.folder.glob("checkpoint-*"), *attempt.folder.glob("final")]

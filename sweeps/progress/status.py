@@ -179,6 +179,6 @@ def _run(nodes: Mapping[str, NodeStatus], keys: list[str]) -> State:
 def _seconds(attempt: Attempt) -> float:
     """Seconds since the attempt began."""
     try:
-        return max(time.time() - (attempt.folder / "lease.json").stat().st_mtime, 0.0)
+        return max(attempt.ledger.now() - (attempt.folder / "lease.json").stat().st_mtime, 0.0)
     except FileNotFoundError:
         return 0.0

@@ -12,6 +12,7 @@ from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.system.console import jsonable
 from sweeps.progress.eta import Pace, eta_seconds, node_eta_seconds, pace_of
 from sweeps.progress.status import NodeStatus, State, Survey, survey_study
+from sweeps.progress.unusable import UnusableRun, unusable_runs
 from sweeps.units import duration
 
 CLEAR = "\x1b[H\x1b[J"
@@ -61,7 +62,10 @@ class LostNode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyStatus:
-    """How a study stands. `runs` and `nodes` are counted by state; `eta_seconds` is None where it is not known."""
+    """How a study stands. `runs` and `nodes` are counted by state; `eta_seconds` is None where it is not known.
+
+    `unusable` are finished runs whose weights nobody can use.
+    """
 
     study: str
     runs: dict[str, int]
@@ -73,6 +77,7 @@ class StudyStatus:
     running: list[RunningNode]
     failed: list[LostNode]
     blocked: list[LostNode]
+    unusable: list[UnusableRun]
 
     def as_document(self) -> dict[str, object]:
         """What `status --json` prints."""
@@ -93,6 +98,7 @@ def study_status(plan_file: PlanFile, survey: Survey) -> StudyStatus:
         running=[_running(plan_file, key, survey.nodes[key], pace) for key in survey.in_state(State.RUNNING)],
         failed=_lost(survey, State.FAILED),
         blocked=_lost(survey, State.BLOCKED),
+        unusable=unusable_runs(plan_file, survey),
     )
 
 
@@ -106,6 +112,7 @@ def status_text(status: StudyStatus) -> str:
         *(f"running  {node.node}  {_running_text(node)}" for node in status.running),
         *(f"failed   {node.node}  {node.cause}" for node in status.failed),
         *(f"blocked  {node.node}  {node.cause}" for node in status.blocked),
+        *(f"unusable {run.run}  {run.cause}" for run in status.unusable),
     ]
     return "\n".join(lines)
 

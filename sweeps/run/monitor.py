@@ -11,6 +11,7 @@ from scaling.system.progress_line import ProgressLine
 from sweeps.progress.eta import eta_seconds, pace_of
 from sweeps.progress.results_table import Collector
 from sweeps.progress.status import NodeStatus, State, Survey, ready, survey_study
+from sweeps.progress.unusable import unusable_runs
 from sweeps.run.outcome import Outcome
 from sweeps.units import duration
 
@@ -48,7 +49,7 @@ class Monitor:
         return self.survey
 
     def finish(self, stopped_by: int | None, *, detached: bool = False) -> Outcome:
-        """Write the table a last time, and log the nodes that failed or are blocked."""
+        """Write the table a last time, and log the nodes that failed or are blocked and the runs without weights."""
         self._survey()
         try:
             rows = self._collector.collect()
@@ -60,7 +61,10 @@ class Monitor:
             log(f"failed: {describe_node(self._plan_file, key)}: {self.survey.nodes[key].cause}")
         for key in self.survey.in_state(State.BLOCKED):
             log(f"blocked: {describe_node(self._plan_file, key)} {self.survey.nodes[key].cause}")
-        return Outcome(rows=rows, survey=self.survey, stopped_by=stopped_by, detached=detached)
+        unusable = unusable_runs(self._plan_file, self.survey)
+        for lost in unusable:
+            log(f"unusable: run {lost.run}: {lost.cause}")
+        return Outcome(rows=rows, survey=self.survey, stopped_by=stopped_by, detached=detached, unusable=unusable)
 
     def _survey(self) -> None:
         known: dict[str, NodeStatus] = dict(self.survey.nodes)

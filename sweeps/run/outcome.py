@@ -1,24 +1,27 @@
 """What an invocation of `run` left behind: as a value, as a document and as text."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.ledger.records import RUNS_FILE, RunRow
 from sweeps.progress.status import State, Survey
+from sweeps.progress.unusable import UnusableRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What an invocation left: the table's rows, the state of every node, the signal that stopped it, if any.
 
-    `detached` says that workers were left to go on alone.
+    `detached` says that workers were left to go on alone, `unusable` which finished runs have lost their weights.
     """
 
     rows: list[RunRow]
     survey: Survey
     stopped_by: int | None
     detached: bool = False
+    unusable: Sequence[UnusableRun] = ()
 
     @property
     def exit_code(self) -> int:
@@ -39,6 +42,7 @@ def outcome_document(outcome: Outcome, folder: Path) -> dict[str, object]:
         "stopped_by": outcome.stopped_by,
         "failed": [{"node": key, "cause": nodes[key].cause} for key in outcome.survey.in_state(State.FAILED)],
         "blocked": [{"node": key, "cause": nodes[key].cause} for key in outcome.survey.in_state(State.BLOCKED)],
+        "unusable": [{"run": lost.run, "cause": lost.cause} for lost in outcome.unusable],
         "rows": [row.as_json() for row in outcome.rows],
     }
 

@@ -23,6 +23,7 @@ from scaling.errors import InputError
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import RunDescription
 from scaling.system.console import log
+from scaling.system.own_code import python_module
 from sweeps.progress.run_curve import history
 from sweeps.progress.status import State, survey_study
 
@@ -69,7 +70,7 @@ def start_tracker(folder: Path) -> subprocess.Popen[bytes] | None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "sweeps.run.wandb_tracker", str(folder), "--follow"],
+            [*python_module("sweeps.run.wandb_tracker"), str(folder), "--follow"],
             stdin=subprocess.PIPE,  # its end asks for the last update, also where this process dies
             stdout=output,
             stderr=output,

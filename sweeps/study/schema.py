@@ -238,8 +238,8 @@ class StudyFields(_Fields):
     """Text around `{speech}`; nothing by default, because the minis and the projector need none.
 
     `chat`, or `chat: text with {speech}`, says it in the LLM's own chat template."""
-    language: StrictStr = "zh"
-    """Language token of encoder-decoders that have such tokens."""
+    language: Annotated[StrictStr, Field(min_length=1)] | None = None
+    """Language that is spoken, as Whisper's code (zh, en); where the corpus names its language, that is the default."""
 
     augmentation: AugmentationFields = AugmentationFields()
 

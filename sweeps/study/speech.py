@@ -3,8 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +14,14 @@ from scaling.arrays import IntArray
 from scaling.errors import InputError, nearest
 from scaling.spec import Augmentation, DataSpec
 from scaling.speech.assumed_manifest import assumed_manifest
-from scaling.speech.audio import Clip, clip_digest
 from scaling.speech.manifest import TEXT_TOO_LONG, Manifest, read_manifest
 from scaling.speech.synthetic.recipes import HELD_OUT_UTTERANCES, RECIPES, Recipe, write_corpus
 from scaling.system.cache import cache_dir
 from scaling.system.progress_line import announce_if_slow
 from scaling.system.yaml_file import FieldPath
 from sweeps.study.schema import AssumedFields, CorpusFields, ManifestFields
-from sweeps.study.study_file import StudyFile
+from sweeps.study.set_checks import doubtful_sets, shared_utterances
+from sweeps.study.study_file import StudyFile, corpus_path
 from sweeps.study.study_model import StudyModel
 from sweeps.study.too_long import places_of_long_texts
 
@@ -35,7 +33,7 @@ class StudySpeech:
     `hours` caps the training audio. Training utterances over `max_seconds`, the most that every model of the study can
     hear at once, and those at `long_texts`, whose text is longer than one of the models can write, are left out and
     counted; these places are counted after the longer utterances are gone. Dev and test sets are never made easier in
-    this way: such utterances are refused there.
+    this way: such utterances are refused there. `doubts` say where the sets may not be what their names say.
     """
 
     spec: DataSpec
@@ -45,6 +43,7 @@ class StudySpeech:
     train: Manifest
     dev: Manifest
     tests: tuple[tuple[str, Manifest], ...]
+    doubts: tuple[str, ...] = ()
 
     @property
     def named(self) -> list[tuple[str, Manifest]]:
@@ -52,8 +51,10 @@ class StudySpeech:
         return [("train", self.train), ("dev", self.dev), *((f"test.{name}", test) for name, test in self.tests)]
 
     def notes(self) -> list[str]:
-        """What must not be silent: rows left out, by cause with the first of each, and durations that are wrong."""
-        return [f"data.{name}: {note}" for name, manifest in self.named for note in _notes(manifest)]
+        """What must not be silent: sets that are doubtful, rows left out, by cause with the first of each, and
+        durations that are wrong.
+        """
+        return [*self.doubts, *(f"data.{name}: {note}" for name, manifest in self.named for note in _notes(manifest))]
 
 
 def read_speech(file: StudyFile, models: Sequence[StudyModel]) -> StudySpeech:
@@ -82,6 +83,9 @@ def read_speech(file: StudyFile, models: Sequence[StudyModel]) -> StudySpeech:
     for name, test in tests:
         if train.stands_for_hours is None and test.stands_for_hours is None:
             _refuse_shared(file, train, name, test)
+    named = [("train", train), ("dev", dev), *((f"test.{name}", test) for name, test in tests)]
+    doubts = doubtful_sets(named, capped=fields.hours is not None, made=isinstance(fields.data, CorpusFields))
+    assert fields.language is not None, "with_language has found it"
     return StudySpeech(
         spec=DataSpec(
             train=train.digest,
@@ -98,6 +102,7 @@ def read_speech(file: StudyFile, models: Sequence[StudyModel]) -> StudySpeech:
         train=train,
         dev=dev,
         tests=tests,
+        doubts=tuple(doubts),
     )
 
 
@@ -163,11 +168,7 @@ def _manifests(file: StudyFile) -> Sources:
 
 
 def _source(file: StudyFile, source: str | AssumedFields) -> Path | AssumedFields:
-    if isinstance(source, AssumedFields):
-        return source
-    data = file.fields.data
-    root = data.root if isinstance(data, ManifestFields) and data.root else ""
-    return file.base / Path(root).expanduser() / Path(source).expanduser()
+    return source if isinstance(source, AssumedFields) else corpus_path(file, source)
 
 
 def _corpus(file: StudyFile, data: CorpusFields) -> Sources:
@@ -193,44 +194,10 @@ def _digest(recipe: Recipe) -> str:
 
 
 def _refuse_shared(file: StudyFile, train: Manifest, name: str, test: Manifest) -> None:
-    """Refuse audio that is in both: of the same recording, or, for equal text and length, with the same bytes.
-
-    The same text alone is no leak: people say the same things.
-    """
-    shared = sorted({*_of_the_same_stretch(train, test), *_of_the_same_bytes(train, test)})
+    """Refuse audio that is in both."""
+    shared = shared_utterances(train, test)
     if shared:
         raise InputError(
             f"{file.place(('data', 'test', name))}: {len(shared)} of {len(test)} utterances are in the training data"
             f" too, the first is {test.ids[shared[0]]!r}; expected other recordings than in {train.path}"
         )
-
-
-def _of_the_same_stretch(train: Manifest, test: Manifest) -> Iterator[int]:
-    """Rows of `test` that overlap a training utterance in the same member of the same file."""
-    tested: dict[str, list[tuple[int, Clip]]] = defaultdict(list)
-    for row, clip in enumerate(test.audio):
-        tested[_absolute(str(clip.path))].append((row, clip))
-    files = [number for number, path in enumerate(train.columns.files) if _absolute(path) in tested]
-    for row in np.flatnonzero(np.isin(train.columns.file, files)).tolist():
-        trained = train.audio[row]
-        yield from (row for row, clip in tested[_absolute(str(trained.path))] if trained.overlaps(clip))
-
-
-def _of_the_same_bytes(train: Manifest, test: Manifest) -> Iterator[int]:
-    tested: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for row, (text, samples) in enumerate(zip(test.texts, test.samples.tolist(), strict=True)):
-        tested[text, samples].append(row)
-    for row in np.flatnonzero(np.isin(_outline(train), _outline(test))).tolist():
-        for other in tested.get((train.texts[row], int(train.samples[row])), ()):
-            if clip_digest(train.audio[row]) == clip_digest(test.audio[other]):
-                yield other
-
-
-def _outline(manifest: Manifest) -> IntArray:
-    """Equal where text and samples are, and cheap: most rows need no closer look."""
-    return manifest.samples * (1 << 20) + manifest.texts.sizes() % (1 << 20)
-
-
-def _absolute(path: str) -> str:
-    """Without following links: a link to training audio is found by its content."""
-    return os.path.abspath(path) if "/." in path else path  # noqa: PTH100

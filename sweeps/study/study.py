@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.cost.memory import StepExecution
 from scaling.spec import Precision
+from sweeps.study.language import with_language
 from sweeps.study.schema import CacheFields, RayFields, SlurmFields
 from sweeps.study.speech import StudySpeech, read_speech
 from sweeps.study.study_file import StudyFile, portable_text, read_study_file
@@ -56,7 +57,7 @@ def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
 
     Raises InputError, naming file, field, value and what was expected, before anything is written.
     """
-    file = read_study_file(argument, overrides)
+    file = with_language(read_study_file(argument, overrides))
     fields = file.fields
     models = tuple(study_model(file, position) for position in range(len(fields.models)))
     _refuse_twins(file, models)

@@ -1,5 +1,6 @@
 """A study file is found, read, overridden and validated here; errors name file, line and field."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,6 +48,10 @@ class StudyFile:
     fields: StudyFields
     lines: Callable[[FieldPath], int | None]
 
+    def replaced(self, **fields: object) -> "StudyFile":
+        """The study with other values of these fields, which are as if they had been given."""
+        return dataclasses.replace(self, fields=self.fields.model_copy(update=fields))
+
     def error(self, path: FieldPath, value: object, expected: str) -> InputError:
         """An error about the field at `path`: where it stands, its value, and what was expected."""
         return InputError(f"{self.place(path)}: {value!r}; expected {expected}")
@@ -82,6 +87,13 @@ def read_study_file(argument: str, overrides: Sequence[str]) -> StudyFile:
         return None if given else document.line(field)
 
     return StudyFile(source=str(path), base=base, fields=_validated(value, str(path), line), lines=line)
+
+
+def corpus_path(file: StudyFile, source: str) -> Path:
+    """Where the corpus lies that a field of the study's `data` names."""
+    data = file.fields.data
+    root = data.root if isinstance(data, ManifestFields) and data.root else ""
+    return file.base / Path(root).expanduser() / Path(source).expanduser()
 
 
 def shipped_studies() -> list[str]:

@@ -68,7 +68,7 @@ def study_model(file: StudyFile, position: int) -> StudyModel:
     strategies = strategies_of(file, fields, encoder.dims, llm.dims)
     prompt = _prompt(file, llm.directory)
     with file.at(path):
-        asr = asr_codec(encoder.directory, file.fields.language) if encoder.directory else None
+        asr = asr_codec(encoder.directory, file.fields.language or "") if encoder.directory else None
         text = llm_codec(llm.directory, prompt) if llm.directory else None
         shape = shape_of(spec, encoder.dims, llm.dims, asr, text)
     return StudyModel(

@@ -7,6 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from analysis.curves.curves import Curve
+from analysis.forecasting.evidence import Evidence, Runs
+from analysis.forecasting.outlook import Outlook
+from analysis.forecasting.posterior import Posterior
+from analysis.forecasting.prior import Prior
+
 PLANTED = {"efin": (0.04, 0.36, 0.32), "joint": (0.045, 0.45, 0.28), "frozen_encoder": (0.20, 0.30, 0.30)}
 SMALLEST_FLOPS = 1e11
 
@@ -16,6 +22,21 @@ def planted_cer(strategy: str, flops: float, encoder: str = "mini-s") -> float:
     floor, amplitude, exponent = PLANTED[strategy]
     cer = floor + amplitude * (flops / SMALLEST_FLOPS) ** -exponent
     return cer * (0.85 if encoder == "mini-m" else 1.0)
+
+
+def curve_through(
+    flops: np.ndarray, errors: np.ndarray, prior: Prior, strategy: str = "s", ref_chars: float | None = None
+) -> Curve:
+    """A curve whose answers average laws."""
+    runs = Runs(flops_N=flops, errors_N=errors, counting_variance_N=np.zeros(len(flops)))
+    components = Posterior(Evidence(runs), prior).components()
+    outlook = Outlook(
+        runs=runs, prior=prior, components=components, scale=1.0, ref_chars=ref_chars, passes=None, pooled=0
+    )
+    ends = {"C": (float(flops[0]), float(flops[-1]))}
+    return Curve(
+        strategy=strategy, encoder=None, llm=None, fit=None, calibration=None, domain=ends, notes=(), outlook=outlook
+    )
 
 
 def write_planted(

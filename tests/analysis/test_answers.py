@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from analysis.cli import app
 from analysis.comparing.compare import compare_all
 from analysis.comparing.compare_curves import compare_curves
-from analysis.curves.curves import fit_curves
+from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.fits_file import FITS_FILE, curves_of
 from analysis.curves.predict import predict
 from analysis.recommending.recommend import recommend_for_cer, recommend_for_flops
@@ -34,16 +34,26 @@ def test_noise_free_studies_are_predicted_beyond_their_budgets(write_study):
     folder = write_study()
     for strategy in PLANTED:
         answer = asked("predict", folder, "--flops", FAR, "--strategy", strategy)
-        assert answer["cer"] == pytest.approx(planted_cer(strategy, FAR), rel=1e-7)
+        assert answer["cer"] == pytest.approx(planted_cer(strategy, FAR), rel=0.08)
+        assert answer["interval"][0] < planted_cer(strategy, FAR) < answer["interval"][1]
         assert answer["status"] == "ok"
         assert answer["extrapolation"] == pytest.approx(FAR / (1e11 * 10**2.5))
-        assert (answer["encoder"], answer["llm"], answer["law"]) == ("mini-s", "mini-m", "power_floor")
+        assert (answer["encoder"], answer["llm"], answer["law"]) == ("mini-s", "mini-m", "averaged")
+
+
+def test_a_law_that_was_asked_for_is_recovered_exactly(write_study):
+    folder = write_study()
+    asked("fit", folder, "--law", "power_floor")
+    for strategy in PLANTED:
+        answer = asked("predict", folder, "--flops", FAR, "--strategy", strategy)
+        assert answer["cer"] == pytest.approx(planted_cer(strategy, FAR), rel=1e-7)
+        assert answer["law"] == "power_floor"
 
 
 def test_predictions_without_a_strategy_are_for_the_best_one_and_the_best_models(write_study):
     answer = asked("predict", write_study(encoders=("mini-s", "mini-m")), "--flops", FAR)
     assert (answer["strategy"], answer["encoder"]) == ("efin", "mini-m")
-    assert answer["cer"] == pytest.approx(planted_cer("efin", FAR, "mini-m"), rel=1e-7)
+    assert answer["cer"] == pytest.approx(planted_cer("efin", FAR, "mini-m"), rel=5e-3)
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say(write_study):
@@ -101,7 +111,7 @@ def test_a_budget_is_spent_as_the_nearest_runs_spent_theirs(write_study):
     assert answer["strategy"] == "efin"
     assert answer["stage_flops"] == pytest.approx({"encoder": 1e10, "projector": FAR - 1e10})
     assert answer["audio_hours"] == pytest.approx(FAR / 1e8 / 3600)
-    assert answer["cer"] == pytest.approx(planted_cer("efin", FAR), rel=1e-7)
+    assert answer["cer"] == pytest.approx(planted_cer("efin", FAR), rel=5e-3)
 
 
 def test_a_wanted_cer_names_the_flops_it_needs(write_study):
@@ -115,11 +125,11 @@ def test_a_wanted_cer_names_the_flops_it_needs(write_study):
     assert answer.prediction.cer == pytest.approx(0.06, rel=1e-3)
 
 
-def test_a_cer_below_every_floor_is_refused_with_the_floors(write_study):
+def test_a_cer_that_no_curve_reaches_is_refused_with_what_they_reach(write_study):
     answer = asked("recommend", write_study(), "--cer", 0.01)
     assert answer["status"] == "not_identified"
     assert answer["flops"] is None
-    assert "floors efin (mini-s + mini-m) 0.04" in answer["warnings"][0]
+    assert "at 100 times the largest runs efin (mini-s + mini-m) 0.05" in answer["warnings"][0]
 
 
 def test_seeds_are_averaged_before_the_fit(write_study):

@@ -19,7 +19,7 @@ from scipy.stats import t as student
 
 import analysis
 from analysis.comparing.ratio import Ratio, flops_saved_interval
-from analysis.curves.curves import fit_curves
+from analysis.curves.curve_fitting import fit_curves
 from analysis.fitting.intervals import interval
 from analysis.tables.table import read_table
 from scaling.scoring.interval import LEVEL

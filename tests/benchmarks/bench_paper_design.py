@@ -16,7 +16,7 @@ import numpy as np
 from record import machine, write
 
 from analysis.comparing.compare import compare_all
-from analysis.curves.curves import fit_curves
+from analysis.curves.curve_fitting import fit_curves
 from analysis.tables.table import read_table
 from sweeps.study.study import load_study
 

@@ -70,6 +70,7 @@ def write_study(world: Path, **fields: Any) -> Path:
         "budgets_flops": [1e8],
         "models": [{"encoder": "encoder", "llm": "llm"}],
         "strategies": ["efin", "joint"],
+        "language": "zh",
         "seeds": [0],
         "data": {"train": "train.jsonl", "dev": "dev.jsonl", "test": {"clean": "test.jsonl"}},
         "batch_audio_seconds": 1.0,

@@ -18,6 +18,7 @@ def study_fields(surroundings: Path) -> dict[str, Any]:
         "budgets_flops": [2_000_000_000, 4_000_000_000, 8_000_000_000],
         "models": [{"encoder": str(surroundings / "encoder"), "llm": str(surroundings / "llm")}],
         "strategies": ["efin", "joint"],
+        "language": "zh",
         "data": {
             "train": str(surroundings / "train.jsonl"),
             "dev": str(surroundings / "dev.jsonl"),

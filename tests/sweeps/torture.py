@@ -30,7 +30,7 @@ from safetensors.torch import load_file
 from tiny_world import timeless, write_study, write_world
 
 import scaling.asr.__main__ as trainer
-from scaling.ledger.freed_checkpoints import is_freed
+from scaling.ledger.checkpoints import is_freed
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
 from scaling.system import fault_injection as faults

@@ -12,6 +12,8 @@ from torch.distributed import run
 from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+from scaling.system.own_code import own_code_only
+
 LEAVE_SECONDS = 60
 """Time for a checkpoint when workers are asked to leave, at least as long as launchers wait (assumption). Then torchrun
 kills processes that hang in an exchange."""
@@ -24,7 +26,8 @@ def main() -> int:
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(LEAVE_SECONDS))
     logging.disable()  # torchrun's report would hide the last messages of the process
     try:
-        run.main(sys.argv[1:])
+        with own_code_only():  # torchrun starts the processes by `python -m`
+            run.main(sys.argv[1:])
     except SignalException as signal:  # torchrun has passed it on to the processes, which had time for a checkpoint
         return 128 + int(signal.sigval)
     except ChildFailedError as error:

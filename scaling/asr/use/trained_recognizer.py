@@ -14,7 +14,7 @@ from scaling.asr.model.encoders.registry import family_of
 from scaling.asr.model.recognizer import Batch, Recognizer
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.errors import InputError
-from scaling.ledger.freed_checkpoints import checkpoint_of
+from scaling.ledger.checkpoints import checkpoint_of
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import Source
 from scaling.spec import Objective, Precision, StageNode

@@ -37,6 +37,7 @@ from scaling.speech.synthetic.grammar import (
     ZH_DIGITS_FROM_ONE,
     Grammar,
 )
+from scaling.system.own_code import own_code_only
 
 SCHEMA = 1
 """Raised when the same recipe gives other files."""
@@ -48,6 +49,9 @@ TEXT_SHARES = {"test": 1, "dev": 1, "train": 18}
 """Of 20 texts; no text is in two splits."""
 
 UTTERANCES_PER_FOLDER = 1000
+
+LANGUAGES = {"cmn": "zh", "en-us": "en"}
+"""Whisper's codes of the languages of espeak's voices."""
 
 BLOCK = 150
 """Utterances that a process renders at a time: under a second of work, and half of a held-out set."""
@@ -83,6 +87,12 @@ class Recipe:
 
     name: str
     sources: tuple[Source, ...]
+
+    @property
+    def language(self) -> str | None:
+        """Whisper's code of the language that its voices speak; None where they speak several."""
+        voices = {voice.partition("+")[0] for source in self.sources for voice in source.domain.voices}
+        return LANGUAGES[voices.pop()] if len(voices) == 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +139,7 @@ def write_corpus(
         _check_same(making, directory)
     else:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        with _complete_or_absent(directory) as folder, _pool() as pool:
+        with _complete_or_absent(directory) as folder, own_code_only(), _pool() as pool:
             for split in TEXT_SHARES:
                 _write_split(pool, recipe, folder, split, seed, stop_rules[split])
             (folder / "corpus.json").write_text(json.dumps(making, ensure_ascii=False, indent=1) + "\n", "utf-8")

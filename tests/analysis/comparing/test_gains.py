@@ -8,9 +8,9 @@ import pytest
 import analysis
 from analysis.comparing.compare import compare_all
 from analysis.comparing.paired_seeds import correlation
-from analysis.comparing.ratio import Ratio, ranges, with_one_floor
+from analysis.comparing.ratio import ProfileRatio, ranges, with_one_floor
 from analysis.comparing.utterance_sampling import sampling_error
-from analysis.curves.curves import fit_curves
+from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.fits_file import curves_of
 from analysis.recommending.recommend import recommend_for_flops
 from analysis.tables.points import points_of
@@ -34,7 +34,7 @@ def noise(seed, sigma):
 
 def test_ranges_and_crossings_are_where_the_planted_curves_have_them():
     steep, shallow = law(0.04, 0.40, 0.4), law(0.04, 0.30, 0.3)
-    found = ranges(Ratio(first=fitted(steep, 1, 1e-4), second=fitted(shallow, 2, 1e-4)), 1e18, 1e21)
+    found = ranges(ProfileRatio(first=fitted(steep, 1, 1e-4), second=fitted(shallow, 2, 1e-4)), 1e18, 1e21)
     crossing = 1e18 * (0.4 / 0.3) ** (1 / 0.1)
     assert found.crossings[0] == pytest.approx(crossing, rel=0.1)
     assert found.worse[0] == 1e18
@@ -73,9 +73,11 @@ def test_unpaired_noise_has_no_correlation(write_study):
     folder = paired_study(write_study, shared=0.0, own=0.05)
     curves, table = curves_of(folder), read_table(folder)
     points, _ = points_of(table)
-    sides = [tuple(point for point in points if point.strategy == name) for name in ("efin", "joint")]
-    fits = tuple(curves.of(strategy=name)[0].fit for name in ("efin", "joint"))
-    assert correlation(table, sides[0], sides[1], fits) < 0.35
+    efin, joint = (
+        (curves.of(strategy=name)[0], tuple(point for point in points if point.strategy == name))
+        for name in ("efin", "joint")
+    )
+    assert correlation(table, (efin, joint)) < 0.35
 
 
 def test_intervals_for_all_strategies_together_are_wider(write_study):

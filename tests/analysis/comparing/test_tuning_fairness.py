@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from analysis.comparing.compare import compare_all
-from analysis.curves.curves import fit_curves
+from analysis.curves.curve_fitting import fit_curves
 from analysis.tables.table import read_table
 
 

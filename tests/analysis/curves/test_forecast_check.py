@@ -22,7 +22,7 @@ def study(tmp_path: Path) -> Path:
     folder.mkdir()
     shutil.copy(MINIATURE / "runs.jsonl", folder)
     (run,) = [json.loads(line) for line in (MINIATURE / "forecast" / "runs.jsonl").read_text().splitlines()]
-    other = {**run, "seed": 1, "key": "second", "cer": 0.055, "status": None}
+    other = {**run, "seed": 1, "key": "second", "cer": 0.04, "status": None}
     (folder / "forecast").mkdir()
     (folder / "forecast" / "runs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (run, other)))
     return folder

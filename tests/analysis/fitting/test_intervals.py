@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import analysis
-from analysis.curves.curves import Curve, fit_curves
+from analysis.curves.curve_fitting import fit_curves
+from analysis.curves.curves import Curve
 from analysis.curves.predict import predict
 from analysis.fitting.backtest import calibrate
 from analysis.fitting.bootstrap import wild_refits
@@ -242,8 +243,10 @@ def test_budgets_cut_from_one_trunk_widen_the_interval_by_the_seeds_common_noise
 
 def test_one_trunk_alone_is_remarked_on(tmp_path):
     table = seeded_table(tmp_path, 0, trunks=True)
-    (curve,) = fit_curves(table.select([i for i, row in enumerate(table.rows) if row["seed"] == 0])).curves
-    assert "one_trunk" in {note.code for note in curve.notes}
+    one_seed = table.select([i for i, row in enumerate(table.rows) if row["seed"] == 0])
+    codes = [{note.code for note in fit_curves(one_seed, law).curves[0].notes} for law in ("power_floor", None)]
+    assert "one_trunk" in codes[0]
+    assert codes[1] & {"one_trunk", "one_seed", "no_seed_variation"} == {"one_seed"}
 
 
 def test_points_with_few_errors_weigh_less_and_their_runs_scatter_more(tmp_path):

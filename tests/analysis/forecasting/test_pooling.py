@@ -4,13 +4,18 @@ import pytest
 from analysis.forecasting.evidence import Evidence, Runs
 from analysis.forecasting.pooling import pooled_priors
 from analysis.forecasting.posterior import Posterior
-from analysis.forecasting.prior import AXES, SEPARATE_RUNS, Prior
+from analysis.forecasting.predictive import Predictive
+from analysis.forecasting.prior import AXES, SEPARATE_RUNS
 
 FLOPS = np.geomspace(1e10, 1e12, 7)
 
 
-def evidence(errors: np.ndarray, flops: np.ndarray = FLOPS) -> Evidence:
-    return Evidence(Runs(flops_N=flops, errors_N=errors, counting_variance_N=np.zeros(len(flops))))
+def runs(errors: np.ndarray, flops: np.ndarray = FLOPS) -> Runs:
+    return Runs(flops_N=flops, errors_N=errors, counting_variance_N=np.zeros(len(flops)))
+
+
+def evidence(errors: np.ndarray) -> Evidence:
+    return Evidence(runs(errors))
 
 
 def logistic(start: float) -> np.ndarray:
@@ -30,17 +35,14 @@ def test_every_axis_of_a_pooled_prior_sums_to_one() -> None:
 
 
 def test_a_short_curve_learns_from_long_ones_and_nothing_from_itself() -> None:
-    short = evidence(logistic(1.5e11)[:3] * np.array([1.0, 0.98, 1.02]), FLOPS[:3])
+    given = runs(logistic(1.5e11)[:3] * np.array([1.0, 0.98, 1.02]), FLOPS[:3])
+    short = Evidence(given)
     others = [evidence(logistic(start)) for start in np.geomspace(4e10, 4e11, 8)]
-    alone, pooled = Posterior(short, SEPARATE_RUNS), Posterior(short, pooled_priors([short, *others], SEPARATE_RUNS)[0])
-    truth = np.log(logistic(1.5e11)[-1:])
-    densities = [found.predict(FLOPS[-1:], new_run=False).density(truth)[0] for found in (alone, pooled)]
+    truth, densities = np.log(logistic(1.5e11)[-1:]), []
+    for prior in (SEPARATE_RUNS, pooled_priors([short, *others], SEPARATE_RUNS)[0]):
+        found = Predictive(given, Posterior(short, prior).components())
+        densities.append(found.predict(FLOPS[-1:], new_run=False).density(truth)[0])
     assert densities[1] > 1.2 * densities[0]
     prior_without = pooled_priors([evidence(logistic(1e11)), *others], SEPARATE_RUNS)[0]
     prior_with = pooled_priors([short, *others], SEPARATE_RUNS)[0]
     assert prior_with.floor == pytest.approx(prior_without.floor)
-
-
-def test_a_stored_prior_comes_back() -> None:
-    (prior,) = pooled_priors([evidence(logistic(1e11))], SEPARATE_RUNS)
-    assert Prior.from_dict(prior.as_dict()).bend.tolist() == prior.bend.tolist()

@@ -4,17 +4,19 @@ import json
 
 import numpy as np
 import pytest
+from planted import curve_through
 from typer.testing import CliRunner
 
-import analysis
 from analysis.cli import app
 from analysis.curves.coverage import coverage
-from analysis.curves.curves import Curve
+from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.fits_file import curves_of
 from analysis.fitting.model_selection import answer_range, candidates, default_fit
+from analysis.forecasting.prior import SEPARATE_RUNS
 from analysis.recommending.budgets import HardwareCost, flops_of_usd
 from analysis.recommending.isoflop_frontier import frontier
 from analysis.recommending.next_runs import Information, best_counts, even_counts, propose
+from analysis.tables.table import read_table
 from scaling.cost.hardware import Hardware
 from scaling.errors import InputError
 
@@ -59,9 +61,7 @@ def test_the_laws_verb_says_how_far_the_answer_spreads(write_study):
 
 
 def curve_of(y, flops=FLOPS):
-    fitted = analysis.fit(columns={"C": flops}, y=y)
-    ends = {"C": (float(flops[0]), float(flops[-1]))}
-    return Curve(strategy="s", encoder=None, llm=None, fit=fitted, calibration=None, domain=ends, notes=())
+    return curve_through(flops, y, SEPARATE_RUNS)
 
 
 def test_proposed_runs_stay_in_the_limit_and_say_more_than_an_even_grid():
@@ -78,7 +78,7 @@ def test_proposed_runs_stay_in_the_limit_and_say_more_than_an_even_grid():
 def test_the_best_counts_of_a_tiny_design_are_those_of_exhaustive_search():
     curve = curve_of(noisy(0.04 + 0.36 * (FLOPS / 1e11) ** -0.32, 0.05))
     budgets = np.array([1e11, 1e13, 1e14])
-    information = Information.of(curve.fit, 1e15, budgets)
+    information = Information.of(curve.outlook, 1e15, budgets)
     spend = 2.05e14
     found = information.log_variance(best_counts(information, budgets, spend, most_runs=4))
     every = [np.array([i, j, k]) for i in range(5) for j in range(5) for k in range(3) if i + j + k <= 4]
@@ -93,11 +93,14 @@ def test_a_limit_below_one_run_is_refused():
 
 
 def test_a_design_is_checked_before_it_is_paid_for(write_study):
-    (curve,) = curves_of(write_study(noise=0.05, seeds=1, strategies=("efin",))).curves
-    result = coverage(curve, 1e15, sets=20)
-    assert set(result.held) == {"curve_interval", "interval", "calibrated_interval"}
+    study = write_study(noise=0.05, seeds=1, strategies=("efin",))
+    result = coverage(curves_of(study).curves[0], 1e15, sets=20)
+    assert set(result.held) == {"curve_interval", "interval"}
     assert 0.65 <= result.held["curve_interval"] <= 1.0  # binomial(20, 0.9): below 13 once in 2,000
-    assert result.width["calibrated_interval"] >= result.width["interval"] > 1.0
+    assert result.width["interval"] > result.width["curve_interval"] > 1.0
+    of_law = coverage(fit_curves(read_table(study), law="power_floor").curves[0], 1e15, sets=20)
+    assert set(of_law.held) == {"curve_interval", "interval", "calibrated_interval"}
+    assert of_law.width["calibrated_interval"] >= of_law.width["interval"] > 1.0
 
 
 def test_money_becomes_flops_and_back(write_study):

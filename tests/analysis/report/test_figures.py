@@ -45,7 +45,7 @@ def test_laws_are_solid_over_the_runs_and_dashed_beyond(findings):
         assert len(drawn) == len(PLANTED)
         for (x, y), strategy in zip(drawn, findings.strategies, strict=True):
             assert (x[0], x[-1]) == (pytest.approx(low), pytest.approx(high))
-            np.testing.assert_allclose(y, [planted_cer(strategy, flops) for flops in x], rtol=1e-6)
+            np.testing.assert_allclose(y, [planted_cer(strategy, flops) for flops in x], rtol=3e-2)
 
 
 def test_a_forecast_run_is_a_star_at_its_truth(write_study):

@@ -68,7 +68,7 @@ def test_the_verb_prints_rates_and_says_over_what_intervals_are(files, capsys):
         ("", "u1 a\n", "hyp.txt: holds no utterance"),
         ("u1 a\n", "u1 ,\n", "no reference holds a character"),
         ("u1 a\n", None, "expected text in hyp or pred_text, found None"),
-        ("u1 a\n", "u1 \xff\n", "ref.txt: not UTF-8 text"),
+        ("u1 a\n", "u1 \xff\n", "ref.txt, line 1: .*; expected UTF-8 text"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(tmp_path, hyp, ref, said):

@@ -212,6 +212,17 @@ def test_a_worker_that_was_taken_over_commits_nothing(ledger, quickly_convinced)
     assert ledger.result(KEY).provenance == "taker"
 
 
+def test_a_result_whose_checkpoint_is_not_there_is_not_committed(ledger):
+    attempt = ledger.claim(KEY, session="s")
+    result = node_result(checkpoint="attempts/0001/final")
+    with pytest.raises(InputError, match="attempts/0001/final: no such folder; expected the checkpoint"):
+        attempt.commit(result)
+    assert not ledger.done(KEY)
+    (attempt.folder / "final").mkdir()
+    attempt.commit(result)
+    assert ledger.done(KEY)
+
+
 def test_a_finished_node_is_never_claimed_again(ledger):
     ledger.claim(KEY, session="s").commit(node_result())
     assert ledger.claim(KEY, session="t") is None

@@ -26,7 +26,7 @@ from sweeps.launchers.cluster_workers import (
 )
 from sweeps.launchers.slurm import Slurm
 from sweeps.launchers.worker_command import worker_command
-from sweeps.launchers.worker_exit import EXIT_KINDS, ExitKind, WorkerExit
+from sweeps.launchers.worker_exit import EXIT_KINDS, ExitKind, WorkerExit, worker_exit
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.status import State, Survey, survey_study
@@ -122,6 +122,23 @@ def test_nothing_is_started_while_the_scheduler_does_not_answer(
 def test_a_refusal_of_the_first_workers_is_the_user_s_matter(plan_file: PlanFile) -> None:
     with pytest.raises(InputError, match="too many jobs"):
         run(Processes(plan_file, accepts=0, refusals=1), plan_file)
+
+
+def test_a_worker_that_cannot_start_at_all_ends_the_run_with_its_words(plan_file: PlanFile, tmp_path: Path) -> None:
+    class Broken(Processes):
+        def snapshot(self) -> Snapshot:
+            log = tmp_path / "worker.log"
+            log.write_text("ModuleNotFoundError: No module named 'torch'\n")
+            return Snapshot(present=0, exits=[worker_exit("here-0", 1, log)] if self.started else [], queue="none")
+
+        def start(self, count: int) -> None:
+            self.started.append(count)
+
+    scheduler = Broken(plan_file)
+    words = r"worker here-0 cannot start \(exit code 1: ModuleNotFoundError: No module named 'torch'\)"
+    with pytest.raises(InputError, match=words):
+        run(scheduler, plan_file)
+    assert scheduler.started == [2]
 
 
 def test_a_later_refusal_passes(

@@ -161,13 +161,42 @@ def test_a_node_that_kills_every_worker_fails_and_the_others_go_on(
     assert causes == ["error: its worker died 3 times, last: killed by SIGKILL"]
 
 
-def test_a_worker_that_cannot_start_is_given_up(
+def test_a_worker_that_something_kills_before_it_starts_is_given_up(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(local_workers, "BACK_OFF_SECONDS", (0.01,))
-    monkeypatch.setattr("local_run.STAND_IN", [sys.executable, "-c", "raise SystemExit('no such library')"])
+    program = "import os; print('no memory', flush=True); os.kill(os.getpid(), 9)"
+    monkeypatch.setattr("local_run.STAND_IN", [sys.executable, "-c", program])
     assert run_locally(write_study(), tmp_path / "out", workers=1).exit_code == 1
-    assert "worker 0 died 6 times in a row (exit code 1: no such library); given up" in capsys.readouterr().err
+    assert "worker 0 died 6 times in a row (killed by SIGKILL: no memory); given up" in capsys.readouterr().err
+
+
+def test_a_worker_that_cannot_start_at_all_ends_the_run_at_once_with_its_words(
+    write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("local_run.STAND_IN", [sys.executable, "-c", "import no_such_library"])
+    words = r"worker \d cannot start \(exit code 1\): ModuleNotFoundError: No module named 'no_such_library'"
+    with pytest.raises(InputError, match=words):
+        run_locally(write_study(), tmp_path / "out", workers=2)
+    assert "again" not in capsys.readouterr().err
+
+
+def test_a_worker_that_ends_in_error_after_others_have_begun_is_started_again(
+    write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    once = tmp_path / "once"
+    program = (
+        f"import pathlib, runpy, sys, stand_in; sys.argv[0] = 'stand_in'\n"
+        f"train, once = stand_in.train, pathlib.Path({str(once)!r})\n"
+        f"def fails_once(*arguments):\n"
+        f"    if not once.exists(): once.touch(); raise SystemExit(1)\n"
+        f"    train(*arguments)\n"
+        f"stand_in.train = fails_once; sys.exit(stand_in.main())"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setattr("local_run.STAND_IN", [sys.executable, "-c", program])
+    assert run_locally(write_study(strategies=["joint"]), tmp_path / "out", workers=1).exit_code == 0
+    assert "worker 0 died (exit code 1); starting it again" in capsys.readouterr().err
 
 
 def test_a_user_s_mistake_found_by_a_worker_ends_the_run_with_its_words(

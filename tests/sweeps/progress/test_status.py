@@ -6,7 +6,7 @@ from node_results import node_result
 from small_study import StudyWriter
 
 from scaling.errors import InputError
-from scaling.ledger.freed_checkpoints import free, revive
+from scaling.ledger.checkpoints import free, revive
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import Event

@@ -1,0 +1,188 @@
+"""Fitting the curves of a table: runs that failed are set aside, then laws are weighed by what every run says.
+
+Curves of one table learn from each other: what a law may be is pooled over all of them.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+
+from analysis.curves.curves import Curve, Curves
+from analysis.curves.data_checks import check_points
+from analysis.curves.observations import Observations, base_prior, is_error_rate, observations, seed_notes
+from analysis.curves.screening import failed_runs
+from analysis.curves.seed_noise import RunNoise, estimate_noise
+from analysis.curves.trunk_variance import trunk_variance
+from analysis.fitting.backtest import calibrate
+from analysis.fitting.fit import Fit, fit, with_common_effect
+from analysis.fitting.laws import Array, law_named
+from analysis.fitting.model_selection import default_fit
+from analysis.forecasting.evidence import Evidence
+from analysis.forecasting.outlook import Outlook
+from analysis.forecasting.pooling import pooled_priors
+from analysis.forecasting.posterior import Posterior
+from analysis.forecasting.prior import Prior
+from analysis.notes import Note
+from analysis.tables.points import ERROR, CurveIdentity, Point, points_of
+from analysis.tables.table import Table, file_sha256
+from scaling.errors import InputError
+
+LEAST_FALL = 1.05
+"""An error that falls by less than this factor over all budgets does not fall: what follows would follow noise."""
+
+FEWEST_BUDGETS, FEWEST_FOR_FLOOR = 2, 4
+"""One budget says nothing of a fall; two or three say nothing of a floor."""
+
+DEFAULT_LOSS = "log_ls_screened"
+"""Least squares of log errors, the maximum-likelihood fit for noise that is a share of the error, gross outliers set
+aside.
+"""
+
+
+def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -> Curves:
+    """Fit every curve of a table. Without `law`, answers average laws in compute; with it they come from it alone.
+
+    Raises InputError where no row can be fitted.
+    """
+    columns = law_named(law).columns if law else ("C",)
+    failed = failed_runs(table) if columns == ("C",) else []
+    used = table.without(failed)
+    points, notes = points_of(used, columns)
+    if not points:
+        raise InputError(f"{table.path}: no row can be fitted; " + "; ".join(map(str, notes[:3])))
+    notes += tuple(_failed_note(table, i) for i in failed)
+    groups = [list(group) for _, group in groupby(points, key=lambda point: point.curve)]
+    outlooks = {} if law else _outlooks(table, used, groups)
+    curves = tuple(_described(used, group, law, loss, notes, outlooks.get(group[0].curve, ())) for group in groups)
+    return Curves(
+        source_sha256=file_sha256(table.path),
+        law=law,
+        loss=loss,
+        curves=curves,
+        notes=notes,
+        named=table.named,
+        failed=tuple(table.lines[i] for i in failed),
+    )
+
+
+def points_of_curve(
+    table: Table, strategy: str | None, columns: tuple[str, ...]
+) -> tuple[dict[str, Array], Array, Array]:
+    """One curve's points, before any law: columns, errors and runs a point, each (n,).
+
+    Raises InputError where the table holds several curves and `strategy` does not leave one.
+    """
+    every, _ = points_of(table, columns)
+    labels = dict.fromkeys(point.curve for point in every if strategy in (None, point.strategy))
+    if len(labels) != 1:
+        names = ", ".join(" + ".join(filter(None, label)) for label in labels or {point.curve for point in every})
+        raise InputError(f"{table.path}: which curve of {names}? Give --strategy, or --where")
+    chosen = [point for point in every if point.curve in labels]
+    values = {name: np.array([point.columns[name] for point in chosen]) for name in columns}
+    return values, np.array([point.cer for point in chosen]), np.array([float(point.runs) for point in chosen])
+
+
+def _outlooks(table: Table, used: Table, groups: Sequence[Sequence[Point]]) -> dict[CurveIdentity, tuple[Outlook, ...]]:
+    """The outlook of each curve with enough points; where runs of it were set aside, then also the one with them."""
+    whole = {identity: list(points) for identity, points in groupby(points_of(table)[0], key=lambda point: point.curve)}
+    long = [group for group in groups if _places(group) >= FEWEST_BUDGETS]
+    rates = is_error_rate(used, [point for group in groups for point in group])
+    seen = [observations(used, group, rates) for group in long]
+    evidences = [Evidence(each.runs) for each in seen]
+    priors = pooled_priors(evidences, base_prior(used, rates))
+    outlooks = {}
+    for group, each, evidence, prior in zip(long, seen, evidences, priors, strict=True):
+        found = [_outlook(each, evidence, prior, len(long) - 1)]
+        if sum(point.runs for point in whole[group[0].curve]) > sum(point.runs for point in group):
+            every = observations(table, whole[group[0].curve], rates)
+            found.append(_outlook(every, Evidence(every.runs), prior, len(long) - 1))
+        outlooks[group[0].curve] = tuple(found)
+    return outlooks
+
+
+def _outlook(seen: Observations, evidence: Evidence, prior: Prior, pooled: int) -> Outlook:
+    components = Posterior(evidence, prior).components()
+    return Outlook(
+        runs=seen.runs,
+        prior=prior,
+        components=components,
+        scale=seen.scale,
+        ref_chars=seen.ref_chars,
+        passes=seen.passes,
+        pooled=pooled,
+    )
+
+
+def _described(
+    table: Table,
+    points: Sequence[Point],
+    law: str | None,
+    loss: str,
+    notes: Sequence[Note],
+    outlooks: tuple[Outlook, ...],
+) -> Curve:
+    """The curve of `points`, with the fit of the law that describes them."""
+    noise = estimate_noise(table, points)
+    fitted, law_notes = _law_fitted(table, points, law, loss, noise)
+    outlook, with_failed = (*outlooks, None, None)[:2]
+    return Curve(
+        strategy=points[0].strategy,
+        encoder=points[0].encoder,
+        llm=points[0].llm,
+        fit=fitted,
+        calibration=calibrate(fitted) if law and fitted is not None and fitted.dof >= 1 else None,
+        domain={
+            name: (min(point.columns[name] for point in points), max(point.columns[name] for point in points))
+            for name in points[0].columns
+        },
+        notes=(*notes, *check_points(table, points), *law_notes, *_outlook_notes(table, points, outlook)),
+        noise=noise if law else None,
+        outlook=outlook,
+        with_failed=with_failed,
+    )
+
+
+def _outlook_notes(table: Table, points: Sequence[Point], outlook: Outlook | None) -> list[Note]:
+    if outlook is None:
+        return []
+    first, last = outlook.median(outlook.runs.flops_N[[0, -1]])
+    if first >= LEAST_FALL * last:
+        return seed_notes(table, points)
+    message = f"the error does not fall over the budgets ({first:.4g} at the smallest, {last:.4g} at the largest)"
+    return [Note("no_fall", message), *seed_notes(table, points)]
+
+
+def _law_fitted(
+    table: Table, points: Sequence[Point], law: str | None, loss: str, noise: RunNoise | None
+) -> tuple[Fit | None, list[Note]]:
+    columns = {name: np.array([point.columns[name] for point in points]) for name in points[0].columns}
+    errors, runs = np.array([point.cer for point in points]), np.array([float(point.runs) for point in points])
+    weights = runs if noise is None else runs * noise.weight(errors)
+    places, wanted = _places(points), len(law_named(law).names) if law else FEWEST_BUDGETS
+    if places < wanted:
+        message = f"{places} points cannot show how the error falls; the law needs at least {wanted}"
+        return None, [Note("too_few_points", message)]
+    if law is None:
+        message = f"{places} budgets say little of how the error falls: the interval is wide, and leans on other curves"
+        notes = [Note("too_few_points", message)] if places < FEWEST_FOR_FLOOR else []
+        return default_fit(columns, errors, weights, loss, points[0].chance), notes
+    fitted, shared = fit(law, columns, errors, loss=loss, weights=weights), trunk_variance(table, points)
+    if shared is None:
+        return fitted, []
+    if shared.ratio is None:
+        message = (
+            "all budgets are cut from one seed's trunk: its luck moves the whole curve and no interval here has it"
+        )
+        return fitted, [Note("one_trunk", message)]
+    return with_common_effect(fitted, shared.ratio, shared.trunks), []
+
+
+def _places(points: Sequence[Point]) -> int:
+    """How many different places a curve was measured at."""
+    return len({tuple(point.columns.values()) for point in points})
+
+
+def _failed_note(table: Table, index: int) -> Note:
+    message = f"{table.place(index)}: {ERROR} {table.number(index, ERROR):.4g} is at chance"
+    return Note("failed_run", f"{message}, where the other runs of its curve are not: set aside")

@@ -1,0 +1,88 @@
+"""The runs of a curve as the forecasting package takes them: errors as shares of chance, counting noise, trunks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.curves.data_checks import NO_FRACTION
+from analysis.curves.trunk_variance import CLUSTER
+from analysis.forecasting.evidence import Runs
+from analysis.forecasting.prior import ONE_TRAINING, SEPARATE_RUNS, Prior
+from analysis.notes import Note
+from analysis.tables.points import ERROR, FLOPS, Point, run_error
+from analysis.tables.table import Table
+
+LOSS_WORDS = ("loss", "nll", "nats", "bits", "entropy", "perplexity", "ppl")
+"""Words in the name of an error column that tell a loss, which has no error of chance."""
+LARGEST_SHARE = 0.5
+"""Losses are scaled so that the largest is this share; for the laws that know no chance a unit changes nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observations:
+    """The runs of one curve, the unit of their errors, the length of the test, and how often the largest run passed
+    over its audio (None where these are not recorded).
+    """
+
+    runs: Runs
+    scale: float
+    ref_chars: float | None
+    passes: float | None
+
+
+def observations(table: Table, points: Sequence[Point], rates: bool) -> Observations:
+    """The runs of the points of one curve; `rates` as `is_error_rate` says of the whole table."""
+    rows = sorted((i for point in points for i in point.rows), key=lambda i: table.number(i, FLOPS))
+    errors_N = np.array([run_error(table, i) for i in rows])
+    chars_N = np.array([table.number(i, "ref_chars") for i in rows])
+    known_N = np.isfinite(chars_N) & (chars_N > 0.0)
+    counts_N = np.maximum(errors_N * np.where(known_N, chars_N, 1.0), 0.5)
+    chance = float(np.mean([point.chance for point in points]))
+    scale = chance if rates else float(errors_N.max()) / LARGEST_SHARE
+    runs = Runs(
+        flops_N=np.array([table.number(i, FLOPS) for i in rows]),
+        errors_N=errors_N / scale,
+        counting_variance_N=np.where(known_N, 1.0 / counts_N, 0.0),
+        trunks_N=_trunks(table, rows),
+    )
+    passes = table.number(rows[-1], "epochs")
+    return Observations(
+        runs=runs,
+        scale=scale,
+        ref_chars=float(np.median(chars_N)) if known_N.all() else None,
+        passes=passes if passes > 0.0 else None,
+    )
+
+
+def is_error_rate(table: Table, points: Sequence[Point]) -> bool:
+    """Whether the errors of a table are rates with an error of chance, and not losses or percentages."""
+    name, errors = table.named.get(ERROR, "").lower(), [point.cer for point in points]
+    lossy = any(word in name for word in LOSS_WORDS)
+    return not lossy and min(errors) <= 1.0 and float(np.median(errors)) <= NO_FRACTION
+
+
+def base_prior(table: Table, rates: bool) -> Prior:
+    """What is believed before any run is seen: of separate runs where the table names seeds, else of one training."""
+    seeded = any(row.get("seed") not in (None, "") for row in table.rows)
+    prior = SEPARATE_RUNS if seeded else ONE_TRAINING
+    return prior if rates else prior.without_chance()
+
+
+def seed_notes(table: Table, points: Sequence[Point]) -> list[Note]:
+    """What the interval of one new run does not hold, or takes from elsewhere."""
+    seeds = {table.rows[i].get("seed") for point in points for i in point.rows} - {None, ""}
+    if not seeds:
+        message = "the table names no seeds: the answer is about this training going on, without variation of seeds"
+        return [Note("no_seed_variation", message)]
+    if len(seeds) == 1:
+        message = "one seed: how far seeds differ is taken from published small studies; a second seed would tell"
+        return [Note("one_seed", message)]
+    return []
+
+
+def _trunks(table: Table, rows: Sequence[int]) -> "np.typing.NDArray[np.int64] | None":
+    """A number for the trunk of each run; None where no two runs were cut from one."""
+    labels = [str(table.rows[i].get(CLUSTER) or f"row {i}") for i in rows]
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
+    return None if len(numbers) == len(rows) else np.array([numbers[label] for label in labels])

@@ -1,0 +1,18 @@
+"""What a plan says of a study before money is spent on it: designs that cannot answer the question."""
+
+from sweeps.study.study import Study
+
+ENOUGH_BUDGETS = 4
+"""Fewer budgets cannot show a floor, because a law with one has three parameters."""
+
+
+def plan_warnings(study: Study) -> list[str]:
+    """Warnings, each a code and a sentence."""
+    budgets = len(study.budgets_flops)
+    if budgets >= ENOUGH_BUDGETS - 1:
+        return []
+    message = (
+        f"{budgets} budget{'s' * (budgets > 1)} cannot show how the error falls with compute; name at least"
+        f" {ENOUGH_BUDGETS} in budgets_flops, over two decades"
+    )
+    return [f"too_few_budgets: {message}"]
