@@ -86,6 +86,17 @@ def init(
 
 
 @app.command()
+def schema(
+    markdown: Annotated[bool, typer.Option("--markdown", help="The same as the page docs/study-fields.md.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the JSON schema of a study file, for editors: every field with its meaning, bounds and default."""
+    from sweeps.study.field_reference import json_schema, reference_page
+
+    emit(reference_page().rstrip("\n") if markdown and not as_json else json_schema())
+
+
+@app.command()
 def plan(
     study: StudyArgument,
     set_: SetOption = None,
@@ -168,7 +179,7 @@ def run(
     prepared = prepare(study, [*(set_ or []), *nodes_override(on, nodes)], root)
     costs = estimate_cost(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
-    for note in (*prepared.study.speech.notes(), *plan_warnings(prepared.study)):
+    for note in (*prepared.study.speech.notes(), *plan_warnings(prepared.study, prepared.below_onset)):
         log(f"note: {note}")
     log(reuse_line(prepared))
     log(cost_line(costs))
