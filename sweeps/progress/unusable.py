@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from scaling.errors import InputError
 from scaling.ledger.checkpoints import checkpoint_of, is_lost
+from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
 from sweeps.progress.status import State, Survey
 
@@ -23,6 +25,14 @@ def unusable_runs(plan_file: PlanFile, survey: Survey) -> list[UnusableRun]:
 
 def _unusable(plan_file: PlanFile, survey: Survey) -> Iterator[UnusableRun]:
     for run in plan_file.runs:
-        if survey.runs[run.key] is State.DONE and is_lost(plan_file.ledger, end := run.nodes[-1]):
-            place = checkpoint_of(plan_file.ledger, end)
-            yield UnusableRun(run=run.key, cause=f"its result stands, its weights are lost: no folder {place}")
+        if survey.runs[run.key] is State.DONE and (cause := _fault(plan_file.ledger, run.nodes[-1])):
+            yield UnusableRun(run=run.key, cause=cause)
+
+
+def _fault(ledger: Ledger, key: str) -> str | None:
+    """Why nobody can use what came of a finished node; None where one can."""
+    try:
+        lost = is_lost(ledger, key)
+    except InputError as error:
+        return str(error)
+    return f"its weights are lost: no folder {ledger.root}/{checkpoint_of(ledger, key)}" if lost else None
