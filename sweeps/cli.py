@@ -194,7 +194,7 @@ def run(
     prepared = prepare(study, [*(set_ or []), *nodes_override(on, nodes)], root)
     costs = estimate_cost(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
-    for note in (*prepared.study.speech.notes(), *plan_warnings(prepared.study)):
+    for note in (*prepared.study.speech.notes(), *plan_warnings(prepared.study, prepared.below_onset)):
         log(f"note: {note}")
     log(reuse_line(prepared))
     log(cost_line(costs))

@@ -168,10 +168,11 @@ class InnerFiles:
         return InputError(f"{self.root / place}: not readable ({error.strerror})")
 
 
-def read_regular(path: Path) -> bytes:
+def read_regular(path: Path, most_bytes: int | None = None) -> bytes:
     """The bytes of a file that `path` or a link leads to.
 
-    Raises InputError, naming it, where it is missing, not readable, or anything but a file: a FIFO would block.
+    Raises InputError, naming it, where it is missing, not readable, larger than `most_bytes`, or anything but a file: a
+    FIFO would block.
     """
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -182,6 +183,9 @@ def read_regular(path: Path) -> bytes:
         kind = stat.S_IFMT(os.fstat(handle).st_mode)
         if kind != stat.S_IFREG:
             raise InputError(f"{path}: is {KINDS.get(kind, 'a device')}; expected a file")
+        size = os.fstat(handle).st_size
+        if most_bytes is not None and size > most_bytes:
+            raise InputError(f"{path}: {size} bytes; expected at most {most_bytes}")
         with _reading(handle) as file:
             return file.read()
     finally:
