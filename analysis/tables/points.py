@@ -9,6 +9,7 @@ from analysis.notes import Note
 from analysis.tables.table import LAW_NAMES, Row, Table
 from scaling.errors import InputError
 from scaling.ledger.records import is_usable
+from scaling.system.console import one_line
 
 FLOPS, ERROR = "flops", "cer"
 """The columns of training FLOPs and of the error rate in a table of runs."""
@@ -193,7 +194,7 @@ def _run_identity(table: Table, index: int) -> tuple[object, ...] | None:
 
 
 def _name(value: object) -> str | None:
-    return None if value is None or value == "" else str(value)
+    return None if value is None or value == "" else one_line(str(value))
 
 
 def _mean(values: Iterable[float]) -> float:
