@@ -11,6 +11,7 @@ write at the same time. The stored tensors are unsharded, so that any number of 
 """
 
 import base64
+import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,11 +25,13 @@ from safetensors.torch import load_file, save_file
 from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks
 from scaling.asr.part_weights import Weights
 from scaling.errors import InputError
-from scaling.ledger.checkpoints import COMPLETE, newest_complete
+from scaling.ledger.checkpoints import COMPLETE
+from scaling.ledger.hearing import Hearing
 from scaling.speech.batches import Position
 from scaling.system.atomic_files import sync, write_json_atomically
 from scaling.system.fault_injection import crash_point
-from scaling.system.json_files import read_json
+from scaling.system.inner_files import DESCRIPTORS, InnerFiles
+from scaling.system.json_files import json_object
 
 
 @dataclass(slots=True)
@@ -42,6 +45,7 @@ class Progress:
       None where the stage began under a version that did not count it.
     * `wait_seconds`: the part of `seconds` in which training waited for features.
     * `loss`: of the last step; None before the first step, and in a node that begins where it ends.
+    * `hearing`: what the looks at hearing have found, by rising FLOPs.
     """
 
     position: Position
@@ -55,6 +59,7 @@ class Progress:
     seconds: float = 0.0
     wait_seconds: float = 0.0
     loss: float | None = None
+    hearing: tuple[Hearing, ...] = ()
 
     @classmethod
     def beginning(cls, utterances: int) -> "Progress":
@@ -80,7 +85,7 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) -> None:
-    """Write `checkpoint`, each rank its tensors. A kill on the way leaves a folder that `latest` ignores."""
+    """Write `checkpoint`, each rank its tensors. A kill on the way leaves a folder that nobody goes on from."""
     if ranks.rank >= ranks.writers:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,8 +97,13 @@ def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) ->
         ranks.all_gather(None)  # no rank writes progress.json before every file is on disk
     if ranks.first:
         progress = checkpoint.progress
-        marks = {"seen": _packed(progress.seen), "encoded": _packed(progress.encoded)}
-        write_json_atomically(folder / COMPLETE, asdict(progress) | marks | {"writers": ranks.writers})
+        written = {
+            "seen": _packed(progress.seen),
+            "encoded": _packed(progress.encoded),
+            "hearing": [look.as_json() for look in progress.hearing],
+            "writers": ranks.writers,
+        }
+        write_json_atomically(folder / COMPLETE, asdict(progress) | written)
 
 
 def _save_tensors(tensors: Weights, path: Path) -> None:
@@ -104,30 +114,40 @@ def _save_tensors(tensors: Weights, path: Path) -> None:
     crash_point(f"{path.name}: written")
 
 
-def load(folder: Path) -> Checkpoint:
-    """Read what `save` wrote. Raises InputError where a file is missing or broken."""
+def load(root: Path, place: str = "") -> Checkpoint:
+    """Read what `save` wrote at `place` below `root`, a ledger's. Raises InputError where a file is missing or broken.
+
+    No link below the root is followed.
+    """
+    folder = root / place
     try:
-        return _loaded(folder)
+        with InnerFiles(root).folder(place) as opened:
+            return _loaded(opened, folder)
     except InputError:
         raise
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{folder}: not a readable checkpoint ({type(error).__name__}: {error})") from error
 
 
-def _loaded(folder: Path) -> Checkpoint:
-    progress = read_json(folder / COMPLETE)
+def _loaded(folder: Path, name: Path) -> Checkpoint:
+    """The checkpoint in `folder`, an opened one that is called `name` in errors."""
+    progress = json_object(InnerFiles(folder).read(COMPLETE), str(name / COMPLETE))
     seen = _unpacked(progress["seen"])
     if "encoded" not in progress:  # written before cache-credited FLOPs were counted
         progress |= {"encoded": _packed(np.zeros_like(seen)), "cache_credited_flops": None}
     encoded = _unpacked(progress["encoded"])
     writers = progress.pop("writers", 1)
+    read = {
+        "position": Position(**progress["position"]),
+        "seen": seen,
+        "encoded": encoded,
+        "hearing": tuple(Hearing(**look) for look in progress.get("hearing", ())),
+    }
     has_optimizer = any(folder.glob("optimizer*.safetensors"))
     return Checkpoint(
         weights=_load_tensors(folder, "weights", writers),
         optimizer=_load_tensors(folder, "optimizer", writers) if has_optimizer else None,
-        progress=Progress(
-            **{**progress, "position": Position(**progress["position"]), "seen": seen, "encoded": encoded}
-        ),
+        progress=Progress(**{**progress, **read}),
     )
 
 
@@ -135,7 +155,17 @@ def _load_tensors(folder: Path, what: str, writers: int) -> Weights:
     files = sorted(folder.glob(f"{what}*.safetensors"))
     if len(files) != writers:
         raise ValueError(f"{len(files)} files of {what}; expected {writers}")
-    return {name: tensor for file in files for name, tensor in load_file(file).items()}
+    return {name: tensor for file in files for name, tensor in _load_file(file).items()}
+
+
+def _load_file(path: Path) -> Weights:
+    """The tensors in a file that is no link."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        tensors: Weights = load_file(DESCRIPTORS / str(handle) if DESCRIPTORS.is_dir() else path)
+    finally:
+        os.close(handle)
+    return tensors
 
 
 def save_periodic(attempt: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) -> None:
@@ -146,11 +176,6 @@ def save_periodic(attempt: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_P
     for folder in sorted(older) if ranks.first else ():
         crash_point("an older checkpoint: about to go")
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def latest(attempts: list[Path]) -> Path | None:
-    """The checkpoint among those of a node's attempts from which the next one goes on."""
-    return newest_complete(path for attempt in attempts for path in attempt.glob("*"))
 
 
 def _packed(marks_N: npt.NDArray[np.bool_]) -> dict[str, Any]:
