@@ -24,8 +24,23 @@ KeyOption = Annotated[
     str | None, typer.Option("--run", metavar="KEY", help="The run with this key; default: lowest dev CER.")
 ]
 StrategyOption = Annotated[str | None, typer.Option("--strategy", metavar="S", help="Choose among runs of S.")]
+
+
+def _devices(beginning: str) -> list[str]:
+    """What a shell offers for --hardware."""
+    from scaling.cost.hardware import HARDWARE
+
+    return [name for name in HARDWARE if name.startswith(beginning.lower())]
+
+
 HardwareOption = Annotated[
-    str | None, typer.Option("--hardware", metavar="NAME", help="Device for the costs; default: this machine.")
+    str | None,
+    typer.Option(
+        "--hardware",
+        metavar="NAME",
+        help="Device for the costs; default: this machine.",
+        autocompletion=_devices,
+    ),
 ]
 MfuOption = Annotated[float | None, typer.Option("--mfu", help="Share of the device's peak that training reaches.")]
 UsdOption = Annotated[float | None, typer.Option("--usd-per-hour", help="Price of a device-hour.")]
@@ -336,12 +351,15 @@ def transcribe(
     audio: Annotated[list[Path], typer.Argument(metavar="AUDIO...", help="Audio files, folders of them, manifests.")],
     key: KeyOption = None,
     strategy: StrategyOption = None,
+    mix_channels: Annotated[
+        bool, typer.Option("--mix-channels", help="Hear the mean of all channels where none is named.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Transcribe AUDIO with the best run of RUN_DIR; where manifests hold text, also show the error rates."""
     from sweeps.finished.transcribe_export import transcribe, transcripts_document, transcripts_text
 
-    transcripts = transcribe(folder, audio, key, strategy)
+    transcripts = transcribe(folder, audio, key, strategy, mix_channels=mix_channels)
     emit(transcripts_document(transcripts) if as_json else transcripts_text(transcripts))
 
 
