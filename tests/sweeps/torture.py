@@ -20,23 +20,22 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from chaos import Chaos, chaos, shorten_leases
+from forked import Forked, ProcessStarter
 from safetensors.torch import load_file
 from tiny_world import timeless, write_study, write_world
 
-import scaling.asr.__main__ as trainer
 from scaling.ledger.checkpoints import is_freed
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
 from scaling.system import fault_injection as faults
 from scaling.system.json_files import read_json
-from scaling.system.parent_death import end_with_parent
 from sweeps.launchers import local_workers
 from sweeps.plan.prepare import prepare
 from sweeps.progress.results_table import read_rows
@@ -79,69 +78,6 @@ MOST_SECONDS_A_SWEEP = 300.0
 FIELDS = {"budgets_flops": [2e8, 4e8], "strategies": ["efin", "joint"], "checkpoint_seconds": 0.1}
 
 
-class Forked:
-    """What `subprocess.Popen` is to the launcher, for a child that was forked."""
-
-    def __init__(self, work: Callable[[], int], log: Path) -> None:
-        self.returncode: int | None = None
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.setsid()
-            end_with_parent()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
-            with log.open("ab") as output:
-                os.dup2(output.fileno(), 1)
-                os.dup2(output.fileno(), 2)
-            code = 1
-            try:
-                code = work()
-            except BaseException as error:  # a forked process must not run on in its parent's code
-                os.write(2, f"{type(error).__name__}: {error}\n".encode())
-            os._exit(code)
-
-    def poll(self) -> int | None:
-        if self.returncode is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
-
-    def wait(self, timeout: float = 60.0) -> int:
-        deadline = time.monotonic() + timeout
-        while self.poll() is None:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"process {self.pid} still lives")
-            time.sleep(0.005)
-        assert self.returncode is not None
-        return self.returncode
-
-
-@dataclass
-class ProcessStarter:
-    """What `worker_process.ProcessStarter` is to the launcher, for workers that die of their faults."""
-
-    arguments: list[str]
-    logs: Path
-    faults: Iterator[str]
-    started: int = 0
-
-    def ready(self) -> bool:
-        return True
-
-    def start(self, *_: Any) -> Forked:
-        self.logs.mkdir(parents=True, exist_ok=True)
-        self.started += 1
-        fault = next(self.faults)
-
-        def work() -> int:
-            faults.set_fault(fault)
-            sys.argv = ["python -m scaling.asr", *self.arguments]
-            return trainer.main()
-
-        return Forked(work, self.logs / f"forked-{os.getpid()}-{self.started}.log")
-
-
 @dataclass
 class Toll:
     """What died, and where."""
@@ -165,8 +101,8 @@ def torture(
 ) -> dict[str, Any]:
     """Kill until `kills` processes have died or the time is up, and finish; the counts. Raises AssertionError.
 
-    There is one sweep of each kind at least; in one at random moments no more than `at_random` die. Of three kills one is
-    amid the disturbances of a shared disk (`chaos`).
+    There is one sweep of each kind at least; in one at random moments no more than `at_random` die. A third of the
+    kills are amid the disturbances of a shared disk (`chaos`).
     """
     study = write_study(write_world(folder / "world"), **{**FIELDS, **fields})
     plain = folder / "plain"
