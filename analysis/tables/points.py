@@ -1,7 +1,7 @@
 """The points that a law is fitted to: each is one budget of one strategy with one pair of models, seeds averaged."""
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -73,7 +73,6 @@ def points_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Po
     `cer`; `strategy`, `encoder`, `llm`, `budget_flops`, `seed`, `status`, `ref_chars` and `cer_chance` are used where
     present. Raises InputError where a column is missing and where `usable_rows` does.
     """
-    _refuse_where_no_run_succeeded(table)
     table.certain("strategy")
     sources = {name: SOURCE.get(name, name) for name in columns}
     for source in (*sources.values(), ERROR):
@@ -165,13 +164,6 @@ def _named(table: Table, code: str, rows: Sequence[int], what: str) -> list[Note
     names = [f" (run {table.rows[i]['name']!r})" if table.rows[i].get("name") else "" for i in rows[:NAMED]]
     places = ", ".join(f"{table.place(i)}{name}" for i, name in zip(rows, names, strict=False))
     return [Note(code, f"{places}{more}: {what}")]
-
-
-def _refuse_where_no_run_succeeded(table: Table) -> None:
-    statuses = Counter(str(row.get("status")) for row in table.rows if not is_usable(row))
-    if statuses.total() == len(table.rows):
-        counts = ", ".join(f"{count} {status}" for status, count in statuses.items())
-        raise InputError(f"{table.path}: no run succeeded ({counts}); expected runs with status ok")
 
 
 def _groups(

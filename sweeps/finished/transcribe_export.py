@@ -43,9 +43,12 @@ class Transcript:
         return join_texts(self.texts)
 
 
-def transcribe(folder: Path, audio: Sequence[Path], key: str | None, strategy: str | None) -> list[Transcript]:
+def transcribe(
+    folder: Path, audio: Sequence[Path], key: str | None, strategy: str | None, *, mix_channels: bool = False
+) -> list[Transcript]:
     """Transcripts of the recordings that `audio` names, in its order, by a run of the study in `folder` or an export.
 
+    A recording of several channels of which none is named is heard as their mean if `mix_channels`, else refused.
     Raises InputError, before any model is loaded, where the run or a recording cannot be used.
     """
     if (folder / "plan.json").exists():
@@ -55,7 +58,7 @@ def transcribe(folder: Path, audio: Sequence[Path], key: str | None, strategy: s
         encoder, scoring, model = exported_encoder(folder), exported_scoring(folder), ["--model", str(folder)]
         if key is not None or strategy is not None:
             raise InputError(f"{folder}: an exported recogniser is one run; --run and --strategy choose from a study")
-    recordings = find_recordings(audio, encoder.max_audio_seconds)
+    recordings = find_recordings(audio, encoder.max_audio_seconds, mix_channels=mix_channels)
     lines = [json.dumps(asdict(clip), default=str) + "\n" for recording in recordings for clip in recording.segments]
     output = _run("scaling.asr.use.transcribe", model, "".join(lines))
     entries = sorted(map(json.loads, output.splitlines()), key=lambda entry: int(entry["place"]))
@@ -73,6 +76,7 @@ def transcripts_document(transcripts: Sequence[Transcript]) -> dict[str, object]
             {
                 "id": transcript.recording.id,
                 "audio": str(transcript.recording.clip.path),
+                "channel": None if transcript.recording.clip.channel < 0 else transcript.recording.clip.channel,
                 "audio_seconds": transcript.recording.samples / SAMPLE_RATE,
                 "text": transcript.text,
                 "segments": list(_segments(transcript)),

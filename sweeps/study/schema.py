@@ -173,6 +173,8 @@ class ManifestFields(_Fields):
     """Corpora on which errors are measured, by name; the error of a run is that of all together."""
     max_bad_share: Annotated[float, Field(strict=True, ge=0, le=1)] = MAX_BAD_SHARE
     """The share of rows that may be unusable before a corpus is refused."""
+    mix_channels: StrictBool = False
+    """Whether a recording of several channels of which its row names none is heard as the mean of all."""
 
 
 class CorpusFields(_Fields):
