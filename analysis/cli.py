@@ -2,6 +2,7 @@
 answer and prints it; what a verb needs is imported inside it, so that the command starts quickly.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -320,6 +321,22 @@ def score(
     with announce_if_slow(f"scoring {hypotheses}"):
         scores = score_files(hypotheses, references, scoring)
     emit(scores.as_dict() if as_json else scores_text(scores))
+
+
+@app.command()
+def explain(
+    code: Annotated[str | None, typer.Argument(metavar="CODE", help="A status or warning; without one, all.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="All of them as the page docs/glossary.md.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a status or a warning means, and what to do about it."""
+    from analysis.glossary import explained, glossary_page
+
+    terms = explained(code)
+    if markdown:
+        emit(glossary_page().rstrip("\n"))
+        return
+    emit([asdict(term) for term in terms] if as_json else "\n".join(term.as_text() for term in terms))
 
 
 def _curves(source: Path) -> "Curves":

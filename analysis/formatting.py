@@ -76,8 +76,9 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def bullets(lines: Sequence[str]) -> str:
-    """Warnings below an answer in a terminal, each on its line; nothing where there are none."""
-    return "".join(f"\n  ! {line}" for line in lines)
+    """Warnings below an answer in a terminal, each on its line, and where codes are explained; nothing for none."""
+    where = "\n  (asr-scaling explain CODE tells what a warning means)" if lines else ""
+    return "".join(f"\n  ! {line}" for line in lines) + where
 
 
 def _hundredths(share: float) -> str:

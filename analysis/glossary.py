@@ -1,0 +1,166 @@
+"""What every status and warning means, and what to do about it: the text of `explain` and of docs/glossary.md."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from scaling.errors import InputError, nearest
+
+FIT, RUN, STATE, WARNING = "status of a fit", "status of a run", "state of a run or stage", "warning"
+"""What a code says something of."""
+
+HOW_TO_ASK = "asr-scaling explain CODE"
+"""How to come from a code in an answer to its meaning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """A code as outputs have it, what it is of, what it means, and what to do."""
+
+    code: str
+    of: str
+    meaning: str
+    advice: str
+
+    def as_text(self) -> str:
+        """The term for a terminal."""
+        return f"{self.code} ({self.of})\n  {self.meaning}\n  {self.advice}"
+
+
+def _terms(of: str, rows: Iterable[tuple[str, str, str]]) -> list[Term]:
+    return [Term(code=code, of=of, meaning=meaning, advice=advice) for code, meaning, advice in rows]
+
+
+TERMS = (
+    *_terms(FIT, (
+        ("ok", "The points identify every parameter of the law.", "Nothing is to be done."),
+        ("at_bound", "The best floor of the law is zero: the runs show no error that compute cannot remove.",
+         "Believe answers within the runs. Far beyond them add larger budgets, which show a floor if there is one."),
+        ("not_identified", "The points fit laws with very different parameters equally well.",
+         "Add budgets, over at least two decades of FLOPs, or name a law with fewer parameters (--law power)."),
+        ("too_few_points", "There are fewer budgets than the law needs, or just as many, which leaves no interval.",
+         "Add budgets: four show a floor, and each more narrows the interval."),
+        ("not_converged", "The search for the best parameters stopped early.",
+         "Look for points that no law can hold (`fit` names outliers), or try another objective with --loss."),
+    )),
+    *_terms(RUN, (
+        ("ok", "The run reached its budget and was scored.", "Nothing is to be done."),
+        ("diverged", "The loss became NaN or exploded. The run is final and is left out of fits.",
+         "Lower the rates (`tune` searches them), or try again with other software: run --retry-diverged."),
+    )),
+    *_terms(STATE, (
+        ("done", "The stage is trained, and the run is scored.", "Nothing is to be done."),
+        ("running", "A worker holds the stage and reports progress.", "Wait; `status --watch` follows it."),
+        ("waiting", "No worker has taken the stage yet.", "Start `run` again if no worker is alive."),
+        ("blocked", "The stage begins where another ends, and that one has failed.", "See why that one has failed."),
+        ("failed", "The stage ended in an error or diverged.",
+         "`status DIR` gives the cause; after it is mended, the same `run` command tries again."),
+    )),
+    *_terms(WARNING, (
+        ("all_at_chance", "No run has learnt anything: every error is near that of a model that knows nothing.",
+         "Spend more on each run, or raise the rates; a law of these points says nothing."),
+        ("some_at_chance", "The smallest budgets have learnt next to nothing, where no power law holds.",
+         "Leave them out with --where, or add larger budgets."),
+        ("narrow_range", "The budgets span less than two decades of FLOPs.",
+         "Add smaller or larger budgets: an exponent is read from their ratio."),
+        ("too_few_budgets", "A study of one or two budgets cannot show how the error falls.",
+         "Name at least four in budgets_flops, half a decade apart; this is free to change before the study runs."),
+        ("no_fall", "The error does not fall from the smallest budget to the largest.",
+         "Look at the learning curves of the runs, and at their rates; a forecast from these points is a guess."),
+        ("outlier", "A point lies far off any law of the kind and was set aside.",
+         "Look at its run: a wrong test set, a bad rate or a mistyped number are usual causes."),
+        ("failed_run", "A run is at chance while the others of its curve are not. It was set aside.",
+         "Look at the run, and train it again or add a seed."),
+        ("without_failed_runs", "What the answer would be with the runs that were set aside.",
+         "Where it differs much, find out whether these runs failed by accident or belong to the method."),
+        ("one_seed", "All runs have one seed; how far seeds differ is taken from other studies.",
+         "Add seeds (`seeds: [0, 1]`); what exists is reused."),
+        ("no_seed_variation", "The table names no seeds, so the answer is about this training going on.",
+         "Add a column of seeds and runs that repeat a budget."),
+        ("one_trunk", "All budgets are cut from one training run per seed, whose luck moves the whole curve.",
+         "Add seeds: seed variation is not in this interval."),
+        ("one_model_size", "All runs of the curve are of one size. Beyond its runs a model of one size saturates.",
+         "Add larger models before a forecast far beyond the runs is believed."),
+        ("extrapolation_10x", "The question is over 10 times the largest fitted value.",
+         "Believe the interval rather than the number; one larger run would tell more."),
+        ("extrapolation_100x", "The question is over 100 times the largest fitted value.",
+         "The law may not hold there: train something in between first."),
+        ("below_data", "The question lies below the smallest fitted value.",
+         "Add a smaller run, or ask within the runs."),
+        ("below_test_resolution", "The predicted error is less than half an error in the whole test set.",
+         "Use a larger test set: this one cannot tell such models apart."),
+        ("repeated_data", "Runs pass over their audio more than four times, after which repetition helps less.",
+         "Get more audio, or read the law as one of repeated data."),
+        ("repeated_beyond_runs", "The asked budget would repeat the data more often than any run did.",
+         "Get more audio for that budget; the interval is widened for the doubt."),
+        ("audio_runs_out", "The recommended run passes over the audio that exists more than four times.",
+         "Get more audio, or spend less."),
+        ("hours_capped", "The best division would use more audio than there is.", "Get more audio."),
+        ("undertuned", "Runs took a learning rate or a batch at the edge of the searched grid.",
+         "Search further (`tune`): better settings may lie beyond, and the curve is too high."),
+        ("unequal_tuning", "Two compared strategies were tuned by different searches.",
+         "Give every strategy the same search (`tune`) before their difference is believed."),
+        ("unequal_tests", "Runs were scored on different test sets, so their errors share no scale.",
+         "Choose runs of one test set with --where."),
+        ("unequal_scoring", "Runs were scored by different rules, so their errors share no scale.",
+         "Score all transcripts alike (`score --scoring NAME`)."),
+        ("sign_by_currency", "Which strategy is ahead depends on which FLOPs count: charged, executed or cached.",
+         "Say which FLOPs you pay for, and read the line of that kind."),
+        ("not_a_fraction", "Every error is above 2, which no error rate is as a fraction.",
+         "Say that they are percentages: --columns y=NAME:percent."),
+        ("not_ok", "A run that did not finish was left out.", "Nothing, or finish it."),
+        ("no_error_rate", "A row has no finite error and was left out.", "Nothing, or score the run."),
+        ("duplicate", "A run stands in the table twice and counts once.", "Nothing, or remove one of the rows."),
+        ("zero_error", "A test without any error. Half an error is taken, because a law has no place for zero.",
+         "Use a larger test set, or give the column ref_chars."),
+        ("floor_at_zero", "The best floor of the law is zero: the data show none.", "See the status at_bound."),
+        ("one_value", "All points have the same value of a column of the law, so its term means nothing.",
+         "Vary it, or choose a law without it."),
+        ("exponent_not_identified", "The interval of an exponent reaches the edge of what is searched.",
+         "Add points, or choose a law with fewer parameters."),
+        ("too_few_points", "There are too few points.", "See the status too_few_points."),
+        ("not_converged", "The search stopped early.", "See the status not_converged."),
+        ("interval_too_short", "Forecasts within the data fell outside their plain interval too often.",
+         "Take the calibrated interval."),
+        ("not_reached", "No curve reaches the wanted error within 100 times the FLOPs of its largest run.",
+         "Ask for a higher error, or try larger models and more data."),
+        ("runner_up", "The strategy that comes next, and its predicted error.",
+         "Where the two are close, choose by other reasons, or train both at one more budget."),
+        ("winners_curse", "The best of several that the runs cannot tell apart looks better than it is.",
+         "Expect as much more error as the message says; more seeds tell them apart."),
+        ("lifetime_over_budget", "Recognition over the model's life costs more than all that can be spent.",
+         "Spend more, or choose smaller models or fewer hours."),
+        ("price", "The assumptions behind hours and dollars.", "Replace them by your own: --mfu, --usd-per-hour."),
+        ("poor_price", "The cost of the runs is no simple function of their sizes.",
+         "Take the best sizes as a direction rather than a number."),
+        ("shares_not_identified", "Too few divisions of the budget over the stages were tried.",
+         "Run strategies with other shares: {preset: efin, name: efin-long, shares: [...]}."),
+        ("shares_at_edge", "The best division lies at the edge of those tried.", "Try divisions beyond it."),
+        ("sizes_not_identified", "Too few sizes of encoder or LLM were tried.",
+         "Run at least three sizes of each, or one for all runs."),
+        ("size_at_edge", "The best size is the smallest or the largest tried.", "Try sizes beyond it."),
+        ("valley_at_edge", "The best size of a budget lies at the edge of the sizes tried.", "Try sizes beyond it."),
+    )),
+)  # fmt: skip
+"""Every status and warning, in the order of the page."""
+
+
+def explained(code: str | None) -> list[Term]:
+    """The terms of a code, or all. Raises InputError for a code that there is not, with the nearest."""
+    found = [term for term in TERMS if code in (None, term.code)]
+    if not found:
+        raise InputError(f"explain: no code {code!r}{nearest(code, {term.code for term in TERMS})}")
+    return found
+
+
+def glossary_page() -> str:
+    """All terms as a Markdown page."""
+    lines = [
+        "# Statuses and warnings",
+        "",
+        f"Answers carry codes, such as `narrow_range`. `{HOW_TO_ASK}` says the same as this page, which is made from"
+        " `analysis/glossary.py` by `asr-scaling explain --markdown`.",
+    ]
+    for of in (FIT, RUN, STATE, WARNING):
+        lines += ["", f"## {of.capitalize()}", "", "| code | what it means | what to do |", "|---|---|---|"]
+        lines += [f"| `{term.code}` | {term.meaning} | {term.advice} |" for term in TERMS if term.of == of]
+    return "\n".join(lines) + "\n"
