@@ -52,6 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
     parser.add_argument("--sets", type=int, default=200, help="planted data sets a cell")
+    parser.add_argument("--kept-as", help="a name to keep the parts under, beside those of today: what older code says")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; parts are {', '.join(PARTS)}")
@@ -63,9 +64,10 @@ def main() -> None:
             continue
         found["seconds"] = {"wall": time.perf_counter() - started, "processor": time.process_time() - used}
         file = RESULTS / "forecasts.json"
-        before = json.loads(file.read_text("utf-8")) if file.exists() else {}
-        merged = {**before, name: rounded(found), "machine": {**before.get("machine", {}), name: machine()}}
-        write("forecasts", {part: merged[part] for part in ("machine", *PARTS) if part in merged})
+        report = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        place = report.setdefault("kept", {}).setdefault(options.kept_as, {}) if options.kept_as else report
+        place[name] = rounded({"machine": machine(), **found})
+        write("forecasts", {part: report[part] for part in (*PARTS, "kept") if part in report})
 
 
 @cache
