@@ -27,20 +27,29 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.NotIn: lambda value, members: value not in members,
 }
 
+MOST_CHARACTERS = 10_000
+"""The longest expression: a hundred times the longest that anybody was seen to write."""
+
 
 def select_rows(table: Table, expression: str) -> Table:
     """The rows for which `expression` holds. A missing value satisfies no comparison but `!=` and `not in`.
 
     Raises InputError for what the grammar does not have, for an unknown column, and where no row is left.
     """
+    if len(expression) > MOST_CHARACTERS:
+        raise InputError(f"--where: {len(expression)} characters; expected at most {MOST_CHARACTERS}")
     quoted = re.findall(r"`([^`]+)`", expression)
     numbers = iter(range(len(quoted)))
     columns = {name: name for name in table.names} | {f"_column_{i}": name for i, name in enumerate(quoted)}
     try:
         tree = ast.parse(re.sub(r"`[^`]+`", lambda _: f"_column_{next(numbers)}", expression), mode="eval").body
+        test = _Compiler(table.names, columns, expression).test(tree)
     except SyntaxError as error:
         raise InputError(f"--where {expression!r}: {error.msg}") from None
-    test = _Compiler(table.names, columns, expression).test(tree)
+    except UnicodeEncodeError:
+        raise InputError(f"--where {expression!r}: not valid UTF-8") from None
+    except (RecursionError, MemoryError):
+        raise InputError(f"--where {expression!r}: nested too deeply") from None
     keep = [i for i, row in enumerate(table.rows) if test(row)]
     if not keep:
         raise InputError(f"--where {expression!r}: no row of {table.path} is left")

@@ -11,6 +11,7 @@ write at the same time. The stored tensors are unsharded, so that any number of 
 """
 
 import base64
+import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,11 +25,12 @@ from safetensors.torch import load_file, save_file
 from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks
 from scaling.asr.part_weights import Weights
 from scaling.errors import InputError
-from scaling.ledger.checkpoints import COMPLETE, newest_complete
+from scaling.ledger.checkpoints import COMPLETE
 from scaling.speech.batches import Position
 from scaling.system.atomic_files import sync, write_json_atomically
 from scaling.system.fault_injection import crash_point
-from scaling.system.json_files import read_json
+from scaling.system.inner_files import DESCRIPTORS, InnerFiles
+from scaling.system.json_files import json_object
 
 
 @dataclass(slots=True)
@@ -80,7 +82,7 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) -> None:
-    """Write `checkpoint`, each rank its tensors. A kill on the way leaves a folder that `latest` ignores."""
+    """Write `checkpoint`, each rank its tensors. A kill on the way leaves a folder that nobody goes on from."""
     if ranks.rank >= ranks.writers:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,18 +106,24 @@ def _save_tensors(tensors: Weights, path: Path) -> None:
     crash_point(f"{path.name}: written")
 
 
-def load(folder: Path) -> Checkpoint:
-    """Read what `save` wrote. Raises InputError where a file is missing or broken."""
+def load(root: Path, place: str = "") -> Checkpoint:
+    """Read what `save` wrote at `place` below `root`, a ledger's. Raises InputError where a file is missing or broken.
+
+    No link below the root is followed.
+    """
+    folder = root / place
     try:
-        return _loaded(folder)
+        with InnerFiles(root).folder(place) as opened:
+            return _loaded(opened, folder)
     except InputError:
         raise
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{folder}: not a readable checkpoint ({type(error).__name__}: {error})") from error
 
 
-def _loaded(folder: Path) -> Checkpoint:
-    progress = read_json(folder / COMPLETE)
+def _loaded(folder: Path, name: Path) -> Checkpoint:
+    """The checkpoint in `folder`, an opened one that is called `name` in errors."""
+    progress = json_object(InnerFiles(folder).read(COMPLETE), str(name / COMPLETE))
     seen = _unpacked(progress["seen"])
     if "encoded" not in progress:  # written before cache-credited FLOPs were counted
         progress |= {"encoded": _packed(np.zeros_like(seen)), "cache_credited_flops": None}
@@ -135,7 +143,17 @@ def _load_tensors(folder: Path, what: str, writers: int) -> Weights:
     files = sorted(folder.glob(f"{what}*.safetensors"))
     if len(files) != writers:
         raise ValueError(f"{len(files)} files of {what}; expected {writers}")
-    return {name: tensor for file in files for name, tensor in load_file(file).items()}
+    return {name: tensor for file in files for name, tensor in _load_file(file).items()}
+
+
+def _load_file(path: Path) -> Weights:
+    """The tensors in a file that is no link."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        tensors: Weights = load_file(DESCRIPTORS / str(handle) if DESCRIPTORS.is_dir() else path)
+    finally:
+        os.close(handle)
+    return tensors
 
 
 def save_periodic(attempt: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) -> None:
@@ -146,11 +164,6 @@ def save_periodic(attempt: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_P
     for folder in sorted(older) if ranks.first else ():
         crash_point("an older checkpoint: about to go")
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def latest(attempts: list[Path]) -> Path | None:
-    """The checkpoint among those of a node's attempts from which the next one goes on."""
-    return newest_complete(path for attempt in attempts for path in attempt.glob("*"))
 
 
 def _packed(marks_N: npt.NDArray[np.bool_]) -> dict[str, Any]:

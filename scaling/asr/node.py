@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import transformers
 
-from scaling.asr.checkpoint import Checkpoint, Progress, latest, load, save, save_periodic
+from scaling.asr.checkpoint import Checkpoint, Progress, load, save, save_periodic
 from scaling.asr.evaluation.dev_evaluation import UTTERANCES, DevEvaluations
 from scaling.asr.evaluation.evaluate import Evaluation, evaluate
 from scaling.asr.execution.device_memory import out_of_memory_named, refuse_too_large
@@ -23,7 +23,7 @@ from scaling.asr.train import Hooks, train
 from scaling.cost.memory import state_memory
 from scaling.cost.step_costs import encoder_is_frozen
 from scaling.errors import InputError
-from scaling.ledger.checkpoints import checkpoint_of
+from scaling.ledger.checkpoints import checkpoint_of, checkpoints_in, newest_complete
 from scaling.ledger.ledger import Attempt, Ledger
 from scaling.ledger.records import Event, NodeResult, Scores, Spent
 from scaling.spec import SAMPLE_RATE, StageNode
@@ -60,8 +60,8 @@ def _run(
 ) -> NodeResult:
     ledger, ranks = attempt.ledger, resources.ranks
     beginning, earlier = _beginning(node, resources, ledger)
-    newest = ranks.broadcast(latest([other.folder for other in ledger.attempts(node.key)]))
-    resumed = None if newest is None else load(newest)
+    newest = ranks.broadcast(newest_complete(ledger, checkpoints_in(ledger.attempts(node.key))))
+    resumed = None if newest is None else load(ledger.root, newest)
     start = resumed or beginning
     before = replace(beginning.progress)  # training changes the progress that it begins with
     model = _load_model(node, resources, earlier, start.weights)
@@ -162,7 +162,7 @@ def _final_checkpoint(ledger: Ledger, key: str) -> Checkpoint:
     place = checkpoint_of(ledger, key)
     if place is None:
         raise InputError(f"{ledger.folder(key)}: the node has no checkpoint to start from")
-    return load(place)
+    return load(ledger.root, place)
 
 
 def _result(

@@ -20,13 +20,14 @@ from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks, is_connection_err
 from scaling.asr.node import run_node
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import Interrupted
+from scaling.errors import InputError
 from scaling.ledger.ledger import Attempt, Ledger, LostLease
 from scaling.ledger.plan_file import PlanFile
 from scaling.ledger.queue import Heartbeat
 from scaling.ledger.records import Event
 from scaling.spec import StageNode
 from scaling.speech.batches import BatchStream, Position
-from scaling.system.console import log
+from scaling.system.console import log, log_once
 from scaling.system.own_code import python_module
 
 FULL_DISK_SECONDS = 5.0
@@ -77,13 +78,20 @@ class Worker:
         """
         try:
             attempt = self._ledger.claim(key, session=self._session)
+        except InputError as error:  # the queue leaves it out from now on
+            log_once(f"not trained: {key}: {error}")
+            return False
         except OSError as error:
             self._wait_for_space(key, error)
             return False
         if attempt is None:
             return False
+        try:
+            node, micro_batches = self._ledger.node(key), self._micro_batches(key)
+        except InputError as error:
+            attempt.fail("error", str(error), session=self._session)
+            return True
         self.announce((key, attempt.number))
-        node, micro_batches = self._ledger.node(key), self._micro_batches(key)
         with Heartbeat(attempt) as heartbeat:
             try:
                 self._finish(node, attempt, micro_batches, heartbeat)

@@ -7,36 +7,49 @@ A checkpoint is lost where a result names a folder that is not there. A node tha
 result, with the place of the new checkpoint, so no table changes.
 """
 
-import shutil
 import time
 from collections.abc import Callable, Container, Iterable, Sequence
-from pathlib import Path
 
-from scaling.ledger.ledger import Ledger
+from scaling.ledger.ledger import Attempt, Ledger
 from scaling.system.atomic_files import write_json_atomically
+from scaling.system.console import log_once
 
 COMPLETE = "progress.json"
 """The file that a checkpoint gets last: a folder without it is half-written."""
 
 
-def newest_complete(checkpoints: Iterable[Path]) -> Path | None:
+FINAL = "final"
+"""The folder of the last checkpoint in an attempt's."""
+
+
+def checkpoints_in(attempts: Iterable[Attempt]) -> list[str]:
+    """The places of the checkpoints that our trainer wrote in these attempts, complete or not. Links are none."""
+    return [
+        f"{attempt.place}/{name}"
+        for attempt in attempts
+        for name in attempt.ledger.files.folders(attempt.place)
+        if name == FINAL or name.startswith("checkpoint-")
+    ]
+
+
+def newest_complete(ledger: Ledger, checkpoints: Iterable[str]) -> str | None:
     """Of these checkpoints of one node the complete one that an attempt goes on from: the final one, else most steps.
 
     Workers and `gc` must agree, so that what one reads the other keeps: of equal names the latest attempt's counts.
     """
-    complete = [folder for folder in checkpoints if (folder / COMPLETE).exists()]
-    return max(complete, key=lambda folder: (folder.name, folder.parent.name), default=None)
+    complete = [place for place in checkpoints if ledger.files.stands(f"{place}/{COMPLETE}")]
+    return max(complete, key=lambda place: (place.rpartition("/")[2], place), default=None)
 
 
 def is_freed(ledger: Ledger, key: str) -> bool:
     """Whether node `key` is done and its checkpoint freed."""
-    return _mark(ledger, key).exists() and ledger.done(key)
+    return ledger.files.stands(_mark(key)) and ledger.done(key)
 
 
 def is_lost(ledger: Ledger, key: str) -> bool:
     """Whether node `key` is done and its checkpoint is not where its result says, though nobody freed it."""
     checkpoint = checkpoint_of(ledger, key)
-    return checkpoint is not None and not checkpoint.is_dir() and not is_freed(ledger, key)
+    return checkpoint is not None and not ledger.files.is_folder(checkpoint) and not is_freed(ledger, key)
 
 
 def is_missing(ledger: Ledger, key: str) -> bool:
@@ -50,16 +63,15 @@ def free(ledger: Ledger, keys: Sequence[str], needed: Callable[[], Container[str
     `needed` is called after all `keys` were marked as freed. Whoever enters a node into the ledger looks afterwards for
     marked nodes that it needs (`revive`), so one of the two sees the other without a lock.
     """
-    for key in keys:
-        write_json_atomically(_mark(ledger, key), {"time": time.time()})
+    marked = [key for key in keys if _marked(ledger, key)]
     still_needed = needed()
-    freed = [key for key in keys if key not in still_needed]
-    for key in keys:
+    freed = [key for key in marked if key not in still_needed]
+    for key in marked:
         checkpoint = checkpoint_of(ledger, key)
         if key in still_needed:
-            _mark(ledger, key).unlink(missing_ok=True)
+            ledger.files.remove(_mark(key))
         elif checkpoint is not None:
-            shutil.rmtree(checkpoint, ignore_errors=True)
+            ledger.files.remove(checkpoint)
     return freed
 
 
@@ -68,14 +80,24 @@ def revive(ledger: Ledger, key: str) -> None:
     folder = ledger.folder(key)
     if is_missing(ledger, key):
         (folder / "result.json").replace(folder / "former.json")
-    _mark(ledger, key).unlink(missing_ok=True)
+    ledger.files.remove(_mark(key))
 
 
-def checkpoint_of(ledger: Ledger, key: str) -> Path | None:
-    """Where the checkpoint of node `key` lies by its result; None where the node is not done or was simulated."""
+def checkpoint_of(ledger: Ledger, key: str) -> str | None:
+    """The place of node `key`'s checkpoint by its result; None where the node is not done or was simulated."""
     result = ledger.result(key) if ledger.done(key) else None
-    return ledger.folder(key) / result.checkpoint if result is not None and result.checkpoint else None
+    return f"stages/{key}/{result.checkpoint}" if result is not None and result.checkpoint else None
 
 
-def _mark(ledger: Ledger, key: str) -> Path:
-    return ledger.folder(key) / "freed.json"
+def _marked(ledger: Ledger, key: str) -> bool:
+    """Mark a node as freed; False where that cannot be written, and its checkpoint stays."""
+    try:
+        write_json_atomically(ledger.root / _mark(key), {"time": time.time()})
+    except OSError as error:
+        log_once(f"left as it is: {ledger.root / _mark(key)}: cannot be written ({error.strerror})")
+        return False
+    return True
+
+
+def _mark(key: str) -> str:
+    return f"stages/{key}/freed.json"

@@ -103,12 +103,20 @@ def stands_still(heartbeat: Path) -> bool:
 
 
 def _touched_ns(heartbeat: Path) -> int:
-    """When the file was touched last. It is opened, because that makes a network file system ask its server."""
+    """When the file was touched last. It is opened, because that makes a network file system ask its server.
+
+    Where it is missing, after a power cut, or cannot be opened, its folder or its own entry tells.
+    """
     try:
-        with heartbeat.open("rb") as file:
-            return os.fstat(file.fileno()).st_mtime_ns
-    except FileNotFoundError:  # a power cut left no more than the folder
-        return heartbeat.parent.stat().st_mtime_ns
+        handle = os.open(heartbeat, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return heartbeat.parent.lstat().st_mtime_ns
+    except OSError:
+        return heartbeat.lstat().st_mtime_ns
+    try:
+        return os.fstat(handle).st_mtime_ns
+    finally:
+        os.close(handle)
 
 
 def _boot() -> str:

@@ -16,15 +16,14 @@ allowed, because the same steps would diverge again; after `memory` anybody, in 
 import errno
 import json
 import os
+import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
-
-from pydantic import ValidationError
 
 from scaling.errors import InputError
 from scaling.ledger.lease import Lease, is_gone, is_recent, killed_for_memory, new_lease, stands_still
@@ -33,9 +32,13 @@ from scaling.spec import StageNode, node_from_json
 from scaling.system.atomic_files import temporary_beside, write_all, write_json_atomically, write_json_once
 from scaling.system.fault_injection import crash_point
 from scaling.system.file_clock import file_time
-from scaling.system.json_files import parse_record, read_bytes, read_json
+from scaling.system.inner_files import InnerFiles
+from scaling.system.json_files import json_object, parse_record
 
 SCHEMA = "asr-scaling/ledger-1"
+
+ATTEMPT = re.compile("(?!0000$)0[0-9]{3}|[1-9][0-9]{3,8}")
+"""The name of an attempt's folder: its number, from 1, in at least four digits."""
 
 
 class LostLease(Exception):
@@ -52,6 +55,11 @@ class Ledger:
     root: Path
     durable: bool = True
 
+    @property
+    def files(self) -> InnerFiles:
+        """The files below the root, reached without following a link out of it."""
+        return InnerFiles(self.root)
+
     def folder(self, key: str) -> Path:
         """The folder of node `key`."""
         return self.root / "stages" / key
@@ -61,16 +69,21 @@ class Ledger:
         return file_time(self.root)
 
     def add(self, key: str, stage: Mapping[str, object]) -> bool:
-        """Write `stage.json` of node `key` with the fields of `stage`, unless it exists; whether it was written."""
+        """Write `stage.json` of node `key` with the fields of `stage`, unless it exists; whether it was written.
+
+        Raises InputError where the node's folder is something else.
+        """
         path = self.folder(key) / "stage.json"
-        if path.exists():
+        if self.files.stands(f"stages/{key}/stage.json"):
             return False
+        self.files.refuse_other(f"stages/{key}")
         path.parent.mkdir(parents=True, exist_ok=True)
         return write_json_once(path, {"schema": SCHEMA, "key": key, **stage}, durable=self.durable)
 
     def stage(self, key: str) -> dict[str, Any]:
         """The content of `stage.json` of node `key`. Raises InputError where the file is missing or torn."""
-        return read_json(self.folder(key) / "stage.json")
+        place = f"stages/{key}/stage.json"
+        return json_object(self.files.read(place), str(self.root / place))
 
     def node(self, key: str) -> StageNode:
         """What node `key` trains. Raises InputError where the ledger holds no such node of this version."""
@@ -88,19 +101,27 @@ class Ledger:
         Raises InputError where the file holds no result.
         """
         for name in ("result.json", "former.json"):
-            if (path := self.folder(key) / name).exists():
-                return parse_record(NodeResult, read_bytes(path), str(path))
+            if self.files.stands(place := f"stages/{key}/{name}"):
+                return parse_record(NodeResult, self.files.read(place), f"{self.root}/{place}")
         return None
 
     def done(self, key: str) -> bool:
         """Whether node `key` has a committed result."""
-        return (self.folder(key) / "result.json").exists()
+        return self.files.stands(f"stages/{key}/result.json")
 
     def attempts(self, key: str) -> list["Attempt"]:
-        """All attempts at node `key`, oldest first."""
-        folder = self.folder(key) / "attempts"
-        numbers = sorted(int(path.name) for path in folder.glob("[0-9]*")) if folder.is_dir() else []
-        return [Attempt(ledger=self, key=key, number=number) for number in numbers]
+        """All attempts at node `key`, oldest first; folders with other names are nobody's.
+
+        Raises InputError where what should be a folder is something else, or may not be read.
+        """
+        place = f"stages/{key}/attempts"
+        numbers = []
+        for name, is_folder in self.files.entries(place).items():
+            if ATTEMPT.fullmatch(name):
+                if not is_folder:
+                    raise InputError(f"{self.root}/{place}/{name}: is no folder; expected that of an attempt")
+                numbers.append(int(name))
+        return [Attempt(ledger=self, key=key, number=number) for number in sorted(numbers)]
 
     def claim(self, key: str, *, session: str) -> "Attempt | None":
         """Start the next attempt at node `key`; None where it is done, held by a live worker, or just taken.
@@ -125,8 +146,7 @@ class Ledger:
 
     def memory_failures(self, key: str) -> int:
         """How many attempts at node `key` ran out of memory."""
-        failures = (attempt.failure() for attempt in self.attempts(key))
-        return sum(failure is not None and failure.kind == "memory" for failure in failures)
+        return sum(attempt.ran_out_of_memory() for attempt in self.attempts(key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +160,12 @@ class Attempt:
     @property
     def folder(self) -> Path:
         """The folder in which this attempt, and no other, writes."""
-        return self.ledger.folder(self.key) / "attempts" / f"{self.number:04d}"
+        return self.ledger.root / self.place
+
+    @property
+    def place(self) -> str:
+        """The folder, relative to the root of the ledger."""
+        return f"stages/{self.key}/attempts/{self.number:04d}"
 
     @property
     def events(self) -> Path:
@@ -173,7 +198,10 @@ class Attempt:
 
     def beat(self) -> None:
         """Touch the heartbeat: the worker lives."""
-        self.heartbeat.touch()
+        try:
+            os.utime(self.heartbeat, follow_symlinks=False)
+        except FileNotFoundError:
+            os.close(os.open(self.heartbeat, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
 
     def held(self) -> bool:
         """Whether a live worker seems to hold this attempt, judged by one look."""
@@ -196,15 +224,22 @@ class Attempt:
 
     def lease(self) -> Lease | None:
         """Who holds, or held, this attempt; None where a power cut left no readable lease."""
-        path = self.folder / "lease.json"
+        place = f"{self.place}/lease.json"
         with suppress(InputError):
-            return parse_record(Lease, read_bytes(path), str(path))
+            return parse_record(Lease, self.ledger.files.read(place), place)
         return None
 
     def failure(self) -> Failure | None:
-        """Why this attempt failed; None where it did not."""
-        path = self.folder / "failure.json"
-        return parse_record(Failure, read_bytes(path), str(path)) if path.exists() else None
+        """Why this attempt failed; None where it did not. Raises InputError where the file holds no failure."""
+        place, files = f"{self.place}/failure.json", self.ledger.files
+        return parse_record(Failure, files.read(place), f"{files.root}/{place}") if files.stands(place) else None
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether this attempt failed for memory; a failure that cannot be read says nothing."""
+        with suppress(InputError):
+            failure = self.failure()
+            return failure is not None and failure.kind == "memory"
+        return False
 
     def fail(self, kind: Literal["error", "diverged", "memory"], cause: str, *, session: str) -> None:
         """Record that this attempt ended without a result, and why."""
@@ -217,7 +252,7 @@ class Attempt:
         if failure is None or failure.kind == "memory":
             return None
         if failure.kind == "diverged":
-            return None if (self.folder / "forgiven.json").exists() else failure
+            return None if self.ledger.files.stands(f"{self.place}/forgiven.json") else failure
         return failure if failure.session == session else None
 
     def allow_retry(self) -> None:
@@ -226,7 +261,7 @@ class Attempt:
 
     def ended(self) -> bool:
         """Whether this attempt was recorded as failed or released, by its worker or its launcher."""
-        return self.failure() is not None or (self.folder / "released.json").exists()
+        return any(self.ledger.files.stands(f"{self.place}/{name}") for name in ("failure.json", "released.json"))
 
     def release(self) -> None:
         """Give the node up without a result or a failure: another worker may go on from its checkpoint at once."""
@@ -236,7 +271,7 @@ class Attempt:
         """Append one event. Only this attempt writes the file; a line torn by a kill is skipped by readers."""
         content = {"time": round(time.time(), 3), **event.as_json()}
         line = json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
-        with cast(BinaryIO, self.events.open("ab+", buffering=0)) as file:
+        with cast(BinaryIO, open(self.events, "ab+", buffering=0, opener=_without_links)) as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(0, end - 1))
             torn = file.read(1) not in (b"", b"\n")  # a full disk cut the line before short
@@ -255,7 +290,7 @@ class Attempt:
         """
         self.check_lease()
         folder = self.ledger.folder(self.key)
-        if result.checkpoint is not None and not (folder / result.checkpoint).is_dir():
+        if result.checkpoint is not None and not self.ledger.files.is_folder(f"stages/{self.key}/{result.checkpoint}"):
             raise InputError(f"{folder / result.checkpoint}: no such folder; expected the checkpoint of the result")
         former = self.ledger.result(self.key)
         kept = result if former is None else former.model_copy(update={"checkpoint": result.checkpoint})
@@ -264,16 +299,5 @@ class Attempt:
             raise LostLease(f"node {self.key}: another attempt has committed")
 
 
-def read_events(path: Path) -> Iterator[Event]:
-    """The events of one attempt; lines torn by a kill are skipped."""
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        yield from (event for line in file if (event := parse_event(line)) is not None)
-
-
-def parse_event(line: bytes) -> Event | None:
-    """The event in a line; None where the line was torn by a kill, or is no event."""
-    with suppress(ValidationError):
-        return Event.model_validate_json(line)
-    return None
+def _without_links(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)

@@ -1,5 +1,6 @@
 """`plan.json`: what workers, `status`, the table of runs and the tracker need to know about a study."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -10,7 +11,8 @@ from pydantic import Field, PrivateAttr
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.records import Amount, Count, Name, Positive, PositiveCount, Record, RunDescription
-from scaling.system.json_files import parse_record, read_bytes
+from scaling.system.inner_files import read_regular
+from scaling.system.json_files import parse_record
 
 SCHEMA = "asr-scaling/plan-1"
 
@@ -115,14 +117,14 @@ class PlanFile(Record):
 def read_plan_file(folder: Path) -> PlanFile:
     """The plan file in `folder`. Raises InputError where no study was run there, or the file cannot be followed."""
     path = folder / "plan.json"
-    if not path.exists():
+    if not os.path.lexists(path):
         raise InputError(f"{folder}: no plan.json; expected the folder of a study (`asr-scaling run STUDY --out DIR`)")
     return read_plan(path)
 
 
 def read_plan(path: Path) -> PlanFile:
     """The plan in the file `path`. Raises InputError where it cannot be followed."""
-    plan = parse_record(PlanFile, read_bytes(path), str(path)).placed_in(path.parent)
+    plan = parse_record(PlanFile, read_regular(path), str(path)).placed_in(path.parent)
     if plan.format != SCHEMA:
         raise InputError(f"{path}: schema {plan.format!r}; expected {SCHEMA!r}")
     known = plan.work.keys() & set(plan.nodes)

@@ -1,12 +1,23 @@
 """What every worker needs, whatever it trains with: the nodes that may be claimed, and a heartbeat for its node."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from enum import Enum, auto
 
+from scaling.errors import InputError
 from scaling.ledger.lease import HEARTBEAT_SECONDS
 from scaling.ledger.ledger import Attempt, Ledger, LostLease
 from scaling.ledger.plan_file import PlanFile
-from scaling.system.console import log
+from scaling.system.console import log, log_once
+
+
+class State(Enum):
+    """What a worker may do with a node."""
+
+    DONE = auto()
+    READY = auto()
+    WAITING = auto()
+    FAILED = auto()
 
 
 class Queue:
@@ -19,6 +30,7 @@ class Queue:
         self._session = plan.session
         self._needs = {key: plan.work[key].needs for key in plan.nodes}
         self._done: set[str] = set()
+        self._read: set[str] = set()
 
     def ready(self) -> Iterator[str]:
         """The nodes whose needs are done and that no live worker holds, in the plan's order."""
@@ -27,18 +39,30 @@ class Queue:
         for key, needs in self._needs.items():
             if key in self._done:
                 continue
-            if any(need in failed for need in needs):
+            try:
+                state = State.FAILED if any(need in failed for need in needs) else self._state(key, needs)
+            except InputError as error:  # one damaged file must not end the work on other nodes
+                log_once(f"not trained: {key}: {error}")
+                state = State.FAILED
+            if state is State.FAILED:
                 failed.add(key)
-            elif not all(self._is_done(need) for need in needs):
-                self.waiting = True
-            elif not self._is_done(key):
-                attempts = self._ledger.attempts(key)
-                if attempts and attempts[-1].final_failure(self._session):
-                    failed.add(key)
-                    continue
-                self.waiting = True
-                if not attempts or attempts[-1].over():
-                    yield key
+            self.waiting |= state in (State.READY, State.WAITING)
+            if state is State.READY:
+                yield key
+
+    def _state(self, key: str, needs: Sequence[str]) -> "State":
+        """Whether a node may be claimed now. Raises InputError where its files, or results it needs, are damaged."""
+        if not all(self._is_done(need) for need in needs):
+            return State.WAITING
+        if self._is_done(key):
+            return State.DONE
+        for result in {key, *needs} - self._read:  # its own is a former one, beside which a new one must be possible
+            self._ledger.result(result)
+        self._read |= {key, *needs}
+        attempts = self._ledger.attempts(key)
+        if attempts and attempts[-1].final_failure(self._session):
+            return State.FAILED
+        return State.READY if not attempts or attempts[-1].over() else State.WAITING
 
     def _is_done(self, key: str) -> bool:
         if key not in self._done and self._ledger.done(key):

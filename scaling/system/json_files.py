@@ -36,7 +36,12 @@ def parse_json(text: str | bytes, place: str) -> Any:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises InputError, naming the file, where it is missing, damaged or no object."""
-    return _object(parse_json(read_bytes(path), str(path)), str(path))
+    return json_object(read_bytes(path), str(path))
+
+
+def json_object(content: bytes, place: str) -> dict[str, Any]:
+    """The JSON object in `content`. Raises InputError, naming `place`, where it holds none."""
+    return _object(parse_json(content, place), place)
 
 
 def parse_record(kind: type[Kind], content: bytes, place: str) -> Kind:

@@ -12,9 +12,24 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from scaling.errors import InputError
+from scaling.system.inner_files import read_regular
 
 FieldPath = tuple[str | int, ...]
 """Keys and list positions from the top of a document to a field."""
+
+MOST_CHARACTERS = 1_000_000
+MOST_VALUES = 20_000
+MOST_FIELDS = 50_000
+"""The longest text, its most values, and the most fields with those that aliases repeat: a hundred times those of any
+study. The parser takes 2 s for the longest text (measured), and nine lines of aliases can stand for 10^9 fields."""
+
+SEPARATORS = re.compile("[,\n]")
+"""What stands between values."""
+
+OTHER_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("binary", "omap", "pairs", "set")}
+"""Kinds of values that the parser knows and no field has."""
+
+BOOLEANS = ("true", "false")
 
 UNUSABLE = re.compile("[\0\ud800-\udfff]")
 """Characters that YAML can spell and that file names, tokenizers and UTF-8 cannot hold: NUL, and half a surrogate
@@ -45,10 +60,8 @@ _Constructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.cons
 def read_yaml(path: Path) -> YamlDocument:
     """The one document in the file. Raises InputError where the file is missing or not YAML, naming the line."""
     try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_regular(path, MOST_CHARACTERS).decode("utf-8")
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: cannot be read as UTF-8 text ({error})") from None
     return parse_yaml(text, str(path))
 
@@ -59,6 +72,8 @@ def parse_yaml(text: str, source: str) -> YamlDocument:
     >>> parse_yaml("{a: 1e12, b: no, c: 010}", "").value
     {'a': 1000000000000.0, 'b': 'no', 'c': 10}
     """
+    if len(text) > MOST_CHARACTERS or len(SEPARATORS.findall(text)) > MOST_VALUES:
+        raise InputError(f"{source}: too long; expected at most {MOST_CHARACTERS} characters and {MOST_VALUES} values")
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
     lines: dict[FieldPath, int] = {}
@@ -68,6 +83,8 @@ def parse_yaml(text: str, source: str) -> YamlDocument:
             return YamlDocument(value=None, lines=lines)
         _note_lines(root, (), lines, source)
         return YamlDocument(value=yaml.constructor.construct_document(root), lines=lines)
+    except InputError:
+        raise
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{source}:{mark.line + 1}" if mark else source
@@ -76,6 +93,8 @@ def parse_yaml(text: str, source: str) -> YamlDocument:
         raise InputError(f"{where}: not valid YAML: {error.problem or error.context}") from None
     except (YAMLError, ValueError) as error:  # control characters, integers of thousands of digits
         raise InputError(f"{source}: not valid YAML: {error}") from None
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise InputError(f"{source}: not valid YAML: a value is not what its tag says ({error})") from None
     except RecursionError:
         raise InputError(f"{source}: not valid YAML: nested too deeply") from None
 
@@ -90,8 +109,20 @@ def to_yaml(value: Any) -> str:
     return text.getvalue()
 
 
+def _refuse_other_tag(node: Node, place: str) -> None:
+    """Raise InputError for a value that is no plain one, or not what its tag says."""
+    tag = str(node.tag)
+    if tag in OTHER_TAGS or (tag == "tag:yaml.org,2002:bool" and node.value.lower() not in BOOLEANS):
+        raise InputError(
+            f"{place}: the tag {tag.replace('tag:yaml.org,2002:', '!!')} does not fit; expected plain values"
+        )
+
+
 def _note_lines(node: Node, path: FieldPath, lines: dict[FieldPath, int], source: str) -> None:
     lines[path] = node.start_mark.line + 1
+    if len(lines) > MOST_FIELDS:
+        raise InputError(f"{source}:{lines[path]}: over {MOST_FIELDS} fields with those that aliases (*) repeat")
+    _refuse_other_tag(node, f"{source}:{lines[path]}")
     if isinstance(node, ScalarNode) and UNUSABLE.search(node.value):
         raise InputError(f"{source}:{lines[path]}: {node.value!r} holds a character that no text file can hold")
     if isinstance(node, MappingNode):

@@ -7,7 +7,7 @@ from pathlib import Path
 from scaling.base_models.encoders import EncoderDims, encoder_dims
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.errors import InputError, nearest
-from scaling.ledger.checkpoints import checkpoint_of
+from scaling.ledger.checkpoints import COMPLETE, checkpoint_of
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import RunRow
 from scaling.spec import Scoring, StageNode
@@ -46,8 +46,10 @@ def find_run(folder: Path, key: str | None, strategy: str | None) -> TrainedRun:
     checkpoint = checkpoint_of(ledger, node_key)
     if checkpoint is None:
         raise InputError(f"{folder}: run {row.key} has no weights: it was simulated; expected a trained run")
-    if not (checkpoint / "progress.json").is_file():
-        raise InputError(f"{checkpoint}: the run's checkpoint is gone; its result stands, and its weights are lost")
+    if not ledger.files.is_folder(checkpoint) or not ledger.files.stands(f"{checkpoint}/{COMPLETE}"):
+        raise InputError(
+            f"{ledger.root / checkpoint}: the run's checkpoint is gone; its result stands, and its weights are lost"
+        )
     node = ledger.node(node_key)
     encoder = _base_folder(plan_file, "encoder", node.model.encoder_name, node.model.encoder)
     _base_folder(plan_file, "llm", node.model.llm_name, node.model.llm)

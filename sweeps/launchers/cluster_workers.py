@@ -152,7 +152,7 @@ class ClusterWorkers:
             self.death_count.add(attempt, worker_exit.reason)
         if worker_exit.kind is ExitKind.OUT_OF_MEMORY:
             attempt.fail("memory", worker_exit.reason, session=self.plan_file.session)
-        if attempt.failure() is None:
+        if not attempt.ended():
             attempt.release()
 
     def _back_off(self, survey: Survey) -> None:

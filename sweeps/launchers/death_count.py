@@ -1,9 +1,11 @@
 """Which node a dead worker was training, and when a node that keeps killing its workers has failed."""
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from scaling.errors import InputError
 from scaling.ledger.ledger import Attempt
 from scaling.ledger.plan_file import PlanFile
 
@@ -28,7 +30,7 @@ class DeathCount:
         counted.
         """
         attempt.record_memory_kill(self.plan_file.session)
-        if attempt.failure() is not None:
+        if attempt.ended():
             return
         self.deaths[attempt.key] += 1
         if self.deaths[attempt.key] >= DEATHS_PER_NODE:
@@ -38,7 +40,7 @@ class DeathCount:
 
 def nothing_begun(plan_file: PlanFile) -> bool:
     """Whether no worker of this invocation has claimed a node yet: one that ends in error by itself cannot start."""
-    attempts = (attempt for key in plan_file.nodes for attempt in plan_file.ledger.attempts(key))
+    attempts = (attempt for key in plan_file.nodes for attempt in _attempts(plan_file, key))
     leases = (attempt.lease() for attempt in attempts)
     return all(lease is None or lease.session != plan_file.session for lease in leases)
 
@@ -46,8 +48,16 @@ def nothing_begun(plan_file: PlanFile) -> bool:
 def attempt_held_by(plan_file: PlanFile, **worker: Any) -> Attempt | None:
     """The unfinished attempt whose lease has these values (such as `pid`); None where there is none."""
     for key in plan_file.nodes:
-        attempts = [] if plan_file.ledger.done(key) else plan_file.ledger.attempts(key)
-        lease = None if not attempts or attempts[-1].ended() else attempts[-1].lease()
-        if lease is not None and all(getattr(lease, name) == value for name, value in worker.items()):
-            return attempts[-1]
+        with suppress(InputError):  # the survey tells of damaged files
+            attempts = [] if plan_file.ledger.done(key) else plan_file.ledger.attempts(key)
+            lease = None if not attempts or attempts[-1].ended() else attempts[-1].lease()
+            if lease is not None and all(getattr(lease, name) == value for name, value in worker.items()):
+                return attempts[-1]
     return None
+
+
+def _attempts(plan_file: PlanFile, key: str) -> list[Attempt]:
+    """The attempts at a node; none where its files are damaged, of which the survey tells."""
+    with suppress(InputError):
+        return plan_file.ledger.attempts(key)
+    return []

@@ -7,7 +7,7 @@ from scaling.ledger.ledger import Ledger
 from scaling.spec import RunSpec
 from sweeps.plan.plan import Plan, plan_runs
 from sweeps.plan.stage_consumption import StageConsumptions, refuse_small_budgets, stage_consumptions
-from sweeps.plan.write_plan import finished_elsewhere, to_revive
+from sweeps.plan.write_plan import finished_elsewhere, is_done, to_revive
 from sweeps.study.study import Study, load_study
 from sweeps.study.too_long import refuse_too_long
 
@@ -40,7 +40,7 @@ def prepare_runs(study: Study, runs: Iterable[RunSpec], ledger: Ledger | None) -
     consumptions = stage_consumptions(study, specs)
     refuse_small_budgets(specs, consumptions)
     plan = plan_runs(specs)
-    done = frozenset(key for key in plan.nodes if ledger is not None and ledger.done(key))
+    done = frozenset(key for key in plan.nodes if ledger is not None and is_done(ledger, key))
     if ledger is not None:
         if elsewhere := finished_elsewhere(ledger, plan):
             plan = plan_runs(specs, elsewhere)

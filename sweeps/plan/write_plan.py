@@ -3,6 +3,7 @@
 import math
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ def write_plan_file(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> P
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for key, planned in plan.nodes.items():
-            ledger.add(key, {"node": node_to_json(planned.node)})
+            with suppress(InputError):  # a damaged node: the survey tells of it, and the others go on
+                ledger.add(key, {"node": node_to_json(planned.node)})
         for key in to_revive(plan, ledger):
             revive(ledger, key)
     except OSError as error:
@@ -58,37 +60,54 @@ def write_plan_file(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> P
     return plan_file
 
 
+def is_done(ledger: Ledger, key: str) -> bool:
+    """Whether node `key` has a result; where nobody may look it has none, and its worker will say so."""
+    with suppress(InputError):
+        return ledger.done(key)
+    return False
+
+
 def finished_elsewhere(ledger: Ledger, plan: Plan) -> TrunkPositions:
-    """Finished nodes of other studies on the trunks of this plan, by trunk and position; the plan may go on there."""
+    """Finished nodes of other studies on the trunks of this plan, by trunk and position; the plan may go on there.
+
+    Nodes with damaged files are left out.
+    """
     trunks = {planned.trunk for planned in plan.nodes.values()}
     positions: dict[str, dict[int, str]] = {}
-    stages = ledger.root / "stages"
-    for folder in stages.iterdir() if stages.is_dir() else ():
-        is_other = folder.name not in plan.nodes and ledger.done(folder.name) and not is_missing(ledger, folder.name)
-        if is_other and checkpoint_of(ledger, folder.name) is not None:
-            node = ledger.node(folder.name)
-            if node.cooldown_from_flops is None and (trunk := node.trunk) in trunks:
-                positions.setdefault(trunk, {})[node.until_flops] = folder.name
+    for key in ledger.files.folders("stages"):
+        with suppress(InputError):
+            is_other = key not in plan.nodes and ledger.done(key) and not is_missing(ledger, key)
+            if is_other and checkpoint_of(ledger, key) is not None:
+                node = ledger.node(key)
+                if node.cooldown_from_flops is None and (trunk := node.trunk) in trunks:
+                    positions.setdefault(trunk, {})[node.until_flops] = key
     return positions
 
 
 def to_revive(plan: Plan, ledger: Ledger) -> set[str]:
     """Finished nodes whose checkpoints were freed or are lost, and from which unfinished nodes of this plan start."""
     missing: set[str] = set()
-    needing = [_as_entered(ledger, planned) for key, planned in plan.nodes.items() if not ledger.done(key)]
+    needing = [_as_entered(ledger, planned) for key, planned in plan.nodes.items() if not is_done(ledger, key)]
     while needing:
-        node = needing.pop()
-        for key in node.needs:
-            if key not in missing and is_missing(ledger, key):
-                missing.add(key)
-                needing.append(ledger.node(key))
+        for key in needing.pop().needs:
+            with suppress(InputError):
+                if key not in missing and is_missing(ledger, key):
+                    missing.add(key)
+                    needing.append(ledger.node(key))
     return missing
 
 
 def _as_entered(ledger: Ledger, planned: PlannedNode) -> StageNode:
     """The node as an earlier plan entered it, if one did: it may start from another node."""
-    entered = planned.node.start is not None and (ledger.folder(planned.key) / "stage.json").exists()
-    return ledger.node(planned.key) if entered else planned.node
+    entered = _node(ledger, planned.key) if planned.node.start is not None else None
+    return entered or planned.node
+
+
+def _node(ledger: Ledger, key: str) -> StageNode | None:
+    """A node of the ledger; None where it is not there, or its file is damaged, which a worker will say."""
+    with suppress(InputError):
+        return ledger.node(key)
+    return None
 
 
 def _path_from(folder: Path, root: Path) -> str:
@@ -109,10 +128,12 @@ def _on_the_way(plan: Plan, ledger: Ledger) -> dict[str, StageNode]:
     """
     passed: dict[str, StageNode] = {}
     for key, planned in plan.nodes.items():
-        start = None if ledger.done(key) or planned.node.start is None else ledger.node(key).start
-        while start is not None and start not in plan.nodes and start not in passed and not ledger.done(start):
-            passed[start] = ledger.node(start)
-            start = passed[start].start
+        start = None if is_done(ledger, key) else _as_entered(ledger, planned).start
+        while start is not None and start not in plan.nodes and start not in passed and not is_done(ledger, start):
+            if (node := _node(ledger, start)) is None:
+                break
+            passed[start] = node
+            start = node.start
     return dict(reversed(passed.items()))
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from scaling.ledger.ledger import parse_event
+from scaling.ledger.events import parse_event
 from scaling.ledger.records import Event
+from scaling.system.inner_files import InnerFiles
 
 BLOCK_BYTES = 8192
 """Bytes read at a time, from the end: they hold the newest progress event unless a set was decoded since."""
@@ -38,7 +39,10 @@ class AttemptProgress(NamedTuple):
 
 
 def attempt_progress(events: Path, now: float) -> AttemptProgress:
-    """How far the attempt with these events is at the time `now`, in seconds since 1970."""
+    """How far the attempt with these events is at the time `now`, in seconds since 1970.
+
+    Raises InputError where `events` is anything but a readable file.
+    """
     decoded: list[Event] = []  # what was decoded since the attempt last trained, newest first
     looked = False
     for event in _newest_first(events):
@@ -68,15 +72,16 @@ def _decoding(decoded: list[Event], seconds: float) -> Decoding:
 
 def _first(path: Path) -> Event | None:
     """The first event: where the attempt started from, and when."""
-    with path.open("rb") as file:
+    with InnerFiles(path.parent).open(path.name) as file:
         return parse_event(file.readline())
 
 
 def _newest_first(path: Path) -> Iterator[Event]:
     """The events from the last to the first, read no further than they are asked for; torn lines are skipped."""
-    if not path.exists():
+    files = InnerFiles(path.parent)
+    if not files.stands(path.name):
         return
-    with path.open("rb") as file:
+    with files.open(path.name) as file:
         end, torn = file.seek(0, os.SEEK_END), b""
         while end:
             start = max(0, end - BLOCK_BYTES)

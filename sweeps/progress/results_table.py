@@ -6,13 +6,16 @@ resumed or shared on the way. Results never change, so each is read once.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
-from scaling.ledger.plan_file import PlanFile
+from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import RUNS_FILE, NodeResult, RunDescription, RunRow, Scores, Spent
 from scaling.system.atomic_files import write_text_atomically
+from scaling.system.console import log_once
+from scaling.system.inner_files import read_regular
 from scaling.system.json_files import read_record_lines
 
 UTTERANCES = "utterances"
@@ -31,42 +34,84 @@ class Collector:
     """Writes the table of one study, as often as asked, reading only what is new."""
 
     def __init__(self, plan_file: PlanFile) -> None:
+        self.damaged: dict[str, str] = {}
+        """Finished nodes whose results cannot be used, and why; their runs have no rows."""
         self._plan_file = plan_file
         self._results: dict[str, NodeResult] = {}
         self._written: list[str] | None = None
 
     def collect(self) -> list[RunRow]:
-        """Write `runs.jsonl` and each finished run's utterances; the rows, ordered as the study enumerates them."""
+        """Write `runs.jsonl` and each finished run's utterances; the rows, ordered as the study enumerates them.
+
+        Where another invocation has written a plan since, the table is of that plan: whoever writes last, even a
+        process that was stopped for a day on the way, looks afterwards whether the plan is still the same.
+        """
         rows = list(self._rows())
+        while self._write(rows) and not self._is_present():
+            self._plan_file = read_plan_file(self._plan_file.folder)
+            rows = list(self._rows())
+        return rows
+
+    def _write(self, rows: Sequence[RunRow]) -> bool:
+        """Write the table where it has changed, and the plan is the present one; whether it had changed."""
         keys = [f"{row.key} {row.status}" for row in rows]
-        if keys != self._written:
+        if keys == self._written:
+            return False
+        if self._is_present():
             for row in rows:
                 self._copy_utterances(row)
             lines = [json.dumps(row.as_json(), ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
             write_text_atomically(self._plan_file.folder / RUNS_FILE, "".join(lines))
             self._written = keys
-        return rows
+        return True
+
+    def _is_present(self) -> bool:
+        """Whether no other invocation has written a plan since."""
+        return f'"session": "{self._plan_file.session}"'.encode() in read_regular(self._plan_file.path)
 
     def _rows(self) -> Iterator[RunRow]:
         for run in self._plan_file.runs:
-            results = {key: result for key in run.nodes if (result := self._result(key)) is not None}
-            if len(results) == len(run.nodes):
-                yield finished_row(run, results)
-            elif (diverged := _diverged(self._plan_file.ledger, run.nodes)) is not None:
-                yield diverged_row(run, *diverged)
+            with _noted(self.damaged, run.nodes[-1]):
+                if (row := self._row(run)) is not None:
+                    yield row
+
+    def _row(self, run: RunDescription) -> RunRow | None:
+        """The row of a run that is finished or diverged. Raises InputError where its last result has no scores."""
+        results = {key: result for key in run.nodes if (result := self._result(key)) is not None}
+        if len(results) == len(run.nodes):
+            return finished_row(run, results)
+        diverged = _diverged(self._plan_file.ledger, run.nodes)
+        return None if diverged is None else diverged_row(run, *diverged)
 
     def _result(self, key: str) -> NodeResult | None:
-        if key not in self._results and (result := self._plan_file.ledger.result(key)) is not None:
-            self._results[key] = result
+        if key not in self._results and key not in self.damaged:
+            with _noted(self.damaged, key):
+                if (result := self._plan_file.ledger.result(key)) is not None:
+                    self._results[key] = result
         return self._results.get(key)
 
     def _copy_utterances(self, row: RunRow) -> None:
         node = row.nodes[-1]
         written = self._results[node].utterances if row.status == "ok" else None
         copy = self._plan_file.folder / UTTERANCES / f"{row.key}.jsonl"
-        if written is not None and not copy.exists():
-            copy.parent.mkdir(exist_ok=True)
-            write_text_atomically(copy, (self._plan_file.ledger.folder(node) / written).read_text("utf-8"))
+        if written is None or copy.exists():
+            return
+        try:
+            text = self._plan_file.ledger.files.read(f"stages/{node}/{written}")
+        except InputError as error:
+            log_once(f"no utterances of run {row.key}: {error}")
+            return
+        copy.parent.mkdir(exist_ok=True)
+        write_text_atomically(copy, text.decode("utf-8", errors="replace"))
+
+
+@contextmanager
+def _noted(damaged: dict[str, str], key: str) -> Iterator[None]:
+    """Within this context an InputError is noted as damage of node `key`, and not raised."""
+    try:
+        yield
+    except InputError as error:
+        damaged[key] = str(error)
 
 
 def finished_row(run: RunDescription, results: Mapping[str, NodeResult]) -> RunRow:
@@ -127,8 +172,9 @@ def _total_counts(tests: Iterable[Scores]) -> dict[str, float]:
 def _diverged(ledger: Ledger, nodes: Sequence[str]) -> tuple[str, str] | None:
     """The first node of a run whose last attempt diverged, and why."""
     for key in nodes:
-        attempts = [] if ledger.done(key) else ledger.attempts(key)
-        failure = attempts[-1].failure() if attempts else None
-        if failure is not None and failure.kind == "diverged":
-            return key, failure.cause
+        with suppress(InputError):  # the survey says what is wrong there
+            attempts = [] if ledger.done(key) else ledger.attempts(key)
+            failure = attempts[-1].failure() if attempts else None
+            if failure is not None and failure.kind == "diverged":
+                return key, failure.cause
     return None

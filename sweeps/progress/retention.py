@@ -4,20 +4,18 @@ The checkpoint of a finished node is kept while an unfinished node starts from i
 the furthest of its trunk: a larger budget would go on from there. All other checkpoints are freed.
 """
 
-import shutil
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from scaling.errors import InputError
-from scaling.ledger.checkpoints import checkpoint_of, free, is_missing, newest_complete
+from scaling.ledger.checkpoints import FINAL, checkpoint_of, checkpoints_in, free, is_missing, newest_complete
 from scaling.ledger.lease import STILL_SECONDS
-from scaling.ledger.ledger import Attempt, Ledger
+from scaling.ledger.ledger import Ledger
 from scaling.spec import StageNode
-from scaling.system.console import log
+from scaling.system.console import log, log_once
 from sweeps.units import size
 
 ABANDONED_SECONDS = 3600.0
@@ -94,12 +92,12 @@ def collect_garbage(ledger: Ledger, *, dry_run: bool = False, patient: bool = Fa
     The result of every node stays. A node whose checkpoint was freed is trained again where a later study needs it.
     Files of a silent worker are freed only once it was seen silent for `STILL_SECONDS`; `patient` waits for that.
     """
-    if not (ledger.root / "stages").is_dir():
+    if not ledger.files.stands("stages"):
         raise InputError(f"{ledger.root}: no ledger here; expected the folder of a study or the root of its ledger")
-    uses = _uses(ledger)
-    done = {key for key in uses if ledger.done(key)}
+    uses, done = _uses(ledger)
     kept = retained(uses, done)
-    sizes = {key: folder_bytes(place) for key in done if (place := checkpoint_of(ledger, key)) is not None}
+    places = {key: place for key in done if (place := checkpoint_of(ledger, key)) is not None}
+    sizes = {key: ledger.files.bytes_of(place) for key, place in places.items()}
     nodes = sorted(key for key in sizes if key not in kept and not is_missing(ledger, key))
     if not dry_run:
         nodes = free(ledger, nodes, lambda: _needed(ledger))
@@ -128,76 +126,88 @@ class Quota:
         began = time.monotonic()
         if self.gigabytes is None or began < self.next_look:
             return
-        stages = self.ledger.root / "stages"
-        if folder_bytes(stages) > 1e9 * self.gigabytes:
+        if self.ledger.files.bytes_of("stages") > 1e9 * self.gigabytes:
             freed = collect_garbage(self.ledger)
             log(f"disk quota: freed {len(freed.nodes)} checkpoints and {freed.leftovers} leftovers")
-            if (used := folder_bytes(stages)) > 1e9 * self.gigabytes:
+            if (used := self.ledger.files.bytes_of("stages")) > 1e9 * self.gigabytes:
                 raise InputError(
-                    f"{stages}: {used / 1e9:.3g} GB, all of it needed, is over disk_quota_gb: {self.gigabytes:g}; what"
-                    " was trained is kept: raise the quota (`--set disk_quota_gb=N`) and run the same command again"
+                    f"{self.ledger.root}/stages: {used / 1e9:.3g} GB, all of it needed, is over"
+                    f" disk_quota_gb: {self.gigabytes:g}; what was trained is kept: raise the quota"
+                    " (`--set disk_quota_gb=N`) and run the same command again"
                 )
         self.next_look = time.monotonic() + max(QUOTA_SECONDS, 20 * (time.monotonic() - began))
 
 
-def folder_bytes(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder; 0 for what is deleted while it is measured."""
+def _uses(ledger: Ledger) -> tuple[dict[str, CheckpointUse], set[str]]:
+    """What the rule asks of each node whose stage.json can be read, and those that have a result that can be read."""
+    uses, done = {}, set()
+    for key in ledger.files.folders("stages"):
+        with _left_alone():
+            if ledger.files.stands(f"stages/{key}/stage.json"):
+                node = ledger.node(key)
+                uses[key] = use_of(node, node.trunk)
+                if ledger.result(key) is not None and ledger.done(key):
+                    done.add(key)
+    return uses, done
+
+
+@contextmanager
+def _left_alone() -> Iterator[None]:
+    """Within this context a damaged file of a node is told, and the node is left as it is."""
     try:
-        if not path.is_dir():
-            return path.stat().st_size
-        return sum(folder_bytes(entry) for entry in path.iterdir())
-    except FileNotFoundError:
-        return 0
-
-
-def _uses(ledger: Ledger) -> dict[str, CheckpointUse]:
-    uses = {}
-    for folder in sorted((ledger.root / "stages").iterdir()):
-        if (folder / "stage.json").exists():
-            node = ledger.node(folder.name)
-            uses[folder.name] = use_of(node, node.trunk)
-    return uses
+        yield
+    except InputError as error:
+        log_once(f"left as it is: {error}")
 
 
 def _needed(ledger: Ledger) -> set[str]:
     """The nodes that unfinished nodes start from, as the ledger is now."""
-    return {need for key, use in _uses(ledger).items() if not ledger.done(key) for need in use.needs}
+    uses, done = _uses(ledger)
+    return {need for key, use in uses.items() if key not in done for need in use.needs}
 
 
 def _watch_silent(ledger: Ledger, keys: Iterable[str]) -> None:
     """Watch the workers that seem silent, until those that are have been seen so for `STILL_SECONDS`."""
-    last = [attempts[-1] for key in keys if (attempts := ledger.attempts(key))]
-    silent = [attempt for attempt in last if not attempt.held() and not attempt.over()]
+    silent = [key for key in keys if _seems_silent(ledger, key)]
     if silent:
         log(f"watching {len(silent)} workers that seem silent for {STILL_SECONDS:g} s")
         time.sleep(STILL_SECONDS)
 
 
+def _seems_silent(ledger: Ledger, key: str) -> bool:
+    """Whether the last worker at node `key` may be silent; asking begins to watch its heart."""
+    with _left_alone():
+        attempts = ledger.attempts(key)
+        return bool(attempts) and not attempts[-1].held() and not attempts[-1].over()
+    return False
+
+
 def _clear(ledger: Ledger, key: str, *, dry_run: bool) -> list[int]:
     """Free the leftovers of node `key`; the bytes of each."""
-    with _settled(ledger, key, dry_run=dry_run) as checkpoints:
-        in_use = checkpoint_of(ledger, key) if ledger.done(key) else newest_complete(checkpoints)
-        unused = [path for path in checkpoints if path != in_use]
-        sizes = [(path, folder_bytes(path)) for path in (*_torn(ledger, key), *unused)]
-        for path, _ in () if dry_run else sizes:
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-    return [size for _, size in sizes]
+    sizes: list[int] = []
+    with _left_alone(), _settled(ledger, key, dry_run=dry_run) as checkpoints:
+        in_use = checkpoint_of(ledger, key) if ledger.done(key) else newest_complete(ledger, checkpoints)
+        for place in (*_torn(ledger, key), *(place for place in checkpoints if place != in_use)):
+            sizes.append(ledger.files.bytes_of(place))
+            if not dry_run:
+                ledger.files.remove(place)
+    return sizes
 
 
 @contextmanager
-def _settled(ledger: Ledger, key: str, *, dry_run: bool) -> Iterator[list[Path]]:
+def _settled(ledger: Ledger, key: str, *, dry_run: bool) -> Iterator[list[str]]:
     """Yields the checkpoints of node `key` that no process writes, and of which none but the newest is read.
 
     A silent worker may wake up: its node is taken over, as another worker would, so that it can commit nothing; what it
     may be about to commit stays all the same.
     """
     attempts = ledger.attempts(key)
-    checkpoints = [path for attempt in attempts for path in _checkpoints(attempt)]
+    checkpoints = checkpoints_in(attempts)
     if ledger.done(key) or not attempts or attempts[-1].abandoned():
         yield checkpoints
         return
-    periodic = [path for path in checkpoints if path.name != "final"]
-    worthwhile = len(periodic) > 1 or newest_complete(periodic) is None
+    periodic = [place for place in checkpoints if not place.endswith(f"/{FINAL}")]
+    worthwhile = len(periodic) > 1 or newest_complete(ledger, periodic) is None
     fence = ledger.claim(key, session="gc") if periodic and worthwhile and not dry_run else None
     try:
         yield periodic if fence is not None else []
@@ -206,14 +216,10 @@ def _settled(ledger: Ledger, key: str, *, dry_run: bool) -> Iterator[list[Path]]
             fence.release()
 
 
-def _torn(ledger: Ledger, key: str) -> Iterator[Path]:
+def _torn(ledger: Ledger, key: str) -> Iterator[str]:
     """Files beside their places that were never moved there, old by the clock that stamped them."""
-    folder = ledger.folder(key)
-    for path in (*folder.glob(".*"), *folder.glob("attempts/.*"), *folder.glob("attempts/*/.*")):
-        with suppress(FileNotFoundError):
-            if ledger.now() - path.lstat().st_mtime > ABANDONED_SECONDS:
-                yield path
-
-
-def _checkpoints(attempt: Attempt) -> list[Path]:
-    return [*attempt.folder.glob("checkpoint-*"), *attempt.folder.glob("final")]
+    folders = [f"stages/{key}", f"stages/{key}/attempts", *(attempt.place for attempt in ledger.attempts(key))]
+    for folder in folders:
+        for name in ledger.files.entries(folder):
+            if name.startswith(".") and ledger.files.age(f"{folder}/{name}", ledger.now()) > ABANDONED_SECONDS:
+                yield f"{folder}/{name}"

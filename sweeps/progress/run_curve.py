@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from scaling.ledger.ledger import read_events
+from scaling.ledger.events import read_events
 from scaling.ledger.plan_file import PlanFile
 from scaling.ledger.records import Event, RunDescription
 

@@ -1,15 +1,19 @@
 """What is done, running, waiting, blocked and failed, from the ledger alone."""
 
 import os
+import stat
 import time
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, cached_property
+from types import MappingProxyType
 from typing import NamedTuple
 
+from scaling.errors import InputError
 from scaling.ledger.ledger import Attempt
 from scaling.ledger.plan_file import PlanFile, WorkItem
+from scaling.system.console import log_once
 from sweeps.progress.attempt_progress import AttemptProgress, attempt_progress
 
 
@@ -22,6 +26,9 @@ class State(StrEnum):
     BLOCKED = "blocked"
     FAILED = "failed"
 
+
+LEAST_RESULT_BYTES = 100
+"""Every result is larger: it has ten fields. A shorter file is read, and its fault is told."""
 
 LOST = (State.FAILED, State.BLOCKED)
 """The states of nodes that this invocation will not train."""
@@ -92,22 +99,33 @@ class Survey:
         return [key for key in self.in_state(State.RUNNING) if self.nodes[key].progress.decoding is not None]
 
 
-def survey_study(plan_file: PlanFile, *, known: Mapping[str, NodeStatus] | None = None) -> Survey:
-    """How a study stands. `known` holds the nodes of an earlier survey: those done then are not looked up again."""
+def survey_study(
+    plan_file: PlanFile,
+    *,
+    known: Mapping[str, NodeStatus] | None = None,
+    damaged: Mapping[str, str] = MappingProxyType({}),
+) -> Survey:
+    """How a study stands. `known` holds the nodes of an earlier survey: those done then are not looked up again.
+
+    Nodes whose files cannot be used have failed; their causes name the files. `damaged` are such nodes that are known
+    already, and why.
+    """
     nodes: dict[str, NodeStatus] = {}
     lost: set[str] = set()
     untried: set[str] = set()
     stages, all_work = f"{plan_file.ledger.root}/stages", plan_file.work
     for key in plan_file.nodes:  # parents first: a node that needs an untried node is untried, and is not looked up
         before, folder, work = known.get(key) if known else None, f"{stages}/{key}", all_work[key]
-        if before and before.state is State.DONE:
+        if key in damaged:
+            node = NodeStatus(State.FAILED, 0, work.flops, cause=damaged[key])
+        elif before and before.state is State.DONE:
             node = before
-        elif os.access(f"{folder}/result.json", os.F_OK):
-            node = _done(work.flops)
+        elif (result := _finished(plan_file, key, f"{folder}/result.json", work)) is not None:
+            node = result
         elif untried.isdisjoint(work.needs) and os.access(f"{folder}/attempts", os.F_OK):
             node = _tried(plan_file, key, lost)
         else:
-            node = _untried(work, lost)
+            node = _untouched(plan_file, key, lost) if untried.isdisjoint(work.needs) else _untried(work, lost)
             untried.add(key)
         if node.state in LOST:
             lost.add(key)
@@ -125,8 +143,33 @@ def ready(plan_file: PlanFile, survey: Survey) -> list[str]:
     ]
 
 
+def _finished(plan_file: PlanFile, key: str, path: str, work: WorkItem) -> NodeStatus | None:
+    """The state of a node that has a result at `path`, or None. A result is read only where it looks damaged."""
+    try:
+        found = os.lstat(path)
+        if not (stat.S_ISREG(found.st_mode) and found.st_size >= LEAST_RESULT_BYTES):
+            plan_file.ledger.result(key)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        cause = plan_file.ledger.files.explanation(f"stages/{key}/result.json", stat.S_IFREG, error)
+        return NodeStatus(State.FAILED, 0, work.flops, cause=str(cause))
+    except InputError as error:
+        return NodeStatus(State.FAILED, 0, work.flops, cause=str(error))
+    return _done(work.flops)
+
+
 def _tried(plan_file: PlanFile, key: str, lost: Set[str]) -> NodeStatus:
     """The state of a node that was attempted and has no result."""
+    try:
+        plan_file.ledger.result(key)  # a former one
+        return _unfinished(plan_file, key, lost)
+    except InputError as error:
+        return NodeStatus(State.FAILED, 0, plan_file.work[key].flops, cause=str(error))
+
+
+def _unfinished(plan_file: PlanFile, key: str, lost: Set[str]) -> NodeStatus:
+    """The state of a node that was attempted and has no result. Raises InputError where its files cannot be used."""
     work, attempts = plan_file.work[key], plan_file.ledger.attempts(key)
     total = work.flops
     failure = attempts[-1].final_failure(plan_file.session) if attempts else None
@@ -135,7 +178,7 @@ def _tried(plan_file: PlanFile, key: str, lost: Set[str]) -> NodeStatus:
     untried = _untried(work, lost)
     if untried.state is State.BLOCKED or not attempts:
         return untried
-    progress = attempt_progress(attempts[-1].events, time.time())
+    progress = _progress(attempts[-1])
     is_trained = progress.decoding is not None and progress.decoding.final
     flops = total if is_trained else min(max(progress.flops - work.start_flops, 0), total)
     if attempts[-1].held():
@@ -143,6 +186,25 @@ def _tried(plan_file: PlanFile, key: str, lost: Set[str]) -> NodeStatus:
         worker = lease.worker if lease is not None else None
         return NodeStatus(State.RUNNING, flops, total, _seconds(attempts[-1]), worker=worker, progress=progress)
     return NodeStatus(State.WAITING, flops, total)
+
+
+def _untouched(plan_file: PlanFile, key: str, lost: Set[str]) -> NodeStatus:
+    """The state of a node without attempts, which has failed where its folder is something else."""
+    work = plan_file.work[key]
+    try:
+        plan_file.ledger.files.refuse_other(f"stages/{key}")
+    except InputError as error:
+        return NodeStatus(State.FAILED, 0, work.flops, cause=str(error))
+    return _untried(work, lost)
+
+
+def _progress(attempt: Attempt) -> AttemptProgress:
+    """How far an attempt is; its beginning where its events cannot be read, on which no result depends."""
+    try:
+        return attempt_progress(attempt.events, time.time())
+    except InputError as error:
+        log_once(f"progress unknown: {error}")
+        return AttemptProgress()
 
 
 def _untried(work: WorkItem, lost: Set[str]) -> NodeStatus:
@@ -180,5 +242,5 @@ def _seconds(attempt: Attempt) -> float:
     """Seconds since the attempt began."""
     try:
         return max(attempt.ledger.now() - (attempt.folder / "lease.json").stat().st_mtime, 0.0)
-    except FileNotFoundError:
+    except OSError:
         return 0.0

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from scaling.errors import InputError
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.system.console import jsonable
 from sweeps.progress.eta import Pace, eta_seconds, node_eta_seconds, pace_of
@@ -146,7 +147,7 @@ def _running(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace) -> Run
     decoding = node.progress.decoding
     return RunningNode(
         node=key,
-        stage=plan_file.ledger.node(key).stage.name,
+        stage=_stage_name(plan_file, key),
         strategy=run.strategy if run else None,
         encoder=run.encoder if run else None,
         llm=run.llm if run else None,
@@ -157,6 +158,14 @@ def _running(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace) -> Run
         evaluating=decoding and DecodedSet(set=decoding.set, done=decoding.done, of=decoding.of),
         eta_seconds=node_eta_seconds(plan_file, key, node, pace),
     )
+
+
+def _stage_name(plan_file: PlanFile, key: str) -> str:
+    """The name of a node's stage; empty where its file is damaged, on which its worker will fail."""
+    try:
+        return plan_file.ledger.node(key).stage.name
+    except InputError:
+        return ""
 
 
 def _lost(survey: Survey, state: State) -> list[LostNode]:

@@ -50,13 +50,13 @@ class Monitor:
 
     def finish(self, stopped_by: int | None, *, detached: bool = False) -> Outcome:
         """Write the table a last time, and log the nodes that failed or are blocked and the runs without weights."""
-        self._survey()
         try:
             rows = self._collector.collect()
         except OSError as error:
             raise InputError(
                 f"{error.filename or self._plan_file.folder}: cannot be written ({error.strerror})"
             ) from error
+        self._survey()
         for key in self.survey.in_state(State.FAILED):
             log(f"failed: {describe_node(self._plan_file, key)}: {self.survey.nodes[key].cause}")
         for key in self.survey.in_state(State.BLOCKED):
@@ -68,7 +68,7 @@ class Monitor:
 
     def _survey(self) -> None:
         known: dict[str, NodeStatus] = dict(self.survey.nodes)
-        self.survey = survey_study(self._plan_file, known=known)
+        self.survey = survey_study(self._plan_file, known=known, damaged=self._collector.damaged)
 
     def _show_progress(self, alive: Collection[str]) -> None:
         """Show the progress line; it is news where another number of workers is starting or another node has failed."""
@@ -96,8 +96,11 @@ def progress_text(survey: Survey, starting: int, eta: float | None) -> str:
 
 
 def describe_node(plan_file: PlanFile, key: str) -> str:
-    """A node in words: its stage, its position, and a run that needs it."""
-    node = plan_file.ledger.node(key)
+    """A node in words: its stage, its position, and a run that needs it; its key alone where its file is damaged."""
+    try:
+        node = plan_file.ledger.node(key)
+    except InputError:
+        return key
     run = next((run for run in plan_file.runs if key in run.nodes), None)
     user = f" of {run.strategy} on {run.encoder} + {run.llm}, seed {run.seed}" if run else ""
     return f"{key} (stage {node.stage.name!r} to {node.until_flops:.3g} FLOPs{user})"

@@ -1,7 +1,7 @@
 """One invocation of `run`: enter the plan into the ledger, start workers, and show their progress until they end."""
 
 from collections.abc import Collection
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from scaling.errors import InputError
@@ -85,7 +85,8 @@ def refuse_missing_weights(prepared: Prepared) -> None:
 def allow_diverged_retry(plan_file: PlanFile) -> None:
     """Let the study's nodes that diverged be tried again."""
     for key in plan_file.nodes:
-        attempts = [] if plan_file.ledger.done(key) else plan_file.ledger.attempts(key)
-        failure = attempts[-1].failure() if attempts else None
-        if failure is not None and failure.kind == "diverged":
-            attempts[-1].allow_retry()
+        with suppress(InputError):  # the survey tells of damaged files
+            attempts = [] if plan_file.ledger.done(key) else plan_file.ledger.attempts(key)
+            failure = attempts[-1].failure() if attempts else None
+            if failure is not None and failure.kind == "diverged":
+                attempts[-1].allow_retry()

@@ -22,7 +22,7 @@ from typing import Any
 from scaling.errors import InputError
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import RunDescription
-from scaling.system.console import log
+from scaling.system.console import log, log_once
 from scaling.system.own_code import python_module
 from sweeps.progress.run_curve import history
 from sweeps.progress.status import State, survey_study
@@ -132,7 +132,11 @@ class Tracker:
         key = run.key
         if key not in self._open and len(self._open) >= LIVE_RUNS and not last:
             return
-        points = list(history(self._plan_file, run))
+        try:
+            points = list(history(self._plan_file, run))
+        except InputError as error:
+            log_once(f"not tracked: run {key}: {error}")
+            return
         if not points:
             return
         if key not in self._open:

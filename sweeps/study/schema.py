@@ -11,6 +11,8 @@ from scaling.speech.synthetic.recipes import HELD_OUT_UTTERANCES
 Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 Flops = Annotated[float, Field(strict=True, gt=0, le=1e32, allow_inf_nan=False)]
 """Up to what all computers on Earth do in a century (assumption: 1e22 FLOP/s)."""
+Hours = Annotated[float, Field(strict=True, gt=0, le=1e7)]
+"""Hours of speech; more than a thousand years are taken to be a typing error."""
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
 """A count of threads, ranks or frames; more than a million are taken to be a typing error."""
 Share = Annotated[float, Field(strict=True, gt=0, le=1)]
@@ -131,13 +133,13 @@ class StagesFields(_Fields):
 class LengthFields(_Fields):
     """Assumed lengths of a corpus; see `scaling.speech.assumed_manifest`."""
 
-    hours: Positive
+    hours: Hours
     """Hours of speech."""
-    mean_seconds: Positive
+    mean_seconds: Annotated[float, Field(strict=True, gt=0, le=3600)]
     """Mean length of an utterance."""
-    spread: Positive
+    spread: Annotated[float, Field(strict=True, gt=0, le=10)]
     """Standard deviation of the logarithm of the lengths."""
-    characters_per_second: Positive
+    characters_per_second: Annotated[float, Field(strict=True, gt=0, le=1000)]
     """Characters of text in a second of speech."""
 
 
@@ -176,11 +178,11 @@ class CorpusFields(_Fields):
 
     corpus: StrictStr
     """synthetic-zh, synthetic-en, synthetic-zh-digits or synthetic-en-digits."""
-    hours: Positive
+    hours: Annotated[float, Field(strict=True, gt=0, le=10_000)]
     """Hours of training speech."""
     seed: Annotated[StrictInt, Field(ge=0)] = 0
     """Draws the utterances."""
-    test_utterances: Annotated[StrictInt, Field(ge=1)] = HELD_OUT_UTTERANCES
+    test_utterances: Annotated[StrictInt, Field(ge=1, le=100_000)] = HELD_OUT_UTTERANCES
     """Utterances of the test set: n errors are known to about n to the power of -1/2 by counting alone."""
 
 
@@ -279,7 +281,7 @@ class StudyFields(_Fields):
     """Each seed repeats every run: initial projector and adapters, and the order of the audio."""
     data: DataFields
     """Speech: corpora of your own, or one that is made."""
-    hours: Positive | None = None
+    hours: Hours | None = None
     """Training audio is cut to the first so many hours of the manifest."""
 
     prompt: StrictStr = "{speech}"

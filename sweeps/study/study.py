@@ -1,5 +1,6 @@
 """A study: what a YAML file asks for, checked, with its models, strategies and speech found on this machine."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from sweeps.study.schema import CacheFields, RayFields, SlurmFields
 from sweeps.study.speech import StudySpeech, read_speech
 from sweeps.study.study_file import StudyFile, portable_text, read_study_file
 from sweeps.study.study_model import StudyModel, study_model
+
+MOST_RUNS = 50_000
+"""The most runs of a study: five times as many as were planned in a second (assumption: nobody trains more)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,7 @@ def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
     """
     file = with_language(read_study_file(argument, overrides))
     fields = file.fields
+    _refuse_too_many(file)
     models = tuple(study_model(file, position) for position in range(len(fields.models)))
     _refuse_twins(file, models)
     _refuse_masks_on_waves(file, models)
@@ -91,10 +96,21 @@ def _budgets(file: StudyFile) -> tuple[int, ...]:
 
 
 def _distinct(file: StudyFile, field: str, values: tuple[int, ...]) -> tuple[int, ...]:
+    seen: set[int] = set()
     for position, value in enumerate(values):
-        if value in values[:position]:
+        if value in seen:
             raise file.error((field, position), value, "each value once")
+        seen.add(value)
     return values
+
+
+def _refuse_too_many(file: StudyFile) -> None:
+    """Raise InputError for more runs than anybody plans, before hours are spent on planning them."""
+    fields = file.fields
+    counts = [len(values) for values in (fields.budgets_flops, fields.models, fields.strategies, fields.seeds)]
+    if math.prod(counts) > MOST_RUNS:
+        expected = f"budgets x models x strategies x seeds of at most {MOST_RUNS} runs"
+        raise file.error(("budgets_flops",), " x ".join(map(str, counts)), expected)
 
 
 def _refuse_masks_on_waves(file: StudyFile, models: Sequence[StudyModel]) -> None:

@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 
 from scaling.asr.__main__ import work
 from scaling.asr.pretraining.mini_models import EncoderSize, LlmSize, new_encoder, new_llm, new_tokenizer, save
-from scaling.ledger.ledger import Ledger, read_events
+from scaling.ledger.events import read_events
+from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
 from scaling.ledger.records import RunRow
 from scaling.system.yaml_file import to_yaml

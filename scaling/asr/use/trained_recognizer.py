@@ -50,7 +50,7 @@ def read_run(ledger: Ledger, sources: dict[str, Source], key: str) -> tuple[Trai
     node, checkpoint = ledger.node(key), checkpoint_of(ledger, key)
     if checkpoint is None:
         raise InputError(f"{ledger.folder(key)}: the node has no checkpoint; expected a finished run with weights")
-    weights = load(checkpoint).weights
+    weights = load(ledger.root, checkpoint).weights
     resources = WorkerResources(Sources(sources), best_device())
     model = resources.recognizer(node, weights).eval()
     extract = family_of(resources.directories(node)[0]).features(resources.directories(node)[0])

@@ -46,3 +46,15 @@ def test_a_short_curve_learns_from_long_ones_and_nothing_from_itself() -> None:
     prior_without = pooled_priors([evidence(logistic(1e11)), *others], SEPARATE_RUNS)[0]
     prior_with = pooled_priors([short, *others], SEPARATE_RUNS)[0]
     assert prior_with.floor == pytest.approx(prior_without.floor)
+
+
+def test_curves_that_agree_share_more_than_curves_that_do_not() -> None:
+    """The prior of a curve is sharper on the exponent where the others have one than where each has its own."""
+
+    def spread(exponents: np.ndarray) -> float:
+        curves = [evidence(0.5 * (FLOPS / FLOPS[0]) ** -exponent) for exponent in (0.4, *exponents)]
+        prior = pooled_priors(curves, SEPARATE_RUNS)[0].exponent
+        place = np.arange(len(prior))
+        return float(np.sqrt(prior @ place**2 - (prior @ place) ** 2))
+
+    assert spread(np.full(8, 0.4)) < 0.7 * spread(np.geomspace(0.08, 2.0, 8))

@@ -82,6 +82,11 @@ def test_rows_are_selected_by_an_expression(sizes, expression, rows):
         ("params >", "invalid syntax"),
         ("params > 1e30", "no row"),
         ("params.real > 1", "is neither a column"),
+        ("params > " + "-" * 100_000 + "1", "100010 characters; expected at most 10000"),
+        ("params > " + "-" * 9_000 + "1", "nested too deeply|is neither a column"),
+        ("params > " + "(" * 5_000 + "1" + ")" * 5_000, "characters; expected at most"),
+        ("not " * 2_000 + "params > 1", "nested too deeply|no row"),
+        ("set == '\udcff'", "not valid UTF-8"),
     ],
 )
 def test_expressions_are_never_run_as_code(sizes, expression, message):

@@ -26,7 +26,8 @@ import scaling.asr.train
 from scaling.asr.__main__ import work
 from scaling.asr.checkpoint import Progress
 from scaling.asr.train import rate_factor
-from scaling.ledger.ledger import Ledger, read_events
+from scaling.ledger.events import read_events
+from scaling.ledger.ledger import Ledger
 
 
 def test_a_branch_from_a_shared_trunk_is_the_lone_run_bit_for_bit(world, tmp_path):

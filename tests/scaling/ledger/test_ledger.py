@@ -12,8 +12,9 @@ from memory_group import inside, kills, memory_group
 from node_results import node_result
 
 from scaling.errors import InputError
+from scaling.ledger.events import read_events
 from scaling.ledger.lease import LEASE_SECONDS
-from scaling.ledger.ledger import Ledger, LostLease, read_events
+from scaling.ledger.ledger import Ledger, LostLease
 from scaling.ledger.records import Event, Failure
 from scaling.system.atomic_files import write_json_atomically, write_json_once
 from scaling.system.json_files import read_json

@@ -42,10 +42,10 @@ def test_what_ends_a_run_and_the_furthest_of_a_trunk_stay_and_the_rest_goes(fini
     would = gc(finished, "--dry-run")
     assert len(would["checkpoints"]) == 2  # of three trunk positions the furthest stays
     ledger = read_plan_file(finished).ledger
-    places = {key: checkpoint_of(ledger, key) for key in read_plan_file(finished).nodes}
-    assert all(place is not None and place.is_dir() for place in places.values())
+    places = {key: finished / str(checkpoint_of(ledger, key)) for key in read_plan_file(finished).nodes}
+    assert all(place.is_dir() for place in places.values())
     assert gc(finished)["checkpoints"] == would["checkpoints"]
-    gone = {key for key, place in places.items() if place is not None and not place.exists()}
+    gone = {key for key, place in places.items() if not place.exists()}
     assert gone == set(would["checkpoints"])
     assert would["checkpoint_bytes"] == sum(1000 for _ in gone)
     assert gc(finished)["checkpoints"] == []
@@ -82,7 +82,7 @@ def test_a_study_grown_within_trains_freed_nodes_again_and_no_old_row_changes(
         (new,) = (row for row in map(json.loads, after) if row["key"] == old["key"])
         assert new["seconds"] == old["seconds"]
         assert new["cer"] == old["cer"]
-    assert checkpoint_of(ledger, again[0]) == ledger.folder(again[0]) / "attempts" / "0002" / "final"
+    assert checkpoint_of(ledger, again[0]) == f"stages/{again[0]}/attempts/0002/final"
 
 
 def test_a_lost_checkpoint_is_made_again_where_a_grown_study_starts_from_it(
@@ -91,7 +91,7 @@ def test_a_lost_checkpoint_is_made_again_where_a_grown_study_starts_from_it(
     before, ledger = table(finished).splitlines(), Ledger(finished)
     lost = [place for key in read_plan_file(finished).nodes if (place := checkpoint_of(ledger, key)) is not None]
     for place in lost:
-        shutil.rmtree(place)
+        shutil.rmtree(finished / place)
     grown = write_study(strategies=["joint"], budgets_flops=[2e9, 3e9, 4e9, 8e9])
     outcome = run_locally(grown, finished, workers=1)
     assert outcome.exit_code == 0
@@ -111,7 +111,7 @@ def test_a_node_that_somebody_has_just_begun_to_need_is_not_freed(finished: Path
     ledger, (key, *_) = Ledger(finished), read_plan_file(finished).nodes
     assert free(ledger, [key], lambda: {key}) == []
     assert not is_freed(ledger, key)
-    assert checkpoint_of(ledger, key).is_dir()  # type: ignore[union-attr]
+    assert (finished / str(checkpoint_of(ledger, key))).is_dir()
 
 
 def test_what_interrupted_attempts_left_goes_but_never_the_newest_state_of_an_unfinished_node(
@@ -216,7 +216,7 @@ def test_over_its_quota_a_run_frees_what_it_may_and_then_stops_with_a_word(
 ) -> None:
     monkeypatch.setattr(retention, "QUOTA_SECONDS", 0.0)
     ledger = Ledger(finished)
-    used = retention.folder_bytes(finished / "stages")
+    used = ledger.files.bytes_of("stages")
     Quota(ledger, (used + 1) / 1e9).enforce()
     assert gc(finished, "--dry-run")["checkpoints"]
     Quota(ledger, (used - 1000) / 1e9).enforce()  # two checkpoints of 1000 bytes are free to go

@@ -24,7 +24,8 @@ from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.resources import Sources, WorkerResources
 from scaling.asr.train import read_step
 from scaling.cost.flops import executed_batches
-from scaling.ledger.ledger import Ledger, read_events
+from scaling.ledger.events import read_events
+from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
 from scaling.speech.batches import Position
 from sweeps.costs.exact_costs import exact_costs
