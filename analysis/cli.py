@@ -323,9 +323,19 @@ def score(
     emit(scores.as_dict() if as_json else scores_text(scores))
 
 
+def _codes(beginning: str) -> list[str]:
+    """What a shell offers for a code."""
+    from analysis.glossary import TERMS
+
+    return sorted({term.code for term in TERMS if term.code.startswith(beginning)})
+
+
 @app.command()
 def explain(
-    code: Annotated[str | None, typer.Argument(metavar="CODE", help="A status or warning; without one, all.")] = None,
+    code: Annotated[
+        str | None,
+        typer.Argument(metavar="CODE", help="A status or warning; without one, all.", autocompletion=_codes),
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="All of them as the page docs/glossary.md.")] = False,
     as_json: AsJson = False,
 ) -> None:

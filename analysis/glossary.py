@@ -64,6 +64,8 @@ TERMS = (
          "Add smaller or larger budgets: an exponent is read from their ratio."),
         ("too_few_budgets", "A study of one or two budgets cannot show how the error falls.",
          "Name at least four in budgets_flops, half a decade apart; this is free to change before the study runs."),
+        ("below_onset", "At this budget the LLM is not known to hear the speech: it may write fluent text beside it.",
+         "Name larger budgets, or look whether the run hears (`status`, column `hears`) before you believe its error."),
         ("no_fall", "The error does not fall from the smallest budget to the largest.",
          "Look at the learning curves of the runs, and at their rates; a forecast from these points is a guess."),
         ("outlier", "A point lies far off any law of the kind and was set aside.",

@@ -4,12 +4,14 @@ import atexit
 import gc
 import os
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
 from analysis.cli import app as analysis_app
 from scaling.errors import InputError
-from scaling.system.console import log
+from scaling.system.console import emit, log
 from sweeps.cli import app as sweeps_app
 
 ALLOCATIONS_BETWEEN_COLLECTIONS = 1_000_000
@@ -17,13 +19,26 @@ ALLOCATIONS_BETWEEN_COLLECTIONS = 1_000_000
 million objects and no cycle, and the default took a quarter of its time (measured)."""
 
 app = typer.Typer(
-    help="How low will my error be for this many FLOPs, and how should I spend them?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 app.registered_commands += sweeps_app.registered_commands + analysis_app.registered_commands
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        emit(f"asr-scaling {metadata.version('asr-scaling')}")
+        raise typer.Exit
+
+
+@app.callback()
+def before_every_verb(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """How low will my error be for this many FLOPs, and how should I spend them?"""
 
 
 def main() -> None:

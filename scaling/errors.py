@@ -30,7 +30,8 @@ def nearest(name: object, valid: Iterable[str]) -> str:
     "; did you mean 'efin'? Valid: efin, joint"
     """
     names = sorted(map(str, valid))
-    close = difflib.get_close_matches(str(name), names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ";" if len(names) <= 20 else ""
+    lower = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(str(name).lower(), lower, n=1)
+    hint = f"; did you mean {lower[close[0]]!r}?" if close else ";" if len(names) <= 20 else ""
     listing = f" Valid: {', '.join(names)}" if len(names) <= 20 else ""
     return hint + listing

@@ -24,8 +24,23 @@ KeyOption = Annotated[
     str | None, typer.Option("--run", metavar="KEY", help="The run with this key; default: lowest dev CER.")
 ]
 StrategyOption = Annotated[str | None, typer.Option("--strategy", metavar="S", help="Choose among runs of S.")]
+
+
+def _devices(beginning: str) -> list[str]:
+    """What a shell offers for --hardware."""
+    from scaling.cost.hardware import HARDWARE
+
+    return [name for name in HARDWARE if name.startswith(beginning.lower())]
+
+
 HardwareOption = Annotated[
-    str | None, typer.Option("--hardware", metavar="NAME", help="Device for the costs; default: this machine.")
+    str | None,
+    typer.Option(
+        "--hardware",
+        metavar="NAME",
+        help="Device for the costs; default: this machine.",
+        autocompletion=_devices,
+    ),
 ]
 MfuOption = Annotated[float | None, typer.Option("--mfu", help="Share of the device's peak that training reaches.")]
 UsdOption = Annotated[float | None, typer.Option("--usd-per-hour", help="Price of a device-hour.")]
@@ -179,7 +194,7 @@ def run(
     prepared = prepare(study, [*(set_ or []), *nodes_override(on, nodes)], root)
     costs = estimate_cost(prepared, root, tariff_of(hardware, mfu, usd_per_hour), workers)
     Limits(flops=max_flops, device_hours=max_hours, usd=max_usd).refuse(costs)
-    for note in (*prepared.study.speech.notes(), *plan_warnings(prepared.study)):
+    for note in (*prepared.study.speech.notes(), *plan_warnings(prepared.study, prepared.below_onset)):
         log(f"note: {note}")
     log(reuse_line(prepared))
     log(cost_line(costs))

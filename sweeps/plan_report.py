@@ -85,7 +85,8 @@ def plan_document(prepared: Prepared, costs: CostEstimate, exact: ExactCosts | N
             "notes": speech.notes(),
             "assumptions": _assumptions(prepared.study),
         },
-        "warnings": plan_warnings(prepared.study),
+        "below_onset": [below.as_document() for below in prepared.below_onset],
+        "warnings": plan_warnings(prepared.study, prepared.below_onset),
         "memory": [_memory_document(_largest_stage(prepared, model)) for model in prepared.study.models],
         "runs": [_run_document(prepared, run, _stages(prepared, run, exact)) for run in plan.runs],
         "nodes": [_node_document(node, key in prepared.done) for key, node in plan.nodes.items()],
@@ -118,7 +119,7 @@ def plan_text(prepared: Prepared, costs: CostEstimate, exact: ExactCosts | None 
         f" {size(costs.disk.kept_bytes)} kept in the end",
         _memory_line(max(largest_stages, key=lambda largest: largest.memory.total)),
         reuse_line(prepared),
-        *[f"  ! {text}" for text in plan_warnings(prepared.study)],
+        *[f"  ! {text}" for text in plan_warnings(prepared.study, prepared.below_onset)],
     ]
     return "\n".join(lines)
 

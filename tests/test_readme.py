@@ -1,6 +1,9 @@
 """The README keeps its word: its links lead somewhere, its verbs exist, and every verb is in it."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +56,29 @@ def test_the_studys_forecast_is_the_one_shown(asr_scaling, monkeypatch):
     monkeypatch.chdir(ROOT)
     found = asr_scaling("forecast", "results/quickstart")
     assert found.stdout.strip() in README
+
+
+def test_the_version_is_printed(asr_scaling):
+    from importlib.metadata import version
+
+    found = asr_scaling("--version")
+    assert (found.returncode, found.stdout) == (0, f"asr-scaling {version('asr-scaling')}\n")
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("asr-scaling pred", "predict"),
+        ("asr-scaling fit --gr", "--group"),
+        ("asr-scaling explain narr", "narrow_range"),
+        ("asr-scaling plan demo --hardware h100", "h100-sxm"),
+    ],
+)
+def test_shells_complete_verbs_options_and_values(tmp_path, typed, offered):
+    command = tmp_path / "asr-scaling"  # completion is asked for by the name of the command
+    command.write_text(f"#!{sys.executable}\nfrom scaling.cli import main\nmain()\n")
+    command.chmod(0o755)
+    asked = {"_ASR_SCALING_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **asked}
+    found = subprocess.run([command], env=environment, capture_output=True, text=True, check=False)
+    assert found.stdout.split() == [offered]

@@ -26,6 +26,7 @@ from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks
 from scaling.asr.part_weights import Weights
 from scaling.errors import InputError
 from scaling.ledger.checkpoints import COMPLETE
+from scaling.ledger.hearing import Hearing
 from scaling.speech.batches import Position
 from scaling.system.atomic_files import sync, write_json_atomically
 from scaling.system.fault_injection import crash_point
@@ -44,6 +45,7 @@ class Progress:
       None where the stage began under a version that did not count it.
     * `wait_seconds`: the part of `seconds` in which training waited for features.
     * `loss`: of the last step; None before the first step, and in a node that begins where it ends.
+    * `hearing`: what the looks at hearing have found, by rising FLOPs.
     """
 
     position: Position
@@ -57,6 +59,7 @@ class Progress:
     seconds: float = 0.0
     wait_seconds: float = 0.0
     loss: float | None = None
+    hearing: tuple[Hearing, ...] = ()
 
     @classmethod
     def beginning(cls, utterances: int) -> "Progress":
@@ -94,8 +97,13 @@ def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) ->
         ranks.all_gather(None)  # no rank writes progress.json before every file is on disk
     if ranks.first:
         progress = checkpoint.progress
-        marks = {"seen": _packed(progress.seen), "encoded": _packed(progress.encoded)}
-        write_json_atomically(folder / COMPLETE, asdict(progress) | marks | {"writers": ranks.writers})
+        written = {
+            "seen": _packed(progress.seen),
+            "encoded": _packed(progress.encoded),
+            "hearing": [look.as_json() for look in progress.hearing],
+            "writers": ranks.writers,
+        }
+        write_json_atomically(folder / COMPLETE, asdict(progress) | written)
 
 
 def _save_tensors(tensors: Weights, path: Path) -> None:
@@ -129,13 +137,17 @@ def _loaded(folder: Path, name: Path) -> Checkpoint:
         progress |= {"encoded": _packed(np.zeros_like(seen)), "cache_credited_flops": None}
     encoded = _unpacked(progress["encoded"])
     writers = progress.pop("writers", 1)
+    read = {
+        "position": Position(**progress["position"]),
+        "seen": seen,
+        "encoded": encoded,
+        "hearing": tuple(Hearing(**look) for look in progress.get("hearing", ())),
+    }
     has_optimizer = any(folder.glob("optimizer*.safetensors"))
     return Checkpoint(
         weights=_load_tensors(folder, "weights", writers),
         optimizer=_load_tensors(folder, "optimizer", writers) if has_optimizer else None,
-        progress=Progress(
-            **{**progress, "position": Position(**progress["position"]), "seen": seen, "encoded": encoded}
-        ),
+        progress=Progress(**{**progress, **read}),
     )
 
 

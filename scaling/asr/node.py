@@ -3,7 +3,7 @@
 import json
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,8 +12,10 @@ import torch
 import transformers
 
 from scaling.asr.checkpoint import Checkpoint, Progress, load, save, save_periodic
+from scaling.asr.evaluation.decode import max_tokens_per_second
 from scaling.asr.evaluation.dev_evaluation import UTTERANCES, DevEvaluations
 from scaling.asr.evaluation.evaluate import Evaluation, evaluate
+from scaling.asr.evaluation.hearing import HearingTest
 from scaling.asr.execution.device_memory import out_of_memory_named, refuse_too_large
 from scaling.asr.inputs.dataset import SpeechDataset
 from scaling.asr.model.recognizer import Recognizer
@@ -24,9 +26,10 @@ from scaling.cost.memory import state_memory
 from scaling.cost.step_costs import encoder_is_frozen
 from scaling.errors import InputError
 from scaling.ledger.checkpoints import checkpoint_of, checkpoints_in, newest_complete
+from scaling.ledger.hearing import Hearing
 from scaling.ledger.ledger import Attempt, Ledger
 from scaling.ledger.records import Event, NodeResult, Scores, Spent
-from scaling.spec import SAMPLE_RATE, StageNode
+from scaling.spec import SAMPLE_RATE, Objective, StageNode
 from scaling.system.atomic_files import write_text_atomically
 
 
@@ -66,19 +69,34 @@ def _run(
     before = replace(beginning.progress)  # training changes the progress that it begins with
     model = _load_model(node, resources, earlier, start.weights)
     inputs = resources.model_inputs(node, model, node.data.train)
+    tokens_per_second = max_tokens_per_second(inputs.dataset.lengths, node.stage.objective)
     evaluate_set = partial(
         evaluate,
         objective=node.stage.objective,
         scoring=node.data.scoring,
+        tokens_per_second=tokens_per_second,
         micro_batches=micro_batches,
         ranks=ranks,
         should_stop=should_stop,
         on_progress=ranks.on_first(partial(_log_evaluating, attempt)),
     )
-    evaluate_dev = partial(evaluate_set, resources.model_inputs(node, model, node.data.dev), name="dev")
+    dev_inputs = resources.model_inputs(node, model, node.data.dev)
+    evaluate_dev = partial(evaluate_set, dev_inputs, name="dev")
+    hears = node.stage.objective is Objective.LLM
+    hearing_test = HearingTest.of(dev_inputs, resources.model_shape(node), micro_batches, ranks) if hears else None
     log = ranks.on_first(attempt.log)
-    dev_evaluations = DevEvaluations(partial(evaluate_dev, limit=UTTERANCES), log, start.progress.seconds, ranks)
-    log(Event(event="start", stage=node.stage.name, flops=start.progress.flops, resumed=bool(resumed)))
+    dev_evaluations = DevEvaluations(
+        partial(evaluate_dev, limit=UTTERANCES), hearing_test, log, start.progress.seconds, ranks
+    )
+    log(
+        Event(
+            event="start",
+            stage=node.stage.name,
+            flops=start.progress.flops,
+            resumed=bool(resumed),
+            hearing=_last(start.progress.hearing),
+        )
+    )
     hooks = Hooks(
         on_progress=ranks.on_first(partial(_log_progress, attempt)),
         on_checkpoint=partial(save_periodic, attempt.folder, ranks=ranks),
@@ -105,8 +123,13 @@ def _run(
     }
     dev = evaluate_dev()
     ranks.on_first(_write_utterances)(attempt, tests.values())
+    hearing = None if hearing_test is None else hearing_test.measure(final.progress.flops)
+    if hearing is not None:
+        log(Event(event="hearing", flops=hearing.flops, hearing=hearing))
     return result.model_copy(
         update={
+            "hearing": hearing,
+            "max_tokens_per_second": tokens_per_second,
             "evaluation_seconds": time.perf_counter() - began,
             "dev": Scores(**dev.summary()),
             "test": {name: Scores(**test.summary()) for name, test in tests.items()},
@@ -137,8 +160,13 @@ def _log_progress(attempt: Attempt, progress: Progress, loss: float, factor: flo
         audio_seconds=progress.audio_samples / SAMPLE_RATE,
         loss=loss,
         rate_factor=factor,
+        hearing=_last(progress.hearing),
     )
     attempt.log(event)
+
+
+def _last(looks: Sequence[Hearing]) -> Hearing | None:
+    return looks[-1] if looks else None
 
 
 def _log_evaluating(attempt: Attempt, name: str, done: int, of: int) -> None:
@@ -196,6 +224,7 @@ def _result(
         look_seconds=look_seconds,
         dev=None,
         test=None,
+        hearing_looks=list(progress.hearing) if node.stage.objective is Objective.LLM else None,
         provenance={
             "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine(),
             "threads": torch.get_num_threads(),

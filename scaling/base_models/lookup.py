@@ -35,6 +35,9 @@ HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 HUB_REVISION = re.compile(r"(?P<name>(\w[\w.-]*/)?\w[\w.-]*)@(?P<revision>\w[\w.-]*)")
 """A shipped row or a hub id at a branch, tag or commit: `Qwen/Qwen2.5-0.5B@060db64`."""
 
+TUNED_RELEASES = ("-Instruct", "-Chat", "-it", "-Base")
+"""Endings of releases that have the dimensions of the row before them."""
+
 WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
 """Patterns of weight files. The first pattern that matches a file is used: what is loaded is what is digested."""
 
@@ -60,8 +63,10 @@ class ResolvedModel(Generic[Dims]):
 def find_encoder(name_or_path: str, base: Path = Path()) -> ResolvedModel[EncoderDims]:
     """The encoder of that name: a shipped row, a mini, a hub id, a directory or a config.json.
 
-    A row or a hub id may be pinned: `name@revision`. Relative paths start at `base`. Raises InputError where the name
-    leads to no model (with the nearest name), or where the config is of no family of `scaling.base_models.encoders`.
+    A row or a hub id may be pinned: `name@revision`. Case does not matter where nothing has the name as written, and a
+    release such as `Qwen/Qwen2.5-0.5B-Instruct` has the dimensions of its row. Relative paths start at `base`. Raises
+    InputError where the name leads to no model (with the nearest name), or where the config is of no family of
+    `scaling.base_models.encoders`.
     """
     return _find(name_or_path, base, "encoder", ENCODERS, MINIS / "encoders", encoder_dims)
 
@@ -97,12 +102,47 @@ def _find(
     snapshot = _hub_snapshot(name_or_path)
     if snapshot is not None:
         return _resolved(replace(read_dims(snapshot / "config.json"), name=short_name), snapshot, name_or_path)
+    names = [*(_hub_id(row) for row in rows.values()), *(folder.name for folder in minis.glob("*") if folder.is_dir())]
+    if (meant := meant_name(name_or_path, names)) is not None:
+        return _find(meant, base, kind, rows, minis, read_dims)
+    if (tuned := _tuned_release(name_or_path, rows)) is not None:
+        return tuned
     valid = [*rows, *sorted(directory.name for directory in minis.glob("*") if directory.is_dir())]
     fetch = f" (`hf download {name_or_path}` gets a hub model)" if HUB_ID.fullmatch(name_or_path) else ""
     raise InputError(
         f"{kind} {name_or_path!r} is no shipped row, no file or directory from {base.resolve()},"
         f" and no model in the local Hugging Face cache{fetch}{nearest(short_name, valid)}"
     )
+
+
+def _tuned_release(name: str, rows: Mapping[str, Dims]) -> ResolvedModel[Dims] | None:
+    """A row's own release for chats or instructions, which has its dimensions, other weights, and a name of its own."""
+    for ending in TUNED_RELEASES:
+        if not _spelt(name).endswith(_spelt(ending)):
+            continue
+        hub_ids = [_hub_id(row) for row in rows.values()]
+        if (base_id := meant_name(name[: -len(ending)], hub_ids)) is not None:
+            row = rows[_short_name(base_id)]
+            found = _resolved(replace(row, name=row.name + ending), _hub_snapshot(base_id + ending), base_id + ending)
+            return found if found.directory else replace(found, digest=digest([found.digest, ending]))
+    return None
+
+
+def meant_name(name: str, names: Iterable[str]) -> str | None:
+    """The one of `names` that `name` means: case does not matter, nor _ or a blank in the place of -, and an owner may
+    be left out. None where there is none.
+
+    >>> meant_name("Whisper_Small", ["openai/whisper-small"]), meant_name("whisper-smal", ["openai/whisper-small"])
+    ('openai/whisper-small', None)
+    """
+    for known in names:
+        if _spelt(name) in (_spelt(known), _spelt(_short_name(known))):
+            return known
+    return None
+
+
+def _spelt(name: str) -> str:
+    return re.sub("[_ ]", "-", name.strip().lower())
 
 
 def _find_revision(

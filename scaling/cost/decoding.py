@@ -1,11 +1,15 @@
-"""What decoding dev and test sets costs: FLOPs of greedy decoding, and the time of looks at dev during training."""
+"""What looking at dev and test sets costs: FLOPs of greedy decoding and of measuring hearing, and the time of looks at
+dev during training.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 
 from scaling.arrays import IntArray
-from scaling.cost.flops import generation
+from scaling.cost.flops import charged, exact_sum, generation
 from scaling.cost.model_shape import ModelShape
-from scaling.spec import SAMPLE_RATE, Objective
+from scaling.spec import SAMPLE_RATE, Objective, Part
 from scaling.speech.lengths import Lengths
 
 BATCH_AUDIO_SECONDS = 240.0
@@ -22,6 +26,20 @@ FIRST_DEV_EVALUATION_SECONDS = 60.0
 DEV_EVALUATION_OVER_TRAINING = 1 / 9
 """Time of looks over that of training, after the first look: the trainer spends a tenth of both on looks."""
 
+HEARING_OVER_TRAINING = DEV_EVALUATION_OVER_TRAINING / 2
+"""FLOPs of measuring hearing over those of training: half of what looks may take, whose other half decodes dev."""
+
+HEARING_SPACING = 2**0.25
+"""The least ratio of two positions at which hearing is measured: an onset is known within 19 %, and a stage has few
+looks however long it is."""
+
+
+class _Forward(NamedTuple):
+    """A forward pass of the LLM: nothing trains."""
+
+    objective: Objective = Objective.LLM
+    parts: frozenset[Part] = frozenset()
+
 
 def decoding_flops(model_shape: ModelShape, objective: Objective, lengths: Lengths) -> int:
     """FLOPs of decoding all utterances greedily, in padded batches of similar length; never charged to training.
@@ -36,6 +54,30 @@ def decoding_flops(model_shape: ModelShape, objective: Objective, lengths: Lengt
         sum(generation(model_shape, objective, lengths[batch], int(tokens[batch].max())).values()) for batch in priced
     )
     return flops * int(lengths.samples.sum()) // int(lengths.samples[np.concatenate(priced)].sum())
+
+
+def hearing_flops(model_shape: ModelShape, lengths: Lengths) -> int:
+    """FLOPs of measuring hearing on these utterances, which the encoder encodes once and the LLM reads twice; never
+    charged to training.
+    """
+    first, again = (charged(model_shape, _Forward(), lengths, only) for only in (None, {Part.PROJECTOR, Part.LLM}))
+    return exact_sum(first) + exact_sum(again)
+
+
+def next_hearing_look(hearing_flops: int, after_flops: float) -> float:
+    """The first position of a stage after `after_flops` at which hearing is to be measured, in FLOPs charged to it.
+
+    Positions depend on nothing else, so that a resumed run and one that shares its trunk have the same looks. They are
+    as close as `HEARING_OVER_TRAINING` and `HEARING_SPACING` allow.
+
+    >>> [round(next_hearing_look(10, flops)) for flops in (0, 179, 180, 900, 952)]
+    [180, 180, 360, 1070, 1070]
+    """
+    least = hearing_flops / HEARING_OVER_TRAINING
+    position = least
+    while position <= after_flops:
+        position = max(position + least, position * HEARING_SPACING)
+    return position
 
 
 def _batches(samples: IntArray) -> list[IntArray]:

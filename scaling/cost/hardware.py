@@ -78,8 +78,8 @@ HARDWARE = {
 
 
 def find_hardware(name: str) -> Hardware:
-    """The device whose name is `name`, or alone begins with it (`cpu`, `h100`); InputError names the nearest."""
-    beginning = [device for device in HARDWARE.values() if name and device.name.startswith(name)]
+    """The device whose name is `name`, or alone begins with it (`cpu`, `H100`); InputError names the nearest."""
+    beginning = [device for device in HARDWARE.values() if name and device.name.startswith(name.lower())]
     if len(beginning) != 1:
         raise InputError(f"hardware {name!r} is not known{nearest(name, HARDWARE)}")
     return beginning[0]

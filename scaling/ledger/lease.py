@@ -13,7 +13,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from scaling.ledger.records import Record
+from scaling.ledger.record import Record
 
 LEASE_SECONDS = 30.0
 """A worker whose heartbeat is older than this has lost its lease: fifteen beats, so a stalled disk costs no attempt."""

@@ -6,27 +6,12 @@ table, and where it is made, because a result is written once. Fields that a rec
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-NAME_PATTERN = r"^([^./\x00][^/\x00]*|\.[^./\x00][^/\x00]*|\.\.[^/\x00]+)$"
-"""A name without slashes that is neither `.` nor `..`: it can name a file."""
-
-PATH_PATTERN = NAME_PATTERN.replace("$", "") + "(/" + NAME_PATTERN[1:-1] + ")*$"
-"""Names with slashes between them: a path that cannot leave its folder."""
-
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-InnerPath = Annotated[str, Field(pattern=PATH_PATTERN)]
-Count = Annotated[int, Field(ge=0)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-PositiveCount = Annotated[int, Field(gt=0)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Flops = Count | Amount
-"""FLOPs of training: a whole number, exact beyond 2^53, or another trainer's estimate."""
-
-PositiveNumber = PositiveCount | Positive
-
+from scaling.ledger.hearing import Hearing
+from scaling.ledger.record import Amount, Count, Finite, Flops, InnerPath, Name, Positive, PositiveNumber, Record
 
 RUNS_FILE = "runs.jsonl"
 """The table of a study's runs in the folder of the study, a row each."""
@@ -38,16 +23,6 @@ RUN_SCHEMA = "asr-scaling/run-1"
 def is_usable(row: Mapping[str, object]) -> bool:
     """Whether a run counts as a result: its status is "ok", or its table has no status."""
     return row.get("status") in ("ok", None, "")
-
-
-class Record(BaseModel):
-    """A JSON object on disk. Types are not converted: text is no number, and true is not 1."""
-
-    model_config = ConfigDict(strict=True, extra="allow", populate_by_name=True, defer_build=True)
-
-    def as_json(self) -> dict[str, Any]:
-        """The JSON object with the fields that were given, as it is written to disk."""
-        return self.model_dump(by_alias=True, exclude_unset=True)
 
 
 class Scores(Record):
@@ -117,6 +92,12 @@ class NodeResult(Record):
     """Scores on dev where the node is `final`, else null."""
     test: dict[str, Scores] | None
     """Scores on each test set by its name where the node is `final`, else null."""
+    max_tokens_per_second: Positive | None = None
+    """Tokens that a hypothesis may hold for each second of audio beside the first ten; null: 15."""
+    hearing: Hearing | None = None
+    """Whether the LLM hears the speech at the end of a node that is `final`; null where it was not measured."""
+    hearing_looks: list[Hearing] | None = None
+    """Hearing during the stage from its beginning, by rising FLOPs; null where the trainer does not look."""
     provenance: Any
     """What the trainer wants to remember: versions, device."""
     attempt: Count | None = None
@@ -138,8 +119,8 @@ class Failure(Record):
 class Event(Record):
     """A line of an attempt's `events.jsonl`: how the attempt goes. Results do not depend on events.
 
-    `start`, `progress`, `dev` (a look at dev during training is over) and `evaluating` (a set is being decoded) are
-    read by `status`, the progress line and the tracker. Each gives the fields that it knows.
+    `start`, `progress`, `dev` (a look at dev during training is over), `hearing` (it was measured) and `evaluating` (a
+    set is being decoded) are read by `status`, the progress line and the tracker. Each gives the fields that it knows.
     """
 
     event: str
@@ -147,7 +128,7 @@ class Event(Record):
     time: Amount = 0.0
     """When it happened, in seconds since 1970; the ledger fills it in."""
     flops: Flops = 0
-    """Position of `start`, `progress` and `dev` in FLOPs charged to the stage."""
+    """Position of `start`, `progress`, `dev` and `hearing` in FLOPs charged to the stage."""
     executed_flops: Flops | None = None
     """FLOPs that ran since the stage began, padding included."""
     loss: float | None = None
@@ -166,6 +147,8 @@ class Event(Record):
     """Share of the peak learning rate that is in use."""
     cer: Amount | None = None
     """Character error rate of a look at dev."""
+    hearing: Hearing | None = None
+    """Hearing as measured last in the stage."""
     set: str = ""
     """Set that is being decoded: `dev`, or the name of a test set."""
     done: Count = 0
@@ -302,6 +285,23 @@ class RunRow(RunDescription):
     """Utterances of all test sets together."""
     test: dict[str, Scores] | None = None
     """Scores on each test set by its name."""
+    hearing_nats: Finite | None = None
+    """Gain of the right speech over another utterance's in nats a target token of dev, at the end of the run
+    (`scaling.ledger.hearing`); null where it was not measured."""
+    hearing_low: Finite | None = None
+    """Lower end of its 90 % interval; null where fewer than two speakers or utterances were heard."""
+    hearing_high: Finite | None = None
+    """Upper end of its 90 % interval."""
+    hearing_resampled: str | None = None
+    """What the interval is taken over: `speakers` or `utterances` of dev."""
+    hears: bool | None = None
+    """Whether `hearing_low` lies above `HEARS_ABOVE_NATS`: false marks a run that does not hear yet, null one of which
+    nobody knows."""
+    hearing_onset_flops: Flops | None = None
+    """FLOPs charged to the run at its first look from which on it hears; null where it does not hear at its end."""
+    deaf_flops: Flops | None = None
+    """FLOPs charged to the run at its last look that did not hear; null where there was none. The onset lies between
+    these and `hearing_onset_flops`."""
     spent: Spent | None = None
     """What the run's nodes took, each counted once."""
     provenance: Any = None

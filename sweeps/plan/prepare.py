@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from scaling.ledger.ledger import Ledger
 from scaling.spec import RunSpec
+from sweeps.plan.onsets import BelowOnset, budgets_below_onset
 from sweeps.plan.plan import Plan, plan_runs
 from sweeps.plan.stage_consumption import StageConsumptions, refuse_small_budgets, stage_consumptions
 from sweeps.plan.write_plan import finished_elsewhere, is_done, to_revive
@@ -14,12 +15,15 @@ from sweeps.study.too_long import refuse_too_long
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A study, its plan, what its stages consume, and which of its nodes are finished already."""
+    """A study, its plan, what its stages consume, which of its nodes are finished already, and which budgets lie below
+    an onset of hearing.
+    """
 
     study: Study
     plan: Plan
     consumptions: StageConsumptions
     done: frozenset[str]
+    below_onset: list[BelowOnset]
 
     @property
     def reused_runs(self) -> int:
@@ -45,7 +49,8 @@ def prepare_runs(study: Study, runs: Iterable[RunSpec], ledger: Ledger | None) -
         if elsewhere := finished_elsewhere(ledger, plan):
             plan = plan_runs(specs, elsewhere)
         done -= to_revive(plan, ledger)
-    return Prepared(study=study, plan=plan, consumptions=consumptions, done=done)
+    below_onset = budgets_below_onset(plan.runs, done, ledger)
+    return Prepared(study=study, plan=plan, consumptions=consumptions, done=done, below_onset=below_onset)
 
 
 def enumerate_runs(study: Study) -> Iterator[RunSpec]:

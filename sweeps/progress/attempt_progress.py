@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scaling.ledger.events import parse_event
+from scaling.ledger.hearing import Hearing
 from scaling.ledger.records import Event
 from scaling.system.inner_files import InnerFiles
 
@@ -30,12 +31,15 @@ class Decoding(NamedTuple):
 
 
 class AttemptProgress(NamedTuple):
-    """An attempt stands at `flops` of its stage. It has itself trained `trained_flops` in `seconds`."""
+    """An attempt stands at `flops` of its stage. It has itself trained `trained_flops` in `seconds`. `hearing` was
+    measured last in the stage.
+    """
 
     flops: int = 0
     trained_flops: int = 0
     seconds: float = 0.0
     decoding: Decoding | None = None
+    hearing: Hearing | None = None
 
 
 def attempt_progress(events: Path, now: float) -> AttemptProgress:
@@ -53,6 +57,7 @@ def attempt_progress(events: Path, now: float) -> AttemptProgress:
                 trained_flops=int(event.flops - first.flops),
                 seconds=event.time - first.time,
                 decoding=_decoding(decoded, now - event.time) if decoded else None,
+                hearing=event.hearing,
             )
         looked |= event.event == "dev"  # that look at dev is over, and what was decoded before belongs to it
         if event.event == "evaluating" and event.set and not looked:

@@ -7,9 +7,11 @@ resumed or shared on the way. Results never change, so each is read once.
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import accumulate
 from pathlib import Path
 
 from scaling.errors import InputError
+from scaling.ledger.hearing import at, onset
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import RUNS_FILE, NodeResult, RunDescription, RunRow, Scores, Spent
@@ -142,10 +144,28 @@ def finished_row(run: RunDescription, results: Mapping[str, NodeResult]) -> RunR
             "dev_cer": end.dev.cer,
             **counts,
             "test": end.test,
+            **_hearing(ends),
             "spent": spent,
             "provenance": end.provenance,
         }
     )
+
+
+def _hearing(ends: Sequence[NodeResult]) -> dict[str, object]:
+    """Whether a run hears at its end, and since when; nothing where that was not measured. `ends` end its stages."""
+    hearing = ends[-1].hearing
+    if hearing is None:
+        return {}
+    before = list(accumulate((result.flops for result in ends[:-1]), initial=0))
+    looks = [look for flops, result in zip(before, ends, strict=True) for look in at(result.hearing_looks or [], flops)]
+    deaf_flops, onset_flops = onset([*looks, *at([hearing], before[-1])])
+    return {
+        **hearing.columns(),
+        "hearing_resampled": hearing.resampled,
+        "hears": hearing.hears,
+        "hearing_onset_flops": onset_flops,
+        "deaf_flops": deaf_flops,
+    }
 
 
 def diverged_row(run: RunDescription, node: str, cause: str) -> RunRow:

@@ -1,4 +1,4 @@
-"""The curve of a run from the events of its nodes: loss and dev CER over the FLOPs charged to the run so far."""
+"""The curve of a run from the events of its nodes: loss, dev CER and hearing over the FLOPs charged so far."""
 
 from collections.abc import Iterator
 
@@ -49,7 +49,7 @@ def _events(plan_file: PlanFile, key: str) -> list[Event]:
         for event in read_events(attempt.events):
             if event.event == "start":
                 valid = [earlier for earlier in valid if earlier.flops <= event.flops]
-            elif event.event in ("progress", "dev"):
+            elif event.event in ("progress", "dev", "hearing"):
                 valid.append(event)
     return valid
 
@@ -58,5 +58,7 @@ def _point(event: Event, before: dict[str, float], stage: str) -> dict[str, obje
     point: dict[str, object] = {"flops": before["flops"] + event.flops, "stage": stage}
     if event.event == "dev":
         return {**point, "dev_cer": event.cer}
+    if event.event == "hearing":
+        return point | ({} if event.hearing is None else event.hearing.columns())
     values = {field: getattr(event, field) for field in POINT_FIELDS}
     return point | {field: value + before.get(field, 0.0) for field, value in values.items() if value is not None}

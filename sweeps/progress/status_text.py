@@ -12,6 +12,7 @@ from scaling.errors import InputError
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.system.console import jsonable
 from sweeps.progress.eta import Pace, eta_seconds, node_eta_seconds, pace_of
+from sweeps.progress.hearing_status import DeafRun, HearingNow, deaf_runs, hearing_now
 from sweeps.progress.status import NodeStatus, State, Survey, survey_study
 from sweeps.progress.unusable import UnusableRun, unusable_runs
 from sweeps.units import duration
@@ -37,7 +38,7 @@ class RunningNode:
     """A node at work, and a run that needs it.
 
     `seconds` have passed since its attempt began. `evaluating` is None while the node trains, `eta_seconds` where no
-    speed is known.
+    speed is known, `hearing` where it was not measured in this stage yet.
     """
 
     node: str
@@ -51,6 +52,7 @@ class RunningNode:
     seconds: float
     evaluating: DecodedSet | None
     eta_seconds: float | None
+    hearing: HearingNow | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ class StudyStatus:
     running: list[RunningNode]
     failed: list[LostNode]
     blocked: list[LostNode]
+    not_hearing: list[DeafRun]
     unusable: list[UnusableRun]
 
     def as_document(self) -> dict[str, object]:
@@ -99,6 +102,7 @@ def study_status(plan_file: PlanFile, survey: Survey) -> StudyStatus:
         running=[_running(plan_file, key, survey.nodes[key], pace) for key in survey.in_state(State.RUNNING)],
         failed=_lost(survey, State.FAILED),
         blocked=_lost(survey, State.BLOCKED),
+        not_hearing=deaf_runs(plan_file),
         unusable=unusable_runs(plan_file, survey),
     )
 
@@ -113,6 +117,7 @@ def status_text(status: StudyStatus) -> str:
         *(f"running  {node.node}  {_running_text(node)}" for node in status.running),
         *(f"failed   {node.node}  {node.cause}" for node in status.failed),
         *(f"blocked  {node.node}  {node.cause}" for node in status.blocked),
+        *(f"does not hear yet  {run.run}  {run.text()}" for run in status.not_hearing),
         *(f"unusable {run.run}  {run.cause}" for run in status.unusable),
     ]
     return "\n".join(lines)
@@ -157,6 +162,7 @@ def _running(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace) -> Run
         seconds=node.seconds,
         evaluating=decoding and DecodedSet(set=decoding.set, done=decoding.done, of=decoding.of),
         eta_seconds=node_eta_seconds(plan_file, key, node, pace),
+        hearing=hearing_now(node.progress.hearing),
     )
 
 
@@ -185,7 +191,8 @@ def _running_text(node: RunningNode) -> str:
     eta = "" if node.eta_seconds is None else f", ETA {duration(node.eta_seconds)}"
     decoded = node.evaluating
     decoding = "" if decoded is None else f", decoding {decoded.set} ({decoded.done} of {decoded.of})"
+    hearing = "" if node.hearing is None else f", {node.hearing.text()}"
     return (
-        f"{node.flops / node.total_flops:4.0%} of {node.total_flops:.2e} FLOPs{eta}{decoding}  stage {node.stage!r}"
-        f" of {node.strategy}, {node.encoder} + {node.llm}, seed {node.seed}"
+        f"{node.flops / node.total_flops:4.0%} of {node.total_flops:.2e} FLOPs{eta}{decoding}{hearing}"
+        f"  stage {node.stage!r} of {node.strategy}, {node.encoder} + {node.llm}, seed {node.seed}"
     )

@@ -16,7 +16,7 @@ from sweeps.progress.status import State
 SOURCES = Path(analysis.__file__).parent
 PAGE = SOURCES.parent / "docs" / "glossary.md"
 
-OF_PLAN = {"too_few_budgets"}
+OF_PLAN = {"too_few_budgets", "below_onset"}
 """Warnings that `plan` gives and analysis does not."""
 
 

@@ -174,7 +174,7 @@ def looks(utterances_per_second: float) -> dict[str, float]:
     schedule, cost, trained = Pacing(), LOOK_UTTERANCES / utterances_per_second, 0.0
     while trained < RUN_SECONDS:
         if schedule.due(trained):
-            schedule.record(cost, trained)
+            schedule.record(cost)
         trained += 0.1
     return {"seconds_each": cost, "share_of_run": schedule.seconds / (schedule.seconds + trained)}
 

@@ -34,7 +34,7 @@ class Column:
             amount = _as_number(row.get(self.field))
             return None if amount is None else amount / self.unit
         text = row.get(self.field)
-        return "" if text is None else str(text)
+        return {True: "yes", False: "no", None: ""}[text] if text is None or isinstance(text, bool) else str(text)
 
 
 COLUMNS = (
@@ -48,6 +48,11 @@ COLUMNS = (
     Column("CER", "cer"),
     Column("WER", "wer"),
     Column("dev CER", "dev_cer"),
+    Column("hears", "hears", numeric=False),
+    Column("hearing, nats a token", "hearing_nats"),
+    Column("at least", "hearing_low"),
+    Column("at most", "hearing_high"),
+    Column("hears from", "hearing_onset_flops"),
     Column("errors", "errors", exact=True),
     Column("characters", "ref_chars", exact=True),
     Column("unique h", "unique_audio_seconds", unit=SECONDS_AN_HOUR),

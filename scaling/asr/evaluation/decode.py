@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -15,6 +16,7 @@ from scaling.asr.model.padding import without_padding
 from scaling.asr.model.recognizer import Batch, Recognizer
 from scaling.cost.decoding import BATCH_AUDIO_SECONDS
 from scaling.spec import SAMPLE_RATE, Objective
+from scaling.speech.lengths import Lengths
 
 KEYS_AND_VALUES_BYTES = 2**28
 """The memory that keys and values of an LLM may take where more audio than `BATCH_AUDIO_SECONDS` is decoded together
@@ -28,15 +30,31 @@ ENCODED_AUDIO_SECONDS = 60.0
 """Padded audio that is encoded together before decoding: hidden states stay in a core's cache, and less audio is
 padding (measured with the minis: a third less time than 240 s)."""
 
-MAX_TOKENS_PER_SECOND = 15.0
 MAX_TOKENS_BASE = 10
-"""A hypothesis may hold 10 tokens + 15 for each second of audio: twice the rate of the fastest digits of our corpora
-(measured: 9 a second). A model that never ends is cut off, and the surplus counts as insertions."""
+MAX_TOKENS_PER_SECOND = 15.0
+"""A hypothesis may hold 10 tokens + at most 15 for each second of audio: twice the rate of the fastest digits of our
+corpora (measured: 9 a second). A model that never ends is cut off, and the surplus counts as insertions."""
+
+FEWEST_TOKENS_PER_SECOND = 5.0
+"""A hypothesis may hold at least 10 tokens + 5 for each second: fast English has 5 words a second (assumption)."""
+
+SLACK = 1.5
+"""Tokens that a hypothesis may hold over those of the densest training text: a model that hears stays below it."""
+
+DENSEST = 0.999
+"""The quantile that counts as the densest text: of a thousand rows of a large corpus one may be wrong."""
 
 
-def token_limits(samples: IntArray) -> list[int]:
+def max_tokens_per_second(training: Lengths, objective: Objective) -> float:
+    """The tokens that a hypothesis may hold for each second of audio beside the first ten, from the training texts."""
+    tokens = training.asr_tokens if objective is Objective.ASR else training.llm_tokens
+    rates = np.maximum(tokens - MAX_TOKENS_BASE, 0) * SAMPLE_RATE / training.samples
+    return float(np.clip(SLACK * np.quantile(rates, DENSEST), FEWEST_TOKENS_PER_SECOND, MAX_TOKENS_PER_SECOND))
+
+
+def token_limits(samples: IntArray, tokens_per_second: float = MAX_TOKENS_PER_SECOND) -> list[int]:
     """The largest number of tokens of a hypothesis, for utterances of so many samples."""
-    return [MAX_TOKENS_BASE + int(MAX_TOKENS_PER_SECOND * count / SAMPLE_RATE) for count in samples.tolist()]
+    return [MAX_TOKENS_BASE + int(tokens_per_second * count / SAMPLE_RATE) for count in samples.tolist()]
 
 
 def batch_audio_seconds(model: Recognizer, objective: Objective) -> float:
@@ -65,13 +83,19 @@ def group_by_length(
 
 
 @torch.no_grad()
-def encode_in_groups(inputs: ModelInputs, shortest_first: Sequence[int], audio_seconds: float) -> Batch:
-    """One batch of the encoder's outputs for some utterances, `audio_seconds` of which are encoded together."""
+def encode_in_groups(inputs: ModelInputs, shortest_first: Sequence[int], audio_seconds: float) -> list[Tensor]:
+    """The encoder's output (S, E) for each of some utterances, `audio_seconds` of which are encoded together."""
     outputs: list[Tensor] = []
     for indices in group_by_length(shortest_first, inputs.dataset.samples, audio_seconds):
         outputs += without_padding(*inputs.model.encode(inputs.batch(inputs.read(indices))))
+    return outputs
+
+
+def encoded_batch(outputs: Sequence[Tensor], llm_targets: Sequence[Tensor] = ()) -> Batch:
+    """The batch of utterances of which the encoder's outputs (S, E) are known. Decoding needs no targets."""
     lengths_B = torch.tensor([len(output) for output in outputs], device=outputs[0].device)
-    return Batch(outputs[0].new_empty(0), lengths_B, (), (), (pad_sequence(outputs, batch_first=True), lengths_B))
+    no_features = outputs[0].new_empty(0)
+    return Batch(no_features, lengths_B, (), llm_targets, (pad_sequence(list(outputs), batch_first=True), lengths_B))
 
 
 @torch.no_grad()

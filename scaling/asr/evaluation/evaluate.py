@@ -8,8 +8,10 @@ from typing import Any
 
 from scaling.asr.evaluation.decode import (
     ENCODED_AUDIO_SECONDS,
+    MAX_TOKENS_PER_SECOND,
     batch_audio_seconds,
     encode_in_groups,
+    encoded_batch,
     group_by_length,
     token_limits,
     transcribe,
@@ -41,6 +43,7 @@ def evaluate(
     name: str,
     *,
     scoring: Scoring = Scoring.PLAIN,
+    tokens_per_second: float = MAX_TOKENS_PER_SECOND,
     limit: int | None = None,
     micro_batches: int = 1,
     ranks: Ranks = SINGLE_PROCESS,
@@ -49,9 +52,10 @@ def evaluate(
 ) -> Evaluation:
     """Greedy transcripts of the set `name` and their scores, in the order of the manifest.
 
-    `limit` evaluates the first so many utterances alone. Batches are `micro_batches` times smaller than usual, where
-    memory is scarce. Matrix products have the precision of training. Each of `ranks` decodes its share, and all return
-    the evaluation of the set. Every module is left in eval mode.
+    `tokens_per_second` limits hypotheses (`token_limits`), `limit` evaluates the first so many utterances alone.
+    Batches are `micro_batches` times smaller than usual, where memory is scarce. Matrix products have the precision of
+    training. Each of `ranks` decodes its share, and all return the evaluation of the set. Every module is left in eval
+    mode.
 
     `should_stop()` is asked before every token; where it is true on any rank, all raise Interrupted.
     `on_progress(name, utterances done, utterances in all)` is called first and then about every second.
@@ -72,11 +76,10 @@ def evaluate(
             on_progress(name, len(chosen) * len(hypotheses) // len(own_share), len(chosen))
         if stop():
             break
+        limits = token_limits(dataset.samples[indices], tokens_per_second)
         with autocast(inputs.precision, next(model.parameters()).device):
-            batch = encode_in_groups(inputs, indices, ENCODED_AUDIO_SECONDS / micro_batches)
-            texts = model.with_gathered_weights(
-                partial(transcribe, model, batch, objective, token_limits(dataset.samples[indices]), stop)
-            )
+            batch = encoded_batch(encode_in_groups(inputs, indices, ENCODED_AUDIO_SECONDS / micro_batches))
+            texts = model.with_gathered_weights(partial(transcribe, model, batch, objective, limits, stop))
         hypotheses |= dict(zip(indices, texts, strict=True))
     if ranks.sum(should_stop()):
         raise Interrupted(f"stopped while {name} was decoded")

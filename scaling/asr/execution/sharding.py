@@ -31,7 +31,7 @@ def shard_llm(model: Recognizer, size: int, device: torch.device) -> Recognizer:
         assert isinstance(module, FSDPModule)
         module.set_gradient_divide_factor(1.0)  # sums: the loss is divided by the target tokens of all ranks
         module.set_force_sum_reduction_for_comms(True)  # gloo supports no other reduction
-    for method in ("loss", "with_gathered_weights"):
+    for method in ("loss", "llm_losses", "with_gathered_weights"):
         register_fsdp_forward_method(model, method)
     return model.to(device)
 

@@ -1,4 +1,5 @@
-"""Greedy decoding of many utterances at once: the most likely token at each step, until the end token of each.
+"""Greedy decoding of many utterances at once: the most likely token at each step, until the end token of each or a
+loop.
 
 Utterances that have ended leave the batch once they are a quarter of it: their leaving copies the keys and values of
 those that stay.
@@ -15,6 +16,20 @@ from torch import Tensor
 SMALLEST_ACTIVE_SHARE = 0.75
 """Share of a batch still being decoded below which the ended utterances leave: copying a row of keys and values costs
 as much as to decode one or two more tokens of it (measured with the minis)."""
+
+
+LONGEST_CYCLE = 8
+"""Tokens of the longest cycle that counts as a loop (assumption: a phrase of half a dozen words)."""
+
+LOOP_REPEATS = 8
+"""So often a cycle has come in a row when an utterance is taken to loop; speech says nothing so often (assumption: of
+eight random digits, one string in ten million)."""
+
+LOOP_TOKENS = 16
+"""The fewest tokens of a loop: one token comes so often in a row."""
+
+LOOP_CHECK = 8
+"""Tokens between two checks for loops."""
 
 
 class StepDecoder(Protocol):
@@ -43,6 +58,8 @@ def decode(
 ) -> list[list[int]]:
     """Token ids without the end token, one list an utterance, each at most as long as its limit of 1 or more.
 
+    An utterance that loops ends in the loop: nothing but the limit would end it.
+
     `should_stop` is asked after every token; where it turns true, the tokens decoded until then are returned.
     """
     best_B = decoder.start().argmax(-1)
@@ -56,6 +73,8 @@ def decode(
         ids_NT[rows_B, length - 1] = best_B
         lengths_N[rows_B] += active_B
         active_B = active_B & (limits_B > length)
+        if length % LOOP_CHECK == 0 and length >= LOOP_TOKENS:
+            active_B = active_B & ~loops(ids_NT[rows_B, :length])
         active = int(active_B.sum())
         if active == 0 or should_stop():
             break
@@ -65,3 +84,14 @@ def decode(
             best_B, rows_B, limits_B, active_B = (each[stay] for each in (best_B, rows_B, limits_B, active_B))
         best_B = decoder.step(best_B).argmax(-1)
     return [ids[:length] for ids, length in zip(ids_NT.tolist(), lengths_N.tolist(), strict=True)]
+
+
+def loops(ids_BT: Tensor) -> Tensor:
+    """Whether each row (B,) ends in a cycle that has come `LOOP_REPEATS` times, in `LOOP_TOKENS` tokens or more."""
+    found_B = torch.zeros(len(ids_BT), dtype=torch.bool, device=ids_BT.device)
+    for cycle in range(1, LONGEST_CYCLE + 1):
+        tokens = max(LOOP_TOKENS, LOOP_REPEATS * cycle)
+        if tokens <= ids_BT.shape[1]:
+            tail = ids_BT[:, -tokens:]
+            found_B |= (tail[:, cycle:] == tail[:, :-cycle]).all(-1)
+    return found_B

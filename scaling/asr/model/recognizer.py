@@ -11,6 +11,7 @@ from typing import Self, TypeVar
 import torch
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
@@ -18,7 +19,7 @@ from scaling.asr.model.encoders.family import EncoderOutput
 from scaling.asr.model.encoders.registry import FAMILIES
 from scaling.asr.model.lora import add_lora
 from scaling.asr.model.projector import Projector
-from scaling.asr.model.target_loss import target_loss
+from scaling.asr.model.target_loss import target_logits
 from scaling.base_models.tokenizers import TextCodec
 from scaling.spec import LoraSpec, Objective, Part
 
@@ -178,7 +179,19 @@ class Recognizer(nn.Module):
             logits_NV = cap * torch.tanh(logits_NV / cap)
         return logits_NV
 
+    def llm_losses(self, batch: Batch) -> Tensor:
+        """The LLM's loss (B,) on the text of each utterance, summed over its target tokens."""
+        losses_N = functional.cross_entropy(*self._target_logits(batch), reduction="none")
+        return torch.stack(
+            [losses.sum() for losses in torch.split(losses_N, [len(target) for target in batch.llm_targets])]
+        )
+
     def _llm_loss(self, batch: Batch) -> tuple[Tensor, int]:
+        logits_NV, targets_N = self._target_logits(batch)
+        return functional.cross_entropy(logits_NV, targets_N, reduction="sum"), len(targets_N)
+
+    def _target_logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The LLM's logits (N, V) at all target tokens, and these tokens (N,)."""
         assert self.llm is not None
         embed = self.llm.get_input_embeddings()
         prompts = self.prompts(batch)
@@ -187,7 +200,7 @@ class Recognizer(nn.Module):
         # Padding lies to the right of every real token, where causal attention never reads: no mask is needed.
         hidden = self.llm.get_decoder()(inputs_embeds=inputs, use_cache=False).last_hidden_state
         starts = [len(prompt) - 1 for prompt in prompts]
-        return target_loss(hidden, starts, batch.llm_targets, self.llm_logits)
+        return target_logits(hidden, starts, batch.llm_targets, self.llm_logits)
 
     def _host(self, part: Part) -> nn.Module:
         """The module that the parameters of a part belong to."""

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
+from scaling.asr.evaluation.decode import MAX_TOKENS_PER_SECOND
 from scaling.asr.execution.device_memory import refuse_too_large
 from scaling.asr.model.encoders.registry import family_of
 from scaling.asr.model.load_base import BaseModels, build
@@ -61,6 +62,7 @@ def write_export(trained: TrainedRecognizer, node: StageNode, bases: tuple[Path,
         "precision": trained.precision.value,
         "language": node.data.language,
         "scoring": node.data.scoring.value,
+        "max_tokens_per_second": trained.tokens_per_second,
     }
     for adapter in ADAPTERS:
         if model.has(adapter):
@@ -88,7 +90,8 @@ def read_export(folder: Path) -> TrainedRecognizer:
         refuse_too_large(f"the recogniser in {folder}", _exported_bytes(folder, objective), device)
         model = _exported_model(folder, objective, config).to(device).eval()
         extract = family_of(folder / "encoder").features(folder / "encoder")
-        return TrainedRecognizer(model, objective, precision, extract)
+        tokens_per_second = float(config.get("max_tokens_per_second", MAX_TOKENS_PER_SECOND))  # as above
+        return TrainedRecognizer(model, objective, precision, extract, tokens_per_second)
     except InputError:
         raise
     except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:

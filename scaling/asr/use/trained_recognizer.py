@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from scaling.asr.checkpoint import load
-from scaling.asr.evaluation.decode import group_by_length, token_limits, transcribe
+from scaling.asr.evaluation.decode import MAX_TOKENS_PER_SECOND, group_by_length, token_limits, transcribe
 from scaling.asr.execution.precision import autocast
 from scaling.asr.model.encoders.family import FeatureExtractor
 from scaling.asr.model.encoders.registry import family_of
@@ -23,12 +23,15 @@ from scaling.speech.audio import Clip, clip_samples, read_clip, read_header
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedRecognizer:
-    """A recogniser in eval mode, the objective and the precision that it decodes with, and its feature extractor."""
+    """A recogniser in eval mode, the objective and the precision that it decodes with, its feature extractor, and how
+    many tokens its hypotheses may hold (`token_limits`).
+    """
 
     model: Recognizer
     objective: Objective
     precision: Precision
     extract: FeatureExtractor
+    tokens_per_second: float = MAX_TOKENS_PER_SECOND
 
     def transcripts(self, clips: Sequence[Clip]) -> Iterator[tuple[int, str]]:
         """(place in `clips`, text), batch by batch from short to long. Raises AudioError where a clip is unreadable."""
@@ -37,8 +40,9 @@ class TrainedRecognizer:
         for indices in group_by_length(np.argsort(lengths, kind="stable").tolist(), lengths):
             features = [self.extract(read_clip(clips[index])) for index in indices]
             batch = Batch.padded(features, device)
+            limits = token_limits(lengths[indices], self.tokens_per_second)
             with autocast(self.precision, device):
-                texts = transcribe(self.model, batch, self.objective, token_limits(lengths[indices]))
+                texts = transcribe(self.model, batch, self.objective, limits)
             yield from zip(indices, texts, strict=True)
 
 
@@ -54,7 +58,9 @@ def read_run(ledger: Ledger, sources: dict[str, Source], key: str) -> tuple[Trai
     resources = WorkerResources(Sources(sources), best_device())
     model = resources.recognizer(node, weights).eval()
     extract = family_of(resources.directories(node)[0]).features(resources.directories(node)[0])
-    return TrainedRecognizer(model, node.stage.objective, node.precision, extract), node
+    result = ledger.result(key)
+    tokens_per_second = (result and result.max_tokens_per_second) or MAX_TOKENS_PER_SECOND  # early results do not say
+    return TrainedRecognizer(model, node.stage.objective, node.precision, extract, tokens_per_second), node
 
 
 def best_device() -> torch.device:

@@ -19,6 +19,7 @@ from analysis.curves.predict import predict
 from analysis.formatting import NARROW_SPACE, between, percent
 from analysis.recommending.recommend import recommend_for_flops
 from analysis.report.findings import findings_of
+from analysis.report.page.runs import run_table
 from analysis.report.report import write_report
 from analysis.tables.table import read_table
 from scaling.errors import InputError
@@ -286,3 +287,13 @@ def test_a_folder_without_runs_is_refused(tmp_path):
         write_report(tmp_path)
     with pytest.raises(InputError, match="not a folder"):
         write_report(tmp_path / "table.csv")
+
+
+def test_the_table_of_runs_says_which_run_does_not_hear_yet():
+    told = {"hears": False, "hearing_nats": 0.0123, "hearing_low": 0.01, "hearing_high": 0.02}
+    table = run_table([told, {"hears": True, "hearing_onset_flops": 2e10}, {}])
+    columns = {column.field: column for column in table.columns}
+    assert [columns["hears"].value(row) for row in table.rows] == ["no", "yes", ""]
+    assert columns["hearing_nats"].value(told) == 0.0123
+    assert [columns["hearing_onset_flops"].value(row) for row in table.rows] == [None, 2e10, None]
+    assert "hears" not in {column.field for column in run_table([{"hears": None}]).columns}

@@ -239,3 +239,49 @@ def test_wrong_names_and_files_are_refused_by_name(no_hub):
     (no_hub / "config.json").write_text("{")
     with pytest.raises(InputError, match="not valid JSON"):
         find_llm("config.json", no_hub)
+
+
+@pytest.mark.parametrize(
+    ("written", "row"),
+    [
+        ("Whisper-Small", "whisper-small"),
+        ("openai/Whisper-Small", "whisper-small"),
+        ("whisper_large_v3", "whisper-large-v3"),
+        ("Whisper Tiny", "whisper-tiny"),
+    ],
+)
+def test_encoders_are_found_as_people_write_them(no_hub, written, row):
+    assert find_encoder(written) == find_encoder(row)
+
+
+@pytest.mark.parametrize(
+    ("written", "row", "name"),
+    [
+        ("qwen2.5-0.5b", "Qwen2.5-0.5B", "Qwen2.5-0.5B"),
+        ("qwen/qwen2.5-0.5B", "Qwen2.5-0.5B", "Qwen2.5-0.5B"),
+        ("Qwen/Qwen2.5-0.5B-Instruct", "Qwen2.5-0.5B", "Qwen2.5-0.5B-Instruct"),
+        ("llama-3.2-1b-instruct", "Llama-3.2-1B", "Llama-3.2-1B-Instruct"),
+        ("Qwen/Qwen3-0.6B-Base", "Qwen3-0.6B", "Qwen3-0.6B-Base"),
+    ],
+)
+def test_llms_are_found_as_people_write_them(no_hub, written, row, name):
+    found = find_llm(written)
+    assert found.name == name
+    assert replace(found.dims, name=row) == LLMS[row]
+    assert (found.digest == find_llm(row).digest) == (name == row)
+
+
+def test_the_weights_of_an_instructed_release_are_its_own(no_hub):
+    folder = no_hub / "hub" / "models--Qwen--Qwen2.5-0.5B-Instruct"
+    save(folder / "snapshots" / "abc")
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("abc")
+    for written in ("Qwen/Qwen2.5-0.5B-Instruct", "qwen2.5-0.5b-instruct"):
+        assert find_llm(written).directory == folder / "snapshots" / "abc"
+    assert find_llm("Qwen2.5-0.5B").directory is None
+
+
+@pytest.mark.parametrize("written", ["someone/whisper-small", "whisper-smal", "Qwen2.5-0.5B-Instruct-GPTQ"])
+def test_what_may_be_another_model_is_not_guessed(no_hub, written):
+    with pytest.raises(InputError, match=r"is no shipped row"):
+        (find_encoder if "whisper" in written else find_llm)(written)

@@ -1,13 +1,22 @@
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from flop_reference import Trains
 
 from scaling.base_models.lookup import find_encoder, find_llm
-from scaling.cost.decoding import decoding_flops, look_seconds
-from scaling.cost.flops import generation
+from scaling.cost.decoding import (
+    HEARING_OVER_TRAINING,
+    HEARING_SPACING,
+    decoding_flops,
+    hearing_flops,
+    look_seconds,
+    next_hearing_look,
+)
+from scaling.cost.flops import executed, generation
 from scaling.cost.model_shape import ModelShape, default_shape
-from scaling.spec import Objective
+from scaling.spec import Objective, Part
 from scaling.speech.lengths import Lengths
 
 
@@ -56,3 +65,28 @@ def test_ctc_writes_at_the_price_of_its_encoder_and_head() -> None:
 def test_looks_take_a_tenth_of_the_time_once_there_is_one() -> None:
     assert look_seconds(59.0) == 0.0
     assert look_seconds(900.0) / (900.0 + look_seconds(900.0)) == pytest.approx(0.1)
+
+
+def test_hearing_costs_one_encoding_and_two_readings() -> None:
+    heard, shape = lengths([2.0, 4.0], [5, 9]), model_shape()
+    parts = executed(shape, Trains(Objective.LLM, frozenset()), heard[np.array([0])])
+    parts_of_both = [parts, executed(shape, Trains(Objective.LLM, frozenset()), heard[np.array([1])])]
+    expected = sum(
+        cost.total * (1 if part is Part.ENCODER else 2) for each in parts_of_both for part, cost in each.items()
+    )
+    assert hearing_flops(shape, heard) == expected
+
+
+@pytest.mark.parametrize("until", [10**3, 10**4, 10**6, 10**9])
+def test_hearing_takes_its_share_at_most_and_its_onset_is_known_within_a_fifth(until: int) -> None:
+    flops, positions = 10, [0.0]
+    while (position := next_hearing_look(flops, positions[-1])) <= until:
+        positions.append(position)
+    assert flops * (len(positions) - 1) <= HEARING_OVER_TRAINING * until
+    later = positions[7:]
+    assert all(1 < after / before <= HEARING_SPACING + 1e-9 for before, after in itertools.pairwise(later))
+
+
+def test_looks_lie_at_the_same_positions_wherever_one_asks_from() -> None:
+    grid = [next_hearing_look(10, flops) for flops in range(3000)]
+    assert all(next_hearing_look(10, position - 1) == position for position in set(grid))

@@ -7,11 +7,13 @@ from small_study import StudyWriter
 
 from scaling.errors import InputError
 from scaling.ledger.checkpoints import free, revive
+from scaling.ledger.hearing import Hearing
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import Event
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
+from sweeps.progress.results_table import Collector
 from sweeps.progress.status import State, survey_study
 from sweeps.progress.status_text import status_text, study_status, watch
 
@@ -117,6 +119,46 @@ def test_a_look_at_dev_is_decoding_until_it_is_over(plan_file: PlanFile) -> None
     assert running["flops"] == 10**9  # training goes on after it
     plan_file.ledger.attempts(first)[0].log(Event(event="dev", flops=10**9, cer=0.5))
     assert study_status(plan_file, survey_study(plan_file)).as_document()["running"][0]["evaluating"] is None
+
+
+def hearing(nats: float, low: float) -> Hearing:
+    return Hearing(flops=10**9, nats=nats, low=low, high=2 * nats, resampled="speakers", n_utterances=9)
+
+
+@pytest.mark.parametrize(
+    ("low", "said"), [(0.01, "does not hear yet (0.05 nats a token)"), (0.2, "hears (0.05 nats a token)")]
+)
+def test_a_running_node_says_whether_it_hears_at_its_last_look(plan_file: PlanFile, low: float, said: str) -> None:
+    first, second = plan_file.nodes[:2]
+    commit(plan_file, first)
+    begin(plan_file, second, Event(event="start", flops=9 * 10**9), Event(event="progress", flops=10**10))
+    assert study_status(plan_file, survey_study(plan_file)).running[0].hearing is None
+    plan_file.ledger.attempts(second)[0].log(Event(event="progress", flops=11 * 10**9, hearing=hearing(0.05, low)))
+    status = study_status(plan_file, survey_study(plan_file))
+    assert said in status_text(status)
+    assert status.as_document()["running"][0]["hearing"] == {
+        "flops": 10**9,
+        "nats": 0.05,
+        "low": low,
+        "high": 0.1,
+        "hears": low > 0.1,
+    }
+
+
+def test_finished_runs_that_do_not_hear_are_listed(plan_file: PlanFile) -> None:
+    scores = {"cer": 0.9, "errors": 9, "ref_chars": 10, "n_utterances": 1}
+    for key in plan_file.nodes:
+        attempt = plan_file.ledger.claim(key, session=plan_file.session)
+        assert attempt is not None
+        heard = hearing(0.5, 0.4) if key == ends(plan_file)[1] else hearing(0.02, 0.01)
+        attempt.commit(node_result(hearing=heard, dev=scores, test={"clean": scores}))
+    Collector(plan_file).collect()
+    status = study_status(plan_file, survey_study(plan_file))
+    deaf = plan_file.runs[0]
+    (listed,) = status.as_document()["not_hearing"]
+    assert (listed["run"], listed["budget_flops"], listed["hearing_nats"]) == (deaf.key, 1e10, 0.02)
+    line = f"does not hear yet  {deaf.key}  joint, encoder + llm, 1e+10 FLOPs, seed 0: 0.02 nats a token"
+    assert line in status_text(status).splitlines()
 
 
 def test_what_no_trainer_of_ours_would_log_does_not_matter(plan_file: PlanFile) -> None:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from scaling.cli import app
 from scaling.errors import InputError
+from scaling.ledger.hearing import Hearing
 from scaling.ledger.plan_file import PlanFile, Source, WorkItem
 from scaling.ledger.records import Event, NodeResult, Scores, Spent
 from scaling.spec import node_to_json
@@ -61,7 +62,7 @@ def field_table(kind: type[Any]) -> str:
     return "\n".join(lines)
 
 
-@pytest.mark.parametrize("kind", [NodeResult, Spent, Scores, Event, PlanFile, WorkItem, Source])
+@pytest.mark.parametrize("kind", [NodeResult, Spent, Scores, Hearing, Event, PlanFile, WorkItem, Source])
 def test_the_docs_hold_the_fields_of_each_record_as_the_code_explains_them(kind: type[Any]) -> None:
     assert field_table(kind) in (DOCS / "external-trainer.md").read_text()
 

@@ -1,0 +1,117 @@
+"""From how many FLOPs on a strategy hears on a pair of models, as far as known: budgets below are warned about."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from scaling.ledger.ledger import Ledger
+from scaling.spec import RunSpec
+from sweeps.plan.plan import PlannedRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownOnset:
+    """The largest budget of a strategy on a pair that did not hear at its end, and the smallest one above that did.
+
+    None where there is no such run. `source` says which runs these were.
+    """
+
+    strategy: str
+    encoder: str
+    llm: str
+    deaf_flops: float | None
+    onset_flops: float | None
+    source: str
+
+    def lies_below(self, budget_flops: float) -> bool:
+        """Whether a budget lies below the onset."""
+        deaf = self.deaf_flops is not None and budget_flops <= self.deaf_flops
+        return deaf or (self.onset_flops is not None and budget_flops < self.onset_flops)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BelowOnset:
+    """Budgets of a plan, not trained yet, at which a strategy is not expected to hear."""
+
+    onset: KnownOnset
+    budgets_flops: tuple[float, ...]
+
+    def as_document(self) -> dict[str, object]:
+        """An entry of `below_onset` in what `plan --json` prints."""
+        onset = self.onset
+        return {
+            "strategy": onset.strategy,
+            "encoder": onset.encoder,
+            "llm": onset.llm,
+            "budgets_flops": self.budgets_flops,
+            "deaf_flops": onset.deaf_flops,
+            "onset_flops": onset.onset_flops,
+            "source": onset.source,
+        }
+
+    def text(self) -> str:
+        """The warning for people."""
+        onset = self.onset
+        budgets = ", ".join(f"{flops:.3g}" for flops in self.budgets_flops)
+        known = [
+            *([] if onset.deaf_flops is None else [f"{onset.deaf_flops:.3g} FLOPs did not hear"]),
+            *([] if onset.onset_flops is None else [f"{onset.onset_flops:.3g} FLOPs did"]),
+        ]
+        return (
+            f"{onset.strategy} ({onset.encoder} + {onset.llm}) may not hear the speech at {budgets} FLOPs:"
+            f" {', '.join(known)} ({onset.source})"
+        )
+
+
+MEASURED: tuple[KnownOnset, ...] = ()
+"""Onsets of the reference study and of real checkpoints, for studies that know none of their own."""
+
+
+def budgets_below_onset(runs: Iterable[PlannedRun], done: Iterable[str], ledger: Ledger | None) -> list[BelowOnset]:
+    """What is known against the budgets of runs that are not done: from this study's finished runs, else `MEASURED`."""
+    finished, by_pair, waiting = set(done), defaultdict(list), defaultdict(set)
+    for run in runs:
+        if run.end in finished:
+            by_pair[_pair(run.spec)].append(run)
+        else:
+            waiting[_pair(run.spec)].add(run.spec.budget_flops)
+    found = []
+    for pair, budgets in waiting.items():
+        onset = (ledger and _own_onset(pair, by_pair[pair], ledger)) or _MEASURED_BY_PAIR.get(pair)
+        below = tuple(flops for flops in sorted(budgets) if onset is not None and onset.lies_below(flops))
+        if onset is not None and below:
+            found.append(BelowOnset(onset=onset, budgets_flops=below))
+    return found
+
+
+Pair = tuple[str, str, str]
+"""Names of a strategy, an encoder and an LLM."""
+
+
+def _pair(spec: RunSpec) -> Pair:
+    return spec.strategy.name, spec.model.encoder_name, spec.model.llm_name
+
+
+def _own_onset(pair: Pair, runs: Iterable[PlannedRun], ledger: Ledger) -> KnownOnset | None:
+    """The onset that finished runs of a strategy on a pair show; None where none of them measured hearing."""
+    hears: Mapping[bool, list[float]] = {True: [], False: []}
+    for run in runs:
+        result = ledger.result(run.end)
+        if result is not None and result.hearing is not None and result.hearing.hears is not None:
+            hears[result.hearing.hears].append(run.spec.budget_flops)
+    if not hears[True] and not hears[False]:
+        return None
+    strategy, encoder, llm = pair
+    deaf_flops = max(hears[False], default=None)
+    onset_flops = min((flops for flops in hears[True] if deaf_flops is None or flops > deaf_flops), default=None)
+    return KnownOnset(
+        strategy=strategy,
+        encoder=encoder,
+        llm=llm,
+        deaf_flops=deaf_flops,
+        onset_flops=onset_flops,
+        source="runs of this study",
+    )
+
+
+_MEASURED_BY_PAIR = {(onset.strategy, onset.encoder, onset.llm): onset for onset in MEASURED}

@@ -1,0 +1,67 @@
+"""Whether nodes at work hear the speech at their last look, and which finished runs do not hear it yet."""
+
+from dataclasses import dataclass
+
+from scaling.ledger.hearing import Hearing
+from scaling.ledger.plan_file import PlanFile
+from sweeps.progress.results_table import read_rows
+
+VERDICTS = {True: "hears", False: "does not hear yet", None: "hearing"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HearingNow:
+    """What a look at hearing found (`scaling.ledger.hearing`), at `flops` of the stage."""
+
+    flops: float
+    nats: float
+    low: float | None
+    high: float | None
+    hears: bool | None
+
+    def text(self) -> str:
+        """Whether the LLM hears, and the gain that says so."""
+        return f"{VERDICTS[self.hears]} ({self.nats:.2f} nats a token)"
+
+
+def hearing_now(hearing: Hearing | None) -> HearingNow | None:
+    """What the last look of a node found; None where there was none."""
+    if hearing is None:
+        return None
+    return HearingNow(flops=hearing.flops, nats=hearing.nats, low=hearing.low, high=hearing.high, hears=hearing.hears)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeafRun:
+    """A finished run that does not hear the speech yet: its error rate says nothing about how it will fall."""
+
+    run: str
+    strategy: str
+    encoder: str
+    llm: str
+    budget_flops: float
+    seed: int
+    hearing_nats: float | None
+
+    def text(self) -> str:
+        """The run and its gain."""
+        gain = "" if self.hearing_nats is None else f": {self.hearing_nats:.2f} nats a token"
+        models = f"{self.encoder} + {self.llm}"
+        return f"{self.strategy}, {models}, {self.budget_flops:.3g} FLOPs, seed {self.seed}{gain}"
+
+
+def deaf_runs(plan_file: PlanFile) -> list[DeafRun]:
+    """The runs of the study's table that do not hear."""
+    return [
+        DeafRun(
+            run=row.key,
+            strategy=row.strategy,
+            encoder=row.encoder,
+            llm=row.llm,
+            budget_flops=row.budget_flops,
+            seed=row.seed,
+            hearing_nats=row.hearing_nats,
+        )
+        for row in read_rows(plan_file.folder)
+        if row.hears is False
+    ]
