@@ -8,7 +8,7 @@ from small_study import StudyWriter
 from typer.testing import CliRunner
 
 from scaling.cli import app
-from scaling.cost.decoding import decoding_flops
+from scaling.cost.decoding import decoding_flops, hearing_flops
 from scaling.cost.hardware import Throughput
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
@@ -103,7 +103,7 @@ def chain_flops(prepared: Prepared, key: str) -> int:
     return link.node.flops + max((chain_flops(prepared, need) for need in link.node.needs), default=0)
 
 
-def test_every_run_decodes_dev_and_test_once(prepared: Prepared) -> None:
+def test_every_run_decodes_dev_and_test_and_measures_hearing_on_dev_once(prepared: Prepared) -> None:
     (model,) = prepared.study.models
     model_shape, ends = model.shape, {run.end for run in prepared.plan.runs}
     sets = [
@@ -112,6 +112,7 @@ def test_every_run_decodes_dev_and_test_once(prepared: Prepared) -> None:
     ]
     assert [len(lengths) for lengths in sets] == [6, 8]
     expected = sum(decoding_flops(model_shape, Objective.LLM, lengths) for lengths in sets)
+    expected += hearing_flops(model_shape, sets[0])
     assert evaluation_flops(prepared.study, prepared.plan) == dict.fromkeys(ends, expected)
 
 
