@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.curves.data_checks import NO_FRACTION
 from analysis.curves.trunk_variance import CLUSTER
-from analysis.forecasting.evidence import Runs
+from analysis.forecasting.evidence import Runs, neighbours
+from analysis.forecasting.law_grid import Array
 from analysis.forecasting.prior import ONE_TRAINING, SEPARATE_RUNS, Prior
 from analysis.notes import Note
 from analysis.tables.points import ERROR, FLOPS, Point, run_error
@@ -40,11 +42,12 @@ def observations(table: Table, points: Sequence[Point], rates: bool) -> Observat
     counts_N = np.maximum(errors_N * np.where(known_N, chars_N, 1.0), 0.5)
     chance = float(np.mean([point.chance for point in points]))
     scale = chance if rates else float(errors_N.max()) / LARGEST_SHARE
+    flops_N = np.array([table.number(i, FLOPS) for i in rows])
     runs = Runs(
-        flops_N=np.array([table.number(i, FLOPS) for i in rows]),
+        flops_N=flops_N,
         errors_N=errors_N / scale,
         counting_variance_N=np.where(known_N, 1.0 / counts_N, 0.0),
-        trunks_N=_trunks(table, rows),
+        trunks_N=_trunks(table, rows, flops_N),
     )
     passes = table.number(rows[-1], "epochs")
     return Observations(
@@ -64,8 +67,7 @@ def is_error_rate(table: Table, points: Sequence[Point]) -> bool:
 
 def base_prior(table: Table, rates: bool) -> Prior:
     """What is believed before any run is seen: of separate runs where the table names seeds, else of one training."""
-    seeded = any(row.get("seed") not in (None, "") for row in table.rows)
-    prior = SEPARATE_RUNS if seeded else ONE_TRAINING
+    prior = SEPARATE_RUNS if _names_seeds(table) else ONE_TRAINING
     return prior if rates else prior.without_chance()
 
 
@@ -81,8 +83,16 @@ def seed_notes(table: Table, points: Sequence[Point]) -> list[Note]:
     return []
 
 
-def _trunks(table: Table, rows: Sequence[int]) -> "np.typing.NDArray[np.int64] | None":
-    """A number for the trunk of each run; None where no two runs were cut from one."""
+def _names_seeds(table: Table) -> bool:
+    return any(row.get("seed") not in (None, "") for row in table.rows)
+
+
+def _trunks(table: Table, rows: Sequence[int], flops_N: Array) -> NDArray[np.int64] | None:
+    """A number for the trunk of each run; None where no two runs share one.
+
+    A table without seeds may hold checkpoints of one training: neighbours are then taken for cut from one trunk.
+    """
     labels = [str(table.rows[i].get(CLUSTER) or f"row {i}") for i in rows]
     numbers = {label: number for number, label in enumerate(dict.fromkeys(labels))}
-    return None if len(numbers) == len(rows) else np.array([numbers[label] for label in labels])
+    trunks_N = np.array([numbers[label] for label in labels]) if _names_seeds(table) else neighbours(flops_N)
+    return None if len(np.unique(trunks_N)) == len(rows) else trunks_N

@@ -48,10 +48,19 @@ class Posterior:
     @cached_property
     def weight_GJ(self) -> Array:
         """Posterior weights, which sum to 1."""
-        joint_GJ = self._evidence.log_likelihood_GJ + self._prior.log_law_G[:, None] + self._prior.log_scale_J
-        weight_GJ = np.exp(joint_GJ - joint_GJ.max())
-        normalised: Array = weight_GJ / weight_GJ.sum()
-        return normalised
+        weight_GJ: Array = np.exp(self._joint_GJ - self.log_evidence)
+        return weight_GJ
+
+    @cached_property
+    def log_evidence(self) -> float:
+        """The log probability of the runs, averaged over everything that the prior holds possible."""
+        largest = self._joint_GJ.max()
+        return float(largest + np.log(np.exp(self._joint_GJ - largest).sum()))
+
+    @cached_property
+    def _joint_GJ(self) -> Array:
+        joint: Array = self._evidence.log_likelihood_GJ + self._prior.log_law_G[:, None] + self._prior.log_scale_J
+        return joint
 
     def marginals(self) -> dict[str, Array]:
         """The posterior weights along each axis of the prior."""
