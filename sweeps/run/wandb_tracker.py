@@ -6,8 +6,9 @@ Each run of the study is a W&B run. Its id is the run's key, and the step of eve
 The trainer does not know the tracker: a tracker that hangs, dies or fills the disk neither stops nor slows training,
 and what it lost can be written again from the ledger at any time.
 
-Runs are offline unless WANDB_MODE says otherwise; upload them with `wandb sync`. Numbers, strategy and model names are
-sent; transcripts, paths, host and user names, git remotes and code are not.
+Runs are offline unless WANDB_MODE says otherwise; upload them with `wandb sync`. Numbers and names of the study, its
+strategies and its models are sent; the name of a model in a directory is the last part of its path. Transcripts, other
+paths, host and user names, git remotes and code are not sent.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from scaling.system.console import log, log_once
 from scaling.system.own_code import python_module
 from sweeps.progress.run_curve import history
 from sweeps.progress.status import State, survey_study
+from sweeps.run.tracker_lock import only_tracker, patience
 
 FLUSH_SECONDS = 1
 """Seconds between writes to the offline file: the default of 15 s loses everything of runs that are killed early."""
@@ -105,9 +107,15 @@ def end_tracker(process: subprocess.Popen[bytes] | None, patience: float = 2 * F
 
 
 def write_runs(folder: Path) -> int:
-    """Write every run that has begun to Weights & Biases; return their number."""
+    """Write every run that has begun to Weights & Biases; return their number.
+
+    Raises InputError where another process tracks the study.
+    """
     tracker = Tracker(read_plan_file(folder))
-    tracker.update(last=True)
+    with only_tracker(folder, patience(FINISH_SECONDS)) as alone:
+        if not alone:
+            raise InputError(f"{folder}: another process tracks this study; it writes all that `track` would")
+        tracker.update(last=True)
     return len(tracker.finished)
 
 
@@ -199,7 +207,10 @@ def _finish(tracked: Any, *, ok: bool) -> None:
 
 
 def _follow(folder: Path) -> None:
-    """Update again and again until every run is finished, or standard input ends."""
+    """Update again and again until every run is finished, or standard input ends.
+
+    Where another process tracks the study, wait for its end and go on from there.
+    """
     ending = threading.Event()
 
     def wait_for_end() -> None:
@@ -208,9 +219,13 @@ def _follow(folder: Path) -> None:
         ending.set()
 
     threading.Thread(target=wait_for_end, daemon=True).start()
-    tracker = Tracker(read_plan_file(folder))
-    while not tracker.update(last=ending.is_set()):
-        ending.wait(POLL_SECONDS)
+    with only_tracker(folder, lambda seconds: not ending.wait(seconds)) as alone:
+        if not alone:
+            log("another process tracks this study")
+            return
+        tracker = Tracker(read_plan_file(folder))
+        while not tracker.update(last=ending.is_set()):
+            ending.wait(POLL_SECONDS)
 
 
 def main() -> int:
