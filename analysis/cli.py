@@ -2,7 +2,7 @@
 answer and prints it; what a verb needs is imported inside it, so that the command starts quickly.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -132,10 +132,11 @@ def laws(
         place = named_numbers("--at", at)
     law_columns = tuple(place) if place else ("C",)
     table = chosen_table(source, columns, where, group, law_columns)
-    points, errors, weights = points_of_curve(table, strategy, law_columns)
+    points, errors, weights, notes = points_of_curve(table, strategy, law_columns)
     with announce_if_slow("fitting every law, and forecasting larger budgets from smaller ones"):
         ranked = candidates(points, errors, weights, at=place)
-    emit(laws_document(ranked, answer_range(ranked)) if as_json else laws_text(ranked, answer_range(ranked)))
+    print_laws = laws_document if as_json else laws_text
+    emit(print_laws(ranked, answer_range(ranked), notes))
 
 
 @app.command()
@@ -253,10 +254,11 @@ def frontier(
     from analysis.tables.points import points_of
     from analysis.text import frontier_text
 
-    points, _ = points_of(chosen_table(source, columns, where, group, ("C", "N")), ("C", "N"))
+    points, notes = points_of(chosen_table(source, columns, where, group, ("C", "N")), ("C", "N"))
     flops, sizes = (np.array([point.columns[name] for point in points]) for name in ("C", "N"))
     with announce_if_slow("finding the best size of each budget"):
         answer = find_frontier(flops, sizes, np.array([point.cer for point in points]))
+    answer = replace(answer, warnings=(*notes, *answer.warnings))
     emit(as_document(answer) if as_json else frontier_text(answer))
 
 

@@ -96,6 +96,8 @@ TERMS = (
          "Get more audio for that budget; the interval is widened for the doubt."),
         ("audio_runs_out", "The recommended run passes over the audio that exists more than four times.",
          "Get more audio, or spend less."),
+        ("gain_not_shown", "The interval of what the best division of a budget saves holds zero.",
+         "Keep the division that you have, or add runs of the divisions that look best."),
         ("hours_capped", "The best division would use more audio than there is.", "Get more audio."),
         ("undertuned", "Runs took a learning rate or a batch at the edge of the searched grid.",
          "Search further (`tune`): better settings may lie beyond, and the curve is too high."),

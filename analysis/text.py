@@ -8,7 +8,7 @@ from analysis.curves.curves import FAR, Curve, Curves
 from analysis.curves.predict import Prediction
 from analysis.fitting.model_selection import Candidate
 from analysis.formatting import Interval, aligned, between, bullets, number, percent
-from analysis.notes import as_text
+from analysis.notes import Note, as_text
 from analysis.recommending.isoflop_frontier import Frontier
 from analysis.recommending.next_runs import Proposal
 from analysis.recommending.recommend import Recommendation
@@ -29,20 +29,24 @@ def fits_text(curves: Curves) -> str:
         agreeing = "-" if fit is None else f"{fit.starts_agreeing}/{fit.starts}"
         rows.append([curve.label, law, theta, str(0 if fit is None else fit.n), agreeing, curve.status])
     table = aligned(["strategy", "law", "parameters", "points", "starts agreeing", "status"], rows)
-    notes = [f"{curve.label}: {line}" for curve in curves.curves for line in as_text(curve.warnings)]
+    own = ((curve, note) for curve in curves.curves for note in curve.warnings if note not in curves.notes)
+    notes = [f"{curve.label}: {note}" for curve, note in own]
     return table + bullets(as_text(curves.notes) + notes)
 
 
-def laws_document(candidates: Sequence[Candidate], answers: Interval | None) -> dict[str, object]:
+def laws_document(
+    candidates: Sequence[Candidate], answers: Interval | None, notes: Sequence[Note]
+) -> dict[str, object]:
     """What `laws --json` prints, the best forecaster first; `answers` is the range of all answers."""
     return {
         "laws": [candidate.as_dict() for candidate in candidates],
         "best": candidates[0].fit.law.name,
         "answer_spread": answers,
+        "warnings": as_text(notes),
     }
 
 
-def laws_text(candidates: Sequence[Candidate], answers: Interval | None) -> str:
+def laws_text(candidates: Sequence[Candidate], answers: Interval | None, notes: Sequence[Note]) -> str:
     """One line a law and objective, the best forecaster first; `answers` is the range of all answers."""
     rows = []
     for candidate in candidates:
@@ -51,7 +55,8 @@ def laws_text(candidates: Sequence[Candidate], answers: Interval | None) -> str:
         numbers = (percent(error), percent(held), number(candidate.aicc), number(candidate.answer))
         rows.append([fit.law.name, fit.loss.name, *numbers, fit.status])
     table = aligned(["law", "objective", "forecast error", "held by 90%", "AICc", "answer", "status"], rows)
-    return table if answers is None else f"{table}\nover laws and objectives the answer spreads over {between(answers)}"
+    spread = "" if answers is None else f"\nover laws and objectives the answer spreads over {between(answers)}"
+    return table + spread + bullets(as_text(notes))
 
 
 def prediction_text(prediction: Prediction) -> str:
@@ -86,17 +91,16 @@ def _calibrated_line(prediction: Prediction) -> str:
 def rows_text(predictions: Sequence[Prediction]) -> str:
     """One line a point, the warnings below."""
     columns = list(predictions[0].columns)
+    names = [name for name in INTERVALS if any(getattr(prediction, name) is not None for prediction in predictions)]
     rows = [
         [
             *(number(prediction.columns[name]) for name in columns),
             number(prediction.cer, 6),
-            between(prediction.curve_interval),
-            between(prediction.interval),
-            between(prediction.calibrated_interval),
+            *(between(getattr(prediction, name)) for name in names),
         ]
         for prediction in predictions
     ]
-    header = [*columns, "value", "curve 90%", "new run 90%", "calibrated"]
+    header = [*columns, "value", *(INTERVALS[name] for name in names)]
     return aligned(header, rows) + _warnings(predictions)
 
 
@@ -141,15 +145,17 @@ def frontier_text(frontier: Frontier) -> str:
 
 def coverage_text(coverages: Sequence[Coverage]) -> str:
     """One line a curve: shares held, and the ratio of the ends in brackets."""
+    names = {name: title for name, title in INTERVALS.items() if any(name in coverage.held for coverage in coverages)}
     rows = [
         [
             coverage.curve.label,
             number(coverage.flops),
-            *(f"{percent(coverage.held.get(name))} ({_width(coverage, name)})" for name in INTERVALS),
+            *(f"{percent(coverage.held.get(name))} ({_width(coverage, name)})" for name in names),
         ]
         for coverage in coverages
     ]
-    return aligned(["strategy", "FLOPs", "curve 90%", "new run 90%", "calibrated"], rows)
+    notes = [note for coverage in coverages for note in coverage.curve.warnings]
+    return aligned(["strategy", "FLOPs", *names.values()], rows) + bullets(as_text(notes))
 
 
 def proposal_text(proposal: Proposal) -> str:
@@ -160,6 +166,7 @@ def proposal_text(proposal: Proposal) -> str:
         f"{aligned(['budget', 'runs'], runs)}\n"
         f"  {number(proposal.flops)} FLOPs; interval of the curve now {between(proposal.interval_before)}, expected "
         f"{between(proposal.interval_after)}; an even grid for the same FLOPs {between(proposal.even_interval)}"
+        + bullets(as_text(proposal.curve.warnings))
     )
 
 

@@ -15,7 +15,9 @@ from typing import Any
 from scaling.keys import OMIT_DEFAULT, canonical, canonical_json, canonical_text, object_text, text_digest
 
 RECIPE_VERSION = 1
-"""Raised when the trainer or the FLOP convention changes the result of a run: all runs then have new keys."""
+"""Raised when the trainer or the FLOP convention changes the result of a run: all runs then have new keys. A scoring
+that changes has a version of its own in each result (`scaling.scoring.score.VERSIONS`): transcripts can be scored
+again."""
 
 FLOP_CONVENTION = "charged-v1"
 """Forward and backward model FLOPs at real lengths, logits at target positions only (see `scaling.cost.flops`)."""

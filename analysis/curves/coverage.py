@@ -18,14 +18,15 @@ from analysis.fitting.backtest import calibrate
 from analysis.fitting.fit import Fit
 from analysis.forecasting.evidence import Evidence
 from analysis.forecasting.posterior import Posterior
+from analysis.notes import as_text
 from scaling.errors import InputError
 from scaling.scoring.interval import LEVEL
 
 SETS = 200
 """Repetitions where no number is answers for."""
 
-INTERVALS = ("curve_interval", "interval", "calibrated_interval")
-"""The intervals of a prediction, as its document names them."""
+INTERVALS = {"curve_interval": "curve 90%", "interval": "new run 90%", "calibrated_interval": "calibrated"}
+"""The intervals of a prediction, as its document names them, and the head of each in a table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class Coverage:
             "level": LEVEL,
             "held": dict(self.held),
             "width": dict(self.width),
+            "warnings": as_text(self.curve.warnings),
         }
 
 

@@ -48,10 +48,7 @@ def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -
     columns = law_named(law).columns if law else ("C",)
     failed = failed_runs(table) if columns == ("C",) else []
     used = table.without(failed)
-    points, notes = points_of(used, columns)
-    if not points:
-        raise InputError(f"{table.path}: no row can be fitted; " + "; ".join(map(str, notes[:3])))
-    notes += tuple(_failed_note(table, i) for i in failed)
+    points, notes = _points_used(table, failed, columns)
     groups = [list(group) for _, group in groupby(points, key=lambda point: point.curve)]
     outlooks = {} if law else _outlooks(table, used, groups)
     curves = tuple(_described(used, group, law, loss, notes, outlooks.get(group[0].curve, ())) for group in groups)
@@ -68,19 +65,30 @@ def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -
 
 def points_of_curve(
     table: Table, strategy: str | None, columns: tuple[str, ...]
-) -> tuple[dict[str, Array], Array, Array]:
-    """One curve's points, before any law: columns, errors and runs a point, each (n,).
+) -> tuple[dict[str, Array], Array, Array, tuple[Note, ...]]:
+    """One curve's points, before any law: columns, errors and runs a point, each (n,); and notes on rows left out.
 
     Raises InputError where the table holds several curves and `strategy` does not leave one.
     """
-    every, _ = points_of(table, columns)
+    every, notes = _points_used(table, failed_runs(table) if columns == ("C",) else [], columns)
     labels = dict.fromkeys(point.curve for point in every if strategy in (None, point.strategy))
     if len(labels) != 1:
         names = ", ".join(" + ".join(filter(None, label)) for label in labels or {point.curve for point in every})
         raise InputError(f"{table.path}: which curve of {names}? Give --strategy, or --where")
     chosen = [point for point in every if point.curve in labels]
     values = {name: np.array([point.columns[name] for point in chosen]) for name in columns}
-    return values, np.array([point.cer for point in chosen]), np.array([float(point.runs) for point in chosen])
+    errors, runs = np.array([point.cer for point in chosen]), np.array([float(point.runs) for point in chosen])
+    return values, errors, runs, notes
+
+
+def _points_used(
+    table: Table, failed: Sequence[int], columns: tuple[str, ...]
+) -> tuple[tuple[Point, ...], tuple[Note, ...]]:
+    """The points of runs that did not fail, and notes that name the rows left out. Raises InputError without any."""
+    points, notes = points_of(table.without(failed), columns)
+    if not points:
+        raise InputError(f"{table.path}: no row can be fitted; " + "; ".join(map(str, notes[:3])))
+    return points, (*notes, *(_failed_note(table, i) for i in failed))
 
 
 def _outlooks(table: Table, used: Table, groups: Sequence[Sequence[Point]]) -> dict[CurveIdentity, tuple[Outlook, ...]]:

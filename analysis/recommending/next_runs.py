@@ -16,6 +16,7 @@ from analysis.curves.curves import Curve
 from analysis.fitting.laws import Array
 from analysis.forecasting.outlook import Outlook
 from analysis.forecasting.predictive import LEAST_COUNT
+from analysis.notes import as_text
 from scaling.errors import InputError
 from scaling.scoring.interval import LEVEL
 
@@ -62,6 +63,7 @@ class Proposal:
             "interval_before": self.interval_before,
             "interval_after_expected": self.interval_after,
             "interval_after_even_grid_expected": self.even_interval,
+            "warnings": as_text(self.curve.warnings),
         }
 
 

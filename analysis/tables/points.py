@@ -1,7 +1,7 @@
 """The points that a law is fitted to: each is one budget of one strategy with one pair of models, seeds averaged."""
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from analysis.notes import Note
 from analysis.tables.table import LAW_NAMES, Row, Table
 from scaling.errors import InputError
 from scaling.ledger.records import is_usable
+from scaling.system.console import one_line
 
 FLOPS, ERROR = "flops", "cer"
 """The columns of training FLOPs and of the error rate in a table of runs."""
@@ -72,7 +73,6 @@ def points_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Po
     `cer`; `strategy`, `encoder`, `llm`, `budget_flops`, `seed`, `status`, `ref_chars` and `cer_chance` are used where
     present. Raises InputError where a column is missing and where `usable_rows` does.
     """
-    _refuse_where_no_run_succeeded(table)
     table.certain("strategy")
     sources = {name: SOURCE.get(name, name) for name in columns}
     for source in (*sources.values(), ERROR):
@@ -166,13 +166,6 @@ def _named(table: Table, code: str, rows: Sequence[int], what: str) -> list[Note
     return [Note(code, f"{places}{more}: {what}")]
 
 
-def _refuse_where_no_run_succeeded(table: Table) -> None:
-    statuses = Counter(str(row.get("status")) for row in table.rows if not is_usable(row))
-    if statuses.total() == len(table.rows):
-        counts = ", ".join(f"{count} {status}" for status, count in statuses.items())
-        raise InputError(f"{table.path}: no run succeeded ({counts}); expected runs with status ok")
-
-
 def _groups(
     table: Table, usable: Iterable[int], sources: Mapping[str, str]
 ) -> Iterable[tuple[CurveIdentity, list[int]]]:
@@ -201,7 +194,7 @@ def _run_identity(table: Table, index: int) -> tuple[object, ...] | None:
 
 
 def _name(value: object) -> str | None:
-    return None if value is None or value == "" else str(value)
+    return None if value is None or value == "" else one_line(str(value))
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -10,7 +10,7 @@ from analysis.formatting import aligned
 from analysis.tables.transcripts import Transcript, read_transcripts
 from scaling.errors import InputError, nearest
 from scaling.scoring.interval import LEVEL, RateInterval, rate_interval
-from scaling.scoring.score import Score, score, total
+from scaling.scoring.score import VERSIONS, Score, score, total
 from scaling.spec import Scoring
 
 TOGETHER = "together"
@@ -53,6 +53,7 @@ class FileScores:
         return {
             "schema": "asr-scaling/scores-1",
             "scoring": self.scoring.value,
+            "scoring_version": VERSIONS[self.scoring],
             "interval_level": LEVEL,
             "sets": {name: part.as_dict() for name, part in self.sets.items()},
             "utterances": [{**asdict(transcript), **edits.counts()} for transcript, edits in self.utterances],

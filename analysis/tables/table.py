@@ -11,6 +11,7 @@ that are too short, where an error with the line is wanted. Parquet is read by p
 import codecs
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from analysis.tables.groups import IDENTITY, grouped, parting_column
 from analysis.tables.understanding import understand
 from analysis.tables.wandb import is_project, rows_of_project
 from scaling.errors import InputError, nearest
-from scaling.ledger.records import RUNS_FILE
+from scaling.ledger.records import RUNS_FILE, is_usable
 from scaling.system.console import log_once
 from scaling.system.json_files import parse_json, read_json_lines
 
@@ -132,7 +133,8 @@ def read_table(path: Path) -> Table:
     """Read a study's folder (its runs.jsonl), a .jsonl, .json, .csv, .tsv, .txt or .parquet file, or a project online
     (wandb:ENTITY/PROJECT), and say on stderr how its columns were understood.
 
-    Lines of a CSV that start with # are remarks. Raises InputError where the file is missing, empty or malformed.
+    Lines of a CSV that start with # are remarks. Raises InputError where the file is missing, empty or malformed, and
+    where no run has a result, because all have diverged or failed.
     """
     table = understood_table(path, {}).parted(("flops",))
     table.announce()
@@ -145,16 +147,26 @@ def understood_table(path: Path, chosen: Mapping[str, str]) -> Table:
     """
     table, comma_parts_fields = _read(path)
     understood = understand(table.rows, chosen, comma_parts_fields)
+    rows = understood.added_to(table.rows)
+    _refuse_where_no_run_succeeded(path, rows)
     for column, name in chosen.items():
         if column not in understood.columns and column not in understood.doubts:
             table.require(name)
     return replace(
         table,
-        rows=understood.added_to(table.rows),
+        rows=rows,
         named=understood.named,
         remarks=tuple(understood.remarks),
         doubts=understood.doubts,
     )
+
+
+def _refuse_where_no_run_succeeded(path: Path, rows: Sequence[Row]) -> None:
+    if any(map(is_usable, rows)):
+        return
+    counts = ", ".join(f"{count} {status}" for status, count in Counter(str(row["status"]) for row in rows).items())
+    cause = next((f"; the first: {row['cause']}" for row in rows if row.get("cause")), "")
+    raise InputError(f"{path}: no run succeeded ({counts}); expected runs with status ok{cause}")
 
 
 def file_sha256(file: Path) -> str:
@@ -234,6 +246,7 @@ def _read_parquet(file: Path) -> Iterator[tuple[int, Row]]:
 
 _READERS = {
     ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
     ".json": _read_json,
     ".parquet": _read_parquet,
 }

@@ -1,16 +1,25 @@
 """Transcripts and references from files of other programs and of our own runs, brought together by utterance.
 
-*.jsonl     an object a line: NeMo and WeNet manifests, and a run's `utterances/KEY.jsonl`, which holds both sides
+*.jsonl, .json, .ndjson, .list, .manifest, each also .gz    an object a line: NeMo and WeNet manifests, and a run's
+            `utterances/KEY.jsonl`, which holds both sides; a field that is null is absent
+*.trn       sclite's lines: the text, then the id in round brackets
 any other   Kaldi's `text`: an id, white space, the text
+
+Lines without an id are named after their recording, as the utterances of a corpus are.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.tables.table import read_text
 from scaling.errors import InputError
+from scaling.speech.audio import Clip
+from scaling.speech.readers.json_lines import is_json_lines
+from scaling.speech.readers.row import BadRow, channel_number, file_stem, given, label, lines
+from scaling.speech.utterance_names import distinct_names
 from scaling.system.json_files import read_json_lines
 
 HYPOTHESIS = ("hyp", "pred_text", "text", "txt")
@@ -18,6 +27,11 @@ HYPOTHESIS = ("hyp", "pred_text", "text", "txt")
 
 REFERENCE = ("ref", "text", "txt")
 """The fields of a JSON line that may hold the reference; the first that is there counts."""
+
+STRETCH = ("offset", "duration")
+"""The fields of a JSON line that say which stretch of its recording the utterance is, in seconds."""
+
+_TRN = re.compile(r"(?P<text>.*)\((?P<id>[^()\s]+)\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +56,7 @@ def read_transcripts(hypotheses: Path, references: Path | None) -> list[Transcri
     for missing, file in ((ref.keys() - hyp.keys(), hypotheses), (hyp.keys() - ref.keys(), references)):
         if missing:
             raise InputError(f"{file}: lacks {len(missing)} utterances that the other side has, such as {min(missing)}")
-    return [_transcript(ref[key], hyp[key], references is not None) for key in ref]
+    return [_transcript(key, ref[key], hyp[key], references is not None) for key in ref]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,50 +68,103 @@ class _Line:
 
     def text(self, names: tuple[str, ...]) -> str:
         """The first of these fields that is there. Raises InputError where none is, or where it is not text."""
-        value = next((self.values[name] for name in names if name in self.values), None)
+        value = given(self.values, *names)
         if not isinstance(value, str):
             raise InputError(f"{self.place}: expected text in {' or '.join(names)}, found {value!r:.80}")
         return value
 
-    def label(self, *names: str) -> str:
-        """The first of these fields that is there, as text; empty where none is."""
-        return next((str(self.values[name]) for name in names if self.values.get(name) is not None), "")
-
     @property
     def id(self) -> str:
-        return self.label("id", "key") or Path(self.label("audio_filepath", "wav")).stem
+        """The id that the file gives; empty where it gives none."""
+        return label(self.values, "id", "key")
+
+    @property
+    def test(self) -> str:
+        """The test set; empty where the file names none."""
+        return label(self.values, "test")
+
+    @property
+    def clip(self) -> Clip:
+        """The recording, and perhaps a stretch and channel of it. Raises InputError where the line names none."""
+        audio = label(self.values, "audio_filepath", "wav")
+        if not audio:
+            raise InputError(f"{self.place}: no id, key or audio_filepath that names the utterance")
+        try:
+            start, seconds = (None if value is None else float(value) for value in map(self.values.get, STRETCH))
+            return Clip(
+                path=Path(audio), start=start, seconds=seconds, channel=channel_number(self.values.get("channel"))
+            )
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{self.place}: {error}; expected offset and duration in seconds, channel from 0"
+            ) from None
 
 
 def _lines_by_id(file: Path) -> dict[str, _Line]:
     """The lines of a file by test set and id: one recording may be in several test sets."""
-    lines: dict[str, _Line] = {}
-    read = read_json_lines if file.suffix.lower() in (".jsonl", ".json") else _read_kaldi
-    for number, values in read(file):
-        line = _Line(f"{file}:{number}", values)
-        if not line.id:
-            raise InputError(f"{line.place}: no id, key or audio_filepath that names the utterance")
-        key = "/".join(filter(None, (line.label("test"), line.id)))
-        if key in lines:
-            raise InputError(f"{line.place}: utterance {key} again; it is in {lines[key].place}")
-        lines[key] = line
-    if not lines:
+    read = read_json_lines if is_json_lines(file) else _read_trn if file.suffix.lower() == ".trn" else _read_kaldi
+    in_file = [_Line(f"{file}:{number}", values) for number, values in read(file)]
+    if not in_file:
         raise InputError(f"{file}: holds no utterance; expected JSON lines, or lines of an id and a text")
-    return lines
+    places = defaultdict[str, list[int]](list)
+    for place, line in enumerate(in_file):
+        places[line.test].append(place)
+    keys = dict[int, str]()
+    for test, of_test in places.items():
+        names = _names([in_file[place] for place in of_test])
+        keys |= {place: f"{test}/{name}" if test else name for place, name in zip(of_test, names, strict=True)}
+    by_key: dict[str, _Line] = {}
+    for place, line in enumerate(in_file):
+        if (key := keys[place]) in by_key:
+            raise InputError(f"{line.place}: utterance {key} again; it is in {by_key[key].place}")
+        by_key[key] = line
+    return by_key
+
+
+def _names(of_test: Sequence[_Line]) -> list[str]:
+    """The id of each line of one test set or, where it has none, the name of its recording."""
+    names = [line.id or file_stem(str(line.clip.path)) for line in of_test]
+    longer = distinct_names(names, [bool(line.id) for line in of_test], lambda row: of_test[row].clip)
+    return [longer.get(row, name) for row, name in enumerate(names)]
 
 
 def _read_kaldi(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(read_text(file).split("\n"), start=1):
-        if line.strip():
-            identity, *rest = line.split(maxsplit=1)
-            yield number, {"id": identity, "text": rest[0].strip() if rest else ""}
+    for number, line in _numbered(file):
+        identity, *rest = line.split(maxsplit=1)
+        yield number, {"id": identity, "text": rest[0].strip() if rest else ""}
 
 
-def _transcript(ref: _Line, hyp: _Line, two_files: bool) -> Transcript:
-    """Text fields such as `text` name either side, so of one file only the names that are one side's alone count."""
+def _read_trn(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Lines of sclite's trn, without remarks (;;). Raises InputError for a line without id, and for alternatives."""
+    for number, line in _numbered(file):
+        if line.startswith(";;"):
+            continue
+        found = _TRN.fullmatch(line)
+        if found is None:
+            raise InputError(
+                f"{file}:{number}: {line!r:.80} has no id; expected the text, then the id in round brackets"
+            )
+        if "{" in found["text"]:
+            raise InputError(f"{file}:{number}: {found['text']!r:.80} has alternatives; expected one text")
+        yield number, {"id": found["id"], "text": found["text"].strip()}
+
+
+def _numbered(file: Path) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, with their numbers from 1."""
+    for number, line in lines(file):
+        if isinstance(line, BadRow):
+            raise InputError(f"{line.detail}; expected UTF-8 text")
+        yield number, line.strip()
+
+
+def _transcript(key: str, ref: _Line, hyp: _Line, two_files: bool) -> Transcript:
+    """Text fields such as `text` name either side: of one file they are the reference, beside a recognised text under a
+    name of its own.
+    """
     return Transcript(
-        id=ref.id,
-        speaker=ref.label("speaker") or hyp.label("speaker"),
-        test=ref.label("test"),
-        ref=ref.text(REFERENCE if two_files else REFERENCE[:1]),
+        id=key.removeprefix(f"{ref.test}/") if ref.test else key,
+        speaker=label(ref.values, "speaker") or label(hyp.values, "speaker"),
+        test=ref.test,
+        ref=ref.text(REFERENCE),
         hyp=hyp.text(HYPOTHESIS if two_files else HYPOTHESIS[:2]),
     )

@@ -17,6 +17,7 @@ from scaling.asr.inputs.augment import Augmenter
 from scaling.asr.inputs.dataset import SpeechDataset
 from scaling.asr.inputs.encoder_groups import GROUP_SAMPLES, EncoderGroups
 from scaling.asr.inputs.encoder_output_cache import EncoderOutputCache
+from scaling.asr.inputs.exact_audio import ExactAudio
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.model.load_base import BaseModels, build
 from scaling.asr.model.recognizer import Recognizer
@@ -50,8 +51,8 @@ class Sources:
     def manifest(self, digest: str) -> Manifest:
         """The utterances of a manifest. Raises InputError where they are no longer those that were planned."""
         place = self.places[digest]
-        manifest = read_manifest(Path(place.path or ""), max_bad_share=1.0).up_to(place.max_seconds)
-        manifest = manifest.without(place.unwritable, TEXT_TOO_LONG).within(place.hours)
+        manifest = read_manifest(Path(place.path or ""), max_bad_share=1.0, mix_channels=place.mix_channels)
+        manifest = manifest.up_to(place.max_seconds).without(place.unwritable, TEXT_TOO_LONG).within(place.hours)
         if manifest.digest != digest:
             raise InputError(
                 f"{place.path}: has changed since it was planned: {len(manifest)} utterances of digest"
@@ -105,8 +106,8 @@ class WorkerResources:
         augmenter = Augmenter(node.data.augmentation, node.seed) if augmented else None
         key = (digest, node.model.encoder, node.model.llm, node.data.prompt, node.data.language, augmenter)
         if key not in self._datasets:
-            manifest, codecs = self.sources.manifest(digest), self.codecs(node)
-            self._datasets[key] = SpeechDataset.read(manifest, *self.directories(node), codecs, augmenter)
+            audio = ExactAudio(manifest=self.sources.manifest(digest), is_training=digest == node.data.train)
+            self._datasets[key] = SpeechDataset.read(audio, *self.directories(node), self.codecs(node), augmenter)
         return self._datasets[key]
 
     def model_inputs(self, node: StageNode, model: Recognizer, digest: str) -> ModelInputs:

@@ -41,6 +41,8 @@ class Source(Record):
     """Longest utterance that is used, in seconds; null: any length."""
     unwritable: list[Count] = Field(default_factory=list)
     """Positions of the utterances whose text a model of the study cannot write; they are left out."""
+    mix_channels: bool = False
+    """Whether a recording of several channels of which its row names none is heard as the mean of all."""
 
 
 class CacheLimits(Record):

@@ -42,6 +42,8 @@ class Scores(Record):
     """Words of the references after normalisation."""
     n_utterances: Count
     """Utterances in the set."""
+    scoring_version: Count | None = None
+    """Version of the scoring (`scaling.scoring.score.VERSIONS`); absent: the first."""
 
 
 class Spent(Record):
@@ -232,7 +234,8 @@ class RunDescription(Record):
     train_hours: Positive
     """Hours of audio in the training set."""
     test_digest: str | None = None
-    """Runs with the same digest were tested on the same utterances under the same scoring."""
+    """Runs with the same digest were tested on the same utterances under the same scoring, in the same version of
+    it."""
     scoring: str | None = None
     """The normalisation of texts before errors are counted."""
     flop_convention: str | None = None
@@ -283,6 +286,8 @@ class RunRow(RunDescription):
     """Words of the references of all test sets together."""
     n_utterances: Count | None = None
     """Utterances of all test sets together."""
+    scoring_version: Count | None = None
+    """Version of the scoring; absent: the first."""
     test: dict[str, Scores] | None = None
     """Scores on each test set by its name."""
     hearing_nats: Finite | None = None

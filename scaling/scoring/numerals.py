@@ -1,8 +1,9 @@
 """Numbers spelled out in Mandarin, by rules that need no context except a following 年.
 
 Years (four digits before 年), numbers with a leading zero and numbers of over eight digits (telephone numbers) are
-spelled digit by digit, all others by value; `%` is 百分之; decimals follow 点 digit by digit. 2 is always 二, never 两,
-and 1 is never 幺: where a reference has 两 or 幺, a hypothesis in digits has an error.
+spelled digit by digit, all others by value; `%` is 百分之; decimals follow 点 digit by digit, after the last point
+alone where there are several (`1.5.2`). 2 is always 二, never 两, and 1 is never 幺: where a reference has 两 or 幺,
+a hypothesis in digits has an error.
 """
 
 import re
@@ -13,7 +14,7 @@ LONGEST_VALUE = 8
 """The most digits of a number that is spelled by value."""
 
 _NUMBER = re.compile(
-    r"(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.(?P<part>[0-9]+))?(?P<percent>%)?(?P<year>(?=年))?"
+    r"(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.(?P<part>[0-9]+)(?!\.?[0-9]))?(?P<percent>%)?(?P<year>(?=年))?"
 )
 
 

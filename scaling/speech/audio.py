@@ -22,6 +22,20 @@ ROUNDING_SECONDS = 0.01
 """How far a stretch may reach beyond the end of its recording, because times are written in hundredths."""
 
 
+MAX_PEAK = 2.0
+"""The largest sample that is taken for audio, where full scale is 1: codecs and resampling overshoot by less
+(assumption), and samples in the range of 16-bit numbers are far above."""
+
+SHORTFALL_SECONDS = 0.01
+"""How much less than its header says a recording may hold: the padding of codecs causes as much."""
+
+NO_CHANNEL = -1
+"""No channel is named: the recording must have one."""
+
+MIXED = -2
+"""The mean of all channels, because the study says so."""
+
+
 class AudioError(InputError):
     """Audio that cannot be used. `kind` names the kind of fault, without the place."""
 
@@ -34,8 +48,9 @@ class AudioError(InputError):
 class Clip:
     """Audio of one utterance: a file, a member of a file (`size` bytes from `offset`), or a stretch of either.
 
-    `start` is in seconds, None for the whole recording; `seconds` is the length of the stretch. The audio is played
-    `speed` times as fast, which raises its pitch by the same factor.
+    `start` is in seconds, None for the whole recording; `seconds` is the length of the stretch, None for all the rest.
+    `channel` is a number from 0, NO_CHANNEL or MIXED. The audio is played `speed` times as fast, which raises its pitch
+    by the same factor.
     """
 
     path: Path
@@ -43,16 +58,19 @@ class Clip:
     size: int | None = None
     start: float | None = None
     seconds: float | None = None
+    channel: int = NO_CHANNEL
     speed: float = 1.0
 
     def __str__(self) -> str:
         member = "" if self.size is None else f", {self.size} bytes at {self.offset}"
-        stretch = "" if self.start is None else f", {self.seconds:g} s from {self.start:g}"
-        return f"{self.path}{member}{stretch}"
+        length = "the rest" if self.seconds is None else f"{self.seconds:g} s"
+        stretch = "" if self.start is None else f", {length} from {self.start:g}"
+        channel = "" if self.channel < 0 else f", channel {self.channel}"
+        return f"{self.path}{member}{stretch}{channel}"
 
     def overlaps(self, other: "Clip") -> bool:
         """Whether two clips of one file have audio in common."""
-        if self.offset != other.offset:
+        if self.offset != other.offset or (self.channel != other.channel and min(self.channel, other.channel) >= 0):
             return False
         first, second = sorted((self, other), key=lambda clip: clip.start or 0.0)
         return first.seconds is None or (second.start or 0.0) < (first.start or 0.0) + first.seconds
@@ -60,58 +78,137 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The length of a recording by its header: `frames` at `rate` Hz."""
+    """What a recording is by its header: `frames` at `rate` Hz in so many `channels`, of which `is_float` says whether
+    samples may be any number.
+    """
 
     frames: int
     rate: int
+    channels: int
+    is_float: bool
 
 
 def read_header(clip: Clip) -> Header:
-    """The header of the clip's recording. Raises AudioError where the recording is missing or no audio."""
+    """The header of the clip's recording.
+
+    Raises AudioError where the recording is missing, no audio, or holds less than its header says.
+    """
     with _opened(clip) as sound:
-        return Header(int(sound.frames), int(sound.samplerate))
+        header = _header(sound)
+        _check_end(sound, header, clip)
+        return header
 
 
 def clip_samples(clip: Clip, header: Header) -> int:
-    """Samples of the clip at 16 kHz. Raises AudioError where the recording ends before the clip does."""
+    """Samples of the clip at 16 kHz.
+
+    Raises AudioError where the recording ends before the clip does, and where it has not the channel that is named, or
+    several and none is named.
+    """
+    _check_channel(clip, header)
     first, frames = _stretch(clip, header)
-    if first + frames > header.frames + ROUNDING_SECONDS * header.rate:
+    if frames < 0 or first + frames > header.frames + ROUNDING_SECONDS * header.rate:
         end = header.frames / header.rate
         raise AudioError("stretch beyond the recording's end", f"{clip}: the recording ends after {end:.6g} s")
     return resampled(frames, header.rate)
 
 
+def check_samples(clip: Clip) -> None:
+    """Raise AudioError where `read_clip` does: where the clip's samples are no audio."""
+    _read(clip)
+
+
 def read_clip(clip: Clip) -> np.ndarray:
-    """The clip as float32 samples in [-1, 1], mono (channels averaged), resampled to 16 kHz.
+    """The clip as float32 samples, mono, resampled to 16 kHz; full scale is 1, which codecs overshoot a little.
 
     Every format of libsndfile is read: wav, flac, mp3, ogg, opus and others. Raises AudioError where the recording is
-    missing, broken or empty.
+    missing, broken or empty, where a sample is NaN, infinite or far beyond full scale, and where the recording has not
+    the channel that is named, or several and none is named.
     """
-    import soundfile  # slow to import
+    samples_T, rate = _read(clip)
+    if rate == SAMPLE_RATE:
+        return samples_T
     import soxr  # comes with the extra `train`
 
+    resampled_T: np.ndarray = soxr.resample(samples_T, rate, SAMPLE_RATE)
+    return resampled_T
+
+
+def _read(clip: Clip) -> tuple[np.ndarray, int]:
+    """The clip's samples (T,) in float32, and their rate in Hz at the clip's speed."""
+    import soundfile  # slow to import
+
     with _opened(clip) as sound:
-        first, frames = _stretch(clip, Header(int(sound.frames), int(sound.samplerate)))
-        if frames > MAX_CLIP_SECONDS * sound.samplerate:
-            seconds = frames / sound.samplerate
+        header = _header(sound)
+        _check_channel(clip, header)
+        first, frames = _stretch(clip, header)
+        if frames > MAX_CLIP_SECONDS * header.rate:
+            seconds = frames / header.rate
             raise AudioError("too long", f"{clip}: {seconds:.4g} s; expected at most {MAX_CLIP_SECONDS:g} s")
         try:
-            sound.seek(min(first, sound.frames))
-            samples_TC = sound.read(frames, dtype="float32", always_2d=True)
+            sound.seek(min(first, header.frames))
+            samples_TC = sound.read(max(0, frames), dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, RuntimeError) as error:
             raise AudioError("unreadable audio", f"{clip}: not readable as audio ({error})") from error
-        rate = round(sound.samplerate * clip.speed)
     if not len(samples_TC):
         raise AudioError("unreadable audio", f"{clip}: holds no audio samples")
-    samples_T: np.ndarray = samples_TC.mean(axis=1, dtype=np.float32)
-    return samples_T if rate == SAMPLE_RATE else soxr.resample(samples_T, rate, SAMPLE_RATE)
+    if clip.channel >= 0:
+        samples_T = np.ascontiguousarray(samples_TC[:, clip.channel])
+    else:
+        samples_T = samples_TC.mean(axis=1, dtype=np.float32)
+    _check_peak(samples_T, clip)
+    return samples_T, round(header.rate * clip.speed)
+
+
+def _header(sound: Any) -> Header:
+    is_float = sound.subtype in ("FLOAT", "DOUBLE")
+    return Header(int(sound.frames), int(sound.samplerate), int(sound.channels), is_float)
+
+
+def _check_end(sound: Any, header: Header, clip: Clip) -> None:
+    """Read the last samples: the header of a compressed file may promise more than the file holds."""
+    import soundfile  # slow to import
+
+    last = max(0, header.frames - 1 - round(SHORTFALL_SECONDS * header.rate))
+    try:
+        sound.seek(last)
+        is_there = header.frames == 0 or len(sound.read(1, dtype="float32")) == 1
+    except (soundfile.SoundFileError, RuntimeError):
+        is_there = False
+    if not is_there:
+        seconds = header.frames / header.rate
+        raise AudioError("shorter than its header says", f"{clip}: holds less than the {seconds:.6g} s of its header")
+
+
+def _check_channel(clip: Clip, header: Header) -> None:
+    if clip.channel >= header.channels:
+        last = header.channels - 1
+        raise AudioError(
+            "no such channel", f"{clip}: the recording has no channel {clip.channel}; expected 0 to {last}"
+        )
+    if clip.channel == NO_CHANNEL and header.channels > 1:
+        raise AudioError(
+            "several channels and none named",
+            f"{clip}: {header.channels} channels; expected one channel, rows that name theirs, or leave to mix"
+            " all of them (mix_channels: true below data, --mix-channels)",
+        )
+
+
+def _check_peak(samples_T: np.ndarray, clip: Clip) -> None:
+    peak = float(np.abs(samples_T).max())  # NaN where a sample is NaN
+    if not np.isfinite(peak):
+        raise AudioError(
+            "NaN or infinite samples", f"{clip}: a sample is NaN or infinite; expected numbers from -1 to 1"
+        )
+    if peak > MAX_PEAK:
+        raise AudioError("samples beyond full scale", f"{clip}: a sample of {peak:.6g}; expected numbers from -1 to 1")
 
 
 def clip_digest(clip: Clip) -> str:
     """Equal for clips with the same bytes, wherever they lie."""
     is_file = clip.size is None
     recording = file_digest(clip.path) if is_file else hashlib.sha256(_member(clip)).hexdigest()
-    return f"{recording} {clip.start} {clip.seconds}"
+    return f"{recording} {clip.start} {clip.seconds} {max(clip.channel, 0)}"
 
 
 def resampled(samples: int, rate: int) -> int:
@@ -144,7 +241,9 @@ def _member(clip: Clip) -> bytes:
 
 def _stretch(clip: Clip, header: Header) -> tuple[int, int]:
     """The first frame of the clip and its number of frames, at the rate of the recording."""
-    if clip.start is None or clip.seconds is None:
+    if clip.start is None:
         return 0, header.frames
     first = round(clip.start * header.rate)
+    if clip.seconds is None:
+        return first, header.frames - first
     return first, round((clip.start + clip.seconds) * header.rate) - first

@@ -3,7 +3,7 @@
 pyarrow has such columns too, but it would be a dependency of 150 MB of everyone who plans a study.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,9 @@ from scaling.speech.string_column import StringColumn
 CHUNK = 16_384
 """Rows held as Python values at a time."""
 
-PLACE = np.dtype([("offset", "i8"), ("size", "i8"), ("start", "f8"), ("duration", "f8"), ("line", "i8")])
+PLACE = np.dtype(
+    [("offset", "i8"), ("size", "i8"), ("start", "f8"), ("duration", "f8"), ("line", "i8"), ("channel", "i8")]
+)
 """Where in its file the audio of a row lies, with the fields of `Row`."""
 
 STRING_COLUMNS = ("ids", "texts", "speakers", "files")
@@ -33,7 +35,7 @@ class Columns:
 
     A blank or missing text is "". `files` lists the paths of audio files, without repeating a path in neighbouring
     rows, and `file` is the index in `files` for each row. `id_hashes` are equal for equal ids, and 0 where the corpus
-    gives no id; `ids` then has the name of the audio file.
+    gives no id; `ids` then has a name made of that of the recording (`scaling.speech.utterance_names`).
     """
 
     ids: StringColumn
@@ -70,8 +72,18 @@ class Columns:
 
     def clip(self, row: int) -> Clip:
         """Where the audio of a row lies."""
-        offset, size, start, duration, line = self.place[row].item()
-        return Row(self.files[int(self.file[row])], None, "", "", duration, start, offset, size, line).clip
+        offset, size, start, duration, line, channel = self.place[row].item()
+        audio = self.files[int(self.file[row])]
+        return Row(audio, None, "", "", duration, start, offset, size, line, channel).clip
+
+
+def rename_utterances(folder: Path, columns: Columns, names: Mapping[int, str]) -> Columns:
+    """The columns in `folder`, with other names of some rows."""
+    column = StringColumn.of([names.get(row, name) for row, name in enumerate(columns.ids)])
+    for name, content in (("ids", column.utf8), ("ids.ends", column.ends)):
+        content.tofile(folder / "new")
+        (folder / "new").replace(folder / f"{name}.bin")  # the old file is still mapped
+    return Columns.opened(folder)
 
 
 class ColumnWriter:
@@ -86,13 +98,15 @@ class ColumnWriter:
     def add(self, rows: Iterator[Row]) -> None:
         """Write these rows after the earlier ones."""
         while chunk := list(islice(rows, CHUNK)):
-            audio, texts, ids, speakers, durations, starts, offsets, sizes, lines = zip(*chunk, strict=True)
+            audio, texts, ids, speakers, durations, starts, offsets, sizes, lines, channels, _ = zip(
+                *chunk, strict=True
+            )
             self._write_strings("ids", [row.name for row in chunk])
             self._write_strings("texts", ["" if text is None or not text.strip() else text for text in texts])
             self._write_strings("speakers", speakers)
             self._write_files(audio)
             self._write_numbers("id_hashes", [hash(name) if name else 0 for name in ids])
-            self._write_numbers("place", list(zip(offsets, sizes, starts, durations, lines, strict=True)))
+            self._write_numbers("place", list(zip(offsets, sizes, starts, durations, lines, channels, strict=True)))
 
     def close(self) -> None:
         """Finish the files; from then on `Columns.opened` reads them."""

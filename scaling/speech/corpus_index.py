@@ -1,8 +1,9 @@
 """The index of a corpus: every usable utterance, read and checked once, then opened from the cache.
 
-Samples are counted from the header of every recording. Where a corpus is so large that this takes many minutes, and
-every row gives a duration, some headers are checked and the durations are trusted. Training then reads exactly as much
-of each recording as its duration says, so that the FLOPs charged are those of the audio that was used.
+Samples are counted from the header of every recording, whose end is read too; recordings whose samples may be any
+number are read whole. Where a corpus is so large that this takes many minutes, and every row gives a duration, some
+headers are checked and the durations are trusted. Training then reads exactly as much of each recording as its duration
+says, so that the FLOPs charged are those of the audio that was used.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from json.encoder import encode_basestring  # quotes as json.dumps does
 from pathlib import Path
 
@@ -24,17 +25,20 @@ from pydantic import TypeAdapter
 from scaling.arrays import IntArray
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE
-from scaling.speech.audio import AudioError, clip_samples, read_header
-from scaling.speech.columns import Columns, ColumnWriter
+from scaling.speech.audio import AudioError
+from scaling.speech.columns import Columns, ColumnWriter, rename_utterances
 from scaling.speech.readers.formats import CorpusPath, find_corpus_paths
 from scaling.speech.readers.row import BadRow, Row, Rows
+from scaling.speech.recording_faults import HEADER_THREADS, ROWS_A_TASK, Heard, read_headers, remembered_faults
+from scaling.speech.utterance_names import distinct_names
 from scaling.system.cache import cache_dir
 
 MIN_SAMPLES = 400
 """One 25 ms analysis window: shorter audio has no frame."""
 
 MAX_HEADERS = 500_000
-"""Rows up to which every header is read, whatever the rows say: about 20 s on a local disk (40 us each, measured)."""
+"""Rows up to which every header is read, whatever the rows say: half a minute to four on a local disk (60 us of
+processor time for wav, 130 for flac, 470 for mp3, measured)."""
 
 CHECKED_HEADERS = 1000
 """Headers read where durations are trusted: if one in a hundred is wrong, ten are met, give or take three."""
@@ -42,13 +46,7 @@ CHECKED_HEADERS = 1000
 MAX_DURATION_ERROR = 160
 """How far a duration may differ from the header, in samples: 10 ms, which rounding and the padding of codecs cause."""
 
-HEADER_THREADS = 16
-"""Headers read at once: on a network disk each thread waits rather than works (assumption)."""
-
-ROWS_A_TASK = 512
-"""Rows whose headers one thread reads at a time, so that handing over a task costs nothing in comparison."""
-
-LAYOUT = 2
+LAYOUT = 3
 """Raised when the cached columns change their meaning."""
 
 
@@ -80,7 +78,7 @@ class CorpusIndex:
     """The usable rows of a corpus, in its order.
 
     `samples` (N,) are counted from headers at 16 kHz, or from durations where `durations_trusted`. `hashes` (N, 16) are
-    bytes that depend on text, samples and speaker alone.
+    bytes that depend on text, samples and speaker alone, and on the channel where a recording has several.
     """
 
     columns: Columns = field(repr=False)
@@ -103,18 +101,37 @@ class _Entry:
     sizes: dict[str, int]
 
 
-def read_corpus_index(path: Path) -> CorpusIndex:
+def read_corpus_index(path: Path, *, mix_channels: bool = False) -> CorpusIndex:
     """The index of the corpus at `path` (see `scaling.speech.readers.formats`), from the cache if nothing has changed.
 
-    Raises InputError where nothing at `path` can be read as a corpus, or the corpus has no row.
+    Where `mix_channels`, a recording of several channels of which its row names none is the mean of all; else the row
+    is bad. Raises InputError where nothing at `path` can be read as a corpus, or the corpus has no row.
     """
     corpus_paths = find_corpus_paths(path)
-    folder = cache_dir() / "utterances" / _identity(corpus_paths)
-    return _cached(folder) or _moved(_built(path, corpus_paths), folder)
+    folder = cache_dir() / "utterances" / _identity(corpus_paths, mix_channels)
+    return _without_remembered(_cached(folder) or _moved(_built(path, corpus_paths, mix_channels), folder))
 
 
-def _identity(corpus_paths: Sequence[CorpusPath]) -> str:
-    listing: list[object] = [LAYOUT]
+def _without_remembered(index: CorpusIndex) -> CorpusIndex:
+    """The index without the rows whose audio a run could not use, which are counted as bad."""
+    faults = remembered_faults(index.columns)
+    if not faults:
+        return index
+    counter = _BadRowCounter(index.bad_rows)
+    for fault, row in faults:
+        counter.add(fault.kind, located(index.columns, row, fault))
+    rest = np.setdiff1d(np.arange(len(index.columns)), [row for _, row in faults])
+    return replace(
+        index,
+        columns=index.columns.take(rest),
+        samples=index.samples[rest],
+        hashes=index.hashes[rest],
+        bad_rows=replace(index.bad_rows, counts=dict(counter.counts), first=counter.first),
+    )
+
+
+def _identity(corpus_paths: Sequence[CorpusPath], mix_channels: bool) -> str:
+    listing: list[object] = [LAYOUT, mix_channels]
     for corpus_path in corpus_paths:
         listing.append([corpus_path.format.name, str(corpus_path.path.resolve()), corpus_path.part])
         for file in corpus_path.files():
@@ -167,11 +184,11 @@ def _moved(built: Path, folder: Path) -> CorpusIndex:
     return index
 
 
-def _built(path: Path, corpus_paths: Sequence[CorpusPath]) -> Path:
+def _built(path: Path, corpus_paths: Sequence[CorpusPath], mix_channels: bool) -> Path:
     """A new folder with the index, inside the cache if it can be written."""
     folder = _temporary_folder()
     try:
-        _build(path, corpus_paths, folder)
+        _build(path, corpus_paths, mix_channels, folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -187,24 +204,29 @@ def _temporary_folder() -> Path:
         return Path(tempfile.mkdtemp(prefix="asr-scaling-"))
 
 
-def _build(path: Path, corpus_paths: Sequence[CorpusPath], folder: Path) -> None:
+def _build(path: Path, corpus_paths: Sequence[CorpusPath], mix_channels: bool, folder: Path) -> None:
     counter = _BadRowCounter()
     with closing(ColumnWriter(folder)) as writer:
         for corpus_path in corpus_paths:
-            writer.add(counter.usable(corpus_path.rows()))
+            rows_read = counter.usable(corpus_path.rows())
+            writer.add((row.mixed for row in rows_read) if mix_channels else rows_read)
     columns = Columns.opened(folder)
+    if names := distinct_names(columns.ids, columns.id_hashes != 0, columns.clip):
+        columns = rename_utterances(folder, columns, names)
     rows = len(columns) + counter.counts.total()
     if not rows:
         raise InputError(f"{path}: the manifest is empty")
     claimed = _claimed_samples(columns)
     trusted = rows > MAX_HEADERS and bool((claimed >= 0).all())
     stamp = "" if trusted else _stamp(columns)
-    samples = _spot_checked(columns, claimed, counter) if trusted else _from_headers(columns, counter)
+    heard = None if trusted else _from_headers(columns, counter)
+    samples = _spot_checked(columns, claimed, counter) if heard is None else heard.samples
     usable = _usable(columns, samples, counter)
     wrong = (claimed[usable] >= 0) & (np.abs(claimed[usable] - samples[usable]) > MAX_DURATION_ERROR)
     np.save(folder / "usable.npy", usable)
     np.save(folder / "samples.npy", samples[usable])
-    np.save(folder / "hashes.npy", _hashes(_only(columns, usable), samples[usable]))
+    has_several = columns.place["channel"] > 0 if heard is None else heard.has_several
+    np.save(folder / "hashes.npy", _hashes(_only(columns, usable), samples[usable], has_several[usable]))
     bad_rows = BadRows(rows=rows, counts=dict(counter.counts), first=counter.first, wrong_durations=int(wrong.sum()))
     entry = _Entry(durations_trusted=trusted, stamp=stamp, bad_rows=bad_rows, sizes=_sizes(folder))
     (folder / "meta.json").write_text(json.dumps(asdict(entry)), encoding="utf-8")
@@ -216,9 +238,9 @@ def _only(columns: Columns, rows: IntArray) -> Columns:
 
 
 class _BadRowCounter:
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        self.first: dict[str, str] = {}
+    def __init__(self, earlier: BadRows | None = None) -> None:
+        self.counts: Counter[str] = Counter({} if earlier is None else earlier.counts)
+        self.first: dict[str, str] = {} if earlier is None else dict(earlier.first)
 
     def add(self, kind: str, detail: str, count: int = 1) -> None:
         self.counts[kind] += count
@@ -258,37 +280,18 @@ def _stat(path: str) -> str:
     return f"{stat.st_size} {stat.st_mtime_ns}\n"
 
 
-def _from_headers(columns: Columns, counter: _BadRowCounter) -> IntArray:
-    """Samples of every row by its header, -1 where the audio cannot be used; those rows are counted."""
-    rows = np.arange(len(columns))
-    tasks = np.array_split(rows, -(-len(rows) // ROWS_A_TASK)) if len(rows) else []
-    with ThreadPoolExecutor(HEADER_THREADS) as pool:
-        results = list(pool.map(lambda task: _read_headers(columns, task), tasks))
-    for _, errors in results:
-        for error, row in errors:
-            counter.add(error.kind, located(columns, row, error))
-    return np.concatenate([np.empty(0, np.int64), *(samples for samples, _ in results)])
-
-
-def _read_headers(columns: Columns, rows: IntArray) -> tuple[IntArray, list[tuple[AudioError, int]]]:
-    samples, errors = np.full(len(rows), -1, dtype=np.int64), list[tuple[AudioError, int]]()
-    recording, header = None, None
-    for position, row in enumerate(rows.tolist()):
-        clip = columns.clip(row)
-        try:
-            if recording != (clip.path, clip.offset) or header is None:
-                recording, header = (clip.path, clip.offset), None
-                header = read_header(clip)
-            samples[position] = clip_samples(clip, header)
-        except AudioError as error:
-            errors.append((error, row))
-    return samples, errors
+def _from_headers(columns: Columns, counter: _BadRowCounter) -> Heard:
+    """What the header of every row says; rows whose audio cannot be used are counted."""
+    heard, errors = read_headers(columns)
+    for error, row in errors:
+        counter.add(error.kind, located(columns, row, error))
+    return heard
 
 
 def _spot_checked(columns: Columns, claimed: IntArray, counter: _BadRowCounter) -> IntArray:
     """Samples as claimed, but -1 for those of a few rows whose header was read and says otherwise."""
     rows = np.sort(np.random.default_rng(0).choice(len(claimed), CHECKED_HEADERS, replace=False))
-    real = _from_headers(columns.take(rows), counter)
+    real = _from_headers(columns.take(rows), counter).samples
     is_wrong = (real >= 0) & (np.abs(real - claimed[rows]) > MAX_DURATION_ERROR)
     for row, count in zip(rows[is_wrong].tolist(), real[is_wrong].tolist(), strict=True):
         detail = f"the duration says {claimed[row]} samples at 16 kHz, the header {count}"
@@ -326,11 +329,15 @@ def located(columns: Columns, row: int, error: AudioError | None = None) -> str:
     return f"{line}{columns.ids[row]!r}: {error or columns.clip(row)}"
 
 
-def _hashes(columns: Columns, samples: IntArray) -> npt.NDArray[np.uint8]:
-    """16 bytes for each row, a hash of the JSON list of text, samples and speaker."""
+def _hashes(columns: Columns, samples: IntArray, has_several: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """16 bytes for each row, a hash of the JSON list of text, samples and speaker, and of the channel where the
+    recording has several.
+    """
     hashed = bytearray()
     quote, blake2b = encode_basestring, hashlib.blake2b
-    for text, count, speaker in zip(columns.texts, map(int, samples), columns.speakers, strict=True):
-        content = f"[{quote(text)}, {count}, {quote(speaker)}]"
+    channels = [f", {channel}" for channel in range(int(columns.place["channel"].max(initial=0)) + 1)]
+    named = np.where(has_several, columns.place["channel"], -1).tolist()
+    for text, count, speaker, channel in zip(columns.texts, map(int, samples), columns.speakers, named, strict=True):
+        content = f"[{quote(text)}, {count}, {quote(speaker)}{channels[channel] if channel >= 0 else ''}]"
         hashed += blake2b(content.encode(), digest_size=16).digest()
     return np.frombuffer(hashed, dtype=np.uint8).reshape(-1, 16)

@@ -31,11 +31,11 @@ class Manifest:
 
     `samples` are real samples at 16 kHz, counted from headers, or from durations where `durations_trusted`. `too_long`
     counts the utterances that `up_to` and `without` have left out because a model has no positions for them. `digest`
-    covers text, samples and speaker of every utterance in order (`hashes`, 16 bytes each), never a path: a moved corpus
-    is the same data. `speeds` says how many times as fast each utterance is heard, None where all are heard once at
-    speed 1, and `copies` how many times the corpus is repeated for that (`at_speeds`).
-    `stands_for_hours` is set where lengths are assumed (`scaling.speech.assumed_manifest`): the utterances then stand
-    for so much speech.
+    covers text, samples and speaker of every utterance in order (`hashes`, 16 bytes each), and its channel where the
+    recording has several, never a path: a moved corpus is the same data. `speeds` says how many times as fast each
+    utterance is heard, None where all are heard once at speed 1, and `copies` how many times the corpus is repeated for
+    that (`at_speeds`). `mix_channels` tells how it was read. `stands_for_hours` is set where lengths are assumed
+    (`scaling.speech.assumed_manifest`): the utterances then stand for so much speech.
     """
 
     path: Path
@@ -48,6 +48,7 @@ class Manifest:
     digest: str
     speeds: npt.NDArray[np.float64] | None = None
     copies: int = 1
+    mix_channels: bool = False
     stands_for_hours: float | None = None
 
     def __len__(self) -> int:
@@ -170,13 +171,13 @@ class _Clips(Sequence[Clip]):
         return clip if self.speeds is None else dataclasses.replace(clip, speed=float(self.speeds[row]))
 
 
-def read_manifest(path: Path, *, max_bad_share: float = MAX_BAD_SHARE) -> Manifest:
+def read_manifest(path: Path, *, max_bad_share: float = MAX_BAD_SHARE, mix_channels: bool = False) -> Manifest:
     """Read a corpus, and the header of every recording it names.
 
-    Raises InputError where nothing can be read as a corpus, where more than `max_bad_share` of the rows are unusable,
-    and where no utterance is left.
+    `mix_channels` as in `read_corpus_index`. Raises InputError where nothing can be read as a corpus, where more than
+    `max_bad_share` of the rows are unusable, and where no utterance is left.
     """
-    utterances = read_corpus_index(path)
+    utterances = read_corpus_index(path, mix_channels=mix_channels)
     bad_rows = utterances.bad_rows
     if bad_rows.total > max_bad_share * bad_rows.rows:
         raise InputError(
@@ -194,6 +195,7 @@ def read_manifest(path: Path, *, max_bad_share: float = MAX_BAD_SHARE) -> Manife
         too_long=BadRows(rows=bad_rows.rows, counts={}, first={}, wrong_durations=0),
         durations_trusted=utterances.durations_trusted,
         digest=_digest(utterances.hashes),
+        mix_channels=mix_channels,
     )
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE
-from scaling.speech.audio import Clip, clip_samples, read_header
+from scaling.speech.audio import Clip, check_samples, clip_samples, read_header
 from scaling.speech.corpus_index import MIN_SAMPLES
 from scaling.speech.long_audio import split_long_audio
 from scaling.speech.readers.formats import find_corpus_paths, format_of
 from scaling.speech.readers.row import BadRow, Row
+from scaling.speech.utterance_names import distinct_names
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".au", ".w64", ".caf")
 """Endings of files that are looked for in a folder. A file that is named itself may have any ending."""
@@ -31,13 +32,18 @@ class Recording:
     segments: tuple[Clip, ...]
 
 
-def find_recordings(arguments: Sequence[Path], max_seconds: float) -> list[Recording]:
+def find_recordings(arguments: Sequence[Path], max_seconds: float, *, mix_channels: bool = False) -> list[Recording]:
     """Every recording that `arguments` name, in their order; the files of a folder, at any depth, by name.
 
     Recordings of more than `max_seconds` are divided into segments. Raises InputError where an argument is missing or
-    holds no recording, and where a recording is no audio or shorter than one analysis window: none is left out.
+    holds no recording, where a recording is no audio or shorter than one analysis window, and, unless `mix_channels`,
+    where it has several channels and none is named: none is left out.
     """
-    return [_checked(row, max_seconds) for argument in arguments for row in _rows(argument)]
+    rows = [row for argument in arguments for row in _rows(argument)]
+    rows = [row.mixed for row in rows] if mix_channels else rows
+    names = [row.name for row in rows]
+    renamed = distinct_names(names, [bool(row.id) for row in rows], lambda place: rows[place].clip)
+    return [_checked(row, renamed.get(place, names[place]), max_seconds) for place, row in enumerate(rows)]
 
 
 def _rows(argument: Path) -> list[Row]:
@@ -62,14 +68,16 @@ def _corpus(path: Path) -> Iterator[Row]:
             yield row
 
 
-def _checked(row: Row, max_seconds: float) -> Recording:
+def _checked(row: Row, name: str, max_seconds: float) -> Recording:
     clip = row.clip
-    samples = clip_samples(clip, read_header(clip))
+    samples = clip_samples(clip, header := read_header(clip))
+    if header.is_float:
+        check_samples(clip)
     if samples < MIN_SAMPLES:
         seconds, least = samples / SAMPLE_RATE, MIN_SAMPLES / SAMPLE_RATE
         raise InputError(f"{clip}: {seconds:.4g} s; expected at least {least:g} s, one window of analysis")
     return Recording(
-        id=row.name,
+        id=name,
         clip=clip,
         text=row.text,
         samples=samples,

@@ -2,11 +2,19 @@
 
 import json
 import math
+import re
 import sys
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from functools import cache
 from typing import Any
+
+STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but for line ends and tabs
+    "\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"  # directions, line separators, a byte order mark
+    "\ud800-\udfff]"  # half a surrogate pair, which a file name or a JSON string may hold and UTF-8 cannot
+)
+"""Characters that are never written as they are."""
 
 
 def emit(result: object) -> None:
@@ -14,13 +22,26 @@ def emit(result: object) -> None:
 
     NaN and infinities become null, because JSON has neither.
     """
-    print(_writable(result) if isinstance(result, str) else _json(result))
+    print(readable(result) if isinstance(result, str) else _json(result))
 
 
 def log(message: str) -> None:
     """Print a line for people on stderr. Where stderr is a file on a full disk, the line is lost."""
     with suppress(OSError):
-        print(_writable(message), file=sys.stderr, flush=True)
+        print(one_line(message), file=sys.stderr, flush=True)
+
+
+def readable(text: str) -> str:
+    """`text` with the characters that steer a terminal, or turn a line round, as escapes that are valid in JSON.
+
+    Line ends and tabs stay. Names of studies, models and files may hold anything, and a terminal obeys it.
+    """
+    return STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """`text` as a part of one line: as `readable`, with line ends and tabs as escapes too."""
+    return readable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 @cache
@@ -49,11 +70,7 @@ def _json(document: Any) -> str:
     from pydantic_core import to_json
 
     try:
-        return to_json(document, indent=1, inf_nan_mode="null", fallback=jsonable).decode()
+        text = to_json(document, indent=1, inf_nan_mode="null", fallback=jsonable).decode()
     except ValueError:  # half a surrogate pair
-        return _writable(json.dumps(jsonable(document), ensure_ascii=False, indent=1))
-
-
-def _writable(text: str) -> str:
-    """Half a surrogate pair, which a file name or a JSON string may hold, becomes an escape that is valid in JSON."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        text = json.dumps(jsonable(document), ensure_ascii=False, indent=1)
+    return readable(text)

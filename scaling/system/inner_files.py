@@ -152,6 +152,9 @@ class InnerFiles:
 
     def explanation(self, place: str, kind: int, error: OSError) -> InputError:
         """What is wrong with `place`, or with the first folder on the way that is none."""
+        there = next((path for path in (self.root, *self.root.parents) if path.exists()), None)
+        if there is not None and not there.is_dir():
+            return InputError(f"{there}: is no folder, and nothing can be written there; expected one, or a new name")
         names = place.split("/")
         for count in range(1, len(names) + 1):
             path, expected = self.root.joinpath(*names[:count]), kind if count == len(names) else stat.S_IFDIR

@@ -4,7 +4,9 @@ JSON is read by pydantic's parser, which is fast and exact for whole numbers ove
 pydantic's refuses. It is written by Python's, in the format that files of earlier versions have.
 """
 
+import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from scaling.errors import InputError
+from scaling.system.text_bytes import without_mark
 
 Kind = TypeVar("Kind", bound=BaseModel)
 
@@ -36,7 +39,7 @@ def parse_json(text: str | bytes, place: str) -> Any:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises InputError, naming the file, where it is missing, damaged or no object."""
-    return json_object(read_bytes(path), str(path))
+    return json_object(without_mark(read_bytes(path), str(path)), str(path))
 
 
 def json_object(content: bytes, place: str) -> dict[str, Any]:
@@ -84,8 +87,14 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file that are not blank, with their numbers from 1; a byte order mark is skipped."""
-    for number, line in enumerate(read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+    """The lines of a file, gzipped or not, that are not blank, with their numbers from 1, without a byte order mark."""
+    content = read_bytes(path)
+    if path.suffix == ".gz":
+        try:
+            content = gzip.decompress(content)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{path}: not readable ({error})") from None
+    for number, line in enumerate(without_mark(content, str(path)).split(b"\n"), start=1):
         if line.strip():
             yield number, line
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from threading import Lock, Timer
 from typing import Any
 
-from scaling.system.console import log
+from scaling.system.console import log, one_line
 
 SECONDS_BETWEEN_LINES = 30.0
 """The least time between two lines in a file: a night then leaves a thousand lines."""
@@ -60,7 +60,7 @@ class ProgressLine:
             terminal = Console(stderr=True, highlight=False)
             self._live = Live(console=terminal, auto_refresh=False, transient=True, redirect_stdout=False)
             self._live.start()
-        self._live.update(Text(text, no_wrap=True, overflow="ellipsis"), refresh=True)
+        self._live.update(Text(one_line(text), no_wrap=True, overflow="ellipsis"), refresh=True)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Transcripts by a trained recogniser, and its export. Models run in another process, which alone imports torch."""
 
 import json
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,11 +15,15 @@ from scaling.spec import SAMPLE_RATE, Scoring
 from scaling.speech.long_audio import join_texts
 from scaling.speech.recordings import Recording, find_recordings
 from scaling.system.atomic_files import write_text_atomically
+from scaling.system.console import one_line, readable
 from scaling.system.own_code import python_module
 from sweeps.finished.find_run import TrainedRun, exported_encoder, exported_scoring, find_run
 from sweeps.finished.model_card import model_card
 from sweeps.launchers.worker_command import missing_trainer_modules
 from sweeps.launchers.worker_exit import BAD_INPUT
+
+WHITE = re.compile("[\t-\r\x1c-\x1f\x85\u2028\u2029]+")
+"""Characters that end a line or part its columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +43,12 @@ class Transcript:
         return join_texts(self.texts)
 
 
-def transcribe(folder: Path, audio: Sequence[Path], key: str | None, strategy: str | None) -> list[Transcript]:
+def transcribe(
+    folder: Path, audio: Sequence[Path], key: str | None, strategy: str | None, *, mix_channels: bool = False
+) -> list[Transcript]:
     """Transcripts of the recordings that `audio` names, in its order, by a run of the study in `folder` or an export.
 
+    A recording of several channels of which none is named is heard as their mean if `mix_channels`, else refused.
     Raises InputError, before any model is loaded, where the run or a recording cannot be used.
     """
     if (folder / "plan.json").exists():
@@ -50,7 +58,7 @@ def transcribe(folder: Path, audio: Sequence[Path], key: str | None, strategy: s
         encoder, scoring, model = exported_encoder(folder), exported_scoring(folder), ["--model", str(folder)]
         if key is not None or strategy is not None:
             raise InputError(f"{folder}: an exported recogniser is one run; --run and --strategy choose from a study")
-    recordings = find_recordings(audio, encoder.max_audio_seconds)
+    recordings = find_recordings(audio, encoder.max_audio_seconds, mix_channels=mix_channels)
     lines = [json.dumps(asdict(clip), default=str) + "\n" for recording in recordings for clip in recording.segments]
     output = _run("scaling.asr.use.transcribe", model, "".join(lines))
     entries = sorted(map(json.loads, output.splitlines()), key=lambda entry: int(entry["place"]))
@@ -68,6 +76,7 @@ def transcripts_document(transcripts: Sequence[Transcript]) -> dict[str, object]
             {
                 "id": transcript.recording.id,
                 "audio": str(transcript.recording.clip.path),
+                "channel": None if transcript.recording.clip.channel < 0 else transcript.recording.clip.channel,
                 "audio_seconds": transcript.recording.samples / SAMPLE_RATE,
                 "text": transcript.text,
                 "segments": list(_segments(transcript)),
@@ -79,8 +88,14 @@ def transcripts_document(transcripts: Sequence[Transcript]) -> dict[str, object]
 
 
 def transcripts_text(transcripts: Sequence[Transcript]) -> str:
-    """A line for each recording (its id, a tab, its text), then the error rates where they are known."""
-    lines = [f"{transcript.recording.id}\t{transcript.text.strip()}" for transcript in transcripts]
+    """A line for each recording (its id, a tab, its text), then the error rates where they are known.
+
+    Line ends and tabs in a text are blanks there, and escapes in an id, so a line stays one.
+    """
+    lines = [
+        f"{one_line(transcript.recording.id)}\t{readable(WHITE.sub(' ', transcript.text).strip())}"
+        for transcript in transcripts
+    ]
     overall = _total(transcripts)
     rates = [] if overall is None else [f"CER {overall.chars.rate:.4f}, WER {overall.words.rate:.4f}"]
     return "\n".join([*lines, *rates])

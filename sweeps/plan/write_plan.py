@@ -139,17 +139,21 @@ def _on_the_way(plan: Plan, ledger: Ledger) -> dict[str, StageNode]:
 
 def _sources(study: Study) -> dict[str, Source]:
     speech = study.speech
-    models = {base.digest: base.directory for model in study.models for base in (model.encoder, model.llm)}
-    manifests = {manifest.digest: manifest.path for manifest in (speech.dev, *(test for _, test in speech.tests))}
     sources = {
-        digest: Source(path=None if path is None else str(path.resolve()), hours=None)
-        for digest, path in {**models, **manifests}.items()
+        base.digest: Source(path=None if base.directory is None else str(base.directory.resolve()), hours=None)
+        for model in study.models
+        for base in (model.encoder, model.llm)
+    }
+    sources |= {
+        manifest.digest: Source(path=str(manifest.path.resolve()), hours=None, mix_channels=manifest.mix_channels)
+        for manifest in (speech.dev, *(test for _, test in speech.tests))
     }
     sources[speech.train.digest] = Source(
         path=str(speech.train.path.resolve()),
         hours=speech.hours,
         max_seconds=speech.max_seconds if math.isfinite(speech.max_seconds) else None,  # JSON has no infinity
         unwritable=speech.long_texts.tolist(),
+        mix_channels=speech.train.mix_channels,
     )
     return sources
 

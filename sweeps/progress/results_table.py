@@ -11,6 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from scaling.errors import InputError
+from scaling.keys import digest
 from scaling.ledger.hearing import at, onset
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile, read_plan_file
@@ -143,6 +144,7 @@ def finished_row(run: RunDescription, results: Mapping[str, NodeResult]) -> RunR
             **({"wer": counts["word_errors"] / counts["ref_words"]} if "ref_words" in counts else {}),
             "dev_cer": end.dev.cer,
             **counts,
+            **_scored_by(run, end.test.values()),
             "test": end.test,
             **_hearing(ends),
             "spent": spent,
@@ -181,6 +183,14 @@ def read_rows(folder: Path) -> list[RunRow]:
     """
     path = folder / RUNS_FILE
     return read_record_lines(RunRow, path) if path.exists() else []
+
+
+def _scored_by(run: RunDescription, tests: Iterable[Scores]) -> dict[str, object]:
+    """The version of the scoring, and a digest of the test that knows it. Results of the first version have neither."""
+    version = max(test.scoring_version or 1 for test in tests)
+    if version == 1:
+        return {}
+    return {"scoring_version": version, "test_digest": run.test_digest and digest((run.test_digest, version))}
 
 
 def _total_counts(tests: Iterable[Scores]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scaling.errors import InputError
 from scaling.ledger.plan_file import PlanFile, read_plan_file
-from scaling.system.console import jsonable
+from scaling.system.console import jsonable, one_line
 from sweeps.progress.eta import Pace, eta_seconds, node_eta_seconds, pace_of
 from sweeps.progress.hearing_status import DeafRun, HearingNow, deaf_runs, hearing_now
 from sweeps.progress.status import NodeStatus, State, Survey, survey_study
@@ -120,7 +120,7 @@ def status_text(status: StudyStatus) -> str:
         *(f"does not hear yet  {run.run}  {run.text()}" for run in status.not_hearing),
         *(f"unusable {run.run}  {run.cause}" for run in status.unusable),
     ]
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
 
 
 def watch(folder: Path, *, as_json: bool) -> None:

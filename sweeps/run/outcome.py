@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.ledger.records import RUNS_FILE, RunRow
+from scaling.system.console import one_line
 from sweeps.progress.status import State, Survey
 from sweeps.progress.unusable import UnusableRun
 
@@ -57,4 +58,4 @@ def outcome_text(outcome: Outcome, folder: Path) -> str:
         lines.append(f"{row.strategy:<22}{models:<34}{row.seed:>5}{flops:>11.3g}{''.join(errors)}")
     counts = Counter(outcome.survey.runs.values())
     runs = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
-    return "\n".join([*lines, "", f"runs: {runs}; table: {folder / RUNS_FILE}"])
+    return "\n".join(map(one_line, [*lines, "", f"runs: {runs}; table: {folder / RUNS_FILE}"]))

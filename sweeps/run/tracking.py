@@ -24,6 +24,7 @@ from sweeps.progress.run_curve import history
 from sweeps.progress.status import State, survey_study
 from sweeps.run import tensorboard_tracker, wandb_tracker
 from sweeps.run.tracked_run import TrackedRun
+from sweeps.run.tracker_lock import only_tracker, patience
 
 TRACKERS: Mapping[str, Callable[[Path, RunDescription], TrackedRun]] = {
     "wandb": wandb_tracker.begin,
@@ -89,14 +90,18 @@ def end_tracker(process: subprocess.Popen[bytes] | None, patience: float = 2 * w
 def write_runs(folder: Path, to: str = "wandb") -> int:
     """Write every run that has begun to a tracker; return their number.
 
-    Raises InputError where the tracker is unknown or missing, or refuses a run.
+    Raises InputError where the tracker is unknown or missing, or refuses a run, and where another process tracks the
+    study.
     """
     if to not in TRACKERS:
         raise InputError(f"--to {to}: no such tracker{nearest(to, TRACKERS)}")
     if importlib.util.find_spec(to) is None:
         raise InputError(_how_to_get(to))
     tracker = Tracker(read_plan_file(folder), to)
-    tracker.update(last=True)
+    with only_tracker(folder, patience(wandb_tracker.FINISH_SECONDS)) as alone:
+        if not alone:
+            raise InputError(f"{folder}: another process tracks this study; it writes all that `track` would")
+        tracker.update(last=True)
     return len(tracker.finished)
 
 
@@ -140,7 +145,10 @@ class Tracker:
 
 
 def _follow(folder: Path, to: str) -> None:
-    """Update again and again until every run is finished, or standard input ends."""
+    """Update again and again until every run is finished, or standard input ends.
+
+    Where another process tracks the study, wait for its end and go on from there.
+    """
     ending = threading.Event()
 
     def wait_for_end() -> None:
@@ -149,9 +157,13 @@ def _follow(folder: Path, to: str) -> None:
         ending.set()
 
     threading.Thread(target=wait_for_end, daemon=True).start()
-    tracker = Tracker(read_plan_file(folder), to)
-    while not tracker.update(last=ending.is_set()):
-        ending.wait(POLL_SECONDS)
+    with only_tracker(folder, lambda seconds: not ending.wait(seconds)) as alone:
+        if not alone:
+            log("another process tracks this study")
+            return
+        tracker = Tracker(read_plan_file(folder), to)
+        while not tracker.update(last=ending.is_set()):
+            ending.wait(POLL_SECONDS)
 
 
 def main() -> int:

@@ -1,8 +1,9 @@
 """Runs in Weights & Biases. Each run of a study is a W&B run: its id is the run's key, the step of every metric the
 FLOPs charged so far.
 
-Runs are offline unless WANDB_MODE says otherwise; upload them with `wandb sync`. Numbers, strategy and model names are
-sent; transcripts, paths, host and user names, git remotes and code are not.
+Runs are offline unless WANDB_MODE says otherwise; upload them with `wandb sync`. Numbers and names of the study, its
+strategies and its models are sent; the name of a model in a directory is the last part of its path. Transcripts, other
+paths, host and user names, git remotes and code are not sent.
 """
 
 import os
@@ -24,7 +25,7 @@ FLUSH_SECONDS = 1
 FINISH_SECONDS = 20.0
 """Seconds that `finish()` of wandb may take: it was seen to hang."""
 
-REFUSED = re.compile(r"[/\\\\#?%:]")
+REFUSED = re.compile(r"[/\\#?%:]")
 """Characters that W&B takes in no name of a project."""
 
 LONGEST_NAME = 128

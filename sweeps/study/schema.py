@@ -17,7 +17,9 @@ Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
 """A count of threads, ranks or frames; more than a million are taken to be a typing error."""
 Share = Annotated[float, Field(strict=True, gt=0, le=1)]
 Rate = Annotated[float, Field(strict=True, gt=0, lt=1)]
-Name = Annotated[StrictStr, Field(min_length=1, max_length=100, pattern=r"^[^\s/\\]+$")]
+NAME = r"^[^\s/\\\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+$"
+"""Nothing blank, no slash, and nothing that steers a terminal (`scaling.system.console`)."""
+Name = Annotated[StrictStr, Field(min_length=1, max_length=100, pattern=NAME)]
 """A name becomes part of file names and of reports, so it has no blanks and no slashes."""
 
 
@@ -171,6 +173,8 @@ class ManifestFields(_Fields):
     """Corpora on which errors are measured, by name; the error of a run is that of all together."""
     max_bad_share: Annotated[float, Field(strict=True, ge=0, le=1)] = MAX_BAD_SHARE
     """The share of rows that may be unusable before a corpus is refused."""
+    mix_channels: StrictBool = False
+    """Whether a recording of several channels of which its row names none is heard as the mean of all."""
 
 
 class CorpusFields(_Fields):

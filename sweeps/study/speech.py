@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -72,7 +73,7 @@ def read_speech(file: StudyFile, models: Sequence[StudyModel]) -> StudySpeech:
             if isinstance(source, AssumedFields):
                 manifests[path] = _assumed(file, path, source)
                 continue
-            manifests[path] = read_manifest(source, max_bad_share=_max_bad_share(file))
+            manifests[path] = read_manifest(source, **_reading(file))
             if path == ("data", "train"):
                 short_enough = manifests[path].up_to(max_seconds)
                 long_texts = places_of_long_texts(models, speeds, short_enough)
@@ -137,9 +138,18 @@ Sources = dict[FieldPath, Path | AssumedFields]
 """Path of the field in the study -> manifest, or what is assumed in its place."""
 
 
-def _max_bad_share(file: StudyFile) -> float:
+class _Reading(TypedDict):
+    """The arguments of `read_manifest` that a study sets."""
+
+    max_bad_share: float
+    mix_channels: bool
+
+
+def _reading(file: StudyFile) -> _Reading:
     data = file.fields.data
-    return data.max_bad_share if isinstance(data, ManifestFields) else 0.0
+    if isinstance(data, ManifestFields):
+        return {"max_bad_share": data.max_bad_share, "mix_channels": data.mix_channels}
+    return {"max_bad_share": 0.0, "mix_channels": False}
 
 
 def _assumed(file: StudyFile, path: FieldPath, source: AssumedFields) -> Manifest:

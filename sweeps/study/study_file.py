@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from scaling.errors import InputError, nearest
 from scaling.system.yaml_file import FieldPath, parse_yaml, read_yaml, to_yaml
 from sweeps.study.schema import (
+    NAME,
     CacheFields,
     CorpusFields,
     LoraFields,
@@ -195,6 +196,8 @@ def _explain(error: Any, path: FieldPath) -> str:
         return "this field is required and missing"
     if kind in ("float_type", "int_type") and isinstance(given, str):
         return f"{given!r} is text; expected a number, written without quotes"
+    if kind == "string_pattern_mismatch" and error["ctx"]["pattern"] == NAME:
+        return f"{given!r}; expected a name without blanks, slashes and control characters"
     expected = str(error["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
     if kind in ("enum", "literal_error"):
         valid = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")

@@ -18,6 +18,7 @@ from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneratio
 
 from scaling.asr.evaluation.evaluate import evaluate
 from scaling.asr.inputs.dataset import SpeechDataset
+from scaling.asr.inputs.exact_audio import ExactAudio
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.model.load_base import BaseModels
 from scaling.asr.model.recognizer import Recognizer
@@ -48,7 +49,9 @@ def main(
     for directory in checkpoint:
         codec = asr_codec(directory, language)
         for path in manifest:
-            speech = SpeechDataset.read(read_manifest(path), directory, directory, (codec, codec))
+            speech = SpeechDataset.read(
+                ExactAudio(manifest=read_manifest(path), is_training=False), directory, directory, (codec, codec)
+            )
             for name, hear in {"own length": own_length, "30 s": thirty_seconds}.items():
                 began = time.process_time()
                 texts = hear(directory, codec, speech, min(limit, len(speech)))

@@ -105,7 +105,7 @@ def test_a_folder_that_cannot_be_written_is_exit_code_2(
     (tmp_path / "out").write_text("a file is in the way")
     done = asr_scaling("run", write_study(), "--simulate", "--out", tmp_path / "out")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "cannot be written" in done.stderr
+    assert f"{tmp_path / 'out'}: is no folder, and nothing can be written there" in done.stderr
 
 
 def test_a_study_s_folder_may_be_moved(asr_scaling: Command, write_study: StudyWriter, tmp_path: Path) -> None:

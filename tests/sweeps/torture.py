@@ -20,22 +20,22 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chaos import Chaos, chaos, shorten_leases
+from forked import Forked, ProcessStarter
 from safetensors.torch import load_file
 from tiny_world import timeless, write_study, write_world
 
-import scaling.asr.__main__ as trainer
 from scaling.ledger.checkpoints import is_freed
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
 from scaling.system import fault_injection as faults
 from scaling.system.json_files import read_json
-from scaling.system.parent_death import end_with_parent
 from sweeps.launchers import local_workers
 from sweeps.plan.prepare import prepare
 from sweeps.progress.results_table import read_rows
@@ -78,69 +78,6 @@ MOST_SECONDS_A_SWEEP = 300.0
 FIELDS = {"budgets_flops": [2e8, 4e8], "strategies": ["efin", "joint"], "checkpoint_seconds": 0.1}
 
 
-class Forked:
-    """What `subprocess.Popen` is to the launcher, for a child that was forked."""
-
-    def __init__(self, work: Callable[[], int], log: Path) -> None:
-        self.returncode: int | None = None
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.setsid()
-            end_with_parent()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
-            with log.open("ab") as output:
-                os.dup2(output.fileno(), 1)
-                os.dup2(output.fileno(), 2)
-            code = 1
-            try:
-                code = work()
-            except BaseException as error:  # a forked process must not run on in its parent's code
-                os.write(2, f"{type(error).__name__}: {error}\n".encode())
-            os._exit(code)
-
-    def poll(self) -> int | None:
-        if self.returncode is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
-
-    def wait(self, timeout: float = 60.0) -> int:
-        deadline = time.monotonic() + timeout
-        while self.poll() is None:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"process {self.pid} still lives")
-            time.sleep(0.005)
-        assert self.returncode is not None
-        return self.returncode
-
-
-@dataclass
-class ProcessStarter:
-    """What `worker_process.ProcessStarter` is to the launcher, for workers that die of their faults."""
-
-    arguments: list[str]
-    logs: Path
-    faults: Iterator[str]
-    started: int = 0
-
-    def ready(self) -> bool:
-        return True
-
-    def start(self, *_: Any) -> Forked:
-        self.logs.mkdir(parents=True, exist_ok=True)
-        self.started += 1
-        fault = next(self.faults)
-
-        def work() -> int:
-            faults.set_fault(fault)
-            sys.argv = ["python -m scaling.asr", *self.arguments]
-            return trainer.main()
-
-        return Forked(work, self.logs / f"forked-{os.getpid()}-{self.started}.log")
-
-
 @dataclass
 class Toll:
     """What died, and where."""
@@ -149,6 +86,10 @@ class Toll:
     places: Counter[str] = field(default_factory=Counter)
     sweeps: int = 0
     freed: int = 0
+    kills_in_chaos: int = 0
+    collections: int = 0
+    stops: int = 0
+    links: int = 0
 
     @property
     def total(self) -> int:
@@ -160,11 +101,13 @@ def torture(
 ) -> dict[str, Any]:
     """Kill until `kills` processes have died or the time is up, and finish; the counts. Raises AssertionError.
 
-    There is one sweep of either kind at least; in one at random moments no more than `at_random` die.
+    There is one sweep of each kind at least; in one at random moments no more than `at_random` die. A third of the
+    kills are amid the disturbances of a shared disk (`chaos`).
     """
     study = write_study(write_world(folder / "world"), **{**FIELDS, **fields})
     plain = folder / "plain"
     hurry()
+    shorten_leases()
     assert start(study, plain, itertools.repeat("")).wait() == 0
     truth = table(plain)
     assert {row["status"] for row in truth} == {"ok"}
@@ -173,10 +116,14 @@ def torture(
         itertools.cycle(f"{number} {name}" for number in (1, 2, 3, 4) for name in WORKERS_WRITE),
         itertools.cycle(f"{number} {name}" for number in (1, 2, 3, 4) for name in LAUNCHERS_WRITE),
     )
-    while toll.sweeps < 2 or (toll.total < kills and time.monotonic() - began < seconds):
+    while toll.sweeps < 3 or (
+        (toll.total < kills or toll.kills_in_chaos < kills / 3) and time.monotonic() - began < seconds
+    ):
         out = folder / f"sweep-{toll.sweeps}"
-        if toll.sweeps % 2:
+        if toll.sweeps % 3 == 1:
             sweep_at_random(study, out, toll, rng, at_random)
+        elif toll.sweeps % 3 == 2:
+            sweep_in_chaos(study, out, toll, rng, at_random)
         else:
             sweep_at_write_points(study, out, toll, *faults_in_turn)
         count_places(out, toll)
@@ -191,6 +138,14 @@ def torture(
         "kills_by_write_point": dict(toll.places.most_common()),
         "sweeps": toll.sweeps,
         "checkpoints_freed_on_the_way": toll.freed,
+        "in_chaos": {
+            "kills": toll.kills_in_chaos,
+            "gc_runs_under_wrong_clocks": toll.collections,
+            "workers_stopped": toll.stops,
+            "links_planted": toll.links,
+            "deleted_outside": 0,
+            "results_without_checkpoint": 0,
+        },
         "nodes_a_sweep": len(read_plan_file(plain).nodes),
         "lost": 0,
         "committed_twice": 0,
@@ -239,7 +194,24 @@ def sweep_at_write_points(
         toll.kills["launcher at a write point"] += code == -signal.SIGKILL
 
 
-def sweep_at_random(study: Path, out: Path, toll: Toll, rng: random.Random, most: int) -> None:
+def sweep_in_chaos(study: Path, out: Path, toll: Toll, rng: random.Random, most: int) -> None:
+    """One sweep under kills at random moments, amid the disturbances of a shared disk."""
+    before = toll.total
+    out.mkdir()
+    with chaos(out, rng, Forked) as disturbances:
+        sweep_at_random(study, out, toll, rng, most, disturbances)
+    disturbances.verify(read_plan_file(out))
+    log = out.with_name(f"{out.name}-gc.log").read_text()
+    assert all(line.startswith(("gc ", "watching ", "left as it is")) for line in log.splitlines()), log
+    toll.kills_in_chaos += toll.total - before
+    toll.collections += disturbances.collections
+    toll.stops += disturbances.stops
+    toll.links += disturbances.links
+
+
+def sweep_at_random(
+    study: Path, out: Path, toll: Toll, rng: random.Random, most: int, disturbances: Chaos | None = None
+) -> None:
     """One sweep under kills at random moments, so many at most: then it may come to its end."""
     enough = toll.total + most
     launcher = start(study, out, itertools.repeat(""))
@@ -249,7 +221,9 @@ def sweep_at_random(study: Path, out: Path, toll: Toll, rng: random.Random, most
         time.sleep(rng.uniform(*PAUSE_SECONDS))
         if launcher.poll() is None and toll.total < enough:
             kill_at_random(launcher, toll, rng)
-        if (out / "stages").is_dir() and rng.random() < GC_SHARE:
+        if disturbances is not None:
+            disturbances.disturb(children(launcher.pid) if toll.total < enough else [])
+        elif (out / "stages").is_dir() and rng.random() < GC_SHARE:
             toll.freed += len(collect_garbage(Ledger(out)).nodes)
 
 
@@ -314,7 +288,7 @@ def verify(out: Path, truth: list[dict[str, Any]], plain: Path) -> None:
         if not is_freed(plan_file.ledger, key):
             load_file(folder / result["checkpoint"] / "weights.safetensors")
             read_json(folder / result["checkpoint"] / "progress.json")
-    for path in out.rglob("*.json"):
+    for path in out.rglob("*.json"):  # which follows no link to a folder
         if not any(part.startswith(".") for part in path.relative_to(out).parts):  # never moved to its place: no record
             read_json(path)
 

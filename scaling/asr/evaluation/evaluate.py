@@ -21,20 +21,22 @@ from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.model import greedy
 from scaling.asr.train import LOG_SECONDS, Interrupted
-from scaling.scoring.score import Score, score, total
+from scaling.scoring.score import VERSIONS, Score, score, total
 from scaling.spec import Objective, Scoring
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The score of each utterance of a set, and its row in `utterances.jsonl`."""
+    """The score of each utterance of a set, its row in `utterances.jsonl`, and the version of the scoring."""
 
     scores: list[Score]
     rows: list[dict[str, Any]]
+    scoring_version: int
 
     def summary(self) -> dict[str, Any]:
         """The set's error rates and the counts they are computed from."""
-        return {**total(self.scores).summary(), "n_utterances": len(self.scores)}
+        counts = {"n_utterances": len(self.scores), "scoring_version": self.scoring_version}
+        return {**total(self.scores).summary(), **counts}
 
 
 def evaluate(
@@ -94,4 +96,4 @@ def _scored(inputs: ModelInputs, name: str, hypotheses: dict[int, str], scoring:
         utterance_score = score(utterance["ref"], hypotheses[index], scoring)
         scores.append(utterance_score)
         rows.append({"test": name, **utterance, "hyp": hypotheses[index], **utterance_score.counts()})
-    return Evaluation(scores, rows)
+    return Evaluation(scores, rows, VERSIONS[scoring])

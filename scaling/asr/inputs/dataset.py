@@ -3,7 +3,7 @@ limits.
 """
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,18 +56,19 @@ class SpeechDataset:
     @classmethod
     def read(
         cls,
-        manifest: Manifest,
+        audio: ExactAudio,
         encoder: Path,
         llm: Path,
         codecs: tuple[TextCodec, TextCodec],
         augmenter: Augmenter | None = None,
     ) -> "SpeechDataset":
-        """The manifest as read by the encoder and the LLM in these directories, augmented where asked for."""
+        """The recordings as heard by the encoder and the LLM in these directories, augmented where asked for."""
         if augmenter is not None:
-            manifest = manifest.at_speeds(augmenter.augmentation.speeds)
+            audio = replace(audio, manifest=audio.manifest.at_speeds(augmenter.augmentation.speeds))
+        manifest = audio.manifest
         lengths = manifest_lengths(manifest, encoder=encoder, llm=llm)
         features = family_of(encoder).features(encoder)
-        return cls(manifest, lengths, features, *codecs, ExactAudio(manifest=manifest), augmenter)
+        return cls(manifest, lengths, features, *codecs, audio, augmenter)
 
     def __len__(self) -> int:
         return len(self.lengths)

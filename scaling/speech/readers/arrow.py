@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import InputError
-from scaling.speech.readers.row import BadRow, Format, Row, Rows, beside
+from scaling.speech.readers.row import BadRow, Format, Row, Rows, beside, channel_number
 
 AUDIO = "audio"
 TEXT = ("text", "sentence", "transcription", "transcript", "normalized_text")
 SPEAKER = ("speaker_id", "speaker", "client_id")
 ID = ("id", "utt_id", "segment_id")
+CHANNEL = "channel"
 """Names of columns in LibriSpeech, Common Voice, FLEURS and VoxPopuli; the first that exists is used."""
 
 
@@ -46,13 +47,18 @@ def _rows_of_batch(batch: Any, file: Path, buffer: Any, before: int) -> Rows:
     audio = batch.column(columns[AUDIO])
     paths, places = _audio_columns(audio, file, buffer)
     texts, speakers, ids = (_strings(batch, columns[name]) for name in ("text", "speaker", "id"))
+    channels = batch.column(CHANNEL).to_pylist() if CHANNEL in batch.schema.names else [None] * batch.num_rows
     for row in range(batch.num_rows):
         described = {"text": texts[row], "speaker": speakers[row] or "", "id": ids[row] or "", "line": before + row + 1}
         place = places[row]
+        try:
+            described["channel"] = channel_number(channels[row])
+        except ValueError as error:
+            yield BadRow("field missing or of the wrong type", f"{file}, row {before + row + 1}: {error}")
+            continue
         if place is not None:
             offset, size = place
-            name = f"{file.stem}-{before + row:08d}"
-            yield Row(str(file), **{**described, "id": described["id"] or name}, offset=offset, size=size)
+            yield Row(str(file), **described, offset=offset, size=size, member=f"{file.stem}-{before + row:08d}")
         elif path := paths[row]:
             yield Row(beside(file.parent, path), **described)
         else:

@@ -1,21 +1,39 @@
 """NeMo and WeNet manifests: JSON lines, one utterance in each line.
 
-NeMo's fields are `audio_filepath`, `text` and, optionally, `speaker`, `id`, `duration` and `offset`; WeNet's are `wav`,
-`txt` and `key`. Paths start at the folder of the manifest. A row with an `offset` (in seconds) is a stretch of
-`duration` seconds of a longer recording.
+NeMo's fields are `audio_filepath`, `text` and, optionally, `speaker`, `id`, `duration`, `offset` and `channel`; WeNet's
+are `wav`, `txt` and `key`. A field that is null is absent. Paths start at the folder of the manifest. A row with an
+`offset` (in seconds) is a stretch of `duration` seconds of a longer recording, and one with a `channel` (from 0) is
+that channel.
 """
 
 from math import isnan
 from pathlib import Path
 from typing import Any
 
-from scaling.speech.readers.row import NOT_TOLD, BadRow, Format, Row, Rows, beside, parse_json, raw_lines
+from scaling.speech.readers.row import (
+    NOT_TOLD,
+    BadRow,
+    Format,
+    Row,
+    Rows,
+    beside,
+    channel_number,
+    given,
+    label,
+    parse_json,
+    raw_lines,
+)
 
 SUFFIXES = (".jsonl", ".json", ".ndjson", ".list", ".manifest")
 
 
+def is_json_lines(path: Path) -> bool:
+    """Whether a file is JSON lines by the end of its name, gzipped or not."""
+    return Path(path.name.removesuffix(".gz")).suffix.lower() in SUFFIXES
+
+
 def _recognises(path: Path) -> bool:
-    return path.is_file() and (path.suffix in SUFFIXES or path.name.endswith(".jsonl.gz"))
+    return path.is_file() and is_json_lines(path)
 
 
 def _rows(path: Path, _part: str) -> Rows:
@@ -35,8 +53,7 @@ def _rows(path: Path, _part: str) -> Rows:
 def _row(values: Any, base: Path, number: int) -> Row:
     if type(values) is not dict:
         raise ValueError(f"expected an object, found {type(values).__name__}")
-    get = values.get
-    audio, text = get("audio_filepath", get("wav")), get("text", get("txt"))
+    audio, text = given(values, "audio_filepath", "wav"), given(values, "text", "txt")
     if type(audio) is not str or not (text is None or type(text) is str):
         raise ValueError(_wrong("audio_filepath (or wav)", audio, values) or _wrong("text", text, values))
     duration, start = _seconds(values, "duration"), _seconds(values, "offset")
@@ -45,11 +62,12 @@ def _row(values: Any, base: Path, number: int) -> Row:
     return Row(
         audio=beside(base, audio),
         text=text,
-        id=str(get("id", get("key", ""))),
-        speaker=str(get("speaker", "")),
+        id=label(values, "id", "key"),
+        speaker=label(values, "speaker"),
         duration=duration,
         start=start,
         line=number,
+        channel=channel_number(values.get("channel")),
     )
 
 

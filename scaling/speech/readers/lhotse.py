@@ -1,16 +1,29 @@
 """Lhotse: CutSets (`cuts.jsonl.gz`), supervisions with the recordings beside them, and Shar folders.
 
-A cut with one supervision is one utterance; a cut with several supervisions is an utterance for each of them. Relative
-paths start at the folder of the manifest. A recording that comes from a command, a URL or memory, or that has a
-transform, is a bad row: FLOPs are counted for the audio that is read.
+A cut with one supervision is one utterance; a cut with several supervisions is an utterance for each of them. It is
+heard on the channel that the cut or the supervision names, in the source that has it. Relative paths start at the
+folder of the manifest. A recording that comes from a command, a URL or memory, or that has a transform, is a bad row:
+FLOPs are counted for the audio that is read.
 """
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from scaling.speech.audio import NO_CHANNEL
 from scaling.speech.readers import tar_shards
-from scaling.speech.readers.row import NOT_TOLD, BadRow, Format, Row, Rows, beside, parse_json, raw_lines
+from scaling.speech.readers.row import (
+    NOT_TOLD,
+    BadRow,
+    Format,
+    Row,
+    Rows,
+    beside,
+    channel_number,
+    label,
+    parse_json,
+    raw_lines,
+)
 
 JsonObject = dict[str, Any]
 
@@ -52,7 +65,8 @@ def _of_cut(cut: JsonObject, base: Path, number: int) -> Iterator[Row]:
         raise _UnsupportedRecordingError(f"a {cut['type']}; expected a MonoCut of one recording")
     recording, start = cut["recording"], float(cut["start"])
     for speech, first, duration in _utterances(cut):
-        yield _row(speech, recording, base, start + first, duration, number)
+        named = cut["channel"] if cut.get("channel") is not None else speech.get("channel")
+        yield _row({**speech, "channel": named}, recording, base, start + first, duration, number)
 
 
 def _utterances(cut: JsonObject) -> Iterator[tuple[JsonObject, float, float]]:
@@ -70,19 +84,36 @@ def _utterances(cut: JsonObject) -> Iterator[tuple[JsonObject, float, float]]:
 def _row(speech: JsonObject, recording: JsonObject, base: Path, start: float, duration: float, line: int) -> Row:
     if recording.get("transforms"):
         raise _UnsupportedRecordingError(f"recording {recording['id']!r} has transforms; expected it as recorded")
-    (source, *more) = recording["sources"]
-    if source["type"] != "file" or more:
-        raise _UnsupportedRecordingError(f"recording {recording['id']!r} is {source['type']}; expected one file")
+    source, channel = _source(recording, speech.get("channel"))
     is_whole = start == 0 and abs(duration - float(recording["duration"])) < WHOLE_SECONDS
     return Row(
         audio=beside(base, str(source["source"])),
         text=_text(speech),
-        id=str(speech["id"]),
-        speaker=str(speech.get("speaker") or ""),
+        id=label(speech, "id"),
+        speaker=label(speech, "speaker"),
         duration=duration,
         start=NOT_TOLD if is_whole else start,
         line=line,
+        channel=channel,
     )
+
+
+def _source(recording: JsonObject, named: Any) -> tuple[JsonObject, int]:
+    """The file that has the channel of this name, and the channel's number in it.
+
+    lhotse names channels of a recording; its sources say which of them each file has, in order.
+    """
+    sources, name = recording["sources"], recording["id"]
+    is_all = isinstance(named, list) and sorted(named) == sorted(recording.get("channel_ids") or [])
+    channel = NO_CHANNEL if is_all and len(named) > 1 else channel_number(named)
+    if channel != NO_CHANNEL:
+        sources = [source for source in sources if channel in source["channels"]]
+        if not sources:
+            raise _UnsupportedRecordingError(f"recording {name!r} has no channel {channel}")
+    source, *more = sources
+    if source["type"] != "file" or more:
+        raise _UnsupportedRecordingError(f"recording {name!r} is {source['type']}; expected one file")
+    return source, channel if channel == NO_CHANNEL else source["channels"].index(channel)
 
 
 def _text(speech: JsonObject) -> str | None:
@@ -136,8 +167,8 @@ def _of_shard(cut: JsonObject, places: dict[str, tuple[int, int]], shard: Path, 
         yield Row(
             audio=str(shard),
             text=_text(speech),
-            id=str(speech["id"]),
-            speaker=str(speech.get("speaker") or ""),
+            id=label(speech, "id"),
+            speaker=label(speech, "speaker"),
             duration=duration,
             start=first if has_many else NOT_TOLD,  # a shard holds the audio of the cut alone
             offset=offset,

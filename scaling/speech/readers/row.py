@@ -2,22 +2,26 @@
 
 import gzip
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, Any, NamedTuple, cast
 
 from pydantic_core import from_json
 
 from scaling.errors import InputError
-from scaling.speech.audio import Clip
+from scaling.speech.audio import MIXED, NO_CHANNEL, Clip
+from scaling.system.text_bytes import without_mark
 
 NOT_TOLD = float("nan")
 """A time that the corpus does not give."""
 
 MAX_LINE_BYTES = 1 << 24
 """The longest line of text that is read, so that a file of one endless line cannot fill the memory (assumption)."""
+
+MOST_CHANNELS = 1 << 10
+"""Channel numbers are below it, which is the most that libsndfile reads."""
 
 parse_json = partial(from_json, allow_inf_nan=False)
 """The value in bytes of JSON. Raises ValueError where the bytes are no JSON."""
@@ -27,8 +31,9 @@ class Row(NamedTuple):
     """One utterance as a corpus describes it, unchecked.
 
     `audio` is a path. `start` is in seconds from the beginning of the recording, NOT_TOLD where the utterance is the
-    whole recording; `duration` is in seconds. Where the recording is a member of a file, it is the `size` bytes from
-    `offset`. `line` counts from 1. `text` is None where the corpus gives none.
+    whole recording; `duration` is in seconds, and where it is NOT_TOLD, a stretch goes on to the end. `channel` counts
+    from 0 (see `Clip`). Where the recording is a member of a file, it is the `size` bytes from `offset`, and `member`
+    is its name there. `line` counts from 1. `text` is None where the corpus gives none.
     """
 
     audio: str
@@ -40,6 +45,8 @@ class Row(NamedTuple):
     offset: int = 0
     size: int = -1
     line: int = 0
+    channel: int = NO_CHANNEL
+    member: str = ""
 
     @property
     def clip(self) -> Clip:
@@ -50,14 +57,19 @@ class Row(NamedTuple):
             offset=self.offset,
             size=None if self.size < 0 else self.size,
             start=None if is_whole else self.start,
-            seconds=None if is_whole else self.duration,
+            seconds=None if is_whole or math.isnan(self.duration) else self.duration,
+            channel=self.channel,
         )
 
     @property
+    def mixed(self) -> "Row":
+        """The utterance heard as the mean of all channels where none is named."""
+        return self._replace(channel=MIXED) if self.channel == NO_CHANNEL else self
+
+    @property
     def name(self) -> str:
-        """The id of the utterance, or the name of its audio file where it has no id."""
-        file_name = self.audio.rpartition("/")[2]
-        return self.id or file_name.rpartition(".")[0] or file_name
+        """The id of the utterance, or the name of its recording where it has no id."""
+        return self.id or self.member or file_stem(self.audio)
 
 
 class BadRow(NamedTuple):
@@ -86,17 +98,16 @@ class Format:
 
 
 def lines(path: Path) -> Iterator[tuple[int, str | BadRow]]:
-    """The lines of a text file, gzipped or not, with their numbers; blank lines are skipped.
+    """The lines of a text file, gzipped or not, with their numbers; blank lines and a byte order mark are skipped.
 
-    A line that is not UTF-8 is a bad row. Raises InputError where the file cannot be read or a line is over 16 MiB.
+    A line that is not UTF-8 is a bad row. Raises InputError where the file cannot be read, is UTF-16, or has a line of
+    over 16 MiB.
     """
     for number, line in raw_lines(path):
         try:
-            text = line.decode()
+            yield number, line.decode()
         except UnicodeDecodeError as error:
             yield number, BadRow("not UTF-8", f"{path}, line {number}: {error.reason} at byte {error.start}")
-            continue
-        yield number, text.removeprefix("\ufeff") if number == 1 else text
 
 
 def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -106,12 +117,46 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             number = 0
             while line := stream.readline(MAX_LINE_BYTES):
                 number += 1
+                if number == 1:
+                    line = without_mark(line, str(path))
                 if len(line) == MAX_LINE_BYTES:
                     raise InputError(f"{path}, line {number}: over {MAX_LINE_BYTES} bytes; expected shorter lines")
                 if stripped := line.strip():
                     yield number, stripped
     except (OSError, EOFError) as error:  # these include the errors of gzip
         raise InputError(f"{path}: not readable ({getattr(error, 'strerror', None) or error})") from error
+
+
+def file_stem(path: str) -> str:
+    """The name of a file without folders and ending.
+
+    >>> file_stem("a/b.c.wav"), file_stem(".wav")
+    ('b.c', '.wav')
+    """
+    name = path.rpartition("/")[2]
+    return name.rpartition(".")[0] or name
+
+
+def given(values: Mapping[str, Any], *names: str) -> Any:
+    """The first of these fields that has a value; None, which is also JSON's null, where none has."""
+    return next((value for name in names if (value := values.get(name)) is not None), None)
+
+
+def label(values: Mapping[str, Any], *names: str) -> str:
+    """The first of these fields that has a value, as text; empty where none has."""
+    value = given(values, *names)
+    return "" if value is None else str(value)
+
+
+def channel_number(value: Any) -> int:
+    """A channel as a corpus names it: a whole number from 0, or a list of one. Raises ValueError for anything else."""
+    if isinstance(value, list) and len(value) == 1:
+        (value,) = value
+    if value is None:
+        return NO_CHANNEL
+    if type(value) is int and 0 <= value < MOST_CHANNELS:
+        return value
+    raise ValueError(f"channel must be one whole number, 0 or more, not {value!r}")
 
 
 def opened(path: Path) -> IO[bytes]:

@@ -1,16 +1,22 @@
 """Tar shards as WebDataset and WeNet write them: KEY.wav (or another kind of audio) beside KEY.txt or KEY.json.
 
+As in WebDataset, a key is a member's name, with its folders, up to the first dot of the last part; neighbours with one
+key are one utterance, and equal keys in different shards are different utterances. Of two neighbours with one key and
+one ending nobody can tell which belongs to which text: they are a bad row.
+
 Nothing is unpacked: audio is read in place, as so many bytes at an offset, so a member's name cannot lead to another
 file. Links and devices are bad rows. A compressed tar cannot be read in place and is refused.
 """
 
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from scaling.errors import InputError
-from scaling.speech.readers.row import BadRow, Format, Row, Rows, parse_json
+from scaling.speech.readers.row import BadRow, Format, Row, Rows, channel_number, parse_json
+from scaling.system.text_bytes import without_mark
 
 AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
 TEXTS = (".txt", ".json")
@@ -20,6 +26,9 @@ MAX_TEXT_BYTES = 1 << 20
 
 Member = tuple[str, str, int, int]
 """Key, suffix, offset and size in bytes of a regular file."""
+
+Fields = dict[str, Any]
+"""`text`, `speaker` and `channel` of an utterance, as far as they are given."""
 
 
 def members(path: Path) -> Iterator[Member | BadRow]:
@@ -31,9 +40,10 @@ def members(path: Path) -> Iterator[Member | BadRow]:
     with shard:
         try:
             for member in shard:
-                key, _, suffix = member.name.rpartition("/")[2].partition(".")
+                folder, slash, name = member.name.rpartition("/")
+                key, _, suffix = name.partition(".")
                 if member.isreg() and not member.issparse():
-                    yield key, f".{suffix}".lower(), member.offset_data, member.size
+                    yield f"{folder}{slash}{key}", f".{suffix}".lower(), member.offset_data, member.size
                 elif not member.isdir():
                     yield BadRow("member that is no plain file", f"{path}: {member.name!r}")
                 shard.members.clear()  # type: ignore[attr-defined]  # otherwise all headers stay in memory
@@ -42,37 +52,62 @@ def members(path: Path) -> Iterator[Member | BadRow]:
 
 
 def _rows(path: Path, _part: str) -> Rows:
+    keys = set[str]()
     with path.open("rb") as stream:
-        key, audio, text = "", (0, -1), dict[str, str]()
-        for member in members(path):
+        for sample in _samples(path):
+            if isinstance(sample, BadRow):
+                yield sample
+                continue
+            key, places = sample
+            if key in keys:
+                yield BadRow("repeated key", f"{path}: {key!r} again; expected each key once in a shard")
+                continue
+            keys.add(key)
+            yield _row(path, key, places, stream)
+
+
+def _samples(path: Path) -> Iterator[tuple[str, dict[str, tuple[int, int]]] | BadRow]:
+    """Each key with the offset and size of its members by their suffix."""
+    for key, group in groupby(members(path), lambda member: "" if isinstance(member, BadRow) else member[0]):
+        found = list[Member]()
+        for member in group:
             if isinstance(member, BadRow):
                 yield member
-                continue
-            if member[0] != key:
-                yield from _row(path, key, audio, text)
-                key, audio, text = member[0], (0, -1), {}
-            _, suffix, offset, size = member
-            if suffix in AUDIO:
-                audio = offset, size
-            elif suffix in TEXTS:
-                text |= _described(stream, suffix, offset, size)
-        yield from _row(path, key, audio, text)
+            elif member[1] in (*AUDIO, *TEXTS):
+                found.append(member)
+        places = {suffix: (offset, size) for _, suffix, offset, size in found}
+        if not key.rpartition("/")[2]:  # a hidden file, which WebDataset passes over, too
+            continue
+        if len(places) < len(found):
+            yield BadRow("repeated member", f"{path}: {key!r} has two members of one kind; expected one of each")
+        else:
+            yield key, places
 
 
-def _row(path: Path, key: str, audio: tuple[int, int], text: dict[str, str]) -> Rows:
-    if audio[1] >= 0:
-        speaker = text.get("speaker", "")
-        yield Row(str(path), text.get("text"), id=key, speaker=speaker, offset=audio[0], size=audio[1])
-    elif key:
-        yield BadRow("no audio", f"{path}: {key!r} has no member that ends in {', '.join(AUDIO)}")
+def _row(path: Path, key: str, places: Mapping[str, tuple[int, int]], stream: IO[bytes]) -> Row | BadRow:
+    audio = next((places[suffix] for suffix in AUDIO if suffix in places), None)
+    if audio is None:
+        return BadRow("no audio", f"{path}: {key!r} has no member that ends in {', '.join(AUDIO)}")
+    try:
+        fields: Fields = {}
+        for suffix in TEXTS:
+            fields |= _described(stream, suffix, *places[suffix], f"{path}: {key}{suffix}") if suffix in places else {}
+        channel = channel_number(fields.get("channel"))
+    except ValueError as error:  # an InputError, too
+        return BadRow("field missing or of the wrong type", f"{path}: {key!r}: {error}")
+    text, speaker = fields.get("text"), fields.get("speaker", "")
+    return Row(str(path), text, speaker=speaker, offset=audio[0], size=audio[1], channel=channel, member=key)
 
 
-def _described(stream: IO[bytes], suffix: str, offset: int, size: int) -> dict[str, str]:
-    """`text`, and `speaker` where it is given; nothing where the member cannot be read: the row then has no text."""
+def _described(stream: IO[bytes], suffix: str, offset: int, size: int, place: str) -> Fields:
+    """The fields of a member; none where it cannot be read: the row then has no text.
+
+    Raises InputError for UTF-16.
+    """
     if size > MAX_TEXT_BYTES:
         return {}
     stream.seek(offset)
-    content = stream.read(size)
+    content = without_mark(stream.read(size), place)
     if suffix == ".txt":
         return {"text": content.decode(errors="replace").strip()}
     try:
@@ -80,7 +115,8 @@ def _described(stream: IO[bytes], suffix: str, offset: int, size: int) -> dict[s
     except ValueError:
         return {}
     fields = values if isinstance(values, dict) else {}
-    return {name: value for name in ("text", "speaker") if isinstance(value := fields.get(name), str)}
+    described: Fields = {name: value for name in ("text", "speaker") if isinstance(value := fields.get(name), str)}
+    return described | {"channel": fields.get("channel")}
 
 
 def _recognises(path: Path) -> bool:

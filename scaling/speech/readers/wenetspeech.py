@@ -5,13 +5,14 @@ One JSON document of gigabytes: {"audios": [{"path", "duration", "segments": [{"
 at the end of a value. Segments are stretches of long Opus recordings beside the document.
 """
 
+import codecs
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from scaling.errors import InputError
-from scaling.speech.readers.row import BadRow, Format, Row, Rows, beside
+from scaling.speech.readers.row import BadRow, Format, Row, Rows, beside, label
 
 READ_CHARACTERS = 1 << 20
 MAX_RECORDING_CHARACTERS = 1 << 28
@@ -22,7 +23,7 @@ def _recognises(path: Path) -> bool:
     if not path.is_file() or path.suffix != ".json":
         return False
     with path.open("rb") as stream:
-        start = stream.read(4096)
+        start = stream.read(4096).removeprefix(codecs.BOM_UTF8)
     return start.lstrip().startswith(b"{") and b'"audios"' in start
 
 
@@ -47,8 +48,8 @@ def _segments(recording: Any, path: Path, part: str) -> Iterator[Row]:
                 raise ValueError(f"segment {segment['sid']!r} goes from {start} to {end} s")
             yield Row(
                 audio=beside(path.parent, str(recording["path"])),
-                text=str(segment["text"]),
-                id=str(segment["sid"]),
+                text=None if segment["text"] is None else str(segment["text"]),
+                id=label(segment, "sid"),
                 duration=end - start,
                 start=start,
             )

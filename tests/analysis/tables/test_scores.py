@@ -1,5 +1,6 @@
 """`asr-scaling score`: other people's transcripts get the score that runs get."""
 
+import gzip
 import json
 
 import pytest
@@ -66,14 +67,15 @@ def test_the_verb_prints_rates_and_says_over_what_intervals_are(files, capsys):
         ("u1 a\nu1 b\n", "u1 a\n", "hyp.txt:2: utterance u1 again; it is in .*:1"),
         ("", "u1 a\n", "hyp.txt: holds no utterance"),
         ("u1 a\n", "u1 ,\n", "no reference holds a character"),
-        ("u1 a\n", None, "expected text in ref"),
+        ("u1 a\n", None, "expected text in hyp or pred_text, found None"),
+        ("u1 a\n", "u1 \xff\n", "ref.txt, line 1: .*; expected UTF-8 text"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(tmp_path, hyp, ref, said):
     paths = [tmp_path / "hyp.txt", tmp_path / "ref.txt"]
     paths[0].write_text(hyp)
     if ref is not None:
-        paths[1].write_text(ref)
+        paths[1].write_text(ref, encoding="latin-1")
     with pytest.raises(InputError, match=said):
         score_files(paths[0], None if ref is None else paths[1], "plain")
 
@@ -96,3 +98,86 @@ def test_a_law_of_word_errors_is_the_law_of_a_table_that_holds_nothing_else(tmp_
         app(["fit", *arguments, "--json", "--out", str(tmp_path / "fits.json")], standalone_mode=False)
         documents.append(json.loads(capsys.readouterr().out))
     assert documents[0] == documents[1] != documents[2]
+
+
+LINES = '{"key": "a", "wav": "x/a.wav", "txt": "今天天气"}\n{"key": "b", "wav": "x/b.wav", "txt": "你好"}\n'
+
+
+@pytest.mark.parametrize("suffix", [".list", ".ndjson", ".manifest", ".json", ".jsonl.gz", ".list.gz"])
+def test_json_lines_are_read_as_such_whatever_their_ending(tmp_path, suffix):
+    hyp, ref = tmp_path / "hyp.txt", tmp_path / f"ref{suffix}"
+    hyp.write_text("a 今天天七\nb 你好\n", encoding="utf-8")
+    ref.write_bytes(gzip.compress(LINES.encode()) if suffix.endswith(".gz") else LINES.encode())
+    for files in ((hyp, ref), (ref, hyp)):
+        assert score_files(*files, "plain").as_dict()["sets"]["together"]["errors"] == 1
+    assert score_files(ref, ref, "plain").as_dict()["sets"]["together"]["ref_chars"] == 6
+
+
+def test_trn_lines_end_in_their_ids(tmp_path):
+    hyp, ref = tmp_path / "hyp.trn", tmp_path / "ref.trn"
+    hyp.write_text("how are you (s1-2)\nhello their (s1-1)\n (s2-3)\n")
+    ref.write_text(";; a remark\nhello there (s1-1)\nhow are (you) (s1-2)\nyes (s2-3)\n")
+    document = score_files(hyp, ref, "plain").as_dict()
+    assert [(row["id"], row["word_errors"]) for row in document["utterances"]] == [
+        ("s1-1", 1),
+        ("s1-2", 0),
+        ("s2-3", 1),
+    ]
+    assert document["sets"]["together"]["ref_words"] == 6
+    for line, said in (
+        ("no id at all", "hyp.trn:1: .* has no id"),
+        ("{ a / b } c (s1-1)", "hyp.trn:1: .* alternatives"),
+    ):
+        hyp.write_text(line + "\n")
+        with pytest.raises(InputError, match=said):
+            score_files(hyp, ref, "plain")
+
+
+def nemo(**fields: object) -> str:
+    return json.dumps({"audio_filepath": "call.wav", "text": "how are you", "pred_text": "how are you"} | fields) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "ids"),
+    [
+        ([{"offset": 0, "duration": 2}, {"offset": 2, "duration": 1.5}], ["call-0.000-2.000", "call-2.000-3.500"]),
+        ([{"channel": 0}, {"channel": 1}], ["call-ch0", "call-ch1"]),
+        ([{"audio_filepath": "/x/s1/001.wav"}, {"audio_filepath": "/x/s2/001.flac"}], ["s1/001", "s2/001"]),
+        ([{"audio_filepath": "a/1/x.wav"}, {"audio_filepath": "b/1/x.wav"}, {}], ["a/1/x", "b/1/x", "call"]),
+        ([{}, {}], ["call", "call#2"]),
+        ([{"id": None}, {"id": None, "key": "k"}, {"id": "call"}], ["call", "k", "call"]),
+    ],
+)
+def test_utterances_without_ids_are_told_apart_and_pair_up(tmp_path, rows, ids):
+    file = tmp_path / "m.json"
+    file.write_text("".join(nemo(**row) for row in rows))
+    if ids[0] == ids[-1]:  # an id that is given is kept, and the other one cannot be told from it
+        with pytest.raises(InputError, match=r"m\.json:3: utterance call again"):
+            score_files(file, file, "plain")
+        return
+    for references in (file, None):
+        document = score_files(file, references, "plain").as_dict()
+        assert [row["id"] for row in document["utterances"]] == ids
+        assert document["sets"]["together"]["errors"] == 0
+
+
+def test_null_is_absence(tmp_path):
+    file = tmp_path / "m.jsonl"
+    file.write_text(
+        "".join(nemo(audio_filepath=f"{n}.wav", id=None, speaker=None, hyp=None, ref=None) for n in range(4))
+    )
+    document = score_files(file, None, "plain").as_dict()
+    assert [row["id"] for row in document["utterances"]] == ["0", "1", "2", "3"]
+    assert document["sets"]["together"]["n_speakers"] == 0
+    assert document["sets"]["together"]["cer_interval"]["resampled"] == "utterances"
+
+
+@pytest.mark.parametrize("name", ["hyp.txt", "hyp.jsonl", "hyp.trn"])
+def test_byte_order_marks_are_skipped_and_utf_16_is_named(tmp_path, name):
+    text = {"hyp.txt": "a 你好\n", "hyp.jsonl": '{"id": "a", "text": "你好"}\n', "hyp.trn": "你好 (a)\n"}[name]
+    (tmp_path / "ref.txt").write_text("a 你好\n", encoding="utf-8")
+    (tmp_path / name).write_text(text, encoding="utf-8-sig")
+    assert score_files(tmp_path / name, tmp_path / "ref.txt", "plain").as_dict()["sets"]["together"]["errors"] == 0
+    (tmp_path / name).write_text(text, encoding="utf-16")
+    with pytest.raises(InputError, match=f"{name}: text in UTF-16; expected UTF-8"):
+        score_files(tmp_path / name, tmp_path / "ref.txt", "plain")

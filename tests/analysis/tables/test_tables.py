@@ -201,3 +201,27 @@ def test_columns_that_analysis_reads_from_runs_are_fields_of_a_run():
     assert {"strategy", "budget_flops", "test_digest", "epochs", "key"} <= columns
     in_other_tables = {"cer_chance", "name"}
     assert columns - in_other_tables - {"schema"} <= set(RunRow.model_fields)
+
+
+VERBS = {
+    "fit": [],
+    "laws": [],
+    "predict": ["--flops", "1e12"],
+    "compare": ["--baseline", "joint"],
+    "recommend": ["--flops", "1e12"],
+    "frontier": ["--columns", "N=llm_params"],
+    "coverage": [],
+    "design": ["--flops", "1e12", "--spend", "1e12"],
+    "forecast": [],
+    "report": [],
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("columns", [{}, {"flops": 1e10, "budget_flops": 1e10}])
+def test_every_verb_says_that_all_runs_have_diverged(verb, columns, tmp_path):
+    row = {"strategy": "joint", "cer": None, "status": "diverged", "cause": "loss nan at step 9", **columns}
+    rows = [{**row, "key": str(number)} for number in range(6)]
+    (tmp_path / "runs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError, match=r"no run succeeded \(6 diverged\); .*the first: loss nan at step 9"):
+        app([verb, str(tmp_path), *VERBS[verb]], standalone_mode=False)

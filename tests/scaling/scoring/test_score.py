@@ -53,6 +53,35 @@ def test_mandarin_is_normalised_as_stated(text, normal):
     assert normalised(text, Scoring.MANDARIN) == normal
 
 
+@pytest.mark.parametrize("scoring", [Scoring.PLAIN, Scoring.MANDARIN])
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        *((f"well{dash}known", "well known") for dash in "-‐‑‒–—―−⁃〜﹘﹣－"),
+        *((f"and{slash}or", "and or") for slash in "/\\\u2044\u2215／"),
+        *((f"one{comma}two", "one two") for comma in ",،、，"),
+        *((f"o{apostrophe}zbek", "o'zbek") for apostrophe in "'’‘ʼʻʽ`´′＇ʾʿꞌ՚׳"),
+        *((f"sunny{mark} day", "sunny day") for mark in "\ufe0f\ufe0e\u200d\u200c\u200b\u2060\ufeff\u034f\U000e0101"),
+        ("I love it ❤️", "I love it"),
+        ("press 1️⃣", "press 1"),
+        ("it costs 1,000,000.5", "it costs 1000000.5"),
+        ("at 10：30", "at 10:30"),
+        ("U.S.A. and e.g. 3.", "usa and eg 3"),
+    ],
+)
+def test_ways_to_write_the_same_words_are_no_errors(scoring, text, same):
+    assert score(same, text, scoring).words.errors == score(text, same, scoring).chars.errors == 0
+
+
+@pytest.mark.parametrize("scoring", [Scoring.PLAIN, Scoring.MANDARIN])
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [("1.5", "15"), ("10:30", "1030"), ("1,5", "15"), ("2+3", "23"), ("5'10", "510"), ("1/2", "12"), ("1.5.2", "1.52")],
+)
+def test_a_mark_between_digits_does_not_join_them(scoring, text, other):
+    assert score(f"it is {text} there", f"it is {other} there", scoring).chars.errors > 0
+
+
 @pytest.mark.parametrize(
     ("digits", "said"),
     [

@@ -146,7 +146,7 @@ def test_without_a_tokenizer_tokens_are_an_assumption_that_says_so(corpus):
         ("{", "1 x not JSON, the first .*line 2: "),
         ("[1]", "line 2: expected an object, found list"),
         ('{"text": "a"}', r"line 2: no field audio_filepath \(or wav\); it has text"),
-        ('{"wav": "0.wav"}', "1 x empty text, the first line 2, '0'"),
+        ('{"wav": "0.wav"}', "1 x empty text, the first line 2, '0#2'"),
         ('{"wav": "0.wav", "txt": "a", "offset": 0.1}', "line 2: offset without duration; expected both"),
         ('{"wav": "0.wav", "txt": 3}', "line 2: text must be a string, not 3"),
         ('{"wav": "nowhere.wav", "txt": "a"}', "line 2, 'nowhere': .*nowhere.wav: no such audio file"),
@@ -167,7 +167,7 @@ def test_missing_empty_and_unsatisfiable_manifests_are_refused(corpus, tmp_path)
         read_manifest(corpus).within(1e-6)
     with pytest.raises(InputError, match=r"no tokenizer\.json"):
         manifest_lengths(read_manifest(corpus), encoder=tmp_path, llm=None)
-    (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe{}")
+    (tmp_path / "binary.jsonl").write_bytes(b"\xfd\xfe{}")
     with pytest.raises(InputError, match=r"not JSON, the first .*line 1: "):
         read_manifest(tmp_path / "binary.jsonl")
 

@@ -82,7 +82,7 @@ def test_stretches_of_a_json_lines_manifest_are_read_from_the_long_recording(tmp
     (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, beyond]))
     manifest = read_manifest(tmp_path / "m.jsonl", max_bad_share=0.5)
     assert manifest.skipped == {"stretch beyond the recording's end": 1}
-    assert "line 6, 'long': " in manifest.bad_rows.first["stretch beyond the recording's end"]
+    assert "line 6, 'long-1000.000-1001.000': " in manifest.bad_rows.first["stretch beyond the recording's end"]
 
 
 def test_kaldi_directories_are_read_with_and_without_segments(tmp_path):
@@ -209,7 +209,34 @@ def test_tar_shards_are_read_in_place_and_in_the_order_of_their_names(tmp_path):
     shard(tmp_path / "train-001.tar", described)
     manifest = read_manifest(tmp_path / "train-*.tar")
     assert_is_the_speech(manifest, speakers=False)
-    assert manifest.ids == ["0", "1", "2", "3", "4"]
+    assert manifest.ids == ["0", "1", "deep/folder/2", "deep/folder/3", "deep/folder/4"]
+
+
+def test_a_key_has_its_folder_and_shards_may_share_keys(tmp_path):
+    shard(
+        tmp_path / "a-0.tar",
+        {f"s{n}/1.{k}": encoded(n) if k == "wav" else TEXTS[n].encode() for n in (0, 1) for k in ("txt", "wav")},
+    )
+    for n in (2, 3):
+        shard(tmp_path / f"a-{n}.tar", {"x.wav": encoded(n), "x.txt": TEXTS[n].encode()})
+    shard(tmp_path / "a-4.tar", {"x.y/z.wav": encoded(4), "x.y/z.txt": TEXTS[4].encode(), "x.y/._z.wav": b"from a Mac"})
+    manifest = read_manifest(tmp_path / "a-*.tar")
+    assert_is_the_speech(manifest, speakers=False)
+    assert manifest.ids == ["s0/1", "s1/1", "a-2/x", "a-3/x", "x.y/z"]
+
+
+def test_a_text_never_meets_the_audio_of_another_key(tmp_path):
+    mixed = {"a/1.txt": b"zero", "b/1.wav": encoded(1), "b/1.txt": b"one", "a/1.wav": encoded(0), "c/1.wav": encoded(2)}
+    manifest = read_manifest(shard(tmp_path / "s.tar", mixed), max_bad_share=1.0)
+    assert list(zip(manifest.ids, manifest.texts, manifest.samples.tolist(), strict=True)) == [("b/1", "one", 9111)]
+    assert manifest.skipped == {"no audio": 1, "repeated key": 1, "empty text": 1}
+    with tarfile.open(tmp_path / "s.tar", "w") as out:
+        for name, content in (("1.wav", encoded(0)), ("1.txt", b"zero"), ("1.txt", b"one"), ("1.wav", encoded(1))):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            out.addfile(member, io.BytesIO(content))
+    with pytest.raises(InputError, match=r"repeated member, the first .*'1' has two members of one kind"):
+        read_manifest(tmp_path / "s.tar")
 
 
 def test_names_and_links_in_a_shard_lead_nowhere(tmp_path):
@@ -331,3 +358,72 @@ def test_a_clip_that_claims_hours_is_not_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr("scaling.speech.audio.MAX_CLIP_SECONDS", 0.1)
     with pytest.raises(AudioError, match=r"0\.5 s; expected at most 0\.1 s"):
         read_clip(Clip(path=write(tmp_path / "a.wav", 0)))
+
+
+LAYOUTS = {
+    "m.jsonl": '{"audio_filepath": "0.wav", "text": "zero"}\n',
+    "train.tsv": "path\tsentence\n0.wav\tzero\n",
+    "WenetSpeech.json": json.dumps(
+        {"audios": [{"path": "0.wav", "segments": [{"sid": "0", "begin_time": 0, "end_time": 0.5, "text": "zero"}]}]}
+    ),
+    "kaldi/text": "0 zero\n",
+    "kaldi/wav.scp": "0 ../0.wav\n",
+    "kaldi/utt2spk": "0 s0\n",
+    "lhotse/recordings.jsonl": json.dumps(
+        {"id": "0", "sources": [{"type": "file", "channels": [0], "source": "../0.wav"}], "duration": 0.5}
+    ),
+    "lhotse/supervisions.jsonl": json.dumps(
+        {"id": "0", "recording_id": "0", "start": 0, "duration": 0.5, "text": "zero", "channel": 0}
+    ),
+    "LibriSpeech/1/2/1-2.trans.txt": "0 zero\n",
+}
+"""Text files of corpora of one utterance, beside 0.wav."""
+
+CORPUS_OF = {"kaldi": "kaldi", "lhotse": "lhotse/supervisions.jsonl", "LibriSpeech": "LibriSpeech"}
+
+
+@pytest.mark.parametrize("marked", LAYOUTS)
+def test_a_byte_order_mark_is_skipped_in_every_text_file_and_utf_16_is_named(tmp_path, marked):
+    for folder in ("", "clips", "LibriSpeech/1/2"):
+        write(tmp_path / folder / "0.wav", 0)
+    for name, text in LAYOUTS.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8-sig" if name == marked else "utf-8")
+    corpus = tmp_path / CORPUS_OF.get(marked.partition("/")[0], marked)
+    manifest = read_manifest(corpus)
+    assert (manifest.ids, manifest.texts, manifest.skipped) == (["0"], ["zero"], {})
+    (tmp_path / marked).write_text(LAYOUTS[marked], encoding="utf-16")
+    with pytest.raises(InputError, match=f"{marked}: text in UTF-16; expected UTF-8"):
+        read_manifest(corpus)
+
+
+def test_marks_in_the_texts_of_a_shard_are_skipped_and_utf_16_is_named(tmp_path):
+    texts = {"0": "zero".encode("utf-8-sig"), "1": "one".encode("utf-16"), "2": b"two"}
+    entries = {f"{n}.{kind}": encoded(int(n)) if kind == "wav" else texts[n] for n in texts for kind in ("wav", "txt")}
+    manifest = read_manifest(shard(tmp_path / "s.tar", entries), max_bad_share=0.5)
+    assert list(manifest.texts) == ["zero", "two"]
+    assert "1.txt: text in UTF-16; expected UTF-8" in str(manifest.bad_rows)
+
+
+def test_null_is_absence_in_a_manifest(tmp_path):
+    for number in range(3):
+        write(tmp_path / f"{number}.wav", number)
+    rows = [
+        {
+            "audio_filepath": f"{n}.wav",
+            "text": None,
+            "txt": TEXTS[n],
+            "id": None,
+            "key": None,
+            "speaker": None,
+            "offset": None,
+        }
+        for n in range(3)
+    ]
+    path = tmp_path / "m.jsonl"
+    path.write_text("".join(json.dumps({**row, "duration": None, "channel": None}) + "\n" for row in rows))
+    manifest = read_manifest(path)
+    assert (manifest.ids, manifest.texts, manifest.speakers) == (["0", "1", "2"], TEXTS[:3], ["", "", ""])
+    absent = [{"audio_filepath": f"{n}.wav", "text": TEXTS[n]} for n in range(3)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in absent))
+    assert read_manifest(path).digest == manifest.digest

@@ -85,7 +85,8 @@ def test_the_plan_warns_in_its_text_and_in_its_document_also_from_measured_pairs
     measured = KnownOnset(
         strategy="joint", encoder="encoder", llm="llm", deaf_flops=2e9, onset_flops=4e9, source="a reference study"
     )
-    monkeypatch.setitem(onsets._MEASURED_BY_PAIR, ("joint", "encoder", "llm"), measured)
+    language = next(iter(prepare(str(write_study()), [], None).plan.runs)).spec.data.language
+    monkeypatch.setitem(onsets.MEASURED, language, (measured,))
     prepared = prepare(str(write_study()), [], None)
     costs = estimate_cost(prepared, None, tariff_of(None, None, None), None)
     assert (
@@ -104,3 +105,20 @@ def test_the_plan_warns_in_its_text_and_in_its_document_also_from_measured_pairs
             "source": "a reference study",
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("pair", "language", "deaf_flops"),
+    [
+        (("joint", "mini-s", "mini-s"), "en", 3.2e11),
+        (("joint", "mini-s", "mini-s"), "zh", 1e10),
+        (("joint", "mini-s", "mini-m"), "zh", None),
+        (("efin", "whisper-tiny.en", "SmolLM2-135M-Instruct"), "en", 8e12),
+        (("efin", "whisper-tiny.en", "SmolLM2-135M-Instruct"), "zh", None),
+    ],
+)
+def test_measured_onsets_are_of_a_pair_in_a_language(
+    pair: onsets.Pair, language: str, deaf_flops: float | None
+) -> None:
+    found = onsets.measured_onset(pair, language)
+    assert (found and found.deaf_flops) == deaf_flops

@@ -16,10 +16,12 @@ import pytest
 from local_run import STAND_IN, run_locally
 from small_study import StudyWriter, study_fields
 
+from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
 from sweeps.plan.prepare import prepare
 from sweeps.progress.run_curve import history
+from sweeps.run import wandb_tracker
 from sweeps.run.run import train
 from sweeps.run.tracked_run import CONFIG_FIELDS
 from sweeps.run.tracking import end_tracker, start_tracker, write_runs
@@ -89,7 +91,7 @@ def _timeless(record: Any) -> Any:
         return {
             name: _timeless(value)
             for name, value in record.items()
-            if name not in ("num", "_timestamp", "_runtime", "_wandb", "control", "uuid", "timestamp")
+            if name not in ("num", "_timestamp", "_runtime", "_wandb", "_wandb.runtime", "control", "uuid", "timestamp")
         }
     return [_timeless(entry) for entry in record] if isinstance(record, list) else record
 
@@ -138,6 +140,47 @@ def test_a_follower_writes_what_a_study_has_and_ends_with_it(finished: Path) -> 
     end_tracker(process)
     assert process.returncode == 0
     assert len(list(finished.glob("wandb/offline-run-*/*.wandb"))) == 4
+
+
+def test_two_followers_of_one_study_write_each_run_once(finished: Path) -> None:
+    followers = [start_tracker(finished) for _ in range(2)]
+    for follower in followers:
+        assert follower is not None
+        if hasattr(os, "SCHED_IDLE"):
+            os.sched_setscheduler(follower.pid, os.SCHED_OTHER, os.sched_param(0))
+    time.sleep(3)  # both have begun
+    for follower in followers:
+        end_tracker(follower, patience=60)
+    assert [follower.returncode for follower in followers if follower is not None] == [0, 0]
+    folders = sorted(path.name.rpartition("-")[2] for path in finished.glob("wandb/offline-run-*"))
+    assert folders == sorted(run.key for run in read_plan_file(finished).runs)
+    for run in read_plan_file(finished).runs:
+        assert len([record for record in inspect(finished, run.key) if record["type"] == "run"]) == 1
+
+
+def test_track_waits_for_a_follower_and_then_says_that_there_is_one(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wandb_tracker, "FINISH_SECONDS", 0.5)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(finished)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(InputError, match="another process tracks this study"):
+        write_runs(finished)
+    assert not list(finished.glob("wandb/offline-run-*"))
+    holder.kill()
+    holder.communicate()
+    assert write_runs(finished) == 4
+
+
+HOLD = """
+import sys; from pathlib import Path; from sweeps.run.tracker_lock import only_tracker
+with only_tracker(Path(sys.argv[1]), lambda seconds: False) as alone:
+    print("held" if alone else "taken", flush=True)
+    sys.stdin.read()
+"""
 
 
 @pytest.fixture

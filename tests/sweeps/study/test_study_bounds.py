@@ -83,6 +83,17 @@ def test_the_alias_bomb_takes_little_memory_on_the_command_line(tmp_path: Path) 
     assert int(done.stdout) * 1024 < MEGABYTES_500
 
 
+@pytest.mark.parametrize("name", ["n\x1b[31mRED", "a\x1b]0;PWN\x07b\x1b[2J", "b\u202eX", "c\x9b8m"])
+def test_a_name_that_steers_a_terminal_is_refused(name: str, tmp_path: Path) -> None:
+    for fields in ({"name": name}, {"strategies": [{"preset": "joint", "name": name}]}):
+        (tmp_path / "study.yaml").write_text(study(**fields))
+        with pytest.raises(
+            InputError, match=r"name: .* expected a name without blanks, slashes and control"
+        ) as refused:
+            load_study(str(tmp_path / "study.yaml"))
+        assert str(refused.value).isprintable()
+
+
 def test_a_file_of_a_hundred_megabytes_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(study() + "prompt: ")
     os.truncate(tmp_path / "study.yaml", 10**8)

@@ -105,6 +105,7 @@ def test_batched_decoding_writes_what_decoding_alone_writes(model):
 def test_greedy_decoding_writes_what_hugging_face_generates_whenever_the_others_end(model, monkeypatch, positions):
     """However many prompts are read together."""
     monkeypatch.setattr(llm_decoder, "PREFILL_POSITIONS", positions)
+    monkeypatch.setattr(greedy, "LOOP_TOKENS", 1000)  # Hugging Face goes on in a loop
     prompts = [model.prompts(batch_of(model, [index]))[0] for index in range(3)]
     generate = partial(model.llm.generate, do_sample=False, num_beams=1, max_new_tokens=80, pad_token_id=0)
     endless = [generate(inputs_embeds=prompt[None], eos_token_id=-1)[0].tolist() for prompt in prompts]

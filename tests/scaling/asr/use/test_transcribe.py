@@ -123,7 +123,8 @@ def test_corpora_of_other_layouts_are_transcribed_stretch_by_stretch(folder, wor
             shard.add(world / row["audio_filepath"], f"u{number}.wav")
     hypotheses = [row["hyp"] for row in utterances(folder, find_run(folder, None, "joint").row.key)]
     found = transcribe(folder, [kaldi, tmp_path / "shard.tar"], None, "joint")
-    assert [transcript.recording.id for transcript in found] == [f"u{number}" for number in range(10)] * 2
+    names = [f"u{number}" for number in range(10)]
+    assert [transcript.recording.id for transcript in found] == [*names, *(f"shard/{name}" for name in names)]
     assert [transcript.text for transcript in found] == hypotheses * 2
     assert [transcript.recording.text for transcript in found] == [*(row["text"] for row in rows), *[None] * 10]
 
@@ -131,7 +132,8 @@ def test_corpora_of_other_layouts_are_transcribed_stretch_by_stretch(folder, wor
 def test_a_recording_over_the_window_is_cut_in_its_pauses_and_written_whole(folder, world, tmp_path, monkeypatch):
     """The window is made short, because so small a model writes nothing about half a minute."""
     monkeypatch.setattr(
-        "sweeps.finished.transcribe_export.find_recordings", lambda audio, _: find_recordings(audio, 1.0)
+        "sweeps.finished.transcribe_export.find_recordings",
+        lambda audio, _, mix_channels: find_recordings(audio, 1.0, mix_channels=mix_channels),
     )
     rows = [json.loads(line) for line in (world / "test.jsonl").read_text().splitlines()]
     pieces, spoken, at = [], [], 0

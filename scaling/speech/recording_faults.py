@@ -1,0 +1,112 @@
+"""Which recordings of a corpus cannot be used: by their headers and samples, and by what a run met when it read them.
+
+Headers do not tell everything. What a run finds out is remembered in the cache by the file's size and time, so that the
+next plan leaves the recording out: no two runs end for the same file.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+import numpy.typing as npt
+
+from scaling.arrays import IntArray
+from scaling.speech.audio import AudioError, Clip, check_samples, clip_samples, read_header
+from scaling.speech.columns import Columns
+from scaling.system.cache import cache_dir, write_whole
+
+HEADER_THREADS = 16
+"""Headers read at once: on a network disk each thread waits rather than works (assumption)."""
+
+ROWS_A_TASK = 512
+"""Rows whose headers one thread reads at a time, so that handing over a task costs nothing in comparison."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """Of N rows, `samples` (N,) at 16 kHz, -1 where the audio cannot be used, and `has_several` (N,): whether the
+    recording has several channels, of which the row names one.
+    """
+
+    samples: IntArray
+    has_several: npt.NDArray[np.bool_]
+
+
+def read_headers(columns: Columns) -> tuple[Heard, list[tuple[AudioError, int]]]:
+    """What the header of every row says, and what is wrong with rows whose audio cannot be used, by row."""
+    rows = np.arange(len(columns))
+    tasks = np.array_split(rows, -(-len(rows) // ROWS_A_TASK)) if len(rows) else []
+    with ThreadPoolExecutor(HEADER_THREADS) as pool:
+        results = list(pool.map(lambda task: _read_headers(columns, task), tasks))
+    heard = Heard(
+        np.concatenate([np.empty(0, np.int64), *(part.samples for part, _ in results)]),
+        np.concatenate([np.empty(0, np.bool_), *(part.has_several for part, _ in results)]),
+    )
+    return heard, [error for _, errors in results for error in errors]
+
+
+def _read_headers(columns: Columns, rows: IntArray) -> tuple[Heard, list[tuple[AudioError, int]]]:
+    heard = Heard(np.full(len(rows), -1, dtype=np.int64), np.zeros(len(rows), dtype=np.bool_))
+    errors = list[tuple[AudioError, int]]()
+    recording, header = None, None
+    for position, row in enumerate(rows.tolist()):
+        clip = columns.clip(row)
+        try:
+            if recording != (clip.path, clip.offset) or header is None:
+                recording, header = (clip.path, clip.offset), None
+                header = read_header(clip)
+            samples = clip_samples(clip, header)
+            if header.is_float:
+                check_samples(clip)
+        except AudioError as error:
+            errors.append((error, row))
+            continue
+        heard.samples[position] = samples
+        heard.has_several[position] = header.channels > 1 and clip.channel >= 0
+    return heard, errors
+
+
+Identity = tuple[str, int, int, int, float | None, int]
+"""File, its size and time, offset, start and channel: what a fault that was met belongs to."""
+
+
+def remember_fault(clip: Clip, fault: AudioError) -> None:
+    """Let the next `remembered_faults` have the fault that was met in reading `clip`, unless its file changes."""
+    with suppress(OSError):
+        identity = _identity(clip)
+        entry = {"identity": identity, "kind": fault.kind, "message": str(fault)}
+        name = sha256(json.dumps(identity).encode()).hexdigest()
+        content = json.dumps(entry).encode()
+        write_whole(cache_dir() / "unusable" / f"{name}.json", lambda out: out.write(content))
+
+
+def remembered_faults(columns: Columns) -> list[tuple[AudioError, int]]:
+    """The faults that runs met in the rows of a corpus, by row."""
+    known: dict[Identity, AudioError] = {}
+    for entry in sorted((cache_dir() / "unusable").glob("*.json")):
+        with suppress(
+            OSError, ValueError, KeyError, TypeError
+        ):  # whatever is wrong with a cache entry, it is passed over
+            values = json.loads(entry.read_bytes())
+            known[tuple(values["identity"])] = AudioError(values["kind"], values["message"])
+    paths = {identity[0] for identity in known}
+    files = [number for number, path in enumerate(columns.files) if path in paths] if paths else []
+    return list(_of_known(columns, np.flatnonzero(np.isin(columns.file, files)).tolist(), known))
+
+
+def _of_known(
+    columns: Columns, rows: Sequence[int], known: dict[Identity, AudioError]
+) -> Iterator[tuple[AudioError, int]]:
+    for row in rows:
+        with suppress(OSError):
+            if fault := known.get(_identity(columns.clip(row))):
+                yield fault, row
+
+
+def _identity(clip: Clip) -> Identity:
+    stat = clip.path.stat()
+    return str(clip.path), stat.st_size, stat.st_mtime_ns, clip.offset, clip.start, clip.channel

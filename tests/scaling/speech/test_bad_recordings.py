@@ -1,0 +1,126 @@
+"""Recordings whose samples are no audio, or that hold less than they promise, are left out and counted by name."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from scaling.asr.inputs.exact_audio import ExactAudio
+from scaling.errors import InputError
+from scaling.speech.audio import AudioError, Clip, read_clip
+from scaling.speech.manifest import read_manifest
+from scaling.speech.recordings import find_recordings
+
+RATE, SECONDS = 16_000, 2
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("ASR_SCALING_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def noise(number: int = 0) -> np.ndarray:
+    return np.random.default_rng(number).uniform(-0.3, 0.3, SECONDS * RATE)
+
+
+def corpus_of(folder: Path, names: list[str]) -> Path:
+    rows = [{"audio_filepath": name, "text": f"word {number}"} for number, name in enumerate(names)]
+    (folder / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder / "m.jsonl"
+
+
+def with_sample(value: float) -> np.ndarray:
+    samples_T = noise()
+    samples_T[20_000] = value
+    return samples_T
+
+
+@pytest.mark.parametrize(
+    ("samples_T", "kind", "message"),
+    [
+        (with_sample(np.nan), "NaN or infinite samples", "a sample is NaN or infinite"),
+        (with_sample(-np.inf), "NaN or infinite samples", "a sample is NaN or infinite"),
+        (noise() * 2**15, "samples beyond full scale", "a sample of 98"),
+        (noise() * 2**31, "samples beyond full scale", "expected numbers from -1 to 1"),
+    ],
+)
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE"])
+def test_samples_that_are_no_audio_are_found_when_the_corpus_is_read(folder, samples_T, kind, message, subtype):
+    soundfile.write(folder / "good.wav", noise(1), RATE, subtype=subtype)
+    soundfile.write(folder / "bad.wav", samples_T, RATE, subtype=subtype)
+    manifest = read_manifest(corpus_of(folder, ["good.wav", "bad.wav"]), max_bad_share=0.5)
+    assert list(manifest.ids) == ["good"]
+    assert manifest.skipped == {kind: 1}
+    assert message in manifest.bad_rows.first[kind]
+    assert "line 2, 'bad'" in manifest.bad_rows.first[kind]
+    with pytest.raises(InputError, match=message):
+        find_recordings([folder / "bad.wav"], max_seconds=30.0)
+
+
+def test_an_overshoot_as_codecs_leave_it_is_audio(folder):
+    soundfile.write(folder / "loud.wav", noise() * 4, RATE, subtype="FLOAT")
+    square = np.sign(np.sin(np.arange(SECONDS * RATE) * 0.3)) * 0.999
+    soundfile.write(folder / "square.mp3", square, RATE)
+    assert np.abs(read_clip(Clip(path=folder / "square.mp3"))).max() > 1.1
+    assert not read_manifest(corpus_of(folder, ["loud.wav", "square.mp3"])).skipped
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "flac", "wav", "ogg"])
+def test_a_whole_recording_of_every_format_is_usable_and_heard_at_its_length(folder, suffix):
+    for number, rate in enumerate((8000, 16_000, 22_050, 44_100, 48_000)):
+        for part, seconds in enumerate((0.3, 1.0, 7.77)):
+            samples_T = np.random.default_rng(number).uniform(-0.3, 0.3, int(rate * seconds))
+            soundfile.write(folder / f"{number}-{part}.{suffix}", samples_T, rate)
+    manifest = read_manifest(corpus_of(folder, sorted(path.name for path in folder.glob(f"*.{suffix}"))))
+    assert len(manifest) == 15
+    audio = ExactAudio(manifest=manifest, is_training=False)
+    assert [len(audio.samples(row)) for row in range(15)] == manifest.samples.tolist()
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "flac"])
+@pytest.mark.parametrize("kept", [0.3, 0.7, 0.95])
+def test_a_file_that_holds_less_than_its_header_says_is_left_out(folder, suffix, kept):
+    whole, short = folder / f"whole.{suffix}", folder / f"short.{suffix}"
+    soundfile.write(whole, np.random.default_rng(0).uniform(-0.3, 0.3, 5 * RATE), RATE)
+    content = whole.read_bytes()
+    short.write_bytes(content[: int(len(content) * kept)])
+    manifest = read_manifest(corpus_of(folder, [whole.name, short.name]), max_bad_share=0.5)
+    assert list(manifest.ids) == ["whole"]
+    assert manifest.skipped == {"shorter than its header says": 1}
+    with pytest.raises(InputError, match=f"{short.name}: holds less than the 5 s of its header"):
+        read_manifest(folder / "m.jsonl")
+
+
+def damaged_within(folder: Path, recordings: int) -> Path:
+    """A corpus of flac files, of which the first is damaged in its middle, which no header tells."""
+    for number in range(recordings):
+        soundfile.write(folder / f"{number}.flac", noise(number), RATE)
+    content = bytearray((folder / "0.flac").read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 400] = bytes(400)
+    (folder / "0.flac").write_bytes(content)
+    return corpus_of(folder, [f"{number}.flac" for number in range(recordings)])
+
+
+def test_in_training_damage_within_the_tolerance_is_silence_and_counted(folder):
+    audio = ExactAudio(manifest=read_manifest(damaged_within(folder, 100)), is_training=True)
+    assert not audio.samples(0).any()
+    assert audio.samples(1).any()
+    assert list(audio.bad_recordings) == [0]
+
+
+def test_no_second_run_ends_for_the_same_recording(folder):
+    corpus = damaged_within(folder, 100)
+    planned = read_manifest(corpus)
+    audio = ExactAudio(manifest=planned, is_training=False)
+    with pytest.raises(AudioError, match=r"0\.flac"):
+        audio.samples(0)
+    again = read_manifest(corpus)
+    assert again.ids == [str(number) for number in range(1, 100)]
+    assert again.bad_rows.total == 1
+    assert "0.flac" in str(again.bad_rows)
+    soundfile.write(folder / "0.flac", noise(0), RATE)  # mended
+    assert read_manifest(corpus).digest == planned.digest
