@@ -26,6 +26,10 @@ FIRST_DEV_EVALUATION_SECONDS = 60.0
 DEV_EVALUATION_OVER_TRAINING = 1 / 9
 """Time of looks over that of training, after the first look: the trainer spends a tenth of both on looks."""
 
+HEARING_UTTERANCES = 100
+"""Dev utterances that hearing is measured on, evenly over the set, so that all of its speakers are among them: the null
+runs of LOG.md then stay within a fifth of what counts as hearing."""
+
 HEARING_OVER_TRAINING = DEV_EVALUATION_OVER_TRAINING / 2
 """FLOPs of measuring hearing over those of training: half of what looks may take, whose other half decodes dev."""
 
@@ -56,6 +60,16 @@ def decoding_flops(model_shape: ModelShape, objective: Objective, lengths: Lengt
     return flops * int(lengths.samples.sum()) // int(lengths.samples[np.concatenate(priced)].sum())
 
 
+def heard_utterances(utterances: int) -> IntArray:
+    """The utterances of a dev set of this size that hearing is measured on (H,).
+
+    >>> heard_utterances(3), len(heard_utterances(10**6))
+    (array([0, 1, 2]), 100)
+    """
+    count = min(utterances, HEARING_UTTERANCES)
+    return np.unique(np.linspace(0, utterances - 1, count).round().astype(np.int64))
+
+
 def hearing_flops(model_shape: ModelShape, lengths: Lengths) -> int:
     """FLOPs of measuring hearing on these utterances, which the encoder encodes once and the LLM reads twice; never
     charged to training.
@@ -71,7 +85,7 @@ def next_hearing_look(hearing_flops: int, after_flops: float) -> float:
     as close as `HEARING_OVER_TRAINING` and `HEARING_SPACING` allow.
 
     >>> [round(next_hearing_look(10, flops)) for flops in (0, 179, 180, 900, 952)]
-    [180, 180, 360, 1070, 1070]
+    [180, 180, 360, 1080, 1080]
     """
     least = hearing_flops / HEARING_OVER_TRAINING
     position = least

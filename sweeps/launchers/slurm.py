@@ -12,12 +12,14 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.plan_file import PlanFile
 from scaling.system.console import log
+from scaling.system.inner_files import read_regular
 from sweeps.launchers.cluster_workers import Snapshot, StartRefused
 from sweeps.launchers.worker_command import SRUN, THREAD_VARIABLES, Command
 from sweeps.launchers.worker_exit import STOP_SECONDS, ExitKind, WorkerExit, worker_exit
@@ -154,8 +156,9 @@ class Slurm:
         return WorkerExit(worker=name, kind=kind, reason=f"{reason}{hint}")
 
     def _exit_code(self, name: str) -> int | None:
-        path = self._logs / f"{name}.exit"
-        return int(path.read_text()) if path.exists() else None
+        with suppress(InputError, ValueError):  # no file yet, or something else in its place
+            return int(read_regular(self._logs / f"{name}.exit"))
+        return None
 
     def _options(self, count: int) -> list[str]:
         fields = self._fields

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
+from scaling.errors import InputError
+from scaling.system.inner_files import read_regular
+
 BAD_INPUT = 2
 """A worker's exit code for a user's mistake: another worker would end in the same way."""
 
@@ -84,5 +87,8 @@ def exit_text(code: int) -> str:
 
 def last_line(log_file: Path) -> str:
     """The last line of a worker's log, without the `error: ` that it may begin with."""
-    lines = log_file.read_text("utf-8", errors="replace").split("\n")
+    try:
+        lines = read_regular(log_file).decode("utf-8", errors="replace").split("\n")
+    except InputError as error:
+        return str(error)
     return next((line.removeprefix("error: ") for line in reversed(lines) if line.strip()), "no message")

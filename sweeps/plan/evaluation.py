@@ -1,9 +1,9 @@
-"""What a study decodes beside training: its dev and test sets, at the end of each run."""
+"""What a study computes beside training: it decodes dev and test sets at the end of each run, and measures hearing."""
 
 from collections.abc import Mapping
 from functools import cache
 
-from scaling.cost.decoding import decoding_flops
+from scaling.cost.decoding import decoding_flops, heard_utterances, hearing_flops
 from scaling.spec import SAMPLE_RATE, ModelSpec, Objective
 from scaling.speech.lengths import manifest_lengths
 from scaling.speech.manifest import Manifest
@@ -12,7 +12,7 @@ from sweeps.study.study import Study
 
 
 def evaluation_flops(study: Study, plan: Plan) -> Mapping[str, int]:
-    """FLOPs of decoding dev and test sets, by the key of each node that ends a run."""
+    """FLOPs of decoding dev and test sets and of measuring hearing, by the key of each node that ends a run."""
     models = {model.spec: model for model in study.models}
 
     @cache
@@ -24,7 +24,9 @@ def evaluation_flops(study: Study, plan: Plan) -> Mapping[str, int]:
         ]
         shares = [_stands_for(manifest) for manifest in held_out(study)]
         priced = [decoding_flops(model.shape, objective, manifest_lengths) for manifest_lengths in lengths]
-        return round(sum(share * cost for share, cost in zip(shares, priced, strict=True)))
+        heard = hearing_flops(model.shape, lengths[0][heard_utterances(len(lengths[0]))])
+        decoded = round(sum(share * cost for share, cost in zip(shares, priced, strict=True)))
+        return decoded + (heard if objective is Objective.LLM else 0)
 
     return {run.end: flops(run.spec.model, run.spec.strategy.stages[-1].objective) for run in plan.runs}
 

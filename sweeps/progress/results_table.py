@@ -5,6 +5,7 @@ resumed or shared on the way. Results never change, so each is read once.
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import accumulate
@@ -182,6 +183,8 @@ def read_rows(folder: Path) -> list[RunRow]:
     Raises InputError where a line is no row.
     """
     path = folder / RUNS_FILE
+    if os.path.lexists(path) and not path.is_file():
+        raise InputError(f"{path}: is no file; expected a table of runs")
     return read_record_lines(RunRow, path) if path.exists() else []
 
 

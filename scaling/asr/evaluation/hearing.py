@@ -17,13 +17,10 @@ from scaling.asr.execution.precision import autocast
 from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks
 from scaling.asr.inputs.dataset import SpeechDataset
 from scaling.asr.inputs.model_inputs import ModelInputs
-from scaling.cost.decoding import hearing_flops
+from scaling.cost.decoding import heard_utterances, hearing_flops
 from scaling.cost.model_shape import ModelShape
 from scaling.ledger.hearing import Hearing
 from scaling.scoring.interval import rate_interval
-
-UTTERANCES = 100
-"""Dev utterances that are heard, evenly over the set, so that all of its speakers are among them."""
 
 NANOS = 1_000_000_000
 """Gains are summed in whole billionths of a nat, as errors are counted when a rate's interval is taken."""
@@ -103,9 +100,7 @@ class HearingTest:
 
 def _pairs(dataset: SpeechDataset) -> list[Pair]:
     """Each chosen utterance with the next longer one of another text; the longest have none and are not heard."""
-    count = len(dataset)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, UTTERANCES)).round().astype(int)).tolist()
-    shortest_first = sorted(chosen, key=dataset.samples.__getitem__)
+    shortest_first = sorted(heard_utterances(len(dataset)).tolist(), key=dataset.samples.__getitem__)
     texts = [dataset.manifest.texts[index] for index in shortest_first]
     pairs = []
     for place, index in enumerate(shortest_first):

@@ -208,6 +208,21 @@ def test_a_damaged_folder_is_named_with_its_cause(
     assert (code, rows) == (1, 2), said
 
 
+@pytest.mark.parametrize("damage", ["a folder", "a FIFO", "locked", "truncated"])
+@pytest.mark.parametrize("name", ["plan.json", "runs.jsonl"])
+def test_a_damaged_file_of_the_study_s_folder_is_one_line(
+    name: str, damage: str, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = study / "out" / name
+    path.rename(study / "content")
+    DAMAGES[damage][0](path, study / "content")
+    with a_user_s_power():
+        code = ask("export", study / "out", study / "exported")
+    said = capsys.readouterr().err
+    assert (code, said.count("\n")) == (2, 1), said
+    assert str(path) in said
+
+
 @pytest.mark.parametrize("name", ["0002~", "0000", "٠٠٠٢", "00002", "-002", "2", "0002 ", ".0002.7.7"])
 def test_an_odd_name_among_the_attempts_is_nobody_s(name: str, study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     damaged(study, f"attempts/{name}", lambda path, _: path.mkdir(), finished=False)

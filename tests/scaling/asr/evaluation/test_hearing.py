@@ -27,6 +27,7 @@ from scaling.ledger.hearing import HEARS_ABOVE_NATS
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
 from scaling.spec import Objective
+from sweeps.progress.run_curve import history
 
 
 @pytest.fixture
@@ -161,6 +162,22 @@ def test_the_table_and_the_events_say_that_a_deaf_run_does_not_hear(finished):
     (attempt,) = finished.ledger.attempts(row["nodes"][-1])
     told = [event.hearing.nats for event in read_events(attempt.events) if event.event == "hearing"]
     assert told[-1] == row["hearing_nats"]
+
+
+def test_the_curve_that_is_tracked_has_every_look(finished):
+    row, plan_file = finished.rows["efin"], read_plan_file(finished.out)
+    run = next(run for run in plan_file.runs if run.key == row["key"])
+    told = [point for point in history(plan_file, run) if "hearing_nats" in point]
+    before = [sum(stage["flops"] for stage in row["stages"][:place]) for place in range(3)]
+    results = [plan_file.ledger.result(stage["node"]) for stage in row["stages"]]
+    looks = [
+        (flops + look.flops, look.nats)
+        for flops, end in zip(before, results, strict=True)
+        for look in end.hearing_looks or ()
+    ]
+    looks.append((row["flops"], row["hearing_nats"]))
+    assert [(point["flops"], point["hearing_nats"]) for point in told] == looks
+    assert len(looks) > 1
 
 
 def test_a_run_that_writes_through_its_encoder_has_no_llm_that_could_hear(finished):
