@@ -65,7 +65,7 @@ ray-ready: $(READY)  ## what test-ray needs: root, a network of its own, the pac
 	@$(BIN)/python -c 'import ray' 2>/dev/null || $(BIN)/python -m pip install -q -e '.[ray]'
 
 torture: $(READY)  ## a real sweep under KILLS kill -9, to results/benchmarks/torture.json
-	PYTHONPATH=tests/scaling:tests/sweeps OMP_NUM_THREADS=1 $(BIN)/python tests/sweeps/torture.py --kills $(KILLS)
+	PYTHONPATH=tests/scaling:tests/sweeps/torture OMP_NUM_THREADS=1 $(BIN)/python tests/sweeps/torture/torture.py --kills $(KILLS)
 
 check: $(READY)  ## format, lint, types and import rules
 	$(BIN)/ruff format --check .

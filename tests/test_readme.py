@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LOG.md", "results/README.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LOG.md", "results/README.md",
+         "results/forecasting/README.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")))  # fmt: skip
 
 
 def verbs() -> list[str]:

@@ -3,6 +3,8 @@
 Cells: three truths (well identified, floor barely visible, floor of zero) x points x noise, asked at 10 and 100 times
 the largest budget; gains of a planted pair in both directions; points that share a trunk, as labelled points and as the
 rows of a study whose seeds cut all budgets from one trunk each. `--sets` data sets a cell.
+
+`averaged` asks the same cells of the answer that averages laws; `bench_forecasts.py` runs it.
 """
 
 import argparse
@@ -10,6 +12,7 @@ import json
 import math
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +23,22 @@ from scipy.stats import t as student
 import analysis
 from analysis.comparing.ratio import Ratio, flops_saved_interval
 from analysis.curves.curve_fitting import fit_curves
+from analysis.curves.observations import base_prior, observations
 from analysis.fitting.intervals import interval
-from analysis.tables.table import read_table
+from analysis.forecasting.evidence import Evidence
+from analysis.forecasting.outlook import Outlook
+from analysis.forecasting.posterior import Posterior
+from analysis.tables.points import points_of
+from analysis.tables.table import Table, read_table
 from scaling.scoring.interval import LEVEL
 
 TRUTHS = {"plain": (0.05, 0.35, 0.30), "weak floor": (0.03, 0.37, 0.15), "no floor": (0.0, 0.40, 0.20)}
 CELLS = [(truth, n, s) for truth in ("plain", "weak floor") for n in (15, 30, 45) for s in (0.03, 0.05)]
 CELLS += [("no floor", 30, 0.05)]
 BEYOND = np.array([1e22, 1e23])
+SHORT = {"truth": "plain", "points": 6, "noise": 0.03, "largest": 1e20, "times": (2.0, 4.0, 10.0)}
+"""Six budgets over two decades, asked at multiples of the largest."""
+WAYS = ("no_seeds", "seeds")
 REFERENCE_SETS = 40  # the reference is slow: a plain scipy profile, a second a data set
 
 
@@ -200,6 +211,68 @@ def trunks(sets: int, seed: int) -> dict:
             held[f"{truth}, {seeds} seeds x {len(flops)}"] = {"held": (hits / sets).tolist()}
     print(held, flush=True)  # noqa: T201
     return held
+
+
+def averaged(sets):
+    """Laws that are true: how often the intervals hold, and how wide they are beside the profile interval of the law
+    that was planted. A row may name a seed of its own, or no row names one.
+    """
+    cells = [averaged_cell(truth, np.geomspace(1e18, 1e21, n), noise, BEYOND, sets) for truth, n, noise in CELLS]
+    largest = SHORT["largest"]
+    flops = np.geomspace(largest / 1e2, largest, SHORT["points"])
+    short = averaged_cell(SHORT["truth"], flops, SHORT["noise"], largest * np.array(SHORT["times"]), sets)
+    summary = {way: {kind: spread([share for cell in cells for share in cell[way][f"{kind}_held"]])
+                     for kind in ("curve", "new_run")} for way in WAYS}  # fmt: skip
+    return {"sets": sets, **summary, "cells": cells, "short": short}
+
+
+def spread(held):
+    return {"mean": np.mean(held), "smallest": min(held), "below_0.88": sum(share < 0.88 for share in held)}
+
+
+def averaged_cell(truth, flops, noise, asked, sets):
+    rng = np.random.default_rng([77031, 17, len(flops), int(1000 * noise), list(TRUTHS).index(truth)])
+    ends, curve, runs = defaultdict(list), planted(asked, truth), []
+    for _ in range(sets):
+        errors = planted(flops, truth) * np.exp(noise * rng.standard_normal(len(flops)))
+        runs.append(curve * np.exp(noise * rng.standard_normal(len(asked))))
+        rows = [{"flops": x, "cer": y} for x, y in zip(flops, errors, strict=True)]
+        known = observed(rows)
+        for way in WAYS:
+            named = [{**row, "seed": i} for i, row in enumerate(rows)] if way == "seeds" else rows
+            base = base_prior(Table(path=Path("planted"), rows=tuple(named), lines=tuple(range(len(rows)))), rates=True)
+            said = outlook(*known, base)
+            ends[way, "curve"].append(said.ends(asked, LEVEL))
+            ends[way, "new_run"].append(said.run_ends(asked, LEVEL))
+        fit = analysis.fit(law="power_floor", columns={"C": flops}, y=errors)
+        for kind in ("curve", "new_run"):
+            ends["profile", kind].append(interval(fit, {"C": asked}, kind=kind))
+    low_high = {key: np.maximum(np.array(pairs), 1e-12) for key, pairs in ends.items()}
+    cell = {"truth": truth, "points": len(flops), "noise": noise, "times": asked / flops[-1]}
+    for way in (*WAYS, "profile"):
+        cell[way] = {}
+        for kind, wanted in (("curve", curve), ("new_run", np.array(runs))):
+            pairs, old = low_high[way, kind], low_high["profile", kind]
+            cell[way][f"{kind}_held"] = np.mean((pairs[:, 0] <= wanted) & (wanted <= pairs[:, 1]), axis=0)
+            width, old_width = (np.median(np.log(both[:, 1] / both[:, 0]), axis=0) for both in (pairs, old))
+            cell[way][f"{kind}_width"], cell[way][f"{kind}_width_ratio"] = width, width / old_width
+    print(truth, len(flops), noise, *(cell[way]["curve_held"] for way in WAYS), flush=True)  # noqa: T201
+    return cell
+
+
+def observed(rows):
+    """The observations and the evidence of a table that holds one curve."""
+    table = Table(path=Path("planted"), rows=tuple(rows), lines=tuple(range(len(rows))))
+    seen = observations(table, points_of(table)[0], rates=True)
+    return seen, Evidence(seen.runs)
+
+
+def outlook(seen, evidence, prior):
+    """The outlook that `fit` would make of these observations under another prior."""
+    return Outlook(
+        runs=seen.runs, prior=prior, components=Posterior(evidence, prior).components(),
+        scale=seen.scale, ref_chars=seen.ref_chars, passes=seen.passes, pooled=0,
+    )  # fmt: skip
 
 
 def one_sided(share: float, sets: int) -> float:

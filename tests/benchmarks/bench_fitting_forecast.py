@@ -64,8 +64,33 @@ def tables() -> dict[str, np.ndarray]:
 
 
 def rows(name: str) -> list[dict[str, str]]:
+    """Rows of a published table; lines that start with # are remarks."""
     with (DATA / name).open() as file:
-        return list(csv.DictReader(file))
+        return list(csv.DictReader(line for line in file if not line.startswith("#")))
+
+
+def speech_curves():
+    """Error shares by size, of every system and test."""
+    curves = defaultdict(list)
+    for file, system, size in (
+        ("librispeech_zipformer_model_scaling", "decoding", lambda row: float(row["params"]) * float(row["epochs"])),
+        ("olmoasr_whisper_model_scaling", "model", lambda row: 1e6 * float(row["params_millions"])),
+        ("wenetspeech_data_scaling_cer", "decoding", lambda row: float(row["train_hours_nominal"])),
+    ):
+        for row in rows(f"{file}.csv"):
+            for test in (name for name in row if name.endswith(("_wer", "_cer"))):
+                name = " ".join((file.split("_")[0], row[system].split("-")[0], test))
+                curves[name].append((size(row), float(row[test]) / 100.0))
+    return curves
+
+
+def lowest_losses():
+    lowest = defaultdict(dict)
+    for row in rows("open_athena_isoflops.csv"):
+        if row["outlier"] != "True":
+            own, budget = lowest[row["experiment"]], float(row["budget"])
+            own[budget] = min(own.get(budget, np.inf), float(row["loss"]))
+    return {name: list(own.items()) for name, own in lowest.items()}
 
 
 def forecasts(loss: str, name: str, table: np.ndarray) -> list[dict]:

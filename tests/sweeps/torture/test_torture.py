@@ -19,7 +19,7 @@ print(json.dumps(report))
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the processes to kill in /proc")
 def test_a_sweep_of_real_nodes_under_kill_9_ends_as_the_undisturbed_one(tmp_path: Path) -> None:
     here = Path(__file__).parent
-    path = os.pathsep.join([str(here), str(here.parent / "scaling"), str(here.parents[1])])
+    path = os.pathsep.join([str(here), str(here.parents[1] / "scaling"), str(here.parents[2])])
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", CODE, str(tmp_path)], env=environment, capture_output=True, text=True, check=False

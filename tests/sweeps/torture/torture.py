@@ -303,7 +303,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ASR_SCALING_CACHE"] = f"{folder}/cache"
         report = torture(Path(folder), arguments.kills, arguments.seconds, arguments.seed)
-    sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+    sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
     from record import machine, write
 
     write("torture", {"machine": machine(), **report})
