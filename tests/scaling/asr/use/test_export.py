@@ -47,6 +47,16 @@ def test_its_models_are_plain_and_hold_what_was_trained(finished, exported):
         assert all(torch.equal(tensor, wanted[name]) for name, tensor in plain.state_dict().items())
 
 
+def test_the_export_records_the_tokens_around_speech_and_text_and_the_scoring(finished, exported):
+    run = find_run(finished.out, None, "efin")
+    trained, _ = read_run(run.plan_file.ledger, run.plan_file.sources, run.node_key)
+    config = json.loads((exported / "recognizer.json").read_text())
+    for name, codec in (("asr_tokens", trained.model.asr_codec), ("llm_tokens", trained.model.llm_codec)):
+        assert config[name] == {"before": [*codec.before], "prefix": [*codec.prefix], "end": codec.end}
+    assert config["llm_tokens"]["prefix"]
+    assert (config["scoring"], config["scoring_version"]) == ("plain", 2)
+
+
 def test_a_run_that_ends_with_the_encoders_objective_is_exported_without_an_llm(
     finished, world, tmp_path, in_this_process
 ):
