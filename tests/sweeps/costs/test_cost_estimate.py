@@ -139,8 +139,8 @@ def test_decoding_is_priced_as_finished_runs_measured_it(
 def test_a_plan_says_how_much_of_its_hours_is_decoding(prepared: Prepared) -> None:
     costs = estimate_cost(prepared, None, H100)
     share = (costs.decoding_hours + costs.look_hours) / costs.worker_hours
-    assert 0.01 < share < 0.02
-    assert "of h100-sxm (1% of it decoding dev and test sets), " in cost_line(costs)
+    assert 0.02 < share < 0.025  # and measuring hearing
+    assert "of h100-sxm (2% of it decoding dev and test sets), " in cost_line(costs)
 
 
 def test_what_is_finished_costs_nothing_more(write_study: StudyWriter, tmp_path: Path) -> None:
