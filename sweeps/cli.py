@@ -255,12 +255,18 @@ def tune(
 
 
 @app.command()
-def track(folder: FolderArgument, as_json: JsonOption = False) -> None:
-    """Write all runs of DIR to Weights & Biases; offline unless WANDB_MODE says otherwise."""
-    from sweeps.run.wandb_tracker import write_runs
+def track(
+    folder: FolderArgument,
+    to: Annotated[
+        str, typer.Option("--to", help="wandb, offline unless WANDB_MODE says otherwise, or tensorboard.")
+    ] = ("wandb"),
+    as_json: JsonOption = False,
+) -> None:
+    """Write all runs of DIR to Weights & Biases or to TensorBoard."""
+    from sweeps.run.tracking import write_runs
 
-    count = write_runs(folder)
-    emit({"runs": count, "folder": str(folder / "wandb")} if as_json else f"{count} runs: {folder / 'wandb'}")
+    count = write_runs(folder, to)
+    emit({"runs": count, "folder": str(folder / to)} if as_json else f"{count} runs: {folder / to}")
 
 
 @app.command()

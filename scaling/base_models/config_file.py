@@ -25,10 +25,13 @@ class ConfigFile:
             raise InputError(f"{self.path}: model_type {kind!r} is not supported, {why}{nearest(kind, supported)}")
         return kind
 
-    def integer(self, key: str, default: int | None = None) -> int:
-        """The value of `key`, a whole number above 0. Raises InputError where it is not."""
+    def integer(self, key: str, default: int | None = None, *, null: bool = True) -> int:
+        """The value of `key`, a whole number above 0. Raises InputError where it is not.
+
+        An absent value is the `default`, if there is one, and so is null unless `null` is false.
+        """
         value = self.values.get(key)
-        if value is None and default is not None:
+        if value is None and default is not None and (null or key not in self.values):
             return default
         if not _countable(value):
             raise InputError(f"{self.path}: {key} must be a whole number from 1 to {LARGEST}, not {value!r}")

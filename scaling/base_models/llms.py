@@ -1,27 +1,29 @@
 """LLMs as rows of dimensions, from which parameters and FLOPs are counted without weights.
 
-One class covers the dense decoders of today: attention with grouped keys, a gated feed-forward, RMS norms. A row of
-`FAMILIES` says how families differ (biases, norms, fused layers). A mixture of experts, a state space layer or a plain
-feed-forward has other matrix products and is refused.
+One class covers the decoders of today: attention with grouped keys, a gated feed-forward or a mixture of such, RMS
+norms. `scaling.base_models.llm_families` says how families differ (biases, norms, fused layers, experts). A state space
+layer, linear attention or a plain feed-forward has other matrix products and is refused.
 """
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scaling.base_models.config_file import LARGEST, ConfigFile
+from scaling.base_models.llm_families import Family, family_of
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention
-from scaling.errors import InputError, nearest
+from scaling.errors import InputError
 from scaling.keys import OMIT_DEFAULT
 from scaling.spec import LoraSpec, Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlmDims:
-    """A dense decoder-only LLM: grouped-query attention, gated feed-forward, RMS norms.
+    """A decoder-only LLM: grouped-query attention, gated feed-forward, RMS norms.
 
     `norms` counts the norms of model width in a layer. Queries and keys may have norms over one head (`qk_norm`) or
     over all heads together (`wide_qk_norm`). Where `fused`, q, k and v are one linear layer, and gate and up another.
-    `context` is the largest number of positions, where the config gives it.
+    `context` is the largest number of positions, where the config gives it. In a mixture, a position passes a router
+    and `active_experts` of `experts` feed-forwards of `ffn` features each: those are charged, and all are parameters.
     """
 
     name: str = field(compare=False)
@@ -42,6 +44,13 @@ class LlmDims:
     norms: int = field(default=2, metadata=OMIT_DEFAULT)
     wide_qk_norm: bool = field(default=False, metadata=OMIT_DEFAULT)
     fused: bool = field(default=False, metadata=OMIT_DEFAULT)
+    experts: int = field(default=0, metadata=OMIT_DEFAULT)
+    active_experts: int = field(default=0, metadata=OMIT_DEFAULT)
+
+    @property
+    def active_ffn(self) -> int:
+        """Inner features of the feed-forwards that a position passes through in a layer."""
+        return self.ffn * (self.active_experts or 1)
 
     @property
     def params(self) -> int:
@@ -51,12 +60,17 @@ class LlmDims:
         biases += self.mlp_bias * (2 * self.ffn + self.width)
         norms = self.norms * self.width + self.qk_norm * 2 * self.head_dim
         norms += self.wide_qk_norm * (self._queries + self._keys)
-        layer = attention + 3 * self.width * self.ffn + biases + norms
+        feed_forward = (self.experts or 1) * 3 * self.width * self.ffn + self.experts * self.width
+        layer = attention + feed_forward + biases + norms
         return (1 if self.tied else 2) * self.vocabulary * self.width + self.layers * layer + self.width
 
     @property
     def linears(self) -> tuple[str, ...]:
-        """The names of the linear layers in a transformer layer, which adapters may target."""
+        """The names of the linear layers in a transformer layer, which adapters may target; experts have no
+        adapters.
+        """
+        if self.experts:
+            return ("q_proj", "k_proj", "v_proj", "o_proj")
         if self.fused:
             return ("qkv_proj", "o_proj", "gate_up_proj", "down_proj")
         return ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -84,6 +98,10 @@ class LlmDims:
         return tape.linear(weights, "o_proj", mixed, x.width)
 
     def _gated(self, tape: Tape, weights: Weights, x: Flow) -> Flow:
+        if self.experts:
+            tape.linear(weights, "router", x, self.experts)
+            both = tape.linear(weights, "experts.gate_up_proj", x, 2 * self.active_ffn)
+            return replace(both, width=self.active_ffn)
         if self.fused:
             return replace(tape.linear(weights, "gate_up_proj", x, 2 * self.ffn), width=self.ffn)
         gate = tape.linear(weights, "gate_proj", x, self.ffn)
@@ -91,8 +109,10 @@ class LlmDims:
 
     @property
     def _ends_in_norm(self) -> bool:
-        """Whether a layer ends in a norm: in Gemma 2 and 3, which have four, and in OLMo 2, known by its wide norms."""
-        return self.norms == 4 or self.wide_qk_norm
+        """Whether a layer's last product is read by its backward pass: by a norm, in Gemma 2 and 3, which have four,
+        and in OLMo 2, known by its wide norms; or by the gradient of the router's weights.
+        """
+        return self.norms == 4 or self.wide_qk_norm or self.experts > 0
 
     @property
     def _queries(self) -> int:
@@ -103,80 +123,81 @@ class LlmDims:
         return self.kv_heads * self.head_dim
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Family:
-    """What follows from a model_type alone: fixed properties, and defaults of settings that a config may leave out."""
-
-    qkv_bias: bool = False  # in every model; in other families the setting `attention_bias` gives q, k, v and o a bias
-    may_bias: bool = False
-    may_bias_mlp: bool = False
-    qk_norm: bool = False
-    wide_qk_norm: bool = False
-    norms: int = 2
-    fused: bool = False
-    head_dim: int | None = None  # None: the width divided by the heads
-    tied: bool = False
-
-
-FAMILIES = {
-    "qwen2": _Family(qkv_bias=True),
-    "qwen3": _Family(may_bias=True, qk_norm=True, head_dim=128),
-    "llama": _Family(may_bias=True, may_bias_mlp=True),
-    "mistral": _Family(),
-    "smollm3": _Family(may_bias=True, may_bias_mlp=True, tied=True),
-    "granite": _Family(may_bias=True, may_bias_mlp=True),
-    "olmo2": _Family(may_bias=True, wide_qk_norm=True),
-    "phi3": _Family(fused=True),
-    "gemma": _Family(may_bias=True, head_dim=256, tied=True),
-    "gemma2": _Family(may_bias=True, norms=4, head_dim=256, tied=True),
-    "gemma3_text": _Family(may_bias=True, norms=4, qk_norm=True, head_dim=256, tied=True),
-}
-"""LLM families by model_type, as the modelling code of transformers computes them."""
-
-UNPRICED = {
-    "num_experts": "a mixture of experts",
-    "num_local_experts": "a mixture of experts",
-    "n_routed_experts": "a mixture of experts",
-    "state_size": "state space layers",
-    "ssm_state_size": "state space layers",
-    "mamba_d_state": "state space layers",
-    "linear_num_key_heads": "linear attention",
-    "text_config": "several modalities; give the directory of its language model",
-}
-"""Settings of models with other matrix products, and what such models are called."""
-
-
 def llm_dims(config_file: Path) -> LlmDims:
-    """Dimensions from a config.json. Raises InputError on families whose matrix products are not known here."""
+    """Dimensions from a config.json, as transformers reads it: with its defaults for what the file leaves out.
+
+    Raises InputError on families whose matrix products are not known here, and on sizes that transformers refuses.
+    """
     config = ConfigFile(config_file)
-    kind = config.values.get("model_type")
-    family = FAMILIES.get(str(kind))
-    if family is None:
-        other_kind = next((kind for key, kind in UNPRICED.items() if config.values.get(key)), None)
-        why = f"it has {other_kind}" if other_kind else "its matrix products are not known here"
-        raise InputError(f"{config.path}: model_type {kind!r} is not supported, {why}{nearest(kind, FAMILIES)}")
-    width, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
+    family = family_of(config)
+    defaults = family.sizes
+    width = config.integer("hidden_size", default=defaults.hidden_size)
+    heads = config.integer("num_attention_heads", default=defaults.num_attention_heads)
     attention_bias = family.may_bias and bool(config.values.get("attention_bias", False))
+    experts, active, ffn = _feed_forwards(config, family)
     return LlmDims(
         name=config.path.parent.name,
         source=str(config.path),
         width=width,
-        layers=config.integer("num_hidden_layers"),
+        layers=config.integer("num_hidden_layers", default=defaults.num_hidden_layers),
         heads=heads,
-        kv_heads=config.integer("num_key_value_heads", default=heads),
-        head_dim=config.integer("head_dim", default=family.head_dim or width // heads),
-        ffn=config.integer("intermediate_size"),
-        vocabulary=config.integer("vocab_size"),
+        kv_heads=_kv_heads(config, family, heads),
+        head_dim=_head_dim(config, family, width, heads),
+        ffn=ffn,
+        vocabulary=config.integer("vocab_size", default=defaults.vocab_size),
         tied=bool(config.values.get("tie_word_embeddings", family.tied)),
         qk_norm=family.qk_norm,
         wide_qk_norm=family.wide_qk_norm,
         qkv_bias=family.qkv_bias or attention_bias,
         output_bias=attention_bias,
         mlp_bias=family.may_bias_mlp and bool(config.values.get("mlp_bias", False)),
-        context=config.integer("max_position_embeddings", default=LARGEST),
+        context=config.integer("max_position_embeddings", default=defaults.max_position_embeddings),
         norms=family.norms,
         fused=family.fused,
+        experts=experts,
+        active_experts=active,
     )
+
+
+def _kv_heads(config: ConfigFile, family: Family, heads: int) -> int:
+    name = "num_key_value_heads"
+    default = family.sizes.num_key_value_heads or heads
+    if name in config.values and config.values[name] is None and family.null_kv_heads:
+        default = heads
+    kv_heads = config.integer(name, default=default, null=family.null_kv_heads)
+    if heads % kv_heads:
+        given = "" if name in config.values else f" (transformers' default for {config.values['model_type']})"
+        expected = f"expected a divisor of num_attention_heads, {heads}"
+        raise InputError(f"{config.path}: {name} is {kv_heads}{given}; {expected}")
+    return kv_heads
+
+
+def _head_dim(config: ConfigFile, family: Family, width: int, heads: int) -> int:
+    if width % heads and (family.whole_heads or (config.values.get("head_dim") is None and family.head_dim is None)):
+        expected = f"expected a multiple of num_attention_heads, {heads}{'' if family.whole_heads else ', or head_dim'}"
+        raise InputError(f"{config.path}: hidden_size is {width}; {expected}")
+    head_dim = config.integer("head_dim", default=family.head_dim or width // heads, null=family.head_dim is None)
+    if head_dim % 2:
+        raise InputError(f"{config.path}: head_dim is {head_dim}; expected an even number, for rotary positions")
+    return head_dim
+
+
+def _feed_forwards(config: ConfigFile, family: Family) -> tuple[int, int, int]:
+    """The experts of a layer, those active at a position (0 and 0 for one feed-forward), and their inner features."""
+    defaults = family.experts
+    if defaults is None:
+        return 0, 0, config.integer("intermediate_size", default=family.sizes.intermediate_size)
+    name = "num_local_experts" if "num_local_experts" in config.values else "num_experts"
+    number = config.integer(name, default=defaults.number)
+    active = config.integer("num_experts_per_tok", default=defaults.active)
+    width = config.integer(defaults.width_name, default=defaults.width)
+    if active > number:
+        raise InputError(f"{config.path}: num_experts_per_tok is {active}; expected at most {number} experts")
+    why = "layers without experts have other products"
+    config.expect("decoder_sparse_step", 1, why)
+    if config.values.get("mlp_only_layers"):
+        config.expect("mlp_only_layers", [], why)
+    return number, active, width
 
 
 def _row(
@@ -188,6 +209,7 @@ def _row(
     head_dim: int,
     ffn: int,
     vocabulary: int,
+    context: int,
     *,
     tied: bool = True,
     qk_norm: bool = False,
@@ -203,6 +225,7 @@ def _row(
         head_dim=head_dim,
         ffn=ffn,
         vocabulary=vocabulary,
+        context=context,
         tied=tied,
         qk_norm=qk_norm,
         qkv_bias=qkv_bias,
@@ -212,16 +235,16 @@ def _row(
 LLMS: dict[str, LlmDims] = {
     row.name: row
     for row in (
-        _row("Qwen/Qwen2.5-0.5B", 896, 24, 14, 2, 64, 4864, 151_936, qkv_bias=True),
-        _row("Qwen/Qwen2.5-1.5B", 1536, 28, 12, 2, 128, 8960, 151_936, qkv_bias=True),
-        _row("Qwen/Qwen2.5-3B", 2048, 36, 16, 2, 128, 11_008, 151_936, qkv_bias=True),
-        _row("Qwen/Qwen2.5-7B", 3584, 28, 28, 4, 128, 18_944, 152_064, qkv_bias=True, tied=False),
-        _row("Qwen/Qwen3-0.6B", 1024, 28, 16, 8, 128, 3072, 151_936, qk_norm=True),
-        _row("Qwen/Qwen3-1.7B", 2048, 28, 16, 8, 128, 6144, 151_936, qk_norm=True),
-        _row("Qwen/Qwen3-4B", 2560, 36, 32, 8, 128, 9728, 151_936, qk_norm=True),
-        _row("meta-llama/Llama-3.2-1B", 2048, 16, 32, 8, 64, 8192, 128_256),
-        _row("meta-llama/Llama-3.2-3B", 3072, 28, 24, 8, 128, 8192, 128_256),
-        _row("HuggingFaceTB/SmolLM2-135M", 576, 30, 9, 3, 64, 1536, 49_152),
+        _row("Qwen/Qwen2.5-0.5B", 896, 24, 14, 2, 64, 4864, 151_936, 32_768, qkv_bias=True),
+        _row("Qwen/Qwen2.5-1.5B", 1536, 28, 12, 2, 128, 8960, 151_936, 131_072, qkv_bias=True),
+        _row("Qwen/Qwen2.5-3B", 2048, 36, 16, 2, 128, 11_008, 151_936, 32_768, qkv_bias=True),
+        _row("Qwen/Qwen2.5-7B", 3584, 28, 28, 4, 128, 18_944, 152_064, 131_072, qkv_bias=True, tied=False),
+        _row("Qwen/Qwen3-0.6B", 1024, 28, 16, 8, 128, 3072, 151_936, 40_960, qk_norm=True),
+        _row("Qwen/Qwen3-1.7B", 2048, 28, 16, 8, 128, 6144, 151_936, 40_960, qk_norm=True),
+        _row("Qwen/Qwen3-4B", 2560, 36, 32, 8, 128, 9728, 151_936, 40_960, qk_norm=True),
+        _row("meta-llama/Llama-3.2-1B", 2048, 16, 32, 8, 64, 8192, 128_256, 131_072),
+        _row("meta-llama/Llama-3.2-3B", 3072, 28, 24, 8, 128, 8192, 128_256, 131_072),
+        _row("HuggingFaceTB/SmolLM2-135M", 576, 30, 9, 3, 64, 1536, 49_152, 8192),
     )
 }
 """Published LLMs by name; `source` is the address of the config that a row repeats."""

@@ -231,9 +231,9 @@ def _kept_by_llm_layer(model_shape: ModelShape, training: Training) -> int:
     """Elements of each position."""
     llm, lora = model_shape.llm, model_shape.llm_lora
     queries = llm.heads * llm.head_dim
-    layer = 2 * llm.width + 4 * queries + 3 * llm.ffn
+    layer = 2 * llm.width + 4 * queries + 3 * llm.active_ffn
     if {Part.LLM, Part.LLM_LORA} & set(training.parts):
-        layer += 2 * llm.width + queries + llm.ffn
+        layer += 2 * llm.width + queries + llm.active_ffn
     if Part.LLM_LORA in training.parts:
         layer += lora.rank * len(lora.targets)
     return layer

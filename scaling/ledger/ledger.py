@@ -32,7 +32,7 @@ from scaling.spec import StageNode, node_from_json
 from scaling.system.atomic_files import temporary_beside, write_all, write_json_atomically, write_json_once
 from scaling.system.fault_injection import crash_point
 from scaling.system.file_clock import file_time
-from scaling.system.inner_files import InnerFiles
+from scaling.system.inner_files import InnerFiles, without_links
 from scaling.system.json_files import json_object, parse_record
 
 SCHEMA = "asr-scaling/ledger-1"
@@ -271,7 +271,7 @@ class Attempt:
         """Append one event. Only this attempt writes the file; a line torn by a kill is skipped by readers."""
         content = {"time": round(time.time(), 3), **event.as_json()}
         line = json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
-        with cast(BinaryIO, open(self.events, "ab+", buffering=0, opener=_without_links)) as file:
+        with cast(BinaryIO, open(self.events, "ab+", buffering=0, opener=without_links)) as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(0, end - 1))
             torn = file.read(1) not in (b"", b"\n")  # a full disk cut the line before short
@@ -297,7 +297,3 @@ class Attempt:
         entry = {**kept.as_json(), "schema": SCHEMA, "key": self.key, "attempt": self.number}
         if not write_json_once(folder / "result.json", entry):
             raise LostLease(f"node {self.key}: another attempt has committed")
-
-
-def _without_links(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)

@@ -195,6 +195,11 @@ def read_regular(path: Path, most_bytes: int | None = None) -> bytes:
         os.close(handle)
 
 
+def without_links(path: str, flags: int) -> int:
+    """An opener for `open` that follows no link in the last name, and does not wait at a FIFO."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+
+
 def _reading(handle: int) -> BinaryIO:
     """An open file as a Python file, which leaves it open when it is closed."""
     return os.fdopen(handle, "rb", closefd=False)

@@ -223,10 +223,31 @@ def _lengths(step: PricedStep, model_shape: ModelShape) -> Lengths:
     lengths = Lengths(samples=np.full(step.batch, samples, dtype=np.int64), asr_tokens=tokens, llm_tokens=tokens)
     if not model_shape.encoder_frames(lengths)[0]:
         raise InputError(f"--audio-seconds {step.audio_seconds:g} is less than one frame of {model_shape.encoder.name}")
-    if model_shape.too_long(lengths).any():
-        most = model_shape.most_text_tokens(lengths)[0]
-        raise InputError(f"--text-tokens {step.text_tokens}: {model_shape.encoder.name} writes at most {most}")
+    _refuse_too_long(step, model_shape, lengths)
     return lengths
+
+
+def _refuse_too_long(step: PricedStep, model_shape: ModelShape, lengths: Lengths) -> None:
+    """Raise InputError where there are no positions for a step, naming the flag that takes most of them."""
+    most = int(model_shape.most_text_tokens(lengths)[0])
+    if step.text_tokens > most:
+        prompt = f" after {step.decoder_prompt_tokens} prompt tokens" if step.decoder_prompt_tokens else ""
+        if step.decoder_prompt_tokens > step.text_tokens:
+            flag = f"--decoder-prompt-tokens {step.decoder_prompt_tokens}"
+            raise InputError(f"{flag}: {model_shape.encoder.name} writes at most {most} tokens{prompt}")
+        raise InputError(f"--text-tokens {step.text_tokens}: {model_shape.encoder.name} writes at most {most}{prompt}")
+    positions, context = int(model_shape.llm_positions(lengths)[0]), model_shape.llm.context
+    if positions > context:
+        speech = int(model_shape.speech_tokens(lengths)[0])
+        flags = {
+            f"--prompt-tokens {step.prompt_tokens}": step.prompt_tokens,
+            f"--text-tokens {step.text_tokens}": step.text_tokens,
+            f"--audio-seconds {step.audio_seconds:g}": speech,
+        }
+        raise InputError(
+            f"{max(flags, key=flags.__getitem__)}: prompt, speech ({speech} tokens) and text take {positions} positions"
+            f" of {model_shape.llm.name}, which has {context}"
+        )
 
 
 def _at_least_one(flag: str, value: int) -> None:

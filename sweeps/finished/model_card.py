@@ -1,5 +1,6 @@
 """The card of an exported recogniser: what it is, what it cost, how wrong it was. No paths, hosts or transcripts."""
 
+from scaling.base_models.encoders.whisper import WhisperDims
 from sweeps.finished.find_run import TrainedRun
 
 TEMPLATE = """\
@@ -55,7 +56,28 @@ Data, by content: train `{{ node.data.train }}` ({{ "%.4g" % row.train_hours }} 
 {%- endif %}
 - `recognizer.json`: how they fit together
 
-`asr-scaling transcribe FOLDER AUDIO...` uses them.
+## Use
+
+`asr-scaling transcribe FOLDER AUDIO...` transcribes with it as the run was tested.
+{%- if is_whisper %} `encoder/` is a Whisper of its own, which needs transformers and soundfile alone. Whisper pads \
+speech to 30 s, which this run was not trained on: texts may differ.
+
+```python
+import json
+import soundfile, torch
+from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
+
+folder, audio = ".", "audio.wav"  # 16 kHz, one channel, at most 30 s
+whisper = WhisperForConditionalGeneration.from_pretrained(f"{folder}/encoder").eval()
+extractor = WhisperFeatureExtractor.from_pretrained(f"{folder}/encoder")
+tokens = json.load(open(f"{folder}/recognizer.json"))["asr_tokens"]
+samples, rate = soundfile.read(audio, dtype="float32")
+features = extractor(samples, sampling_rate=rate, return_tensors="pt").input_features
+prefix = torch.tensor([tokens["prefix"]])
+ids = whisper.generate(features, decoder_input_ids=prefix, eos_token_id=tokens["end"], max_new_tokens=200)
+print(AutoTokenizer.from_pretrained(f"{folder}/encoder").decode(ids[0], skip_special_tokens=True))
+```
+{%- endif %}
 
 Run `{{ row.key }}` of study {{ row.study }}; {{ versions | join(", ") }}.
 """
@@ -72,5 +94,6 @@ def model_card(run: TrainedRun) -> str:
         row=run.row,
         node=run.node,
         has_llm=run.node.stage.objective == "llm",
+        is_whisper=run.node.stage.objective == "asr" and isinstance(run.encoder, WhisperDims),
         versions=[f"{name} {provenance[name]}" for name in ("torch", "transformers") if name in provenance],
     )

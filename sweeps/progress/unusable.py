@@ -11,6 +11,7 @@ from scaling.errors import InputError
 from scaling.ledger.checkpoints import checkpoint_of, is_lost
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
+from scaling.system.inner_files import without_links
 from sweeps.progress.status import State, Survey
 
 CHECKPOINT = re.compile(rb'"checkpoint": (?:null|"([\w/-]+)")')
@@ -38,16 +39,12 @@ def _unusable(plan_file: PlanFile, survey: Survey) -> Iterator[UnusableRun]:
 
 def _looks_usable(folder: str) -> bool:
     """Whether a look at a result's bytes is enough: parsing ten thousand would double the time of `status`."""
-    with suppress(OSError), open(f"{folder}/result.json", "rb", opener=_without_links) as file:
+    with suppress(OSError), open(f"{folder}/result.json", "rb", opener=without_links) as file:
         named = CHECKPOINT.search(file.read())
         return named is not None and (
             named[1] is None or stat.S_ISDIR(os.lstat(f"{folder}/{named[1].decode()}").st_mode)
         )
     return False
-
-
-def _without_links(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _fault(ledger: Ledger, key: str) -> str | None:

@@ -17,7 +17,7 @@ from sweeps.progress.retention import Quota
 from sweeps.progress.status import Survey
 from sweeps.run.monitor import Monitor
 from sweeps.run.outcome import Outcome
-from sweeps.run.wandb_tracker import end_tracker, start_tracker
+from sweeps.run.tracking import end_tracker, start_tracker
 from sweeps.study.speech import refuse_assumed
 
 
@@ -50,7 +50,7 @@ def train(
     if retry_diverged:
         allow_diverged_retry(plan_file)
     command = worker_command(program, plan_file)
-    tracker = start_tracker(folder) if prepared.study.tracker == "wandb" else None
+    tracker = None if (to := prepared.study.tracker) == "none" else start_tracker(folder, to)
     try:
         with closing(ProgressLine()) as line:
             monitor = Monitor(plan_file, line)

@@ -301,8 +301,8 @@ class StudyFields(_Fields):
     scoring: Scoring = Scoring.PLAIN
     """How texts are compared: plain, whisper-english, whisper-basic, mandarin or wenet (`scaling.scoring`)."""
 
-    tracker: Literal["wandb", "none"] = "none"
-    """Where runs are shown while they train; what is not none needs an extra that not everybody has."""
+    tracker: Literal["wandb", "tensorboard", "none"] = "none"
+    """Where runs are shown while they train; both are extras that not everybody has."""
 
     precision: Precision = Precision.FP32
     """fp32 or bf16. fp32 repeats bit for bit on CPUs and costs the minis little; GPUs are fast in bf16."""

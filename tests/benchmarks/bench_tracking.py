@@ -1,6 +1,6 @@
 """What a tracker costs training at worst: one that spins for ever, on the very core that trains.
 
-Matrix products on one core beside a follower (`sweeps.run.wandb_tracker`, started as `run` starts it) that only spins:
+Matrix products on one core beside a follower (`sweeps.run.tracking`, started as `run` starts it) that only spins:
 of the processor time of the two, the follower's share, as a median over rounds. Others on the machine do not change it.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from record import machine, require, write
 
-from sweeps.run.wandb_tracker import end_tracker, start_tracker
+from sweeps.run.tracking import end_tracker, start_tracker
 
 ROUND_SECONDS = 4.0
 ROUNDS = 10

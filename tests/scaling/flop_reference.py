@@ -143,6 +143,8 @@ def write_llm_config(model_type: str, folder: Path, **changes: object) -> Path:
         "vocab_size": 41, "hidden_size": 32, "intermediate_size": 56, "num_hidden_layers": 3, "num_attention_heads": 4,
         "num_key_value_heads": 2, "tie_word_embeddings": False, "pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 1,
     }  # fmt: skip
+    experts = {"qwen3_moe": {"num_experts": 6, "moe_intermediate_size": 24}, "granitemoe": {"num_local_experts": 5}}
+    values |= {**experts[model_type], "num_experts_per_tok": 2} if model_type in experts else {}
     AutoConfig.for_model(model_type, **values | changes).save_pretrained(folder)
     return folder / "config.json"
 
@@ -150,7 +152,8 @@ def write_llm_config(model_type: str, folder: Path, **changes: object) -> Path:
 def llm_config(dims: LlmDims) -> PreTrainedConfig:
     """The config the dimensions were read from, where they were, else one of the family that fits them."""
     if Path(dims.source).is_file():
-        return AutoConfig.from_pretrained(Path(dims.source).parent, attn_implementation="eager")
+        of_experts = {"experts_implementation": "eager"} if dims.experts else {}  # torch counts no grouped products
+        return AutoConfig.from_pretrained(Path(dims.source).parent, attn_implementation="eager", **of_experts)
     common = {
         "vocab_size": dims.vocabulary,
         "hidden_size": dims.width,

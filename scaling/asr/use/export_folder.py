@@ -1,6 +1,8 @@
 """The folder that a recogniser is exported to.
 
-FOLDER/recognizer.json        objective, precision, projector shape, prompt, language and scoring
+FOLDER/recognizer.json        objective, precision, projector shape, prompt, language, scoring and its version, and the
+                              token ids that each model reads `before` speech and before its text (`prefix`, whose last
+                              one is the start token), with the `end` token of its text
 FOLDER/encoder, FOLDER/llm    Hugging Face directories with all trained weights, adapters merged
 FOLDER/projector.safetensors  `fc1` and `fc2`
 
@@ -24,9 +26,10 @@ from scaling.asr.part_weights import ADAPTERS
 from scaling.asr.use.trained_recognizer import TrainedRecognizer, best_device
 from scaling.base_models.encoders import asr_codec, encoder_dims
 from scaling.base_models.llms import llm_dims
-from scaling.base_models.tokenizers import llm_codec
+from scaling.base_models.tokenizers import TextCodec, llm_codec
 from scaling.cost.memory import BYTES
 from scaling.errors import InputError
+from scaling.scoring.score import VERSIONS
 from scaling.spec import Objective, Precision, StageNode
 from scaling.system.atomic_files import write_json_atomically
 from scaling.system.json_files import read_json
@@ -62,7 +65,9 @@ def write_export(trained: TrainedRecognizer, node: StageNode, bases: tuple[Path,
         "precision": trained.precision.value,
         "language": node.data.language,
         "scoring": node.data.scoring.value,
+        "scoring_version": VERSIONS[node.data.scoring],
         "max_tokens_per_second": trained.tokens_per_second,
+        "asr_tokens": _token_ids(model.asr_codec),
     }
     for adapter in ADAPTERS:
         if model.has(adapter):
@@ -72,7 +77,13 @@ def write_export(trained: TrainedRecognizer, node: StageNode, bases: tuple[Path,
         _write_model(model.llm, bases[1], folder / "llm")
         save_file(model.projector.state_dict(), folder / PROJECTOR)
         config |= {"stack": node.model.stack, "hidden": node.model.hidden, "prompt": node.data.prompt}
+    if model.llm_codec is not None:
+        config["llm_tokens"] = _token_ids(model.llm_codec)
     write_json_atomically(folder / CONFIG, config)
+
+
+def _token_ids(codec: TextCodec) -> dict[str, Any]:
+    return {"before": codec.before, "prefix": codec.prefix, "end": codec.end}
 
 
 def read_export(folder: Path) -> TrainedRecognizer:

@@ -94,3 +94,11 @@ def test_a_law_in_parameters_and_tokens_spans_models(tmp_path, asr_scaling):
     assert set(found) == {"all"}
     assert found["all"]["n"] == 28
     assert "curves" not in said
+
+
+def test_two_usual_columns_that_part_rows_differently_are_asked_about(tmp_path, asr_scaling):
+    lines = [f"{name},{'xy'[(i + (name == 'b')) % 2]},{c!r},{y!r}" for i, c in enumerate(FLOPS)
+             for name, y in (("a", 0.3 * (c / 1e17) ** -0.3), ("b", 0.6 * (c / 1e17) ** -0.3))]  # fmt: skip
+    found = asr_scaling("fit", written(tmp_path, "recipe,model,flops,cer", lines))
+    assert found.returncode == 2
+    assert "rows with equal flops differ in 'recipe', 'model'" in found.stderr

@@ -6,11 +6,21 @@ from pathlib import Path
 import huggingface_hub.constants
 import pytest
 from flop_reference import asr_module, llm_config, llm_module, wav2vec2_config, whisper_config, write_llm_config
-from transformers import FalconMambaConfig, GPT2Config, LlamaConfig, MistralConfig, Qwen2Config, Qwen3MoeConfig
+from transformers import (
+    AutoConfig,
+    FalconMambaConfig,
+    GPT2Config,
+    LlamaConfig,
+    MistralConfig,
+    Qwen2Config,
+    Qwen2MoeConfig,
+    Qwen3NextConfig,
+)
 
 from scaling.base_models.encoders import ENCODERS, encoder_dims
 from scaling.base_models.encoders.whisper import WhisperDims
-from scaling.base_models.llms import FAMILIES, LLMS, LlmDims, llm_dims
+from scaling.base_models.llm_families import FAMILIES
+from scaling.base_models.llms import LLMS, LlmDims, llm_dims
 from scaling.base_models.lookup import MINIS, find_encoder, find_llm
 from scaling.errors import InputError
 
@@ -106,8 +116,12 @@ def test_every_family_of_llms_has_the_parameters_of_its_module(family, changes, 
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        (Qwen3MoeConfig(num_experts=4), "qwen3_moe' is not supported, it has a mixture of experts"),
-        (FalconMambaConfig(), "falcon_mamba' is not supported, it has state space layers"),
+        (Qwen2MoeConfig(), "qwen2_moe' is not supported, it has a mixture of experts with shared experts"),
+        (
+            FalconMambaConfig(),
+            "falcon_mamba' is not supported, it has state space layers; expected a decoder",
+        ),
+        (Qwen3NextConfig(), "qwen3_next' is not supported, it has linear attention; .* such as Qwen/Qwen3-1.7B"),
         (GPT2Config(), "gpt2' is not supported, its matrix products are not known here"),
     ],
     ids=lambda value: getattr(value, "model_type", ""),
@@ -116,6 +130,75 @@ def test_llms_with_other_products_are_refused_with_what_they_have(config, words,
     config.save_pretrained(tmp_path)
     with pytest.raises(InputError, match=words):
         llm_dims(tmp_path / "config.json")
+
+
+def test_a_model_of_several_modalities_is_never_sent_in_a_circle(tmp_path):
+    inner = {"model_type": "qwen3_5_text", "linear_num_key_heads": 16, "layer_types": ["linear_attention"]}
+    for config in ({"model_type": "qwen3_5", "text_config": inner}, inner):
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        with pytest.raises(InputError, match=r"it has linear attention; expected a decoder .* such as Qwen/Qwen3-1.7B"):
+            llm_dims(tmp_path / "config.json")
+    (tmp_path / "config.json").write_text('{"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}}')
+    with pytest.raises(InputError, match="expected its language model alone, a directory of model_type 'gemma3_text'"):
+        llm_dims(tmp_path / "config.json")
+
+
+SIZES = {
+    "hidden_size": "width",
+    "num_hidden_layers": "layers",
+    "num_attention_heads": "heads",
+    "num_key_value_heads": "kv_heads",
+    "vocab_size": "vocabulary",
+    "max_position_embeddings": "context",
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_a_config_leaves_out_is_filled_in_as_transformers_does(family, tmp_path):
+    written = json.loads(write_llm_config(family, tmp_path, num_attention_heads=32, hidden_size=512).read_text())
+    derived = ("rope_parameters", "layer_types", "no_rope_layers")
+    for absent in (*SIZES, "head_dim", "intermediate_size", "tie_word_embeddings"):
+        given = {name: value for name, value in written.items() if name not in (absent, *derived)}
+        (tmp_path / "config.json").write_text(json.dumps(given))
+        theirs = AutoConfig.from_pretrained(tmp_path)
+        ours = llm_dims(tmp_path / "config.json")
+        assert {name: getattr(ours, field) for name, field in SIZES.items()} == {n: getattr(theirs, n) for n in SIZES}
+        assert ours.head_dim == (getattr(theirs, "head_dim", None) or theirs.hidden_size // theirs.num_attention_heads)
+        assert ours.tied == theirs.tie_word_embeddings
+        assert ours.ffn == (theirs.moe_intermediate_size if family == "qwen3_moe" else theirs.intermediate_size)
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "message"),
+    [
+        (
+            "llama",
+            {"num_attention_heads": 7, "num_key_value_heads": 7},
+            "hidden_size is 32; expected a multiple of .*, 7",
+        ),
+        ("qwen2", {"num_key_value_heads": 3}, "num_key_value_heads is 3; expected a divisor of num_attention_heads, 4"),
+        ("mistral", {"num_key_value_heads": None}, "num_key_value_heads must be a whole number"),
+        ("gemma2", {"head_dim": None}, "head_dim must be a whole number"),
+        ("qwen2", {"hidden_size": 36}, "head_dim is 9; expected an even number"),
+        ("qwen3_moe", {"num_experts_per_tok": 7}, "num_experts_per_tok is 7; expected at most 6 experts"),
+        ("qwen3_moe", {"decoder_sparse_step": 2}, "decoder_sparse_step is 2, expected 1"),
+        ("qwen3_moe", {"mlp_only_layers": [0]}, r"mlp_only_layers is \[0\], expected \[\]"),
+    ],
+)
+def test_sizes_that_transformers_refuses_are_refused(family, changes, message, tmp_path):
+    path = write_llm_config(family, tmp_path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    with pytest.raises(InputError, match=message):
+        llm_dims(path)
+
+
+def test_a_default_that_does_not_fit_is_said_to_be_one(tmp_path):
+    path = write_llm_config("mistral", tmp_path)
+    values = json.loads(path.read_text())
+    del values["num_key_value_heads"]
+    path.write_text(json.dumps(values))
+    with pytest.raises(InputError, match=r"num_key_value_heads is 8 \(transformers' default for mistral\); expected"):
+        llm_dims(path)
 
 
 @pytest.fixture

@@ -28,7 +28,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.base_models.encoders import ENCODERS, encoder_dims
-from scaling.base_models.llms import FAMILIES, LLMS, llm_dims
+from scaling.base_models.llm_families import FAMILIES
+from scaling.base_models.llms import LLMS, llm_dims
 from scaling.cost.flops import charged, charged_by_part, exact_sum, executed, executed_batches, generation, six_nd
 from scaling.cost.model_shape import ModelShape, default_lora
 from scaling.errors import InputError

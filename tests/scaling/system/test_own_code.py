@@ -38,7 +38,7 @@ def run_in(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]
         ("scaling.asr.execution.torchrun", ["--standalone", "--local-addr=127.0.0.1", "-m", "scaling.asr", "--help"]),
         ("scaling.asr.fork_server", []),
         ("scaling.asr.use.transcribe", ["--help"]),
-        ("sweeps.run.wandb_tracker", ["--help"]),
+        ("sweeps.run.tracking", ["--help"]),
     ],
 )
 def test_our_processes_import_nothing_from_the_folder_they_are_started_in(

@@ -169,7 +169,12 @@ def test_flags_reach_the_geometry():
         (("--audio-seconds", "31"), "whisper-small hears at most 30 s"),
         (("--audio-seconds", "0"), "less than one frame"),
         (("--text-tokens", "0"), "--text-tokens must be 1 or more"),
-        (("--text-tokens", "500"), "whisper-small writes at most 448"),
+        (("--text-tokens", "500"), "--text-tokens 500: whisper-small writes at most 448"),
+        (("--prompt-tokens", "40000"), "--prompt-tokens 40000: prompt, .* positions of Qwen2.5-0.5B, which has "),
+        (
+            ("--decoder-prompt-tokens", "440"),
+            "--decoder-prompt-tokens 440: whisper-small writes at most 8",
+        ),
         (("--batch", "0"), "--batch must be 1 or more"),
         (("--stack", "0"), "--stack must be 1 or more"),
         (("--prompt-tokens", "-1"), "--prompt-tokens must be 0 or more"),

@@ -23,7 +23,9 @@ from sweeps.plan.prepare import prepare
 from sweeps.progress.run_curve import history
 from sweeps.run import wandb_tracker
 from sweeps.run.run import train
-from sweeps.run.wandb_tracker import CONFIG_FIELDS, FINISH_SECONDS, end_tracker, start_tracker, write_runs
+from sweeps.run.tracked_run import CONFIG_FIELDS
+from sweeps.run.tracking import end_tracker, start_tracker, write_runs
+from sweeps.run.wandb_tracker import FINISH_SECONDS
 
 pytest.importorskip("wandb", reason="the tracker is an extra")
 
@@ -225,3 +227,28 @@ def test_a_study_outlives_its_tracker(
     prepared = prepare(str(write_study(tracker="wandb", strategies=["joint"])), [], Ledger(out))
     assert train(prepared, out, Ledger(out), 1, worker=shlex.join(STAND_IN)).exit_code == 0
     assert "asr-scaling track DIR" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["exp:1", "a%b#c?d", "语音-1", "x" * 100])
+def test_studies_of_any_name_are_tracked_and_keep_it_in_the_config(
+    surroundings: Path, tmp_path: Path, name: str
+) -> None:
+    study = tmp_path / "study.yaml"
+    fields = study_fields(surroundings) | {"budgets_flops": [2_000_000_000], "strategies": ["joint"], "name": name}
+    study.write_text(json.dumps(fields))
+    run_locally(study, tmp_path / "out", workers=1)
+    assert write_runs(tmp_path / "out") == 1
+    (run,) = read_plan_file(tmp_path / "out").runs
+    records = inspect(tmp_path / "out", run.key)
+    (begun,) = (record["run"] for record in records if record["type"] == "run")
+    assert not set(begun["project"]) & set("/\\#?%:")
+    config = begun["config"]["update"]
+    assert config["study"] == name
+
+
+def test_what_wandb_refuses_is_one_line(finished: Path, asr_scaling: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweeps.run.wandb_tracker.project_name", lambda study: "a/b:c")
+    found = asr_scaling("track", finished)
+    assert found.returncode == 2
+    assert "error: wandb refuses run" in found.stderr
+    assert "Traceback" not in found.stderr

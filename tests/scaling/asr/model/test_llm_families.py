@@ -21,7 +21,8 @@ from scaling.asr.model.load_base import BaseModels
 from scaling.asr.model.projector import Projector
 from scaling.asr.model.recognizer import Batch, Recognizer
 from scaling.base_models.encoders import asr_codec
-from scaling.base_models.llms import FAMILIES, llm_dims
+from scaling.base_models.llm_families import FAMILIES
+from scaling.base_models.llms import llm_dims
 from scaling.base_models.tokenizers import llm_codec
 from scaling.cost.model_shape import default_lora
 from scaling.spec import Objective, Part

@@ -1,10 +1,15 @@
 """An exported recogniser is the run's own, in files that others can read."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 from tiny_world import Finished
 from transformers import AutoModelForCausalLM, WhisperForConditionalGeneration
@@ -13,6 +18,7 @@ from scaling.asr.use.export_folder import read_export
 from scaling.asr.use.trained_recognizer import read_run
 from scaling.errors import InputError
 from scaling.spec import Part
+from scaling.speech.audio import read_clip
 from scaling.speech.recordings import find_recordings
 from sweeps.finished.find_run import find_run
 from sweeps.finished.transcribe_export import export, transcribe
@@ -47,6 +53,16 @@ def test_its_models_are_plain_and_hold_what_was_trained(finished, exported):
         assert all(torch.equal(tensor, wanted[name]) for name, tensor in plain.state_dict().items())
 
 
+def test_the_export_records_the_tokens_around_speech_and_text_and_the_scoring(finished, exported):
+    run = find_run(finished.out, None, "efin")
+    trained, _ = read_run(run.plan_file.ledger, run.plan_file.sources, run.node_key)
+    config = json.loads((exported / "recognizer.json").read_text())
+    for name, codec in (("asr_tokens", trained.model.asr_codec), ("llm_tokens", trained.model.llm_codec)):
+        assert config[name] == {"before": [*codec.before], "prefix": [*codec.prefix], "end": codec.end}
+    assert config["llm_tokens"]["prefix"]
+    assert (config["scoring"], config["scoring_version"]) == ("plain", 2)
+
+
 def test_a_run_that_ends_with_the_encoders_objective_is_exported_without_an_llm(
     finished, world, tmp_path, in_this_process
 ):
@@ -56,6 +72,28 @@ def test_a_run_that_ends_with_the_encoders_objective_is_exported_without_an_llm(
     trained = read_export(tmp_path / "out")
     written = dict(trained.transcripts([r.clip for r in recordings]))
     assert [written[place] for place in range(len(recordings))] == hypotheses(finished, "encoder-only")
+
+
+def test_an_encoder_first_export_is_a_whisper_that_its_cards_snippet_uses_without_this_project(
+    finished, world, tmp_path, in_this_process
+):
+    """It writes what the recogniser writes about the same speech with Whisper's padding."""
+    out = tmp_path / "out"
+    export(finished.out, out, None, "encoder-only")
+    (snippet,) = re.findall("```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
+    assert len(snippet.splitlines()) <= 20
+    (first, *_) = find_recordings([world / "test.jsonl"], 30.0)
+    samples_T = read_clip(first.clip)
+    soundfile.write(out / "audio.wav", samples_T, 16_000)
+    soundfile.write(tmp_path / "padded.wav", np.pad(samples_T, (0, 480_000 - len(samples_T))), 16_000)
+    alone = "import sys\nassert not {'scaling', 'sweeps', 'analysis'} & set(sys.modules)\n"
+    command = [sys.executable, "-I", "-c", snippet + alone]
+    done = subprocess.run(command, cwd=out, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (padded,) = transcribe(out, [tmp_path / "padded.wav"], None, None)
+    written, known = done.stdout.strip(), padded.text.strip()
+    assert known
+    assert written.startswith(known) or known.startswith(written), (written, known)
 
 
 def test_the_card_says_what_it_cost_and_how_wrong_it_is(finished, exported):
