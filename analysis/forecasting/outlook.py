@@ -64,11 +64,16 @@ class Outlook:
         return self.scale * float(self.predictive.predict(np.array([flops]), new_run=False).expected_error()[0])
 
     def draw(self, flops_Q: Array, draws: int, generator: np.random.Generator) -> Array:
-        """Log errors (Q, D) that the curve may have at `flops_Q`, in the table's unit."""
-        drawn_QD = self.predictive.predict(flops_Q, new_run=False).draw(draws, generator) + np.log(self.scale)
+        """Log errors (Q, D) that the curve may have at `flops_Q`, in the table's unit; none is above its own error at
+        the largest run, where that is passed.
+        """
+        asked = np.append(flops_Q, self.runs.flops_N[-1])
+        drawn_QD = self.predictive.predict(asked, new_run=False).draw(draws, generator) + np.log(self.scale)
         middle_Q1 = np.median(drawn_QD, axis=1, keepdims=True)
-        stretched_QD: Array = middle_Q1 + self._stretch(flops_Q)[:, None] * (drawn_QD - middle_Q1)
-        return stretched_QD
+        stretched_QD = middle_Q1 + self._stretch(asked)[:, None] * (drawn_QD - middle_Q1)
+        beyond_Q1 = (flops_Q > asked[-1])[:, None]
+        falling_QD: Array = np.where(beyond_Q1, np.minimum(stretched_QD[:-1], stretched_QD[-1]), stretched_QD[:-1])
+        return falling_QD
 
     def as_dict(self) -> dict[str, Any]:
         """The outlook as JSON holds it; `from_dict` restores it."""
