@@ -92,16 +92,21 @@ MEASURED: Mapping[str, tuple[KnownOnset, ...]] = {
             onset_flops=None,
             source="synthetic-en-digits, one seed",
         ),
-        *(
-            KnownOnset(
-                strategy=strategy,
-                encoder="whisper-tiny.en",
-                llm="smollm2-135m",
-                deaf_flops=8e12,
-                onset_flops=None,
-                source="one reader's book, results/real-english, judged by its texts",
-            )
-            for strategy in ("efin", "joint")
+        KnownOnset(
+            strategy="efin",
+            encoder="whisper-tiny.en",
+            llm="smollm2-135m",
+            deaf_flops=4e12,
+            onset_flops=None,
+            source="single spoken digits, one seed",
+        ),
+        KnownOnset(
+            strategy="joint",
+            encoder="whisper-tiny.en",
+            llm="smollm2-135m",
+            deaf_flops=2e12,
+            onset_flops=4e12,
+            source="single spoken digits, one seed",
         ),
         KnownOnset(
             strategy="frozen_encoder",

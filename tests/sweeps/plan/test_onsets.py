@@ -113,7 +113,7 @@ def test_the_plan_warns_in_its_text_and_in_its_document_also_from_measured_pairs
         (("joint", "mini-s", "mini-s"), "en", 3.2e11),
         (("joint", "mini-s", "mini-s"), "zh", 1e10),
         (("joint", "mini-s", "mini-m"), "zh", None),
-        (("efin", "whisper-tiny.en", "SmolLM2-135M-Instruct"), "en", 8e12),
+        (("efin", "whisper-tiny.en", "SmolLM2-135M-Instruct"), "en", 4e12),
         (("efin", "whisper-tiny.en", "SmolLM2-135M-Instruct"), "zh", None),
     ],
 )
