@@ -33,7 +33,7 @@ def compare_curves(curve: Curve, baseline: Curve, flops: float | None = None, co
         if ratio is not None:
             reduction_interval = ratio.reduction_interval(budget, LEVEL)
             saving_interval = flops_saved_interval(ratio, budget, LEVEL)
-            notes += _with_failed_notes(curve, baseline, budget)
+            notes += _notes_of_all_runs(curve, baseline, budget)
     return Comparison(
         curve=curve,
         baseline=baseline,
@@ -48,13 +48,13 @@ def compare_curves(curve: Curve, baseline: Curve, flops: float | None = None, co
     )
 
 
-def _with_failed_notes(curve: Curve, baseline: Curve, flops: float) -> list[Note]:
+def _notes_of_all_runs(curve: Curve, baseline: Curve, flops: float) -> list[Note]:
     """What the comparison would be with the runs that were set aside as failed."""
-    if curve.with_failed is None and baseline.with_failed is None:
+    if curve.of_all_runs is None and baseline.of_all_runs is None:
         return []
-    ratio = ratio_of(curve.as_with_failed(), baseline.as_with_failed())
+    ratio = ratio_of(curve.as_of_all_runs(), baseline.as_of_all_runs())
     if ratio is None:
         return []
     low, high = ratio.reduction_interval(flops, LEVEL)
     message = f"with the runs set aside, CER saved would be {low:.0%} to {high:.0%}"
-    return [Note("without_failed_runs", message)]
+    return [Note("set_aside_effect", message)]

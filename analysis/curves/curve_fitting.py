@@ -3,7 +3,7 @@
 Curves of one table learn from each other: what a law may be is pooled over all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from analysis.curves.curves import Curve, Curves
 from analysis.curves.data_checks import check_points
 from analysis.curves.observations import Observations, base_prior, is_error_rate, observations, seed_notes
-from analysis.curves.screening import failed_runs
+from analysis.curves.screening import DEAF, FEWEST_BUDGETS, set_aside
 from analysis.curves.seed_noise import RunNoise, estimate_noise
 from analysis.curves.trunk_variance import trunk_variance
 from analysis.fitting.backtest import calibrate
@@ -31,8 +31,8 @@ from scaling.errors import InputError
 LEAST_FALL = 1.05
 """An error that falls by less than this factor over all budgets does not fall: what follows would follow noise."""
 
-FEWEST_BUDGETS, FEWEST_FOR_FLOOR = 2, 4
-"""One budget says nothing of a fall; two or three say nothing of a floor."""
+FEWEST_FOR_FLOOR = 4
+"""Two or three budgets say nothing of a floor."""
 
 DEFAULT_LOSS = "log_ls_screened"
 """Least squares of log errors, the maximum-likelihood fit for noise that is a share of the error, gross outliers set
@@ -46,9 +46,9 @@ def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -
     Raises InputError where no row can be fitted.
     """
     columns = law_named(law).columns if law else ("C",)
-    failed = failed_runs(table) if columns == ("C",) else []
-    used = table.without(failed)
-    points, notes = _points_used(table, failed, columns)
+    aside = set_aside(table) if columns == ("C",) else {}
+    used = table.without(aside)
+    points, notes = _points_used(table, aside, columns)
     groups = [list(group) for _, group in groupby(points, key=lambda point: point.curve)]
     outlooks = {} if law else _outlooks(table, used, groups)
     curves = tuple(_described(used, group, law, loss, notes, outlooks.get(group[0].curve, ())) for group in groups)
@@ -59,7 +59,7 @@ def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -
         curves=curves,
         notes=notes,
         named=table.named,
-        failed=tuple(table.lines[i] for i in failed),
+        set_aside=tuple(table.lines[i] for i in aside),
     )
 
 
@@ -70,7 +70,7 @@ def points_of_curve(
 
     Raises InputError where the table holds several curves and `strategy` does not leave one.
     """
-    every, notes = _points_used(table, failed_runs(table) if columns == ("C",) else [], columns)
+    every, notes = _points_used(table, set_aside(table) if columns == ("C",) else {}, columns)
     labels = dict.fromkeys(point.curve for point in every if strategy in (None, point.strategy))
     if len(labels) != 1:
         names = ", ".join(" + ".join(filter(None, label)) for label in labels or {point.curve for point in every})
@@ -82,13 +82,13 @@ def points_of_curve(
 
 
 def _points_used(
-    table: Table, failed: Sequence[int], columns: tuple[str, ...]
+    table: Table, aside: Mapping[int, str], columns: tuple[str, ...]
 ) -> tuple[tuple[Point, ...], tuple[Note, ...]]:
-    """The points of runs that did not fail, and notes that name the rows left out. Raises InputError without any."""
-    points, notes = points_of(table.without(failed), columns)
+    """The points of the runs kept, and notes that name the rows left out. Raises InputError without any."""
+    points, notes = points_of(table.without(aside), columns)
     if not points:
         raise InputError(f"{table.path}: no row can be fitted; " + "; ".join(map(str, notes[:3])))
-    return points, (*notes, *(_failed_note(table, i) for i in failed))
+    return points, (*notes, *(_aside_note(table, i, why) for i, why in aside.items()))
 
 
 def _outlooks(table: Table, used: Table, groups: Sequence[Sequence[Point]]) -> dict[CurveIdentity, tuple[Outlook, ...]]:
@@ -133,7 +133,7 @@ def _described(
     """The curve of `points`, with the fit of the law that describes them."""
     noise = estimate_noise(table, points)
     fitted, law_notes = _law_fitted(table, points, law, loss, noise)
-    outlook, with_failed = (*outlooks, None, None)[:2]
+    outlook, of_all_runs = (*outlooks, None, None)[:2]
     return Curve(
         strategy=points[0].strategy,
         encoder=points[0].encoder,
@@ -147,7 +147,7 @@ def _described(
         notes=(*notes, *check_points(table, points), *law_notes, *_outlook_notes(table, points, outlook)),
         noise=noise if law else None,
         outlook=outlook,
-        with_failed=with_failed,
+        of_all_runs=of_all_runs,
     )
 
 
@@ -191,6 +191,6 @@ def _places(points: Sequence[Point]) -> int:
     return len({tuple(point.columns.values()) for point in points})
 
 
-def _failed_note(table: Table, index: int) -> Note:
-    message = f"{table.place(index)}: {ERROR} {table.number(index, ERROR):.4g} is at chance"
-    return Note("failed_run", f"{message}, where the other runs of its curve are not: set aside")
+def _aside_note(table: Table, index: int, why: str) -> Note:
+    code = "not_hearing" if why == DEAF else "failed_run"
+    return Note(code, f"{table.place(index)}: a run with {ERROR} {table.number(index, ERROR):.4g} {why}: set aside")

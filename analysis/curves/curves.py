@@ -43,7 +43,7 @@ class Curve:
 
     `outlook` is None where a law was asked for and where there are too few points, `fit` where there are too few points
     for any law, `calibration` (of the law asked for) where there are too few to cut. `domain` holds the smallest and
-    largest value of each of the law's columns. `with_failed` is the outlook as it would be with the runs that were set
+    largest value of each of the law's columns. `of_all_runs` is the outlook as it would be with the runs that were set
     aside as failed; None where there are none.
     """
 
@@ -56,7 +56,7 @@ class Curve:
     notes: tuple[Note, ...]
     noise: RunNoise | None = None
     outlook: Outlook | None = None
-    with_failed: Outlook | None = None
+    of_all_runs: Outlook | None = None
 
     @property
     def identity(self) -> tuple[str, str | None, str | None]:
@@ -103,9 +103,9 @@ class Curve:
             raise InputError(f"{self.label}: its law is in {', '.join(self.domain)}, not in FLOPs; predict with --at")
         return self.domain["C"][1]
 
-    def as_with_failed(self) -> "Curve":
+    def as_of_all_runs(self) -> "Curve":
         """The curve as it would be with the runs that were set aside; itself where there are none."""
-        return self if self.with_failed is None else replace(self, outlook=self.with_failed, with_failed=None)
+        return self if self.of_all_runs is None else replace(self, outlook=self.of_all_runs, of_all_runs=None)
 
     def cer(self, flops: float) -> float:
         """The curve at `flops`; NaN where it has no answer."""
@@ -144,7 +144,7 @@ class Curve:
 class Curves:
     """All curves of one table, and the SHA-256 of the file of the table they were fitted to.
 
-    `named` tells under which names the table held the law's columns, where not under their own. `failed` holds the
+    `named` tells under which names the table held the law's columns, where not under their own. `set_aside` holds the
     lines of runs that were set aside before anything was averaged.
     """
 
@@ -154,11 +154,11 @@ class Curves:
     curves: tuple[Curve, ...]
     notes: tuple[Note, ...]
     named: Mapping[str, str] = field(default_factory=dict)
-    failed: tuple[int, ...] = ()
+    set_aside: tuple[int, ...] = ()
 
     def used(self, table: Table) -> Table:
         """The table without the runs that were set aside."""
-        return table.without({i for i, line in enumerate(table.lines) if line in self.failed})
+        return table.without({i for i, line in enumerate(table.lines) if line in self.set_aside})
 
     @property
     def strategies(self) -> tuple[str, ...]:

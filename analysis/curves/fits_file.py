@@ -56,7 +56,7 @@ def write_fits(curves: Curves, file: Path) -> None:
         "loss": curves.loss,
         "notes": _dump_notes(curves.notes),
         "named": dict(curves.named),
-        "failed": list(curves.failed),
+        "set_aside": list(curves.set_aside),
         "curves": [
             {
                 "strategy": curve.strategy,
@@ -68,7 +68,7 @@ def write_fits(curves: Curves, file: Path) -> None:
                 "noise": None if curve.noise is None else asdict(curve.noise),
                 "fit": None if curve.fit is None else curve.fit.as_dict(),
                 "outlook": None if curve.outlook is None else curve.outlook.as_dict(),
-                "with_failed": None if curve.with_failed is None else curve.with_failed.as_dict(),
+                "of_all_runs": None if curve.of_all_runs is None else curve.of_all_runs.as_dict(),
             }
             for curve in curves.curves
         ],
@@ -98,7 +98,7 @@ def _load(document: Mapping[str, Any]) -> Curves:
         loss=document["loss"],
         notes=_load_notes(document["notes"]),
         named=document["named"],
-        failed=tuple(document["failed"]),
+        set_aside=tuple(document["set_aside"]),
         curves=tuple(
             Curve(
                 strategy=entry["strategy"],
@@ -110,7 +110,7 @@ def _load(document: Mapping[str, Any]) -> Curves:
                 notes=_load_notes(entry["notes"]),
                 noise=None if entry["noise"] is None else RunNoise(**entry["noise"]),
                 outlook=None if entry["outlook"] is None else Outlook.from_dict(entry["outlook"]),
-                with_failed=None if entry["with_failed"] is None else Outlook.from_dict(entry["with_failed"]),
+                of_all_runs=None if entry["of_all_runs"] is None else Outlook.from_dict(entry["of_all_runs"]),
             )
             for entry in document["curves"]
         ),

@@ -105,7 +105,7 @@ def predict_rows(curve: Curve, columns: Mapping[str, Sequence[float]], level: fl
         if middle[i] < least:
             message = f"the answer lies below {least:.2g}, half an error in the whole test: no lower number is given"
             notes.append(Note("below_test_resolution", message))
-        notes += _without_failed(curve, at, level)
+        notes += _of_all_runs(curve, at, level)
         predictions.append(
             Prediction(
                 columns=at,
@@ -121,14 +121,14 @@ def predict_rows(curve: Curve, columns: Mapping[str, Sequence[float]], level: fl
     return predictions
 
 
-def _without_failed(curve: Curve, columns: Mapping[str, float], level: float) -> list[Note]:
+def _of_all_runs(curve: Curve, columns: Mapping[str, float], level: float) -> list[Note]:
     """What the answer would be with the runs that were set aside as failed."""
-    if curve.with_failed is None:
+    if curve.of_all_runs is None:
         return []
     flops = np.array([columns["C"]])
-    low, high = (float(end[0]) for end in curve.with_failed.run_ends(flops, level))
-    would_be = f"{float(curve.with_failed.median(flops)[0]):.4g} [{low:.4g}, {high:.4g}]"
-    return [Note("without_failed_runs", f"with the runs that were set aside the answer would be {would_be}")]
+    low, high = (float(end[0]) for end in curve.of_all_runs.run_ends(flops, level))
+    would_be = f"{float(curve.of_all_runs.median(flops)[0]):.4g} [{low:.4g}, {high:.4g}]"
+    return [Note("set_aside_effect", f"with the runs that were set aside the answer would be {would_be}")]
 
 
 def _at_least(least: float, ends: Interval | None) -> Interval | None:

@@ -1,11 +1,14 @@
-"""Runs that are set aside by name before anything is averaged: those that diverged or never began to learn.
+"""Runs that are set aside by name before anything is averaged: those that failed, and those that do not hear yet.
 
-Such a run is at chance among others of its curve that are not. Whether chance is where it belongs, because speech is
-not heard yet at its budget, or whether it failed, is judged by the other runs: they are taken without all runs at
+A failed run (diverged, or never begun to learn) is at chance among others of its curve that are not. Whether chance is
+where it belongs, because its budget is too small, is judged by the other runs: they are taken without all runs at
 chance, and the run is set aside where they leave it less than one chance in a thousand.
+
+A run that does not hear (column `hears`, false) writes text that does not follow the speech, and its error rate is not
+on the curve of those that do. It is set aside where at least two budgets of its curve hear.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -19,24 +22,43 @@ from analysis.forecasting.predictive import Predictive
 from analysis.tables.points import FLOPS, Point, points_of, run_error
 from analysis.tables.table import Table
 
+FEWEST_BUDGETS = 2
+"""One budget says nothing of a fall."""
 IMPLAUSIBLE = 1e-3
 """The probability below which a run at chance is taken for a failed one (assumption)."""
 
 
-def failed_runs(table: Table) -> list[int]:
-    """The rows of runs that are at chance where the other runs of their curve say that they should not be."""
+FAILED = "is at chance, where the other runs of its curve are not"
+DEAF = "does not hear the speech yet"
+"""Why a run is set aside."""
+
+
+def set_aside(table: Table) -> dict[int, str]:
+    """The rows of runs that are not on the curve of the others, and why."""
     points, _ = points_of(table)
     if not points or not is_error_rate(table, points):
-        return []
-    curves = (list(group) for _, group in groupby(points, key=lambda point: point.curve))
-    return sorted(i for curve in curves for i in _failed(table, curve))
+        return {}
+    curves = [list(group) for _, group in groupby(points, key=lambda point: point.curve)]
+    deaf = {i: DEAF for curve in curves for i in _deaf(table, curve)}
+    hearing = [without(curve, deaf) for curve in curves]
+    return deaf | {i: FAILED for curve in hearing for i in _failed(table, curve)}
+
+
+def without(points: Sequence[Point], rows: Collection[int]) -> list[Point]:
+    """The points with these rows taken out. Only their rows are right: means are those of before."""
+    return [replace(point, rows=kept) for point in points if (kept := tuple(i for i in point.rows if i not in rows))]
+
+
+def _deaf(table: Table, points: Sequence[Point]) -> list[int]:
+    deaf = [i for point in points for i in point.rows if str(table.rows[i].get("hears")).lower() == "false"]
+    return deaf if len(without(points, deaf)) >= FEWEST_BUDGETS else []
 
 
 def _failed(table: Table, points: Sequence[Point]) -> list[int]:
     chance = {i: AT_CHANCE * point.chance for point in points for i in point.rows}
     suspects = [i for i, least in chance.items() if run_error(table, i) >= least]
-    others = [replace(point, rows=rows) for point in points if (rows := tuple(set(point.rows) - {*suspects}))]
-    if not suspects or len(others) < 2:
+    others = without(points, suspects)
+    if not suspects or len(others) < FEWEST_BUDGETS:
         return []
     seen = observations(table, others, rates=True)
     posterior = Posterior(Evidence(seen.runs), base_prior(table, rates=True))

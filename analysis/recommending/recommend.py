@@ -91,7 +91,7 @@ def recommend_for_flops(
         return Recommendation(status="not_identified", warnings=(Note("lifetime_over_budget", message),))
     curve, budget = min(candidates, key=lambda candidate: rank(*candidate))
     notes = [Note("runner_up", _runner_up(candidates))] if len(curves.curves) > 1 else []
-    notes += _choice_with_failed(candidates, curve)
+    notes += _choice_of_all_runs(candidates, curve)
     return _recommendation(curve, table, budget, (budget, budget), candidates, notes, hardware, lifetime_hours)
 
 
@@ -211,10 +211,10 @@ def _runner_up(candidates: Sequence[tuple[Curve, float]]) -> str:
     return f"{message}; it is the better one with a probability of {better:.0%}"
 
 
-def _choice_with_failed(candidates: Sequence[tuple[Curve, float]], best: Curve) -> list[Note]:
+def _choice_of_all_runs(candidates: Sequence[tuple[Curve, float]], best: Curve) -> list[Note]:
     """What the choice would be with the runs that were set aside as failed."""
-    if all(curve.with_failed is None for curve, _ in candidates):
+    if all(curve.of_all_runs is None for curve, _ in candidates):
         return []
-    curve, _ = min(((curve.as_with_failed(), flops) for curve, flops in candidates), key=lambda pair: rank(*pair))
+    curve, _ = min(((curve.as_of_all_runs(), flops) for curve, flops in candidates), key=lambda pair: rank(*pair))
     verb = "would still be" if curve.label == best.label else "would be"
-    return [Note("without_failed_runs", f"with the runs that were set aside the choice {verb} {curve.label}")]
+    return [Note("set_aside_effect", f"with the runs that were set aside the choice {verb} {curve.label}")]

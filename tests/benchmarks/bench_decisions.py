@@ -1,12 +1,12 @@
 """Simulated labs: is the better strategy picked, are gains claimed where there are none, do proposed runs pay?
 
-pick      a planted pair, the better with 10 % less error ten times beyond the sweep, in half of the cases crossing inside
-          it; the oracle knows the law's form and fits every run by scipy alone
-regret    four strategies, four budgets, one seed, asked at 3 times the largest: error of the pick over that of the best
-claims    two strategies that are equal, with one diverged run: intervals that exclude zero, and how many of them silently
+pick      a planted pair, the better with 10 % less error ten times beyond the sweep, in half of the cases crossing
+          inside it; the oracle knows the law's form and fits every run by scipy alone
+regret    four strategies, four budgets, one seed, asked at 3 times the largest: error of the pick over the best one's
+claims    two strategies that are equal, with one diverged run: intervals that exclude zero, and how many silently
 shares    six divisions of a budget, four budgets, one seed: the gain promised and the gain there is
-design    24 proposed runs for .8 of the FLOPs of an even grid of 24: the width left at the target, on planted laws and on
-          learning curves of image classifiers (../shared), whose measured points are the runs to choose from
+design    24 proposed runs for .8 of the FLOPs of an even grid of 24: the width left at the target, on planted laws and
+          on learning curves of image classifiers (../shared), whose measured points are the runs to choose from
 """
 
 import argparse
@@ -71,9 +71,8 @@ def pick(sets: int) -> dict:
         pair = dict(zip("ab", planted_pair(index % 2 == 1), strict=True))
         rows = study(pair, BUDGETS, SEEDS, NOISE, np.random.default_rng([11, index]))
         curves = fit_curves(table(rows)).curves
-        asked = {"ours": [curve.expected_error(TARGET) for curve in curves], "oracle": [
-            oracle(*np.array([(row["flops"], row["cer"]) for row in rows if row["strategy"] == name]).T) for name in pair
-        ]}  # fmt: skip
+        of_each = [np.array([(row["flops"], row["cer"]) for row in rows if row["strategy"] == name]).T for name in pair]
+        asked = {"ours": [curve.expected_error(TARGET) for curve in curves], "oracle": [oracle(*of) for of in of_each]}
         for who, values in asked.items():
             picked = "ab"[int(np.argmin(values))]
             counts[who] += picked == "a"
@@ -145,7 +144,7 @@ def claims(sets: int) -> list[dict]:
             claimed = low > 0.0 or high < 0.0
             counted["claims"] += claimed
             counted["silent"] += claimed and diverged and not any(n.code == "failed_run" for n in comparison.warnings)
-            counted["set_aside"] += len(curves.failed)
+            counted["set_aside"] += len(curves.set_aside)
         found.append(counted)
     return found
 
