@@ -269,7 +269,7 @@ def coverage(
         float | None, typer.Option(callback=_positive, help="Where to ask; by default ten times the largest budget.")
     ] = None,
     strategy: Annotated[str | None, typer.Option(help="Strategy; by default every one.")] = None,
-    sets: Annotated[int, typer.Option(help="Repetitions.")] = 200,
+    sets: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 200,
     as_json: AsJson = False,
 ) -> None:
     """Repeat a study's design on its own fitted laws: how often does each interval hold the truth, and how wide is
@@ -295,7 +295,7 @@ def design(
         float, typer.Option(callback=_positive, help="What the next runs may cost together, in charged FLOPs.")
     ],
     strategy: Annotated[str | None, typer.Option(help="Strategy; by default the best at the target.")] = None,
-    runs: Annotated[int, typer.Option(help="The most runs.")] = 96,
+    runs: Annotated[int, typer.Option(min=1, help="The most runs.")] = 96,
     as_json: AsJson = False,
 ) -> None:
     """Propose the next runs: those that shrink the interval of the error at a target most for their FLOPs."""
