@@ -56,5 +56,5 @@ def _notes_of_all_runs(curve: Curve, baseline: Curve, flops: float) -> list[Note
     if ratio is None:
         return []
     low, high = ratio.reduction_interval(flops, LEVEL)
-    message = f"with the runs set aside, CER saved would be {low:.0%} to {high:.0%}"
+    message = f"with the runs that were set aside CER saved would be {low:.0%} to {high:.0%}"
     return [Note("set_aside_effect", message)]

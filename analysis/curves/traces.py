@@ -1,7 +1,7 @@
 """Traces: each curve with its measured points, the scores of their seeds, and its law as far as it is drawn."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ LEAST_FALL = 1.05
 class PlottedPoint:
     """A point with what its seeds scored: `low` to `high`. `unique_hours` and `passes` are None where not recorded.
 
-    `set_aside`: the fit took it for a gross outlier.
+    `set_aside`: a run that was set aside, or a gross outlier of the fit.
     """
 
     mean: Point
@@ -40,12 +40,14 @@ class PlottedPoint:
 class Trace:
     """One curve as it is drawn: its points, and its law at growing FLOPs as far as the data carry it.
 
-    `path` is empty, or ends at the largest budget, where the data do not identify the law; `reason` says so.
-    `params` counts encoder and LLM, embeddings included; None where the table does not say.
+    `aside` are runs that were set aside before anything was averaged. `path` is empty, or ends at the largest budget,
+    where the data do not identify the law; `reason` says so. `params` counts encoder and LLM, embeddings included; None
+    where the table does not say.
     """
 
     curve: Curve
     points: tuple[PlottedPoint, ...]
+    aside: tuple[PlottedPoint, ...]
     path: tuple[Prediction, ...]
     reason: str | None
     params: float | None
@@ -56,19 +58,25 @@ class Trace:
         return models_text(self.curve.encoder, self.curve.llm)
 
 
-def traces_of(table: Table, curves: Sequence[Curve], horizon: float | None = None) -> tuple[Trace, ...]:
+def traces_of(
+    table: Table, curves: Sequence[Curve], horizon: float | None = None, set_aside: Collection[int] = ()
+) -> tuple[Trace, ...]:
     """One trace a curve: strategies in the order of the runs, and the models of each.
 
-    `horizon` is how far laws are drawn, in FLOPs; without it no path is computed.
+    `horizon` is how far laws are drawn, in FLOPs; without it no path is computed. Rows on the lines `set_aside` are
+    drawn beside the points.
     """
-    points, _ = points_of(table)
+    aside = {i for i, line in enumerate(table.lines) if line in set_aside}
+    points, _ = points_of(table, leave_out=aside)
+    aside_points, _ = points_of(table, leave_out=set(range(len(table.rows))) - aside) if aside else ((), ())
     traces = []
     for curve in curves:
         own = [point for point in points if point.curve == (curve.strategy, curve.encoder, curve.llm)]
-        aside = set() if curve.fit is None else set(curve.fit.excluded)
+        outliers = set() if curve.fit is None else set(curve.fit.excluded)
         trace = Trace(
             curve=curve,
-            points=tuple(_point(table, point, i in aside) for i, point in enumerate(own)),
+            points=tuple(_point(table, point, i in outliers) for i, point in enumerate(own)),
+            aside=tuple(_point(table, point, True) for point in aside_points if point.curve == own[0].curve),
             path=() if horizon is None else _path(curve, horizon),
             reason=_reason(curve),
             params=_params(table.rows[own[0].rows[0]]),

@@ -205,7 +205,7 @@ def _draw_trace(ax: "Axes", trace: Trace, index: int) -> None:
             ends = [point.curve_interval or (math.nan, math.nan) for point in part]
             low, high = [low for low, _ in ends], [min(high, LARGEST_CER) for _, high in ends]
             ax.fill_between(flops, low, high, color=style.light, alpha=alpha, linewidth=0)
-    for point in trace.points:
+    for point in (*trace.points, *trace.aside):
         _mark(ax, point.mean.flops, point, index, hollow=point.set_aside)
 
 
@@ -261,7 +261,9 @@ def _marked(value: float, _: int) -> str:
 
 def _cers(traces: Iterable[Trace], *, laws: bool) -> list[float]:
     """Every CER that a figure must hold."""
-    measured = [score for trace in traces for point in trace.points for score in (point.low, point.high)]
+    measured = [
+        score for trace in traces for point in (*trace.points, *trace.aside) for score in (point.low, point.high)
+    ]
     return measured + [point.cer for trace in traces if laws for point in trace.path if point.cer]
 
 

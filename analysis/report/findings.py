@@ -83,7 +83,7 @@ def findings_of(folder: Path) -> Findings:
     with announce_if_slow(f"comparing {len(curves.strategies)} strategies"):
         comparisons = () if baseline is None else tuple(compare_all(curves, baseline, table=table))
     with announce_if_slow(f"drawing the laws to {horizon:.2g} FLOPs, and choosing a recommendation"):
-        traces = traces_of(curves.used(table), curves.curves, horizon)
+        traces = traces_of(table, curves.curves, horizon, curves.set_aside)
         recommendation = recommend_for_flops(curves, table, largest)
         runner_up = _runner_up(curves, largest, comparisons)
     return Findings(

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.notes import Note
@@ -71,8 +71,10 @@ class Point:
         return self.strategy, self.encoder, self.llm
 
 
-def points_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Point, ...], tuple[Note, ...]]:
-    """Average a table's runs into points, smallest first, with notes on rows left out.
+def points_of(
+    table: Table, columns: tuple[str, ...] = ("C",), leave_out: Collection[int] = ()
+) -> tuple[tuple[Point, ...], tuple[Note, ...]]:
+    """Average a table's runs into points, smallest first, with notes on rows left out, but none on `leave_out`.
 
     A law in compute alone (C) has a curve for each pair of models; a law with other columns spans models. Seeds are
     averaged where runs share a budget, or where the table names seeds. The table needs the columns (C is `flops`) and
@@ -90,7 +92,7 @@ def points_of(table: Table, columns: tuple[str, ...] = ("C",)) -> tuple[tuple[Po
     notes += _named(table, "zero_error", counted, f"no error in the test: {HALF_ERROR:g} errors are taken")
     notes += _named(table, "zero_error", sorted(uncounted), f"{ERROR} 0 without ref_chars cannot enter a law: left out")
     points = []
-    for identity, rows in _groups(table, [i for i in usable if i not in uncounted], sources):
+    for identity, rows in _groups(table, [i for i in usable if i not in uncounted and i not in leave_out], sources):
         chances = [value for i in rows if not math.isnan(value := table.number(i, CHANCE_COLUMN))]
         point = Point(
             strategy=identity[0],

@@ -16,7 +16,7 @@ def chart(findings: Findings) -> dict[str, object]:
     """The document that assets/report.js reads. A row of a path holds FLOPs, CER, both ends of the interval of the
     curve, and both ends of the interval of one new run.
     """
-    flops = [point.mean.flops for trace in findings.traces for point in trace.points]
+    flops = [point.mean.flops for trace in findings.traces for point in (*trace.points, *trace.aside)]
     flops += [prediction.flops for trace in findings.traces for prediction in trace.path]
     flops += [forecast.flops for forecast in findings.forecasts]
     return {
@@ -41,7 +41,7 @@ def _trace(findings: Findings, trace: Trace) -> dict[str, object]:
         "mark": curve_style(strategy).mark,
         "status": trace.curve.status,
         "largest_flops": trace.curve.largest_flops,
-        "points": [_point(point) for point in trace.points],
+        "points": [_point(point) for point in (*trace.points, *trace.aside)],
         "path": [
             [point.flops, _round(point.cer), *_ends(point.curve_interval), *_ends(point.interval)]
             for point in trace.path

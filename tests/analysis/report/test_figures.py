@@ -13,7 +13,7 @@ from planted import PLANTED, SMALLEST_FLOPS, planted_cer
 
 from analysis.report.figures import cer_by_flops, draw, save
 from analysis.report.findings import HORIZON, findings_of
-from analysis.report.palette import CURVE_STYLES, curve_style
+from analysis.report.palette import CURVE_STYLES, PAPER, curve_style
 from scaling.strategies import PRESETS
 
 LARGEST = SMALLEST_FLOPS * 10**2.5
@@ -117,3 +117,18 @@ def test_matplotlib_is_imported_by_the_figures_alone():
     imports = "import sys, analysis.cli, analysis.report.findings, analysis.report.report"
     loaded = f"{imports}; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0
+
+
+def test_a_run_set_aside_is_drawn_hollow_beside_the_points(write_study):
+    folder = write_study(
+        noise=0.02,
+        strategies=("efin",),
+        change=lambda row: {**row, "cer": 1.1} if row["budget_flops"] > 1e13 and row["seed"] == 1 else row,
+    )
+    findings = findings_of(folder)
+    (trace,) = findings.traces
+    assert {point.mean.cer for point in trace.aside} == {1.1}
+    assert all(point.mean.cer < 0.5 for point in trace.points)
+    (axes,) = cer_by_flops(findings).axes
+    hollow = [line for line in axes.get_lines() if line.get_markerfacecolor() == PAPER]
+    assert [float(line.get_xydata()[0][1]) for line in hollow] == [1.1] * len(trace.aside)

@@ -170,7 +170,7 @@
     const found = traces.flatMap((trace) => trace.points.map((point) => ({ left: x(point.flops), top: y(point.cer), lines: [
       trace.label, `${short(point.flops)} FLOPs: CER ${number(point.cer)}`,
       point.runs > 1 ? `${point.runs} seeds, ${number(point.low)} to ${number(point.high)}` : "one run",
-      ...(point.set_aside ? ["set aside as a gross outlier"] : [])] })));
+      ...(point.set_aside ? ["set aside: see the warnings"] : [])] })));
     for (const one of study.forecasts) if (traces.includes(study.traces[one.trace])) found.push({ left: x(one.flops), top: y(one.truth),
       lines: [study.traces[one.trace].label, `forecast run at ${short(one.flops)} FLOPs: CER ${number(one.truth)}`,
         one.predicted === null ? "no prediction" : `predicted ${number(one.predicted)}${one.interval ? `, ${between(one.interval)}` : ""}`] });
