@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaling.errors import InputError
-from scaling.system.console import emit
+from scaling.system.console import emit, log
 from scaling.system.progress_line import announce_if_slow
 
 if TYPE_CHECKING:
@@ -279,7 +279,13 @@ def coverage(
     from analysis.curves.curves import FAR
     from analysis.text import coverage_text
 
-    curves = [curve for curve in _curves(source).of(strategy) if curve.fit is not None]
+    every = _curves(source).of(strategy)
+    curves = [curve for curve in every if curve.fit is not None and curve.fit.dof >= 1]
+    left_out = ", ".join(curve.label for curve in every if curve not in curves)
+    if not curves:
+        raise InputError(f"coverage: {left_out}: too few budgets to be fitted; nothing can be repeated")
+    if left_out:
+        log(f"too few budgets to be repeated, left out: {left_out}")
     coverages = []
     for i, curve in enumerate(curves, start=1):
         with announce_if_slow(f"repeating the design of {curve.label} {sets} times ({i} of {len(curves)} curves)"):

@@ -288,3 +288,13 @@ def test_a_law_in_other_columns_is_not_asked_about_flops(tmp_path):
     for ask in (curve.cer, lambda flops: predict(curve, flops)):
         with pytest.raises(InputError, match="its law is in N, D, not in FLOPs; predict with --at"):
             ask(1e18)
+
+
+def test_coverage_leaves_out_a_curve_that_is_too_short_and_is_refused_where_all_are(write_study):
+    def short(row):
+        return None if row["strategy"] == "joint" and row["budget_flops"] > 3e11 else row
+
+    folder = write_study(noise=0.03, strategies=("efin", "joint"), change=short)
+    assert [entry["strategy"] for entry in asked("coverage", folder, "--sets", 2)] == ["efin"]
+    with pytest.raises(InputError, match=r"coverage: joint .*too few budgets"):
+        CliRunner().invoke(app, ["coverage", str(folder), "--strategy", "joint"], catch_exceptions=False)
