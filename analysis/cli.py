@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaling.errors import InputError
-from scaling.system.console import emit
+from scaling.system.console import emit, log
 from scaling.system.progress_line import announce_if_slow
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ def coverage(
         float | None, typer.Option(callback=_positive, help="Where to ask; by default ten times the largest budget.")
     ] = None,
     strategy: Annotated[str | None, typer.Option(help="Strategy; by default every one.")] = None,
-    sets: Annotated[int, typer.Option(help="Repetitions.")] = 200,
+    sets: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 200,
     as_json: AsJson = False,
 ) -> None:
     """Repeat a study's design on its own fitted laws: how often does each interval hold the truth, and how wide is
@@ -279,7 +279,13 @@ def coverage(
     from analysis.curves.curves import FAR
     from analysis.text import coverage_text
 
-    curves = [curve for curve in _curves(source).of(strategy) if curve.fit is not None]
+    every = _curves(source).of(strategy)
+    curves = [curve for curve in every if curve.fit is not None and curve.fit.dof >= 1]
+    left_out = ", ".join(curve.label for curve in every if curve not in curves)
+    if not curves:
+        raise InputError(f"coverage: {left_out}: too few budgets to be fitted; nothing can be repeated")
+    if left_out:
+        log(f"too few budgets to be repeated, left out: {left_out}")
     coverages = []
     for i, curve in enumerate(curves, start=1):
         with announce_if_slow(f"repeating the design of {curve.label} {sets} times ({i} of {len(curves)} curves)"):
@@ -295,7 +301,7 @@ def design(
         float, typer.Option(callback=_positive, help="What the next runs may cost together, in charged FLOPs.")
     ],
     strategy: Annotated[str | None, typer.Option(help="Strategy; by default the best at the target.")] = None,
-    runs: Annotated[int, typer.Option(help="The most runs.")] = 96,
+    runs: Annotated[int, typer.Option(min=1, help="The most runs.")] = 96,
     as_json: AsJson = False,
 ) -> None:
     """Propose the next runs: those that shrink the interval of the error at a target most for their FLOPs."""

@@ -48,6 +48,8 @@ def between(ends: Interval | None, *, as_percent: bool = False, typeset: bool = 
 
     >>> between((1.0, 2.0)), between((0.1, 0.2), as_percent=True), between(None)
     ('[1, 2]', '[10.0%, 20.0%]', '-')
+    >>> between((1.0, math.inf))
+    '[1, no bound]'
     >>> between((1.0, 2.0), typeset=True), between((1.0, math.inf), typeset=True), between(None, typeset=True)
     ('1 to 2', 'above 1', 'not known')
     >>> between((-0.21, 0.08), as_percent=True, typeset=True).replace(NARROW_SPACE, " ")
@@ -58,7 +60,7 @@ def between(ends: Interval | None, *, as_percent: bool = False, typeset: bool = 
     low, high = ends
     if not typeset:
         show = percent if as_percent else number
-        return f"[{show(low)}, {show(high)}]"
+        return f"[{show(low)}, {'no bound' if math.isinf(high) else show(high)}]"
     if as_percent:
         high_text = percent(high, typeset=True)
         return f"below {high_text}" if math.isinf(low) else f"{_hundredths(low)} to {high_text}"

@@ -4,16 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from analysis.curves.curves import Curve
-from analysis.tables.points import SOURCE
+from analysis.tables.points import LARGEST, SOURCE
 from analysis.tables.row_filter import select_rows
 from analysis.tables.table import Table, understood_table
 from scaling.errors import InputError, nearest
 from scaling.system.progress_line import announce_if_slow
-
-LARGEST = 1e40
-"""Numbers above this cannot be asked about: it lies beyond any FLOPs, parameters or tokens, and far from the largest
-float.
-"""
 
 
 def positive(option: str, value: float) -> float:

@@ -99,16 +99,21 @@ class Curve:
     @property
     def largest_flops(self) -> float:
         """The largest budget fitted. Raises InputError for a law in other columns."""
+        self.require_compute()
+        return self.domain["C"][1]
+
+    def require_compute(self) -> None:
+        """Raises InputError for a law in other columns than FLOPs."""
         if "C" not in self.domain:
             raise InputError(f"{self.label}: its law is in {', '.join(self.domain)}, not in FLOPs; predict with --at")
-        return self.domain["C"][1]
 
     def as_of_all_runs(self) -> "Curve":
         """The curve as it would be with the runs that were set aside; itself where there are none."""
         return self if self.of_all_runs is None else replace(self, outlook=self.of_all_runs, of_all_runs=None)
 
     def cer(self, flops: float) -> float:
-        """The curve at `flops`; NaN where it has no answer."""
+        """The curve at `flops`; NaN where it has no answer. Raises InputError for a law in other columns."""
+        self.require_compute()
         return float(self.predicted({"C": [flops]})[0])
 
     def predicted(self, columns: Columns) -> Array:

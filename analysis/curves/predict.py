@@ -82,7 +82,8 @@ class Prediction:
 
 
 def predict(curve: Curve, flops: float, level: float = LEVEL) -> Prediction:
-    """The prediction of `curve` at `flops`."""
+    """The prediction of `curve` at `flops`. Raises InputError for a law in other columns."""
+    curve.require_compute()
     return predict_rows(curve, {"C": [flops]}, level)[0]
 
 

@@ -70,8 +70,12 @@ class Proposal:
 def propose(curve: Curve, target_flops: float, spend_flops: float, most_runs: int = MOST_RUNS) -> Proposal:
     """Runs for at most `spend_flops` that say most about the curve at `target_flops`.
 
-    Raises InputError where the curve has one budget, and where the limit does not pay the smallest budget.
+    Raises InputError where the curve has one budget, or a law asked for by name, and where the limit does not pay the
+    smallest budget.
     """
+    if curve.outlook is None and curve.fit is not None:
+        what = "a design needs the answer that averages laws; fit without --law"
+        raise InputError(f"design: {curve.label} was fitted with the law {curve.fit.law.name}; {what}")
     if curve.outlook is None:
         raise InputError(f"design: {curve.label} has too few budgets; run an even grid of at least 4 first")
     smallest = curve.domain["C"][0]

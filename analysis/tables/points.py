@@ -22,9 +22,15 @@ HALF_ERROR = 0.5
 Poisson posterior with a vague prior to within a third.
 """
 
+CHANCE_COLUMN = "cer_chance"
 CHANCE = 1.0
-"""The error of a model that has learnt nothing, where the table does not give it as `cer_chance`: about every character
-is missing or wrong.
+"""The error of a model that has learnt nothing, where the table does not give it in `CHANCE_COLUMN`: about every
+character is missing or wrong.
+"""
+
+LARGEST = 1e40
+"""Numbers above this, and below one over it, are refused: they lie beyond any FLOPs, parameters, tokens or errors, and
+far from the ends of what a float holds.
 """
 
 NAMED = 3
@@ -87,7 +93,7 @@ def points_of(
     notes += _named(table, "zero_error", sorted(uncounted), f"{ERROR} 0 without ref_chars cannot enter a law: left out")
     points = []
     for identity, rows in _groups(table, [i for i in usable if i not in uncounted and i not in leave_out], sources):
-        chances = [value for i in rows if not math.isnan(value := table.number(i, "cer_chance"))]
+        chances = [value for i in rows if not math.isnan(value := table.number(i, CHANCE_COLUMN))]
         point = Point(
             strategy=identity[0],
             encoder=identity[1],
@@ -120,8 +126,8 @@ def usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], list
     """The indices of rows that can be points, with notes on those left out.
 
     Left out are runs that did not succeed, that have no finite error, and that stand in the table twice. Raises
-    InputError for an error below zero, for a value of the columns `sources` that is not positive, and for one run given
-    twice with different errors.
+    InputError for an error below zero, for a value of the columns `sources` or of `cer_chance` that is not positive,
+    for numbers that are beyond any size (`LARGEST`), and for one run given twice with different errors.
     """
     seen: dict[tuple[object, ...], int] = {}
     usable: list[int] = []
@@ -136,10 +142,18 @@ def usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], list
             continue
         for source in sources:
             value = table.number(i, source)
-            if not (value > 0.0 and math.isfinite(value)):
+            if not value > 0.0:
                 raise InputError(f"{table.place(i)}: {source} is {row.get(source)!r}, expected a positive number")
+            _check_size(table, i, source)
         if cer < 0.0:
             raise InputError(f"{table.place(i)}: {ERROR} is {cer}, expected zero or more")
+        if cer > 0.0:
+            _check_size(table, i, ERROR)
+        if table.number(i, CHANCE_COLUMN) <= 0.0:
+            raise InputError(f"{table.place(i)}: {CHANCE_COLUMN} is {row[CHANCE_COLUMN]!r}, expected a positive number")
+        for column in (CHANCE_COLUMN, "ref_chars", "epochs"):
+            if table.number(i, column) > 0.0:
+                _check_size(table, i, column)
         run = _run_identity(table, i)
         if run is not None and run in seen:
             first = seen[run]
@@ -156,6 +170,13 @@ def usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], list
     return usable, [
         note for (code, why), rows in left_out.items() for note in _named(table, code, rows, f"{why}: left out")
     ]
+
+
+def _check_size(table: Table, index: int, column: str) -> None:
+    value = table.number(index, column)
+    if not 1.0 / LARGEST <= value <= LARGEST:
+        expected = f"expected a number from {1.0 / LARGEST:g} to {LARGEST:g}"
+        raise InputError(f"{table.place(index)}: {column} is {value:g}, {expected}")
 
 
 def _named(table: Table, code: str, rows: Sequence[int], what: str) -> list[Note]:

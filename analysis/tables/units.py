@@ -1,5 +1,6 @@
 """In which unit a column of numbers stands: errors as fractions or in percent, FLOPs or a thousand million of them."""
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -26,7 +27,7 @@ def scale_of_errors(named: Candidate, numbers: Numbers, counted: Sequence[bool])
 
     `counted` tells the rows whose values decide. Raises DoubtError where the values could be either.
     """
-    given = [i for i, value in enumerate(numbers.values) if value is not None and value == value]
+    given = [i for i, value in enumerate(numbers.values) if value is not None and math.isfinite(value)]
     signs = [numbers.percent[i] for i in given if numbers.values[i] != 0.0]
     if any(signs) and not all(signs):
         raise DoubtError(f"column {named.name!r} has values with a percent sign and values without one")

@@ -16,6 +16,7 @@ from analysis.comparing.compare_curves import compare_curves
 from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.fits_file import FITS_FILE, curves_of
 from analysis.curves.predict import predict
+from analysis.recommending.next_runs import propose
 from analysis.recommending.recommend import recommend_for_cer, recommend_for_flops
 from analysis.tables.table import read_table
 from scaling.errors import InputError
@@ -188,7 +189,14 @@ def test_diverged_runs_do_not_enter_and_are_named(write_study):
     [
         ({"flops": -1.0}, "flops is -1.0, expected a positive number"),
         ({"flops": "many"}, "flops is 'many', expected a number"),
+        ({"flops": 1e200}, "flops is 1e+200, expected a number from 1e-40 to 1e+40"),
         ({"cer": -0.1}, "cer is -0.1, expected zero or more"),
+        ({"cer": 1e300}, "cer is 1e+298, expected a number from 1e-40 to 1e+40"),
+        ({"cer": 1e-310}, "cer is 1e-310, expected a number from 1e-40 to 1e+40"),
+        ({"epochs": 1e300}, "epochs is 1e+300, expected a number from 1e-40 to 1e+40"),
+        ({"cer": 0.0, "ref_chars": float("inf")}, "ref_chars is inf, expected a number from 1e-40 to 1e+40"),
+        ({"cer_chance": 0.0}, "cer_chance is 0.0, expected a positive number"),
+        ({"cer_chance": -1.0}, "cer_chance is -1.0, expected a positive number"),
         ({"key": "same"}, "again with another cer"),
     ],
 )
@@ -251,3 +259,42 @@ def test_verbs_say_in_a_pipe_what_takes_them_long_and_print_one_document(
         json.loads(done.stdout)
         for line in said:
             assert line.replace("DIR", str(folder)) in done.stderr, verb
+
+
+@pytest.mark.parametrize(("verb", "option"), [("coverage", "--sets"), ("design", "--runs")])
+@pytest.mark.parametrize("count", [0, -3])
+def test_nothing_is_repeated_or_proposed_less_than_once(write_study, verb, option, count):
+    needed = ["--flops", FAR, "--spend", FAR] if verb == "design" else []
+    result = CliRunner().invoke(app, [str(part) for part in (verb, write_study(), *needed, option, count)])
+    assert result.exit_code == 2
+    assert option in result.output
+
+
+def test_a_design_from_a_law_asked_for_says_that_the_law_is_in_the_way(write_study):
+    stored = fit_curves(read_table(write_study()), law="power_floor")
+    with pytest.raises(InputError, match=r"fitted with the law power_floor; .* fit without --law"):
+        propose(stored.curves[0], FAR, FAR)
+
+
+def test_a_law_in_other_columns_is_not_asked_about_flops(tmp_path):
+    rows = [
+        {"N": n, "D": d, "cer": 0.1 + 10.0 * n**-0.3 + 50.0 * d**-0.3}
+        for n in (1e6, 1e7, 1e8)
+        for d in (1e8, 1e9, 1e10)
+    ]
+    table = tmp_path / "sizes.jsonl"
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    curve = fit_curves(read_table(table), law="chinchilla").curves[0]
+    for ask in (curve.cer, lambda flops: predict(curve, flops)):
+        with pytest.raises(InputError, match="its law is in N, D, not in FLOPs; predict with --at"):
+            ask(1e18)
+
+
+def test_coverage_leaves_out_a_curve_that_is_too_short_and_is_refused_where_all_are(write_study):
+    def short(row):
+        return None if row["strategy"] == "joint" and row["budget_flops"] > 3e11 else row
+
+    folder = write_study(noise=0.03, strategies=("efin", "joint"), change=short)
+    assert [entry["strategy"] for entry in asked("coverage", folder, "--sets", 2)] == ["efin"]
+    with pytest.raises(InputError, match=r"coverage: joint .*too few budgets"):
+        CliRunner().invoke(app, ["coverage", str(folder), "--strategy", "joint"], catch_exceptions=False)

@@ -297,3 +297,14 @@ def test_the_table_of_runs_says_which_run_does_not_hear_yet():
     assert columns["hearing_nats"].value(told) == 0.0123
     assert [columns["hearing_onset_flops"].value(row) for row in table.rows] == [None, 2e10, None]
     assert "hears" not in {column.field for column in run_table([{"hears": None}]).columns}
+
+
+def test_a_run_that_was_set_aside_is_in_no_point_of_the_figure(tmp_path):
+    def diverge(row):
+        failed = row["strategy"] == "efin" and row["seed"] == 0 and row["budget_flops"] < 2.0 * SMALLEST_FLOPS
+        return {**row, "cer": 1.1} if failed else row
+
+    folder = write_planted(tmp_path / "s", noise=0.03, strategies=("efin", "joint"), change=diverge)
+    (trace,) = findings_of(folder).of("efin")
+    assert trace.points[0].mean.runs == 1
+    assert trace.points[0].mean.cer == pytest.approx(planted_cer("efin", SMALLEST_FLOPS), rel=0.2)

@@ -188,3 +188,11 @@ def _chosen(file, columns):
     from analysis.options import chosen_table
 
     return chosen_table(file, columns, None)
+
+
+def test_an_error_that_is_infinite_says_nothing_of_the_unit_of_the_others(tmp_path):
+    file = tmp_path / "blown_up.csv"
+    file.write_text(table_of("flops,cer", lambda c, y: f"{c!r},{y!r}", "1e21,inf"))
+    points, notes = points_of(read_table(file))
+    assert [point.cer for point in points] == ERRORS
+    assert [note.code for note in notes] == ["no_error_rate"]
