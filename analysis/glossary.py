@@ -58,6 +58,8 @@ TERMS = (
     *_terms(WARNING, (
         ("all_at_chance", "No run has learnt anything: every error is near that of a model that knows nothing.",
          "Spend more on each run, or raise the rates; a law of these points says nothing."),
+        ("one_below_chance", "All budgets but one are at chance, so that nothing shows how the error falls.",
+         "Add larger budgets; an answer beyond the one that has learnt is a guess."),
         ("some_at_chance", "The smallest budgets have learnt next to nothing, where no power law holds.",
          "Leave them out with --where, or add larger budgets."),
         ("narrow_range", "The budgets span less than two decades of FLOPs.",

@@ -82,7 +82,7 @@ class Curve:
         if not self.answers or "too_few_points" in codes:
             return "too_few_points"
         if self.outlook is not None:
-            return "not_identified" if codes & {"all_at_chance", "no_fall"} else "ok"
+            return "not_identified" if codes & {"all_at_chance", "one_below_chance", "no_fall"} else "ok"
         return "ok" if self.fit is None else self.fit.status
 
     @property

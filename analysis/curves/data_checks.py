@@ -70,6 +70,8 @@ def _chance(points: Sequence[Point]) -> Iterator[Note]:
         return
     if lost == len(points):
         yield Note("all_at_chance", "no run has learnt: every error is near that of a model that knows nothing")
+    elif lost == len(points) - 1:
+        yield Note("one_below_chance", "one budget alone has learnt: how its error falls from there is not known")
     else:
         yield Note(
             "some_at_chance", f"{lost} of {len(points)} budgets are near chance, where a power law does not hold"

@@ -90,8 +90,9 @@ def propose(curve: Curve, target_flops: float, spend_flops: float, most_runs: in
     information = Information.of(curve.outlook, target_flops, budgets)
     counts = best_counts(information, budgets, spend_flops, most_runs)
     even = even_counts(budgets, spend_flops)
-    low, high = (float(end[0]) for end in curve.outlook.ends(np.array([target_flops]), LEVEL))
-    middle = curve.cer(target_flops)
+    least = curve.outlook.resolution or 0.0
+    low, high = (max(float(end[0]), least) for end in curve.outlook.ends(np.array([target_flops]), LEVEL))
+    middle = max(curve.cer(target_flops), least)
     return Proposal(
         curve=curve,
         target_flops=target_flops,

@@ -138,6 +138,7 @@ def grid(**more):
         ([{**row, "cer": 0.97} for row in grid()], "all_at_chance"),
         ([{**row, "cer": 1 / (1 + row["flops"] / 1e12)} for row in grid()], "some_at_chance"),
         ([*grid()[1:], {"flops": 1e11, "cer": 0.95}], "failed_run"),
+        ([*({**row, "cer": 0.98} for row in grid()[:-1]), {"flops": 1e14, "cer": 0.1}], "one_below_chance"),
         ([{**row, "test_digest": str(i)} for i, row in enumerate(grid())], "unequal_tests"),
         (grid(lr_at_grid_edge=True), "undertuned"),
         (grid(batch_at_grid_edge=True), "undertuned"),
