@@ -10,7 +10,7 @@ from transformers import WhisperFeatureExtractor
 
 from scaling.asr.model.log_mel import LogMel
 from scaling.errors import InputError
-from scaling.speech.audio import Clip, read_clip
+from scaling.speech.audio import MIXED, Clip, read_clip
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_audio_of_any_rate_and_channels_becomes_16_khz_mono(tmp_path: Path) -> N
     time = np.arange(44_100) / 44_100
     left, right = 0.4 * np.sin(2 * np.pi * 440 * time), np.zeros(44_100)
     soundfile.write(tmp_path / "tone.flac", np.stack([left, right], axis=1), 44_100)
-    samples = read_clip(Clip(path=tmp_path / "tone.flac"))
+    samples = read_clip(Clip(path=tmp_path / "tone.flac", channel=MIXED))
     assert samples.dtype == np.float32
     assert samples.shape == (16_000,)
     expected = 0.2 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
