@@ -29,8 +29,7 @@ def fits_text(curves: Curves) -> str:
         agreeing = "-" if fit is None else f"{fit.starts_agreeing}/{fit.starts}"
         rows.append([curve.label, law, theta, str(0 if fit is None else fit.n), agreeing, curve.status])
     table = aligned(["strategy", "law", "parameters", "points", "starts agreeing", "status"], rows)
-    own = ((curve, note) for curve in curves.curves for note in curve.warnings if note not in curves.notes)
-    notes = [f"{curve.label}: {note}" for curve, note in own]
+    notes = [f"{whose}: {note}" for note, whose in curves.own_notes]
     return table + bullets(as_text(curves.notes) + notes)
 
 

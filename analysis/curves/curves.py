@@ -22,6 +22,7 @@ from analysis.fitting.laws import Array
 from analysis.forecasting.outlook import Outlook
 from analysis.forecasting.repetition import MANY_EPOCHS
 from analysis.notes import Note, Status
+from analysis.tables.points import NAMED
 from analysis.tables.table import Table
 from scaling.errors import InputError, nearest
 
@@ -169,6 +170,23 @@ class Curves:
     def strategies(self) -> tuple[str, ...]:
         """Names of the strategies fitted."""
         return tuple(dict.fromkeys(curve.strategy for curve in self.curves))
+
+    @property
+    def own_notes(self) -> list[tuple[Note, str]]:
+        """Notes on single curves, each once, with whose it is in words; those on the whole table are left out."""
+        labels: dict[Note, list[str]] = {}
+        for curve in self.curves:
+            for note in dict.fromkeys(curve.warnings):
+                if note not in self.notes:
+                    labels.setdefault(note, []).append(curve.label)
+        return [(note, self._whose(owners)) for note, owners in labels.items()]
+
+    def _whose(self, labels: Sequence[str]) -> str:
+        if len(labels) == len(self.curves) > 1:
+            return "every curve"
+        return (
+            ", ".join(labels) if len(labels) <= NAMED else f"{', '.join(labels[:NAMED])} and {len(labels) - NAMED} more"
+        )
 
     def of(self, strategy: str | None = None, encoder: str | None = None, llm: str | None = None) -> tuple[Curve, ...]:
         """Curves of a strategy and models, where given. Raises InputError for a name that none has."""

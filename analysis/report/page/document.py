@@ -112,16 +112,12 @@ def _warnings(findings: Findings) -> list[str]:
     """Warnings of the table, of the curves and of the comparisons, as sentences. A warning of several curves is given
     once, with their names.
     """
-    curves = findings.curves.curves
-    labels_by_message: dict[str, list[str]] = {}
-    for curve in curves:
-        for note in curve.warnings:
-            labels_by_message.setdefault(note.message, []).append(curve.label)
+    own = findings.curves.own_notes
     lines = [f"{note.message}." for note in findings.notes]
-    for message, labels in labels_by_message.items():
-        lines.append(f"{'Every curve' if len(labels) == len(curves) > 1 else ', '.join(labels)}: {message}.")
+    lines += [f"{whose.replace("every curve", "Every curve")}: {note.message}." for note, whose in own]
+    known = {note.message for note in (*findings.notes, *(note for note, _ in own))}
     compared = (note.message for comparison in findings.comparisons for note in comparison.warnings)
-    return lines + [f"{message}." for message in dict.fromkeys(compared) if message not in labels_by_message]
+    return lines + [f"{message}." for message in dict.fromkeys(compared) if message not in known]
 
 
 def _reach(extrapolation: float) -> str:
