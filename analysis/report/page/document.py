@@ -114,7 +114,7 @@ def _warnings(findings: Findings) -> list[str]:
     """
     own = findings.curves.own_notes
     lines = [f"{note.message}." for note in findings.notes]
-    lines += [f"{whose.replace("every curve", "Every curve")}: {note.message}." for note, whose in own]
+    lines += [f"{'Every curve' if whose == 'every curve' else whose}: {note.message}." for note, whose in own]
     known = {note.message for note in (*findings.notes, *(note for note, _ in own))}
     compared = (note.message for comparison in findings.comparisons for note in comparison.warnings)
     return lines + [f"{message}." for message in dict.fromkeys(compared) if message not in known]
