@@ -261,7 +261,7 @@ def _recordings(folder: Path, rng: random.Random) -> None:
     from scaling.speech.audio import read_clip
     from scaling.speech.recordings import find_recordings
 
-    for recording in find_recordings([folder], 30.0):
+    for recording in find_recordings([folder], 30.0, mix_channels=True):
         read_clip(recording.clip)
 
 
