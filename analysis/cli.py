@@ -151,8 +151,8 @@ def compare(
 ) -> None:
     """Compare strategies: error saved at equal FLOPs, FLOPs saved at equal error, with intervals."""
     from analysis.comparing.compare import compare_all
+    from analysis.comparing.comparison_text import comparisons_text
     from analysis.tables.table import read_table
-    from analysis.text import comparisons_text
 
     curves = _curves(source)
     with announce_if_slow(f"comparing {len(curves.strategies)} strategies"):
@@ -352,7 +352,7 @@ def explain(
 
     terms = explained(code)
     if markdown:
-        emit(glossary_page().rstrip("\n"))
+        emit(glossary_page().rstrip("\n"), as_is=True)
         return
     emit([asdict(term) for term in terms] if as_json else "\n".join(term.as_text() for term in terms))
 

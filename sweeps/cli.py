@@ -108,7 +108,7 @@ def schema(
     """Print the JSON schema of a study file, for editors: every field with its meaning, bounds and default."""
     from sweeps.study.field_reference import json_schema, reference_page
 
-    emit(reference_page().rstrip("\n") if markdown and not as_json else json_schema())
+    emit(reference_page().rstrip("\n") if markdown and not as_json else json_schema(), as_is=True)
 
 
 @app.command()
@@ -366,7 +366,7 @@ def transcribe(
     from sweeps.finished.transcribe_export import transcribe, transcripts_document, transcripts_text
 
     transcripts = transcribe(folder, audio, key, strategy, mix_channels=mix_channels)
-    emit(transcripts_document(transcripts) if as_json else transcripts_text(transcripts))
+    emit(transcripts_document(transcripts) if as_json else transcripts_text(transcripts), as_is=True)
 
 
 @app.command()

@@ -27,8 +27,10 @@ class HardwareCost:
     def note(self) -> Note:
         """A note that names the assumptions behind hours and dollars."""
         device = self.hardware
-        rate = f"{device.mfu:.0%} of {device.peak_flops:.3g} FLOP/s ({device.mfu_source})"
-        return Note("price", f"{device.name} at {rate} and {device.usd_per_hour:g} USD an hour (assumption)")
+        rate = f"{device.name} at {device.mfu:.0%} of {device.peak_flops:.3g} FLOP/s ({device.mfu_source})"
+        return Note(
+            "price", f"Hours and dollars are those of {rate} and {device.usd_per_hour:g} USD an hour (assumption)."
+        )
 
     def as_dict(self) -> dict[str, object]:
         """As `recommend --json` prints it."""

@@ -130,7 +130,7 @@ def test_a_cer_that_no_curve_reaches_is_refused_with_what_they_reach(write_study
     answer = asked("recommend", write_study(), "--cer", 0.01)
     assert answer["status"] == "not_identified"
     assert answer["flops"] is None
-    assert "at 100 times the largest runs efin (mini-s + mini-m) 0.05" in answer["warnings"][0]
+    assert "The lowest there: efin (mini-s + mini-m) 0.05" in answer["warnings"][0]
 
 
 def test_seeds_are_averaged_before_the_fit(write_study):

@@ -18,7 +18,7 @@ from analysis.comparing.equal_hours import hours_of_every_run, results_at_equal_
 from analysis.curves.curves import Curve
 from analysis.curves.traces import describes_its_runs, models_text
 from analysis.formatting import between, number, percent
-from analysis.notes import Status
+from analysis.glossary import STATUS_IN_WORDS
 from analysis.report.findings import USUAL_BASELINE, Findings
 from analysis.report.page import runs, strategies
 from analysis.report.page.chart_data import chart
@@ -33,14 +33,6 @@ ALTERNATIVE_TEXTS = {
     "residuals": "Residuals of the fits against FLOPs",
 }
 """What each figure shows, for those who cannot see it."""
-STATUSES: dict[Status, str] = {
-    "ok": "identified",
-    "at_bound": "at a bound",
-    "not_identified": "not identified",
-    "too_few_points": "too few budgets",
-    "not_converged": "search stopped early",
-}
-"""What each status of a fit means."""
 
 
 def page(findings: Findings, svgs: Mapping[str, str]) -> str:
@@ -100,7 +92,7 @@ def _environment() -> Environment:
         "percent": partial(percent, typeset=True),
         "between": partial(between, typeset=True),
         "percent_between": partial(between, as_percent=True, typeset=True),
-        "status": STATUSES.__getitem__,
+        "status": STATUS_IN_WORDS.__getitem__,
         "models": lambda curve: models_text(curve.encoder, curve.llm),
         "reach": _reach,
         "miss": _miss,
@@ -113,11 +105,11 @@ def _warnings(findings: Findings) -> list[str]:
     once, with their names.
     """
     own = findings.curves.own_notes
-    lines = [f"{note.message}." for note in findings.notes]
-    lines += [f"{'Every curve' if whose == 'every curve' else whose}: {note.message}." for note, whose in own]
-    known = {note.message for note in (*findings.notes, *(note for note, _ in own))}
-    compared = (note.message for comparison in findings.comparisons for note in comparison.warnings)
-    return lines + [f"{message}." for message in dict.fromkeys(compared) if message not in known]
+    lines = [note.text for note in findings.notes]
+    lines += [f"{'Every curve' if whose == 'every curve' else whose}: {note.text}" for note, whose in own]
+    known = {*findings.notes, *(note for note, _ in own)}
+    compared = dict.fromkeys(note for comparison in findings.comparisons for note in comparison.warnings)
+    return lines + [note.text for note in compared if note not in known]
 
 
 def _reach(extrapolation: float) -> str:
