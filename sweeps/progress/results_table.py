@@ -1,7 +1,7 @@
 """Ledger -> DIR/runs.jsonl and DIR/utterances: what came of each finished run.
 
-Apart from fields of time (`seconds`, `finished`) and `provenance`, the table is a function of the study alone, whatever was killed,
-resumed or shared on the way. Results never change, so each is read once.
+Apart from fields of time (`seconds`, `finished`) and `provenance`, the table is a function of the study alone, whatever
+was killed, resumed or shared on the way. Results never change, so each is read once.
 """
 
 import json
