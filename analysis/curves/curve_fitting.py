@@ -193,7 +193,8 @@ def _places(points: Sequence[Point]) -> int:
 def _aside_notes(table: Table, aside: Mapping[int, str]) -> list[Note]:
     """A note for each reason why runs were set aside, with the first of these runs by name."""
     notes = []
-    for code, reason in (("not_hearing", DEAF), ("failed_run", FAILED)):
+    for reason in (DEAF, FAILED):
+        code = "not_hearing" if reason == DEAF else "failed_run"
         rows = sorted(i for i, why in aside.items() if why == reason)
         if rows:
             each = ", ".join(f"{table.place(i)} ({ERROR} {table.number(i, ERROR):.4g})" for i in rows[:NAMED])
