@@ -130,7 +130,8 @@ def plan_text(prepared: Prepared, costs: CostEstimate, exact: ExactCosts | None 
 
 
 def _stages_line(study: Study) -> str:
-    each = (f"{one.name} {' + '.join(stage.name for stage in one.stages)}" for one in study.strategies)
+    strategies = {one.name: one for model in study.models for one in model.strategies}
+    each = (f"{name} {' + '.join(stage.name for stage in one.stages)}" for name, one in strategies.items())
     return f"steps are those of the stages, in order: {'; '.join(each)}"
 
 

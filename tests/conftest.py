@@ -45,6 +45,7 @@ def asr_scaling() -> Callable[..., subprocess.CompletedProcess[str]]:
         said, erred, code = io.StringIO(), io.StringIO(), 0
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(erred):
             patch.setattr(sys, "argv", ["asr-scaling", *map(str, arguments)])
+            patch.delenv("COLUMNS", raising=False)
             for name, value in environment.items():
                 patch.setenv(name, value)
             try:

@@ -30,7 +30,10 @@ COLOURED = {
     "warning": (r"^ *(?P<warning>!) ", "yellow"),
     "code": (r"(?P<code>\[[a-z][a-z_0-9]*\])$", "dim"),
     "hint": (r"^(?P<hint> +\(asr-scaling explain .*\))$", "dim"),
-    "header": (r"^(?P<header>[A-Za-z+]+(?: [A-Za-z+]+)*(?:  +(?:90% )?[A-Za-z+]+(?: [A-Za-z+]+)*)+)$", "bold"),
+    "header": (
+        r"^(?!.*  ok$)(?P<header>[A-Za-z+]+(?: [A-Za-z+]+)*(?:  +(?:90% )?[A-Za-z+]+(?: [A-Za-z+]+)*)+)$",
+        "bold",
+    ),
     "interval": (r"(?P<interval>\[[-no\d][^\[\]]*, [^\[\]]*\])", "cyan"),
     "good": (r"\b(?P<good>ok|done|inside)$", "green"),
     "bad": (r"\b(?P<bad>failed|blocked|diverged|outside)\b", "red"),
