@@ -47,28 +47,10 @@ def recommend(
     """Say how to spend a budget, or what a wanted CER costs: strategy, models, hours, FLOPs of each stage; the best
     sizes and shares where the runs identify them.
     """
-    from analysis.recommending.budgets import flops_of_hours, flops_of_usd
-    from analysis.recommending.recommend import recommend_for_cer, recommend_for_flops
+    from analysis.recommending.asked import recommend_asked
     from analysis.text import recommendation_text
-    from scaling.cost.hardware import find_hardware
 
-    if sum(option is not None for option in (flops, cer, usd, device_hours)) != 1:
-        raise InputError("recommend: give one of --flops, --cer, --usd and --device-hours")
-    device = None if hardware is None else find_hardware(hardware)
-    if device is None and (usd is not None or device_hours is not None):
-        raise InputError("recommend: --usd and --device-hours need --hardware")
-    if device is not None and usd is not None:
-        flops = flops_of_usd(usd, device)
-    if device is not None and device_hours is not None:
-        flops = flops_of_hours(device_hours, device)
-    if not 0.0 <= lifetime_hours < float("inf"):
-        raise InputError(f"recommend: --lifetime-hours: {lifetime_hours}, expected zero or more hours")
-    fits = runs.fits()
-    with announce_if_slow("choosing a strategy and models"):
-        if flops is not None:
-            answer = recommend_for_flops(fits.curves, fits.table, flops, device, lifetime_hours)
-        else:
-            answer = recommend_for_cer(fits.curves, fits.table, cer or 0.0, device, lifetime_hours)
+    answer = recommend_asked(runs.fits(), flops, cer, usd, device_hours, hardware, lifetime_hours)
     if study is not None:
         from analysis.recommending.next_study import write_next_study
 

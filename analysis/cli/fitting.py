@@ -20,6 +20,9 @@ def fit(
     out: Annotated[
         Path | None, typer.Option(help="Where to keep the fits with their table; a folder keeps them in fits.json.")
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Where to draw runs and laws: a file such as law.png, law.svg or law.pdf.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit error-versus-FLOPs laws, one for each strategy and pair of models."""
@@ -29,8 +32,14 @@ def fit(
     from scaling.ledger.records import RUNS_FILE
 
     file = None if out is None else place_of_fits(out, runs.source, runs.choice)
+    if plot is not None:
+        from analysis.report.picture import check_kind, save_picture
+
+        check_kind(plot)
     with announce_if_slow(f"fitting laws to {runs.source}"):
         fits = new_fits(runs.source, runs.choice, law, loss)
+    if plot is not None:
+        save_picture(fits, plot)
     if file is not None:
         write_fits(fits.curves, file, fits.table)
     elif runs.choice == EVERYTHING and fits.table.path == runs.source / RUNS_FILE:

@@ -21,7 +21,7 @@ from analysis.forecasting.outlook import Outlook
 from analysis.notes import Note
 from analysis.tables.choice import EVERYTHING, Choice
 from analysis.tables.stored_table import dump_table, load_table, named_again
-from analysis.tables.table import Table, file_sha256, read_table
+from analysis.tables.table import Table, file_sha256, read_table, understood
 from scaling.errors import InputError
 from scaling.ledger.records import RUNS_FILE
 from scaling.system.json_files import read_json
@@ -32,17 +32,22 @@ SCHEMA = 4
 FITS_FILE = "fits.json"
 """The file of a study's fits, in the study's folder."""
 
+Source = Path | Table
+"""Where runs come from: what `read_table` takes, a file of fits, or rows in memory, not yet understood."""
+
 _FITS_BEGIN = re.compile(rb'\s*\{\s*"schema":\s*\d+,\s*"source_sha256"')
 """How every file of fits begins, whatever its name."""
 
 
-def fits_of(source: Path, choice: Choice = EVERYTHING, baseline: str | None = None) -> Fits:
+def fits_of(source: Source, choice: Choice = EVERYTHING, baseline: str | None = None) -> Fits:
     """The fits of a source: of a study's folder from its fits.json where that is up to date, else fitted now (and
     stored); of a table fitted now; of a file that `write_fits` wrote, with its table, as they stand there.
 
     Where rows or columns are chosen, laws are fitted to these now. With a strategy chosen, `baseline` is one more that
     is kept. Raises InputError where a source, a column, a row or a curve is not as expected.
     """
+    if isinstance(source, Table):
+        return new_fits(source, choice, baseline=baseline)
     file = fits_file(source)
     if choice.is_of_rows or (file is None and not (source / RUNS_FILE).exists()):
         stored = None if file is None else _stored_curves(file, read_json(file))
@@ -54,7 +59,7 @@ def fits_of(source: Path, choice: Choice = EVERYTHING, baseline: str | None = No
 
 
 def new_fits(
-    source: Path, choice: Choice, law: str | None = None, loss: str | None = None, baseline: str | None = None
+    source: Source, choice: Choice, law: str | None = None, loss: str | None = None, baseline: str | None = None
 ) -> Fits:
     """The fits of a source, made now. A law in other columns than FLOPs spans models, so it is fitted to the runs of
     the models chosen alone. Raises InputError as `fits_of` does, and for an unknown law or loss.
@@ -67,7 +72,7 @@ def new_fits(
     return fits.of(choice, baseline) if in_compute else fits
 
 
-def table_of(source: Path, choice: Choice, law_columns: tuple[str, ...]) -> Table:
+def table_of(source: Source, choice: Choice, law_columns: tuple[str, ...]) -> Table:
     """The rows of a source, as chosen, for laws in `law_columns`; of a file of fits those that it holds.
 
     Raises InputError as `fits_of` does.
@@ -103,8 +108,10 @@ def place_of_fits(out: Path, source: Path, choice: Choice) -> Path:
     return file
 
 
-def _rows(source: Path, choice: Choice, law_columns: tuple[str, ...]) -> Table:
+def _rows(source: Source, choice: Choice, law_columns: tuple[str, ...]) -> Table:
     """The rows chosen, of all curves."""
+    if isinstance(source, Table):
+        return choice.of(understood(source, False, choice.sources), law_columns)
     file = fits_file(source)
     if file is None:
         return choice.table(source, law_columns)
