@@ -98,7 +98,7 @@ def laws(
     if at is not None:
         place = named_numbers("--at", at)
     law_columns = tuple(place) if place else ("C",)
-    points, errors, weights, notes = points_of_curve(runs.table(law_columns), law_columns)
+    points, errors, weights, notes = points_of_curve(runs.table(law_columns), law_columns, runs.choice)
     with announce_if_slow("fitting every law, and forecasting larger budgets from smaller ones"):
         ranked = candidates(points, errors, weights, at=place)
     print_laws = laws_document if as_json else laws_text
@@ -115,7 +115,7 @@ def frontier(runs: Runs, as_json: AsJson = False) -> None:
     from analysis.tables.points import points_of
     from analysis.text import frontier_text
 
-    points, notes = points_of(runs.table(("C", "N")), ("C", "N"))
+    points, notes = points_of(runs.choice.rows_of_curves(runs.table(("C", "N"))), ("C", "N"))
     flops, sizes = (np.array([point.columns[name] for point in points]) for name in ("C", "N"))
     with announce_if_slow("finding the best size of each budget"):
         answer = find_frontier(flops, sizes, np.array([point.cer for point in points]))

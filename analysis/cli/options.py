@@ -67,7 +67,7 @@ class Runs:
     choice: "Choice"
 
     def table(self, law_columns: tuple[str, ...] = ("C",)) -> "Table":
-        """The rows chosen, parted into curves for laws in `law_columns`."""
+        """The rows chosen, of every curve, parted into curves for laws in `law_columns`."""
         from analysis.curves.fits_file import table_of
 
         with announce_if_slow(f"reading {self.source}"):
