@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def _positive(option: typer.CallbackParam, value: float | None) -> float | None:
     """Refuse what is no positive number."""
-    from analysis.cli.places import positive
+    from analysis.curves.places import positive
 
     return None if value is None else positive(option.opts[0], value)
 
