@@ -181,7 +181,9 @@ class CorpusFields(_Fields):
     """A corpus that is made on first use. `seed` fixes it, whatever the seeds of the runs."""
 
     corpus: StrictStr
-    """synthetic-zh, synthetic-en, synthetic-zh-digits or synthetic-en-digits."""
+    """synthetic-zh and synthetic-en (commands, voices that the minis have not heard, over a telephone line), each with
+    -voices (without the line) and -digits (digits, over the line), or synthetic-zh-noisy (voices that they know, in
+    noise)."""
     hours: Annotated[float, Field(strict=True, gt=0, le=10_000)]
     """Hours of training speech."""
     seed: Annotated[StrictInt, Field(ge=0)] = 0
