@@ -122,6 +122,10 @@ def _forecast(
     prediction: Prediction, curves: Curves, time: datetime, rests_on: Mapping[str, Any]
 ) -> RegisteredForecast:
     curve = prediction.curve
+    assert curve.law is not None
+    assert prediction.cer is not None
+    assert prediction.interval is not None
+    assert prediction.curve_interval is not None
     return RegisteredForecast(
         schema=SCHEMA,
         time=time,
