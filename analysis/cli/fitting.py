@@ -121,14 +121,3 @@ def frontier(runs: Runs, as_json: AsJson = False) -> None:
         answer = find_frontier(flops, sizes, np.array([point.cer for point in points]))
     answer = replace(answer, warnings=(*notes, *answer.warnings))
     emit(as_document(answer) if as_json else frontier_text(answer))
-
-
-@reads_runs
-def forecast(runs: Runs, as_json: AsJson = False) -> None:
-    """Hold the fits of a study's folder against the runs in its forecast/, which they have not seen: prediction,
-    interval and truth side by side. --where chooses runs to fit.
-    """
-    from analysis.curves.forecast_check import check_forecasts, forecasts_text
-
-    forecasts = check_forecasts(runs.fits().curves, runs.source, runs.choice)
-    emit([forecast.as_dict() for forecast in forecasts] if as_json else forecasts_text(forecasts))

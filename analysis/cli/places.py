@@ -1,6 +1,6 @@
 """What the text of options means: NAME=VALUE pairs as columns chosen, or as places where a law is asked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis.curves.curves import Curve
@@ -36,7 +36,7 @@ def named_numbers(option: str, text: str) -> dict[str, float]:
 def law_columns(curve: Curve, text: str) -> dict[str, list[float]]:
     """The one point that `--at` names, by the columns of the law. Raises InputError for unknown and missing columns."""
     return places(
-        curve, "--at", {name: [_float(f"--at {name}", value)] for name, value in _pairs("--at", text).items()}
+        curve, "--at", {name: [_number(f"--at {name}", value)] for name, value in _pairs("--at", text).items()}
     )
 
 
@@ -59,6 +59,11 @@ def law_columns_of_table(
     return points
 
 
+def positive_numbers(option: str, texts: Sequence[str]) -> list[float]:
+    """The numbers of every `VALUE,VALUE` given to an option. Raises InputError for what is no positive number."""
+    return [_number(option, value.strip()) for text in texts for value in text.split(",")]
+
+
 def _pairs(option: str, text: str) -> dict[str, str]:
     pairs = [part.partition("=") for part in text.split(",")]
     if not all(name.strip() and sign and value.strip() for name, sign, value in pairs):
@@ -66,8 +71,8 @@ def _pairs(option: str, text: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def _float(option: str, text: str) -> float:
+def _number(option: str, text: str) -> float:
     try:
-        return float(text)
+        return positive(option, float(text))
     except ValueError:
         raise InputError(f"{option}: {text!r}, expected a positive number") from None
