@@ -103,11 +103,8 @@ def plan_text(prepared: Prepared, costs: CostEstimate, exact: ExactCosts | None 
     lines = [
         f"study {prepared.study.name}: {len(plan.runs)} runs, {len(plan.nodes)} stage nodes",
         "",
-        text_table(
-            ["strategy", "encoder + LLM", "seed", "FLOPs", "audio h", "epochs", "steps"],
-            [_run_cells(prepared, run, _stages(prepared, run, exact)) for run in plan.runs[:SHOWN_RUNS]],
-        ),
-        *([f"... and {hidden} more (--json lists all)"] if hidden > 0 else []),
+        _runs_table(prepared, exact),
+        *([f"and {hidden} more runs (--json lists all)"] if hidden > 0 else []),
         "",
         _stages_line(prepared.study),
         f"training speech: {speech.train.hours:.2f} h, {len(speech.train)} utterances; dev {len(speech.dev)}, test"
@@ -201,18 +198,19 @@ def _run_document(prepared: Prepared, run: PlannedRun, stages: Sequence[PlannedS
     }
 
 
-def _run_cells(prepared: Prepared, run: PlannedRun, stages: Sequence[PlannedStage]) -> list[str]:
-    spec, hours = run.spec, sum(stage.audio_hours for stage in stages)
-    steps = " + ".join(f"{stage.steps:.0f}" for stage in stages)
-    return [
-        spec.strategy.name,
-        f"{spec.model.encoder_name}{JOIN}+ {spec.model.llm_name}",
-        str(spec.seed),
-        f"{spec.budget_flops:.3g}",
-        f"{hours:.2f}",
-        f"{hours / prepared.study.speech.train.hours:.2f}",
-        steps + ", done" * (run.end in prepared.done),
-    ]
+def _runs_table(prepared: Prepared, exact: ExactCosts | None) -> str:
+    """The first runs; those that differ in their seeds alone share a row."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for run in prepared.plan.runs[:SHOWN_RUNS]:
+        stages = _stages(prepared, run, exact)
+        spec, hours = run.spec, sum(stage.audio_hours for stage in stages)
+        steps = " + ".join(f"{stage.steps:.0f}" for stage in stages) + ", done" * (run.end in prepared.done)
+        pair = f"{spec.model.encoder_name}{JOIN}+ {spec.model.llm_name}"
+        epochs = hours / prepared.study.speech.train.hours
+        cells = (spec.strategy.name, pair, f"{spec.budget_flops:.3g}", f"{hours:.2f}", f"{epochs:.2f}", steps)
+        rows.setdefault(cells, []).append(str(spec.seed))
+    header = ["strategy", "encoder + LLM", "FLOPs", "audio h", "epochs", "steps", "seeds"]
+    return text_table(header, [[*cells, f",{JOIN}".join(seeds)] for cells, seeds in rows.items()])
 
 
 def _total(exact: ExactCosts) -> StageCost:
