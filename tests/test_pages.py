@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize(("command", "shown"), blocks())
+@pytest.mark.parametrize(("command", "shown"), list(blocks()))
 def test_a_page_shows_what_the_command_prints(asr_scaling, command, shown) -> None:
     found = asr_scaling(*shlex.split(command), COLUMNS="80")
     said = [line for line in found.stderr.splitlines() if not line.endswith(" ...")]  # slow steps are announced
