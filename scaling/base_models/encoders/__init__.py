@@ -40,9 +40,9 @@ FAMILIES: dict[str, ModuleType] = {
 }
 """The module of each family, by the model_type of a config."""
 
-ENCODERS: dict[str, EncoderDims] = {
-    row.name: row for row in (*whisper.ROWS, *wav2vec2.ROWS, *parakeet.ROWS, *wav2vec2_bert.ROWS)
-}
+ROWS: tuple[EncoderDims, ...] = (*whisper.ROWS, *wav2vec2.ROWS, *parakeet.ROWS, *wav2vec2_bert.ROWS)
+
+ENCODERS = {row.name: row for row in ROWS}
 """Published encoders by name; `source` is the address of the config that a row repeats."""
 
 

@@ -5,30 +5,34 @@ The depthwise convolution has as many groups as features: each output is a produ
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, feed_forward
 
 
+class Sizes(Protocol):
+    """How many layers, the features inside of their feed-forwards, and the positions that a convolution reads."""
+
+    @property
+    def layers(self) -> int: ...
+    @property
+    def ffn(self) -> int: ...
+    @property
+    def kernel(self) -> int: ...
+
+
 def conformer_layers(
-    tape: Tape,
-    weights: Weights,
-    frames: Flow,
-    attend: Callable[[Flow], Flow],
-    *,
-    layers: int,
-    ffn: int,
-    kernel: int,
-    names: tuple[str, str],
+    tape: Tape, weights: Weights, frames: Flow, attend: Callable[[Flow], Flow], sizes: Sizes, names: tuple[str, str]
 ) -> Flow:
     """Record layers that end in a norm, as published ones do; `names` are those of the feed-forward's linear layers."""
 
     def layer(x: Flow) -> Flow:
-        x = x.plus(feed_forward(tape, weights, x, ffn, names))
+        x = x.plus(feed_forward(tape, weights, x, sizes.ffn, names))
         x = x.plus(attend(x))
-        x = x.plus(_convolution(tape, weights, x, kernel))
-        return x.plus(feed_forward(tape, weights, x, ffn, names))
+        x = x.plus(_convolution(tape, weights, x, sizes.kernel))
+        return x.plus(feed_forward(tape, weights, x, sizes.ffn, names))
 
-    return tape.layers(layers, frames, layer, ends_in_norm=True)
+    return tape.layers(sizes.layers, frames, layer, ends_in_norm=True)
 
 
 def _convolution(tape: Tape, weights: Weights, x: Flow, kernel: int) -> Flow:

@@ -6,8 +6,7 @@ projection of sinusoids, one for each distance (Dai et al. 2019): 2S - 1 distanc
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -15,9 +14,8 @@ from scaling.arrays import IntArray
 from scaling.base_models.config_file import ConfigFile
 from scaling.base_models.encoders import ctc
 from scaling.base_models.encoders.conformer import conformer_layers
-from scaling.base_models.encoders.whisper import hop_length
+from scaling.base_models.encoders.whisper import HOP_LENGTH, hop_length
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work
-from scaling.base_models.tokenizers import TextCodec
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE, LoraSpec, Part
 
@@ -25,6 +23,20 @@ Positions = TypeVar("Positions", int, IntArray)
 
 STRIDED = (Work.STRIDED_2, Work.STRIDED_4, Work.STRIDED_8)
 """The cells of the spectrogram after each stride of 2."""
+
+SETTINGS = {
+    "mel_bins": "num_mel_bins",
+    "channels": "subsampling_conv_channels",
+    "subsampling_kernel": "subsampling_conv_kernel_size",
+    "width": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "ffn": "intermediate_size",
+    "kernel": "conv_kernel_size",
+}
+"""The settings of the encoder's section that hold whole numbers."""
+
+asr_codec = ctc.asr_codec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +58,19 @@ class ParakeetDims(ctc.CtcDims):
 
     name: str = field(compare=False)
     source: str = field(compare=False)
-    mel_bins: int
-    hop_length: int
-    strides: int
-    channels: int
-    subsampling_kernel: int
-    width: int
-    layers: int
-    heads: int
-    ffn: int
-    kernel: int
-    vocabulary: int
-    attention_bias: bool
-    convolution_bias: bool
+    mel_bins: int = 80
+    hop_length: int = HOP_LENGTH
+    strides: int = 3
+    channels: int = 256
+    subsampling_kernel: int = 3
+    width: int = 1024
+    layers: int = 24
+    heads: int = 8
+    ffn: int = 4096
+    kernel: int = 9
+    vocabulary: int = 1025
+    attention_bias: bool = True
+    convolution_bias: bool = True
 
     @property
     def encoder_params(self) -> int:
@@ -113,10 +125,7 @@ class ParakeetDims(ctc.CtcDims):
             return tape.linear(weights, "o_proj", mixed, self.width)
 
         frames = tape.linear(weights, "linear", self._subsample(tape, weights), self.width)
-        names = ("linear1", "linear2")
-        return conformer_layers(
-            tape, weights, frames, attend, layers=self.layers, ffn=self.ffn, kernel=self.kernel, names=names
-        )
+        return conformer_layers(tape, weights, frames, attend, self, ("linear1", "linear2"))
 
     def _subsample(self, tape: Tape, weights: Weights) -> Flow:
         """A convolution of stride 2, then pairs of a depthwise one of stride 2 and a pointwise one."""
@@ -148,30 +157,24 @@ class ParakeetDims(ctc.CtcDims):
 def read_dims(config: ConfigFile) -> ParakeetDims:
     """Dimensions from the config.json of a Parakeet model with a CTC head, and from its feature extractor's file.
 
-    What the encoder's section leaves out has transformers' default. Raises InputError on strides and kernels whose
-    products are not known here.
+    What the encoder's section leaves out has transformers' default, which published models have too. Raises InputError
+    on strides and kernels whose products are not known here.
     """
     encoder = config.section("encoder_config")
     encoder.expect("subsampling_conv_stride", 2, "other strides are not priced")
     factor = encoder.integer("subsampling_factor", 8)
     if factor not in (2, 4, 8):
         raise InputError(f"{config.path}: encoder_config.subsampling_factor is {factor}; expected 2, 4 or 8")
-    dims = ParakeetDims(
-        name=config.path.parent.name,
-        source=str(config.path),
-        mel_bins=encoder.integer("num_mel_bins", 80),
+    default = ParakeetDims(name=config.path.parent.name, source=str(config.path))
+    sizes: dict[str, Any] = {name: encoder.integer(given, getattr(default, name)) for name, given in SETTINGS.items()}
+    dims = replace(
+        default,
         hop_length=hop_length(config.path.parent),
         strides=factor.bit_length() - 1,
-        channels=encoder.integer("subsampling_conv_channels", 256),
-        subsampling_kernel=encoder.integer("subsampling_conv_kernel_size", 3),
-        width=encoder.integer("hidden_size", 1024),
-        layers=encoder.integer("num_hidden_layers", 24),
-        heads=encoder.integer("num_attention_heads", 8),
-        ffn=encoder.integer("intermediate_size", 4096),
-        kernel=encoder.integer("conv_kernel_size", 9),
-        vocabulary=config.integer("vocab_size", 1025),
+        vocabulary=config.integer("vocab_size", default.vocabulary),
         attention_bias=bool(encoder.values.get("attention_bias", True)),
         convolution_bias=bool(encoder.values.get("convolution_bias", True)),
+        **sizes,
     )
     if dims.kernel % 2 == 0 or dims.mel_bins % factor:
         raise InputError(
@@ -181,29 +184,7 @@ def read_dims(config: ConfigFile) -> ParakeetDims:
     return dims
 
 
-def asr_codec(directory: Path, language: str) -> TextCodec:
-    """The codec of the CTC head, whose tokens are those of one language whatever `language` is."""
-    return ctc.asr_codec(directory, language)
-
-
-def _row(hub_id: str, layers: int) -> ParakeetDims:
-    return ParakeetDims(
-        name=hub_id.split("/")[1],
-        source=f"https://huggingface.co/{hub_id}/blob/main/config.json",
-        mel_bins=80,
-        hop_length=160,
-        strides=3,
-        channels=256,
-        subsampling_kernel=3,
-        width=1024,
-        layers=layers,
-        heads=8,
-        ffn=4096,
-        kernel=9,
-        vocabulary=1025,
-        attention_bias=True,
-        convolution_bias=True,
-    )
-
-
-ROWS = (_row("nvidia/parakeet-ctc-0.6b", 24), _row("nvidia/parakeet-ctc-1.1b", 42))
+ROWS = tuple(
+    ParakeetDims(name=name, source=f"https://huggingface.co/nvidia/{name}/blob/main/config.json", layers=layers)
+    for name, layers in (("parakeet-ctc-0.6b", 24), ("parakeet-ctc-1.1b", 42))
+)

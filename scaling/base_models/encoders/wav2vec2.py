@@ -11,7 +11,6 @@ WavLM adds to the scores of attention a bias for each distance and head, which a
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -20,7 +19,6 @@ from scaling.arrays import IntArray
 from scaling.base_models.config_file import ConfigFile
 from scaling.base_models.encoders import ctc
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention, feed_forward
-from scaling.base_models.tokenizers import TextCodec
 from scaling.errors import InputError
 from scaling.keys import OMIT_DEFAULT
 from scaling.spec import SAMPLE_RATE, LoraSpec, Part
@@ -30,6 +28,8 @@ CHANNELS, KERNELS, STRIDES = (512,) * 7, (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2,
 
 GATES = 8
 """Outputs of the projection that gates WavLM's bias: two gates, each a sum of four (source: its published code)."""
+
+asr_codec = ctc.asr_codec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,11 +209,6 @@ def _checked(dims: Wav2Vec2Dims, config: ConfigFile) -> Wav2Vec2Dims:
     if not len(dims.channels) == len(dims.kernels) == len(dims.strides):
         raise InputError(f"{config.path}: conv_dim, conv_kernel and conv_stride must be of one length")
     return dims
-
-
-def asr_codec(directory: Path, language: str) -> TextCodec:
-    """The codec of the CTC head, whose tokens are the same whatever `language` is."""
-    return ctc.asr_codec(directory, language)
 
 
 def _row(hub_id: str, width: int, layers: int, *, layer_norms: bool = False, wavlm: bool = False) -> Wav2Vec2Dims:

@@ -5,7 +5,6 @@ query has a product with that of every key.
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -15,12 +14,13 @@ from scaling.base_models.config_file import ConfigFile
 from scaling.base_models.encoders import ctc
 from scaling.base_models.encoders.conformer import conformer_layers
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work
-from scaling.base_models.tokenizers import TextCodec
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE, LoraSpec, Part
 
 WINDOW, HOP, BINS = 400, 160, 80
 """Samples of a filter-bank frame and between two frames, and its bins (source: the SeamlessM4T feature extractor)."""
+
+asr_codec = ctc.asr_codec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +89,7 @@ class Wav2Vec2BertDims(ctc.CtcDims):
         # A norm with weights comes before the projection: where it trains, the projection's input needs a gradient.
         normed = Flow(Work.ENCODER_FRAMES, self.input_features, Part.ENCODER in tape.trained)
         frames = tape.linear(weights, "projection", normed, self.width)
-        names = ("intermediate_dense", "output_dense")
-        return conformer_layers(
-            tape, weights, frames, attend, layers=self.layers, ffn=self.ffn, kernel=self.kernel, names=names
-        )
+        return conformer_layers(tape, weights, frames, attend, self, ("intermediate_dense", "output_dense"))
 
 
 def read_dims(config: ConfigFile) -> Wav2Vec2BertDims:
@@ -122,11 +119,6 @@ def read_dims(config: ConfigFile) -> Wav2Vec2BertDims:
     if dims.kernel % 2 == 0:
         raise InputError(f"{config.path}: conv_depthwise_kernel_size is {dims.kernel}; expected an odd number")
     return dims
-
-
-def asr_codec(directory: Path, language: str) -> TextCodec:
-    """The codec of the CTC head, whose tokens are the same whatever `language` is."""
-    return ctc.asr_codec(directory, language)
 
 
 ROWS = (
