@@ -46,10 +46,10 @@ class PlacedRow:
 def merge_tables(parts: Sequence[Path], folder: Path, differ: Sequence[str] = ()) -> list[Row]:
     """Write the rows of all `parts` (folders with a table, or tables) to `folder`/runs.jsonl, and return them.
 
-    A run that several parts have is taken once. Runs that differ in the columns `differ` may have been measured in their
-    own ways. Raises InputError, before anything is written, where a row is damaged, where one run stands in two
-    parts with different values, where runs of one point differ in more than their seeds, where settings differ that
-    `differ` does not name, and where the folder has a plan, or a table with a run that no part has.
+    A run that several parts have is taken once. Runs that differ in the columns `differ` may have been measured in
+    their own ways. Raises InputError, before anything is written, where a row is damaged, where one run stands in two
+    parts with different values, where runs of one point differ in more than their seeds, where settings differ within
+    one value of `differ`, and where the folder has a plan, or a table with a run that no part has.
     """
     if (folder / "plan.json").exists():
         raise InputError(f"{folder / 'plan.json'}: a study writes the table here; merge into a folder of its own")
