@@ -216,13 +216,51 @@ def recommend(
 @app.command()
 def forecast(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A study's folder, with forecast runs in forecast/.")],
+    register: Annotated[
+        bool, typer.Option("--register", help="Write down what is forecast at --flops, in DIR/forecasts.jsonl.")
+    ] = False,
+    flops: Annotated[
+        list[str] | None, typer.Option(help="Budgets to register, in charged FLOPs: 1e13,3e13; may be repeated.")
+    ] = None,
+    strategy: Annotated[str | None, typer.Option(help="Strategy to register; by default every one.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Encoder to register; by default every one.")] = None,
+    llm: Annotated[str | None, typer.Option(help="LLM to register; by default every one.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Hold the fits against runs they have not seen: prediction, interval and truth side by side."""
-    from analysis.curves.forecast_check import check_forecasts, forecasts_text
+    """Hold forecasts against runs that the fits have not seen: those registered before, and the runs in forecast/."""
+    from analysis.curves.forecast_check import FORECAST_FOLDER, check_forecasts, forecasts_text
+    from analysis.options import positive_numbers
+    from analysis.registering.outcome import score_registered
+    from analysis.registering.record import FORECASTS_FILE
+    from analysis.registering.register import register as write_down
+    from analysis.registering.text import registered_text, score_text
 
-    forecasts = check_forecasts(_curves(folder), folder)
-    emit([forecast.as_dict() for forecast in forecasts] if as_json else forecasts_text(forecasts))
+    if register:
+        if not flops:
+            raise InputError("forecast --register: name the budgets with --flops")
+        budgets = positive_numbers("--flops", flops)
+        with announce_if_slow(f"fitting laws to {folder}"):
+            said = write_down(folder, budgets, strategy, encoder, llm)
+        emit([one.model_dump(mode="json", by_alias=True) for one in said] if as_json else registered_text(said))
+        return
+    if flops or strategy or encoder or llm:
+        raise InputError("forecast: --flops, --strategy, --encoder and --llm choose what --register writes down")
+    registered = (folder / FORECASTS_FILE).exists()
+    runs = () if registered and not (folder / FORECAST_FOLDER).exists() else check_forecasts(_curves(folder), folder)
+    if not registered:
+        emit([run.as_dict() for run in runs] if as_json else forecasts_text(runs))
+        return
+    score = score_registered(folder)
+    if as_json:
+        emit(
+            {
+                "runs": [run.as_dict() for run in runs],
+                "registered": [outcome.as_dict() for outcome in score.outcomes],
+                "score": score.as_dict(),
+            }
+        )
+        return
+    emit("\n".join([*filter(None, [forecasts_text(runs)]), score_text(score)]))
 
 
 @app.command()

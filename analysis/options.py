@@ -1,6 +1,6 @@
 """What the options of the verbs mean: a source with renamed columns and chosen rows as a table, text as points."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis.curves.curves import Curve
@@ -38,6 +38,11 @@ def chosen_table(
     table = table.parted([SOURCE.get(name, name) for name in law_columns], group)
     table.announce()
     return table
+
+
+def positive_numbers(option: str, texts: Sequence[str]) -> list[float]:
+    """The numbers of every `VALUE,VALUE` given to an option. Raises InputError for what is no positive number."""
+    return [_number(option, value.strip()) for text in texts for value in text.split(",")]
 
 
 def named_numbers(option: str, text: str) -> dict[str, float]:
