@@ -85,7 +85,7 @@ def gains(found: Answers) -> list[str]:
     def cells(one: Answers) -> list[str]:
         head = [one["axis"], one["place"]]
         if not one["trained"]:
-            return [*head, *[NOT_YET] * 4]
+            return [*head, NOT_YET, "", "", ""]
         top = one["at_top"]
         budgets = f"{flops(one['top_budget_flops'])} of {flops(one['planned_top_flops'])}"
         saved = f"{share(top['cer_saved'], top['cer_saved_interval'])}: {top['verdict']}"
@@ -150,6 +150,8 @@ def summary(found: Answers) -> list[str]:
     verdicts = [one["at_top"]["verdict"] for one in unique]
     planned = len(set(map(pair, found["gains"])))
     main = next((one for one in unique if one["study"] == MAIN), None)
+    if not unique:
+        return [f"Not trained yet: none of {planned} places."]
     lines = [
         f"* At the largest budget trained so far, `efin` is ahead of `joint` at {verdicts.count('ahead')} of "
         f"{len(unique)} places (of {planned} planned), behind at {verdicts.count('behind')}; at "

@@ -11,14 +11,14 @@ mean is over the training speech of the study, which is made on first use.
 import argparse
 import json
 
-from reference_study.tables import RESULTS, STUDIES
+from reference_study.tables import PRICES, RESULTS, STUDIES
 
 from scaling.cost.flops import six_nd
 from scaling.spec import SAMPLE_RATE
 from scaling.speech.lengths import manifest_lengths
 from sweeps.study.study import Study, load_study
 
-FILE = RESULTS / "six_nd.json"
+FILE = RESULTS / PRICES
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ from sweeps.study.study_file import read_study_file
 ROOT = Path(__file__).parents[3]
 RESULTS = ROOT / "results" / "reference"
 PARTS = RESULTS / "parts"
+PRICES = "six_nd.json"
 
 MAIN = "reference"
 STUDIES = (MAIN, *(f"reference_{axis}" for axis in ("noisy", "telephone", "sizes", "few_hours", "english")))
