@@ -17,7 +17,7 @@ DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 8e11
 
-.PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready check bench bench-gpu mutate fuzz notebook minis clean
+.PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready check bench bench-gpu reference-answers mutate fuzz notebook minis clean
 
 venv: $(READY)
 
@@ -75,6 +75,9 @@ check: $(READY)  ## format, lint, types and import rules
 
 bench: $(READY)  ## ratios against named baselines, in one run, to results/benchmarks/
 	for file in $(filter-out %bench_gpu.py,$(wildcard tests/benchmarks/bench_*.py)); do $(BIN)/python $$file || exit 1; done
+
+reference-answers: $(READY)  ## the answers and pages of results/reference from its tables; two minutes
+	PYTHONPATH=.:tests/analysis $(BIN)/python -m reference_study
 
 bench-gpu: $(READY)  ## on an accelerator, in about five minutes, to results/benchmarks/gpu.json
 	$(BIN)/python tests/benchmarks/bench_gpu.py
