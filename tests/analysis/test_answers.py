@@ -181,7 +181,7 @@ def test_diverged_runs_do_not_enter_and_are_named(write_study):
 
     document = asked("fit", write_study(change=diverge))
     assert all(entry["status"] == "ok" for entry in document["fits"])
-    assert any("status diverged" in line for line in document["warnings"])
+    assert any("status 'diverged'" in line for line in document["warnings"])
 
 
 @pytest.mark.parametrize(
