@@ -14,6 +14,7 @@ from analysis.curves.forecast_check import Forecast, read_forecasts
 from analysis.curves.traces import PlottedPoint, Trace, traces_of
 from analysis.notes import Note
 from analysis.recommending.recommend import Recommendation, recommend_for_flops
+from analysis.report.learning import Learning, learning_of
 from analysis.tables.table import Table, read_table
 from scaling.errors import InputError
 from scaling.ledger.records import RUNS_FILE
@@ -33,6 +34,7 @@ class Findings:
 
     `recommendation` is for `largest_flops`, the largest budget of any run. `runner_up` compares the best curve there
     with the best curve of another strategy. `comparisons` are against `baseline`; with one strategy there are none.
+    `learning` is None where the study's ledger is gone.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Findings:
     comparisons: tuple[Comparison, ...]
     forecasts: tuple[Forecast, ...]
     notes: tuple[Note, ...]
+    learning: Learning | None
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -58,6 +61,11 @@ class Findings:
         return tuple(
             dict.fromkeys(trace.models for trace in sorted(self.traces, key=lambda trace: trace.params or 0.0))
         )
+
+    @property
+    def budgets(self) -> tuple[float, ...]:
+        """Budgets of the points, smallest first."""
+        return tuple(sorted({self.budget(point) for trace in self.traces for point in trace.points}))
 
     def of(self, strategy: str) -> tuple[Trace, ...]:
         """The traces of a strategy."""
@@ -98,6 +106,7 @@ def findings_of(folder: Path) -> Findings:
         comparisons=comparisons,
         forecasts=forecasts,
         notes=curves.notes,
+        learning=learning_of(folder),
     )
 
 

@@ -29,7 +29,8 @@ def write_report(folder: Path) -> Report:
     The same runs give the same bytes. Raises InputError where there are no runs or matplotlib is missing, before
     anything is written.
     """
-    from analysis.report.figures import draw, save
+    from analysis.report.figures.canvas import COLUMN, as_svg, save
+    from analysis.report.figures.draw import draw
     from analysis.report.page.document import page
 
     findings = findings_of(folder)
@@ -38,7 +39,9 @@ def write_report(folder: Path) -> Report:
         figures = draw(findings)
         figures_folder.mkdir(exist_ok=True)
         saved = {name: save(name, figure, figures_folder) for name, figure in figures.items()}
-    text = page(findings, {name: svg.read_text(encoding="utf-8") for name, (_, svg) in saved.items()})
+        narrow = {name: as_svg(f"{name}_narrow", figure) for name, figure in draw(findings, COLUMN).items()}
+    wide = {name: as_svg(name, figure) for name, figure in figures.items()}
+    text = page(findings, {name: (wide[name], narrow[name]) for name in figures})
     draft = folder / f".{REPORT_FILE}.{os.getpid()}"
     draft.write_text(text, encoding="utf-8")
     draft.replace(folder / REPORT_FILE)
