@@ -19,7 +19,7 @@ from scaling.speech.synthetic.recipes import HELD_OUT_UTTERANCES, RECIPES, Recip
 from scaling.system.cache import cache_dir
 from scaling.system.progress_line import announce_if_slow
 from scaling.system.yaml_file import FieldPath
-from sweeps.study.schema import AssumedFields, CorpusFields, ManifestFields
+from sweeps.study.schema.data_fields import AssumedFields, CorpusFields, ManifestFields
 from sweeps.study.set_checks import doubtful_sets, shared_utterances
 from sweeps.study.study_file import StudyFile, corpus_path
 from sweeps.study.study_model import StudyModel

@@ -8,7 +8,7 @@ from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.cost.memory import StepExecution
 from scaling.spec import Precision
 from sweeps.study.language import with_language
-from sweeps.study.schema import CacheFields, RayFields, SlurmFields
+from sweeps.study.schema.worker_fields import CacheFields, RayFields, SlurmFields
 from sweeps.study.speech import StudySpeech, read_speech
 from sweeps.study.study_file import StudyFile, portable_text, read_study_file
 from sweeps.study.study_model import StudyModel, study_model
