@@ -23,6 +23,7 @@ from analysis.report.page import runs, strategies
 from analysis.report.page.chart_data import chart
 from analysis.report.page.inline_svg import inline
 from analysis.report.page.statuses import STATUSES
+from analysis.report.transcripts import Example
 from analysis.report.palette import CURVE_STYLES, BudgetStyle, budget_styles
 
 FOLDER = Path(__file__).parent
@@ -52,7 +53,7 @@ ALTERNATIVE_TEXTS = {
 """What each figure shows, for those who cannot see it."""
 
 
-def page(findings: Findings, svgs: Mapping[str, tuple[str, str]]) -> str:
+def page(findings: Findings, svgs: Mapping[str, tuple[str, str]], examples: Sequence[Example] = ()) -> str:
     """The page; `svgs` holds each figure by name, as wide as a page and as a column."""
     script = '"use strict";\n(() => {\n' + _assets("scripts", SCRIPTS, "js") + "})();"
     budgets = budget_styles(len(findings.budgets))
@@ -62,6 +63,7 @@ def page(findings: Findings, svgs: Mapping[str, tuple[str, str]]) -> str:
         .get_template("page.html")
         .render(
             findings=findings,
+            examples=examples,
             drawings={name: _drawing(name, both, budgets) for name, both in svgs.items()},
             chart=chart(findings),
             script=Markup(script),
