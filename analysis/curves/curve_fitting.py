@@ -63,22 +63,24 @@ def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -
     )
 
 
-def points_of_curve(
-    table: Table, strategy: str | None, columns: tuple[str, ...]
-) -> tuple[dict[str, Array], Array, Array, tuple[Note, ...]]:
+def points_of_curve(table: Table, columns: tuple[str, ...]) -> tuple[dict[str, Array], Array, Array, tuple[Note, ...]]:
     """One curve's points, before any law: columns, errors and runs a point, each (n,); and notes on rows left out.
 
-    Raises InputError where the table holds several curves and `strategy` does not leave one.
+    Raises InputError where the table holds several curves.
     """
     every, notes = _points_used(table, set_aside(table) if columns == ("C",) else {}, columns)
-    labels = dict.fromkeys(point.curve for point in every if strategy in (None, point.strategy))
-    if len(labels) != 1:
-        names = ", ".join(" + ".join(filter(None, label)) for label in labels or {point.curve for point in every})
-        raise InputError(f"{table.path}: which curve of {names}? Give --strategy, or --where")
-    chosen = [point for point in every if point.curve in labels]
-    values = {name: np.array([point.columns[name] for point in chosen]) for name in columns}
-    errors, runs = np.array([point.cer for point in chosen]), np.array([float(point.runs) for point in chosen])
+    one_curve(table, every)
+    values = {name: np.array([point.columns[name] for point in every]) for name in columns}
+    errors, runs = np.array([point.cer for point in every]), np.array([float(point.runs) for point in every])
     return values, errors, runs, notes
+
+
+def one_curve(table: Table, points: Sequence[Point]) -> None:
+    """Raises InputError where the points are of several curves."""
+    curves = dict.fromkeys(point.curve for point in points)
+    if len(curves) > 1:
+        names = ", ".join(" + ".join(filter(None, curve)) for curve in curves)
+        raise InputError(f"{table.path}: which curve of {names}? Give --strategy, --encoder, --llm or --where")
 
 
 def _points_used(

@@ -66,7 +66,7 @@ def _transcripts(folder: Path, key: str) -> dict[str, Mapping[str, Any]]:
     path = folder / UTTERANCES / f"{key}.jsonl"
     if Path(key).name != key or not path.is_file():
         return {}
-    lines = {}
+    lines: dict[str, Mapping[str, Any]] = {}
     for number, line in read_json_lines(path):
         if not isinstance(line.get("ref"), str) or not isinstance(line.get("hyp"), str):
             raise InputError(f"{path}:{number}: expected `ref` and `hyp` as texts")

@@ -28,11 +28,14 @@ def error_axis(first: "Axes", errors: Sequence[float], label: str = "CER") -> No
 
 
 def flops_axis(first: "Axes", label: str = "charged FLOPs") -> None:
-    """Name and mark the shared axis across, whose data are drawn already: 10¹¹, and 2 and 5 between where there is
-    room.
-    """
-    first.set_xscale("log")
+    """Name and mark the axis across that the panels of a figure share."""
+    mark_flops(first)
     first.figure.supxlabel(label, fontsize=STYLE["axes.labelsize"])
+
+
+def mark_flops(first: "Axes") -> None:
+    """Mark the axis across, along which data are drawn already: 10¹¹, and 2 and 5 between where there is room."""
+    first.set_xscale("log")
     ends = first.get_xlim()
     few = _decades(ends) < FEW_DECADES_ACROSS
     bare = math.ceil(math.log10(ends[0])) <= math.floor(math.log10(ends[1]))

@@ -86,9 +86,8 @@ def law_entries(findings: Findings) -> list[Any]:
 
 def errors_of(traces: Iterable[Trace], *, laws: bool) -> list[float]:
     """Every error that a figure must hold."""
-    measured = [
-        score for trace in traces for point in (*trace.points, *trace.aside) for score in (point.low, point.high)
-    ]
+    points = [point for trace in traces for point in (*trace.points, *trace.aside)]
+    measured = [score for point in points for score in (point.low, point.high) if score > 0.0]
     return measured + [point.cer for trace in traces if laws for point in trace.path if point.cer]
 
 

@@ -1,6 +1,7 @@
 """What the figure of the page draws and answers from, as JSON: points, sampled laws, forecast runs, devices."""
 
 import math
+from collections.abc import Sequence
 
 from analysis.curves.curves import FAR, VERY_FAR
 from analysis.curves.forecast_check import Forecast
@@ -11,7 +12,7 @@ from analysis.report.findings import Findings
 from analysis.report.page.law_samples import law_rows
 from analysis.report.page.statuses import STATUSES
 from analysis.report.palette import CURVE_STYLES, curve_style
-from scaling.cost.hardware import HARDWARE, device_hours
+from scaling.cost.hardware import HARDWARE, Hardware, device_hours
 
 DIGITS = 4
 """Significant digits of a measured error: a share of 1e-4 of it is below what any test set shows."""
@@ -21,39 +22,90 @@ USUAL_DEVICE, USUAL_PROCESSOR = "h100-sxm", "cpu-core"
 """What hours and money are of until the reader chooses: of a processor's core where the runs were trained on one."""
 
 
-def chart(findings: Findings) -> dict[str, object]:
+def chart(findings: Findings, beside: Sequence[Findings] = ()) -> dict[str, object]:
     """The document that assets/scripts read (`study`). A row of a law is one of `law_samples`; FLOPs are answered over
-    `answers_range` and drawn over `flops_range`.
+    `answers_range` and drawn over `flops_range`. Strategies of the studies `beside` follow, named with their study.
     """
-    flops = [point.mean.flops for trace in findings.traces for point in (*trace.points, *trace.aside)]
-    smallest = min(flops)
-    flops += [prediction.flops for trace in findings.traces for prediction in trace.path]
-    flops += [forecast.flops for forecast in findings.forecasts]
-    errors = [point.mean.cer for trace in findings.traces for point in trace.points if point.mean.cer > 0.0]
+    every = (findings, *beside)
+    flops = [flops for one in every for flops in _flops(one)]
+    smallest = min(point.mean.flops for one in every for trace in one.traces for point in trace.points)
+    models = list(dict.fromkeys(models for one in every for models in one.models))
+    names = ["", *_distinct_names(findings, beside)]
+    strategies = [(one, name, strategy) for one, name in zip(every, names, strict=True) for strategy in one.strategies]
+    traces = [
+        {
+            **_trace(trace, smallest / BELOW),
+            "label": _named(name, trace.curve.label),
+            "models": models.index(trace.models),
+            **_look(index),
+        }
+        for index, (one, name, strategy) in enumerate(strategies)
+        for trace in one.of(strategy)
+    ]
     return {
         "name": findings.name,
         "largest_flops": findings.largest_flops,
-        "flops_range": [smallest, max(flops)],
-        "answers_range": [smallest / BELOW, VERY_FAR * findings.largest_flops],
-        "wanted_cer": float(f"{min(errors, default=0.1) / 2.0:.2g}"),
+        "flops_range": [min(flops), max(flops)],
+        "answers_range": [smallest / BELOW, VERY_FAR * max(one.largest_flops for one in every)],
+        "wanted_cer": _wanted(findings),
         "far": FAR,
         "very_far": VERY_FAR,
-        "strategies": findings.strategies,
-        "models": findings.models,
-        "traces": [_trace(findings, trace, smallest / BELOW) for trace in findings.traces],
+        "strategies": [_named(name, strategy) for _, name, strategy in strategies],
+        "models": models,
+        "traces": traces,
         "forecasts": [
             _forecast(findings, forecast, forecast.prediction) for forecast in findings.forecasts if forecast.prediction
         ],
         "device": _device(findings),
-        "devices": [
-            {
-                "name": hardware.name,
-                "flops_an_hour": 1.0 / device_hours(1.0, hardware),
-                "usd_an_hour": hardware.usd_per_hour,
-                "note": HardwareCost(flops=1.0, hardware=hardware).note.message,
-            }
-            for hardware in HARDWARE.values()
-        ],
+        "devices": [_priced(hardware) for hardware in HARDWARE.values()],
+    }
+
+
+def other_tests(findings: Findings, beside: Sequence[Findings]) -> list[str]:
+    """Names of the studies `beside` whose runs were tested on other utterances, or scored otherwise, than those of
+    `findings`, as far as their tables say.
+    """
+    own = _digests(findings)
+    return [
+        name
+        for other, name in zip(beside, _distinct_names(findings, beside), strict=True)
+        if own and _digests(other) and _digests(other) != own
+    ]
+
+
+def _digests(findings: Findings) -> set[str]:
+    return {str(row["test_digest"]) for row in findings.table.rows if row.get("test_digest")}
+
+
+def _distinct_names(findings: Findings, beside: Sequence[Findings]) -> list[str]:
+    """The name of each study beside; where another has it too, that of the folder of its table."""
+    names = [one.name for one in (findings, *beside)]
+    return [one.name if names.count(one.name) == 1 else one.table.path.parent.name for one in beside]
+
+
+def _named(study: str, name: str) -> str:
+    return f"{study}: {name}" if study else name
+
+
+def _flops(findings: Findings) -> list[float]:
+    """FLOPs that the figure must hold."""
+    measured = [point.mean.flops for trace in findings.traces for point in (*trace.points, *trace.aside)]
+    drawn = [prediction.flops for trace in findings.traces for prediction in trace.path]
+    return [*measured, *drawn, *(forecast.flops for forecast in findings.forecasts)]
+
+
+def _wanted(findings: Findings) -> float:
+    """An error to begin with: half the lowest that was measured."""
+    errors = [point.mean.cer for trace in findings.traces for point in trace.points if point.mean.cer > 0.0]
+    return float(f"{min(errors, default=0.1) / 2.0:.2g}")
+
+
+def _priced(hardware: Hardware) -> dict[str, object]:
+    return {
+        "name": hardware.name,
+        "flops_an_hour": 1.0 / device_hours(1.0, hardware),
+        "usd_an_hour": hardware.usd_per_hour,
+        "note": HardwareCost(flops=1.0, hardware=hardware).note.message,
     }
 
 
@@ -66,21 +118,19 @@ def _device(findings: Findings) -> str:
     return named[0] if named else USUAL_DEVICE
 
 
-def _trace(findings: Findings, trace: Trace, smallest_flops: float) -> dict[str, object]:
-    strategy, curve = findings.strategies.index(trace.curve.strategy), trace.curve
-    least = 0.0 if curve.outlook is None else curve.outlook.resolution or 0.0
+def _look(strategy: int) -> dict[str, object]:
+    return {"strategy": strategy, "style": strategy % len(CURVE_STYLES), "mark": curve_style(strategy).mark}
+
+
+def _trace(trace: Trace, smallest_flops: float) -> dict[str, object]:
+    curve = trace.curve
     return {
-        "label": curve.label,
-        "strategy": strategy,
-        "models": findings.models.index(trace.models),
-        "style": strategy % len(CURVE_STYLES),
-        "mark": curve_style(strategy).mark,
         "status": curve.status,
         "status_text": STATUSES[curve.status],
         "smallest_flops": curve.domain["C"][0],
         "largest_flops": curve.largest_flops,
         "drawn_to": trace.path[-1].flops if trace.path else None,
-        "least": least,
+        "least": 0.0 if curve.outlook is None else curve.outlook.resolution or 0.0,
         "points": [_point(point) for point in (*trace.points, *trace.aside)],
         "law": law_rows(curve, smallest_flops),
     }

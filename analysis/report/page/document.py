@@ -20,11 +20,11 @@ from analysis.curves.traces import describes_its_runs, models_text
 from analysis.formatting import between, number, percent
 from analysis.report.findings import USUAL_BASELINE, Findings
 from analysis.report.page import runs, strategies
-from analysis.report.page.chart_data import chart
+from analysis.report.page.chart_data import chart, other_tests
 from analysis.report.page.inline_svg import inline
 from analysis.report.page.statuses import STATUSES
-from analysis.report.transcripts import Example
 from analysis.report.palette import CURVE_STYLES, BudgetStyle, budget_styles
+from analysis.report.transcripts import Example
 
 FOLDER = Path(__file__).parent
 STYLES = ("page", "figure", "phone")
@@ -53,8 +53,15 @@ ALTERNATIVE_TEXTS = {
 """What each figure shows, for those who cannot see it."""
 
 
-def page(findings: Findings, svgs: Mapping[str, tuple[str, str]], examples: Sequence[Example] = ()) -> str:
-    """The page; `svgs` holds each figure by name, as wide as a page and as a column."""
+def page(
+    findings: Findings,
+    svgs: Mapping[str, tuple[str, str]],
+    beside: Sequence[Findings] = (),
+    examples: Sequence[Example] = (),
+) -> str:
+    """The page; `svgs` holds each figure by name, as wide as a page and as a column. Curves of the studies `beside` are
+    drawn with those of `findings`.
+    """
     script = '"use strict";\n(() => {\n' + _assets("scripts", SCRIPTS, "js") + "})();"
     budgets = budget_styles(len(findings.budgets))
     prediction = findings.recommendation.prediction
@@ -65,7 +72,9 @@ def page(findings: Findings, svgs: Mapping[str, tuple[str, str]], examples: Sequ
             findings=findings,
             examples=examples,
             drawings={name: _drawing(name, both, budgets) for name, both in svgs.items()},
-            chart=chart(findings),
+            chart=chart(findings, beside),
+            beside=beside,
+            other_tests=other_tests(findings, beside),
             script=Markup(script),
             script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             style_sheet=Markup(_assets("styles", STYLES, "css")),

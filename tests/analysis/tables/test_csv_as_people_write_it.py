@@ -185,9 +185,9 @@ def test_a_named_column_that_is_not_there_is_refused(tmp_path, asr_scaling):
 
 
 def _chosen(file, columns):
-    from analysis.options import chosen_table
+    from analysis.cli.places import choice_of
 
-    return chosen_table(file, columns, None)
+    return choice_of(columns, None, None, None, None, None).table(file)
 
 
 def test_an_error_that_is_infinite_says_nothing_of_the_unit_of_the_others(tmp_path):

@@ -1,14 +1,14 @@
-"""What the options of the verbs mean: a source with renamed columns and chosen rows as a table, text as points."""
+"""What the text of options means: NAME=VALUE pairs as columns chosen, or as places where a law is asked."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from analysis.curves.curves import Curve
+from analysis.tables.choice import Choice
 from analysis.tables.points import LARGEST, SOURCE
-from analysis.tables.row_filter import select_rows
-from analysis.tables.table import Table, understood_table
+from analysis.tables.stored_table import named_again
+from analysis.tables.table import understood_table
 from scaling.errors import InputError, nearest
-from scaling.system.progress_line import announce_if_slow
 
 
 def positive(option: str, value: float) -> float:
@@ -18,26 +18,17 @@ def positive(option: str, value: float) -> float:
     return value
 
 
-def chosen_table(
-    source: Path,
+def choice_of(
     columns: str | None,
     where: str | None,
-    group: str | None = None,
-    law_columns: tuple[str, ...] = ("C",),
-) -> Table:
-    """The table of `source`, with columns named as `columns` says, the rows that `where` chooses, and a curve for each
-    value of `group`, or for each of a column of text that tells rows with equal `law_columns` apart.
-
-    Raises InputError where the source, a column or the expression is not as expected.
-    """
+    group: str | None,
+    strategy: str | None,
+    encoder: str | None,
+    llm: str | None,
+) -> Choice:
+    """What the options of a table choose. Raises InputError for a text of --columns that is no NAME=COLUMN pairs."""
     named = {} if columns is None else _pairs("--columns", columns)
-    with announce_if_slow(f"reading {source}"):
-        table = understood_table(source, {SOURCE.get(name, name): column for name, column in named.items()})
-    if where is not None:
-        table = select_rows(table, where)
-    table = table.parted([SOURCE.get(name, name) for name in law_columns], group)
-    table.announce()
-    return table
+    return Choice(columns=named, where=where, group=group, strategy=strategy, encoder=encoder, llm=llm)
 
 
 def named_numbers(option: str, text: str) -> dict[str, float]:
@@ -57,8 +48,16 @@ def law_columns(curve: Curve, text: str) -> dict[str, list[float]]:
     return {name: [_number(f"--at {name}", values[name])] for name in columns}
 
 
-def law_columns_of_table(curve: Curve, table: Table, named: Mapping[str, str]) -> dict[str, list[float]]:
-    """The columns of the law in a table: under their own names, as runs have them, or as the fitted table had them."""
+def law_columns_of_table(
+    curve: Curve, file: Path, columns: Mapping[str, str], named: Mapping[str, str]
+) -> dict[str, list[float]]:
+    """The columns of the law in the table `file`: under their own names, as runs have them, as `columns` says, or as
+    the fitted table had them (`named`). Raises InputError where one is missing.
+    """
+    table = understood_table(file, {})
+    there = {name: column for name, column in columns.items() if {column, column.rpartition(":")[0]} & {*table.names}}
+    table = named_again(table, Choice(columns=there).sources)
+    table.announce()
     points = {}
     for name in curve.domain:
         source = SOURCE.get(name, name)
