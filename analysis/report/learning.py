@@ -16,6 +16,9 @@ from scaling.ledger.run_curve import history
 MOST_POINTS = 120
 """Points of one curve that a figure can show; of more, evenly chosen ones are kept."""
 
+FEWEST_POINTS = 3
+"""Points of one curve that show a course."""
+
 Measure = Literal["dev_cer", "loss"]
 MEASURES: dict[Measure, str] = {"dev_cer": "CER on dev", "loss": "training loss"}
 """What can be drawn, the more telling first, and its name on an axis."""
@@ -46,7 +49,7 @@ class Learning:
 
 
 def learning_of(folder: Path) -> Learning | None:
-    """The learning curves of the study in `folder`: of the first measure of which any run has two points."""
+    """The learning curves of the study in `folder`: of the first measure of which most runs have a few points."""
     try:
         plan_file = read_plan_file(folder)
         histories = [(run, list(history(plan_file, run))) for run in plan_file.runs]
@@ -62,9 +65,9 @@ def learning_of(folder: Path) -> Learning | None:
                 points=points,
             )
             for run, told in histories
-            if len(points := _points(told, measure)) > 1
+            if len(points := _points(told, measure)) >= FEWEST_POINTS
         )
-        if curves:
+        if 2 * len(curves) > len(histories):
             return Learning(measure=measure, curves=curves)
     return None
 

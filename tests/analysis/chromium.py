@@ -106,6 +106,13 @@ class Browser:
         shot = self._call("Page.captureScreenshot", captureBeyondViewport=True)
         file.write_bytes(base64.b64decode(shot["data"]))
 
+    def close(self) -> None:
+        """End the browser."""
+        self._process.kill()
+        self._process.wait()
+        self._read.close()
+        self._write.close()
+
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)
         session = {} if self._session is None or method.startswith("Browser.") else {"sessionId": self._session}
@@ -160,8 +167,8 @@ def browser(folder: Path) -> Iterator[Browser]:
     )
     os.close(to_browser[0])
     os.close(from_browser[1])
+    opened = Browser(process, from_browser[0], to_browser[1], downloads)
     try:
-        yield Browser(process, from_browser[0], to_browser[1], downloads)
+        yield opened
     finally:
-        process.kill()
-        process.wait()
+        opened.close()
