@@ -6,7 +6,8 @@ quickly.
 import typer
 
 from analysis.cli.advice import compare, coverage, design, recommend, report
-from analysis.cli.fitting import fit, forecast, frontier, laws, predict
+from analysis.cli.fitting import fit, frontier, laws, predict
+from analysis.cli.forecasts import forecast
 from analysis.cli.terms import explain
 from analysis.cli.transcripts import score
 

@@ -98,7 +98,7 @@ def laws(
     if at is not None:
         place = named_numbers("--at", at)
     law_columns = tuple(place) if place else ("C",)
-    points, errors, weights, notes = points_of_curve(runs.table(law_columns), law_columns)
+    points, errors, weights, notes = points_of_curve(runs.table(law_columns), law_columns, runs.choice)
     with announce_if_slow("fitting every law, and forecasting larger budgets from smaller ones"):
         ranked = candidates(points, errors, weights, at=place)
     print_laws = laws_document if as_json else laws_text
@@ -115,20 +115,9 @@ def frontier(runs: Runs, as_json: AsJson = False) -> None:
     from analysis.tables.points import points_of
     from analysis.text import frontier_text
 
-    points, notes = points_of(runs.table(("C", "N")), ("C", "N"))
+    points, notes = points_of(runs.choice.rows_of_curves(runs.table(("C", "N"))), ("C", "N"))
     flops, sizes = (np.array([point.columns[name] for point in points]) for name in ("C", "N"))
     with announce_if_slow("finding the best size of each budget"):
         answer = find_frontier(flops, sizes, np.array([point.cer for point in points]))
     answer = replace(answer, warnings=(*notes, *answer.warnings))
     emit(as_document(answer) if as_json else frontier_text(answer))
-
-
-@reads_runs
-def forecast(runs: Runs, as_json: AsJson = False) -> None:
-    """Hold the fits of a study's folder against the runs in its forecast/, which they have not seen: prediction,
-    interval and truth side by side. --where chooses runs to fit.
-    """
-    from analysis.curves.forecast_check import check_forecasts, forecasts_text
-
-    forecasts = check_forecasts(runs.fits().curves, runs.source, runs.choice)
-    emit([forecast.as_dict() for forecast in forecasts] if as_json else forecasts_text(forecasts))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def _positive(option: typer.CallbackParam, value: float | None) -> float | None:
     """Refuse what is no positive number."""
-    from analysis.cli.places import positive
+    from analysis.curves.places import positive
 
     return None if value is None else positive(option.opts[0], value)
 
@@ -67,7 +67,7 @@ class Runs:
     choice: "Choice"
 
     def table(self, law_columns: tuple[str, ...] = ("C",)) -> "Table":
-        """The rows chosen, parted into curves for laws in `law_columns`."""
+        """The rows chosen, of every curve, parted into curves for laws in `law_columns`."""
         from analysis.curves.fits_file import table_of
 
         with announce_if_slow(f"reading {self.source}"):

@@ -1,21 +1,15 @@
 """What the text of options means: NAME=VALUE pairs as columns chosen, or as places where a law is asked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis.curves.curves import Curve
+from analysis.curves.places import places, positive
 from analysis.tables.choice import Choice
-from analysis.tables.points import LARGEST, SOURCE
+from analysis.tables.points import SOURCE
 from analysis.tables.stored_table import named_again
 from analysis.tables.table import understood_table
-from scaling.errors import InputError, nearest
-
-
-def positive(option: str, value: float) -> float:
-    """`value`, where it is a positive number below `LARGEST`. Raises InputError, naming the option, for any other."""
-    if not 0.0 < value < LARGEST:
-        raise InputError(f"{option}: {value}, expected a positive number below {LARGEST:g}")
-    return value
+from scaling.errors import InputError
 
 
 def choice_of(
@@ -33,19 +27,17 @@ def choice_of(
 
 def named_numbers(option: str, text: str) -> dict[str, float]:
     """The numbers of `NAME=VALUE,NAME=VALUE`. Raises InputError for any other text and for numbers not positive."""
-    return {name: _number(f"{option} {name}", value) for name, value in _pairs(option, text).items()}
+    return {
+        name: positive(place := f"{option} {name}", _float(place, value))
+        for name, value in _pairs(option, text).items()
+    }
 
 
 def law_columns(curve: Curve, text: str) -> dict[str, list[float]]:
     """The one point that `--at` names, by the columns of the law. Raises InputError for unknown and missing columns."""
-    columns = list(curve.domain)
-    values = _pairs("--at", text)
-    for name in values:
-        if name not in columns:
-            raise InputError(f"--at: the law has no column {name!r}{nearest(name, columns)}")
-    if missing := [name for name in columns if name not in values]:
-        raise InputError(f"--at: {', '.join(missing)} missing; the law needs {', '.join(columns)}")
-    return {name: [_number(f"--at {name}", values[name])] for name in columns}
+    return places(
+        curve, "--at", {name: [_number(f"--at {name}", value)] for name, value in _pairs("--at", text).items()}
+    )
 
 
 def law_columns_of_table(
@@ -65,6 +57,11 @@ def law_columns_of_table(
         table.require(column)
         points[name] = [table.number(i, column) for i in range(len(table.rows))]
     return points
+
+
+def positive_numbers(option: str, texts: Sequence[str]) -> list[float]:
+    """The numbers of every `VALUE,VALUE` given to an option. Raises InputError for what is no positive number."""
+    return [_number(option, value.strip()) for text in texts for value in text.split(",")]
 
 
 def _pairs(option: str, text: str) -> dict[str, str]:

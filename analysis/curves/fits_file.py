@@ -66,18 +66,25 @@ def new_fits(
     """
     columns = law_named(law).columns if law else ("C",)
     in_compute = columns == ("C",)
-    table = _rows(source, choice, columns) if in_compute else table_of(source, choice, columns)
+    table = table_of(source, choice, columns)
+    if not in_compute:
+        table = choice.rows_of_curves(table)
     curves = fit_curves(table, law=law and law_named(law).name, loss=loss_named(loss or DEFAULT_LOSS).name)
     fits = Fits(curves=curves, read=lambda: table)
     return fits.of(choice, baseline) if in_compute else fits
 
 
 def table_of(source: Source, choice: Choice, law_columns: tuple[str, ...]) -> Table:
-    """The rows of a source, as chosen, for laws in `law_columns`; of a file of fits those that it holds.
+    """The rows chosen of a source, of every curve, for laws in `law_columns`; of a file of fits those that it holds.
 
     Raises InputError as `fits_of` does.
     """
-    return choice.rows_of_curves(_rows(source, choice, law_columns))
+    if isinstance(source, Table):
+        return choice.of(understood(source, False, choice.sources), law_columns)
+    file = fits_file(source)
+    if file is None:
+        return choice.table(source, law_columns)
+    return choice.of(named_again(_stored_table(file, read_json(file)), choice.sources), law_columns)
 
 
 def curves_of(path: Path) -> Curves:
@@ -106,16 +113,6 @@ def place_of_fits(out: Path, source: Path, choice: Choice) -> Path:
     if file.exists() and fits_file(file) is None:
         raise InputError(f"--out {file}: the file holds something else than fits; name another")
     return file
-
-
-def _rows(source: Source, choice: Choice, law_columns: tuple[str, ...]) -> Table:
-    """The rows chosen, of all curves."""
-    if isinstance(source, Table):
-        return choice.of(understood(source, False, choice.sources), law_columns)
-    file = fits_file(source)
-    if file is None:
-        return choice.table(source, law_columns)
-    return choice.of(named_again(_stored_table(file, read_json(file)), choice.sources), law_columns)
 
 
 def _stored_curves(file: Path, document: Mapping[str, Any]) -> Curves:

@@ -164,7 +164,7 @@ def understood(table: Table, comma_parts_fields: bool, chosen: Mapping[str, str]
     return replace(table, rows=rows, named=found.named, remarks=tuple(found.remarks), doubts=found.doubts)
 
 
-def table_of(path: Path, numbered_rows: Iterable[tuple[int, Row]]) -> Table:
+def numbered_table(path: Path, numbered_rows: Iterable[tuple[int, Row]]) -> Table:
     """A table as it stands; `path` names it in messages. Raises InputError where it has no rows."""
     lines_and_rows = tuple(zip(*numbered_rows, strict=True))
     if not lines_and_rows:
@@ -203,7 +203,7 @@ def read_text(file: Path) -> str:
 def _read(path: Path) -> tuple[Table, bool]:
     """A table as it stands, and whether a comma could not be a decimal mark in it."""
     if is_project(path):
-        return table_of(path, enumerate(rows_of_project(path), start=1)), True
+        return numbered_table(path, enumerate(rows_of_project(path), start=1)), True
     file = path / RUNS_FILE if path.is_dir() else path
     if not file.exists():
         expected = f"a study's folder with {RUNS_FILE}, or a table" if path.is_dir() else "a folder or a table"
@@ -211,12 +211,12 @@ def _read(path: Path) -> tuple[Table, bool]:
     suffix = file.suffix.lower()
     if suffix in _DELIMITED:
         delimiter, rows = delimited_rows(read_text(file), str(file))
-        return table_of(file, rows), delimiter == ","
+        return numbered_table(file, rows), delimiter == ","
     if suffix not in _READERS:
         raise InputError(
             f"{file}: unknown kind of table {file.suffix!r}{nearest(file.suffix, (*_READERS, *_DELIMITED))}"
         )
-    return table_of(file, _READERS[suffix](file)), True
+    return numbered_table(file, _READERS[suffix](file)), True
 
 
 def _joined(row: Row, column: str) -> str:

@@ -25,6 +25,13 @@ SIZE = (6.4, 4.0)
 DOTS_PER_INCH = 200
 
 
+def new_axes() -> "Axes":
+    """Axes of a new figure, as notebooks show it."""
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=SIZE, layout="constrained")[1]
+
+
 def draw_picture(fits: Fits, ax: "Axes", horizon: float | None = None) -> None:
     """Draw the runs of every curve, and its law with its interval up to `horizon` FLOPs: by default ten times the
     largest budget. Raises InputError for laws in other columns than FLOPs.

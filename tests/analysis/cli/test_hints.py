@@ -37,7 +37,7 @@ def texts(file: Path) -> Iterator[tuple[int, str]]:
 
 def verb_of(text: str, end: int) -> str | None:
     """The verb that a text names before an option: the last in its sentence, as in "`fit --law`" and "fit: --law"."""
-    named = [word for word in re.findall(r"\w+", re.split(r"[.;]\s", text[:end])[-1]) if word in VERBS]
+    named = [word for word in re.findall(r"(?<![-\w])\w+", re.split(r"[.;]\s", text[:end])[-1]) if word in VERBS]
     return named[-1] if named else None
 
 
