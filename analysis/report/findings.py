@@ -14,6 +14,8 @@ from analysis.curves.forecast_check import Forecast, read_forecasts
 from analysis.curves.traces import PlottedPoint, Trace, traces_of
 from analysis.notes import Note
 from analysis.recommending.recommend import Recommendation, recommend_for_flops
+from analysis.registering.outcome import Score, score_registered
+from analysis.registering.record import FORECASTS_FILE
 from analysis.report.learning import Learning, learning_of
 from analysis.tables.choice import EVERYTHING, Choice
 from analysis.tables.table import Table
@@ -33,7 +35,7 @@ class Findings:
 
     `recommendation` is for `largest_flops`, the largest budget of any run. `runner_up` compares the best curve there
     with the best curve of another strategy. `comparisons` are against `baseline`; with one strategy there are none.
-    `learning` is None where the study's ledger is gone.
+    `learning` is None where the study's ledger is gone, `registered` where no forecast was written down.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Findings:
     forecasts: tuple[Forecast, ...]
     notes: tuple[Note, ...]
     learning: Learning | None
+    registered: Score | None
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -107,6 +110,7 @@ def findings_of(source: Path, choice: Choice = EVERYTHING) -> Findings:
         forecasts=forecasts,
         notes=curves.notes,
         learning=learning_of(source),
+        registered=score_registered(source) if (source / FORECASTS_FILE).is_file() else None,
     )
 
 

@@ -54,7 +54,8 @@ def chart(findings: Findings, beside: Sequence[Findings] = ()) -> dict[str, obje
         "models": models,
         "traces": traces,
         "forecasts": [
-            _forecast(findings, forecast, forecast.prediction) for forecast in findings.forecasts if forecast.prediction
+            *(_forecast(findings, one, one.prediction) for one in findings.forecasts if one.prediction),
+            *_registered(findings),
         ],
         "device": _device(findings),
         "devices": [_priced(hardware) for hardware in HARDWARE.values()],
@@ -91,7 +92,13 @@ def _flops(findings: Findings) -> list[float]:
     """FLOPs that the figure must hold."""
     measured = [point.mean.flops for trace in findings.traces for point in (*trace.points, *trace.aside)]
     drawn = [prediction.flops for trace in findings.traces for prediction in trace.path]
-    return [*measured, *drawn, *(forecast.flops for forecast in findings.forecasts)]
+    said = [] if findings.registered is None else [outcome.forecast.flops for outcome in findings.registered.outcomes]
+    return [*measured, *drawn, *said, *(forecast.flops for forecast in findings.forecasts)]
+
+
+def _in_order(findings: Findings) -> list[Trace]:
+    """The traces as they stand in the chart."""
+    return [trace for strategy in findings.strategies for trace in findings.of(strategy)]
 
 
 def _wanted(findings: Findings) -> float:
@@ -149,12 +156,29 @@ def _point(point: PlottedPoint) -> dict[str, object]:
 
 def _forecast(findings: Findings, forecast: Forecast, prediction: Prediction) -> dict[str, object]:
     return {
-        "trace": next(i for i, trace in enumerate(findings.traces) if trace.curve is prediction.curve),
+        "trace": next(i for i, trace in enumerate(_in_order(findings)) if trace.curve is prediction.curve),
         "flops": forecast.flops,
         "truth": _round(forecast.truth),
         "predicted": _round(prediction.cer),
         "interval": None if None in (ends := _ends(prediction.interval)) else ends,
     }
+
+
+def _registered(findings: Findings) -> list[dict[str, object]]:
+    """Forecasts that were written down and count, or wait: what was said, and what was measured, null while it waits."""
+    places = {trace.curve.identity: i for i, trace in enumerate(_in_order(findings))}
+    outcomes = [] if findings.registered is None else findings.registered.outcomes
+    return [
+        {
+            "trace": places[outcome.forecast.curve],
+            "flops": outcome.forecast.flops,
+            "truth": _round(outcome.truth),
+            "predicted": _round(outcome.forecast.cer),
+            "interval": _ends(outcome.forecast.interval),
+        }
+        for outcome in outcomes
+        if outcome.first and outcome.state != "registered_late" and outcome.forecast.curve in places
+    ]
 
 
 def _ends(interval: tuple[float, float] | None) -> list[float | None]:

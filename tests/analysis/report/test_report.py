@@ -18,6 +18,7 @@ from analysis.curves.fits_file import curves_of
 from analysis.curves.predict import predict
 from analysis.formatting import NARROW_SPACE, between, percent
 from analysis.recommending.recommend import recommend_for_flops
+from analysis.registering.register import register
 from analysis.report.findings import findings_of
 from analysis.report.page.runs import run_table
 from analysis.report.report import write_report
@@ -164,10 +165,28 @@ def test_a_forecast_is_shown_beside_its_truth_whatever_that_is(write_study, trut
     low, high = predicted.interval
     row = f"3 times the largest run {predicted.cer:.3g} {low:.3g} to {high:.3g} {run['cer']:.3g} {verdict}"
     assert row in page.text
-    assert f"{int(verdict == 'inside')} of 1 runs came out inside" in page.text
+    assert f"{int(verdict == 'inside')} of 1 came out inside their 90 % interval" in page.text
     assert f"no prediction {run['cer']:.3g} no interval" in page.text
     (mark,) = page.data["forecasts"]
     assert (mark["flops"], mark["truth"]) == (pytest.approx(flops), pytest.approx(run["cer"], rel=1e-3))
+
+
+def test_forecasts_written_down_before_are_shown_whether_they_wait_or_came_out(write_study):
+    folder = write_study(budgets=4, strategies=("efin",), noise=0.03)
+    (said,) = register(folder, [3 * LARGEST])
+    page = Page(write_report(folder).path.read_text(encoding="utf-8"))
+    assert f"{said.cer:.3g} {said.interval[0]:.3g} to {said.interval[1]:.3g} 0 waits for its run" in page.text
+    assert "1 of 1 forecasts wait for their runs." in page.text
+    (mark,) = page.data["forecasts"]
+    assert (mark["truth"], mark["predicted"]) == (None, pytest.approx(said.cer, rel=1e-3))
+    rows = (folder / "runs.jsonl").read_text()
+    run = {**json.loads(rows.splitlines()[-1]), "key": "new", "budget_flops": 3 * LARGEST, "flops": 3 * LARGEST}
+    (folder / "runs.jsonl").write_text(rows + json.dumps({**run, "cer": said.cer, "finished": 4e9}) + "\n")
+    page = Page(write_report(folder).path.read_text(encoding="utf-8"))
+    assert "Of 1 budgets forecast and run, 1 came out inside the interval that was said" in page.text
+    assert "1 of 1 came out inside their 90 % interval" in page.text
+    assert f"{said.cer:.3g} 1 inside" in page.text
+    assert page.data["forecasts"][0]["truth"] == pytest.approx(said.cer, rel=1e-3)
 
 
 def test_names_in_the_data_are_text_everywhere(report_of):

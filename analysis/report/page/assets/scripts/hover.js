@@ -24,8 +24,8 @@ function marks() {
     trace.label, `${amount(point.flops)}: CER ${number(point.cer)}`,
     point.runs > 1 ? `${point.runs} seeds, ${number(point.low)} to ${number(point.high)}` : "one run",
     ...(point.set_aside ? ["set aside: see the warnings"] : [])] })));
-  const forecasts = study.forecasts.filter((one) => traces.includes(study.traces[one.trace])).map((one) => ({ left: x(one.flops), top: y(one.truth), lines: [
-    study.traces[one.trace].label, `forecast run at ${amount(one.flops)}: CER ${number(one.truth)}`,
+  const forecasts = study.forecasts.filter((one) => traces.includes(study.traces[one.trace])).map((one) => ({ left: x(one.flops), top: y(one.truth ?? one.predicted), lines: [
+    study.traces[one.trace].label, one.truth === null ? `forecast at ${amount(one.flops)}, which waits for its run` : `forecast run at ${amount(one.flops)}: CER ${number(one.truth)}`,
     one.predicted === null ? "no prediction" : `predicted ${number(one.predicted)}${one.interval ? `, ${between(one.interval)}` : ""}`] }));
   return [...points, ...forecasts];
 }

@@ -28,7 +28,7 @@ function draw() {
 function plotScales(traces, width, height) {
   const errors = study.traces.flatMap((trace) => [...trace.points.flatMap((point) => [point.low, point.high]),
     ...drawnRows(trace, trace.smallest_flops, trace.drawn_to).map((row) => row[CER])])
-    .concat(study.forecasts.map((one) => one.truth)).filter((cer) => cer > 0);
+    .concat(study.forecasts.map((one) => one.truth ?? one.predicted)).filter((cer) => cer > 0);
   const [first, last] = [study.flops_range[0], Math.max(study.flops_range[1], state.flops)];
   const across = [margin.left, width - margin.right], up = [height - margin.bottom, margin.top];
   const x = scale(state.x, [first / 1.15, last * (state.x === "log" ? 1.15 : 1.03)], across);
@@ -83,6 +83,6 @@ function forecastNode(one, x, y) {
     for (const [x1, y1, x2, y2] of [[place, top, place, bottom], [place - 5, top, place + 5, top], [place - 5, bottom, place + 5, bottom],
       [place - 7, y(one.predicted), place + 7, y(one.predicted)]]) group.append(element("line", { x1, y1, x2, y2 }));
   }
-  group.append(element("path", { d: MARKS.star, transform: `translate(${x(one.flops)} ${y(one.truth)})` }));
+  if (one.truth !== null) group.append(element("path", { d: MARKS.star, transform: `translate(${x(one.flops)} ${y(one.truth)})` }));
   return group;
 }
