@@ -27,10 +27,7 @@ def choice_of(
 
 def named_numbers(option: str, text: str) -> dict[str, float]:
     """The numbers of `NAME=VALUE,NAME=VALUE`. Raises InputError for any other text and for numbers not positive."""
-    return {
-        name: positive(place := f"{option} {name}", _float(place, value))
-        for name, value in _pairs(option, text).items()
-    }
+    return {name: _number(f"{option} {name}", value) for name, value in _pairs(option, text).items()}
 
 
 def law_columns(curve: Curve, text: str) -> dict[str, list[float]]:
