@@ -165,7 +165,7 @@ def _forecast(findings: Findings, forecast: Forecast, prediction: Prediction) ->
 
 
 def _registered(findings: Findings) -> list[dict[str, object]]:
-    """Forecasts that were written down and count, or wait: what was said, and what was measured, null while it waits."""
+    """Forecasts that were written down and count, or wait: what was said and what was measured, null while it waits."""
     places = {trace.curve.identity: i for i, trace in enumerate(_in_order(findings))}
     outcomes = [] if findings.registered is None else findings.registered.outcomes
     return [
