@@ -81,6 +81,7 @@ def page(
             curve_styles=CURVE_STYLES,
             budget_styles=budgets,
             colour_classes={name: f"s{i % len(CURVE_STYLES)}" for i, name in enumerate(findings.strategies)},
+            nameless=not any(row.get("strategy") for row in findings.table.rows),
             simulated=runs.simulated(findings.table.rows),
             prediction_describes_runs=prediction is not None
             and prediction.cer is not None

@@ -189,6 +189,16 @@ def test_forecasts_written_down_before_are_shown_whether_they_wait_or_came_out(w
     assert page.data["forecasts"][0]["truth"] == pytest.approx(said.cer, rel=1e-3)
 
 
+def test_a_table_that_names_no_strategy_is_told_of_as_runs(report_of):
+    def nameless(row):
+        return {name: value for name, value in row.items() if name not in ("strategy", "encoder", "llm", "stages")}
+
+    page = report_of(budgets=5, strategies=("efin",), seeds=1, change=nameless)
+    (title,) = [text for text in page.words if "reach CER" in text and "·" in text]
+    assert title.strip().startswith("These runs reach CER 0.")
+    assert "With the largest budget run: predicted CER" in page.text
+
+
 def test_names_in_the_data_are_text_everywhere(report_of):
     names = dict(zip(PLANTED, (HOSTILE, BREAKING, "{{7*7}} & co"), strict=True))
 
