@@ -54,7 +54,8 @@ class Answer(Mapping[str, Any]):
         return _without_warnings(self._text)
 
     def _repr_html_(self) -> str:
-        rows = [[name, _cell(value)] for name, value in self._fields.items() if name != "warnings" and _is_short(value)]
+        known = {name: value for name, value in self._fields.items() if value is not None and name != "warnings"}
+        rows = [[name, _cell(value)] for name, value in known.items() if _is_short(value)]
         return html_table(["field", "value"], rows, self._fields.get("warnings") or ())
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
