@@ -25,7 +25,7 @@ DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 8e11
 
-.PHONY: venv demo study study-gpu test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready check bench bench-gpu reference-answers mutate fuzz notebook minis clean
+.PHONY: venv demo study study-gpu test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready browser-ready check bench bench-gpu reference-answers mutate fuzz notebook minis clean
 
 venv: $(READY)
 
@@ -71,6 +71,11 @@ slurm-ready: $(READY)  ## what test-slurm needs: root, host names of its own, De
 ray-ready: $(READY)  ## what test-ray needs: root, a network of its own, the package (installed if need be)
 	@unshare --net true || { echo "a Ray cluster with a network of its own needs root" >&2; exit 1; }
 	@$(BIN)/python -c 'import ray' 2>/dev/null || $(BIN)/python -m pip install -q -e '.[ray]'
+
+browser-ready:  ## what tests of the page click in: Debian's chromium (installed if need be, as root)
+	@command -v chromium >/dev/null || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } || \
+		{ echo "tests of the page need chromium, and apt-get could not install it" >&2; exit 1; }
 
 torture: $(READY)  ## a real sweep under KILLS kill -9, to results/benchmarks/torture.json
 	PYTHONPATH=tests/scaling:tests/sweeps/torture OMP_NUM_THREADS=1 $(BIN)/python tests/sweeps/torture/torture.py --kills $(KILLS)
