@@ -12,11 +12,14 @@ from reference_study.card import PARTS as OBJECTS
 from reference_study.card import columns, fields
 from reference_study.comparisons import beside, verdict
 from reference_study.designs import choices_of_budgets, spent
+from reference_study.laws import registered
 from reference_study.page import answered, filled
 from reference_study.page_simplified import best
 from reference_study.simplified import agreement, at_multiple, six_nd
 from reference_study.tables import PARTS, RESULTS, STUDIES, places, read_studies
 
+from analysis.registering.record import FORECASTS_FILE
+from analysis.registering.register import register
 from scaling.errors import InputError
 from scaling.ledger.records import RunRow
 
@@ -165,6 +168,22 @@ def test_a_single_seed_and_a_part_of_the_budgets_tell_so_plain_a_gain(found: dic
     assert enough["seeds"] == 1
     assert enough["share_of_the_whole"] < 0.3
     assert [each["spent_flops"] for each in best(found["designs"]["designs"])][-1] == found["designs"]["spent_flops"]
+
+
+def test_a_registered_forecast_belongs_to_the_table_that_it_rests_on(folder: Path, tmp_path: Path):
+    studies = read_studies(folder / "parts")
+    below = [row for row in studies["reference"].table.rows if row["budget_flops"] <= 1e12]
+    write(tmp_path / "runs.jsonl", below)
+    assert len(register(tmp_path, [3.2e12, 1e13])) == 6
+    found = registered(tmp_path, list(studies.values()))
+    assert (found["lines"], found["of_no_table"], found["together"]["pairs"]) == (6, 0, 6)
+    assert found["together"]["pairs_held"] == 6
+    file = tmp_path / FORECASTS_FILE
+    write(file, [json.loads(line) | {"digest": "of another table"} for line in file.read_text().splitlines()])
+    assert registered(tmp_path, list(studies.values()))["of_no_table"] == 6
+    (tmp_path / "reference").mkdir()
+    file.rename(tmp_path / "reference" / FORECASTS_FILE)
+    assert registered(tmp_path, list(studies.values()))["studies"]["reference"]["pairs"] == 6
 
 
 def test_equal_six_nd_is_another_comparison(found: dict):
