@@ -9,6 +9,10 @@ WORKERS ?= 2
 MINUTES ?= 10
 NAME ?= after
 KILLS ?= 1000
+STUDY ?= reference
+SEED ?= 0
+BLOCK ?= $(STUDY)-seed$(SEED)
+REFERENCE := results/reference
 RUN := $(BIN)/asr-scaling
 SLURM_PROGRAMS := slurmctld munged slurmdbd mariadbd my_print_defaults
 SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server-core mariadb-client-core
@@ -17,7 +21,7 @@ DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 8e11
 
-.PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready check bench bench-gpu reference-answers mutate fuzz notebook minis clean
+.PHONY: venv demo study test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready browser-ready check bench bench-gpu reference-answers mutate fuzz notebook minis clean
 
 venv: $(READY)
 
@@ -64,6 +68,11 @@ ray-ready: $(READY)  ## what test-ray needs: root, a network of its own, the pac
 	@unshare --net true || { echo "a Ray cluster with a network of its own needs root" >&2; exit 1; }
 	@$(BIN)/python -c 'import ray' 2>/dev/null || $(BIN)/python -m pip install -q -e '.[ray]'
 
+browser-ready:  ## what tests of the page click in: Debian's chromium (installed if need be, as root)
+	@command -v chromium >/dev/null || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } || \
+		{ echo "tests of the page need chromium, and apt-get could not install it" >&2; exit 1; }
+
 torture: $(READY)  ## a real sweep under KILLS kill -9, to results/benchmarks/torture.json
 	PYTHONPATH=tests/scaling:tests/sweeps/torture OMP_NUM_THREADS=1 $(BIN)/python tests/sweeps/torture/torture.py --kills $(KILLS)
 
@@ -78,6 +87,11 @@ bench: $(READY)  ## ratios against named baselines, in one run, to results/bench
 
 reference-answers: $(READY)  ## the answers and pages of results/reference from its tables; two minutes
 	PYTHONPATH=.:tests/analysis $(BIN)/python -m reference_study
+
+study: $(READY)  ## a block of the reference study, merged into its table: STUDY, SEED, SET='budgets_flops=[1e12]'
+	$(RUN) run $(STUDY) --out build/reference/$(BLOCK) --ledger build/reference/ledger --workers $(WORKERS) --set seeds=[$(SEED)] $(if $(SET),--set '$(SET)')
+	mkdir -p $(REFERENCE)/parts && cp build/reference/$(BLOCK)/runs.jsonl $(REFERENCE)/parts/$(BLOCK).jsonl
+	$(RUN) merge $(REFERENCE)/parts/$(STUDY)-*.jsonl --out $(REFERENCE)$(patsubst reference_%,/%,$(filter reference_%,$(STUDY)))
 
 bench-gpu: $(READY)  ## on an accelerator, in about five minutes, to results/benchmarks/gpu.json
 	$(BIN)/python tests/benchmarks/bench_gpu.py

@@ -32,6 +32,9 @@ ELSEWHERE = {
 
 STANDS_FOR = {
     "run simulated --simulate --out DIR": {"DIR": "results/simulated"},
+    "merge seed0 seed1 --out DIR": {
+        "seed0": "results/demo", "seed1": "results/demo/forecast", "DIR": "results/merged",
+    },
     "": {"DIR": "results/demo", "TABLE": "sizes.csv", "HYP": "hyp.txt", "REF": "ref.txt", "CORPUS": "corpus",
          "CODE": "narrow_range", "OUT": "page"},
 }  # fmt: skip

@@ -33,7 +33,7 @@ def fit(
 
     file = None if out is None else place_of_fits(out, runs.source, runs.choice)
     if plot is not None:
-        from analysis.report.picture import check_kind, save_picture
+        from analysis.report.figures.picture import check_kind, save_picture
 
         check_kind(plot)
     with announce_if_slow(f"fitting laws to {runs.source}"):

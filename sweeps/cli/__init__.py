@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from sweeps.cli.finished_runs import export, transcribe
+from sweeps.cli.finished_runs import export, merge, transcribe
 from sweeps.cli.ledgers import collect_garbage, status, track
 from sweeps.cli.machines import doctor, flops
 from sweeps.cli.studies import init, plan, run, schema, tune
@@ -23,6 +23,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "flops": flops,
     "transcribe": transcribe,
     "export": export,
+    "merge": merge,
     "doctor": doctor,
 }
 

@@ -1,4 +1,4 @@
-"""Verbs of finished runs: use the best one, or write it out for others."""
+"""Verbs of finished runs: use the best one, write it out for others, make one table of several."""
 
 from pathlib import Path
 from typing import Annotated
@@ -39,3 +39,20 @@ def export(
     run = export(folder, out, key, strategy)
     document = {"folder": str(out), "run": run.row.key, "strategy": run.row.strategy, "cer": run.row.cer}
     emit(document if as_json else f"run {run.row.key} ({run.row.strategy}): {out}")
+
+
+def merge(
+    parts: Annotated[list[Path], typer.Argument(metavar="PART...", help="Folders with a table of runs, or tables.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the one table, DIR/runs.jsonl.")],
+    differ: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="A column that tells parts apart which differ on purpose; repeatable."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make one table of several, of a study that was trained in parts; runs that do not belong together are refused."""
+    from scaling.ledger.records import RUNS_FILE
+    from sweeps.finished.merge_tables import merge_tables
+
+    rows, table = merge_tables(parts, out, differ or ()), out / RUNS_FILE
+    emit({"table": str(table), "runs": len(rows)} if as_json else f"{len(rows)} runs of {len(parts)} parts: {table}")
