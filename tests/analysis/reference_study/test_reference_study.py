@@ -170,20 +170,18 @@ def test_a_single_seed_and_a_part_of_the_budgets_tell_so_plain_a_gain(found: dic
     assert [each["spent_flops"] for each in best(found["designs"]["designs"])][-1] == found["designs"]["spent_flops"]
 
 
-def test_a_registered_forecast_belongs_to_the_table_that_it_rests_on(folder: Path, tmp_path: Path):
+def test_a_registered_forecast_belongs_to_the_study_that_it_lies_beside(folder: Path, tmp_path: Path):
     studies = read_studies(folder / "parts")
     below = [row for row in studies["reference"].table.rows if row["budget_flops"] <= 1e12]
     write(tmp_path / "runs.jsonl", below)
     assert len(register(tmp_path, [3.2e12, 1e13])) == 6
     found = registered(tmp_path, list(studies.values()))
-    assert (found["lines"], found["of_no_table"], found["together"]["pairs"]) == (6, 0, 6)
+    assert (found["lines"], found["of_other_tables"], found["together"]["pairs"]) == (6, 0, 6)
     assert found["together"]["pairs_held"] == 6
-    file = tmp_path / FORECASTS_FILE
-    write(file, [json.loads(line) | {"digest": "of another table"} for line in file.read_text().splitlines()])
-    assert registered(tmp_path, list(studies.values()))["of_no_table"] == 6
-    (tmp_path / "reference").mkdir()
-    file.rename(tmp_path / "reference" / FORECASTS_FILE)
-    assert registered(tmp_path, list(studies.values()))["studies"]["reference"]["pairs"] == 6
+    (tmp_path / "noisy").mkdir()
+    (tmp_path / FORECASTS_FILE).rename(tmp_path / "noisy" / FORECASTS_FILE)
+    elsewhere = registered(tmp_path, list(studies.values()))
+    assert (elsewhere["lines"], elsewhere["together"]) == (6, None)
 
 
 def test_equal_six_nd_is_another_comparison(found: dict):
@@ -200,7 +198,7 @@ def test_a_contradiction_between_parts_is_refused_and_a_repetition_is_not(folder
     write(tmp_path / "reference-b.jsonl", [first | {"cer": 0.5}])
     with pytest.raises(InputError, match=r"reference-b\.jsonl:1"):
         read_studies(tmp_path)
-    write(tmp_path / "reference-b.jsonl", [first | {"study": "referense"}])
+    write(tmp_path / "reference-b.jsonl", [first | {"study": "referense", "key": "another", "seed": 7}])
     with pytest.raises(InputError, match="referense"):
         read_studies(tmp_path)
 
