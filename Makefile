@@ -13,6 +13,10 @@ STUDY ?= reference
 SEED ?= 0
 BLOCK ?= $(STUDY)-seed$(SEED)
 REFERENCE := results/reference
+GPU_SECONDS ?= 600
+GPU_WORKERS ?= 16
+MODELS ?= build/models
+SPEECH ?= build/speech
 RUN := $(BIN)/asr-scaling
 SLURM_PROGRAMS := slurmctld munged slurmdbd mariadbd my_print_defaults
 SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server-core mariadb-client-core
@@ -21,7 +25,7 @@ DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 8e11
 
-.PHONY: venv demo study test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready browser-ready check bench bench-gpu reference-answers mutate fuzz notebook minis clean
+.PHONY: venv demo study study-gpu test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready browser-ready check bench bench-gpu reference-answers mutate fuzz notebook minis clean
 
 venv: $(READY)
 
@@ -92,6 +96,10 @@ study: $(READY)  ## a block of the reference study, merged into its table: STUDY
 	$(RUN) run $(STUDY) --out build/reference/$(BLOCK) --ledger build/reference/ledger --workers $(WORKERS) --set seeds=[$(SEED)] $(if $(SET),--set '$(SET)')
 	mkdir -p $(REFERENCE)/parts && cp build/reference/$(BLOCK)/runs.jsonl $(REFERENCE)/parts/$(BLOCK).jsonl
 	$(RUN) merge $(REFERENCE)/parts/$(STUDY)-*.jsonl --out $(REFERENCE)$(patsubst reference_%,/%,$(filter reference_%,$(STUDY)))
+
+study-gpu: $(READY)  ## its question on one accelerator, runs side by side, GPU_SECONDS at most: MODELS and SPEECH (results/reference/gpu.yaml)
+	timeout --signal=TERM $(GPU_SECONDS) $(RUN) run $(REFERENCE)/gpu.yaml --out build/reference/gpu --workers $(GPU_WORKERS) --set precision=bf16 \
+		--set models.0.encoder=$(MODELS)/whisper-tiny.en --set models.0.llm=$(MODELS)/smollm2-135m --set data.root=$(SPEECH) $(if $(SET),--set '$(SET)')
 
 bench-gpu: $(READY)  ## on an accelerator, in about five minutes, to results/benchmarks/gpu.json
 	$(BIN)/python tests/benchmarks/bench_gpu.py
