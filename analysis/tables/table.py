@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.tables.delimited import delimited_rows
 from analysis.tables.groups import IDENTITY, grouped, parting_column
-from analysis.tables.understanding import understand
+from analysis.tables.long_form import one_row_a_run
+from analysis.tables.understanding.understand import understand
 from analysis.tables.wandb import is_project, rows_of_project
 from scaling.errors import InputError, nearest
 from scaling.ledger.records import RUNS_FILE, is_usable
@@ -160,16 +161,23 @@ def understood(table: Table, comma_parts_fields: bool, chosen: Mapping[str, str]
     _refuse_where_no_run_succeeded(table.path, rows)
     for column, name in chosen.items():
         if column not in found.columns and column not in found.doubts:
-            table.require(name)
-    return replace(table, rows=rows, named=found.named, remarks=tuple(found.remarks), doubts=found.doubts)
+            raise InputError(f"{table.path}: no column {name!r}{nearest(name, table.names)}")
+    return replace(table, rows=rows, named=found.named, remarks=(*table.remarks, *found.remarks), doubts=found.doubts)
 
 
 def numbered_table(path: Path, numbered_rows: Iterable[tuple[int, Row]]) -> Table:
-    """A table as it stands; `path` names it in messages. Raises InputError where it has no rows."""
+    """A table as it stands, or of one row a run, see `long_form`; `path` names it in messages. Raises InputError where
+    it has no rows.
+    """
     lines_and_rows = tuple(zip(*numbered_rows, strict=True))
     if not lines_and_rows:
         raise InputError(f"{path}: no rows")
-    return Table(path=path, lines=lines_and_rows[0], rows=lines_and_rows[1])
+    lines, rows = lines_and_rows
+    runs = one_row_a_run(lines, rows)
+    if runs is None:
+        return Table(path=path, lines=lines, rows=rows)
+    remark = f"{len(runs[1])} runs in {len(rows)} rows of a run, a tag and a step: each tag at its last step"
+    return Table(path=path, lines=runs[0], rows=runs[1], remarks=(remark,))
 
 
 def _refuse_where_no_run_succeeded(path: Path, rows: Sequence[Row]) -> None:

@@ -25,7 +25,21 @@ def german(value):
     return f"{value:.5g}".replace(".", ",")
 
 
+def long_form():
+    """Two values of each tag for every run, the last first, as TensorBoard's data frames may have them."""
+    lines = ["run,tag,step,value,wall_time"]
+    for c, y in RUNS:
+        values = [(20, "eval/cer", y), (20, "total_flops", c), (9, "eval/cer", 2 * y), (9, "total_flops", c / 2)]
+        lines += [f"run-{c:g},{tag},{step},{value!r},0" for step, tag, value in values]
+    return "\n".join(lines) + "\n"
+
+
 UNDERSTOOD = {
+    "tensorboard_long.csv": (
+        long_form(),
+        ["7 runs in 28 rows of a run, a tag and a step: each tag at its last step", "flops: column 'total_flops'",
+         "cer: column 'eval/cer'"],
+    ),
     "plain.csv": (table_of("flops,cer", lambda c, y: f"{c!r},{y!r}"), []),
     "capitals.csv": (
         table_of("Compute,CER,Params,Tokens", lambda c, y: f"{c:.3g},{100 * y:.5g}%,244M,1.5B"),

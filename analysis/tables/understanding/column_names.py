@@ -1,0 +1,174 @@
+"""What columns are called by those who made a table, and what is meant: `train_flops`, `Compute (EFLOPs)`, `eval/cer`.
+
+Nothing here sees a value. A name is cut into words; a meaning has words that name it, best first, and words that name
+something else.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from analysis.tables.understanding.values import FLOP_UNITS, MAGNITUDES
+
+PERCENT_WORDS = frozenset(("%", "percent", "pct", "percentage"))
+"""Words of a name that say that its values are percentages."""
+
+TRAINING_WORDS = frozenset(("train", "training"))
+"""An error with these was measured on training data, and is taken only where there is no other."""
+
+GROUP_NAMES = (
+    "strategy", "recipe", "method", "system", "model", "approach", "variant", "setup", "config", "architecture", "arch",
+    "family", "condition", "treatment", "experiment", "group", "series",
+)  # fmt: skip
+"""Names of columns of text that part rows into curves, the usual ones first."""
+
+LABEL_NAMES = frozenset((
+    "name", "run", "run name", "run id", "id", "key", "uid", "notes", "note", "comment", "user", "author", "tags",
+    "created", "updated", "date", "time", "timestamp", "runtime", "sweep", "state", "status", "host", "hostname",
+    "node", "gpu", "device", "hardware", "commit", "git", "path", "url", "checkpoint", "file", "log", "seed", "reason",
+    "precision",
+))  # fmt: skip
+"""Names of columns of text that describe a run and part no curves."""
+
+MULTIPLIERS = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, **MAGNITUDES}
+"""Words and letters of a name that multiply its numbers: `params_millions`, `Tokens (B)`."""
+
+_STATISTICS = frozenset((
+    "std", "stdev", "sd", "se", "sem", "stderr", "var", "ci", "low", "high", "lower", "upper", "interval", "delta",
+    "relative", "rel", "reduction", "chance", "time", "seconds", "count", "num", "bound", "gap", "improvement",
+))  # fmt: skip
+_RATES = frozenset(("per", "s", "sec", "second", "seconds", "rate", "util", "utilization", "mfu", "peak", "achieved"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meaning:
+    """What a column of numbers may mean: `kinds` are sets of words, the best first, of which one names it; a word of
+    one letter must be the whole name. `neutral` words change nothing, `others` name something else. `says` is the
+    meaning in words, `option` its name in --columns.
+    """
+
+    column: str
+    says: str
+    option: str
+    kinds: tuple[frozenset[str], ...]
+    neutral: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+
+
+_FLOPS = frozenset((*FLOP_UNITS, *(f"{unit}s" for unit in FLOP_UNITS)))
+MEANINGS = (
+    Meaning(
+        column="flops",
+        says="training FLOPs",
+        option="C",
+        kinds=(_FLOPS, frozenset(("compute", "c")), frozenset(("budget",))),
+        others=_RATES
+        | frozenset(("pretrain", "pretraining", "executed", "cache", "credited", "inference", "forward", "convention"))
+        | frozenset(
+            ("usd", "dollars", "eur", "cost", "price", "hours", "gpu", "time", "optimal", "promised", "device")
+        ),
+    ),
+    Meaning(
+        column="cer",
+        says="the error",
+        option="y",
+        kinds=(frozenset(("cer",)), frozenset(("wer",)), frozenset(("error", "err")), frozenset(("loss", "nll"))),
+        neutral=PERCENT_WORDS | frozenset(("rate", "character", "char", "word")),
+        others=_STATISTICS | frozenset(("errors", "type", "message", "log", "scale", "fn", "function")),
+    ),
+    Meaning(
+        column="N",
+        says="parameters",
+        option="N",
+        kinds=(frozenset(("params", "parameters", "param", "parameter", "n")), frozenset(("size",))),
+        neutral=frozenset(("num", "number", "of", "count", "total", "model", "n")),
+        others=_RATES | frozenset(("encoder", "llm", "lora", "asr", "decoder", "projector", "batch", "near", "vocab")),
+    ),
+    Meaning(
+        column="D",
+        says="training tokens",
+        option="D",
+        kinds=(frozenset(("tokens", "token", "d")),),
+        neutral=frozenset(("num", "number", "of", "count", "total", "train", "training", "seen", "n")),
+        others=_RATES | frozenset(("batch", "vocab", "max", "text", "prompt", "target", "length")),
+    ),
+)
+"""The columns of numbers that laws are fitted to, by the name that analysis gives them."""
+
+TEXTS = {
+    "seed": ("seed", "random seed", "rng seed"),
+    "strategy": ("strategy",),
+    "encoder": ("encoder",),
+    "llm": ("llm",),
+    "budget_flops": ("budget flops",),
+    "ref_chars": ("ref chars",),
+    "ref_words": ("ref words",),
+    "status": ("status", "state", "run state"),
+    "name": ("name", "run name", "run", "trial id"),
+}
+"""Other columns that analysis knows, and what they are called."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A column that may have a meaning: the lower its rank, the better. Its values are to be multiplied by `factor`;
+    `said` is the unit that the user named.
+    """
+
+    rank: tuple[bool, int, bool]
+    name: str
+    factor: float = 1.0
+    percent: bool = False
+    loss: bool = False
+    said: str | None = None
+
+
+def words(name: str) -> list[str]:
+    """The words of a column's name, in lower case.
+
+    >>> words("throughput/total_gflops"), words("CER (%)"), words("trainFLOPs")
+    (['throughput', 'total', 'gflops'], ['cer', '%'], ['train', 'flops'])
+    """
+    return re.findall(r"[a-z0-9]+|%", re.sub(r"(?<=[a-z])(?=[A-Z]{2}|[A-Z][a-z])", " ", name).lower())
+
+
+def candidate(meaning: Meaning, name: str) -> Candidate | None:
+    """How well a column's name says `meaning`; None where it says something else."""
+    spoken, factor = _factor(name)
+    for rank, kind in enumerate(meaning.kinds):
+        named = [word for word in spoken if word in kind and (len(word) > 1 or len(spoken) == 1)]
+        if not named:
+            continue
+        rest = set(spoken) - set(named) - meaning.neutral
+        if meaning.column in ("N", "D"):
+            for word in [word for word in rest if word.removesuffix("s") in MULTIPLIERS]:
+                factor, rest = factor * MULTIPLIERS[word.removesuffix("s")], rest - {word}
+        if rest & meaning.others:
+            return None
+        on_training_data = meaning.column == "cer" and bool(rest & TRAINING_WORDS)
+        return Candidate(
+            rank=(on_training_data, rank, bool(rest)),
+            name=name,
+            factor=factor * FLOP_UNITS.get(named[0].removesuffix("s"), 1.0),
+            percent=bool(PERCENT_WORDS & set(spoken)),
+            loss=meaning.column == "cer" and rank == len(meaning.kinds) - 1,
+        )
+    return None
+
+
+def candidates(meaning: Meaning, names: Iterable[str]) -> list[Candidate]:
+    """The columns that may have a meaning, the best first."""
+    return sorted((found for name in names if (found := candidate(meaning, name))), key=lambda found: found.rank)
+
+
+def text_column(column: str, names: Iterable[str]) -> str | None:
+    """The first column that is called one of the names of `column` in `TEXTS`."""
+    return next((name for called in TEXTS[column] for name in names if " ".join(words(name)) == called), None)
+
+
+def _factor(name: str) -> tuple[list[str], float]:
+    """The words of a name, and what a multiplier in it says: `FLOPs (1e18)`, `compute x 10^18`."""
+    found = re.search(r"(?:[x\u00d7*]\s*)?\b(?:1e|10\^|10\*\*)\+?(\d+)\b", name, re.IGNORECASE)
+    if found is None:
+        return words(name), 1.0
+    return words(name[: found.start()] + " " + name[found.end() :]), 10.0 ** int(found[1])

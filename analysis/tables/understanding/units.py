@@ -1,0 +1,60 @@
+"""In which unit a column of numbers stands: errors as fractions or in percent, FLOPs or a thousand million of them."""
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from analysis.tables.understanding.column_names import Candidate
+from analysis.tables.understanding.values import Numbers
+
+LEAST = {"flops": 1e6, "N": 1e4, "D": 1e4}
+"""Training runs have more FLOPs, parameters and tokens than this: smaller numbers are written in a unit that the table
+does not name (assumptions).
+"""
+
+LARGEST_FRACTION, SMALLEST_PERCENT = 2.0, 10.0
+"""Insertions raise error rates above 1. A table with the median below 1 and nothing above the first holds fractions;
+one with the median above the first and something above the second holds percentages (assumptions).
+"""
+
+
+class DoubtError(ValueError):
+    """A column that could mean two things: the message says which, and how to say what is meant."""
+
+
+def scale_of_errors(named: Candidate, numbers: Numbers, counted: Sequence[bool]) -> tuple[float, str | None]:
+    """What errors are multiplied by to become fractions, and how that is said; a loss stays as it is.
+
+    `counted` tells the rows whose values decide. Raises DoubtError where the values could be either.
+    """
+    given = [i for i, value in enumerate(numbers.values) if value is not None and math.isfinite(value)]
+    signs = [numbers.percent[i] for i in given if numbers.values[i] != 0.0]
+    if any(signs) and not all(signs):
+        raise DoubtError(f"column {named.name!r} has values with a percent sign and values without one")
+    if any(signs) or named.percent:
+        return 0.01, "percent, divided by 100"
+    values = [value for i in given if counted[i] and (value := numbers.values[i]) is not None]
+    if named.loss or not values or max(values) <= 1.0:
+        return 1.0, None
+    middle, largest = statistics.median(values), max(values)
+    if min(values) > 1.0 and largest > LARGEST_FRACTION:
+        return 0.01, f"percent by its values ({min(values):g} to {largest:g}), divided by 100"
+    if middle > LARGEST_FRACTION and largest > SMALLEST_PERCENT:
+        return 0.01, f"percent by its values ({min(values):g} to {largest:g}), divided by 100"
+    if middle <= 1.0 and largest <= LARGEST_FRACTION:
+        return 1.0, None
+    span = f"values from {min(values):g} to {largest:g}, which could be percentages or fractions"
+    raise DoubtError(
+        f"column {named.name!r} has {span}: say --columns y={named.name}:percent or y={named.name}:fraction"
+    )
+
+
+def check_size(column: str, option: str, named: Candidate, numbers: Numbers) -> None:
+    """Raise DoubtError where no value is as large as training runs have them, see `LEAST`."""
+    largest = max(numbers.given, default=0.0) * named.factor
+    if 0.0 < largest < LEAST.get(column, 0.0):
+        units = ("EFLOPs", "GFLOPs, TFLOPs, PFLOPs and ZFLOPs") if column == "flops" else ("M", "k, B and T")
+        raise DoubtError(
+            f"column {named.name!r} has values up to {largest:g}: in which unit? Say --columns "
+            f"{option}={named.name}:{units[0]}, or another of {units[1]}"
+        )
