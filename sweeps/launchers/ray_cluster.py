@@ -18,6 +18,7 @@ from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.plan_file import PlanFile
 from scaling.system.console import log
+from scaling.system.inner_files import appending
 from scaling.system.parent_death import end_with_parent
 from sweeps.launchers.cluster_workers import Snapshot
 from sweeps.launchers.worker_command import THREAD_VARIABLES, Command
@@ -136,7 +137,7 @@ def run_worker(command: list[str], folder: str, variables: dict[str, str], log_f
     sets a handler.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with Path(log_file).open("ab") as output:
+    with appending(Path(log_file)) as output:
         worker = subprocess.Popen(
             command,
             cwd=folder,

@@ -11,7 +11,7 @@ from scaling.errors import InputError
 from scaling.ledger.checkpoints import checkpoint_of, is_lost
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
-from scaling.system.inner_files import without_links
+from scaling.system.inner_files import MOST_RECORD_BYTES, without_links
 from sweeps.progress.status import State, Survey
 
 CHECKPOINT = re.compile(rb'"checkpoint": (?:null|"([\w/-]+)")')
@@ -40,7 +40,7 @@ def _unusable(plan_file: PlanFile, survey: Survey) -> Iterator[UnusableRun]:
 def _looks_usable(folder: str) -> bool:
     """Whether a look at a result's bytes is enough: parsing ten thousand would double the time of `status`."""
     with suppress(OSError), open(f"{folder}/result.json", "rb", opener=without_links) as file:
-        named = CHECKPOINT.search(file.read())
+        named = CHECKPOINT.search(file.read(MOST_RECORD_BYTES))
         return named is not None and (
             named[1] is None or stat.S_ISDIR(os.lstat(f"{folder}/{named[1].decode()}").st_mode)
         )
