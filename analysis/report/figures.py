@@ -83,6 +83,8 @@ def save(name: str, figure: Figure, folder: Path) -> tuple[Path, Path]:
     """Write `folder`/name.png and .svg, the same bytes each time; their paths."""
     png, svg = folder / f"{name}.png", folder / f"{name}.svg"
     with _style({"svg.hashsalt": name}):
+        for path in (png, svg):
+            path.unlink(missing_ok=True)  # it may be a link to somebody else's file
         figure.savefig(png, dpi=PNG_DOTS_PER_INCH, metadata={"Software": None})
         figure.savefig(svg, metadata={"Date": None, "Creator": None})
     return png, svg

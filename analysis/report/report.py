@@ -1,10 +1,11 @@
 """A study's report: its figures and one page."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.report.findings import findings_of
+from scaling.system.atomic_files import write_text_atomically
+from scaling.system.inner_files import InnerFiles
 from scaling.system.progress_line import announce_if_slow
 
 REPORT_FILE = "report.html"
@@ -36,10 +37,8 @@ def write_report(folder: Path) -> Report:
     figures_folder = folder / FIGURES_FOLDER
     with announce_if_slow(f"drawing {figures_folder}"):
         figures = draw(findings)
-        figures_folder.mkdir(exist_ok=True)
+        InnerFiles(folder).make_folder(FIGURES_FOLDER)
         saved = {name: save(name, figure, figures_folder) for name, figure in figures.items()}
     text = page(findings, {name: svg.read_text(encoding="utf-8") for name, (_, svg) in saved.items()})
-    draft = folder / f".{REPORT_FILE}.{os.getpid()}"
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(folder / REPORT_FILE)
+    write_text_atomically(folder / REPORT_FILE, text)
     return Report(path=folder / REPORT_FILE, figures=tuple(path for paths in saved.values() for path in paths))

@@ -99,6 +99,17 @@ def test_a_private_file_in_place_of_utterances_is_not_copied(
     assert "utterances.jsonl: is a symbolic link; expected a file" in capsys.readouterr().err
 
 
+def test_utterances_are_not_written_into_a_linked_folder(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "stranger").mkdir()
+    shutil.rmtree(finished / "utterances")
+    (finished / "utterances").symlink_to(tmp_path / "stranger")
+    assert len(Collector(read_plan_file(finished)).collect()) == 3
+    assert "utterances: is a symbolic link; expected a folder" in capsys.readouterr().err
+    assert not list((tmp_path / "stranger").iterdir())
+
+
 def test_a_run_whose_checkpoint_is_a_link_is_not_used(finished: Path, tmp_path: Path) -> None:
     ledger, end = Ledger(finished), read_plan_file(finished).runs[-1].nodes[-1]
     checkpoint = finished / str(checkpoint_of(ledger, end))
