@@ -17,7 +17,7 @@ DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 8e11
 
-.PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready check bench bench-gpu mutate fuzz minis clean
+.PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready check bench bench-gpu reference-answers mutate fuzz notebook minis clean
 
 venv: $(READY)
 
@@ -76,6 +76,9 @@ check: $(READY)  ## format, lint, types and import rules
 bench: $(READY)  ## ratios against named baselines, in one run, to results/benchmarks/
 	for file in $(filter-out %bench_gpu.py,$(wildcard tests/benchmarks/bench_*.py)); do $(BIN)/python $$file || exit 1; done
 
+reference-answers: $(READY)  ## the answers and pages of results/reference from its tables; two minutes
+	PYTHONPATH=.:tests/analysis $(BIN)/python -m reference_study
+
 bench-gpu: $(READY)  ## on an accelerator, in about five minutes, to results/benchmarks/gpu.json
 	$(BIN)/python tests/benchmarks/bench_gpu.py
 
@@ -84,6 +87,9 @@ mutate: $(READY)  ## which small wrong changes the tests notice, to results/benc
 
 fuzz: $(READY)  ## damaged input for every reader; MINUTES for all together
 	$(BIN)/python tests/fuzz/fuzz.py --minutes $(MINUTES)
+
+notebook: $(READY)  ## execute docs/notebook.ipynb again, where what it shows has changed
+	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False docs/notebook.ipynb
 
 minis: $(READY)  ## make the small base models again, from their seeds (about half an hour on two cores)
 	$(BIN)/python -m scaling.asr.pretraining.pretrain all

@@ -32,8 +32,11 @@ ELSEWHERE = {
 
 STANDS_FOR = {
     "run simulated --simulate --out DIR": {"DIR": "results/simulated"},
+    "merge seed0 seed1 --out DIR": {
+        "seed0": "results/demo", "seed1": "results/demo/forecast", "DIR": "results/merged",
+    },
     "": {"DIR": "results/demo", "TABLE": "sizes.csv", "HYP": "hyp.txt", "REF": "ref.txt", "CORPUS": "corpus",
-         "CODE": "narrow_range"},
+         "CODE": "narrow_range", "OUT": "page"},
 }  # fmt: skip
 
 
@@ -57,9 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     here = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "results" / "quickstart", here / "results" / "demo")
     shutil.copy(ROOT / "sweeps" / "studies" / "simulated.yaml", here / "study.yaml")
-    flops = np.geomspace(1e17, 1e20, 7)
-    rows = [f"{c:g},{4 + 36 * (c / 1e17) ** -0.3:.4g}%" for c in flops]
-    (here / "results.csv").write_text("\n".join(["Compute,CER", *rows]) + "\n")
+    (here / "results.csv").write_text(re.findall(r"cat > results.csv <<'END'\n(.*?)END\n", README, re.DOTALL)[0])
     sizes = [
         f"{n!r},{c / 6 / n!r},{c!r},{1.8 + 480 * n**-0.35 + 2085 * (c / 6 / n) ** -0.37!r}"
         for c in (1e18, 1e19, 1e20)
@@ -93,3 +94,10 @@ def test_a_line_of_the_readme_runs_as_it_is_written(line, folder, asr_scaling):
 def test_lines_that_are_run_elsewhere_are_in_the_readme():
     for beginning in ELSEWHERE:
         assert f"asr-scaling {beginning}" in README, beginning
+
+
+def test_the_example_table_is_answered_as_the_readme_says(folder, asr_scaling):
+    answer = json.loads(asr_scaling("predict", "results.csv", "--flops", "5e19", "--json").stdout)
+    low, high = answer["interval"]
+    assert f"CER {answer['cer']:.4f} by `{answer['strategy']}`" in README
+    assert f"between {low:.4f} and\n{high:.4f} with 90 %" in README

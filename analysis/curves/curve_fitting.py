@@ -24,7 +24,8 @@ from analysis.forecasting.pooling import pooled_priors
 from analysis.forecasting.posterior import Posterior
 from analysis.forecasting.prior import Prior
 from analysis.notes import Note
-from analysis.tables.points import ERROR, CurveIdentity, Point, points_of
+from analysis.tables.choice import EVERYTHING, Choice
+from analysis.tables.points import ERROR, CurveIdentity, Point, curve_identity, points_of
 from analysis.tables.table import Table, file_sha256
 from scaling.errors import InputError
 
@@ -64,20 +65,23 @@ def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -
 
 
 def points_of_curve(
-    table: Table, strategy: str | None, columns: tuple[str, ...]
+    table: Table, columns: tuple[str, ...], choice: Choice = EVERYTHING
 ) -> tuple[dict[str, Array], Array, Array, tuple[Note, ...]]:
     """One curve's points, before any law: columns, errors and runs a point, each (n,); and notes on rows left out.
 
-    Raises InputError where the table holds several curves and `strategy` does not leave one.
+    Raises InputError where `choice` does not leave one curve.
     """
-    every, notes = _points_used(table, set_aside(table) if columns == ("C",) else {}, columns)
-    labels = dict.fromkeys(point.curve for point in every if strategy in (None, point.strategy))
-    if len(labels) != 1:
-        names = ", ".join(" + ".join(filter(None, label)) for label in labels or {point.curve for point in every})
-        raise InputError(f"{table.path}: which curve of {names}? Give --strategy, or --where")
-    chosen = [point for point in every if point.curve in labels]
-    values = {name: np.array([point.columns[name] for point in chosen]) for name in columns}
-    errors, runs = np.array([point.cer for point in chosen]), np.array([float(point.runs) for point in chosen])
+    chosen = choice.rows_of_curves(table)
+    wanted = {curve_identity(row) for row in chosen.rows}
+    in_compute = columns == ("C",)
+    every, notes = _points_used(table if in_compute else chosen, set_aside(table) if in_compute else {}, columns)
+    points = [point for point in every if not in_compute or point.curve in wanted]
+    curves = dict.fromkeys(point.curve for point in points)
+    if len(curves) != 1:
+        names = ", ".join(" + ".join(filter(None, curve)) for curve in curves or {point.curve for point in every})
+        raise InputError(f"{table.path}: which curve of {names}? Give --strategy, --encoder, --llm or --where")
+    values = {name: np.array([point.columns[name] for point in points]) for name in columns}
+    errors, runs = np.array([point.cer for point in points]), np.array([float(point.runs) for point in points])
     return values, errors, runs, notes
 
 

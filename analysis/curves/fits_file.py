@@ -2,19 +2,26 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from analysis.curves.curve_fitting import DEFAULT_LOSS, fit_curves
 from analysis.curves.curves import Curve, Curves
+from analysis.curves.fits import Fits
 from analysis.curves.seed_noise import RunNoise
 from analysis.fitting.backtest import Calibration
 from analysis.fitting.fit import Fit
+from analysis.fitting.laws import law_named
+from analysis.fitting.losses import loss_named
 from analysis.forecasting.outlook import Outlook
 from analysis.notes import Note
-from analysis.tables.table import file_sha256, read_table
+from analysis.tables.choice import EVERYTHING, Choice
+from analysis.tables.stored_table import dump_table, load_table, named_again
+from analysis.tables.table import Table, file_sha256, read_table, understood
 from scaling.errors import InputError
 from scaling.ledger.records import RUNS_FILE
 from scaling.system.json_files import read_json
@@ -25,28 +32,117 @@ SCHEMA = 4
 FITS_FILE = "fits.json"
 """The file of a study's fits, in the study's folder."""
 
+Source = Path | Table
+"""Where runs come from: what `read_table` takes, a file of fits, or rows in memory, not yet understood."""
+
+_FITS_BEGIN = re.compile(rb'\s*\{\s*"schema":\s*\d+,\s*"source_sha256"')
+"""How every file of fits begins, whatever its name."""
+
+
+def fits_of(source: Source, choice: Choice = EVERYTHING, baseline: str | None = None) -> Fits:
+    """The fits of a source: of a study's folder from its fits.json where that is up to date, else fitted now (and
+    stored); of a table fitted now; of a file that `write_fits` wrote, with its table, as they stand there.
+
+    Where rows or columns are chosen, laws are fitted to these now. With a strategy chosen, `baseline` is one more that
+    is kept. Raises InputError where a source, a column, a row or a curve is not as expected.
+    """
+    if isinstance(source, Table):
+        return new_fits(source, choice, baseline=baseline)
+    file = fits_file(source)
+    if choice.is_of_rows or (file is None and not (source / RUNS_FILE).exists()):
+        stored = None if file is None else _stored_curves(file, read_json(file))
+        return new_fits(source, choice, stored.law if stored else None, stored.loss if stored else None, baseline)
+    if file is None:
+        return Fits(curves=_curves_of_study(source), read=partial(read_table, source)).of(choice, baseline)
+    document = read_json(file)
+    return Fits(curves=_stored_curves(file, document), read=partial(_stored_table, file, document)).of(choice, baseline)
+
+
+def new_fits(
+    source: Source, choice: Choice, law: str | None = None, loss: str | None = None, baseline: str | None = None
+) -> Fits:
+    """The fits of a source, made now. A law in other columns than FLOPs spans models, so it is fitted to the runs of
+    the models chosen alone. Raises InputError as `fits_of` does, and for an unknown law or loss.
+    """
+    columns = law_named(law).columns if law else ("C",)
+    in_compute = columns == ("C",)
+    table = table_of(source, choice, columns)
+    if not in_compute:
+        table = choice.rows_of_curves(table)
+    curves = fit_curves(table, law=law and law_named(law).name, loss=loss_named(loss or DEFAULT_LOSS).name)
+    fits = Fits(curves=curves, read=lambda: table)
+    return fits.of(choice, baseline) if in_compute else fits
+
+
+def table_of(source: Source, choice: Choice, law_columns: tuple[str, ...]) -> Table:
+    """The rows chosen of a source, of every curve, for laws in `law_columns`; of a file of fits those that it holds.
+
+    Raises InputError as `fits_of` does.
+    """
+    if isinstance(source, Table):
+        return choice.of(understood(source, False, choice.sources), law_columns)
+    file = fits_file(source)
+    if file is None:
+        return choice.table(source, law_columns)
+    return choice.of(named_again(_stored_table(file, read_json(file)), choice.sources), law_columns)
+
 
 def curves_of(path: Path) -> Curves:
-    """The curves of a study's folder, from its fits.json where that is up to date, else fitted now (and stored).
+    """The curves of a source, see `fits_of`."""
+    return fits_of(path).curves
 
-    A table is fitted each time; a file of fits (`fit --out`) is read as it is.
+
+def fits_file(source: Path) -> Path | None:
+    """The file of fits that `source` is, or that a folder without runs holds; None for any other source."""
+    file = source / FITS_FILE if source.is_dir() and not (source / RUNS_FILE).exists() else source
+    if not file.is_file():
+        return None
+    with file.open("rb") as opened:
+        return file if _FITS_BEGIN.match(opened.read(100)) else None
+
+
+def place_of_fits(out: Path, source: Path, choice: Choice) -> Path:
+    """Where `fit --out` writes: `out`, or fits.json in a folder.
+
+    Raises InputError for a file that holds anything but fits, and for a study's folder, whose fits.json is read only
+    where it is of all runs of this study.
     """
-    if path.suffix == ".json" and path.is_file() and (fits := _read_fits(path)) is not None:
-        return fits
-    if not (path / RUNS_FILE).exists():
-        return fit_curves(read_table(path))
-    stored = _read_fits(path / FITS_FILE)
-    if stored is not None and stored.source_sha256 == file_sha256(path / RUNS_FILE):
+    file = out / FITS_FILE if out.is_dir() else out
+    if out.is_dir() and (out / RUNS_FILE).exists() and (choice != EVERYTHING or out.resolve() != source.resolve()):
+        raise InputError(f"--out {out}: a study's folder keeps the fits of all its own runs; name a file")
+    if file.exists() and fits_file(file) is None:
+        raise InputError(f"--out {file}: the file holds something else than fits; name another")
+    return file
+
+
+def _stored_curves(file: Path, document: Mapping[str, Any]) -> Curves:
+    curves = _intact(document)
+    if curves is None:
+        raise InputError(f"{file}: fits of another version, or changed since they were written; fit the data again")
+    return curves
+
+
+def _stored_table(file: Path, document: Mapping[str, Any]) -> Table:
+    if not document.get("table"):
+        raise InputError(f"{file}: fits without their table; give the table, or fit it again with `fit --out`")
+    return load_table(document["table"])
+
+
+def _curves_of_study(folder: Path) -> Curves:
+    stored = _read_fits(folder / FITS_FILE)
+    if stored is not None and stored.source_sha256 == file_sha256(folder / RUNS_FILE):
         return stored
     fresh = fit_curves(
-        read_table(path), law=stored.law if stored else None, loss=stored.loss if stored else DEFAULT_LOSS
+        read_table(folder), law=stored.law if stored else None, loss=stored.loss if stored else DEFAULT_LOSS
     )
-    write_fits(fresh, path / FITS_FILE)
+    write_fits(fresh, folder / FITS_FILE)
     return fresh
 
 
-def write_fits(curves: Curves, file: Path) -> None:
-    """Write the fits of `curves` to `file`; readers never see half a file."""
+def write_fits(curves: Curves, file: Path, table: Table | None = None) -> None:
+    """Write the fits of `curves` to `file`, with the table that they were fitted to where this does not stand beside
+    it; readers never see half a file.
+    """
     from scaling.system.atomic_files import write_text_atomically
 
     document = {
@@ -73,6 +169,8 @@ def write_fits(curves: Curves, file: Path) -> None:
             for curve in curves.curves
         ],
     }
+    if table is not None:
+        document["table"] = dump_table(table)
     write_text_atomically(file, json.dumps({**document, "sha256": _checksum(document)}, indent=1) + "\n")
 
 
@@ -82,8 +180,13 @@ def _read_fits(file: Path) -> Curves | None:
         document = read_json(file)
     except InputError:
         return None
-    intact = document.pop("sha256", None) == _checksum(document)
-    return _load(document) if intact and document["schema"] == SCHEMA else None
+    return _intact(document)
+
+
+def _intact(document: Mapping[str, Any]) -> Curves | None:
+    content = {name: value for name, value in document.items() if name != "sha256"}
+    intact = document.get("sha256") == _checksum(content)
+    return _load(content) if intact and content["schema"] == SCHEMA else None
 
 
 def _checksum(document: Mapping[str, Any]) -> str:

@@ -1,13 +1,13 @@
 """The forecast check: what the fits of a study say of runs that they have not seen, and what these runs scored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from analysis.curves.curves import Curves, lowest
 from analysis.curves.predict import Prediction, predict
+from analysis.tables.choice import EVERYTHING, Choice
 from analysis.tables.points import ERROR, FLOPS, curve_identity, usable_rows
-from analysis.tables.table import read_table
 from scaling.errors import InputError
 from scaling.ledger.records import RUNS_FILE
 
@@ -44,11 +44,14 @@ class Forecast:
         return {**prediction, "seed": self.seed, "truth": self.truth, "inside": self.inside}
 
 
-def read_forecasts(curves: Curves, folder: Path) -> tuple[Forecast, ...]:
-    """Every usable run of `folder`/forecast, held against the curves of `folder`; empty where there is none."""
+def read_forecasts(curves: Curves, folder: Path, choice: Choice = EVERYTHING) -> tuple[Forecast, ...]:
+    """Every usable run of `folder`/forecast, held against the curves of `folder`; empty where there is none. `choice`
+    names columns and curves; the rows that it chooses are those that were fitted.
+    """
     if not (folder / FORECAST_FOLDER / RUNS_FILE).is_file():
         return ()
-    table = read_table(folder / FORECAST_FOLDER)
+    read = replace(choice, where=None)
+    table = read.rows_of_curves(read.table(folder / FORECAST_FOLDER))
     forecasts = []
     for i in usable_rows(table, (FLOPS,))[0]:
         strategy, encoder, llm = curve_identity(table.rows[i])
@@ -71,12 +74,12 @@ def read_forecasts(curves: Curves, folder: Path) -> tuple[Forecast, ...]:
     return tuple(forecasts)
 
 
-def check_forecasts(curves: Curves, folder: Path) -> tuple[Forecast, ...]:
+def check_forecasts(curves: Curves, folder: Path, choice: Choice = EVERYTHING) -> tuple[Forecast, ...]:
     """The forecasts of `read_forecasts`. Raises InputError where there are no runs, or no curve for one."""
     path = folder / FORECAST_FOLDER / RUNS_FILE
     if not path.is_file():
         raise InputError(f"{path}: no forecast runs; write their study with `recommend --study` and run it there")
-    forecasts = read_forecasts(curves, folder)
+    forecasts = read_forecasts(curves, folder, choice)
     for forecast in forecasts:
         if forecast.prediction is None:
             curves.of(forecast.strategy, forecast.encoder, forecast.llm)

@@ -7,16 +7,15 @@ from pathlib import Path
 from analysis.comparing.compare import compare_all
 from analysis.comparing.compare_curves import compare_curves
 from analysis.comparing.comparison import Comparison
-from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.curves import Curves, lowest
-from analysis.curves.fits_file import curves_of
+from analysis.curves.fits import Fits
+from analysis.curves.fits_file import fits_of, new_fits
 from analysis.curves.forecast_check import Forecast, read_forecasts
 from analysis.curves.traces import PlottedPoint, Trace, traces_of
 from analysis.notes import Note
 from analysis.recommending.recommend import Recommendation, recommend_for_flops
-from analysis.tables.table import Table, read_table
-from scaling.errors import InputError
-from scaling.ledger.records import RUNS_FILE
+from analysis.tables.choice import EVERYTHING, Choice
+from analysis.tables.table import Table
 from scaling.system.progress_line import announce_if_slow
 
 USUAL_BASELINE = "joint"
@@ -69,14 +68,15 @@ class Findings:
         return point.mean.flops if math.isnan(budget) else budget
 
 
-def findings_of(folder: Path) -> Findings:
-    """The findings of the study in `folder`. Raises InputError where it has no runs or none that can be fitted."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: not a folder; expected a study's folder with {RUNS_FILE}")
-    table = read_table(folder)
-    with announce_if_slow(f"fitting laws to {folder}"):
-        curves = _in_compute(curves_of(folder), table)
-    forecasts = read_forecasts(curves, folder)
+def findings_of(source: Path, choice: Choice = EVERYTHING) -> Findings:
+    """The findings of a study in its folder, or of any table, as far as `choice` chooses.
+
+    Raises InputError where there are no runs, or none that can be fitted.
+    """
+    with announce_if_slow(f"fitting laws to {source}"):
+        fits = _in_compute(fits_of(source, choice), source, choice)
+    curves, table = fits.curves, fits.table
+    forecasts = read_forecasts(curves, source, choice)
     largest = max(curve.largest_flops for curve in curves.curves)
     horizon = max(HORIZON * largest, *(MARGIN * forecast.flops for forecast in forecasts), 0.0)
     baseline = _baseline(curves, table)
@@ -87,7 +87,7 @@ def findings_of(folder: Path) -> Findings:
         recommendation = recommend_for_flops(curves, table, largest)
         runner_up = _runner_up(curves, largest, comparisons)
     return Findings(
-        name=str(next((row["study"] for row in table.rows if row.get("study")), folder.resolve().name)),
+        name=str(next((row["study"] for row in table.rows if row.get("study")), name_of(source))),
         table=table,
         curves=curves,
         traces=traces,
@@ -101,9 +101,14 @@ def findings_of(folder: Path) -> Findings:
     )
 
 
-def _in_compute(curves: Curves, table: Table) -> Curves:
-    """The curves, fitted again where fits.json holds laws in other columns: the axis of a report is compute."""
-    return curves if all("C" in curve.domain for curve in curves.curves) else fit_curves(table)
+def _in_compute(fits: Fits, source: Path, choice: Choice) -> Fits:
+    """The fits, made again where the stored ones are laws in other columns: the axis of a report is compute."""
+    return fits if all("C" in curve.domain for curve in fits.curves.curves) else new_fits(source, choice)
+
+
+def name_of(source: Path) -> str:
+    """What a source is called: the name of its folder or project, or of its file without the suffix."""
+    return source.resolve().name if source.is_dir() else source.stem
 
 
 def _baseline(curves: Curves, table: Table) -> str | None:

@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.tables.column_names import GROUP_NAMES, LABEL_NAMES, words
-from analysis.tables.run_states import DONE
-from analysis.tables.values import read_numbers
+from analysis.tables.understanding.column_names import GROUP_NAMES, LABEL_NAMES, words
+from analysis.tables.understanding.run_states import DONE
+from analysis.tables.understanding.values import read_numbers
 from scaling.errors import InputError, nearest
 from scaling.ledger.records import RunRow
 

@@ -12,20 +12,24 @@ import codecs
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis.tables.delimited import delimited_rows
 from analysis.tables.groups import IDENTITY, grouped, parting_column
-from analysis.tables.understanding import understand
+from analysis.tables.long_form import one_row_a_run
+from analysis.tables.understanding.understand import understand
 from analysis.tables.wandb import is_project, rows_of_project
 from scaling.errors import InputError, nearest
 from scaling.ledger.records import RUNS_FILE, is_usable
 from scaling.system.console import log_once
 from scaling.system.inner_files import read_regular
 from scaling.system.json_files import parse_json, read_json_lines
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 LAW_NAMES = {"flops": "C", "cer": "y"}
 """What laws, and with them --columns, call the columns of a table of runs that have another name there."""
@@ -146,20 +150,35 @@ def understood_table(path: Path, chosen: Mapping[str, str]) -> Table:
     """As `read_table`, with the columns that the user has named, and before rows are parted into curves or anything is
     said. Raises InputError for a named column that the table does not have, too.
     """
-    table, comma_parts_fields = _read(path)
-    understood = understand(table.rows, chosen, comma_parts_fields)
-    rows = understood.added_to(table.rows)
-    _refuse_where_no_run_succeeded(path, rows)
+    return understood(*_read(path), chosen)
+
+
+def understood(table: Table, comma_parts_fields: bool, chosen: Mapping[str, str]) -> Table:
+    """A table as it stands, with the columns that analysis reads and those that the user has named, see
+    `understanding.understand`. Raises InputError as `understood_table` does.
+    """
+    found = understand(table.rows, chosen, comma_parts_fields)
+    rows = found.added_to(table.rows)
+    _refuse_where_no_run_succeeded(table.path, rows)
     for column, name in chosen.items():
-        if column not in understood.columns and column not in understood.doubts:
+        if column not in found.columns and column not in found.doubts:
             table.require(name)
-    return replace(
-        table,
-        rows=rows,
-        named=understood.named,
-        remarks=tuple(understood.remarks),
-        doubts=understood.doubts,
-    )
+    return replace(table, rows=rows, named=found.named, remarks=(*table.remarks, *found.remarks), doubts=found.doubts)
+
+
+def numbered_table(path: Path, numbered_rows: Iterable[tuple[int, Row]]) -> Table:
+    """A table as it stands, or of one row a run, see `long_form`; `path` names it in messages. Raises InputError where
+    it has no rows.
+    """
+    lines_and_rows = tuple(zip(*numbered_rows, strict=True))
+    if not lines_and_rows:
+        raise InputError(f"{path}: no rows")
+    lines, rows = lines_and_rows
+    runs = one_row_a_run(lines, rows)
+    if runs is None:
+        return Table(path=path, lines=lines, rows=rows)
+    remark = f"{len(runs[1])} runs in {len(rows)} rows of a run, a tag and a step: each tag at its last step"
+    return Table(path=path, lines=runs[0], rows=runs[1], remarks=(remark,))
 
 
 def _refuse_where_no_run_succeeded(path: Path, rows: Sequence[Row]) -> None:
@@ -171,12 +190,8 @@ def _refuse_where_no_run_succeeded(path: Path, rows: Sequence[Row]) -> None:
 
 
 def file_sha256(file: Path) -> str:
-    """SHA-256 of a file; empty for a folder or a project. Raises InputError where it is missing."""
-    if file.is_dir() or is_project(file):
-        return ""
-    if not file.exists():
-        raise InputError(f"{file}: not found; expected a study's folder with {RUNS_FILE}")
-    return hashlib.sha256(read_regular(file)).hexdigest()
+    """SHA-256 of a file; empty for what is none: a project, rows that were never in a file."""
+    return hashlib.sha256(read_regular(file)).hexdigest() if file.is_file() else ""
 
 
 def read_text(file: Path) -> str:
@@ -195,7 +210,7 @@ def read_text(file: Path) -> str:
 def _read(path: Path) -> tuple[Table, bool]:
     """A table as it stands, and whether a comma could not be a decimal mark in it."""
     if is_project(path):
-        return _table(path, enumerate(rows_of_project(path), start=1)), True
+        return numbered_table(path, enumerate(rows_of_project(path), start=1)), True
     file = path / RUNS_FILE if path.is_dir() else path
     if not file.exists():
         expected = f"a study's folder with {RUNS_FILE}, or a table" if path.is_dir() else "a folder or a table"
@@ -205,12 +220,12 @@ def _read(path: Path) -> tuple[Table, bool]:
     suffix = file.suffix.lower()
     if suffix in _DELIMITED:
         delimiter, rows = delimited_rows(read_text(file), str(file))
-        return _table(file, rows), delimiter == ","
+        return numbered_table(file, rows), delimiter == ","
     if suffix not in _READERS:
         raise InputError(
             f"{file}: unknown kind of table {file.suffix!r}{nearest(file.suffix, (*_READERS, *_DELIMITED))}"
         )
-    return _table(file, _READERS[suffix](file)), True
+    return numbered_table(file, _READERS[suffix](file)), True
 
 
 def _joined(row: Row, column: str) -> str:
@@ -218,17 +233,17 @@ def _joined(row: Row, column: str) -> str:
     return ", ".join(str(value) for value in (row.get(IDENTITY[0]), row.get(column)) if value not in (None, ""))
 
 
-def _table(path: Path, numbered_rows: Iterator[tuple[int, Row]]) -> Table:
-    lines_and_rows = tuple(zip(*numbered_rows, strict=True))
-    if not lines_and_rows:
-        raise InputError(f"{path}: no rows")
-    return Table(path=path, lines=lines_and_rows[0], rows=lines_and_rows[1])
-
-
 def _read_json(file: Path) -> Iterator[tuple[int, Row]]:
     rows = parse_json(read_text(file), str(file))
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{file}: expected a list of objects, or fits as `fit --out` left them")
+    return enumerate(rows, start=1)
+
+
+def rows_of_frame(frame: "DataFrame") -> Iterator[tuple[int, Row]]:
+    """The rows of a data frame, numbered from 1; what is missing is None."""
+    plain = frame.astype(object).where(frame.notna(), None)
+    rows = ({str(name): value for name, value in row.items()} for row in plain.to_dict("records"))
     return enumerate(rows, start=1)
 
 
@@ -241,8 +256,7 @@ def _read_parquet(file: Path) -> Iterator[tuple[int, Row]]:
         raise InputError(f"{file}: reading Parquet needs pyarrow: pip install 'asr-scaling[table]'") from None
     except (OSError, ValueError, TypeError, NotImplementedError) as error:  # pyarrow's errors derive from these
         raise InputError(f"{file}: no readable Parquet ({error})") from None
-    rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-    return enumerate(rows, start=1)
+    return rows_of_frame(frame)
 
 
 _READERS = {

@@ -1,8 +1,9 @@
 """The config.json of a model: its values, with errors that name the file, the field and what was expected."""
 
+import copy
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, Self, TypeGuard
 
 from scaling.errors import InputError, nearest
 from scaling.system.json_files import read_json
@@ -17,6 +18,16 @@ class ConfigFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.values = read_json(path)
+        self._within = ""
+
+    def section(self, name: str) -> Self:
+        """The object of settings of that name. Raises InputError where the file has none."""
+        values = self.values.get(name)
+        if not isinstance(values, dict):
+            raise InputError(f"{self.path}: {name} must be an object of settings, not {values!r:.80}")
+        section = copy.copy(self)
+        section.values, section._within = values, f"{name}."
+        return section
 
     def kind(self, supported: Collection[str], why: str) -> str:
         """The model_type. Raises InputError, with the reason `why`, where it is none of `supported`."""
@@ -34,21 +45,25 @@ class ConfigFile:
         if value is None and default is not None and (null or key not in self.values):
             return default
         if not _countable(value):
-            raise InputError(f"{self.path}: {key} must be a whole number from 1 to {LARGEST}, not {value!r}")
+            raise InputError(
+                f"{self.path}: {self._within}{key} must be a whole number from 1 to {LARGEST}, not {value!r}"
+            )
         return value
 
     def integers(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
         """The value of `key`, a list of whole numbers above 0. Raises InputError where it is not."""
         value = self.values.get(key, default)
         if not isinstance(value, list | tuple) or not all(map(_countable, value)) or not value:
-            raise InputError(f"{self.path}: {key} must be whole numbers from 1 to {LARGEST}, not {value!r}")
+            raise InputError(
+                f"{self.path}: {self._within}{key} must be whole numbers from 1 to {LARGEST}, not {value!r}"
+            )
         return tuple(value)
 
     def expect(self, key: str, expected: Any, why: str) -> None:
         """Raise InputError where the file gives `key` another value than `expected`."""
         value = self.values.get(key, expected)
         if value != expected:
-            raise InputError(f"{self.path}: {key} is {value!r}, expected {expected!r}: {why}")
+            raise InputError(f"{self.path}: {self._within}{key} is {value!r}, expected {expected!r}: {why}")
 
 
 def _countable(value: Any) -> TypeGuard[int]:

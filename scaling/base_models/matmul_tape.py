@@ -21,8 +21,14 @@ class Work(StrEnum):
 
     FRONT_END = "front_end"  # multiply-adds of a convolutional front end, which never trains
     MEL_FRAMES = "mel_frames"
+    STRIDED_2 = "strided_2"  # cells of the spectrogram, frames x bins, once a stride has halved both
+    STRIDED_4 = "strided_4"
+    STRIDED_8 = "strided_8"
     ENCODER_FRAMES = "encoder_frames"
     ENCODER_PAIRS = "encoder_pairs"
+    ENCODER_HEADS = "encoder_heads"  # a frame in each attention head
+    ENCODER_DISTANCES = "encoder_distances"  # from the last frame before the first to the first before the last
+    ENCODER_DISTANCE_PAIRS = "encoder_distance_pairs"  # frames x distances
     DECODER = "decoder"
     DECODER_PAIRS = "decoder_pairs"
     CROSS_FRAMES = "cross_frames"
@@ -93,15 +99,20 @@ class Tape:
         self._add(part, x.work, lora.rank * fan_out, input_grads=True, weight_grads=True)
         return Flow(x.work, fan_out, True)
 
-    def attention(self, part: Part, pairs: Work, query: Flow, key: Flow, value: Flow) -> Flow:
+    def product(self, part: Part, work: Work, left: Flow, right: Flow) -> bool:
+        """Record a product of two activations over the width of `left`: does its result need a gradient?"""
+        self._add(part, work, left.width, input_grads=left.needs_grad + right.needs_grad, weight_grads=0)
+        return left.needs_grad or right.needs_grad
+
+    def attention(self, part: Part, pairs: Work, query: Flow, key: Flow, value: Flow, *, bias: bool = False) -> Flow:
         """Record scores of queries and keys, then weighted sums of values; a product may have two input gradients.
 
         Every query head has keys and values of its own, because grouped ones are repeated: all have the queries' width.
+        `bias`: what is added to the scores needs a gradient.
         """
-        scores = query.needs_grad or key.needs_grad
-        self._add(part, pairs, query.width, input_grads=query.needs_grad + key.needs_grad, weight_grads=0)
-        self._add(part, pairs, query.width, input_grads=scores + value.needs_grad, weight_grads=0)
-        return replace(query, needs_grad=scores or value.needs_grad)
+        scores = self.product(part, pairs, query, key) or bias
+        weighted = self.product(part, pairs, replace(query, needs_grad=scores), value)
+        return replace(query, needs_grad=weighted)
 
     def add_frozen(self, part: Part, work: Work) -> None:
         """Record products that never have a backward pass; a unit of `work` is one multiply-add."""
@@ -127,13 +138,25 @@ class Tape:
 
 
 def attention(
-    tape: Tape, weights: Weights, x: Flow, memory: Flow, pairs: Work, heads: int, kv_heads: int, output: str
+    tape: Tape,
+    weights: Weights,
+    x: Flow,
+    memory: Flow,
+    pairs: Work,
+    heads: int,
+    kv_heads: int,
+    output: str,
+    *,
+    bias: bool = False,
 ) -> Flow:
-    """Record attention of `x` to `memory`; `heads` and `kv_heads` are the features of all heads together."""
+    """Record attention of `x` to `memory`; `heads` and `kv_heads` are the features of all heads together.
+
+    `bias`: what is added to the scores needs a gradient.
+    """
     query = tape.linear(weights, "q_proj", x, heads)
     key = tape.linear(weights, "k_proj", memory, kv_heads)
     value = tape.linear(weights, "v_proj", memory, kv_heads)
-    return tape.linear(weights, output, tape.attention(weights.part, pairs, query, key, value), x.width)
+    return tape.linear(weights, output, tape.attention(weights.part, pairs, query, key, value, bias=bias), x.width)
 
 
 def feed_forward(tape: Tape, weights: Weights, x: Flow, inner: int, names: tuple[str, str] = ("fc1", "fc2")) -> Flow:

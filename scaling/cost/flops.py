@@ -29,7 +29,8 @@ square: an estimated fraction of a percent at published widths, more for the min
   trains; an adapter's own two products belong to `encoder_lora` or `llm_lora`.
 
 **Two currencies.** `charged`: each utterance alone, at its real lengths. `executed`: a batch at its padded shapes,
-equal to the last integer to an operation counter's view of the same step with eager attention (see the tests).
+equal to the last integer to an operation counter's view of the same step with eager attention (see the tests): torch's
+own counter, corrected for grouped and depthwise convolutions, whose backward pass it counts as if they had no groups.
 An utterance's charge is what a batch of it alone executes.
 """
 

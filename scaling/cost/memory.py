@@ -60,7 +60,14 @@ GATHERED_LAYERS = 2
 SAMPLED = 1000
 """Utterances over which lengths are averaged: the mean is then known to a percent (assumption)."""
 
-NO_WEIGHTS = (Work.ENCODER_PAIRS, Work.DECODER_PAIRS, Work.CROSS_PAIRS, Work.LLM_PAIRS, Work.FRONT_END)
+NO_WEIGHTS = (
+    Work.ENCODER_PAIRS,
+    Work.ENCODER_DISTANCE_PAIRS,
+    Work.DECODER_PAIRS,
+    Work.CROSS_PAIRS,
+    Work.LLM_PAIRS,
+    Work.FRONT_END,
+)
 """Work whose products do not cost two FLOPs a weight: products of two activations, and the front end, which is counted
 by multiply-adds."""
 

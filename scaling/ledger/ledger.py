@@ -293,7 +293,10 @@ class Attempt:
         if result.checkpoint is not None and not self.ledger.files.is_folder(f"stages/{self.key}/{result.checkpoint}"):
             raise InputError(f"{folder / result.checkpoint}: no such folder; expected the checkpoint of the result")
         former = self.ledger.result(self.key)
-        kept = result if former is None else former.model_copy(update={"checkpoint": result.checkpoint})
+        if former is None:
+            kept = result.model_copy(update={"finished": round(self.ledger.now(), 3)})
+        else:
+            kept = former.model_copy(update={"checkpoint": result.checkpoint})
         entry = {**kept.as_json(), "schema": SCHEMA, "key": self.key, "attempt": self.number}
         if not write_json_once(folder / "result.json", entry):
             raise LostLease(f"node {self.key}: another attempt has committed")

@@ -104,6 +104,8 @@ class NodeResult(Record):
     """What the trainer wants to remember: versions, device."""
     attempt: Count | None = None
     """Number of the attempt that committed the result; the ledger fills it in."""
+    finished: Amount | None = None
+    """When the result was committed, in seconds since 1970; the ledger fills it in."""
 
 
 class Failure(Record):
@@ -309,6 +311,8 @@ class RunRow(RunDescription):
     these and `hearing_onset_flops`."""
     spent: Spent | None = None
     """What the run's nodes took, each counted once."""
+    finished: Amount | None = None
+    """When the result of the run's last node was committed, in seconds since 1970; null where nobody wrote it down."""
     provenance: Any = None
     """What the trainer said about the last node: versions, device."""
     diverged_node: Name | None = None

@@ -25,9 +25,14 @@ CONVENTIONS = (
     "all utterances of the step have the same length, so charged (real lengths) equals executed (padded) FLOPs",
     "log-mel encoders (Whisper): mel_frames = samples // hop_length; encoder_frames = (mel_frames + 1) // 2 (second"
     " convolution, stride 2, kernels of 3)",
-    "waveform encoders (wav2vec 2.0, HuBERT): a layer of the front end gives (length - kernel) // stride + 1 frames,"
-    " the last encoder_frames; front_end = its multiply-adds, forward only: it never trains; the positional convolution"
-    " has kernels of position_kernel x width / position_groups",
+    "waveform encoders (wav2vec 2.0, HuBERT, WavLM, Omnilingual ASR): a layer of the front end gives"
+    " (length - kernel) // stride + 1 frames, the last encoder_frames; front_end = its multiply-adds, forward only: it"
+    " never trains; the positional convolution has kernels of position_kernel x width / position_groups; WavLM gates"
+    " the bias of its scores by a product of 8 x width / heads in each of encoder_heads = encoder_frames x heads",
+    "Conformers (Parakeet, w2v-BERT): strided_N = frames x bins of the spectrogram after strides of 2; kernels of"
+    " depthwise convolutions have 1 feature; Parakeet projects encoder_distances = 2 x encoder_frames - 1 distances in"
+    " every layer and has encoder_distance_pairs products of queries with them, w2v-BERT encoder_pairs products with"
+    " embedded distances",
     "speech_tokens = ceil(encoder_frames / stack), zero-padded; projector = linear, GELU, linear",
     "llm_positions = prompt_tokens + speech_tokens + text_tokens; decoder_positions = text_tokens +"
     " decoder_prompt_tokens, or encoder_frames for CTC; text_tokens counts the end token as a target, and the start"

@@ -1,3 +1,3 @@
-"""What is done with a finished run: transcribe with it, export it, describe it. Models run in a process of their own,
-the only one with torch.
+"""What is done with finished runs: transcribe with one, export it, describe it, merge tables of them. Models run in a
+process of their own, the only one with torch.
 """

@@ -25,7 +25,7 @@ from scaling.system.parent_death import end_with_parent
 from sweeps.launchers.cluster_workers import Snapshot
 from sweeps.launchers.worker_command import THREAD_VARIABLES, Command
 from sweeps.launchers.worker_exit import ExitKind, WorkerExit, worker_exit
-from sweeps.study.schema import RayFields
+from sweeps.study.schema.worker_fields import RayFields
 
 POLL_SECONDS = 0.2
 """Time between two looks of a task at its worker."""

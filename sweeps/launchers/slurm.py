@@ -23,7 +23,7 @@ from scaling.system.inner_files import read_regular
 from sweeps.launchers.cluster_workers import Snapshot, StartRefused
 from sweeps.launchers.worker_command import SRUN, THREAD_VARIABLES, Command
 from sweeps.launchers.worker_exit import STOP_SECONDS, ExitKind, WorkerExit, worker_exit
-from sweeps.study.schema import SlurmFields
+from sweeps.study.schema.worker_fields import SlurmFields
 
 ANSWER_SECONDS = 30.0
 """A command of Slurm that takes longer has failed: its own messages time out after 10 s by default."""

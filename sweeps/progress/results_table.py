@@ -1,7 +1,7 @@
 """Ledger -> DIR/runs.jsonl and DIR/utterances: what came of each finished run.
 
-Apart from fields of time (`seconds`) and `provenance`, the table is a function of the study alone, whatever was killed,
-resumed or shared on the way. Results never change, so each is read once.
+Apart from fields of time (`seconds`, `finished`) and `provenance`, the table is a function of the study alone, whatever
+was killed, resumed or shared on the way. Results never change, so each is read once.
 """
 
 import json
@@ -149,6 +149,7 @@ def finished_row(run: RunDescription, results: Mapping[str, NodeResult]) -> RunR
             "test": end.test,
             **_hearing(ends),
             "spent": spent,
+            "finished": end.finished,
             "provenance": end.provenance,
         }
     )

@@ -1,4 +1,4 @@
-"""The reference of a study's fields, made from the docstrings of `schema.py`: a JSON schema for editors, and a page."""
+"""The reference of a study's fields, made from the docstrings of `schema/`: a JSON schema for editors, and a page."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,24 +6,27 @@ from typing import Any
 from pydantic import BaseModel
 
 from scaling.strategies import PRESETS
-from sweeps.study import schema
-from sweeps.study.schema import StudyFields
+from sweeps.study.schema.data_fields import AugmentationFields, CorpusFields, LengthFields, ManifestFields
+from sweeps.study.schema.model_fields import LoraFields, ModelFields, TunedFields
+from sweeps.study.schema.strategy_fields import PresetFields, StageFields, StagesFields
+from sweeps.study.schema.study_fields import StudyFields
+from sweeps.study.schema.worker_fields import CacheFields, RayFields, SlurmFields
 
 SECTIONS: Mapping[str, type[BaseModel]] = {
     "A study": StudyFields,
-    "`models`": schema.ModelFields,
-    "`models.llm_lora`, `models.encoder_lora`": schema.LoraFields,
-    "`models.tuned`": schema.TunedFields,
-    "`strategies`: a preset, changed": schema.PresetFields,
-    "`strategies`: written out": schema.StagesFields,
-    "`strategies.stages`": schema.StageFields,
-    "`data`: corpora of your own": schema.ManifestFields,
-    "`data`: a corpus that is made": schema.CorpusFields,
-    "`data.train.assumed`, of dev and test too": schema.LengthFields,
-    "`augmentation`": schema.AugmentationFields,
-    "`kept`": schema.CacheFields,
-    "`slurm`": schema.SlurmFields,
-    "`ray`": schema.RayFields,
+    "`models`": ModelFields,
+    "`models.llm_lora`, `models.encoder_lora`": LoraFields,
+    "`models.tuned`": TunedFields,
+    "`strategies`: a preset, changed": PresetFields,
+    "`strategies`: written out": StagesFields,
+    "`strategies.stages`": StageFields,
+    "`data`: corpora of your own": ManifestFields,
+    "`data`: a corpus that is made": CorpusFields,
+    "`data.train.assumed`, of dev and test too": LengthFields,
+    "`augmentation`": AugmentationFields,
+    "`kept`": CacheFields,
+    "`slurm`": SlurmFields,
+    "`ray`": RayFields,
 }
 """The parts of the page, in its order."""
 
@@ -73,7 +76,7 @@ def reference_page() -> str:
     for title, fields in SECTIONS.items():
         described = definitions if fields is StudyFields else definitions["$defs"][fields.__name__]
         parts.append("\n".join(_section(title, fields, described)) + "\n")
-        if fields is schema.StageFields:
+        if fields is StageFields:
             parts.append(STRATEGIES.format(presets="\n".join(_preset_lines())))
     return "\n".join(parts)
 

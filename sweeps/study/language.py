@@ -5,7 +5,7 @@ from pathlib import Path
 from scaling.errors import InputError
 from scaling.speech.spoken_language import spoken_language
 from scaling.speech.synthetic.recipes import RECIPES
-from sweeps.study.schema import AssumedFields, CorpusFields
+from sweeps.study.schema.data_fields import AssumedFields, CorpusFields
 from sweeps.study.study_file import StudyFile, corpus_path
 
 

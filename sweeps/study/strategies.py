@@ -7,7 +7,9 @@ from scaling.base_models.llms import LlmDims
 from scaling.errors import InputError
 from scaling.spec import PARTS_OF, Optimization, Part, Stage, Strategy
 from scaling.strategies import default_batch_audio_seconds, default_rates, preset, resolve
-from sweeps.study.schema import ModelFields, PresetFields, StageFields, StagesFields, StudyFields
+from sweeps.study.schema.model_fields import ModelFields
+from sweeps.study.schema.strategy_fields import PresetFields, StageFields, StagesFields
+from sweeps.study.schema.study_fields import StudyFields
 from sweeps.study.study_file import StudyFile
 
 

@@ -4,11 +4,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scaling.base_models.encoders.parakeet import ParakeetDims
 from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.cost.memory import StepExecution
 from scaling.spec import Precision
 from sweeps.study.language import with_language
-from sweeps.study.schema import CacheFields, RayFields, SlurmFields
+from sweeps.study.schema.worker_fields import CacheFields, RayFields, SlurmFields
 from sweeps.study.speech import StudySpeech, read_speech
 from sweeps.study.study_file import StudyFile, portable_text, read_study_file
 from sweeps.study.study_model import StudyModel, study_model
@@ -113,11 +114,11 @@ def _refuse_too_many(file: StudyFile) -> None:
 
 
 def _refuse_masks_on_waves(file: StudyFile, models: Sequence[StudyModel]) -> None:
-    """SpecAugment hides bands of log-mel features; an encoder that reads the wave has none."""
+    """SpecAugment hides bands of log-mel frames; an encoder that reads the wave, or frames in stacks, has none."""
     masks = file.fields.augmentation.masks
-    waves = [model.encoder.name for model in models if not isinstance(model.encoder.dims, WhisperDims)]
+    waves = [model.encoder.name for model in models if not isinstance(model.encoder.dims, WhisperDims | ParakeetDims)]
     if masks and waves:
-        raise file.error(("augmentation", "masks"), masks, f"0 with {', '.join(waves)}, which reads the wave itself")
+        raise file.error(("augmentation", "masks"), masks, f"0 with {', '.join(waves)}, which reads no log-mel frames")
 
 
 def _distinct_models(file: StudyFile) -> tuple[StudyModel, ...]:

@@ -11,19 +11,12 @@ from pydantic import BaseModel, ValidationError
 
 from scaling.errors import InputError, nearest
 from scaling.system.yaml_file import FieldPath, parse_yaml, read_yaml, to_yaml
-from sweeps.study.schema import (
-    NAME,
-    CacheFields,
-    CorpusFields,
-    LoraFields,
-    ManifestFields,
-    ModelFields,
-    PresetFields,
-    RayFields,
-    SlurmFields,
-    StageFields,
-    StudyFields,
-)
+from sweeps.study.schema.data_fields import CorpusFields, ManifestFields
+from sweeps.study.schema.field_types import NAME
+from sweeps.study.schema.model_fields import LoraFields, ModelFields
+from sweeps.study.schema.strategy_fields import PresetFields, StageFields
+from sweeps.study.schema.study_fields import StudyFields
+from sweeps.study.schema.worker_fields import CacheFields, RayFields, SlurmFields
 
 SHIPPED = Path(__file__).parents[1] / "studies"
 FIELDS_INSIDE: dict[str | int, tuple[type[BaseModel], ...]] = {

@@ -14,7 +14,7 @@ from scaling.cost.model_shape import ModelShape, default_shape, shape_of
 from scaling.errors import nearest
 from scaling.spec import DataSpec, LoraSpec, ModelSpec, Strategy
 from scaling.system.yaml_file import FieldPath
-from sweeps.study.schema import LoraFields, TunedFields
+from sweeps.study.schema.model_fields import LoraFields, TunedFields
 from sweeps.study.strategies import strategies_of
 from sweeps.study.study_file import StudyFile
 from sweeps.study.tuned_settings import TunedSettings

@@ -26,6 +26,7 @@ from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.observations import base_prior, observations
 from analysis.fitting.intervals import interval
 from analysis.forecasting.evidence import Evidence
+from analysis.forecasting.interval_score import interval_score
 from analysis.forecasting.outlook import Outlook
 from analysis.forecasting.posterior import Posterior
 from analysis.tables.points import points_of
@@ -81,13 +82,13 @@ def curve_cell(truth: str, n: int, noise: float, sets: int, seed: int) -> dict:
         fitted = analysis.fit(columns={"C": flops}, y=y)
         low, high = interval(fitted, {"C": BEYOND})
         held += (low <= asked) & (asked <= high)
-        scores.append(score(low[1], high[1], asked[1]))
+        scores.append(interval_score(low[1], high[1], asked[1], LEVEL))
         new = asked * np.exp(noise * rng.standard_normal(2))
         low_new, high_new = interval(fitted, {"C": BEYOND}, kind="new_run")
         held_new += (low_new <= new) & (new <= high_new)
         if index < min(sets, REFERENCE_SETS):
             ours_scores.append(scores[-1])
-            reference_scores.append(score(*reference_interval(flops, y, BEYOND[1]), asked[1]))
+            reference_scores.append(interval_score(*reference_interval(flops, y, BEYOND[1]), asked[1], LEVEL))
     cell = {
         "truth": truth,
         "points": n,
@@ -99,12 +100,6 @@ def curve_cell(truth: str, n: int, noise: float, sets: int, seed: int) -> dict:
     }
     print(cell, flush=True)  # noqa: T201
     return cell
-
-
-def score(low: float, high: float, truth: float) -> float:
-    """The interval score of a 90 % interval in logs: width, and twenty times what it missed by."""
-    low, high, truth = math.log(max(low, 1e-12)), math.log(high), math.log(truth)
-    return high - low + 20.0 * (max(0.0, low - truth) + max(0.0, truth - high))
 
 
 def reference_interval(flops, y, at):

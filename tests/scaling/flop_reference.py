@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from encoder_reference import asr_module, decoder_of, encoded, encoder_of, frames_of, freeze_what_never_trains, hidden
 from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,22 +22,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    HubertConfig,
-    HubertForCTC,
     LlamaConfig,
     PreTrainedConfig,
+    PreTrainedModel,
     Qwen2Config,
     Qwen3Config,
-    Wav2Vec2Config,
-    Wav2Vec2ForCTC,
-    WhisperConfig,
-    WhisperForConditionalGeneration,
 )
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from scaling.asr.model.encoders.wav2vec2 import adaptable
 from scaling.base_models.encoders import EncoderDims
-from scaling.base_models.encoders.wav2vec2 import Wav2Vec2Dims
-from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.llms import LlmDims
 from scaling.cost.model_shape import ModelShape, default_lora
 from scaling.spec import LoraSpec, Objective, Part
@@ -45,16 +40,6 @@ from scaling.strategies import PRESETS
 
 ATTENTION_ONLY = LoraSpec(rank=4, alpha=8.0, targets=("q_proj", "v_proj"))
 
-MINI_ENCODER = WhisperDims(
-    name="mini", source="test", mel_bins=20, hop_length=320, width=24, layers=3, heads=4, ffn=40, decoder_layers=2,
-    decoder_heads=4, decoder_ffn=56, vocabulary=37, max_positions=200, max_decoder_positions=64,
-)  # fmt: skip
-MINI_WAV2VEC2 = Wav2Vec2Dims(
-    name="mini-wav2vec2", source="test", channels=(12, 12, 16), kernels=(10, 8, 8), strides=(5, 8, 8), conv_bias=False,
-    layer_norms=False, width=24, layers=3, heads=4, ffn=40, position_kernel=8, position_groups=4, vocabulary=37,
-)  # fmt: skip
-MINI_HUBERT = replace(MINI_WAV2VEC2, name="mini-hubert", conv_bias=True, layer_norms=True, position_kernel=7)
-MINI_ENCODERS = (MINI_ENCODER, MINI_WAV2VEC2, MINI_HUBERT)
 MINI_LLM = LlmDims(
     name="mini", source="test", width=32, layers=3, heads=4, kv_heads=2, head_dim=8, ffn=56, vocabulary=41, tied=True,
     qkv_bias=True,
@@ -87,54 +72,6 @@ def model_shape(encoder: EncoderDims, llm: LlmDims, **changes: object) -> ModelS
 class Counted:
     forward: int
     backward: int
-
-
-def whisper_config(dims: WhisperDims) -> WhisperConfig:
-    return WhisperConfig(
-        vocab_size=dims.vocabulary,
-        num_mel_bins=dims.mel_bins,
-        d_model=dims.width,
-        encoder_layers=dims.layers,
-        encoder_attention_heads=dims.heads,
-        encoder_ffn_dim=dims.ffn,
-        decoder_layers=dims.decoder_layers,
-        decoder_attention_heads=dims.decoder_heads,
-        decoder_ffn_dim=dims.decoder_ffn,
-        max_source_positions=dims.max_positions,
-        max_target_positions=dims.max_decoder_positions,
-        pad_token_id=0,
-        bos_token_id=0,
-        eos_token_id=1,
-        decoder_start_token_id=0,
-        suppress_tokens=None,
-        begin_suppress_tokens=None,
-        attn_implementation="eager",
-    )
-
-
-def wav2vec2_config(dims: Wav2Vec2Dims) -> Wav2Vec2Config | HubertConfig:
-    config = HubertConfig if "hubert" in dims.name else Wav2Vec2Config
-    return config(
-        vocab_size=dims.vocabulary,
-        hidden_size=dims.width,
-        num_hidden_layers=dims.layers,
-        num_attention_heads=dims.heads,
-        intermediate_size=dims.ffn,
-        conv_dim=dims.channels,
-        conv_kernel=dims.kernels,
-        conv_stride=dims.strides,
-        conv_bias=dims.conv_bias,
-        feat_extract_norm="layer" if dims.layer_norms else "group",
-        do_stable_layer_norm=dims.layer_norms if dims.norm_last is None else not dims.norm_last,
-        num_conv_pos_embeddings=dims.position_kernel,
-        num_conv_pos_embedding_groups=dims.position_groups,
-        mask_time_prob=0.0,
-        mask_feature_prob=0.0,
-        hidden_dropout=0.0,
-        activation_dropout=0.0,
-        attention_dropout=0.0,
-        attn_implementation="eager",
-    )
 
 
 def write_llm_config(model_type: str, folder: Path, **changes: object) -> Path:
@@ -176,14 +113,6 @@ def llm_config(dims: LlmDims) -> PreTrainedConfig:
     )
 
 
-def asr_module(dims: EncoderDims, device: str) -> WhisperForConditionalGeneration | Wav2Vec2ForCTC | HubertForCTC:
-    with torch.device(device):
-        if isinstance(dims, WhisperDims):
-            return WhisperForConditionalGeneration._from_config(whisper_config(dims))
-        config = wav2vec2_config(dims)
-        return (HubertForCTC if isinstance(config, HubertConfig) else Wav2Vec2ForCTC)._from_config(config)
-
-
 def llm_module(dims: LlmDims, device: str) -> nn.Module:
     with torch.device(device):
         return AutoModelForCausalLM.from_config(llm_config(dims))
@@ -191,17 +120,17 @@ def llm_module(dims: LlmDims, device: str) -> nn.Module:
 
 @dataclass
 class Modules:
-    asr: WhisperForConditionalGeneration | Wav2Vec2ForCTC | HubertForCTC
+    asr: PreTrainedModel
     projector: nn.Sequential
     llm: nn.Module
 
     @property
     def encoder(self) -> nn.Module:
-        return self.asr.model.encoder if self.asr.config.model_type == "whisper" else self.asr.base_model
+        return encoder_of(self.asr)
 
     @property
     def decoder(self) -> nn.Module:
-        return self.asr.model.decoder if self.asr.config.model_type == "whisper" else self.asr.lm_head
+        return decoder_of(self.asr)
 
     def train(self, model_shape: ModelShape, parts: Collection[Part]) -> None:
         """Freeze everything, add the adapters that train, let `parts` learn."""
@@ -217,10 +146,9 @@ class Modules:
         for part in parts:
             if part in hosts:
                 hosts[part].requires_grad_(True)
-        if self.asr.config.model_type == "whisper":
-            encoder.embed_positions.requires_grad_(False)
-        else:
-            self.asr.freeze_feature_encoder()
+        freeze_what_never_trains(self.asr)
+        if Part.ENCODER_LORA in parts and self.asr.config.model_type == "wavlm":
+            adaptable(self.asr)  # transformers passes adapters by
         for part, host, lora in (
             (Part.ENCODER_LORA, encoder, model_shape.encoder_lora),
             (Part.LLM_LORA, self.llm, model_shape.llm_lora),
@@ -273,8 +201,9 @@ def step(
         built.recompute()
     forward, backward = counter(), counter()
     with forward:
-        encode = _encode_log_mel if isinstance(model_shape.encoder, WhisperDims) else _encode_wave
-        speech = encode(model_shape, built.asr, lengths, device)
+        frames = int(model_shape.encoder.input_frames(lengths.samples).max())
+        features = torch.zeros(len(lengths), model_shape.encoder.input_features, frames, device=device)
+        speech = encoded(model_shape.encoder, built.asr, features)
         run = _asr_loss if objective is Objective.ASR else _llm_loss
         loss = run(model_shape, built, speech, lengths, device)
     with backward:
@@ -294,50 +223,15 @@ def _convolution_backward(
     return 2 * math.prod(grad) * math.prod(weight[1:]) * (wanted[0] + wanted[1])
 
 
-def _encode_log_mel(
-    model_shape: ModelShape, whisper: WhisperForConditionalGeneration, lengths: Lengths, device: str
-) -> Tensor:
-    frames = max(int(samples) // model_shape.encoder.hop_length for samples in lengths.samples)
-    mel = torch.zeros(len(lengths), model_shape.encoder.mel_bins, frames, device=device)
-    encoder = whisper.model.encoder
-    x = functional.gelu(encoder.conv2(functional.gelu(encoder.conv1(mel)))).transpose(1, 2)
-    x = x + encoder.embed_positions.weight[: x.shape[1]]
-    for layer in encoder.layers:
-        x = _hidden(layer(x, None))
-    return encoder.layer_norm(x)
-
-
-def _encode_wave(model_shape: ModelShape, ctc: Wav2Vec2ForCTC | HubertForCTC, lengths: Lengths, device: str) -> Tensor:
-    base = ctc.base_model
-    wave = torch.zeros(len(lengths), int(lengths.samples.max()), device=device)
-    projected = base.feature_projection(base.feature_extractor(wave).transpose(1, 2))
-    x = projected[0] if isinstance(projected, tuple) else projected
-    conv = base.encoder.pos_conv_embed.conv
-    # The module pads both sides alike and throws a position away where its kernel is even; the position is not computed
-    # here, as it has no reader.
-    kernel = conv.kernel_size[0]
-    padded = functional.pad(x.transpose(1, 2), (kernel // 2, (kernel - 1) // 2))
-    x = x + functional.conv1d(padded, conv.weight, conv.bias, groups=conv.groups).transpose(1, 2)
-    for layer in base.encoder.layers:
-        x = _hidden(layer(x))
-    return base.encoder.layer_norm(x)
-
-
-def _frames(model_shape: ModelShape, built: Modules, samples: int) -> int:
-    if isinstance(model_shape.encoder, WhisperDims):
-        return (samples // model_shape.encoder.hop_length + 1) // 2
-    return int(built.asr._get_feat_extract_output_lengths(samples))
-
-
 def _asr_loss(model_shape: ModelShape, built: Modules, speech: Tensor, lengths: Lengths, device: str) -> Tensor:
     decoder = built.decoder
-    if isinstance(model_shape.encoder, Wav2Vec2Dims):
+    if built.asr.config.model_type != "whisper":
         return decoder(speech).sum()
     longest = int(lengths.asr_tokens.max()) + model_shape.asr_prompt_extra
     ids = torch.zeros(len(lengths), longest, dtype=torch.long, device=device)
     x = decoder.embed_tokens(ids) + decoder.embed_positions.weight[:longest]
     for layer in decoder.layers:
-        x = _hidden(layer(x, _causal(longest, device), speech))
+        x = hidden(layer(x, _causal(longest, device), speech))
     logits = built.asr.proj_out(_at_targets(decoder.layer_norm(x), lengths.asr_tokens))
     return logits.sum()
 
@@ -349,16 +243,18 @@ def _llm_loss(model_shape: ModelShape, built: Modules, speech: Tensor, lengths: 
     )
     tokens = built.projector(stacked)
     longest = max(
-        -(-_frames(model_shape, built, int(samples)) // model_shape.stack) + model_shape.llm_prompt_tokens + int(text)
+        -(-frames_of(model_shape.encoder, built.asr, int(samples)) // model_shape.stack)
+        + model_shape.llm_prompt_tokens
+        + int(text)
         for samples, text in zip(lengths.samples, lengths.llm_tokens, strict=True)
     )
     ids = torch.zeros(batch, longest - min(tokens.shape[1], longest), dtype=torch.long, device=device)
     inputs = torch.cat([tokens, built.llm.get_input_embeddings()(ids)], dim=1)[:, :longest]
     # A ready 4-d mask keeps transformers from looking at values, which the meta device does not have.
-    hidden = built.llm.get_decoder()(
+    states = built.llm.get_decoder()(
         inputs_embeds=inputs, attention_mask=_causal(longest, device), use_cache=False
     ).last_hidden_state
-    return built.llm.get_output_embeddings()(_at_targets(hidden, lengths.llm_tokens)).sum()
+    return built.llm.get_output_embeddings()(_at_targets(states, lengths.llm_tokens)).sum()
 
 
 def _at_targets(hidden: Tensor, targets: object) -> Tensor:
@@ -370,7 +266,3 @@ def _at_targets(hidden: Tensor, targets: object) -> Tensor:
 
 def _causal(length: int, device: str) -> Tensor:
     return torch.full((length, length), -1e9, device=device).triu(1)[None, None]
-
-
-def _hidden(output: Tensor | tuple[Tensor, ...]) -> Tensor:
-    return output[0] if isinstance(output, tuple) else output

@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from flop_reference import MINI_LLM, Trains, asr_module, llm_module, model_shape
+from encoder_reference import asr_module
+from flop_reference import MINI_LLM, Trains, llm_module, model_shape
 from torch import Tensor
 
 from scaling.asr.execution.precision import autocast
+from scaling.asr.model.encoders.registry import FAMILIES
 from scaling.asr.model.projector import Projector
 from scaling.asr.model.recognizer import Batch, Recognizer
 from scaling.base_models.encoders import EncoderDims
-from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.tokenizers import TextCodec
 from scaling.cost.model_shape import ModelShape
 from scaling.spec import Objective, Part, Precision
@@ -26,7 +27,9 @@ def recognizer(shape: ModelShape) -> Recognizer:
     )
     asr = TextCodec(None, (), tuple(range(shape.asr_prompt_extra + 1)), 1)
     llm = TextCodec(None, (3, 4), (5,) * (shape.llm_prompt_tokens - 1), 1)
-    return Recognizer(asr_module(shape.encoder, "cpu"), projector, llm_module(shape.llm, "cpu"), asr, llm)
+    encoder = asr_module(shape.encoder, "cpu")
+    FAMILIES[encoder.config.model_type].prepare(encoder)
+    return Recognizer(encoder, projector, llm_module(shape.llm, "cpu"), asr, llm)
 
 
 def random_lengths(utterances: int, seed: int) -> Lengths:
@@ -39,11 +42,9 @@ def random_lengths(utterances: int, seed: int) -> Lengths:
 
 
 def batch(shape: ModelShape, lengths: Lengths) -> Batch:
-    dims = shape.encoder
-    whisper = isinstance(dims, WhisperDims)
-    frames = lengths.samples // dims.hop_length if whisper else lengths.samples
+    frames = shape.encoder.input_frames(lengths.samples)
     return Batch(
-        features_BMT=torch.zeros(len(lengths), dims.mel_bins if whisper else 1, int(frames.max())),
+        features_BMT=torch.zeros(len(lengths), shape.encoder.input_features, int(frames.max())),
         frames_B=torch.from_numpy(frames),
         asr_targets=[torch.full((int(count),), 2) for count in lengths.asr_tokens],
         llm_targets=[torch.full((int(count),), 2) for count in lengths.llm_tokens],

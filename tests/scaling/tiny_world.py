@@ -120,10 +120,14 @@ def trains(out: Path, attempt: str = "0001") -> bool:
     return any(event.event == "progress" for event in events)
 
 
+CLOCK = ("seconds", "spent", "finished", "provenance")
+"""Fields of a row that depend on the clock, the machine, or the start of a node."""
+
+
 def timeless(row: dict[str, Any] | RunRow) -> dict[str, Any]:
     """A row of the table without the fields that depend on the clock, the machine, or the start of a node."""
     row = row.as_json() if isinstance(row, RunRow) else row
-    fields = {name: value for name, value in row.items() if name not in ("seconds", "spent", "provenance")}
+    fields = {name: value for name, value in row.items() if name not in CLOCK}
     return fields | {"stages": [{k: v for k, v in stage.items() if k != "seconds"} for stage in row["stages"]]}
 
 

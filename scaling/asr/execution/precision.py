@@ -9,7 +9,7 @@ from torch import nn
 
 from scaling.spec import Precision
 
-ROUNDED = (nn.Linear, nn.Conv1d)
+ROUNDED = (nn.Linear, nn.Conv1d, nn.Conv2d)
 """Modules of which autocast rounds every parameter. Embeddings and norms are not among them."""
 
 

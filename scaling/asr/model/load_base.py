@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, GenerationConfig, PreTrainedConfig, PreTrainedModel
 
+from scaling.asr.model.encoders.family import Family
 from scaling.asr.model.encoders.registry import family_of
 from scaling.asr.model.projector import Projector
 from scaling.asr.model.recognizer import Recognizer, part_seed
@@ -38,22 +39,21 @@ class BaseModels:
 
     def encoder(self, directory: Path) -> PreTrainedModel:
         """A fresh copy of the speech model in fp32."""
-        family = family_of(directory)
-        return self._fresh(directory, family.model, family.fresh)
+        return self._fresh(directory, family_of(directory))
 
     def llm(self, directory: Path) -> PreTrainedModel:
         """A fresh copy of the causal LM in fp32.
 
         It comes without its generation settings: a chat model's penalties and temperature would change greedy decoding.
         """
-        model = self._fresh(directory, None, ())
+        model = self._fresh(directory, None)
         model.generation_config = GenerationConfig()
         return model
 
-    def _fresh(self, directory: Path, kind: type[PreTrainedModel] | None, fresh: tuple[str, ...]) -> PreTrainedModel:
+    def _fresh(self, directory: Path, family: Family | None) -> PreTrainedModel:
         if directory in self.in_memory:
             return copy.deepcopy(self.in_memory[directory])
-        model = _read(directory, kind, fresh)
+        model = _read(directory, family)
         if sum(p.numel() for p in model.parameters()) > KEEP_IN_MEMORY_PARAMETERS:
             return model
         self.in_memory[directory] = model
@@ -87,8 +87,8 @@ def build(
     return Recognizer(asr, projector, bases.llm(llm), asr_codec, llm_codec)
 
 
-def _read(directory: Path, kind: type[PreTrainedModel] | None, fresh: tuple[str, ...]) -> PreTrainedModel:
-    """The model in a directory; weights that the checkpoint lacks are drawn anew where their names begin with `fresh`.
+def _read(directory: Path, family: Family | None) -> PreTrainedModel:
+    """The encoder of a family, or the causal LM, in a directory; a family says which weights may be drawn anew.
 
     Raises InputError where transformers refuses the config, or the weights are not those that the config asks for.
     """
@@ -97,7 +97,7 @@ def _read(directory: Path, kind: type[PreTrainedModel] | None, fresh: tuple[str,
         try:
             config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
             _disable_randomness(config)
-            loader = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)] if kind is None else kind
+            loader = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)] if family is None else family.model
             model, report = loader.from_pretrained(
                 directory,
                 config=config,
@@ -109,15 +109,21 @@ def _read(directory: Path, kind: type[PreTrainedModel] | None, fresh: tuple[str,
             )
         except Exception as error:  # transformers, safetensors and pickle have no type of error in common
             raise InputError(f"{directory}: a model that cannot be loaded ({_first_line(error)})") from error
-    missing = sorted(name for name in report["missing_keys"] if not name.startswith(fresh or ("\0",)))
+    fresh = family.fresh if family else ()
+    missing = sorted(name for name in report["missing_keys"] if not name.startswith(fresh))
     if missing:
         raise InputError(f"{directory}: the weights lack {_some(missing)}, which its config.json asks for")
     loaded: PreTrainedModel = model
+    if family is not None:
+        family.prepare(loaded)
     return loaded
 
 
 def _disable_randomness(config: PreTrainedConfig) -> None:
-    for name, value in config.to_dict().items():
+    """Switch off what is random in a model of this config, and in the models of its sections."""
+    for name, value in list(vars(config).items()):
+        if isinstance(value, PreTrainedConfig):
+            _disable_randomness(value)
         is_random = "drop" in name or (name.startswith("mask_") and name.endswith("_prob"))
         if is_random and isinstance(value, float):
             setattr(config, name, 0.0)

@@ -2,11 +2,13 @@
 
 To add a family, write in `scaling/base_models/encoders/NAME.py` a frozen dataclass of its dimensions, with
 
-* `width`, `encoder_params`, `asr_decoder_params`, `frames_per_second`, `max_frames`, `linears` (layers that adapters
-may target), and `max_tokens` and `output_positions`, the limits and positions of its own objective,
-* `input_frames(samples)`: the frames of features that the encoder reads for an utterance,
+* `width`, `encoder_params`, `frames_per_second` and `linears` (layers that adapters may target),
+* of its own objective `asr_decoder_params`, `max_frames`, `max_audio_seconds`, `max_tokens`, `output_positions`: those
+of CTC are `ctc.CtcDims`,
+* `input_features` and `input_frames(samples)`: the features of a frame that the encoder reads, and how many it reads,
 * `encoder_work(samples)`: the units of work of each kind for an utterance, `ENCODER_FRAMES` among them,
-* `encode(tape, lora)` and `decode(tape, speech)`, which record its products (see `scaling.base_models.matmul_tape`),
+* `encode(tape, lora)` and `decode(tape, speech)`, which record its products (see `scaling.base_models.matmul_tape`;
+layers of Conformers: `conformer`),
 
 and two functions: `read_dims(config)` gives the dimensions from a config.json, and `asr_codec(directory, language)` the
 codec of its own objective. Name the module in `FAMILIES`. The module with torch is a `Family` in
@@ -18,17 +20,29 @@ from pathlib import Path
 from types import ModuleType
 
 from scaling.base_models.config_file import ConfigFile
-from scaling.base_models.encoders import wav2vec2, whisper
+from scaling.base_models.encoders import parakeet, wav2vec2, wav2vec2_bert, whisper
+from scaling.base_models.encoders.parakeet import ParakeetDims
 from scaling.base_models.encoders.wav2vec2 import Wav2Vec2Dims
+from scaling.base_models.encoders.wav2vec2_bert import Wav2Vec2BertDims
 from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.tokenizers import TextCodec
 
-EncoderDims = WhisperDims | Wav2Vec2Dims
+EncoderDims = WhisperDims | Wav2Vec2Dims | ParakeetDims | Wav2Vec2BertDims
 
-FAMILIES: dict[str, ModuleType] = {"whisper": whisper, "wav2vec2": wav2vec2, "hubert": wav2vec2}
+FAMILIES: dict[str, ModuleType] = {
+    "whisper": whisper,
+    "wav2vec2": wav2vec2,
+    "hubert": wav2vec2,
+    "wavlm": wav2vec2,
+    "omniasr_ctc": wav2vec2,
+    "parakeet_ctc": parakeet,
+    "wav2vec2-bert": wav2vec2_bert,
+}
 """The module of each family, by the model_type of a config."""
 
-ENCODERS: dict[str, EncoderDims] = {row.name: row for row in (*whisper.ROWS, *wav2vec2.ROWS)}
+ROWS: tuple[EncoderDims, ...] = (*whisper.ROWS, *wav2vec2.ROWS, *parakeet.ROWS, *wav2vec2_bert.ROWS)
+
+ENCODERS = {row.name: row for row in ROWS}
 """Published encoders by name; `source` is the address of the config that a row repeats."""
 
 

@@ -1,21 +1,24 @@
-"""wav2vec 2.0 and HuBERT: convolutions on the waveform, a transformer encoder, and a CTC head over its frames.
+"""wav2vec 2.0 and its kin, HuBERT, WavLM and Omnilingual ASR: convolutions on the waveform, a transformer encoder, and
+a CTC head over its frames.
 
-The convolutional front end never trains, as in the fine-tuning of both papers (Baevski et al. 2020, section 4.3; Hsu et
-al. 2021, section 4.3): the part `encoder` is everything after it.
+The convolutional front end never trains, as in the fine-tuning of the papers (Baevski et al. 2020, section 4.3; Hsu et
+al. 2021, section 4.3; Chen et al. 2022, section V): the part `encoder` is everything after it.
+
+WavLM adds to the scores of attention a bias for each distance and head, which a projection of the query position gates
+(Chen et al. 2022, section III B): a small product of its own for every frame in every head.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from scaling.arrays import IntArray
 from scaling.base_models.config_file import ConfigFile
+from scaling.base_models.encoders import ctc
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention, feed_forward
-from scaling.base_models.tokenizers import TextCodec, load_tokenizer, model_settings, tokenizer_file
 from scaling.errors import InputError
 from scaling.keys import OMIT_DEFAULT
 from scaling.spec import SAMPLE_RATE, LoraSpec, Part
@@ -23,14 +26,20 @@ from scaling.spec import SAMPLE_RATE, LoraSpec, Part
 CHANNELS, KERNELS, STRIDES = (512,) * 7, (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
 """The front end of every published model: a frame of 400 samples every 320 samples (20 ms)."""
 
+GATES = 8
+"""Outputs of the projection that gates WavLM's bias: two gates, each a sum of four (source: its published code)."""
+
+asr_codec = ctc.asr_codec
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wav2Vec2Dims:
+class Wav2Vec2Dims(ctc.CtcDims):
     """A CTC encoder on the waveform. Widths in features, kernels and strides in positions of the layer below.
 
     With `layer_norms` each convolution is normalised over its features; otherwise only the first is, over time. In
     published models transformer layers end in a norm exactly where `layer_norms` is false; `norm_last` says whether
-    they do in other models.
+    they do in other models. `relative_buckets` of distances have a gated bias in WavLM, and there are none elsewhere.
+    `plain_positions`: the positional convolution is not weight-normalised.
     """
 
     linears: ClassVar[tuple[str, ...]] = (
@@ -52,6 +61,8 @@ class Wav2Vec2Dims:
     position_groups: int
     vocabulary: int
     norm_last: bool | None = field(default=None, metadata=OMIT_DEFAULT)
+    relative_buckets: int = field(default=0, metadata=OMIT_DEFAULT)
+    plain_positions: bool = field(default=False, metadata=OMIT_DEFAULT)
 
     @property
     def encoder_params(self) -> int:
@@ -60,38 +71,24 @@ class Wav2Vec2Dims:
         norms = sum(self.channels) if self.layer_norms else self.channels[0]
         front_end = weights + self.conv_bias * sum(self.channels) + 2 * norms
         projection = 2 * self.channels[-1] + (self.channels[-1] + 1) * self.width
-        positions = self.position_kernel * (self.width**2 // self.position_groups + 1) + self.width
+        norms_of_kernel = 0 if self.plain_positions else self.position_kernel
+        positions = self.position_kernel * self.width**2 // self.position_groups + norms_of_kernel + self.width
         attention = 4 * (self.width**2 + self.width)
         layer = attention + 2 * self.width * self.ffn + self.ffn + self.width + 4 * self.width
-        return front_end + projection + positions + 2 * self.width + self.layers * layer
-
-    @property
-    def asr_decoder_params(self) -> int:
-        """Parameters of the CTC head."""
-        return (self.width + 1) * self.vocabulary
-
-    @property
-    def max_frames(self) -> float:
-        """Infinite: positions are relative (a convolution), so that only memory limits the audio."""
-        return float("inf")
-
-    @property
-    def max_audio_seconds(self) -> float:
-        """Infinite, as `max_frames`."""
-        return float("inf")
+        relative = self.relative_buckets * self.heads
+        if relative:
+            layer += GATES * (self._head_width + 1) + self.heads
+        return front_end + projection + positions + 2 * self.width + relative + self.layers * layer
 
     @property
     def frames_per_second(self) -> float:
         """Encoder positions per second of audio."""
         return SAMPLE_RATE / float(np.prod(self.strides))
 
-    def max_tokens(self, frames: IntArray) -> IntArray:
-        """The most text tokens for so many encoder positions: CTC writes one at each position."""
-        return frames
-
-    def output_positions(self, frames: IntArray, tokens: IntArray) -> IntArray:
-        """Positions at which the CTC head has an output: every frame."""
-        return frames
+    @property
+    def input_features(self) -> int:
+        """Features of an input frame: one, the sample."""
+        return 1
 
     def input_frames(self, samples: IntArray) -> IntArray:
         """The samples themselves, which the encoder reads."""
@@ -103,7 +100,8 @@ class Wav2Vec2Dims:
         for stride, (kernel, below, above) in zip(self.strides, self._convolutions(), strict=True):
             length = np.maximum((length - kernel) // stride + 1, 0)
             multiply_adds = multiply_adds + length * (kernel * below * above)
-        return {Work.FRONT_END: multiply_adds, Work.ENCODER_FRAMES: length, Work.ENCODER_PAIRS: length**2}
+        heads = {Work.ENCODER_HEADS: length * self.heads} if self.relative_buckets else {}
+        return {Work.FRONT_END: multiply_adds, Work.ENCODER_FRAMES: length, Work.ENCODER_PAIRS: length**2, **heads}
 
     def encode(self, tape: Tape, lora: LoraSpec) -> Flow:
         """Record the encoder: from samples to `width` features in each frame."""
@@ -117,15 +115,23 @@ class Wav2Vec2Dims:
         frames = frames.plus(tape.linear(weights, "conv", kernel, self.width, groups=self.position_groups))
 
         def layer(x: Flow) -> Flow:
-            x = x.plus(attention(tape, weights, x, x, Work.ENCODER_PAIRS, self.width, self.width, "out_proj"))
+            sizes = (Work.ENCODER_PAIRS, self.width, self.width)
+            x = x.plus(attention(tape, weights, x, x, *sizes, "out_proj", bias=self._gate(tape, weights, x)))
             return x.plus(feed_forward(tape, weights, x, self.ffn, ("intermediate_dense", "output_dense")))
 
         ends_in_norm = not self.layer_norms if self.norm_last is None else self.norm_last
         return tape.layers(self.layers, frames, layer, ends_in_norm=ends_in_norm)
 
-    def decode(self, tape: Tape, speech: Flow) -> None:
-        """Record the CTC head: a token or a blank at every frame."""
-        tape.linear(Weights(Part.ASR_DECODER), "lm_head", speech, self.vocabulary)
+    def _gate(self, tape: Tape, weights: Weights, x: Flow) -> bool:
+        """Record the gate of WavLM's bias, where there is one: does the bias need a gradient?"""
+        if not self.relative_buckets:
+            return False
+        heads = Flow(Work.ENCODER_HEADS, self._head_width, x.needs_grad)
+        return tape.linear(weights, "gru_rel_pos_linear", heads, GATES).needs_grad
+
+    @property
+    def _head_width(self) -> int:
+        return self.width // self.heads
 
     def _convolutions(self) -> Iterator[tuple[int, int, int]]:
         """For each convolution of the front end its kernel, its input features and its output features."""
@@ -134,11 +140,14 @@ class Wav2Vec2Dims:
 
 
 def read_dims(config: ConfigFile) -> Wav2Vec2Dims:
-    """Dimensions from the config.json of a wav2vec 2.0 or HuBERT model.
+    """Dimensions from the config.json of a wav2vec 2.0, HuBERT, WavLM or Omnilingual ASR model.
 
     Raises InputError on variants with other products: adapters after the encoder, projections without a norm, batch
     norm in the positions.
     """
+    if config.values.get("model_type") == "omniasr_ctc":
+        return _omnilingual(config)
+    wavlm = config.values.get("model_type") == "wavlm"
     config.expect("add_adapter", False, "adapters after the encoder are not priced")
     config.expect("adapter_attn_dim", None, "adapters of languages are not priced")
     config.expect("feat_proj_layer_norm", True, "a projection without a norm is not priced")
@@ -163,19 +172,46 @@ def read_dims(config: ConfigFile) -> Wav2Vec2Dims:
         position_groups=config.integer("num_conv_pos_embedding_groups", 16),
         vocabulary=config.integer("vocab_size", 32),
         norm_last=norm_last if norm_last == (norm == "layer") else None,
+        relative_buckets=config.integer("num_buckets", 320) if wavlm else 0,
     )
+    return _checked(dims, config)
+
+
+def _omnilingual(config: ConfigFile) -> Wav2Vec2Dims:
+    """The encoder is a section, from which transformers leaves out its own defaults."""
+    encoder = config.section("audio_config")
+    dims = Wav2Vec2Dims(
+        name=config.path.parent.name,
+        source=str(config.path),
+        channels=encoder.integers("conv_dim", CHANNELS),
+        kernels=encoder.integers("conv_kernel", KERNELS),
+        strides=encoder.integers("conv_stride", STRIDES),
+        conv_bias=bool(encoder.values.get("conv_bias", True)),
+        layer_norms=True,
+        width=encoder.integer("hidden_size", 1024),
+        layers=encoder.integer("num_hidden_layers", 24),
+        heads=encoder.integer("num_attention_heads", 16),
+        ffn=encoder.integer("intermediate_size", 4096),
+        position_kernel=encoder.integer("num_conv_pos_embeddings", 128),
+        position_groups=encoder.integer("num_conv_pos_embedding_groups", 16),
+        vocabulary=config.integer("vocab_size", 10_288),
+        plain_positions=True,
+    )
+    if dims.position_kernel % 2:
+        raise InputError(
+            f"{config.path}: audio_config.num_conv_pos_embeddings is {dims.position_kernel}; expected an even number,"
+            " with which transformers keeps every frame"
+        )
+    return _checked(dims, config)
+
+
+def _checked(dims: Wav2Vec2Dims, config: ConfigFile) -> Wav2Vec2Dims:
     if not len(dims.channels) == len(dims.kernels) == len(dims.strides):
         raise InputError(f"{config.path}: conv_dim, conv_kernel and conv_stride must be of one length")
     return dims
 
 
-def asr_codec(directory: Path, language: str) -> TextCodec:
-    """The codec of the CTC head: no prefix, no end token, and letters of one language whatever `language` is."""
-    vocabulary = model_settings(directory).get("vocab_size")
-    return TextCodec(load_tokenizer(tokenizer_file(directory), vocabulary), (), (), None)
-
-
-def _row(hub_id: str, width: int, layers: int, *, layer_norms: bool = False) -> Wav2Vec2Dims:
+def _row(hub_id: str, width: int, layers: int, *, layer_norms: bool = False, wavlm: bool = False) -> Wav2Vec2Dims:
     """A published model: all have heads of 64 features, feed-forwards of 4 widths and the letters of English."""
     return Wav2Vec2Dims(
         name=hub_id.split("/")[1],
@@ -183,7 +219,7 @@ def _row(hub_id: str, width: int, layers: int, *, layer_norms: bool = False) -> 
         channels=CHANNELS,
         kernels=KERNELS,
         strides=STRIDES,
-        conv_bias=layer_norms,
+        conv_bias=layer_norms and not wavlm,
         layer_norms=layer_norms,
         width=width,
         layers=layers,
@@ -192,7 +228,14 @@ def _row(hub_id: str, width: int, layers: int, *, layer_norms: bool = False) -> 
         position_kernel=128,
         position_groups=16,
         vocabulary=32,
+        relative_buckets=320 if wavlm else 0,
     )
+
+
+def _omnilingual_row(hub_id: str, width: int, layers: int) -> Wav2Vec2Dims:
+    """A size of the ladder: 16 heads, and the characters of 1,600 languages (source of the sizes: fairseq2)."""
+    large = _row(hub_id, width, layers, layer_norms=True)
+    return replace(large, heads=16, vocabulary=10_288, plain_positions=True)
 
 
 ROWS = (
@@ -201,4 +244,11 @@ ROWS = (
     _row("facebook/wav2vec2-large-960h", 1024, 24),
     _row("facebook/wav2vec2-large-960h-lv60-self", 1024, 24, layer_norms=True),
     _row("facebook/hubert-large-ls960-ft", 1024, 24, layer_norms=True),
+    _row("microsoft/wavlm-base", 768, 12, wavlm=True),
+    _row("microsoft/wavlm-base-plus", 768, 12, wavlm=True),
+    _row("microsoft/wavlm-large", 1024, 24, layer_norms=True, wavlm=True),
+    _omnilingual_row("hf-audio/omniasr-ctc-300m-v2", 1024, 24),
+    _omnilingual_row("hf-audio/omniasr-ctc-1b-v2", 1280, 48),
+    _omnilingual_row("hf-audio/omniasr-ctc-3b-v2", 2048, 60),
+    _omnilingual_row("hf-audio/omniasr-ctc-7b-v2", 2048, 128),
 )

@@ -82,6 +82,11 @@ class WhisperDims:
         """Positions of the decoder: one for each prompt or text token."""
         return tokens
 
+    @property
+    def input_features(self) -> int:
+        """Features of an input frame: the mel bins."""
+        return self.mel_bins
+
     def input_frames(self, samples: IntArray) -> IntArray:
         """The mel frames of utterances of so many samples, which the encoder reads."""
         return samples // self.hop_length
@@ -126,7 +131,7 @@ def read_dims(config: ConfigFile) -> WhisperDims:
         name=config.path.parent.name,
         source=str(config.path),
         mel_bins=config.integer("num_mel_bins"),
-        hop_length=_hop_length(config.path.parent),
+        hop_length=hop_length(config.path.parent),
         width=config.integer("d_model"),
         layers=config.integer("encoder_layers"),
         heads=config.integer("encoder_attention_heads"),
@@ -158,7 +163,8 @@ def asr_codec(directory: Path, language: str) -> TextCodec:
     return TextCodec(tokenizer, (), prefix, token_id(settings, directory, "eos_token_id"))
 
 
-def _hop_length(directory: Path) -> int:
+def hop_length(directory: Path) -> int:
+    """Samples between two mel frames of the model in a directory: 10 ms where its feature extractor's file has none."""
     for name in ("preprocessor_config.json", "processor_config.json"):
         if (directory / name).is_file():
             config = ConfigFile(directory / name)

@@ -25,7 +25,21 @@ def german(value):
     return f"{value:.5g}".replace(".", ",")
 
 
+def long_form():
+    """Two values of each tag for every run, the last first, as TensorBoard's data frames may have them."""
+    lines = ["run,tag,step,value,wall_time"]
+    for c, y in RUNS:
+        values = [(20, "eval/cer", y), (20, "total_flops", c), (9, "eval/cer", 2 * y), (9, "total_flops", c / 2)]
+        lines += [f"run-{c:g},{tag},{step},{value!r},0" for step, tag, value in values]
+    return "\n".join(lines) + "\n"
+
+
 UNDERSTOOD = {
+    "tensorboard_long.csv": (
+        long_form(),
+        ["7 runs in 28 rows of a run, a tag and a step: each tag at its last step", "flops: column 'total_flops'",
+         "cer: column 'eval/cer'"],
+    ),
     "plain.csv": (table_of("flops,cer", lambda c, y: f"{c!r},{y!r}"), []),
     "capitals.csv": (
         table_of("Compute,CER,Params,Tokens", lambda c, y: f"{c:.3g},{100 * y:.5g}%,244M,1.5B"),
@@ -185,9 +199,9 @@ def test_a_named_column_that_is_not_there_is_refused(tmp_path, asr_scaling):
 
 
 def _chosen(file, columns):
-    from analysis.options import chosen_table
+    from analysis.cli.places import choice_of
 
-    return chosen_table(file, columns, None)
+    return choice_of(columns, None, None, None, None, None).table(file)
 
 
 def test_an_error_that_is_infinite_says_nothing_of_the_unit_of_the_others(tmp_path):

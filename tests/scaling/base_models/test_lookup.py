@@ -5,7 +5,8 @@ from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
-from flop_reference import asr_module, llm_config, llm_module, wav2vec2_config, whisper_config, write_llm_config
+from encoder_reference import asr_module, decoder_of, encoder_config, encoder_of, whisper_config
+from flop_reference import llm_config, llm_module, write_llm_config
 from transformers import (
     AutoConfig,
     FalconMambaConfig,
@@ -18,7 +19,6 @@ from transformers import (
 )
 
 from scaling.base_models.encoders import ENCODERS, encoder_dims
-from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.llm_families import FAMILIES
 from scaling.base_models.llms import LLMS, LlmDims, llm_dims
 from scaling.base_models.lookup import MINIS, find_encoder, find_llm
@@ -46,6 +46,10 @@ PUBLISHED = {
 }
 """Parameters of the published checkpoints, a tied head counted once."""
 
+OMNILINGUAL = {"300m": 325_494_996, "1b": 975_065_300, "3b": 3_080_423_636, "7b": 6_504_786_132}
+"""Parameters that the README of omnilingual-asr states, of models with 9812 tokens. Their positional convolution has
+128 norms of its own, which transformers multiplies in."""
+
 MINI_LLM = replace(LLMS["Qwen2.5-0.5B"], width=32, layers=2, heads=4, kv_heads=2, head_dim=8, ffn=64, vocabulary=40)
 
 
@@ -56,13 +60,17 @@ def test_rows_have_the_parameters_of_the_published_checkpoints(name):
     assert params == PUBLISHED[name]
 
 
+@pytest.mark.parametrize("size", OMNILINGUAL)
+def test_the_ladder_of_omnilingual_asr_has_the_parameters_that_its_authors_state(size):
+    row = replace(ENCODERS[f"omniasr-ctc-{size}-v2"], vocabulary=9812)
+    assert row.encoder_params + row.asr_decoder_params == OMNILINGUAL[size] - 128
+
+
 @pytest.mark.parametrize("name", ENCODERS)
 def test_encoder_rows_have_the_parameters_of_their_modules(name):
     module, row = asr_module(ENCODERS[name], "meta"), ENCODERS[name]
-    whisper = isinstance(row, WhisperDims)
-    encoder, decoder = (module.model.encoder, module.model.decoder) if whisper else (module.base_model, module.lm_head)
-    assert row.encoder_params == sum(p.numel() for p in encoder.parameters())
-    assert row.asr_decoder_params == sum(p.numel() for p in decoder.parameters())
+    assert row.encoder_params == sum(p.numel() for p in encoder_of(module).parameters())
+    assert row.asr_decoder_params == sum(p.numel() for p in decoder_of(module).parameters())
 
 
 @pytest.mark.parametrize("name", LLMS)
@@ -73,7 +81,7 @@ def test_llm_rows_have_the_parameters_of_their_modules(name):
 @pytest.mark.parametrize("name", ENCODERS)
 def test_an_encoder_read_from_its_config_json_is_the_row(name, tmp_path):
     row = ENCODERS[name]
-    (whisper_config(row) if isinstance(row, WhisperDims) else wav2vec2_config(row)).save_pretrained(tmp_path)
+    encoder_config(row).save_pretrained(tmp_path)
     assert encoder_dims(tmp_path / "config.json") == row
 
 

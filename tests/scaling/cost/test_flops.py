@@ -5,23 +5,19 @@ import numpy as np
 import pytest
 import torch
 from _pytest.mark import ParameterSet
+from encoder_reference import MINI_ENCODER, MINI_ENCODERS, MINI_WAV2VEC2, asr_module, wav2vec2_config
 from flop_reference import (
     ATTENTION_ONLY,
-    MINI_ENCODER,
-    MINI_ENCODERS,
     MINI_LLM,
     MINI_UNTIED,
-    MINI_WAV2VEC2,
     PRESET_STAGES,
     Counted,
     Trains,
-    asr_module,
     counter,
     llm_module,
     model_shape,
     modules,
     step,
-    wav2vec2_config,
     write_llm_config,
 )
 from torch import nn
@@ -90,6 +86,10 @@ REAL = [
     ("wav2vec2-base", "Qwen2.5-0.5B", {}),
     ("wav2vec2-large-960h-lv60-self", "Qwen3-0.6B", {"stack": 3}),
     ("hubert-large-ls960-ft", "SmolLM2-135M", {"encoder_lora": ATTENTION_ONLY}),
+    ("wavlm-large", "SmolLM2-135M", {}),
+    ("omniasr-ctc-1b-v2", "SmolLM2-135M", {}),
+    ("parakeet-ctc-1.1b", "SmolLM2-135M", {"stack": 1}),
+    ("w2v-bert-2.0", "SmolLM2-135M", {}),
 ]
 
 

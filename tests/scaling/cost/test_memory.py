@@ -7,7 +7,8 @@ import flop_reference
 import numpy as np
 import pytest
 import torch
-from flop_reference import MINI_ENCODER, MINI_LLM, MINI_WAV2VEC2, Modules, model_shape, modules
+from encoder_reference import MINI_ENCODER, MINI_WAV2VEC2
+from flop_reference import MINI_LLM, Modules, model_shape, modules
 from torch import Tensor
 
 from scaling.asr.execution.precision import round_frozen_weights

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from flop_reference import MINI_ENCODER, MINI_LLM, Trains, model_shape
+from encoder_reference import MINI_ENCODER
+from flop_reference import MINI_LLM, Trains, model_shape
 from tiny_world import (
     NeverStop,
     StopAfter,

@@ -237,6 +237,19 @@ def test_a_finished_node_is_never_claimed_again(ledger):
     assert ledger.result(KEY).attempt == 1
 
 
+def test_a_result_says_when_it_was_committed_and_keeps_that_when_its_checkpoint_is_made_again(ledger):
+    before = time.time() - 1.0
+    attempt = ledger.claim(KEY, session="s")
+    attempt.commit(node_result(finished=1.0))
+    attempt.release()
+    first = ledger.result(KEY).finished
+    assert before < first < time.time() + 1.0
+    (ledger.folder(KEY) / "result.json").rename(ledger.folder(KEY) / "former.json")
+    ledger.claim(KEY, session="t").commit(node_result())
+    assert ledger.done(KEY)
+    assert ledger.result(KEY).finished == first
+
+
 def test_a_failed_or_released_attempt_frees_its_node_and_keeps_its_cause(ledger):
     first = ledger.claim(KEY, session="s")
     first.fail("error", "ValueError: no", session="s")

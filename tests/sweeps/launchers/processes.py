@@ -13,7 +13,7 @@ from scaling.system.json_files import read_json
 def table(folder: Path) -> list[dict[str, Any]]:
     def strip(value: Any) -> Any:
         if isinstance(value, dict):
-            return {key: strip(item) for key, item in value.items() if key != "seconds"}
+            return {key: strip(item) for key, item in value.items() if key not in ("seconds", "finished")}
         return [strip(item) for item in value] if isinstance(value, list) else value
 
     return [strip(json.loads(line)) for line in (folder / "runs.jsonl").read_text().splitlines()]

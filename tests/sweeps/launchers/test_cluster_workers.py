@@ -31,7 +31,7 @@ from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.status import State, Survey, survey_study
 from sweeps.run.monitor import Monitor
-from sweeps.study.schema import SlurmFields
+from sweeps.study.schema.worker_fields import SlurmFields
 
 
 class Processes:

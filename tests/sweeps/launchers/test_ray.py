@@ -24,7 +24,7 @@ from scaling.ledger.plan_file import read_plan_file
 from sweeps.launchers.ray_cluster import refuse_missing_ray
 from sweeps.progress.results_table import read_rows
 from sweeps.progress.status import State, survey_study
-from sweeps.study.schema import RayFields
+from sweeps.study.schema.worker_fields import RayFields
 
 needs_ray = [
     pytest.mark.ray,

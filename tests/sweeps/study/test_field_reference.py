@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 from small_study import StudyWriter
 
 from scaling.strategies import PRESETS
 from scaling.system.yaml_file import parse_yaml
-from sweeps.study import schema
 from sweeps.study.field_reference import SECTIONS, json_schema, reference_page
+from sweeps.study.schema.field_types import Fields
 from sweeps.study.study import load_study
 from sweeps.study.study_file import SHIPPED
 
@@ -21,9 +20,8 @@ PAGE = Path(__file__).parents[3] / "docs" / "study-fields.md"
 
 def test_every_field_says_what_it_means() -> None:
     silent = [
-        f"{name}.{field}"
-        for name, fields in vars(schema).items()
-        if isinstance(fields, type) and issubclass(fields, BaseModel)
+        f"{fields.__name__}.{field}"
+        for fields in Fields.__subclasses__()
         for field, information in fields.model_fields.items()
         if not information.description
     ]

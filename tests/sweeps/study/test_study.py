@@ -156,7 +156,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "masks for an encoder without bands": (
         {"models": [{"encoder": "wav2vec2-base", "llm": "Qwen2.5-0.5B"}], "augmentation": {"masks": 2}},
-        r"augmentation\.masks: 2; expected 0 with wav2vec2-base, which reads the wave itself",
+        r"augmentation\.masks: 2; expected 0 with wav2vec2-base, which reads no log-mel frames",
     ),
     "corpus without hours": ({"data": {"corpus": "synthetic-zh"}}, r"data\.hours: this field is required"),
     "missing manifests": (

@@ -33,6 +33,7 @@ class Family:
     * `encoder`, `decoder`: the modules of the two parts; the decoder's by the prefix of their parameters' names.
     * `never_trained`: parameters of the encoder whose names begin with one of these keep their values.
     * `fresh`: weights whose names begin with one of these may be missing from a checkpoint and are then initialised.
+    * `prepare(model)` changes in place what training needs otherwise than transformers has it.
     * `encode(model, features_BMT, frames_B)`: the features are zero beyond `frames_B`; an utterance's output must not
       depend on its padding.
     * `loss(model, codec, encoded, targets)`: the objective summed over target tokens, and their number.
@@ -46,6 +47,7 @@ class Family:
     decoder: Callable[[PreTrainedModel], dict[str, nn.Module]]
     never_trained: tuple[str, ...]
     fresh: tuple[str, ...] = ()
+    prepare: Callable[[PreTrainedModel], None] = lambda model: None
     encode: Callable[[PreTrainedModel, Tensor, Tensor], EncoderOutput]
     loss: Callable[[PreTrainedModel, TextCodec, EncoderOutput, Sequence[Tensor]], tuple[Tensor, int]]
     decode: Callable[[PreTrainedModel, TextCodec, EncoderOutput, int], list[list[int]]]

@@ -3,11 +3,21 @@
 from pathlib import Path
 
 from scaling.asr.model.encoders.family import Family
-from scaling.asr.model.encoders.wav2vec2 import HUBERT, WAV2VEC2
+from scaling.asr.model.encoders.parakeet import PARAKEET
+from scaling.asr.model.encoders.wav2vec2 import HUBERT, OMNIASR, WAV2VEC2, WAVLM
+from scaling.asr.model.encoders.wav2vec2_bert import WAV2VEC2_BERT
 from scaling.asr.model.encoders.whisper import WHISPER
 from scaling.base_models.config_file import ConfigFile
 
-FAMILIES = {"whisper": WHISPER, "wav2vec2": WAV2VEC2, "hubert": HUBERT}
+FAMILIES = {
+    "whisper": WHISPER,
+    "wav2vec2": WAV2VEC2,
+    "hubert": HUBERT,
+    "wavlm": WAVLM,
+    "omniasr_ctc": OMNIASR,
+    "parakeet_ctc": PARAKEET,
+    "wav2vec2-bert": WAV2VEC2_BERT,
+}
 
 
 def family_of(directory: Path) -> Family:

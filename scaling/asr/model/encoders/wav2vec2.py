@@ -1,13 +1,12 @@
-"""wav2vec 2.0 and HuBERT on padded batches, and CTC over their frames.
+"""wav2vec 2.0 and its kin on padded batches: HuBERT, WavLM and Omnilingual ASR.
 
 An utterance is encoded as it would be alone, which is how Hugging Face's models encode it in a batch of one: the norm
 over time that some models begin with leaves padding out, and padded positions are zero before the positional
 convolution and masked as keys of every attention.
 
-Shapes: B utterances, T samples, S encoder positions, D width, V vocabulary, C channels.
+Shapes: B utterances, T samples, S encoder positions, D width, C channels.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -16,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import HubertForCTC, PreTrainedModel, Wav2Vec2ForCTC
+from transformers import HubertForCTC, OmniASRForCTC, PreTrainedModel, Wav2Vec2ForCTC, WavLMForCTC
+from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
+from scaling.asr.model.encoders.ctc import Ctc
 from scaling.asr.model.encoders.family import EncoderOutput, Family, hidden_states
-from scaling.asr.model.padding import key_mask, real_positions, without_padding
+from scaling.asr.model.padding import key_mask, real_positions
 from scaling.base_models.config_file import ConfigFile
 from scaling.base_models.encoders.wav2vec2 import read_dims
-from scaling.base_models.tokenizers import TextCodec
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE
 
@@ -59,56 +59,60 @@ class Waveform:
         return wave_T[None]
 
 
+@dataclass(frozen=True, slots=True)
+class _Modules:
+    """The modules of an encoder, by what they do. `norm_last`: `norm` follows the layers, else it precedes them."""
+
+    front_end: Any
+    features_norm: nn.Module
+    projection: nn.Module
+    positions: Any
+    layers: Any
+    norm: nn.Module
+    norm_last: bool
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> Self:
+        base: Any
+        if model.config.model_type == "omniasr_ctc":
+            base = OMNIASR.encoder(model)
+            front = base.subsampling
+            features = (front, front.layer_norm, front.projection)
+            return cls(*features, base.encode_positions, base.layers, base.layer_norm, norm_last=True)
+        base = WAV2VEC2.encoder(model)
+        inner, projection = base.encoder, base.feature_projection
+        norm_last = model.config.do_stable_layer_norm
+        features = (base.feature_extractor, projection.layer_norm, projection.projection)
+        return cls(*features, inner.pos_conv_embed, inner.layers, inner.layer_norm, norm_last)
+
+
 def encode(model: PreTrainedModel, wave_B1T: Tensor, samples_B: Tensor) -> EncoderOutput:
     """Hidden states (B, S, D), zero at padded positions, and the number of positions of each utterance (B,)."""
-    base = model.base_model
-    x_BCS, lengths_B = _front_end(base.feature_extractor, wave_B1T, samples_B)
+    modules = _Modules.of(model)
+    x_BCS, lengths_B = _front_end(modules.front_end, wave_B1T, samples_B)
     length, dtype = x_BCS.shape[2], x_BCS.dtype
-    projection = base.feature_projection
-    x = projection.projection(projection.layer_norm(x_BCS.transpose(1, 2)))
+    x = modules.projection(modules.features_norm(x_BCS.transpose(1, 2)))
     real = real_positions(lengths_B, length)[..., None]
     x = x * real
-    x = x + _position_embeddings(base.encoder.pos_conv_embed, x)
-    first_norm = not model.config.do_stable_layer_norm
-    if first_norm:
-        x = base.encoder.layer_norm(x)
-    mask = key_mask(lengths_B, length, dtype)
-    for layer in base.encoder.layers:
-        x = hidden_states(layer(x, attention_mask=mask))
-    if not first_norm:
-        x = base.encoder.layer_norm(x)
+    x = x + _position_embeddings(modules.positions, x)
+    if not modules.norm_last:
+        x = modules.norm(x)
+    x = _run_layers(model, modules.layers, x, key_mask(lengths_B, length, dtype))
+    if modules.norm_last:
+        x = modules.norm(x)
     return x * real, lengths_B
 
 
-def ctc_loss(
-    model: PreTrainedModel, codec: TextCodec, encoded: EncoderOutput, targets: Sequence[Tensor]
-) -> tuple[Tensor, int]:
-    """The CTC loss summed over the batch, and the number of target tokens.
-
-    An utterance with fewer frames than its text needs adds nothing to the loss.
-    """
-    hidden_BSD, lengths_B = encoded
-    log_probs_SBV = model.lm_head(hidden_BSD).float().log_softmax(-1).transpose(0, 1)
-    counts = [len(target) for target in targets]
-    loss = functional.ctc_loss(
-        log_probs_SBV,
-        torch.cat(list(targets)),
-        lengths_B,
-        torch.tensor(counts, device=lengths_B.device),
-        blank=model.config.pad_token_id,
-        reduction="sum",
-        zero_infinity=True,
-    )
-    return loss, sum(counts)
-
-
-@torch.no_grad()
-def decode(model: PreTrainedModel, codec: TextCodec, encoded: EncoderOutput, max_tokens: int) -> list[list[int]]:
-    """The most likely token of each frame, without repetitions and blanks."""
-    hidden_BSD, lengths_B = encoded
-    best_BS = model.lm_head(hidden_BSD).argmax(-1)
-    rows: list[Tensor] = [torch.unique_consecutive(best_S) for best_S in without_padding(best_BS, lengths_B)]
-    return [row[row != model.config.pad_token_id].tolist()[:max_tokens] for row in rows]
+def _run_layers(model: PreTrainedModel, layers: Any, x: Tensor, mask: Tensor | None) -> Tensor:
+    """The layers one after another. WavLM's first one makes the bias of all distances, which the others read too."""
+    if model.config.model_type != "wavlm":
+        for layer in layers:
+            x = hidden_states(layer(x, attention_mask=mask))
+        return x
+    bias = None
+    for layer in layers:
+        x, bias = layer(x, attention_mask=mask, position_bias=bias)
+    return x
 
 
 def _front_end(extractor: Any, wave_B1T: Tensor, samples_B: Tensor) -> EncoderOutput:
@@ -161,15 +165,49 @@ def _frame_samples(directory: Path) -> int:
     return samples
 
 
+class AdaptableAttention(WavLMAttention):  # type: ignore[misc]
+    """WavLM's attention by its own layers, where transformers reads their weights alone and passes adapters by.
+
+    Shapes: H heads.
+    """
+
+    def torch_multi_head_self_attention(
+        self, hidden_states: Tensor, attention_mask: Tensor | None, gated_position_bias: Tensor
+    ) -> tuple[Tensor, None]:
+        """Hidden states (B, S, D); the mask is additive (B, 1, 1, S), the bias of all scores (B * H, S, S)."""
+        batch, length, _ = hidden_states.shape
+        shape = (batch, length, self.num_heads, self.head_dim)
+        projections = (self.q_proj, self.k_proj, self.v_proj)
+        query, key, value = (projection(hidden_states).view(shape).transpose(1, 2) for projection in projections)
+        bias = gated_position_bias.view(batch, self.num_heads, length, length)
+        if attention_mask is not None:
+            bias = bias + attention_mask
+        scores = (query * self.scaling) @ key.transpose(2, 3) + bias
+        mixed = scores.softmax(-1) @ value
+        return self.out_proj(mixed.transpose(1, 2).flatten(2)), None
+
+
+def adaptable(model: PreTrainedModel) -> None:
+    """Let the attention of a WavLM model run by its layers."""
+    for module in model.modules():
+        if isinstance(module, WavLMAttention):
+            module.__class__ = AdaptableAttention
+
+
 WAV2VEC2 = Family(
     model=Wav2Vec2ForCTC,
     features=Waveform.from_directory,
     encoder=lambda model: model.base_model,
-    decoder=lambda model: {"": model.lm_head},
     never_trained=("feature_extractor.",),
-    fresh=("lm_head.",),  # a checkpoint of pretraining alone has no head
     encode=encode,
-    loss=ctc_loss,
-    decode=decode,
+    **Ctc().family_fields(),
 )
 HUBERT = replace(WAV2VEC2, model=HubertForCTC)
+WAVLM = replace(WAV2VEC2, model=WavLMForCTC, prepare=adaptable)
+OMNIASR = replace(
+    WAV2VEC2,
+    model=OmniASRForCTC,
+    encoder=lambda model: model.model.audio_tower,
+    never_trained=("subsampling.conv_layers.",),
+    **Ctc("ctc_head", "blank_token_id").family_fields(),
+)

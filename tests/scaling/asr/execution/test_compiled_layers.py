@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from flop_reference import MINI_ENCODERS, MINI_LLM, Trains
+from encoder_reference import MINI_ENCODERS
+from flop_reference import MINI_LLM, Trains
 from recognizers import JOINT, gradients, noise, prepared
 from tiny_world import order, train_study, write_study
 from torch import Tensor

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from flop_reference import MINI_ENCODERS, MINI_LLM, PRESET_STAGES
+from encoder_reference import MINI_ENCODERS
+from flop_reference import MINI_LLM, PRESET_STAGES
 from recognizers import gradients, noise, prepared
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""The commands that plan and run studies. Slow imports stay inside the commands, so that --help answers at once."""
+"""Verbs of a study: write one, know its fields, plan, train, tune."""
 
 import sys
 from pathlib import Path
@@ -7,55 +7,23 @@ from typing import Annotated
 import typer
 
 from scaling.system.console import emit, log
+from sweeps.cli.options import (
+    HardwareOption,
+    JsonOption,
+    LedgerOption,
+    MaxFlopsOption,
+    MaxHoursOption,
+    MaxUsdOption,
+    MfuOption,
+    OnOption,
+    SetOption,
+    StudyArgument,
+    UsdOption,
+    WorkersOption,
+)
 from sweeps.launchers.options import Launcher
 
-app = typer.Typer()
 
-StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study's YAML file, or a shipped study's name.")]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Replace a field, for example --set budgets_flops=[1e11,1e12]."),
-]
-LedgerOption = Annotated[
-    Path | None, typer.Option("--ledger", metavar="ROOT", help="Folder of trained stages; default: DIR.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-KeyOption = Annotated[
-    str | None, typer.Option("--run", metavar="KEY", help="The run with this key; default: lowest dev CER.")
-]
-StrategyOption = Annotated[str | None, typer.Option("--strategy", metavar="S", help="Choose among runs of S.")]
-
-
-def _devices(beginning: str) -> list[str]:
-    """What a shell offers for --hardware."""
-    from scaling.cost.hardware import HARDWARE
-
-    return [name for name in HARDWARE if name.startswith(beginning.lower())]
-
-
-HardwareOption = Annotated[
-    str | None,
-    typer.Option(
-        "--hardware",
-        metavar="NAME",
-        help="Device for the costs; default: this machine.",
-        autocompletion=_devices,
-    ),
-]
-MfuOption = Annotated[float | None, typer.Option("--mfu", help="Share of the device's peak that training reaches.")]
-UsdOption = Annotated[float | None, typer.Option("--usd-per-hour", help="Price of a device-hour.")]
-MaxFlopsOption = Annotated[float | None, typer.Option("--max-flops", help="Refuse a study of more FLOPs.")]
-MaxHoursOption = Annotated[float | None, typer.Option("--max-hours", help="Refuse a study of more device-hours.")]
-MaxUsdOption = Annotated[float | None, typer.Option("--max-usd", help="Refuse a study of more USD.")]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option("--workers", min=1, metavar="N", help="At most N; default: cores / threads here, 4 elsewhere."),
-]
-OnOption = Annotated[Launcher, typer.Option("--on", help="Where the workers run.")]
-FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study.")]
-
-
-@app.command()
 def init(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new study file.")] = Path("study.yaml"),
     corpus: Annotated[
@@ -100,7 +68,6 @@ def init(
     emit(written.as_document() if as_json else written.as_text())
 
 
-@app.command()
 def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="The same as the page docs/study-fields.md.")] = False,
     as_json: JsonOption = False,
@@ -111,7 +78,6 @@ def schema(
     emit(reference_page().rstrip("\n") if markdown and not as_json else json_schema())
 
 
-@app.command()
 def plan(
     study: StudyArgument,
     set_: SetOption = None,
@@ -148,7 +114,6 @@ def plan(
     emit(show(prepared, costs, exact_costs(prepared) if exact else None))
 
 
-@app.command()
 def run(
     study: StudyArgument,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the study's results.")],
@@ -207,7 +172,6 @@ def run(
     sys.exit(outcome.exit_code)
 
 
-@app.command()
 def tune(
     study: StudyArgument,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the runs of the search.")],
@@ -252,147 +216,3 @@ def tune(
     if write is not None:
         text.write_tuned_study(result, write)
     emit(document if as_json else text.tuning_text(result))
-
-
-@app.command()
-def track(
-    folder: FolderArgument,
-    to: Annotated[
-        str, typer.Option("--to", help="wandb, offline unless WANDB_MODE says otherwise, or tensorboard.")
-    ] = ("wandb"),
-    as_json: JsonOption = False,
-) -> None:
-    """Write all runs of DIR to Weights & Biases or to TensorBoard."""
-    from sweeps.run.tracking import write_runs
-
-    count = write_runs(folder, to)
-    emit({"runs": count, "folder": str(folder / to)} if as_json else f"{count} runs: {folder / to}")
-
-
-@app.command()
-def status(
-    folder: FolderArgument,
-    watch: Annotated[bool, typer.Option("--watch", help="Refresh until no work is left.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what is done, running, waiting, blocked and failed in DIR."""
-    from scaling.ledger.plan_file import read_plan_file
-    from sweeps.progress.status import survey_study
-    from sweeps.progress.status_text import status_text, study_status
-    from sweeps.progress.status_text import watch as watch_study
-
-    if watch:
-        watch_study(folder, as_json=as_json)
-        return
-    plan_file = read_plan_file(folder)
-    status = study_status(plan_file, survey_study(plan_file))
-    emit(status.as_document() if as_json else status_text(status))
-
-
-@app.command(name="gc")
-def collect_garbage(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study, or the root of a ledger.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be freed.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Delete checkpoints that no run needs any more, and files of interrupted attempts; results stay."""
-    from scaling.ledger.ledger import Ledger
-    from scaling.ledger.plan_file import read_plan_file
-    from sweeps.progress.retention import collect_garbage
-
-    ledger = read_plan_file(folder).ledger if (folder / "plan.json").exists() else Ledger(folder)
-    freed = collect_garbage(ledger, dry_run=dry_run, patient=True)
-    emit(freed.as_document(dry_run=dry_run) if as_json else freed.text(dry_run=dry_run))
-
-
-@app.command()
-def flops(
-    encoder: Annotated[str, typer.Option(help="A shipped row, a hub name, a Hugging Face directory or a config.json.")],
-    llm: Annotated[str, typer.Option(help="As --encoder.")],
-    strategy: Annotated[str, typer.Option(help="A preset strategy.")] = "efin",
-    audio_seconds: Annotated[float, typer.Option(help="Length of each utterance.")] = 5.0,
-    text_tokens: Annotated[int, typer.Option(help="Target tokens of each utterance, the end token among them.")] = 20,
-    prompt_tokens: Annotated[int, typer.Option(help="LLM positions beside speech and text.")] = 0,
-    decoder_prompt_tokens: Annotated[int, typer.Option(help="ASR decoder positions beside start token and text.")] = 0,
-    batch: Annotated[int, typer.Option(help="Utterances in one step.")] = 1,
-    beams: Annotated[int, typer.Option(help="Beams when decoding.")] = 1,
-    stack: Annotated[int | None, typer.Option(help="Encoder frames in a speech token; default: 12.5 tokens/s.")] = None,
-    projector_hidden: Annotated[
-        int | None, typer.Option(help="Width inside the projector; default: the LLM's.")
-    ] = None,
-    lora_rank: Annotated[int | None, typer.Option(help="Rank of the LLM's adapters; default: 8.")] = None,
-    lora_targets: Annotated[str | None, typer.Option(help="Adapted layers, by comma; default: all linear.")] = None,
-    budget: Annotated[float | None, typer.Option(help="FLOPs to divide over the stages.")] = None,
-    hardware: Annotated[str | None, typer.Option(help="h100-sxm, h200, a100-80g, rtx4090 or cpu.")] = None,
-    mfu: Annotated[float | None, typer.Option(help="Share of the device's peak that training reaches.")] = None,
-    usd_per_hour: Annotated[float | None, typer.Option(help="Price of a device-hour.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show what one training step costs, by stage and part, without weights or data."""
-    from sweeps.costs.step_price import PricedStep, price_step, step_price_text
-    from sweeps.costs.tariff import purchase_of
-
-    step = PricedStep(
-        encoder=encoder,
-        llm=llm,
-        strategy=strategy,
-        audio_seconds=audio_seconds,
-        text_tokens=text_tokens,
-        prompt_tokens=prompt_tokens,
-        decoder_prompt_tokens=decoder_prompt_tokens,
-        batch=batch,
-        beams=beams,
-        stack=stack,
-        hidden=projector_hidden,
-        lora_rank=lora_rank,
-        lora_targets=None if lora_targets is None else lora_targets.split(","),
-    )
-    document = price_step(step, budget_flops=budget, purchase=purchase_of(hardware, mfu, usd_per_hour))
-    emit(document if as_json else step_price_text(document))
-
-
-@app.command()
-def transcribe(
-    folder: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="The folder of a study, or of an export.")],
-    audio: Annotated[list[Path], typer.Argument(metavar="AUDIO...", help="Audio files, folders of them, manifests.")],
-    key: KeyOption = None,
-    strategy: StrategyOption = None,
-    mix_channels: Annotated[
-        bool, typer.Option("--mix-channels", help="Hear the mean of all channels where none is named.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Transcribe AUDIO with the best run of RUN_DIR; where manifests hold text, also show the error rates."""
-    from sweeps.finished.transcribe_export import transcribe, transcripts_document, transcripts_text
-
-    transcripts = transcribe(folder, audio, key, strategy, mix_channels=mix_channels)
-    emit(transcripts_document(transcripts) if as_json else transcripts_text(transcripts))
-
-
-@app.command()
-def export(
-    folder: FolderArgument,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder.")],
-    key: KeyOption = None,
-    strategy: StrategyOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write the best run of DIR to OUT: Hugging Face folders with merged adapters, projector and model card."""
-    from sweeps.finished.transcribe_export import export
-
-    run = export(folder, out, key, strategy)
-    document = {"folder": str(out), "run": run.row.key, "strategy": run.row.strategy, "cer": run.row.cer}
-    emit(document if as_json else f"run {run.row.key} ({run.row.strategy}): {out}")
-
-
-@app.command()
-def doctor(
-    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder whose disk is checked.")] = Path(),
-    as_json: JsonOption = False,
-) -> None:
-    """Check torch, accelerator, espeak, W&B, Slurm and disk, and measure the speed of this machine for `plan`."""
-    from sweeps.doctor import diagnose, diagnosis_document, diagnosis_text
-
-    diagnosis = diagnose(folder)
-    emit(diagnosis_document(diagnosis) if as_json else diagnosis_text(diagnosis))
-    sys.exit(diagnosis.any_broken)

@@ -10,10 +10,19 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from analysis.tables.column_names import MEANINGS, TEXTS, Candidate, Meaning, candidate, candidates, text_column, words
-from analysis.tables.run_states import DONE, run_state
-from analysis.tables.units import DoubtError, check_size, scale_of_errors
-from analysis.tables.values import UNITS, Numbers, decimal_mark, read_numbers
+from analysis.tables.understanding.column_names import (
+    MEANINGS,
+    TEXTS,
+    Candidate,
+    Meaning,
+    candidate,
+    candidates,
+    text_column,
+    words,
+)
+from analysis.tables.understanding.run_states import DONE, run_state
+from analysis.tables.understanding.units import DoubtError, check_size, scale_of_errors
+from analysis.tables.understanding.values import UNITS, Numbers, decimal_mark, read_numbers
 from scaling.errors import nearest
 
 COUNTED_IN = {"wer": {"ref_chars": "ref_words"}}

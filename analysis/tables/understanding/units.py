@@ -4,8 +4,8 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from analysis.tables.column_names import Candidate
-from analysis.tables.values import Numbers
+from analysis.tables.understanding.column_names import Candidate
+from analysis.tables.understanding.values import Numbers
 
 LEAST = {"flops": 1e6, "N": 1e4, "D": 1e4}
 """Training runs have more FLOPs, parameters and tokens than this: smaller numbers are written in a unit that the table

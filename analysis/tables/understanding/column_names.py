@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from analysis.tables.values import FLOP_UNITS, MAGNITUDES
+from analysis.tables.understanding.values import FLOP_UNITS, MAGNITUDES
 
 PERCENT_WORDS = frozenset(("%", "percent", "pct", "percentage"))
 """Words of a name that say that its values are percentages."""

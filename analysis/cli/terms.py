@@ -1,0 +1,34 @@
+"""The verb that says what a status or a warning means."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from analysis.cli.options import AsJson
+from scaling.system.console import emit
+
+
+def _codes(beginning: str) -> list[str]:
+    """What a shell offers for a code."""
+    from analysis.glossary import TERMS
+
+    return sorted({term.code for term in TERMS if term.code.startswith(beginning)})
+
+
+def explain(
+    code: Annotated[
+        str | None,
+        typer.Argument(metavar="CODE", help="A status or warning; without one, all.", autocompletion=_codes),
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="All of them as the page docs/glossary.md.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a status or a warning means, and what to do about it."""
+    from analysis.glossary import explained, glossary_page
+
+    terms = explained(code)
+    if markdown:
+        emit(glossary_page().rstrip("\n"))
+        return
+    emit([asdict(term) for term in terms] if as_json else "\n".join(term.as_text() for term in terms))

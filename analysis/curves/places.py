@@ -1,0 +1,29 @@
+"""Places where a law is asked: a positive number for each of its columns."""
+
+from collections.abc import Mapping, Sequence
+
+from analysis.curves.curves import Curve
+from analysis.tables.points import LARGEST
+from scaling.errors import InputError, nearest
+
+
+def positive(what: str, value: float) -> float:
+    """`value`, where it is a positive number below `LARGEST`. Raises InputError, naming `what`, for any other."""
+    if not 0.0 < value < LARGEST:
+        raise InputError(f"{what}: {value}, expected a positive number below {LARGEST:g}")
+    return value
+
+
+def places(curve: Curve, what: str, given: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """The columns of the curve's law, each as it was given.
+
+    Raises InputError, naming `what`, for a column that the law does not have, one that is missing, and a number that is
+    not positive.
+    """
+    columns = list(curve.domain)
+    for name in given:
+        if name not in columns:
+            raise InputError(f"{what}: the law has no column {name!r}{nearest(name, columns)}")
+    if missing := [name for name in columns if name not in given]:
+        raise InputError(f"{what}: {', '.join(missing)} missing; the law needs {', '.join(columns)}")
+    return {name: [positive(f"{what} {name}", value) for value in given[name]] for name in columns}

@@ -1,0 +1,38 @@
+"""The five questions of the reference study, answered from its committed tables.
+
+    PYTHONPATH=.:tests/analysis python -m reference_study [--folder FOLDER]
+
+reads FOLDER/parts/*.jsonl and, where they are there, FOLDER/forecasts.jsonl, FOLDER/tuning/*.json and
+FOLDER/six_nd.json; writes FOLDER/answers.json, fills the tables and sentences of FOLDER/README.md from it, and the
+columns of FOLDER/DATASET.md. FOLDER is results/reference by default; another one gets pages of its own, from the same
+text. Every statistic is that of the commands of asr-scaling (`fit`, `compare`, `predict`, `forecast`). With all runs it
+takes two minutes of one core.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from reference_study.answers import answers
+from reference_study.card import columns
+from reference_study.page import answered, filled
+from reference_study.tables import RESULTS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    found = answers(options.folder)
+    (options.folder / "answers.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    pages = {
+        "README.md": answered((RESULTS / "README.md").read_text("utf-8"), found),
+        "DATASET.md": filled((RESULTS / "DATASET.md").read_text("utf-8"), {"columns": columns()}),
+    }
+    for name, text in pages.items():
+        (options.folder / name).write_text(text, "utf-8")
+    print(options.folder / "answers.json", *(options.folder / name for name in pages))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

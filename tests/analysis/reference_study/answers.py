@@ -1,0 +1,84 @@
+"""All answers of the study as one document, numbers to five digits."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from reference_study.comparisons import gains
+from reference_study.designs import designs
+from reference_study.laws import hidden_together, laws, registered
+from reference_study.simplified import by_six_nd, single_seed, untuned
+from reference_study.tables import MAIN, PRICES, Study, places, read_studies
+
+from analysis.registering.record import FORECASTS_FILE
+
+DIGITS = 5
+
+
+QUESTIONS = ("studies", "laws", "hidden", "registered", "gains", "untuned", "six_nd", "single_seed", "designs")
+
+
+def answers(folder: Path, questions: Collection[str] = QUESTIONS) -> dict[str, Any]:
+    """What the tables in `folder`/parts say to each question; what is not trained yet is said, not left out.
+
+    `read` is a digest of every file that was read. `designs` take half of the time.
+    """
+    by_name = read_studies(folder / "parts")
+    studies, every_place = list(by_name.values()), places(by_name)
+    asked: dict[str, Callable[[], Any]] = {
+        "studies": lambda: [state(study) for study in studies],
+        "laws": lambda: laws(studies),
+        "hidden": lambda: hidden_together(studies),
+        "registered": lambda: registered(folder, studies),
+        "gains": lambda: gains(every_place),
+        "untuned": lambda: untuned(folder / "tuning"),
+        "six_nd": lambda: by_six_nd(every_place, prices(folder)),
+        "single_seed": lambda: single_seed(studies),
+        "designs": lambda: designs(by_name[MAIN]),
+    }
+    return {"read": digest_of(folder), **{name: rounded(asked[name]()) for name in QUESTIONS if name in questions}}
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256 of the files that answers rest on, by their names."""
+    files = [*folder.glob("parts/*.jsonl"), *folder.rglob(FORECASTS_FILE), *folder.glob("tuning/*.json")]
+    files += [folder / PRICES] if (folder / PRICES).exists() else []
+    whole = hashlib.sha256()
+    for file in sorted(files):
+        whole.update(f"{file.relative_to(folder)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+def prices(folder: Path) -> dict[str, Any]:
+    """What a second of audio costs by 6ND, where that is known."""
+    file = folder / PRICES
+    return json.loads(file.read_text("utf-8")) if file.exists() else {}
+
+
+def state(study: Study) -> dict[str, Any]:
+    """What is there of what was planned."""
+    rows = () if study.table is None else study.table.rows
+    return {
+        "study": study.name,
+        "planned_runs": study.planned_runs,
+        "trained_runs": study.trained_runs,
+        "planned_top_flops": study.budgets[-1],
+        "largest_trained_flops": max((row["budget_flops"] for row in rows), default=None),
+        "seeds": len({row["seed"] for row in rows}),
+        "charged_flops": sum(row.get("flops") or 0 for row in rows),
+        "spent_flops": sum((row.get("spent") or {}).get("flops", 0) for row in rows),
+    }
+
+
+def rounded(value: Any) -> Any:
+    """The same as plain JSON data, floats to five digits; null for what is no finite number."""
+    if isinstance(value, dict):
+        return {str(name): rounded(one) for name, one in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [rounded(one) for one in value]
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    return value

@@ -1,0 +1,238 @@
+"""The page of the reference study says what its committed tables say: answers computed again, pages filled again.
+
+Planted tables hold the parts that no table can show wrong: what a design costs, who counts as ahead, what is missing.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from reference_study.answers import QUESTIONS, answers
+from reference_study.card import PARTS as OBJECTS
+from reference_study.card import columns, fields
+from reference_study.comparisons import beside, verdict
+from reference_study.designs import choices_of_budgets, spent
+from reference_study.page import answered, filled
+from reference_study.page_simplified import best
+from reference_study.simplified import agreement, at_multiple, six_nd
+from reference_study.tables import PARTS, RESULTS, STUDIES, places, read_studies
+
+from scaling.errors import InputError
+from scaling.ledger.records import RunRow
+
+ANSWERS = RESULTS / "answers.json"
+trained = pytest.mark.skipif(not list(PARTS.glob("*.jsonl")), reason="no table of the reference study is committed yet")
+QUICK = ("studies", "laws", "registered", "untuned")
+"""What takes seconds; `make test-slow` asks everything."""
+CLOSE = 5e-3
+"""Numbers of another machine's linear algebra agree to this share."""
+
+
+def near(found: object, expected: object) -> bool:
+    """Whether two documents agree, numbers to `CLOSE` of the larger and of one in a thousand."""
+    if isinstance(expected, dict):
+        return isinstance(found, dict) and found.keys() == expected.keys() and all(
+            near(found[name], expected[name]) for name in expected)  # fmt: skip
+    if isinstance(expected, list):
+        return isinstance(found, list) and len(found) == len(expected) and all(map(near, found, expected))
+    if isinstance(expected, float) and isinstance(found, float | int):
+        return found == pytest.approx(expected, rel=CLOSE, abs=1e-3)
+    return found == expected
+
+
+@trained
+def test_the_answers_rest_on_the_tables_that_are_there():
+    """Where this fails, tables have come or the method has changed: run `make reference-answers`."""
+    assert differing(QUICK) == []
+
+
+@trained
+@pytest.mark.slow
+def test_every_answer_is_that_of_the_tables():
+    assert differing(QUESTIONS) == []
+
+
+def differing(questions: tuple[str, ...]) -> list[str]:
+    """The parts of answers.json that come out otherwise when they are asked again."""
+    said, found = json.loads(ANSWERS.read_text("utf-8")), answers(RESULTS, questions)
+    return [part for part in found if not near(found[part], said[part])]
+
+
+@trained
+def test_the_page_says_the_answers_and_nothing_else():
+    page = (RESULTS / "README.md").read_text("utf-8")
+    assert answered(page, json.loads(ANSWERS.read_text("utf-8"))) == page
+
+
+def test_the_card_names_every_column_of_a_row():
+    page = (RESULTS / "DATASET.md").read_text("utf-8")
+    assert filled(page, {"columns": columns()}) == page
+    named = {name for each in OBJECTS["A row"] for name, _, _ in fields(each)}
+    assert named == {field.alias or name for name, field in RunRow.model_fields.items()}
+
+
+@trained
+def test_every_column_of_the_tables_is_on_the_card():
+    named = {name for each in OBJECTS["A row"] for name, _, _ in fields(each)}
+    rows = [json.loads(line) for part in PARTS.glob("*.jsonl") for line in part.read_text("utf-8").splitlines()]
+    assert {name for row in rows for name in row} <= named
+
+
+def test_a_page_without_a_place_for_an_answer_is_refused():
+    with pytest.raises(ValueError, match="columns"):
+        filled("nothing here", {"columns": ["| a |"]})
+
+
+def row(strategy: str, budget: float, seed: int, cer: float, study: str = "reference") -> dict:
+    """A row that a run of the study could have left."""
+    node, charged = f"{strategy}-{budget:g}-{seed}", int(budget)
+    stage = {"name": strategy, "objective": "llm", "trains": {"projector": 0.003}, "node": node, "flops": charged}
+    return {
+        "schema": "asr-scaling/run-1", "key": f"{study}-{node}", "study": study, "strategy": strategy, "seed": seed,
+        "budget_flops": charged, "nodes": [node], "encoder": "mini-s", "llm": "mini-s", "train_hours": 36.0,
+        "cluster": f"{strategy}{seed}", "status": "ok", "flops": charged, "executed_flops": int(1.1 * budget),
+        "cache_credited_flops": charged, "cer": cer, "dev_cer": cer, "errors": int(1e4 * cer), "ref_chars": 10_000,
+        "test_digest": study, "stages": [stage | {"audio_seconds": budget / 1e8}],
+    }  # fmt: skip
+
+
+BUDGETS = (1e11, 1e12, 3.2e12, 1e13)
+
+
+def planted(strategy: str, budget: float, seed: int) -> float:
+    """`efin` has a third less error than `joint` at every budget, and seeds differ by 1 %."""
+    return {"efin": 0.2, "joint": 0.3, "frozen_encoder": 0.4}[strategy] * (budget / 1e11) ** -0.3 * (1 + 0.01 * seed)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Tables of the main axis in two blocks, and none of the others."""
+    folder = tmp_path_factory.mktemp("reference")
+    (folder / "parts").mkdir()
+    for seed in (0, 1):
+        rows = [row(strategy, budget, seed, planted(strategy, budget, seed))
+                for strategy in ("efin", "joint", "frozen_encoder") for budget in BUDGETS]  # fmt: skip
+        write(folder / "parts" / f"reference-seed{seed}.jsonl", rows)
+    prices = {"reference": {"mini-s + mini-s": {"llm": 2e8, "asr": 1e8}}}
+    (folder / "six_nd.json").write_text(json.dumps(prices))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> dict:
+    return answers(folder)
+
+
+def write(file: Path, rows: list[dict]) -> None:
+    file.write_text("".join(json.dumps(each) + "\n" for each in rows))
+
+
+def test_blocks_are_one_study_and_what_is_missing_is_said(found: dict):
+    main, *others = found["studies"]
+    assert (main["trained_runs"], main["seeds"], main["largest_trained_flops"]) == (24, 2, 1e13)
+    assert {other["trained_runs"] for other in others} == {0}
+    missing = [one["place"] for one in found["gains"] if not one["trained"]]
+    assert len(missing) == 7
+    page = answered((RESULTS / "README.md").read_text("utf-8"), found)
+    assert page.count("not trained yet") >= len(missing)
+
+
+def test_a_planted_gain_is_found_in_every_currency_at_every_budget(found: dict):
+    gain = next(one for one in found["gains"] if one["trained"] and one["against"] == "joint")
+    assert gain["at_top"]["verdict"] == "ahead"
+    assert {each["verdict"] for each in gain["budgets"]} == {"ahead"}
+    assert [each["currency"] for each in gain["at_top"]["currencies"]] == ["charged", "executed", "cache-credited"]
+    for each in (gain["at_top"], *gain["at_top"]["currencies"], *gain["budgets"]):
+        assert each["cer_saved"] == pytest.approx(1 / 3, abs=0.01)
+        assert each["flops_saved"] == pytest.approx(1 - (2 / 3) ** (1 / 0.3), abs=0.03)
+    assert gain["at_top"]["currencies"][0]["cer_saved_of_the_paper"] == "reached"
+    assert gain["crossings"] == []
+
+
+def test_the_planted_law_and_its_hidden_runs_are_found(found: dict):
+    law = found["laws"][0]
+    low, high = law["exponent"]["interval"]
+    assert law["exponent"]["identified"]
+    assert low < 0.3 < high
+    hidden = found["hidden"]["together"]
+    assert (hidden["pairs"], hidden["pairs_held"], hidden["runs"]) == (6, 6, 12)
+    assert hidden["truth_over_prediction"] == pytest.approx(1.0, abs=0.15)
+
+
+def test_a_single_seed_and_a_part_of_the_budgets_tell_so_plain_a_gain(found: dict):
+    assert found["single_seed"]["by_two_runs"]["agree"] == found["single_seed"]["by_two_runs"]["decisions"] == 24
+    enough = found["designs"]["enough"]
+    assert enough["seeds"] == 1
+    assert enough["share_of_the_whole"] < 0.3
+    assert [each["spent_flops"] for each in best(found["designs"]["designs"])][-1] == found["designs"]["spent_flops"]
+
+
+def test_equal_six_nd_is_another_comparison(found: dict):
+    (saved,) = [one for one in found["six_nd"] if one["against"] == "joint" and one["strategy"] == "efin"]
+    assert saved["six_nd_over_charged"] == {"efin": pytest.approx(2.0), "joint": pytest.approx(2.0)}
+    assert saved["at_equal_six_nd"]["cer_saved"] == pytest.approx(saved["at_equal_flops"]["cer_saved"], abs=0.01)
+
+
+def test_a_contradiction_between_parts_is_refused_and_a_repetition_is_not(folder: Path, tmp_path: Path):
+    first = json.loads((folder / "parts" / "reference-seed0.jsonl").read_text().splitlines()[0])
+    write(tmp_path / "reference-a.jsonl", [first])
+    write(tmp_path / "reference-b.jsonl", [first])
+    assert read_studies(tmp_path)["reference"].trained_runs == 1
+    write(tmp_path / "reference-b.jsonl", [first | {"cer": 0.5}])
+    with pytest.raises(InputError, match=r"reference-b\.jsonl:1"):
+        read_studies(tmp_path)
+    write(tmp_path / "reference-b.jsonl", [first | {"study": "referense"}])
+    with pytest.raises(InputError, match="referense"):
+        read_studies(tmp_path)
+
+
+def test_every_study_of_the_reference_has_its_places():
+    studies = read_studies(Path("no such folder"))
+    assert {place.study.name for place in places(studies)} == set(STUDIES)
+    ratios = [float(place.label.split()[1]) for place in places(studies) if place.axis == "size"]
+    assert ratios == sorted(ratios)
+    assert len(ratios) == 4
+
+
+def test_a_part_pays_for_its_own_trunks_alone():
+    runs = [row("joint", budget, seed, 0.1) for budget in (100, 200, 400) for seed in (0, 1)]
+    assert spent(runs, cooldown=0.2) == 2 * (700 - 80 - 160)
+    assert spent([one for one in runs if one["budget_flops"] != 200], cooldown=0.2) == 2 * (500 - 80)
+
+
+def test_designs_end_at_every_budget_and_thin_out_from_the_largest():
+    assert list(choices_of_budgets((1, 2, 3, 4, 5))) == [(1, 2, 3, 4, 5), (1, 3, 5), (1, 2, 3, 4), (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("interval", "said", "place"),
+    [
+        ((0.25, 0.4), "ahead", "reached"),
+        ((0.05, 0.3), "ahead", "possible"),
+        ((-0.1, 0.1), "open", "short of it"),
+        ((-0.4, -0.1), "behind", "the sign is the other way"),
+        (None, "not known", "not known"),
+    ],
+)
+def test_verdicts_follow_from_intervals(interval, said, place):
+    assert (verdict(interval), beside(interval, 0.211)) == (said, place)
+
+
+def test_claims_of_less_are_counted_by_how_they_fail():
+    pairs = [("ahead", "ahead"), ("open", "ahead"), ("behind", "ahead"), ("ahead", "open"), ("open", "open")]
+    assert agreement(pairs) == {"decisions": 5, "agree": 2, "claims": 3, "false": 1, "contrary": 1, "missed": 1}
+
+
+def test_untuned_is_the_rule_s_rate_for_all_parts_at_the_rule_s_batch():
+    trials = [
+        {"multipliers": {"encoder": 1.0, "llm": 1.0, "batch": 0.25}, "dev_cer": 0.1},
+        {"multipliers": {"encoder": 1.0, "llm": 3.0}, "dev_cer": 0.2},
+        {"multipliers": {"encoder": 1.0, "llm": 1.0, "batch": 1.0}, "dev_cer": 0.3},
+    ]
+    assert at_multiple({"trials": trials}, 1.0) == 0.3
+    assert at_multiple({"trials": trials}, 3.0) is None
+
+
+def test_six_nd_of_a_run_is_the_sum_over_its_stages():
+    stages = [{"objective": "asr", "audio_seconds": 10.0}, {"objective": "llm", "audio_seconds": 2.0}]
+    assert six_nd({"stages": stages}, {"asr": 3.0, "llm": 5.0}) == 40.0
