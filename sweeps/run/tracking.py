@@ -18,10 +18,10 @@ from pathlib import Path
 from scaling.errors import InputError, nearest
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import RunDescription
+from scaling.ledger.run_curve import history
 from scaling.system.console import log, log_once
 from scaling.system.inner_files import appending
 from scaling.system.own_code import python_module
-from sweeps.progress.run_curve import history
 from sweeps.progress.status import State, survey_study
 from sweeps.run import tensorboard_tracker, wandb_tracker
 from sweeps.run.tracked_run import TrackedRun
