@@ -162,7 +162,7 @@ def understood(table: Table, comma_parts_fields: bool, chosen: Mapping[str, str]
     _refuse_where_no_run_succeeded(table.path, rows)
     for column, name in chosen.items():
         if column not in found.columns and column not in found.doubts:
-            table.require(name)
+            raise InputError(f"{table.path}: no column {name!r}{nearest(name, table.names)}")
     return replace(table, rows=rows, named=found.named, remarks=(*table.remarks, *found.remarks), doubts=found.doubts)
 
 

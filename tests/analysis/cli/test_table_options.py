@@ -140,6 +140,10 @@ def test_stored_fits_never_take_the_place_of_something_else(table, write_study, 
     assert refused.returncode == 2
     assert "holds something else than fits" in refused.stderr
     assert table.read_bytes() == before
+    for out, message in (("/dev/null", "holds something else"), ("there/kept", "there is no folder there")):
+        refused = asr_scaling("fit", table, *CHOSEN, "--out", out)
+        assert refused.returncode == 2
+        assert message in refused.stderr
     study = write_study()
     for source, options in ((table, CHOSEN), (study, ["--where", "seed == 0"])):
         refused = asr_scaling("fit", source, *options, "--out", study)
