@@ -9,6 +9,14 @@ WORKERS ?= 2
 MINUTES ?= 10
 NAME ?= after
 KILLS ?= 1000
+STUDY ?= reference
+SEED ?= 0
+BLOCK ?= $(STUDY)-seed$(SEED)
+REFERENCE := results/reference
+GPU_SECONDS ?= 600
+GPU_WORKERS ?= 16
+MODELS ?= build/models
+SPEECH ?= build/speech
 RUN := $(BIN)/asr-scaling
 SLURM_PROGRAMS := slurmctld munged slurmdbd mariadbd my_print_defaults
 SLURM_PACKAGES := slurm-wlm munge slurmdbd mariadb-server-core mariadb-client-core
@@ -17,7 +25,7 @@ DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 8e11
 
-.PHONY: venv demo test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready check bench bench-gpu reference-answers mutate fuzz notebook minis clean
+.PHONY: venv demo study study-gpu test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready browser-ready check bench bench-gpu reference-answers mutate fuzz notebook minis clean
 
 venv: $(READY)
 
@@ -64,6 +72,11 @@ ray-ready: $(READY)  ## what test-ray needs: root, a network of its own, the pac
 	@unshare --net true || { echo "a Ray cluster with a network of its own needs root" >&2; exit 1; }
 	@$(BIN)/python -c 'import ray' 2>/dev/null || $(BIN)/python -m pip install -q -e '.[ray]'
 
+browser-ready:  ## what tests of the page click in: Debian's chromium (installed if need be, as root)
+	@command -v chromium >/dev/null || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } || \
+		{ echo "tests of the page need chromium, and apt-get could not install it" >&2; exit 1; }
+
 torture: $(READY)  ## a real sweep under KILLS kill -9, to results/benchmarks/torture.json
 	PYTHONPATH=tests/scaling:tests/sweeps/torture OMP_NUM_THREADS=1 $(BIN)/python tests/sweeps/torture/torture.py --kills $(KILLS)
 
@@ -78,6 +91,15 @@ bench: $(READY)  ## ratios against named baselines, in one run, to results/bench
 
 reference-answers: $(READY)  ## the answers and pages of results/reference from its tables; two minutes
 	PYTHONPATH=.:tests/analysis $(BIN)/python -m reference_study
+
+study: $(READY)  ## a block of the reference study, merged into its table: STUDY, SEED, SET='budgets_flops=[1e12]'
+	$(RUN) run $(STUDY) --out build/reference/$(BLOCK) --ledger build/reference/ledger --workers $(WORKERS) --set seeds=[$(SEED)] $(if $(SET),--set '$(SET)')
+	mkdir -p $(REFERENCE)/parts && cp build/reference/$(BLOCK)/runs.jsonl $(REFERENCE)/parts/$(BLOCK).jsonl
+	$(RUN) merge $(REFERENCE)/parts/$(STUDY)-*.jsonl --out $(REFERENCE)$(patsubst reference_%,/%,$(filter reference_%,$(STUDY)))
+
+study-gpu: $(READY)  ## its question on one accelerator, runs side by side, GPU_SECONDS at most: MODELS and SPEECH (results/reference/gpu.yaml)
+	timeout --signal=TERM $(GPU_SECONDS) $(RUN) run $(REFERENCE)/gpu.yaml --out build/reference/gpu --workers $(GPU_WORKERS) --set precision=bf16 \
+		--set models.0.encoder=$(MODELS)/whisper-tiny.en --set models.0.llm=$(MODELS)/smollm2-135m --set data.root=$(SPEECH) $(if $(SET),--set '$(SET)')
 
 bench-gpu: $(READY)  ## on an accelerator, in about five minutes, to results/benchmarks/gpu.json
 	$(BIN)/python tests/benchmarks/bench_gpu.py

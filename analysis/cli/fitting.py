@@ -33,7 +33,7 @@ def fit(
 
     file = None if out is None else place_of_fits(out, runs.source, runs.choice)
     if plot is not None:
-        from analysis.report.picture import check_kind, save_picture
+        from analysis.report.figures.picture import check_kind, save_picture
 
         check_kind(plot)
     with announce_if_slow(f"fitting laws to {runs.source}"):
@@ -107,7 +107,9 @@ def laws(
 
 @reads_runs
 def frontier(runs: Runs, as_json: AsJson = False) -> None:
-    """Find the best model size of each budget (columns N, C and y) and where it moves with compute, with intervals."""
+    """Find the best model size of each budget (columns N, C and y) and where it moves with compute, with intervals; of
+    one strategy.
+    """
     import numpy as np
 
     from analysis.notes import as_document
@@ -116,6 +118,10 @@ def frontier(runs: Runs, as_json: AsJson = False) -> None:
     from analysis.text import frontier_text
 
     points, notes = points_of(runs.choice.rows_of_curves(runs.table(("C", "N"))), ("C", "N"))
+    strategies = dict.fromkeys(point.strategy for point in points)
+    if len(strategies) > 1:
+        names = ", ".join(strategies)
+        raise InputError(f"frontier: which of {names}? Give --strategy, or --group none for one frontier through all")
     flops, sizes = (np.array([point.columns[name] for point in points]) for name in ("C", "N"))
     with announce_if_slow("finding the best size of each budget"):
         answer = find_frontier(flops, sizes, np.array([point.cer for point in points]))

@@ -30,6 +30,10 @@ def forecast(
     from analysis.registering.text import score_text
 
     folder = runs.source
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: not a folder; expected a study's folder, whose {FORECAST_FOLDER}/ holds unseen runs"
+        )
     if register:
         _register(runs, flops or [], as_json)
         return

@@ -22,9 +22,10 @@ from analysis.fitting.laws import Array
 from analysis.forecasting.outlook import Outlook
 from analysis.forecasting.repetition import MANY_EPOCHS
 from analysis.notes import Note, Status
+from analysis.tables.choice import refuse_unknown
 from analysis.tables.points import NAMED
 from analysis.tables.table import Table
-from scaling.errors import InputError, nearest
+from scaling.errors import InputError
 
 AVERAGED = "averaged"
 """The law of an answer that averages laws by how well they explain the runs."""
@@ -193,9 +194,7 @@ class Curves:
         chosen = self.curves
         for name, wanted in (("strategy", strategy), ("encoder", encoder), ("llm", llm)):
             if wanted is not None:
-                valid = {getattr(curve, name) or "none" for curve in chosen}
-                if wanted not in valid:
-                    raise InputError(f"{name}: no run has {wanted!r}{nearest(wanted, valid)}")
+                refuse_unknown(name, wanted, [getattr(curve, name) for curve in chosen])
                 chosen = tuple(curve for curve in chosen if getattr(curve, name) == wanted)
         return chosen
 

@@ -104,13 +104,15 @@ def fits_file(source: Path) -> Path | None:
 def place_of_fits(out: Path, source: Path, choice: Choice) -> Path:
     """Where `fit --out` writes: `out`, or fits.json in a folder.
 
-    Raises InputError for a file that holds anything but fits, and for a study's folder, whose fits.json is read only
-    where it is of all runs of this study.
+    Raises InputError where its folder is not there, for a file that holds anything but fits, and for a study's folder,
+    whose fits.json is read only where it is of all runs of this study.
     """
     file = out / FITS_FILE if out.is_dir() else out
     if out.is_dir() and (out / RUNS_FILE).exists() and (choice != EVERYTHING or out.resolve() != source.resolve()):
         raise InputError(f"--out {out}: a study's folder keeps the fits of all its own runs; name a file")
-    if file.exists() and fits_file(file) is None:
+    if not file.parent.is_dir():
+        raise InputError(f"--out {file}: there is no folder {file.parent}")
+    if file.exists() and not (file.is_file() and (file.stat().st_size == 0 or fits_file(file) is not None)):
         raise InputError(f"--out {file}: the file holds something else than fits; name another")
     return file
 

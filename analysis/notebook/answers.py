@@ -212,7 +212,7 @@ def recommend(
 
 
 def _drawn(fits: Fits, predictions: Sequence[Prediction], ax: "Axes | None") -> "Axes":
-    from analysis.report.picture import draw_picture, mark_prediction, new_axes
+    from analysis.report.figures.picture import draw_picture, mark_prediction, new_axes
 
     axes = new_axes() if ax is None else ax
     farthest = max((prediction.flops for prediction in predictions), default=0.0)

@@ -155,7 +155,7 @@ def plot(
     >>> analysis.plot(runs, Figure().subplots()).get_xlabel()
     'training FLOPs'
     """
-    from analysis.report.picture import draw_picture, new_axes
+    from analysis.report.figures.picture import draw_picture, new_axes
 
     axes = new_axes() if ax is None else ax
     draw_picture(fits_asked(source, strategy, encoder, llm), axes, horizon)

@@ -14,6 +14,9 @@ from analysis.curves.forecast_check import Forecast, read_forecasts
 from analysis.curves.traces import PlottedPoint, Trace, traces_of
 from analysis.notes import Note
 from analysis.recommending.recommend import Recommendation, recommend_for_flops
+from analysis.registering.outcome import Score, score_registered
+from analysis.registering.record import FORECASTS_FILE
+from analysis.report.learning import Learning, learning_of
 from analysis.tables.choice import EVERYTHING, Choice
 from analysis.tables.table import Table
 from scaling.system.progress_line import announce_if_slow
@@ -32,6 +35,7 @@ class Findings:
 
     `recommendation` is for `largest_flops`, the largest budget of any run. `runner_up` compares the best curve there
     with the best curve of another strategy. `comparisons` are against `baseline`; with one strategy there are none.
+    `learning` is None where the study's ledger is gone, `registered` where no forecast was written down.
     """
 
     name: str
@@ -45,6 +49,8 @@ class Findings:
     comparisons: tuple[Comparison, ...]
     forecasts: tuple[Forecast, ...]
     notes: tuple[Note, ...]
+    learning: Learning | None
+    registered: Score | None
 
     @property
     def strategies(self) -> tuple[str, ...]:
@@ -57,6 +63,11 @@ class Findings:
         return tuple(
             dict.fromkeys(trace.models for trace in sorted(self.traces, key=lambda trace: trace.params or 0.0))
         )
+
+    @property
+    def budgets(self) -> tuple[float, ...]:
+        """Budgets of the points, smallest first."""
+        return tuple(sorted({self.budget(point) for trace in self.traces for point in trace.points}))
 
     def of(self, strategy: str) -> tuple[Trace, ...]:
         """The traces of a strategy."""
@@ -98,6 +109,8 @@ def findings_of(source: Path, choice: Choice = EVERYTHING) -> Findings:
         comparisons=comparisons,
         forecasts=forecasts,
         notes=curves.notes,
+        learning=learning_of(source),
+        registered=score_registered(source) if (source / FORECASTS_FILE).is_file() else None,
     )
 
 

@@ -33,3 +33,39 @@ There are as many as preset strategies; with more strategies, styles are used ag
 def curve_style(index: int) -> CurveStyle:
     """The style of the strategy at `index` in the order of the study."""
     return CURVE_STYLES[index % len(CURVE_STYLES)]
+
+
+BUDGETS = (
+    ("#46327e", "#a99cf0"),
+    ("#365c8d", "#7fb2ea"),
+    ("#207583", "#4fc8d6"),
+    ("#197a52", "#5fdc9a"),
+    ("#647300", "#d4e157"),
+)
+"""Hues from the smallest budget to the largest, on white and on black: those of viridis, darkened or made pale, so that
+each stands out from its ground by a contrast of three and more.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStyle:
+    """A colour on white, and the same hue on black."""
+
+    light: str
+    dark: str
+
+
+def budget_styles(count: int) -> list[BudgetStyle]:
+    """Styles for `count` budgets, smallest first."""
+    return [
+        BudgetStyle(*(_blend([pair[ground] for pair in BUDGETS], k / max(count - 1, 1)) for ground in (0, 1)))
+        for k in range(count)
+    ]
+
+
+def _blend(colours: list[str], place: float) -> str:
+    """The colour at `place`, from 0 to 1, between neighbours of a row of colours."""
+    left = min(int(place * (len(colours) - 1)), len(colours) - 2)
+    share = place * (len(colours) - 1) - left
+    pair = [[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in colours[left : left + 2]]
+    return "#" + "".join(f"{round((1.0 - share) * a + share * b):02x}" for a, b in zip(*pair, strict=True))

@@ -1,12 +1,14 @@
 """A study's report: its figures and one page."""
 
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.report.findings import findings_of, name_of
 from analysis.tables.choice import EVERYTHING, Choice
 from scaling.errors import InputError
+from scaling.system.atomic_files import write_text_atomically
+from scaling.system.inner_files import InnerFiles
 from scaling.system.progress_line import announce_if_slow
 
 REPORT_FILE = "report.html"
@@ -25,27 +27,39 @@ class Report:
         return {"report": str(self.path), "figures": [str(figure) for figure in self.figures]}
 
 
-def write_report(source: Path, out: Path | None = None, choice: Choice = EVERYTHING) -> Report:
+def write_report(
+    source: Path,
+    out: Path | None = None,
+    choice: Choice = EVERYTHING,
+    *,
+    beside: Sequence[Path] = (),
+    examples: int = 0,
+) -> Report:
     """Write report.html and figures/ of a study (and of its forecast/, if there is one) or of any table into `out`: by
     default the study's folder, and for a table a folder of its name in the working directory.
 
-    The same runs give the same bytes. Raises InputError where there are no runs or matplotlib is missing, before
-    anything is written, and where `out` is a file.
+    Curves of the studies or tables `beside` are drawn in the same figure of the page, and as many `examples` of
+    transcripts are shown. The same runs give the same bytes. Raises InputError where there are no runs, no transcripts
+    to show or no matplotlib, before anything is written, and where `out` is a file.
     """
-    from analysis.report.figures import draw, save
+    from analysis.report.figures.canvas import COLUMN, as_svg, save
+    from analysis.report.figures.draw import draw
     from analysis.report.page.document import page
+    from analysis.report.transcripts import examples_of
 
     folder = out or (source if source.is_dir() else Path(f"{name_of(source)}-report"))
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--out {folder}: a file; expected a folder, or a new name for one")
     findings = findings_of(source, choice)
+    others = [findings_of(other) for other in beside]
+    shown = examples_of(findings, source, examples)
     figures_folder = folder / FIGURES_FOLDER
     with announce_if_slow(f"drawing {figures_folder}"):
         figures = draw(findings)
-        figures_folder.mkdir(parents=True, exist_ok=True)
+        InnerFiles(folder).make_folder(FIGURES_FOLDER)
         saved = {name: save(name, figure, figures_folder) for name, figure in figures.items()}
-    text = page(findings, {name: svg.read_text(encoding="utf-8") for name, (_, svg) in saved.items()})
-    draft = folder / f".{REPORT_FILE}.{os.getpid()}"
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(folder / REPORT_FILE)
+        narrow = {name: as_svg(f"{name}_narrow", figure) for name, figure in draw(findings, COLUMN).items()}
+    wide = {name: as_svg(name, figure) for name, figure in figures.items()}
+    text = page(findings, {name: (wide[name], narrow[name]) for name in figures}, others, shown)
+    write_text_atomically(folder / REPORT_FILE, text)
     return Report(path=folder / REPORT_FILE, figures=tuple(path for paths in saved.values() for path in paths))

@@ -2,7 +2,7 @@
 The options of every verb that reads a table, and the arguments of `analysis.read`, say it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,11 +59,19 @@ class Choice:
             if wanted is None:
                 continue
             names = [curve_identity(row)[position] for row in table.rows]
-            if wanted not in names:
-                valid = sorted({known for known in names if known is not None})
-                raise InputError(f"{table.path}: {name}: no run has {wanted!r}{nearest(wanted, valid)}")
+            refuse_unknown(name, wanted, names)
             table = table.select([i for i, known in enumerate(names) if known == wanted])
         return table
+
+
+def refuse_unknown(field_name: str, wanted: str, names: Collection[str | None]) -> None:
+    """Raise InputError where no run has the strategy, encoder or LLM `wanted`; `names` are those of the runs."""
+    if wanted in names:
+        return
+    known = {name for name in names if name is not None}
+    if not known:
+        raise InputError(f"{field_name}: no run has {wanted!r}; the table names none")
+    raise InputError(f"{field_name}: no run has {wanted!r}{nearest(wanted, known)}")
 
 
 EVERYTHING = Choice()

@@ -1,6 +1,5 @@
 """The speech of a study: manifests found, read and checked, or a corpus made on first use."""
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,8 @@ from scaling.errors import InputError, nearest
 from scaling.spec import Augmentation, DataSpec
 from scaling.speech.assumed_manifest import assumed_manifest
 from scaling.speech.manifest import TEXT_TOO_LONG, Manifest, read_manifest
-from scaling.speech.synthetic.recipes import HELD_OUT_UTTERANCES, RECIPES, Recipe, write_corpus
+from scaling.speech.synthetic.corpus_files import HELD_OUT_UTTERANCES, write_corpus
+from scaling.speech.synthetic.recipes import RECIPES, Recipe
 from scaling.system.cache import cache_dir
 from scaling.system.progress_line import announce_if_slow
 from scaling.system.yaml_file import FieldPath
@@ -190,7 +190,7 @@ def _corpus(file: StudyFile, data: CorpusFields) -> Sources:
 
 def _digest(recipe: Recipe) -> str:
     """A changed recipe gets a folder of its own."""
-    return hashlib.sha256(json.dumps(dataclasses.asdict(recipe), sort_keys=True).encode()).hexdigest()[:8]
+    return hashlib.sha256(json.dumps(recipe.making, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _refuse_shared(file: StudyFile, train: Manifest, name: str, test: Manifest) -> None:

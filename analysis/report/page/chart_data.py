@@ -1,51 +1,145 @@
-"""What the figure of the page draws, as JSON: points, laws sampled along FLOPs, forecast runs."""
+"""What the figure of the page draws and answers from, as JSON: points, sampled laws, forecast runs, devices."""
 
 import math
+from collections.abc import Sequence
 
+from analysis.curves.curves import FAR, VERY_FAR
 from analysis.curves.forecast_check import Forecast
 from analysis.curves.predict import Prediction
 from analysis.curves.traces import PlottedPoint, Trace
+from analysis.recommending.budgets import HardwareCost
 from analysis.report.findings import Findings
+from analysis.report.page.law_samples import law_rows
+from analysis.report.page.statuses import STATUSES
 from analysis.report.palette import CURVE_STYLES, curve_style
+from scaling.cost.hardware import HARDWARE, Hardware, device_hours
 
 DIGITS = 4
-"""Significant digits of an error: a share of 1e-4 of it is below what any test set shows."""
+"""Significant digits of a measured error: a share of 1e-4 of it is below what any test set shows."""
+BELOW = 2.0
+"""Budgets are answered from this factor below the smallest run."""
+USUAL_DEVICE, USUAL_PROCESSOR = "h100-sxm", "cpu-core"
+"""What hours and money are of until the reader chooses: of a processor's core where the runs were trained on one."""
 
 
-def chart(findings: Findings) -> dict[str, object]:
-    """The document that assets/report.js reads. A row of a path holds FLOPs, CER, both ends of the interval of the
-    curve, and both ends of the interval of one new run.
+def chart(findings: Findings, beside: Sequence[Findings] = ()) -> dict[str, object]:
+    """The document that assets/scripts read (`study`). A row of a law is one of `law_samples`; FLOPs are answered over
+    `answers_range` and drawn over `flops_range`. Strategies of the studies `beside` follow, named with their study.
     """
-    flops = [point.mean.flops for trace in findings.traces for point in (*trace.points, *trace.aside)]
-    flops += [prediction.flops for trace in findings.traces for prediction in trace.path]
-    flops += [forecast.flops for forecast in findings.forecasts]
+    every = (findings, *beside)
+    flops = [flops for one in every for flops in _flops(one)]
+    smallest = min(point.mean.flops for one in every for trace in one.traces for point in trace.points)
+    models = list(dict.fromkeys(models for one in every for models in one.models))
+    names = ["", *_distinct_names(findings, beside)]
+    strategies = [(one, name, strategy) for one, name in zip(every, names, strict=True) for strategy in one.strategies]
+    traces = [
+        {
+            **_trace(trace, smallest / BELOW),
+            "label": _named(name, trace.curve.label),
+            "models": models.index(trace.models),
+            **_look(index),
+        }
+        for index, (one, name, strategy) in enumerate(strategies)
+        for trace in one.of(strategy)
+    ]
     return {
+        "name": findings.name,
         "largest_flops": findings.largest_flops,
         "flops_range": [min(flops), max(flops)],
-        "strategies": findings.strategies,
-        "models": findings.models,
-        "traces": [_trace(findings, trace) for trace in findings.traces],
+        "answers_range": [smallest / BELOW, VERY_FAR * max(one.largest_flops for one in every)],
+        "wanted_cer": _wanted(findings),
+        "far": FAR,
+        "very_far": VERY_FAR,
+        "strategies": [_named(name, strategy) for _, name, strategy in strategies],
+        "models": models,
+        "traces": traces,
         "forecasts": [
-            _forecast(findings, forecast, forecast.prediction) for forecast in findings.forecasts if forecast.prediction
+            *(_forecast(findings, one, one.prediction) for one in findings.forecasts if one.prediction),
+            *_registered(findings),
         ],
+        "device": _device(findings),
+        "devices": [_priced(hardware) for hardware in HARDWARE.values()],
     }
 
 
-def _trace(findings: Findings, trace: Trace) -> dict[str, object]:
-    strategy = findings.strategies.index(trace.curve.strategy)
+def other_tests(findings: Findings, beside: Sequence[Findings]) -> list[str]:
+    """Names of the studies `beside` whose runs were tested on other utterances, or scored otherwise, than those of
+    `findings`, as far as their tables say.
+    """
+    own = _digests(findings)
+    return [
+        name
+        for other, name in zip(beside, _distinct_names(findings, beside), strict=True)
+        if own and _digests(other) and _digests(other) != own
+    ]
+
+
+def _digests(findings: Findings) -> set[str]:
+    return {str(row["test_digest"]) for row in findings.table.rows if row.get("test_digest")}
+
+
+def _distinct_names(findings: Findings, beside: Sequence[Findings]) -> list[str]:
+    """The name of each study beside; where another has it too, that of the folder of its table."""
+    names = [one.name for one in (findings, *beside)]
+    return [one.name if names.count(one.name) == 1 else one.table.path.parent.name for one in beside]
+
+
+def _named(study: str, name: str) -> str:
+    return f"{study}: {name}" if study else name
+
+
+def _flops(findings: Findings) -> list[float]:
+    """FLOPs that the figure must hold."""
+    measured = [point.mean.flops for trace in findings.traces for point in (*trace.points, *trace.aside)]
+    drawn = [prediction.flops for trace in findings.traces for prediction in trace.path]
+    said = [] if findings.registered is None else [outcome.forecast.flops for outcome in findings.registered.outcomes]
+    return [*measured, *drawn, *said, *(forecast.flops for forecast in findings.forecasts)]
+
+
+def _in_order(findings: Findings) -> list[Trace]:
+    """The traces as they stand in the chart."""
+    return [trace for strategy in findings.strategies for trace in findings.of(strategy)]
+
+
+def _wanted(findings: Findings) -> float:
+    """An error to begin with: half the lowest that was measured."""
+    errors = [point.mean.cer for trace in findings.traces for point in trace.points if point.mean.cer > 0.0]
+    return float(f"{min(errors, default=0.1) / 2.0:.2g}")
+
+
+def _priced(hardware: Hardware) -> dict[str, object]:
     return {
-        "label": trace.curve.label,
-        "strategy": strategy,
-        "models": findings.models.index(trace.models),
-        "style": strategy % len(CURVE_STYLES),
-        "mark": curve_style(strategy).mark,
-        "status": trace.curve.status,
-        "largest_flops": trace.curve.largest_flops,
+        "name": hardware.name,
+        "flops_an_hour": 1.0 / device_hours(1.0, hardware),
+        "usd_an_hour": hardware.usd_per_hour,
+        "note": HardwareCost(flops=1.0, hardware=hardware).note.message,
+    }
+
+
+def _device(findings: Findings) -> str:
+    """What the runs were trained on, where the table says it and its price is known."""
+    said = {str((row.get("provenance") or {}).get("device", "")).lower() for row in findings.table.rows}
+    if said & {"x86_64", "aarch64", "arm64"}:
+        return USUAL_PROCESSOR
+    named = [name for name in HARDWARE if any(name.partition("-")[0] in text for text in said)]
+    return named[0] if named else USUAL_DEVICE
+
+
+def _look(strategy: int) -> dict[str, object]:
+    return {"strategy": strategy, "style": strategy % len(CURVE_STYLES), "mark": curve_style(strategy).mark}
+
+
+def _trace(trace: Trace, smallest_flops: float) -> dict[str, object]:
+    curve = trace.curve
+    return {
+        "status": curve.status,
+        "status_text": STATUSES[curve.status],
+        "smallest_flops": curve.domain["C"][0],
+        "largest_flops": curve.largest_flops,
+        "drawn_to": trace.path[-1].flops if trace.path else None,
+        "least": 0.0 if curve.outlook is None else curve.outlook.resolution or 0.0,
         "points": [_point(point) for point in (*trace.points, *trace.aside)],
-        "path": [
-            [point.flops, _round(point.cer), *_ends(point.curve_interval), *_ends(point.interval)]
-            for point in trace.path
-        ],
+        "law": law_rows(curve, smallest_flops),
     }
 
 
@@ -62,12 +156,29 @@ def _point(point: PlottedPoint) -> dict[str, object]:
 
 def _forecast(findings: Findings, forecast: Forecast, prediction: Prediction) -> dict[str, object]:
     return {
-        "trace": next(i for i, trace in enumerate(findings.traces) if trace.curve is prediction.curve),
+        "trace": next(i for i, trace in enumerate(_in_order(findings)) if trace.curve is prediction.curve),
         "flops": forecast.flops,
         "truth": _round(forecast.truth),
         "predicted": _round(prediction.cer),
         "interval": None if None in (ends := _ends(prediction.interval)) else ends,
     }
+
+
+def _registered(findings: Findings) -> list[dict[str, object]]:
+    """Forecasts that were written down and count, or wait: what was said and what was measured, null while it waits."""
+    places = {trace.curve.identity: i for i, trace in enumerate(_in_order(findings))}
+    outcomes = [] if findings.registered is None else findings.registered.outcomes
+    return [
+        {
+            "trace": places[outcome.forecast.curve],
+            "flops": outcome.forecast.flops,
+            "truth": _round(outcome.truth),
+            "predicted": _round(outcome.forecast.cer),
+            "interval": _ends(outcome.forecast.interval),
+        }
+        for outcome in outcomes
+        if outcome.first and outcome.state != "registered_late" and outcome.forecast.curve in places
+    ]
 
 
 def _ends(interval: tuple[float, float] | None) -> list[float | None]:

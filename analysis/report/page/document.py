@@ -7,7 +7,7 @@ page's own style sheet, script and figures. A content security policy lets only 
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,47 +18,70 @@ from analysis.comparing.equal_hours import hours_of_every_run, results_at_equal_
 from analysis.curves.curves import Curve
 from analysis.curves.traces import describes_its_runs, models_text
 from analysis.formatting import between, number, percent
-from analysis.notes import Status
 from analysis.report.findings import USUAL_BASELINE, Findings
 from analysis.report.page import runs, strategies
-from analysis.report.page.chart_data import chart
+from analysis.report.page.chart_data import chart, other_tests
 from analysis.report.page.inline_svg import inline
-from analysis.report.palette import CURVE_STYLES
+from analysis.report.page.statuses import STATUSES
+from analysis.report.palette import CURVE_STYLES, BudgetStyle, budget_styles
+from analysis.report.transcripts import Example
 
 FOLDER = Path(__file__).parent
+STYLES = ("page", "figure", "phone")
+SCRIPTS = (
+    "numbers",
+    "nodes",
+    "state",
+    "laws",
+    "units",
+    "scales",
+    "plot",
+    "hover",
+    "answers",
+    "downloads",
+    "tables",
+    "controls",
+)
+"""Style sheets and scripts in the order in which they stand in the page."""
 ALTERNATIVE_TEXTS = {
     "cer_by_flops": "CER against charged FLOPs, by strategy and models",
     "cer_by_model_size": "CER against the models' size, by strategy and budget",
     "cer_by_unique_hours": "CER against unique hours of audio, by strategy and models",
     "residuals": "Residuals of the fits against FLOPs",
+    "learning_curves": "Dev CER or training loss of each run against the FLOPs charged so far",
 }
 """What each figure shows, for those who cannot see it."""
-STATUSES: dict[Status, str] = {
-    "ok": "identified",
-    "at_bound": "at a bound",
-    "not_identified": "not identified",
-    "too_few_points": "too few budgets",
-    "not_converged": "search stopped early",
-}
-"""What each status of a fit means."""
 
 
-def page(findings: Findings, svgs: Mapping[str, str]) -> str:
-    """The page; `svgs` holds the figures by name."""
-    script = (FOLDER / "assets" / "report.js").read_text(encoding="utf-8")
+def page(
+    findings: Findings,
+    svgs: Mapping[str, tuple[str, str]],
+    beside: Sequence[Findings] = (),
+    examples: Sequence[Example] = (),
+) -> str:
+    """The page; `svgs` holds each figure by name, as wide as a page and as a column. Curves of the studies `beside` are
+    drawn with those of `findings`.
+    """
+    script = '"use strict";\n(() => {\n' + _assets("scripts", SCRIPTS, "js") + "})();"
+    budgets = budget_styles(len(findings.budgets))
     prediction = findings.recommendation.prediction
     return (
         _environment()
         .get_template("page.html")
         .render(
             findings=findings,
-            drawings={name: inline(svg, ALTERNATIVE_TEXTS[name]) for name, svg in svgs.items()},
-            chart=chart(findings),
+            examples=examples,
+            drawings={name: _drawing(name, both, budgets) for name, both in svgs.items()},
+            chart=chart(findings, beside),
+            beside=beside,
+            other_tests=other_tests(findings, beside),
             script=Markup(script),
             script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-            style_sheet=Markup((FOLDER / "assets" / "report.css").read_text(encoding="utf-8")),
+            style_sheet=Markup(_assets("styles", STYLES, "css")),
             curve_styles=CURVE_STYLES,
+            budget_styles=budgets,
             colour_classes={name: f"s{i % len(CURVE_STYLES)}" for i, name in enumerate(findings.strategies)},
+            nameless=not any(row.get("strategy") for row in findings.table.rows),
             simulated=runs.simulated(findings.table.rows),
             prediction_describes_runs=prediction is not None
             and prediction.cer is not None
@@ -68,6 +91,7 @@ def page(findings: Findings, svgs: Mapping[str, str]) -> str:
             ),
             usual_baseline=USUAL_BASELINE,
             judgements=strategies.judgements(findings.comparisons),
+            at_once=strategies.at_once(findings.comparisons),
             currencies=strategies.currencies(findings.comparisons),
             whisker_places=strategies.whisker_places,
             stage_bars=strategies.stage_bars(findings),
@@ -79,6 +103,16 @@ def page(findings: Findings, svgs: Mapping[str, str]) -> str:
             run_table=runs.run_table(findings.table.rows),
         )
     )
+
+
+def _assets(folder: str, names: Sequence[str], suffix: str) -> str:
+    return "".join((FOLDER / "assets" / folder / f"{name}.{suffix}").read_text(encoding="utf-8") for name in names)
+
+
+def _drawing(name: str, both: tuple[str, str], budgets: Sequence[BudgetStyle]) -> Markup:
+    """A figure as wide as a page, and as a column for a phone; the style sheet shows one of them."""
+    wide, narrow = (inline(svg, ALTERNATIVE_TEXTS[name], budgets) for svg in both)
+    return Markup('<div class="on-desk">{}</div><div class="on-phone">{}</div>').format(wide, narrow)
 
 
 def _environment() -> Environment:

@@ -2,18 +2,19 @@
 
 import html
 import re
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from analysis.report.palette import CURVE_STYLES, INK, PAPER, RULE
+from analysis.report.palette import CURVE_STYLES, INK, PAPER, RULE, BudgetStyle
 
 _REFERRED = re.compile(r"(?:url\(#|href=\"#)([^)\"]+)")
 _IDENTITY = re.compile(r' id="([^"]*)"')
 
 
-def inline(svg: str, label: str) -> Markup:
+def inline(svg: str, label: str, budgets: Sequence[BudgetStyle] = ()) -> Markup:
     """A figure, as `analysis.report.figures` wrote it, for a page; `label` says what it shows to those who cannot see
-    it.
+    it. The colours of `budgets` become the variables --q0, --q1 and so on, as those of strategies become --s0.
     """
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
@@ -21,7 +22,8 @@ def inline(svg: str, label: str) -> Markup:
     body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)
     referred = set(_REFERRED.findall(body))
     body = _IDENTITY.sub(lambda match: match.group(0) if match.group(1) in referred else "", body)
-    for colour, variable in _VARIABLES.items():
+    variables = _VARIABLES | {style.light: f"q{k}" for k, style in enumerate(budgets)}
+    for colour, variable in variables.items():
         body = body.replace(colour, f"var(--{variable})")
     body = re.sub(r">\s+<", "><", body)
     # A height in points would keep the figure from shrinking with the page; viewBox keeps its shape.

@@ -40,12 +40,23 @@ class Stage:
 
 
 def judgements(comparisons: Sequence[Comparison]) -> list[str]:
-    """A sentence a comparison: at which budgets the strategy is better or worse, and what holds for all comparisons."""
-    return [
-        _judgement(comparison, comparison.details, len(comparisons))
+    """A sentence a comparison: at which budgets the strategy is better or worse."""
+    return [_judgement(comparison, comparison.details) for comparison in comparisons if comparison.details is not None]
+
+
+def at_once(comparisons: Sequence[Comparison]) -> dict[str, str]:
+    """By strategy and models, the interval of less CER that holds for all comparisons at once; empty where there is
+    one comparison.
+    """
+    if len(comparisons) < 2:
+        return {}
+    return {
+        comparison.curve.label: between(
+            comparison.details.cer_reduction_simultaneous_interval, as_percent=True, typeset=True
+        )
         for comparison in comparisons
         if comparison.details is not None
-    ]
+    }
 
 
 def currencies(comparisons: Sequence[Comparison]) -> CurrencyTable:
@@ -93,7 +104,7 @@ def stage_bars(findings: Findings) -> dict[str, list[Stage]]:
     return bars
 
 
-def _judgement(comparison: Comparison, details: ComparisonDetails, compared: int) -> str:
+def _judgement(comparison: Comparison, details: ComparisonDetails) -> str:
     baseline = comparison.baseline.strategy
     ranges = [
         f"{word} than {baseline} at {between(ends, typeset=True)} FLOPs"
@@ -104,9 +115,6 @@ def _judgement(comparison: Comparison, details: ComparisonDetails, compared: int
     sentence = f"{comparison.curve.label}: with 95 %, {judged}"
     if details.crossings:
         sentence += f"; the curves cross at {', '.join(number(flops, 3, typeset=True) for flops in details.crossings)}"
-    if compared > 1:
-        simultaneous = between(details.cer_reduction_simultaneous_interval, as_percent=True, typeset=True)
-        sentence += f"; the 90 % interval that holds for the {compared} comparisons at once is {simultaneous} less CER"
     return f"{sentence}."
 
 

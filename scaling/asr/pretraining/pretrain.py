@@ -28,7 +28,8 @@ from scaling.asr.pretraining.mini_llm import llm_losses, pretrain_llm
 from scaling.asr.pretraining.mini_models import ENCODERS, LLMS, features, new_encoder, new_llm, new_tokenizer, save
 from scaling.asr.pretraining.optimizer_loop import PretrainingResult, Schedule
 from scaling.errors import InputError, nearest
-from scaling.speech.synthetic.recipes import RECIPES, Manifests, write_corpus
+from scaling.speech.synthetic.corpus_files import Manifests, write_corpus
+from scaling.speech.synthetic.recipes import RECIPES
 from scaling.system.console import log
 
 SCHEMA = 1

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, StrictBool, StrictInt, StrictStr, Tag
 
 from scaling.speech.manifest import MAX_BAD_SHARE
-from scaling.speech.synthetic.recipes import HELD_OUT_UTTERANCES
+from scaling.speech.synthetic.corpus_files import HELD_OUT_UTTERANCES
 from sweeps.study.schema.field_types import Fields, Hours, Name, mapping_or_not
 
 
@@ -58,9 +58,10 @@ class CorpusFields(Fields):
     """A corpus that is made on first use. `seed` fixes it, whatever the seeds of the runs."""
 
     corpus: StrictStr
-    """synthetic-zh and synthetic-en (commands, voices that the minis have not heard, over a telephone line), each with
-    -voices (without the line) and -digits (digits, over the line), or synthetic-zh-noisy (voices that they know, in
-    noise)."""
+    """Commands in voices that the minis have not heard: synthetic-zh-voices and synthetic-en-voices; over a telephone
+    line: synthetic-zh-telephone (and synthetic-zh, synthetic-en, where a few texts are a third of the test set); in
+    voices that they know, in noise: synthetic-zh-noisy. Digits over a telephone line: synthetic-zh-digits and
+    synthetic-en-digits."""
     hours: Annotated[float, Field(strict=True, gt=0, le=10_000)]
     """Hours of training speech."""
     seed: Annotated[StrictInt, Field(ge=0)] = 0

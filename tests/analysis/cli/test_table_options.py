@@ -79,6 +79,30 @@ def test_answers_do_not_depend_on_which_curves_are_asked_about(write_study, asr_
     } == {"mini-s"}
 
 
+def test_a_frontier_is_of_one_strategy(table, asr_scaling):
+    refused = asr_scaling("frontier", table, *CHOSEN)
+    assert refused.returncode == 2
+    assert "which of far, near? Give --strategy, or --group none" in refused.stderr
+    near = answered(asr_scaling, "frontier", table, *CHOSEN, "--strategy", "near")
+    assert near["exponent"] == pytest.approx(0.5, abs=0.01)
+    assert answered(asr_scaling, "frontier", table, *CHOSEN, "--group", "none")["exponent"] == pytest.approx(
+        0.5, abs=0.05
+    )
+
+
+def test_what_is_no_folder_has_no_forecasts(table, asr_scaling):
+    refused = asr_scaling("forecast", table)
+    assert refused.returncode == 2
+    assert "not a folder; expected a study's folder" in refused.stderr
+
+
+def test_a_table_that_names_no_models_says_so(table, asr_scaling):
+    for verb in ("predict", "laws"):
+        refused = asr_scaling(verb, table, *CHOSEN, "--flops", "1e20", "--encoder", "whisper-small")
+        assert refused.returncode == 2
+        assert "encoder: no run has 'whisper-small'; the table names none" in refused.stderr
+
+
 @pytest.mark.parametrize("option", ["strategy", "encoder", "llm"])
 def test_a_curve_that_is_not_there_is_named_with_the_nearest(option, write_study, asr_scaling):
     folder = write_study()
@@ -116,6 +140,10 @@ def test_stored_fits_never_take_the_place_of_something_else(table, write_study, 
     assert refused.returncode == 2
     assert "holds something else than fits" in refused.stderr
     assert table.read_bytes() == before
+    for out, message in (("/dev/null", "holds something else"), ("there/kept", "there is no folder there")):
+        refused = asr_scaling("fit", table, *CHOSEN, "--out", out)
+        assert refused.returncode == 2
+        assert message in refused.stderr
     study = write_study()
     for source, options in ((table, CHOSEN), (study, ["--where", "seed == 0"])):
         refused = asr_scaling("fit", source, *options, "--out", study)

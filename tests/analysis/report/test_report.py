@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 import sys
 from html.parser import HTMLParser
 
@@ -18,6 +19,7 @@ from analysis.curves.fits_file import curves_of
 from analysis.curves.predict import predict
 from analysis.formatting import NARROW_SPACE, between, percent
 from analysis.recommending.recommend import recommend_for_flops
+from analysis.registering.register import register
 from analysis.report.findings import findings_of
 from analysis.report.page.runs import run_table
 from analysis.report.report import write_report
@@ -99,15 +101,15 @@ def recorded(row):
     }
 
 
-def test_the_command_writes_a_page_below_300_kB_and_says_where(write_study):
+def test_the_command_writes_a_page_below_1_MB_and_says_where(write_study):
     folder = write_study(budgets=6, seeds=1, encoders=("mini-s", "mini-m"), noise=0.03, change=recorded)
     assert len(read_table(folder).rows) == 36
     result = CliRunner().invoke(app, ["report", str(folder), "--json"], catch_exceptions=False)
     written = json.loads(result.stdout)
     assert written["report"] == str(folder / "report.html")
-    assert (folder / "report.html").stat().st_size < 300_000
+    assert (folder / "report.html").stat().st_size < 1_000_000
     names = ("cer_by_flops", "cer_by_model_size", "cer_by_unique_hours", "residuals")
-    figures = [folder / "figures" / f"{name}.{kind}" for name in names for kind in ("png", "svg")]
+    figures = [folder / "figures" / f"{name}.{kind}" for name in names for kind in ("png", "svg", "pdf")]
     assert written["figures"] == [str(figure) for figure in figures]
     assert sorted(figures) == sorted((folder / "figures").iterdir())
 
@@ -118,9 +120,10 @@ def test_the_answer_is_that_of_recommend_with_its_interval_and_reach(noisy):
     low, high = advice.prediction.interval
     sentence = (
         f"train efin with mini-s and mini-m: predicted CER {advice.prediction.cer:.3g}, "
-        f"90 % interval of a new run {low:.3g} to {high:.3g} (within the runs)"
+        f"and for nine new runs in ten {low:.3g} to {high:.3g}."
     )
     assert sentence in page.text
+    assert f"The budget is {LARGEST:.3g}".replace("e+", "e") + " FLOPs, within the runs" in page.text
 
 
 def test_strategies_are_compared_as_compare_does(noisy):
@@ -139,12 +142,15 @@ def test_the_slider_answers_as_predict_does(noisy):
     for trace in page.data["traces"]:
         curve = curves.only(page.data["strategies"][trace["strategy"]])
         assert trace["largest_flops"] == pytest.approx(LARGEST)
-        for flops, cer, curve_low, curve_high, run_low, run_high in trace["path"][::10]:
+        for flops, cer, curve_low, curve_high, run_low, run_high, *_, expected_error in trace["law"][::10]:
             expected = predict(curve, flops)
-            assert cer == pytest.approx(expected.cer, rel=1e-3)
-            assert (curve_low, curve_high) == pytest.approx(expected.curve_interval, rel=1e-3)
-            assert (run_low, run_high) == pytest.approx(expected.interval, rel=1e-3)
-        assert trace["path"][-1][0] == pytest.approx(10 * LARGEST)
+            assert cer == pytest.approx(expected.cer, rel=1e-5)
+            assert (curve_low, curve_high) == pytest.approx(expected.curve_interval, rel=1e-5)
+            assert (run_low, run_high) == pytest.approx(expected.interval, rel=1e-5)
+            assert expected_error == pytest.approx(curve.expected_error(flops), rel=1e-5)
+        assert trace["law"][0][0] <= SMALLEST_FLOPS / 2
+        assert trace["law"][-1][0] >= 99.9 * LARGEST
+        assert trace["drawn_to"] == pytest.approx(10 * LARGEST)
 
 
 @pytest.mark.parametrize(("truth", "verdict"), [(None, "inside"), (0.5, "outside")])
@@ -157,11 +163,41 @@ def test_a_forecast_is_shown_beside_its_truth_whatever_that_is(write_study, trut
     (folder / "forecast" / "runs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     page = Page(write_report(folder).path.read_text(encoding="utf-8"))
     predicted = predict(curves_of(folder).only("efin"), flops)
-    assert f"3 times the largest run fitted. Predicted CER {predicted.cer:.3g}" in page.text
-    assert f"measured {run['cer']:.3g} ({verdict})" in page.text
-    assert "never fitted with mini-s and mini-m" in page.text
+    low, high = predicted.interval
+    row = f"3 times the largest run {predicted.cer:.3g} {low:.3g} to {high:.3g} {run['cer']:.3g} {verdict}"
+    assert row in page.text
+    assert f"{int(verdict == 'inside')} of 1 came out inside their 90 % interval" in page.text
+    assert f"no prediction {run['cer']:.3g} no interval" in page.text
     (mark,) = page.data["forecasts"]
     assert (mark["flops"], mark["truth"]) == (pytest.approx(flops), pytest.approx(run["cer"], rel=1e-3))
+
+
+def test_forecasts_written_down_before_are_shown_whether_they_wait_or_came_out(write_study):
+    folder = write_study(budgets=4, strategies=("efin",), noise=0.03)
+    (said,) = register(folder, [3 * LARGEST])
+    page = Page(write_report(folder).path.read_text(encoding="utf-8"))
+    assert f"{said.cer:.3g} {said.interval[0]:.3g} to {said.interval[1]:.3g} 0 waits for its run" in page.text
+    assert "1 of 1 forecasts wait for their runs." in page.text
+    (mark,) = page.data["forecasts"]
+    assert (mark["truth"], mark["predicted"]) == (None, pytest.approx(said.cer, rel=1e-3))
+    rows = (folder / "runs.jsonl").read_text()
+    run = {**json.loads(rows.splitlines()[-1]), "key": "new", "budget_flops": 3 * LARGEST, "flops": 3 * LARGEST}
+    (folder / "runs.jsonl").write_text(rows + json.dumps({**run, "cer": said.cer, "finished": 4e9}) + "\n")
+    page = Page(write_report(folder).path.read_text(encoding="utf-8"))
+    assert "Of 1 budgets forecast and run, 1 came out inside the interval that was said" in page.text
+    assert "1 of 1 came out inside their 90 % interval" in page.text
+    assert f"{said.cer:.3g} 1 inside" in page.text
+    assert page.data["forecasts"][0]["truth"] == pytest.approx(said.cer, rel=1e-3)
+
+
+def test_a_table_that_names_no_strategy_is_told_of_as_runs(report_of):
+    def nameless(row):
+        return {name: value for name, value in row.items() if name not in ("strategy", "encoder", "llm", "stages")}
+
+    page = report_of(budgets=5, strategies=("efin",), seeds=1, change=nameless)
+    (title,) = [text for text in page.words if "reach CER" in text and "·" in text]
+    assert title.strip().startswith("These runs reach CER 0.")
+    assert "With the largest budget run: predicted CER" in page.text
 
 
 def test_names_in_the_data_are_text_everywhere(report_of):
@@ -194,10 +230,12 @@ def test_only_the_page_s_own_script_may_run_and_nothing_is_asked_of_the_network(
     page = plain_page
     (policy,) = [a["content"] for tag, a in page.elements if a.get("http-equiv") == "Content-Security-Policy"]
     digest = base64.b64encode(hashlib.sha256(page.scripts[1].encode()).digest()).decode()
-    assert policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    assert policy == f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"
     for _, attributes in page.elements:
         assert not {"src", "srcset", "action", "data"} & set(attributes)
         assert all(value.startswith("#") for name, value in attributes.items() if name in ("href", "xlink:href"))
+    targets = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    assert {attributes["href"][1:] for tag, attributes in page.elements if tag == "a"} <= targets
 
 
 def test_without_scripts_the_papers_figures_stand_in_the_page(plain_page):
@@ -211,18 +249,28 @@ def test_without_scripts_the_papers_figures_stand_in_the_page(plain_page):
 
 def test_the_same_runs_give_the_same_page(write_study):
     folder = write_study(strategies=("efin",), noise=0.03)
-    first = write_report(folder).path.read_bytes()
+    written = write_report(folder)
+    first = written.path.read_bytes()
+    private = folder / "private"
+    private.write_text("words")
+    for path in (written.path, *written.figures):
+        path.unlink()
+        path.symlink_to(private)
     assert write_report(folder).path.read_bytes() == first
+    assert private.read_text() == "words"
+    shutil.rmtree(folder / "figures")
+    (folder / "figures").symlink_to(folder / "stages")
+    with pytest.raises(InputError, match="figures: is a symbolic link; expected a folder"):
+        write_report(folder)
 
 
 @pytest.mark.parametrize(("budgets", "drawn_to"), [(1, None), (3, LARGEST)])
 def test_too_few_budgets_are_said_and_not_drawn_beyond(report_of, budgets, drawn_to):
     page = report_of(budgets=budgets, strategies=("efin",))
-    path = page.data["traces"][0]["path"]
-    assert (path[-1][0] if path else None) == (drawn_to and pytest.approx(drawn_to))
+    assert page.data["traces"][0]["drawn_to"] == (drawn_to and pytest.approx(drawn_to))
     assert "its budgets are too few to show how the error falls" in page.text
     if budgets == 1:
-        assert "These runs cannot say: too few budgets." in page.text
+        assert "These runs do not yet say how the error falls: too few budgets." in page.text
 
 
 def test_an_error_that_does_not_fall_gets_no_line_and_no_advice(report_of):
@@ -230,8 +278,11 @@ def test_an_error_that_does_not_fall_gets_no_line_and_no_advice(report_of):
         return {**row, "cer": 0.2 * (row["flops"] / 1e11) ** 0.1}
 
     page = report_of(strategies=("efin",), change=rising)
-    assert page.data["traces"][0]["path"] == []
-    assert "These runs cannot say: not identified. The lowest error measured is CER 0.2" in page.text
+    assert page.data["traces"][0]["drawn_to"] is None
+    assert (
+        "These runs do not yet say how the error falls: not identified. The lowest error measured is CER 0.2"
+        in page.text
+    )
 
 
 def test_runs_that_failed_are_listed_with_their_cause_but_are_no_points(report_of):
@@ -276,7 +327,8 @@ def test_runs_that_all_heard_the_same_audio_get_a_sentence_for_a_figure(report_o
 def test_a_missing_matplotlib_is_named_before_anything_is_written(write_study, monkeypatch):
     folder = write_study(strategies=("efin",))
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "analysis.report.figures", raising=False)
+    for module in [name for name in sys.modules if name.startswith("analysis.report.figures")]:
+        monkeypatch.delitem(sys.modules, module)
     with pytest.raises(InputError, match=r"asr-scaling\[plot\]"):
         write_report(folder)
     assert [file.name for file in folder.iterdir()] == ["runs.jsonl"]

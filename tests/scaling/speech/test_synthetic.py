@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import soundfile
 
 from scaling.errors import InputError
 from scaling.speech.synthetic import recipes as synthetic
+from scaling.speech.synthetic.corpus_files import write_corpus
 from scaling.speech.synthetic.espeak import SynthesisRequest, synthesise
-from scaling.speech.synthetic.recipes import RECIPES, Utterance, render, split_of, utterances, write_corpus
+from scaling.speech.synthetic.recipes import RECIPES, Utterance, render, split_of, utterances
 
 pytest.importorskip("espeakng_loader", reason="the synthesiser is an optional extra: asr-scaling[synth]")
 
@@ -28,6 +30,7 @@ PUBLISHED = {
     "synthetic-zh-voices": "7946d572f52bc930",
     "synthetic-zh-noisy": "437d95c0d07d0376",
     "synthetic-en": "37c8f978f265105c",
+    "synthetic-zh-telephone": "0654320dcd3a5e04",
     "synthetic-en-voices": "c10b3e494c7e4ed2",
     "synthetic-zh-digits": "a9b5a04908ac5bfb",
     "synthetic-en-digits": "1477f4efa607c155",
@@ -144,6 +147,16 @@ def test_a_larger_test_set_begins_with_the_smaller_one_and_nothing_else_changes(
         assert (tmp_path / "larger" / f"{split}.jsonl").read_bytes() == (corpus / f"{split}.jsonl").read_bytes()
     with pytest.raises(InputError, match="another test_utterances"):
         write_corpus(DIGITS, tmp_path / "larger", hours=0.025, seed=5, test_utterances=311)
+
+
+def test_no_text_is_more_of_a_held_out_set_than_its_recipe_allows(tmp_path: Path) -> None:
+    made = write_corpus(RECIPES["synthetic-zh-voices"], tmp_path / "corpus", hours=0.005, test_utterances=500)
+    for manifest, count in ((made.dev, 300), (made.test, 500)):
+        repeats = Counter(row["text"] for row in _rows(manifest))
+        assert repeats.total() == count
+        assert max(repeats.values()) == 0.01 * count  # without the bound the most frequent text is over a tenth
+    listed = {row["audio_filepath"] for manifest in (made.train, made.dev, made.test) for row in _rows(manifest)}
+    assert {path.relative_to(tmp_path / "corpus").as_posix() for path in tmp_path.rglob("*.wav")} == listed
 
 
 def test_a_corpus_made_before_is_left_as_it_is_and_another_one_is_refused(corpus: Path) -> None:

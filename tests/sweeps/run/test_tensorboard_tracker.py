@@ -12,8 +12,8 @@ from local_run import run_locally
 from small_study import study_fields
 
 from scaling.ledger.plan_file import read_plan_file
+from scaling.ledger.run_curve import history
 from scaling.spec import Precision
-from sweeps.progress.run_curve import history
 from sweeps.run.tensorboard_tracker import FLOPS_A_STEP, FOLDER, folder_name
 from sweeps.run.tracking import end_tracker, start_tracker, write_runs
 

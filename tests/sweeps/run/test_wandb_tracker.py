@@ -19,8 +19,8 @@ from small_study import StudyWriter, study_fields
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
+from scaling.ledger.run_curve import history
 from sweeps.plan.prepare import prepare
-from sweeps.progress.run_curve import history
 from sweeps.run import wandb_tracker
 from sweeps.run.run import train
 from sweeps.run.tracked_run import CONFIG_FIELDS

@@ -26,8 +26,8 @@ from scaling.ledger.events import read_events
 from scaling.ledger.hearing import HEARS_ABOVE_NATS
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
+from scaling.ledger.run_curve import history
 from scaling.spec import Objective
-from sweeps.progress.run_curve import history
 
 
 @pytest.fixture

@@ -1,14 +1,17 @@
 """One picture of runs and laws, on anybody's axes or in a file: what `fit --plot` writes and notebooks show."""
 
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from matplotlib.figure import Figure
+
 from analysis.curves.fits import Fits
 from analysis.curves.predict import Prediction
-from analysis.curves.traces import Trace, traces_of
-from analysis.report.figures import _draw_trace, _style
+from analysis.curves.traces import traces_of
+from analysis.report.figures.axes import error_axis, mark_flops
+from analysis.report.figures.canvas import style
+from analysis.report.figures.marks import draw_trace, errors_of
 from analysis.report.findings import HORIZON
 from analysis.report.palette import INK, curve_style
 from analysis.tables.points import ERROR
@@ -20,9 +23,6 @@ if TYPE_CHECKING:
 SIZE = (6.4, 4.0)
 """Inches, width and height."""
 DOTS_PER_INCH = 200
-SUPERSCRIPTS = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
-ROOM = 1.3
-"""The axis of errors ends this factor beyond what was measured and said."""
 
 
 def new_axes() -> "Axes":
@@ -36,25 +36,15 @@ def draw_picture(fits: Fits, ax: "Axes", horizon: float | None = None) -> None:
     """Draw the runs of every curve, and its law with its interval up to `horizon` FLOPs: by default ten times the
     largest budget. Raises InputError for laws in other columns than FLOPs.
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     largest = max(curve.largest_flops for curve in fits.curves.curves)
     traces = traces_of(fits.table, fits.curves.curves, horizon or HORIZON * largest, fits.curves.set_aside)
     for index, trace in enumerate(traces):
-        _draw_trace(ax, trace, index)
-        style = curve_style(index)
-        ax.plot([], [], color=style.light, marker=style.mark, markersize=5, label=trace.curve.label)
-    errors = [error for trace in traces for error in _errors(trace)]
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.set_ylim(min(errors) / ROOM, max(errors) * ROOM)
-    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.xaxis.set_major_formatter(FuncFormatter(_power_of_ten))
-    ax.xaxis.set_minor_formatter(NullFormatter())
+        draw_trace(ax, trace, index)
+        entry = curve_style(index)
+        ax.plot([], [], color=entry.light, marker=entry.mark, markersize=5, label=trace.curve.label)
+    mark_flops(ax)
     ax.set_xlabel("training FLOPs")
-    ax.set_ylabel(fits.curves.named.get(ERROR, "CER"))
+    error_axis(ax, errors_of(traces, laws=True), fits.curves.named.get(ERROR, "CER"))
     ax.legend()
 
 
@@ -71,8 +61,6 @@ def mark_prediction(ax: "Axes", prediction: Prediction) -> None:
 
 def check_kind(file: Path) -> None:
     """Raise InputError where the suffix of `file` names no kind of picture, or its folder is not there."""
-    from matplotlib.figure import Figure
-
     kinds = Figure().canvas.get_supported_filetypes()
     if file.suffix.lower().removeprefix(".") not in kinds:
         valid = [f".{kind}" for kind in kinds]
@@ -85,23 +73,10 @@ def save_picture(fits: Fits, file: Path) -> None:
     """Write the picture of `fits` to `file`, whole or not at all; the suffix is its kind. Raises InputError as
     `check_kind` and `draw_picture` do.
     """
-    from matplotlib.figure import Figure
-
     check_kind(file)
-    with _style():
+    with style():
         figure = Figure(figsize=SIZE, layout="constrained")
         draw_picture(fits, figure.subplots())
         draft = file.with_name(f".{file.name}.{os.getpid()}")
         figure.savefig(draft, format=file.suffix.lower().removeprefix("."), dpi=DOTS_PER_INCH)
     draft.replace(file)
-
-
-def _power_of_ten(value: float, _: int) -> str:
-    return f"10{str(round(math.log10(value))).translate(SUPERSCRIPTS)}"
-
-
-def _errors(trace: Trace) -> list[float]:
-    """Every error that the picture must hold; intervals may be cut."""
-    points = (*trace.points, *trace.aside)
-    measured = [score for point in points for score in (point.low, point.high) if score > 0.0]
-    return measured + [point.cer for point in trace.path if point.cer]

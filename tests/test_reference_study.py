@@ -1,0 +1,51 @@
+"""The reference study's own commands: what `make study-gpu` runs on a card is tried on the CPU with minis."""
+
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scaling.ledger.records import RUNS_FILE
+from scaling.speech.synthetic.corpus_files import write_corpus
+from scaling.speech.synthetic.recipes import RECIPES
+from scaling.system.json_files import read_json_lines
+
+ROOT = Path(__file__).parents[1]
+MINIS = ROOT / "scaling/minis"
+
+AskCommand = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def _arguments_of(target: str, **variables: object) -> list[str]:
+    """What the target gives to asr-scaling."""
+    given = [f"{name}={value}" for name, value in variables.items()]
+    recipe = subprocess.run(["make", "-n", target, *given], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    (words,) = (words for line in recipe.replace("\\\n", "").splitlines() if "asr-scaling" in (words := line))
+    arguments = shlex.split(words)
+    return arguments[arguments.index(".venv/bin/asr-scaling") + 1 :]
+
+
+@pytest.mark.slow
+def test_the_study_of_an_accelerator_trains_on_the_cpu_with_minis_in_the_place_of_its_models(
+    asr_scaling: AskCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("espeakng_loader", reason="the synthesiser is an optional extra: asr-scaling[synth]")
+    speech = write_corpus(
+        RECIPES["synthetic-en-digits"], tmp_path / "speech", hours=0.01, test_utterances=20
+    ).train.parent
+    models = tmp_path / "models"
+    shutil.copytree(MINIS / "encoders/mini-s", models / "whisper-tiny.en")
+    shutil.copytree(MINIS / "llms/mini-s", models / "smollm2-135m")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").symlink_to(ROOT / "results")
+    arguments = _arguments_of(
+        "study-gpu", MODELS=models, SPEECH=speech, GPU_WORKERS=2, SET="budgets_flops=[1.2e10]"
+    )  # 1.2e10 FLOPs: a few steps a stage
+    said = asr_scaling(*arguments, "--set", "seeds=[0]")
+    assert said.returncode == 0, said.stderr
+    rows = [row for _, row in read_json_lines(tmp_path / "build/reference/gpu" / RUNS_FILE)]
+    assert {row["strategy"]: row["status"] for row in rows} == dict.fromkeys(("efin", "joint", "frozen_encoder"), "ok")
+    assert {row["precision"] for row in rows} == {"bf16"}
