@@ -87,7 +87,7 @@ def asr_codec(directory: Path, language: str) -> TextCodec:
 def _family(config: ConfigFile) -> ModuleType:
     if (kind := config.values.get("model_type")) in WITHOUT_OBJECTIVE:
         raise InputError(
-            f"{config.path}: model_type {kind!r} has an audio encoder without an objective of its own: no decoder and no"
-            " CTC head by which a stage could tune it alone; expected an encoder with one, such as openai/whisper-large-v3"
+            f"{config.path}: model_type {kind!r} has an audio encoder without an objective of its own, no decoder and"
+            " no CTC head by which a stage could tune it alone; expected an encoder with one, such as Whisper-large-v3"
         )
     return FAMILIES[config.kind(FAMILIES, "an encoder must have an objective of its own and known products")]
