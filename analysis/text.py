@@ -14,6 +14,7 @@ from analysis.recommending.isoflop_frontier import Frontier
 from analysis.recommending.next_runs import Proposal
 from analysis.recommending.recommend import Recommendation
 from analysis.warnings_text import warnings_text
+from scaling.system.console import one_line
 from scaling.system.text_table import text_table
 
 
@@ -178,7 +179,7 @@ def recommendation_text(answer: Recommendation) -> str:
         return "no recommendation" + warnings_text(answer.warnings)
     same = answer.flops_interval is None or answer.flops_interval[0] == answer.flops_interval[1]
     spend = number(answer.flops) + ("" if same else f" {between(answer.flops_interval)}")
-    stages = ", ".join(f"{name} {amount:.3g}" for name, amount in (answer.stage_flops or {}).items())
+    stages = ", ".join(f"{one_line(name)} {amount:.3g}" for name, amount in (answer.stage_flops or {}).items())
     cost = answer.cost
     lines = [
         f"stages: {stages} FLOPs" if stages else "stages: not recorded",
@@ -208,7 +209,9 @@ def _allocation_lines(answer: Recommendation) -> list[str]:
             f"CER {number(sizes.cer)} {between(sizes.cer_interval)}"
         )
     if (shares := answer.shares) is not None:
-        each = ", ".join(f"{name} {share_cell(share, shares.intervals[name])}" for name, share in shares.shares.items())
+        each = ", ".join(
+            f"{one_line(name)} {share_cell(share, shares.intervals[name])}" for name, share in shares.shares.items()
+        )
         saved = share_cell(shares.cer_reduction, shares.cer_reduction_interval)
         lines.append(f"best shares of the budget: {each}; CER saved {saved}")
     return lines

@@ -6,6 +6,7 @@ from typing import Protocol
 from analysis.formatting import listed
 from analysis.glossary import ADVICE, HOW_TO_ASK
 from analysis.notes import Note
+from scaling.system.console import one_line
 
 SHOWN = 3
 """So many findings of a kind are told; of more, the first two, and the number of the others."""
@@ -33,7 +34,7 @@ def warnings_text(notes: Iterable[Note], owners: Iterable[Owner] = ()) -> str:
     for note in every:
         found.setdefault(note.code, []).append(_of_whom(note, curves) + note.message)
     said = {code: f"{_together(messages)} {ADVICE.get(code, '')}".rstrip() for code, messages in found.items()}
-    lines = [f"  ! {sentences} [{code}]" for code, sentences in said.items()]
+    lines = [f"  ! {one_line(sentences)} [{code}]" for code, sentences in said.items()]
     where = f"  ({HOW_TO_ASK} says more about a code in brackets)"
     return "\n" + "\n".join([*lines, where])
 

@@ -14,13 +14,14 @@ from typing import Any
 
 STEERING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but for line ends and tabs
-    "\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"  # directions, line separators, a byte order mark
+    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"  # directions, line separators, forms of digits and letters
+    "\u180e\ufeff\ufff9-\ufffb"  # a byte order mark, and what else is invisible and changes the text around it
     "\ud800-\udfff]"  # half a surrogate pair, which a file name or a JSON string may hold and UTF-8 cannot
 )
 """Characters that are never written as they are."""
 
 JOIN = "\u00a0"
-"""A space at which nothing is wrapped."""
+"""A space at which nothing is wrapped, and which is written as a space."""
 
 INTERVAL = re.compile(r"\[[^\[\]]{1,20}, [^\[\]]{1,20}\]")
 """Two ends in brackets, which stay on one line."""
@@ -67,7 +68,8 @@ def known_width() -> int | None:
 def wrapped(text: str) -> str:
     """`text` with the lines that are too long for the terminal wrapped between words, and their rest indented."""
     width = known_width()
-    return text if width is None else "\n".join(_wrapped_line(line, width) for line in text.split("\n"))
+    lines = text.split("\n") if width is None else [_wrapped_line(line, width) for line in text.split("\n")]
+    return "\n".join(lines).replace(JOIN, " ")
 
 
 def log(message: str) -> None:
@@ -116,7 +118,7 @@ def _wrapped_line(line: str, width: int) -> str:
     indent = len(line) - len(line.lstrip(" !")) or 2
     whole = INTERVAL.sub(lambda found: found[0].replace(" ", JOIN), line)
     filled = textwrap.fill(whole, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
-    return filled.replace(JOIN, " ")
+    return filled
 
 
 def _print_in_colour(text: str) -> None:

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
-from scaling.system.console import JOIN, known_width, readable
+from scaling.system.console import JOIN, known_width, one_line
 
 USUAL_WIDTH = 80
 """The columns of a table where no width is known."""
@@ -16,11 +16,11 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table as lines of text, its columns left-aligned.
 
     Where it is wider than the terminal, or than `USUAL_WIDTH` in a pipe, the cells of its widest columns are wrapped
-    between words, but never at a `JOIN`, which is written as a space.
+    between words, but never at a `JOIN`, which is written as a space. Line ends in a cell are escapes.
     """
     from rich.cells import cell_len
 
-    cells = [[readable(cell) for cell in row] for row in (header, *rows)]
+    cells = [[one_line(cell) for cell in row] for row in (header, *rows)]
     columns = list(zip(*cells, strict=True))
     widths = [max(map(cell_len, column)) for column in columns]
     least = [max(cell_len(word) for cell in column for word in cell.split(" ")) for column in columns]
