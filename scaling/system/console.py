@@ -117,8 +117,7 @@ def _wrapped_line(line: str, width: int) -> str:
         return line
     indent = len(line) - len(line.lstrip(" !")) or 2
     whole = INTERVAL.sub(lambda found: found[0].replace(" ", JOIN), line)
-    filled = textwrap.fill(whole, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
-    return filled
+    return textwrap.fill(whole, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _print_in_colour(text: str) -> None:
