@@ -11,10 +11,9 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import NamedTuple
 
 import numpy as np
-from reference_study.tables import DECADE, STUDIES, Study
+from reference_study.tables import DECADE, MAIN, Study
 
 from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.curves import Curve
@@ -24,12 +23,10 @@ from analysis.forecasting.interval_score import interval_score
 from analysis.forecasting.law_grid import EXPONENTS, laws_below
 from analysis.forecasting.outlook import Outlook
 from analysis.registering.outcome import Score, score_registered
-from analysis.registering.record import FORECASTS_FILE, RegisteredForecast
-from analysis.registering.register import table_digest
+from analysis.registering.record import FORECASTS_FILE
 from analysis.tables.points import Point, points_of, run_error
 from analysis.tables.table import Table
 from scaling.ledger.records import RUNS_FILE
-from scaling.system.json_files import read_record_lines
 
 NARROW = 2.0
 """An exponent is identified where the ends of its interval are within this factor."""
@@ -150,45 +147,24 @@ def hidden_together(studies: Sequence[Study]) -> dict[str, object]:
 
 
 def registered(folder: Path, studies: Sequence[Study]) -> dict[str, object]:
-    """The forecasts of every forecasts.jsonl in `folder`, held against the runs of the study whose table they rest on.
-
-    A line names no study. It belongs to the study that its file's path names, else to the one whose rows have the
-    digest of the line, else to none.
+    """The forecasts of every study, held against its runs: those of the main study in `folder`/forecasts.jsonl, those
+    of reference_AXIS in `folder`/AXIS/forecasts.jsonl, where `make study` puts its table.
     """
-    left = [line for file in sorted(folder.rglob(FORECASTS_FILE)) for line in said_in(file, folder)]
-    total, scores = len(left), {}
+    scores, waiting = {}, 0
     for study in studies:
-        own = [line for line in left if belongs(line, study)]
-        if own and study.table is not None:
-            scores[study.name] = scored(study.table, [line.text for line in own])
-        left = [line for line in left if line not in own]
+        file = folder / study.name.removeprefix(MAIN).removeprefix("_") / FORECASTS_FILE
+        lines = file.read_text("utf-8").splitlines() if file.exists() else []
+        if lines and study.table is not None:
+            scores[study.name] = scored(study.table, lines)
+        else:
+            waiting += len(lines)
     outcomes = tuple(outcome for own in scores.values() for outcome in own.outcomes)
     return {
-        "lines": total,
-        "of_no_table": len(left),
+        "lines": len(outcomes) + waiting,
+        "of_other_tables": sum(not outcome.table_found for outcome in outcomes),
         "together": Score(outcomes=outcomes).as_dict() if outcomes else None,
         "studies": {name: own.as_dict() for name, own in scores.items()},
     }
-
-
-class Line(NamedTuple):
-    """A line of a file of forecasts, and the study that the path of the file names."""
-
-    text: str
-    said: RegisteredForecast
-    study: str | None
-
-
-def said_in(file: Path, folder: Path) -> list[Line]:
-    named = [name for name in STUDIES if name in file.relative_to(folder).parts]
-    texts, forecasts = file.read_text("utf-8").splitlines(), read_record_lines(RegisteredForecast, file)
-    return [Line(*pair, named[0] if named else None) for pair in zip(filter(str.strip, texts), forecasts, strict=True)]
-
-
-def belongs(line: Line, study: Study) -> bool:
-    if line.study is not None or study.table is None:
-        return line.study == study.name
-    return table_digest(study.table.rows, line.said.largest_budget_flops) == line.said.digest
 
 
 def scored(table: Table, lines: Sequence[str]) -> Score:

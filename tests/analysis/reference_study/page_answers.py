@@ -54,18 +54,19 @@ def registered_sentence(registered: Answers) -> str:
     said = registered["together"]
     if not registered["lines"]:
         return "**Registered before their runs:** none yet."
-    of_none = f" {registered['of_no_table']} rest on no table that is here." if registered["of_no_table"] else ""
     if said is None:
-        return f"**Registered before their runs:** {registered['lines']}.{of_none}"
+        return f"**Registered before their runs:** {registered['lines']}, all of tables that are not here."
+    others = f" Of the rows that {registered['of_other_tables']} rest on, some have changed since."
+    changed = others if registered["of_other_tables"] else ""
     start = f"**Registered before their runs:** {said['forecasts']}, of which {said['waiting']} wait for their runs"
     late = f" and {said['registered_late']} came too late to count" if said["registered_late"] else ""
     if not said["pairs"]:
-        return f"{start}{late}.{of_none}"
+        return f"{start}{late}.{changed}"
     return (
         f"{start}{late}. The 90 % interval of one run holds the geometric mean of the seeds of {said['pairs_held']} of "
         f"{said['pairs']} pairs of a curve and a budget, and {said['runs_held']} of {said['runs']} single runs; "
         f"interval score in logs {number(said['interval_score'], 3)}, truth over prediction "
-        f"{number(said['truth_over_prediction'], 3)} (geometric means over pairs).{of_none}"
+        f"{number(said['truth_over_prediction'], 3)} (geometric means over pairs).{changed}"
     )
 
 

@@ -1,11 +1,10 @@
 """The tables of the reference study as they were committed: which runs are there, and which were planned.
 
-`results/reference/parts/STUDY-BLOCK.jsonl` hold rows of runs.jsonl. A part is one block of training; a study is all
-rows with its name, whatever the part.
+`results/reference/parts/STUDY-BLOCK.jsonl` hold rows of runs.jsonl. A part is one block of training; a study is all of
+its parts together.
 """
 
-import json
-from collections import defaultdict
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +16,8 @@ from analysis.tables.points import points_of
 from analysis.tables.table import Table
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.errors import InputError
-from scaling.ledger.records import RunRow, is_usable
-from scaling.system.json_files import parse_record, read_json_lines
+from scaling.ledger.records import is_usable
+from sweeps.finished.merge_tables import merge_tables
 from sweeps.study.study_file import read_study_file
 
 ROOT = Path(__file__).parents[3]
@@ -86,20 +85,23 @@ class Study:
 
 
 def read_studies(parts: Path) -> dict[str, Study]:
-    """Every study of `STUDIES`, with the rows of all tables in the folder `parts`.
+    """Every study of `STUDIES`, with the rows of its tables in the folder `parts`, merged as `asr-scaling merge` does.
 
-    Raises InputError where a row is no row of runs.jsonl, is of another study, or contradicts another part.
+    Raises InputError where `merge` does, and where a part has a row of another study.
     """
-    rows: dict[str, dict[str, dict]] = defaultdict(dict)
-    for path in sorted(parts.glob("*.jsonl")):
-        for line, row in read_json_lines(path):
-            place = f"{path}:{line}"
-            known = parse_record(RunRow, json.dumps(row).encode(), place)
-            if known.study not in STUDIES:
-                raise InputError(f"{place}: study is {known.study!r}; expected one of {', '.join(STUDIES)}")
-            if known.cer != rows[known.study].setdefault(known.key, row)["cer"]:
-                raise InputError(f"{place}: run {known.key} again with another cer than in an earlier part")
-    return {name: _study(name, parts, list(rows[name].values())) for name in STUDIES}
+    return {name: _study(name, parts, merged(name, sorted(parts.glob(f"{name}-*.jsonl")))) for name in STUDIES}
+
+
+def merged(name: str, parts: Sequence[Path]) -> list[dict]:
+    """The rows of a study from its parts."""
+    if not parts:
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [dict(row) for row in merge_tables(parts, Path(folder))]
+    for row in rows:
+        if row["study"] != name:
+            raise InputError(f"{parts[0].parent}/{name}-*.jsonl: run {row['key']} is of study {row['study']!r}")
+    return rows
 
 
 def _study(name: str, parts: Path, rows: Sequence[dict]) -> Study:

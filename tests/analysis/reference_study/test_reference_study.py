@@ -12,11 +12,14 @@ from reference_study.card import PARTS as OBJECTS
 from reference_study.card import columns, fields
 from reference_study.comparisons import beside, verdict
 from reference_study.designs import choices_of_budgets, spent
+from reference_study.laws import registered
 from reference_study.page import answered, filled
 from reference_study.page_simplified import best
 from reference_study.simplified import agreement, at_multiple, six_nd
 from reference_study.tables import PARTS, RESULTS, STUDIES, places, read_studies
 
+from analysis.registering.record import FORECASTS_FILE
+from analysis.registering.register import register
 from scaling.errors import InputError
 from scaling.ledger.records import RunRow
 
@@ -167,6 +170,20 @@ def test_a_single_seed_and_a_part_of_the_budgets_tell_so_plain_a_gain(found: dic
     assert [each["spent_flops"] for each in best(found["designs"]["designs"])][-1] == found["designs"]["spent_flops"]
 
 
+def test_a_registered_forecast_belongs_to_the_study_that_it_lies_beside(folder: Path, tmp_path: Path):
+    studies = read_studies(folder / "parts")
+    below = [row for row in studies["reference"].table.rows if row["budget_flops"] <= 1e12]
+    write(tmp_path / "runs.jsonl", below)
+    assert len(register(tmp_path, [3.2e12, 1e13])) == 6
+    found = registered(tmp_path, list(studies.values()))
+    assert (found["lines"], found["of_other_tables"], found["together"]["pairs"]) == (6, 0, 6)
+    assert found["together"]["pairs_held"] == 6
+    (tmp_path / "noisy").mkdir()
+    (tmp_path / FORECASTS_FILE).rename(tmp_path / "noisy" / FORECASTS_FILE)
+    elsewhere = registered(tmp_path, list(studies.values()))
+    assert (elsewhere["lines"], elsewhere["together"]) == (6, None)
+
+
 def test_equal_six_nd_is_another_comparison(found: dict):
     (saved,) = [one for one in found["six_nd"] if one["against"] == "joint" and one["strategy"] == "efin"]
     assert saved["six_nd_over_charged"] == {"efin": pytest.approx(2.0), "joint": pytest.approx(2.0)}
@@ -181,7 +198,7 @@ def test_a_contradiction_between_parts_is_refused_and_a_repetition_is_not(folder
     write(tmp_path / "reference-b.jsonl", [first | {"cer": 0.5}])
     with pytest.raises(InputError, match=r"reference-b\.jsonl:1"):
         read_studies(tmp_path)
-    write(tmp_path / "reference-b.jsonl", [first | {"study": "referense"}])
+    write(tmp_path / "reference-b.jsonl", [first | {"study": "referense", "key": "another", "seed": 7}])
     with pytest.raises(InputError, match="referense"):
         read_studies(tmp_path)
 
