@@ -119,8 +119,8 @@ def budgets(found: Answers) -> list[str]:
         by_flops = {each["flops"]: each for each in one["budgets"]}
         return [one["place"], f"`{one['against']}`", *(cell(by_flops.get(budget)) for budget in every)]
 
-    unique = {(*pair(one), one["against"]): one for one in trained}
-    return table(["place", "`efin` against", *map(flops, every)], map(cells, unique.values()))
+    unique = {(*pair(one), one["against"]): one for one in reversed(trained)}
+    return table(["place", "`efin` against", *map(flops, every)], map(cells, [*unique.values()][::-1]))
 
 
 def cell(said: Answers | None) -> str:
@@ -169,15 +169,17 @@ def summary(found: Answers) -> list[str]:
     if main is not None:
         top, at = main["at_top"], flops(main["top_budget_flops"])
         lines.append(
-            f"* On the main axis at {at} FLOPs (planned to {flops(main['planned_top_flops'])}) `efin` saves of the CER "
-            f"of `joint`: {told(top)}; the paper says 21.1 %. Their curves cross: {crossings(main['crossings'])}."
+            f"* On the main axis at {at} FLOPs (planned to {flops(main['planned_top_flops'])}) the CER that `efin` "
+            f"saves against `joint` is {told(top)}; the paper says 21.1 %. Their curves cross: "
+            f"{crossings(main['crossings'])}."
         )
     return [*lines, f"* {registered_sentence(found['registered'])}"]
 
 
 def of_joint(found: Answers) -> list[Answers]:
     """`efin` against `joint` at every place that is trained, each once."""
-    return list({pair(one): one for one in found["gains"] if one["trained"] and against_joint(one)}.values())
+    trained = [one for one in found["gains"] if one["trained"] and against_joint(one)]
+    return list({pair(one): one for one in reversed(trained)}.values())[::-1]
 
 
 def against_joint(gain: Answers) -> bool:

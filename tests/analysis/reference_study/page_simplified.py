@@ -59,9 +59,9 @@ def _of_seeds(found: Answers) -> Iterator[str]:
 
 
 def designs(found: Answers) -> list[str]:
-    whole = found["designs"]
+    whole = found.get("designs")
     if whole is None:
-        return [f"Designs: {NOT_YET}."]
+        return ["Not known yet: fewer than four budgets are there, or the question was left out (`--quick`)."]
     decisions = "; ".join(f"`{pair.replace(' against ', '` against `')}`: {said}"
                           for pair, said in whole["decisions"].items())  # fmt: skip
     lines = [
