@@ -7,6 +7,8 @@ import math
 import re
 from collections.abc import Sequence
 
+from scaling.system.console import one_line
+
 NARROW_SPACE = "\u202f"
 EN_DASH, MINUS = "\u2013", "\u2212"
 
@@ -69,8 +71,8 @@ def between(ends: Interval | None, *, as_percent: bool = False, typeset: bool = 
 
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table for a terminal: columns of text, left-aligned."""
-    table = [list(header), *map(list, rows)]
+    """A table for a terminal: columns of text, left-aligned. Line ends in a cell are escapes, so a row stays a line."""
+    table = [[one_line(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[j]) for row in table) for j in range(len(header))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table
@@ -80,7 +82,7 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def bullets(lines: Sequence[str]) -> str:
     """Warnings below an answer in a terminal, each on its line, and where codes are explained; nothing for none."""
     where = "\n  (asr-scaling explain CODE tells what a warning means)" if lines else ""
-    return "".join(f"\n  ! {line}" for line in lines) + where
+    return "".join(f"\n  ! {one_line(line)}" for line in lines) + where
 
 
 def _hundredths(share: float) -> str:

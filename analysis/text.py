@@ -12,6 +12,7 @@ from analysis.notes import Note, as_text
 from analysis.recommending.isoflop_frontier import Frontier
 from analysis.recommending.next_runs import Proposal
 from analysis.recommending.recommend import Recommendation
+from scaling.system.console import one_line
 
 
 def fits_document(curves: Curves) -> dict[str, object]:
@@ -209,7 +210,7 @@ def recommendation_text(answer: Recommendation) -> str:
     """What to do, what it will give, and the warnings."""
     if answer.prediction is None:
         return f"no recommendation: status {answer.status}" + bullets(as_text(answer.warnings))
-    stages = "; ".join(f"{name} {amount:.3g}" for name, amount in (answer.stage_flops or {}).items())
+    stages = "; ".join(f"{one_line(name)} {amount:.3g}" for name, amount in (answer.stage_flops or {}).items())
     return (
         f"spend {number(answer.flops)} FLOPs {between(answer.flops_interval)} on {answer.prediction.curve.label}\n"
         f"  audio passed: {number(answer.audio_hours, 3)} hours; stages: {stages or 'not recorded'}\n"
@@ -235,15 +236,15 @@ def _allocation_lines(answer: Recommendation) -> list[str]:
             f"{number(sizes.audio_hours, 3)} {between(sizes.audio_hours_interval)} hours: "
             f"CER {number(sizes.cer)} {between(sizes.cer_interval)}"
         )
-        lines += [f"  ! {line}" for line in as_text(sizes.warnings)]
+        lines += [f"  ! {one_line(line)}" for line in as_text(sizes.warnings)]
     if (shares := answer.shares) is not None:
         each = "; ".join(
-            f"{name} {percent(share)} {between(shares.intervals[name], as_percent=True)}"
+            f"{one_line(name)} {percent(share)} {between(shares.intervals[name], as_percent=True)}"
             for name, share in shares.shares.items()
         )
         saved = f"CER saved {percent(shares.cer_reduction)} {between(shares.cer_reduction_interval, as_percent=True)}"
         lines.append(f"best shares: {each}; {saved}")
-        lines += [f"  ! {line}" for line in as_text(shares.warnings)]
+        lines += [f"  ! {one_line(line)}" for line in as_text(shares.warnings)]
     return lines
 
 

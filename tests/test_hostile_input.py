@@ -108,6 +108,17 @@ def test_stored_fits_that_somebody_changed_are_not_believed(tmp_path, cli):
     assert cli("predict", tmp_path, "--flops", "1e17", "--json") == before
 
 
+def test_names_of_a_foreign_table_keep_an_answer_in_its_lines(tmp_path, cli):
+    name = "a\nb\x1b[2J\u061c"
+    runs = [row | {"stages": [{"name": name, "flops": row["flops"]}], "strategy": name} for row in RUNS]
+    (tmp_path / "runs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in runs))
+    for verb in ("fit", "predict", "recommend"):
+        code, said = cli(verb, tmp_path, *(() if verb == "fit" else ("--flops", "1e17")))
+        assert code == 0
+        assert "a\\nb\\u001b[2J\\u061c" in said
+        assert not any(line.startswith("b") for line in said.splitlines())
+
+
 @pytest.mark.parametrize(
     "question",
     [

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from pydantic import ConfigDict
 
 from analysis.curves.curves import Curve
 from analysis.fitting.fit import Fit
@@ -18,7 +19,21 @@ from analysis.fitting.laws import Array
 from analysis.fitting.minimiser import minimise
 from analysis.tables.points import Point
 from analysis.tables.table import Table
-from scaling.system.json_files import read_json_lines
+from scaling.ledger.record import Count, Record
+from scaling.system.json_files import read_record_lines
+
+
+class _Utterance(Record):
+    """The part of a line that is needed."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    test: str
+    id: str
+    speaker: str | None = None
+    errors: Count
+    ref_chars: Count
+
 
 UTTERANCES = "utterances"
 """The folder beside a table of runs that holds the errors of each utterance, one file a run."""
@@ -37,6 +52,8 @@ def sampling_error(
     None where the errors of the utterances were not kept, or where a side has no fit or one that set points aside.
     """
     keys = {table.rows[i].get("key") for _, points in sides for point in points for i in point.rows}
+    if not all(isinstance(key, str) and "/" not in key for key in keys):  # what names no file of the folder
+        return None
     files = {str(key): table.path.parent / UTTERANCES / f"{key}.jsonl" for key in keys}
     if not all(file.exists() for file in files.values()):
         return None
@@ -61,10 +78,10 @@ def _counts(files: Mapping[str, Path]) -> tuple[dict[str, Array], Array]:
     for key, file in files.items():
         counted: dict[str, float] = defaultdict(float)
         spoken: dict[str, float] = defaultdict(float)
-        for _, row in read_json_lines(file):
-            unit = f"{row['test']}/{row.get('speaker') or row['id']}"
-            counted[unit] += row["errors"]
-            spoken[unit] += row["ref_chars"]
+        for row in read_record_lines(_Utterance, file):
+            unit = f"{row.test}/{row.speaker or row.id}"
+            counted[unit] += row.errors
+            spoken[unit] += row.ref_chars
         errors[key] = counted
         lengths.update(spoken)
     units = sorted(lengths)

@@ -1,6 +1,5 @@
 """A study's report: its figures and one page."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,8 @@ from pathlib import Path
 from analysis.report.findings import findings_of, name_of
 from analysis.tables.choice import EVERYTHING, Choice
 from scaling.errors import InputError
+from scaling.system.atomic_files import write_text_atomically
+from scaling.system.inner_files import InnerFiles
 from scaling.system.progress_line import announce_if_slow
 
 REPORT_FILE = "report.html"
@@ -55,12 +56,10 @@ def write_report(
     figures_folder = folder / FIGURES_FOLDER
     with announce_if_slow(f"drawing {figures_folder}"):
         figures = draw(findings)
-        figures_folder.mkdir(parents=True, exist_ok=True)
+        InnerFiles(folder).make_folder(FIGURES_FOLDER)
         saved = {name: save(name, figure, figures_folder) for name, figure in figures.items()}
         narrow = {name: as_svg(f"{name}_narrow", figure) for name, figure in draw(findings, COLUMN).items()}
     wide = {name: as_svg(name, figure) for name, figure in figures.items()}
     text = page(findings, {name: (wide[name], narrow[name]) for name in figures}, others, shown)
-    draft = folder / f".{REPORT_FILE}.{os.getpid()}"
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(folder / REPORT_FILE)
+    write_text_atomically(folder / REPORT_FILE, text)
     return Report(path=folder / REPORT_FILE, figures=tuple(path for paths in saved.values() for path in paths))

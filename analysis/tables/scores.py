@@ -48,15 +48,25 @@ class FileScores:
     utterances: tuple[Scored, ...]
     sets: dict[str, SetScore]
 
+    @property
+    def fields(self) -> dict[str, list[str]]:
+        """The fields of the lines that the recognised texts and the references were read from."""
+        transcripts = [transcript for transcript, _ in self.utterances]
+        return {
+            "hyp": sorted({transcript.hyp_field for transcript in transcripts}),
+            "ref": sorted({transcript.ref_field for transcript in transcripts}),
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """What `score --json` prints."""
         return {
             "schema": "asr-scaling/scores-1",
             "scoring": self.scoring.value,
             "scoring_version": VERSIONS[self.scoring],
+            "fields": self.fields,
             "interval_level": LEVEL,
             "sets": {name: part.as_dict() for name, part in self.sets.items()},
-            "utterances": [{**asdict(transcript), **edits.counts()} for transcript, edits in self.utterances],
+            "utterances": [{**transcript.as_dict(), **edits.counts()} for transcript, edits in self.utterances],
         }
 
 
@@ -86,7 +96,8 @@ def scores_text(scores: FileScores) -> str:
     rows = [(name, *_texts(part)) for name, part in scores.sets.items()]
     drawn = scores.sets[TOGETHER].cer_interval
     basis = f"; intervals over {drawn.units} {drawn.resampled}" if drawn else "; one utterance has no interval"
-    return aligned(header, rows) + f"\nscoring: {scores.scoring.value}{basis}"
+    hyp, ref = (" or ".join(names) for names in scores.fields.values())
+    return aligned(header, rows) + f"\nscoring: {scores.scoring.value}{basis}; {hyp} against {ref}"
 
 
 def _score_set(part: Sequence[Scored]) -> SetScore:

@@ -25,6 +25,7 @@ from analysis.tables.wandb import is_project, rows_of_project
 from scaling.errors import InputError, nearest
 from scaling.ledger.records import RUNS_FILE, is_usable
 from scaling.system.console import log_once
+from scaling.system.inner_files import read_regular
 from scaling.system.json_files import parse_json, read_json_lines
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def understood(table: Table, comma_parts_fields: bool, chosen: Mapping[str, str]
     _refuse_where_no_run_succeeded(table.path, rows)
     for column, name in chosen.items():
         if column not in found.columns and column not in found.doubts:
-            table.require(name)
+            raise InputError(f"{table.path}: no column {name!r}{nearest(name, table.names)}")
     return replace(table, rows=rows, named=found.named, remarks=(*table.remarks, *found.remarks), doubts=found.doubts)
 
 
@@ -190,7 +191,7 @@ def _refuse_where_no_run_succeeded(path: Path, rows: Sequence[Row]) -> None:
 
 def file_sha256(file: Path) -> str:
     """SHA-256 of a file; empty for what is none: a project, rows that were never in a file."""
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
+    return hashlib.sha256(read_regular(file)).hexdigest() if file.is_file() else ""
 
 
 def read_text(file: Path) -> str:
@@ -199,13 +200,11 @@ def read_text(file: Path) -> str:
     Raises InputError where it cannot be read or decoded.
     """
     try:
-        raw = file.read_bytes()
+        raw = read_regular(file)
         wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # Excel's "Unicode text"
         return raw.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{file}: not UTF-8 text") from None
-    except OSError as error:
-        raise InputError(f"{file}: not readable ({error.strerror})") from None
 
 
 def _read(path: Path) -> tuple[Table, bool]:
@@ -216,6 +215,8 @@ def _read(path: Path) -> tuple[Table, bool]:
     if not file.exists():
         expected = f"a study's folder with {RUNS_FILE}, or a table" if path.is_dir() else "a folder or a table"
         raise InputError(f"{file}: not found; expected {expected}")
+    if not file.is_file():
+        raise InputError(f"{file}: is no file; expected a table")
     suffix = file.suffix.lower()
     if suffix in _DELIMITED:
         delimiter, rows = delimited_rows(read_text(file), str(file))

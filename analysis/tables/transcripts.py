@@ -11,7 +11,7 @@ Lines without an id are named after their recording, as the utterances of a corp
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,22 @@ _TRN = re.compile(r"(?P<text>.*)\((?P<id>[^()\s]+)\)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """One utterance: its reference and what was recognised. `speaker` and `test` are empty where no file has them."""
+    """One utterance: its reference and what was recognised, and the fields of its lines that held them.
+
+    `speaker` and `test` are empty where no file has them.
+    """
 
     id: str
     speaker: str
     test: str
     ref: str
     hyp: str
+    ref_field: str
+    hyp_field: str
+
+    def as_dict(self) -> dict[str, str]:
+        """The utterance without the names of fields."""
+        return {name: value for name, value in asdict(self).items() if not name.endswith("_field")}
 
 
 def read_transcripts(hypotheses: Path, references: Path | None) -> list[Transcript]:
@@ -66,12 +75,14 @@ class _Line:
     place: str
     values: Mapping[str, Any]
 
-    def text(self, names: tuple[str, ...]) -> str:
-        """The first of these fields that is there. Raises InputError where none is, or where it is not text."""
+    def text(self, names: tuple[str, ...]) -> tuple[str, str]:
+        """The first of these fields that is there, and its name. Raises InputError where none is, or where it is not
+        text.
+        """
         value = given(self.values, *names)
         if not isinstance(value, str):
             raise InputError(f"{self.place}: expected text in {' or '.join(names)}, found {value!r:.80}")
-        return value
+        return value, next(name for name in names if self.values.get(name) is value)
 
     @property
     def id(self) -> str:
@@ -161,10 +172,14 @@ def _transcript(key: str, ref: _Line, hyp: _Line, two_files: bool) -> Transcript
     """Text fields such as `text` name either side: of one file they are the reference, beside a recognised text under a
     name of its own.
     """
+    ref_text, ref_field = ref.text(REFERENCE)
+    hyp_text, hyp_field = hyp.text(HYPOTHESIS if two_files else HYPOTHESIS[:2])
     return Transcript(
         id=key.removeprefix(f"{ref.test}/") if ref.test else key,
         speaker=label(ref.values, "speaker") or label(hyp.values, "speaker"),
         test=ref.test,
-        ref=ref.text(REFERENCE),
-        hyp=hyp.text(HYPOTHESIS if two_files else HYPOTHESIS[:2]),
+        ref=ref_text,
+        hyp=hyp_text,
+        ref_field=ref_field,
+        hyp_field=hyp_field,
     )

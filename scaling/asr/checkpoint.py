@@ -88,7 +88,12 @@ def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) ->
     """Write `checkpoint`, each rank its tensors. A kill on the way leaves a folder that nobody goes on from."""
     if ranks.rank >= ranks.writers:
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    InnerFiles(folder.parent).make_folder(folder.name)
+    with InnerFiles(folder.parent).folder(folder.name) as opened:
+        _save(opened, checkpoint, ranks)
+
+
+def _save(folder: Path, checkpoint: Checkpoint, ranks: Ranks) -> None:
     part = f"-{ranks.rank + 1}-of-{ranks.writers}" if ranks.writers > 1 else ""
     _save_tensors(checkpoint.weights, folder / f"weights{part}.safetensors")
     if checkpoint.optimizer is not None:

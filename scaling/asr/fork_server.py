@@ -26,9 +26,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from scaling.system import fault_injection as faults
 from scaling.system.console import log
+from scaling.system.inner_files import appending
 from scaling.system.parent_death import end_with_parent
 
 READY = "ready"
@@ -99,11 +101,11 @@ def _set_up(environment: dict[str, str], log_file: str) -> None:
     os.environ.clear()
     os.environ.update(environment)
     faults.set_fault(os.environ.get(faults.VARIABLE, ""))
-    nowhere, output = os.open(os.devnull, os.O_RDONLY), os.open(log_file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    for copy, original in enumerate((nowhere, output, output)):
-        os.dup2(original, copy)
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    with appending(Path(log_file)) as output:
+        for copy, original in enumerate((nowhere, output.fileno(), output.fileno())):
+            os.dup2(original, copy)
     os.close(nowhere)
-    os.close(output)
 
 
 def _answer(answers: int, line: str) -> None:

@@ -247,4 +247,5 @@ LLMS: dict[str, LlmDims] = {
         _row("HuggingFaceTB/SmolLM2-135M", 576, 30, 9, 3, 64, 1536, 49_152, 8192),
     )
 }
-"""Published LLMs by name; `source` is the address of the config that a row repeats."""
+"""Published LLMs by name; `source` is the address of the config that a row repeats. Contexts are its
+`max_position_embeddings`, compared with public copies of these files."""

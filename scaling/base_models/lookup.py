@@ -38,6 +38,10 @@ HUB_REVISION = re.compile(r"(?P<name>(\w[\w.-]*/)?\w[\w.-]*)@(?P<revision>\w[\w.
 TUNED_RELEASES = ("-Instruct", "-Chat", "-it", "-Base")
 """Endings of releases that have the dimensions of the row before them."""
 
+TUNED_CONTEXT = 32_768
+"""The most positions that a release is given whose config.json is not here: rows may have more than the releases beside
+them (Qwen2.5-1.5B and Qwen3-0.6B 131,072 and 40,960; Qwen2.5-1.5B-Instruct and Qwen3-0.6B-Base 32,768)."""
+
 WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin")
 """Patterns of weight files. The first pattern that matches a file is used: what is loaded is what is digested."""
 
@@ -123,7 +127,10 @@ def _tuned_release(name: str, rows: Mapping[str, Dims]) -> ResolvedModel[Dims] |
         hub_ids = [_hub_id(row) for row in rows.values()]
         if (base_id := meant_name(name[: -len(ending)], hub_ids)) is not None:
             row = rows[_short_name(base_id)]
-            found = _resolved(replace(row, name=row.name + ending), _hub_snapshot(base_id + ending), base_id + ending)
+            dims = replace(row, name=row.name + ending)
+            if isinstance(dims, LlmDims):
+                dims = replace(dims, context=min(dims.context, TUNED_CONTEXT))
+            found = _resolved(dims, _hub_snapshot(base_id + ending), base_id + ending)
             return found if found.directory else replace(found, digest=digest([found.digest, ending]))
     return None
 

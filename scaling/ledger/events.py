@@ -6,8 +6,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from scaling.errors import InputError
 from scaling.ledger.records import Event
 from scaling.system.inner_files import InnerFiles
+
+MOST_LINE_BYTES = 100_000
+"""The longest line: real ones have below 1,000 bytes. What is longer is no event."""
+
+MOST_FILE_BYTES = 10_000_000_000
+"""The most bytes that are looked through for events: ten million steps (assumption)."""
 
 
 def read_events(path: Path) -> Iterator[Event]:
@@ -17,8 +24,11 @@ def read_events(path: Path) -> Iterator[Event]:
     """
     files = InnerFiles(path.parent)
     if files.stands(path.name):
+        if (size := files.bytes_of(path.name)) > MOST_FILE_BYTES:
+            raise InputError(f"{path}: {size} bytes; expected at most {MOST_FILE_BYTES}")
         with files.open(path.name) as file:
-            yield from (event for line in file if (event := parse_event(line)) is not None)
+            lines = iter(lambda: file.readline(MOST_LINE_BYTES), b"")
+            yield from (event for line in lines if (event := parse_event(line)) is not None)
 
 
 def parse_event(line: bytes) -> Event | None:

@@ -12,6 +12,9 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from scaling.ledger.record import Record
 
@@ -45,7 +48,7 @@ class Lease(Record):
     """Name of the machine."""
     boot: str
     """Identity of the machine's boot and of its process numbers; empty where the system has none."""
-    pid: int
+    pid: Annotated[int, Field(gt=0, lt=2**31)]
     """Number of the process."""
     started: str | None
     """Start time of the process in clock ticks since boot; without `/proc` its number."""

@@ -11,7 +11,8 @@ from typing import Any
 
 STEERING = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but for line ends and tabs
-    "\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"  # directions, line separators, a byte order mark
+    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"  # directions, line separators, forms of digits and letters
+    "\u180e\ufeff\ufff9-\ufffb"  # a byte order mark, and what else is invisible and changes the text around it
     "\ud800-\udfff]"  # half a surrogate pair, which a file name or a JSON string may hold and UTF-8 cannot
 )
 """Characters that are never written as they are."""

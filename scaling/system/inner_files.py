@@ -15,12 +15,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 from scaling.errors import InputError
+from scaling.system.folder_contents import WITHIN, bytes_of, remove
 
-WITHIN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-"""How an entry is opened: no link is followed, and a FIFO without a writer is opened at once."""
+APPENDING = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 DESCRIPTORS = Path("/proc/self/fd")
 """Where Linux shows the open files of a process, by their numbers."""
+
+MOST_RECORD_BYTES = 50_000_000
+"""The largest record, such as a result: a thousand times those of real studies (assumption). A file may say that it is
+larger than any memory and hold nothing."""
+
+MOST_BYTES = 1_000_000_000
+"""The largest file that is read at once, such as a table of 200,000 runs (assumption: machines have the memory)."""
 
 KINDS = {
     stat.S_IFLNK: "a symbolic link",
@@ -38,10 +45,12 @@ class InnerFiles:
 
     root: Path
 
-    def read(self, place: str) -> bytes:
-        """The bytes of a file. Raises InputError, naming it, where it is missing, no regular file or unreadable."""
+    def read(self, place: str, most_bytes: int = MOST_RECORD_BYTES) -> bytes:
+        """The bytes of a file. Raises InputError, naming it, where it is missing, no regular file, unreadable, or
+        larger than `most_bytes`.
+        """
         with self.open(place) as file:
-            return file.read()
+            return _read(file, most_bytes, f"{self.root}/{place}")
 
     @contextmanager
     def open(self, place: str) -> Iterator[BinaryIO]:
@@ -49,6 +58,33 @@ class InnerFiles:
         file_kind = stat.S_IFREG
         with self._explained(place, file_kind), self._opened(place, file_kind) as handle, _reading(handle) as file:
             yield file
+
+    @contextmanager
+    def appending(self, place: str) -> Iterator[BinaryIO]:
+        """A file, open for appending while this lasts, in folders that are made where they are missing.
+
+        Raises InputError where a link, a FIFO or anything else stands in the way.
+        """
+        parent, _, name = place.rpartition("/")
+        self.make_folder(parent)
+        with self._explained(place, stat.S_IFREG), self._opened(parent, stat.S_IFDIR) as folder:
+            handle = os.open(name, APPENDING, 0o666, dir_fd=folder)
+            with os.fdopen(handle, "ab") as file:
+                if not stat.S_ISREG(os.fstat(handle).st_mode):
+                    raise OSError(errno.EINVAL, "expected a file")
+                yield file
+
+    def make_folder(self, place: str) -> None:
+        """Make a folder, and those around it, where they are missing. Raises InputError where that cannot be."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        names = place.split("/") if place else []
+        for count, name in enumerate(names):
+            inner = "/".join(names[: count + 1])
+            outer = self._opened("/".join(names[:count]), stat.S_IFDIR)
+            with self._explained(inner, stat.S_IFDIR), outer as folder, suppress(FileExistsError):
+                os.mkdir(name, dir_fd=folder)
+        with self.folder(place):
+            pass
 
     def stands(self, place: str) -> bool:
         """Whether anything stands at `place`. Raises InputError where nobody may look."""
@@ -93,7 +129,7 @@ class InnerFiles:
         """Bytes of a file, or of all files in a folder; 0 for what is missing. A link counts as itself."""
         parent, _, name = place.rpartition("/")
         with suppress(OSError), self._opened(parent, stat.S_IFDIR) as handle:
-            return _bytes(handle, name)
+            return bytes_of(handle, name)
         return 0
 
     def age(self, place: str, now: float) -> float:
@@ -110,7 +146,7 @@ class InnerFiles:
         """
         parent, _, name = place.rpartition("/")
         with suppress(OSError), self._opened(parent, stat.S_IFDIR) as handle:
-            _remove(handle, name, _mount(handle))
+            remove(handle, name)
 
     @contextmanager
     def folder(self, place: str) -> Iterator[Path]:
@@ -171,7 +207,7 @@ class InnerFiles:
         return InputError(f"{self.root / place}: not readable ({error.strerror})")
 
 
-def read_regular(path: Path, most_bytes: int | None = None) -> bytes:
+def read_regular(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """The bytes of a file that `path` or a link leads to.
 
     Raises InputError, naming it, where it is missing, not readable, larger than `most_bytes`, or anything but a file: a
@@ -186,13 +222,17 @@ def read_regular(path: Path, most_bytes: int | None = None) -> bytes:
         kind = stat.S_IFMT(os.fstat(handle).st_mode)
         if kind != stat.S_IFREG:
             raise InputError(f"{path}: is {KINDS.get(kind, 'a device')}; expected a file")
-        size = os.fstat(handle).st_size
-        if most_bytes is not None and size > most_bytes:
-            raise InputError(f"{path}: {size} bytes; expected at most {most_bytes}")
         with _reading(handle) as file:
-            return file.read()
+            return _read(file, most_bytes, str(path))
     finally:
         os.close(handle)
+
+
+@contextmanager
+def appending(log_file: Path) -> Iterator[BinaryIO]:
+    """A log in a folder of a study's folder, as `InnerFiles.appending`."""
+    with InnerFiles(log_file.parent.parent).appending(f"{log_file.parent.name}/{log_file.name}") as file:
+        yield file
 
 
 def without_links(path: str, flags: int) -> int:
@@ -200,45 +240,14 @@ def without_links(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
 
 
+def _read(file: BinaryIO, most_bytes: int, name: str) -> bytes:
+    """The bytes of an open file that holds at most so many, also where it grows meanwhile."""
+    size = os.fstat(file.fileno()).st_size
+    if size > most_bytes:
+        raise InputError(f"{name}: {size} bytes; expected at most {most_bytes}")
+    return file.read(most_bytes)
+
+
 def _reading(handle: int) -> BinaryIO:
     """An open file as a Python file, which leaves it open when it is closed."""
     return os.fdopen(handle, "rb", closefd=False)
-
-
-def _bytes(folder: int, name: str) -> int:
-    try:
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if not stat.S_ISDIR(found.st_mode):
-            return found.st_size
-        handle = os.open(name, WITHIN | os.O_DIRECTORY, dir_fd=folder)
-    except OSError:  # deleted while it is measured
-        return 0
-    try:
-        return sum(_bytes(handle, inner) for inner in os.listdir(handle))  # noqa: PTH208 - a descriptor
-    finally:
-        os.close(handle)
-
-
-def _remove(folder: int, name: str, mount: str) -> None:
-    if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-        os.unlink(name, dir_fd=folder)
-        return
-    handle = os.open(name, WITHIN | os.O_DIRECTORY, dir_fd=folder)
-    try:
-        if _mount(handle) != mount:
-            return
-        for inner in os.listdir(handle):  # noqa: PTH208 - a descriptor
-            with suppress(OSError):
-                _remove(handle, inner, mount)
-    finally:
-        os.close(handle)
-    os.rmdir(name, dir_fd=folder)
-
-
-def _mount(handle: int) -> str:
-    """Names the mount that an open folder lies in: Linux tells mounts of one file system apart, others only disks."""
-    with suppress(OSError):
-        for line in Path(f"/proc/self/fdinfo/{handle}").read_text().splitlines():
-            if line.startswith("mnt_id:"):
-                return line
-    return str(os.fstat(handle).st_dev)

@@ -5,6 +5,7 @@ pydantic's refuses. It is written by Python's, in the format that files of earli
 """
 
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from scaling.errors import InputError
+from scaling.system.inner_files import MOST_BYTES, read_regular
 from scaling.system.text_bytes import without_mark
 
 Kind = TypeVar("Kind", bound=BaseModel)
@@ -39,7 +41,7 @@ def parse_json(text: str | bytes, place: str) -> Any:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file. Raises InputError, naming the file, where it is missing, damaged or no object."""
-    return json_object(without_mark(read_bytes(path), str(path)), str(path))
+    return json_object(without_mark(read_regular(path), str(path)), str(path))
 
 
 def json_object(content: bytes, place: str) -> dict[str, Any]:
@@ -67,15 +69,6 @@ def read_record_lines(kind: type[Kind], path: Path) -> list[Kind]:
     return [parse_record(kind, line, f"{path}:{number}") for number, line in _lines(path)]
 
 
-def read_bytes(path: Path) -> bytes:
-    """The bytes of a file. Raises InputError, naming the file, where it is missing or cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        missing = "no such file" if isinstance(error, FileNotFoundError) else f"not readable ({error.strerror})"
-        raise InputError(f"{path}: {missing}") from None
-
-
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The JSON objects in a file, one in each line, with their line numbers; blank lines are skipped.
 
@@ -88,12 +81,14 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines of a file, gzipped or not, that are not blank, with their numbers from 1, without a byte order mark."""
-    content = read_bytes(path)
+    content = read_regular(path)
     if path.suffix == ".gz":
         try:
-            content = gzip.decompress(content)
+            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(MOST_BYTES + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise InputError(f"{path}: not readable ({error})") from None
+        if len(content) > MOST_BYTES:
+            raise InputError(f"{path}: unpacked over {MOST_BYTES} bytes; expected at most so many")
     for number, line in enumerate(without_mark(content, str(path)).split(b"\n"), start=1):
         if line.strip():
             yield number, line
@@ -123,7 +118,7 @@ def _field_path(location: tuple[int | str, ...], value: Any) -> str:
             value = value.get(part)
         elif isinstance(value, list) and isinstance(part, int):
             path.append(str(part))
-            value = value[part]
+            value = value[part] if part < len(value) else None
     return ".".join(path)
 
 

@@ -8,6 +8,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+OWN_FOLDER = Path(__file__).parents[2]
+"""The folder that our packages are imported from: that of installed packages, or of a checkout."""
 
 SAFE_PATH = "PYTHONSAFEPATH"
 """The environment variable by which every Python process leaves the current folder out, as by its option `-P`."""

@@ -23,6 +23,11 @@ MOST_FIELDS = 50_000
 """The longest text, its most values, and the most fields with those that aliases repeat: a hundred times those of any
 study. The parser takes 2 s for the longest text (measured), and nine lines of aliases can stand for 10^9 fields."""
 
+LONGEST_NUMBER = 400
+"""The most characters of a number: floats end at 309 digits, and Python writes no whole number of over 4300."""
+
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+
 SEPARATORS = re.compile("[,\n]")
 """What stands between values."""
 
@@ -125,8 +130,16 @@ def _note_lines(node: Node, path: FieldPath, lines: dict[FieldPath, int], source
     _refuse_other_tag(node, f"{source}:{lines[path]}")
     if isinstance(node, ScalarNode) and UNUSABLE.search(node.value):
         raise InputError(f"{source}:{lines[path]}: {node.value!r} holds a character that no text file can hold")
+    if isinstance(node, ScalarNode) and str(node.tag) in NUMBERS and len(node.value) > LONGEST_NUMBER:
+        raise InputError(
+            f"{source}:{lines[path]}: a number of {len(node.value)} digits; expected at most {LONGEST_NUMBER}"
+        )
     if isinstance(node, MappingNode):
         for key, value in node.value:
+            if not isinstance(key, ScalarNode):
+                raise InputError(
+                    f"{source}:{key.start_mark.line + 1}: a field's name is a list or fields; expected text"
+                )
             child = (*path, str(key.value))
             _note_lines(value, child, lines, source)
             lines[child] = key.start_mark.line + 1

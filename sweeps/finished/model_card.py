@@ -1,6 +1,6 @@
 """The card of an exported recogniser: what it is, what it cost, how wrong it was. No paths, hosts or transcripts."""
 
-from scaling.base_models.encoders.whisper import WhisperDims
+from sweeps.finished.card_snippets import snippet
 from sweeps.finished.find_run import TrainedRun
 
 TEMPLATE = """\
@@ -58,25 +58,16 @@ Data, by content: train `{{ node.data.train }}` ({{ "%.4g" % row.train_hours }} 
 
 ## Use
 
-`asr-scaling transcribe FOLDER AUDIO...` transcribes with it as the run was tested.
-{%- if is_whisper %} `encoder/` is a Whisper of its own, which needs transformers and soundfile alone. Whisper pads \
+`asr-scaling transcribe FOLDER AUDIO...` transcribes with it as the run was tested, in pieces where a recording is long.
+`recognizer.json` has the tokens before speech and text and the end token, prompt, stack, language and scoring.
+{%- if snippet and has_llm %} Without this project it takes transformers, safetensors and soundfile:
+{%- elif snippet %} `encoder/` is a Whisper of its own, which needs transformers and soundfile alone. Whisper pads \
 speech to 30 s, which this run was not trained on: texts may differ.
+{%- endif %}
+{%- if snippet %}
 
 ```python
-import json
-import soundfile, torch
-from transformers import AutoTokenizer, WhisperFeatureExtractor, WhisperForConditionalGeneration
-
-folder, audio = ".", "audio.wav"  # 16 kHz, one channel, at most 30 s
-whisper = WhisperForConditionalGeneration.from_pretrained(f"{folder}/encoder").eval()
-extractor = WhisperFeatureExtractor.from_pretrained(f"{folder}/encoder")
-tokens = json.load(open(f"{folder}/recognizer.json"))["asr_tokens"]
-samples, rate = soundfile.read(audio, dtype="float32")
-features = extractor(samples, sampling_rate=rate, return_tensors="pt").input_features
-prefix = torch.tensor([tokens["prefix"]])
-ids = whisper.generate(features, decoder_input_ids=prefix, eos_token_id=tokens["end"], max_new_tokens=200)
-print(AutoTokenizer.from_pretrained(f"{folder}/encoder").decode(ids[0], skip_special_tokens=True))
-```
+{{ snippet }}```
 {%- endif %}
 
 Run `{{ row.key }}` of study {{ row.study }}; {{ versions | join(", ") }}.
@@ -88,12 +79,12 @@ def model_card(run: TrainedRun) -> str:
     """The text of the card."""
     import jinja2
 
-    provenance = run.row.provenance
+    provenance, has_llm = run.row.provenance, run.node.stage.objective == "llm"
     template = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True).from_string(TEMPLATE)
     return template.render(
         row=run.row,
         node=run.node,
-        has_llm=run.node.stage.objective == "llm",
-        is_whisper=run.node.stage.objective == "asr" and isinstance(run.encoder, WhisperDims),
+        has_llm=has_llm,
+        snippet=snippet(run.encoder, has_llm=has_llm),
         versions=[f"{name} {provenance[name]}" for name in ("torch", "transformers") if name in provenance],
     )

@@ -107,7 +107,7 @@ def export(folder: Path, out: Path, key: str | None, strategy: str | None) -> Tr
     `out` appears complete or not at all. Raises InputError where the run cannot be used or `out` exists.
     """
     run = find_run(folder, key, strategy)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise InputError(f"{out}: exists already; expected a new or an empty folder")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:

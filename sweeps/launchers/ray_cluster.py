@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 import uuid
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.plan_file import PlanFile
 from scaling.system.console import log
+from scaling.system.inner_files import appending
+from scaling.system.own_code import OWN_FOLDER
 from scaling.system.parent_death import end_with_parent
 from sweeps.launchers.cluster_workers import Snapshot
 from sweeps.launchers.worker_command import THREAD_VARIABLES, Command
@@ -45,7 +48,10 @@ class RayCluster:
 
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
-            ray.init(address=fields.address, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
+            with chdir(OWN_FOLDER):  # Ray has its processes import from the current folder of its client, first of all
+                ray.init(
+                    address=fields.address, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False
+                )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise InputError(f"Ray cannot be started or joined: {error}") from None
         self._ray = ray
@@ -136,7 +142,7 @@ def run_worker(command: list[str], folder: str, variables: dict[str, str], log_f
     sets a handler.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with Path(log_file).open("ab") as output:
+    with appending(Path(log_file)) as output:
         worker = subprocess.Popen(
             command,
             cwd=folder,

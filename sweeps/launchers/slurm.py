@@ -47,7 +47,8 @@ SCRIPT = """\
 # One worker of a study. After a requeue Slurm starts this script again: the exit code of the earlier start is removed.
 name="slurm-${{SLURM_ARRAY_JOB_ID}}_${{SLURM_ARRAY_TASK_ID}}"
 base={logs}/"$name"
-rm -f "$base.exit"
+rm -f "$base.exit" "$base.exit.new"
+[ -L "$base.log" ] && rm -f "$base.log"
 exec >>"$base.log" 2>&1 || exit
 echo "== $name on $(hostname), start $((${{SLURM_RESTART_COUNT:-0}} + 1))"
 export {worker_name}="$name" {threads}
@@ -55,6 +56,7 @@ export {worker_name}="$name" {threads}
 worker=$!
 trap 'kill -{stop} $worker' TERM INT
 while wait $worker 2>/dev/null; code=$?; kill -0 $worker 2>/dev/null; do :; done
+set -C  # what stands there by now, such as a link, is not written to
 echo $code >"$base.exit.new" && mv "$base.exit.new" "$base.exit"
 exit $code
 """

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scaling.system.console import log
+from scaling.system.inner_files import appending
 from scaling.system.own_code import python_module
 from scaling.system.parent_death import adopt_orphans, end_with_parent
 from sweeps.launchers.worker_command import TRAINER
@@ -150,8 +151,7 @@ def process_starter(command: Sequence[str], environment: Mapping[str, str], log_
 def _execute(
     command: Sequence[str], environment: Mapping[str, str], log_file: Path, *, stdin: int, stdout: int | None = None
 ) -> subprocess.Popen[bytes]:
-    log_file.parent.mkdir(parents=True, exist_ok=True)
-    with log_file.open("ab") as output:
+    with appending(log_file) as output:
         return subprocess.Popen(
             command,
             env=environment,

@@ -1,5 +1,6 @@
 """From a study's text to a plan that may be started: one path for `plan` and `run`, so what is shown is what runs."""
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from sweeps.study.too_long import refuse_too_long
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A study, its plan, what its stages consume, which of its nodes are finished already, and which budgets lie below
-    an onset of hearing.
+    an onset of hearing. `since` is when its preparation began, in seconds since 1970 by the clock of the ledger.
     """
 
     study: Study
@@ -24,6 +25,7 @@ class Prepared:
     consumptions: StageConsumptions
     done: frozenset[str]
     below_onset: list[BelowOnset]
+    since: float
 
     @property
     def reused_runs(self) -> int:
@@ -33,12 +35,14 @@ class Prepared:
 
 def prepare(argument: str, overrides: Sequence[str], ledger: Ledger | None) -> Prepared:
     """Load, check and plan a study against what `ledger` holds. Raises InputError; writes nothing but caches."""
+    since = _now(ledger)
     study = load_study(argument, overrides)
-    return prepare_runs(study, enumerate_runs(study), ledger)
+    return prepare_runs(study, enumerate_runs(study), ledger, since)
 
 
-def prepare_runs(study: Study, runs: Iterable[RunSpec], ledger: Ledger | None) -> Prepared:
+def prepare_runs(study: Study, runs: Iterable[RunSpec], ledger: Ledger | None, since: float | None = None) -> Prepared:
     """A plan of these runs, which are of the study's models and data. Raises InputError as `prepare` does."""
+    since = _now(ledger) if since is None else since
     refuse_too_long(study.models, [manifest for _, manifest in study.speech.named])
     specs = tuple(runs)
     consumptions = stage_consumptions(study, specs)
@@ -50,7 +54,11 @@ def prepare_runs(study: Study, runs: Iterable[RunSpec], ledger: Ledger | None) -
             plan = plan_runs(specs, elsewhere)
         done -= to_revive(plan, ledger)
     below_onset = budgets_below_onset(plan.runs, done, ledger)
-    return Prepared(study=study, plan=plan, consumptions=consumptions, done=done, below_onset=below_onset)
+    return Prepared(study=study, plan=plan, consumptions=consumptions, done=done, below_onset=below_onset, since=since)
+
+
+def _now(ledger: Ledger | None) -> float:
+    return time.time() if ledger is None else ledger.now()
 
 
 def enumerate_runs(study: Study) -> Iterator[RunSpec]:

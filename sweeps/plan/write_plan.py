@@ -11,7 +11,7 @@ from scaling.errors import InputError
 from scaling.keys import digest
 from scaling.ledger.checkpoints import checkpoint_of, is_missing, revive
 from scaling.ledger.ledger import Ledger
-from scaling.ledger.plan_file import SCHEMA, CacheLimits, PlanFile, Source, WorkItem
+from scaling.ledger.plan_file import SCHEMA, CacheLimits, PlanFile, Source, WorkItem, read_plan_file
 from scaling.ledger.records import RUN_SCHEMA, RunDescription, RunStage
 from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, node_to_json
 from scaling.system.atomic_files import write_json_atomically, write_text_atomically
@@ -21,11 +21,13 @@ from sweeps.study.study import Study
 from sweeps.study.study_model import StudyModel
 
 
-def write_plan_file(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> PlanFile:
+def write_plan_file(study: Study, plan: Plan, folder: Path, ledger: Ledger, since: float = math.inf) -> PlanFile:
     """Enter the plan's nodes into the ledger and write `folder`/plan.json.
 
-    Raises InputError where `folder` or the ledger cannot be written.
+    Raises InputError where `folder` or the ledger cannot be written, and where the plan that lies there is newer than
+    `since`, when the preparation of this one began, and has runs that this one lacks: who slept replaces nothing.
     """
+    _refuse_replacing(folder, plan, since)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for key, planned in plan.nodes.items():
@@ -55,9 +57,23 @@ def write_plan_file(study: Study, plan: Plan, folder: Path, ledger: Ledger) -> P
         sources=_sources(study),
         runs=_runs(study, plan),
     ).placed_in(folder)
+    _refuse_replacing(folder, plan, since)
     write_text_atomically(folder / "study.yaml", study.text)
     write_json_atomically(plan_file.path, plan_file.as_json())
     return plan_file
+
+
+def _refuse_replacing(folder: Path, plan: Plan, since: float) -> None:
+    """Raise InputError where a plan was written since and has runs that `plan` lacks; a damaged one is replaced."""
+    path, more = folder / "plan.json", set[str]()
+    with suppress(OSError, InputError):
+        if path.stat().st_mtime > since:
+            more = {run.key for run in read_plan_file(folder).runs} - {run.key for run in plan.runs}
+    if more:
+        raise InputError(
+            f"{path}: another command has planned {len(more)} runs here that this one lacks, since this one began;"
+            " nothing was replaced: give the command again if it is meant"
+        )
 
 
 def is_done(ledger: Ledger, key: str) -> bool:

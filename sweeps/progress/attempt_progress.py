@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from scaling.ledger.events import parse_event
+from scaling.ledger.events import MOST_LINE_BYTES, parse_event
 from scaling.ledger.hearing import Hearing
 from scaling.ledger.records import Event
 from scaling.system.inner_files import InnerFiles
 
 BLOCK_BYTES = 8192
 """Bytes read at a time, from the end: they hold the newest progress event unless a set was decoded since."""
+
+MOST_BYTES = 10_000_000
+"""Bytes at the end that are looked through for it: a hundred thousand events (assumption: no set takes as many)."""
 
 
 class Decoding(NamedTuple):
@@ -78,7 +81,7 @@ def _decoding(decoded: list[Event], seconds: float) -> Decoding:
 def _first(path: Path) -> Event | None:
     """The first event: where the attempt started from, and when."""
     with InnerFiles(path.parent).open(path.name) as file:
-        return parse_event(file.readline())
+        return parse_event(file.readline(MOST_LINE_BYTES))
 
 
 def _newest_first(path: Path) -> Iterator[Event]:
@@ -87,8 +90,9 @@ def _newest_first(path: Path) -> Iterator[Event]:
     if not files.stands(path.name):
         return
     with files.open(path.name) as file:
-        end, torn = file.seek(0, os.SEEK_END), b""
-        while end:
+        size, torn = file.seek(0, os.SEEK_END), b""
+        end = size
+        while end and size - end < MOST_BYTES and len(torn) < MOST_LINE_BYTES:
             start = max(0, end - BLOCK_BYTES)
             file.seek(start)
             lines = (file.read(end - start) + torn).split(b"\n")

@@ -19,7 +19,7 @@ from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import RUNS_FILE, NodeResult, RunDescription, RunRow, Scores, Spent
 from scaling.system.atomic_files import write_text_atomically
 from scaling.system.console import log_once
-from scaling.system.inner_files import read_regular
+from scaling.system.inner_files import MOST_BYTES, InnerFiles, read_regular
 from scaling.system.json_files import read_record_lines
 
 UTTERANCES = "utterances"
@@ -101,11 +101,11 @@ class Collector:
         if written is None or copy.exists():
             return
         try:
-            text = self._plan_file.ledger.files.read(f"stages/{node}/{written}")
+            InnerFiles(self._plan_file.folder).make_folder(UTTERANCES)
+            text = self._plan_file.ledger.files.read(f"stages/{node}/{written}", MOST_BYTES)
         except InputError as error:
             log_once(f"no utterances of run {row.key}: {error}")
             return
-        copy.parent.mkdir(exist_ok=True)
         write_text_atomically(copy, text.decode("utf-8", errors="replace"))
 
 

@@ -11,8 +11,11 @@ from scaling.errors import InputError
 from scaling.ledger.checkpoints import checkpoint_of, is_lost
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile
-from scaling.system.inner_files import without_links
+from scaling.system.folder_contents import WITHIN
 from sweeps.progress.status import State, Survey
+
+BEGINNING_BYTES = 4096
+"""Bytes of a result that hold the field: before it stand a dozen numbers."""
 
 CHECKPOINT = re.compile(rb'"checkpoint": (?:null|"([\w/-]+)")')
 """The field of a result as the ledger writes it: null, or a folder with a plain name."""
@@ -39,8 +42,12 @@ def _unusable(plan_file: PlanFile, survey: Survey) -> Iterator[UnusableRun]:
 
 def _looks_usable(folder: str) -> bool:
     """Whether a look at a result's bytes is enough: parsing ten thousand would double the time of `status`."""
-    with suppress(OSError), open(f"{folder}/result.json", "rb", opener=without_links) as file:
-        named = CHECKPOINT.search(file.read())
+    with suppress(OSError):
+        handle = os.open(f"{folder}/result.json", WITHIN)
+        try:
+            named = CHECKPOINT.search(os.read(handle, BEGINNING_BYTES))
+        finally:
+            os.close(handle)
         return named is not None and (
             named[1] is None or stat.S_ISDIR(os.lstat(f"{folder}/{named[1].decode()}").st_mode)
         )

@@ -46,7 +46,7 @@ def train(
         program = multi_process(launcher, study, trainer(shard=study.shard))
     else:
         program = other_trainer(worker)
-    plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger)
+    plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger, prepared.since)
     if retry_diverged:
         allow_diverged_retry(plan_file)
     command = worker_command(program, plan_file)

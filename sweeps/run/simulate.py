@@ -89,7 +89,7 @@ def simulated_ledger(root: Path) -> Ledger:
 
 def simulate_runs(prepared: Prepared, folder: Path, ledger: Ledger) -> Outcome:
     """Write a result for every node of the plan, and the table of runs as after training."""
-    plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger)
+    plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger, prepared.since)
     simulation = _Simulation(prepared)
     for key, planned in prepared.plan.nodes.items():
         entry = {"schema": SCHEMA, "key": key, "attempt": 0, **simulation.result(planned).as_json()}

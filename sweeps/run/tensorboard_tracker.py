@@ -5,7 +5,6 @@ TensorBoard's steps are 64-bit integers, and FLOPs are not: the step is the mill
 """
 
 import re
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any, BinaryIO
 
 from scaling.ledger.records import RunDescription
 from scaling.system.console import log
+from scaling.system.inner_files import InnerFiles
 from sweeps.run.tracked_run import CONFIG_FIELDS, display_name
 
 FOLDER = "tensorboard"
@@ -68,10 +68,11 @@ def begin(folder: Path, run: RunDescription) -> TensorBoardRun:
     from tensorboard.plugins.hparams import summary_v2
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    place = folder / FOLDER / folder_name(run)
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
-    file = (place / f"events.out.tfevents.{run.key}").open("wb")
+    files, place = InnerFiles(folder), f"{FOLDER}/{folder_name(run)}"
+    files.remove(place)
+    files.make_folder(place)
+    with files.folder(place) as opened:
+        file = (opened / f"events.out.tfevents.{run.key}").open("xb")
     begun = TensorBoardRun(file, RecordWriter(file))
     begun.write(file_version="brain.Event:2")
     described = {name: value for name, value in run.model_dump(include=CONFIG_FIELDS).items() if value is not None}

@@ -2,11 +2,12 @@
 
 import errno
 import fcntl
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from scaling.system.inner_files import appending
 
 LOCK = "track.lock"
 """The locked file, in the folder of logs. It holds nothing and stays."""
@@ -24,14 +25,10 @@ def only_tracker(folder: Path, wait: Callable[[float], bool]) -> Iterator[bool]:
 
     `wait` pauses for so many seconds and says whether to look again. A file system without locks stops nobody.
     """
-    (folder / "logs").mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / "logs" / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    try:
-        while not (locked := _locked(handle)) and wait(LOOK_SECONDS):
+    with appending(folder / "logs" / LOCK) as file:
+        while not (locked := _locked(file.fileno())) and wait(LOOK_SECONDS):
             pass
         yield locked
-    finally:
-        os.close(handle)
 
 
 def patience(seconds: float) -> Callable[[float], bool]:

@@ -20,6 +20,7 @@ from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import RunDescription
 from scaling.ledger.run_curve import history
 from scaling.system.console import log, log_once
+from scaling.system.inner_files import appending
 from scaling.system.own_code import python_module
 from sweeps.progress.status import State, survey_study
 from sweeps.run import tensorboard_tracker, wandb_tracker
@@ -44,9 +45,7 @@ def start_tracker(folder: Path, to: str = "wandb") -> subprocess.Popen[bytes] | 
     if importlib.util.find_spec(to) is None:
         log(f"not tracked: {_how_to_get(to)}; later: asr-scaling track DIR --to {to}")
         return None
-    path = folder / "logs" / "track.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as output:
+    with appending(folder / "logs" / "track.log") as output:
         return subprocess.Popen(
             [*python_module("sweeps.run.tracking"), str(folder), "--to", to, "--follow"],
             stdin=subprocess.PIPE,  # its end asks for the last update, also where this process dies

@@ -8,7 +8,6 @@ paths, host and user names, git remotes and code are not sent.
 
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,11 @@ from typing import Any
 from scaling.errors import InputError
 from scaling.ledger.records import RunDescription
 from scaling.system.console import log
+from scaling.system.inner_files import InnerFiles
 from sweeps.run.tracked_run import CONFIG_FIELDS, display_name
+
+FOLDER = "wandb"
+"""The folder of a study in which wandb writes."""
 
 FLUSH_SECONDS = 1
 """Seconds between writes to the offline file: the default of 15 s loses everything of runs that are killed early."""
@@ -58,8 +61,11 @@ def begin(folder: Path, run: RunDescription) -> WandbRun:
     import wandb
 
     mode: Any = os.environ.get("WANDB_MODE", "offline")
-    for earlier in folder.glob(f"wandb/offline-run-*-{run.key}"):
-        shutil.rmtree(earlier, ignore_errors=True)
+    files = InnerFiles(folder)
+    files.make_folder(FOLDER)
+    for name in files.entries(FOLDER):
+        if name.startswith("offline-run-") and name.endswith(f"-{run.key}"):
+            files.remove(f"{FOLDER}/{name}")
     try:
         tracked = wandb.init(
             project=project_name(run.study),

@@ -65,8 +65,7 @@ def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
     file = with_language(read_study_file(argument, overrides))
     fields = file.fields
     _refuse_too_many(file)
-    models = tuple(study_model(file, position) for position in range(len(fields.models)))
-    _refuse_twins(file, models)
+    models = _distinct_models(file)
     _refuse_masks_on_waves(file, models)
     return Study(
         name=fields.name,
@@ -122,8 +121,11 @@ def _refuse_masks_on_waves(file: StudyFile, models: Sequence[StudyModel]) -> Non
         raise file.error(("augmentation", "masks"), masks, f"0 with {', '.join(waves)}, which reads no log-mel frames")
 
 
-def _refuse_twins(file: StudyFile, models: Sequence[StudyModel]) -> None:
-    for position, model in enumerate(models):
-        for other in models[:position]:
-            if (model.spec, model.strategies) == (other.spec, other.strategies):
-                raise file.error(("models", position), f"{model.encoder.name} + {model.llm.name}", "each model once")
+def _distinct_models(file: StudyFile) -> tuple[StudyModel, ...]:
+    models: list[StudyModel] = []
+    for position in range(len(file.fields.models)):
+        model = study_model(file, position)
+        if any((model.spec, model.strategies) == (other.spec, other.strategies) for other in models):
+            raise file.error(("models", position), f"{model.encoder.name} + {model.llm.name}", "each model once")
+        models.append(model)
+    return tuple(models)

@@ -177,7 +177,9 @@ def _validated(value: dict[str, Any], source: str, lines: Callable[[FieldPath], 
         errors = invalid.errors(include_url=False)
         first = min(errors, key=lambda error: error["type"] != "extra_forbidden")  # a misspelt name explains the rest
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        path = tuple(part for part in first["loc"] if not str(part).startswith(("<", "[")))  # tags of forms, "[key]"
+        named = first["loc"][-1:] if first["type"] == "extra_forbidden" else ()  # as it stands in the file
+        around = first["loc"][: -len(named) or None]
+        path = tuple(part for part in around if not str(part).startswith(("<", "["))) + named  # tags of forms, "[key]"
         raise InputError(f"{_place(source, path, lines)}: {_explain(first, path)}{more}") from None
 
 

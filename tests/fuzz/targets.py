@@ -317,6 +317,7 @@ def _results(folder: Path, rng: random.Random) -> None:
         ("status", out), ("plan", folder / "study.yaml", "--out", out), simulated, simulated, ("fit", out),
         ("compare", out, "--baseline", "joint"), ("predict", out, "--flops", "1e11"), ("report", out),
         ("recommend", out, "--flops", "1e11"), ("forecast", out), ("transcribe", out, folder / "test.jsonl"),
+        ("forecast", out, "--register", "--flops", "1e11,3e11"), ("merge", out, "--out", folder / "merged"),
         ("export", out, folder / "exported"), ("gc", out), ("gc", out, "--dry-run"),
     ]  # fmt: skip
     verb = rng.choice(verbs)

@@ -104,6 +104,7 @@ def save(name: str, figure: Figure, folder: Path) -> tuple[Path, ...]:
     }
     with style({"svg.hashsalt": name}):
         for kind in KINDS:
+            (folder / f"{name}.{kind}").unlink(missing_ok=True)  # it may be a link to somebody else's file
             figure.savefig(folder / f"{name}.{kind}", dpi=PNG_DOTS_PER_INCH, metadata=metadata[kind])
     return tuple(folder / f"{name}.{kind}" for kind in KINDS)
 

@@ -26,6 +26,7 @@ from scaling.base_models.encoders.wav2vec2 import Wav2Vec2Dims
 from scaling.base_models.encoders.wav2vec2_bert import Wav2Vec2BertDims
 from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.tokenizers import TextCodec
+from scaling.errors import InputError
 
 EncoderDims = WhisperDims | Wav2Vec2Dims | ParakeetDims | Wav2Vec2BertDims
 
@@ -39,6 +40,27 @@ FAMILIES: dict[str, ModuleType] = {
     "wav2vec2-bert": wav2vec2_bert,
 }
 """The module of each family, by the model_type of a config."""
+
+WITHOUT_OBJECTIVE = (
+    "qwen2_audio",
+    "qwen2_audio_encoder",
+    "qwen2_5_omni",
+    "qwen3_omni_moe",
+    "qwen3_omni_moe_audio_encoder",
+    "qwen3_asr",
+    "qwen3_asr_encoder",
+    "voxtral",
+    "voxtral_encoder",
+    "voxtral_realtime",
+    "voxtral_realtime_encoder",
+    "glmasr",
+    "glmasr_encoder",
+    "fun_asr_nano",
+    "fun_asr_nano_encoder",
+    "audioflamingo3",
+    "audioflamingo3_encoder",
+)
+"""Model types whose audio encoder was trained behind an LLM, so that it has no text of its own to be tuned by."""
 
 ROWS: tuple[EncoderDims, ...] = (*whisper.ROWS, *wav2vec2.ROWS, *parakeet.ROWS, *wav2vec2_bert.ROWS)
 
@@ -63,4 +85,9 @@ def asr_codec(directory: Path, language: str) -> TextCodec:
 
 
 def _family(config: ConfigFile) -> ModuleType:
+    if (kind := config.values.get("model_type")) in WITHOUT_OBJECTIVE:
+        raise InputError(
+            f"{config.path}: model_type {kind!r} has an audio encoder without an objective of its own, no decoder and"
+            " no CTC head by which a stage could tune it alone; expected an encoder with one, such as Whisper-large-v3"
+        )
     return FAMILIES[config.kind(FAMILIES, "an encoder must have an objective of its own and known products")]

@@ -13,7 +13,7 @@ Count = Annotated[StrictInt, Field(ge=1, le=1_000_000)]
 """A count of threads, ranks or frames; more than a million are taken to be a typing error."""
 Share = Annotated[float, Field(strict=True, gt=0, le=1)]
 Rate = Annotated[float, Field(strict=True, gt=0, lt=1)]
-NAME = r"^[^\s/\\\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+$"
+NAME = r"^[^\s/\\\x00-\x1f\x7f-\x9f\u061c\u180e\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb]+$"
 """Nothing blank, no slash, and nothing that steers a terminal (`scaling.system.console`)."""
 Name = Annotated[StrictStr, Field(min_length=1, max_length=100, pattern=NAME)]
 """A name becomes part of file names and of reports, so it has no blanks and no slashes."""

@@ -140,11 +140,27 @@ def test_stored_fits_never_take_the_place_of_something_else(table, write_study, 
     assert refused.returncode == 2
     assert "holds something else than fits" in refused.stderr
     assert table.read_bytes() == before
+    for out, message in (("/dev/null", "holds something else"), ("there/kept", "there is no folder there")):
+        refused = asr_scaling("fit", table, *CHOSEN, "--out", out)
+        assert refused.returncode == 2
+        assert message in refused.stderr
     study = write_study()
     for source, options in ((table, CHOSEN), (study, ["--where", "seed == 0"])):
         refused = asr_scaling("fit", source, *options, "--out", study)
         assert refused.returncode == 2
         assert "keeps the fits of all its own runs" in refused.stderr
+
+
+def test_the_fits_of_a_study_name_its_table_wherever_it_lies(write_study, tmp_path, asr_scaling):
+    lost = {"cer": None, "status": "ok"}
+    folder = write_study(strategies=("efin",), change=lambda row: {**row, **(lost if row["seed"] else {})})
+    answered(asr_scaling, "fit", folder)
+    stored = (folder / "fits.json").read_text()
+    assert str(tmp_path) not in stored
+    moved = folder.rename(tmp_path / "moved")
+    found = answered(asr_scaling, "predict", moved, "--flops", "1e14")
+    assert any(f"{moved / 'runs.jsonl'}:2" in line for line in found["warnings"])
+    assert (moved / "fits.json").read_text() == stored
 
 
 @pytest.mark.parametrize("damage", [lambda text: text[:-200], lambda text: text.replace('"n', '"m', 1)])

@@ -109,6 +109,10 @@ def test_another_test_of_the_same_kind_moves_a_comparison_by_its_sampling(write_
     assert 0.005 < apart < 0.2
     (comparison,) = compare_all(curves, "joint", table=table)
     assert comparison.details.cer_reduction_test_sampling > 0
+    damaged = folder / "utterances" / f"{table.rows[0]['key']}.jsonl"
+    damaged.write_text('{"test": "clean", "id": "0", "errors": "many"}\n')
+    with pytest.raises(InputError, match=r"jsonl:1: errors is 'many'; expected a whole number"):
+        sampling_error(table, (sides[0], sides[1]), 1e13)
 
 
 @pytest.mark.parametrize(

@@ -130,10 +130,10 @@ def test_the_table_that_a_forecast_rests_on_is_found_again_until_one_of_its_rows
 def test_runs_in_the_folder_of_forecast_runs_count_and_a_run_in_both_tables_once(study: Path) -> None:
     (said,) = register(study, [ASKED])
     (study / "forecast").mkdir()
-    (study / "forecast" / "runs.jsonl").write_text((study / "runs.jsonl").read_text())
-    add(study / "forecast", said.cer)
-    assert len(only(study).runs) == 1
     add(study, said.cer)
+    (study / "forecast" / "runs.jsonl").write_text((study / "runs.jsonl").read_text())
+    assert len(only(study).runs) == 1
+    add(study / "forecast", said.cer)
     assert len(only(study).runs) == 2
 
 

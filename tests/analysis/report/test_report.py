@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 import sys
 from html.parser import HTMLParser
 
@@ -248,8 +249,19 @@ def test_without_scripts_the_papers_figures_stand_in_the_page(plain_page):
 
 def test_the_same_runs_give_the_same_page(write_study):
     folder = write_study(strategies=("efin",), noise=0.03)
-    first = write_report(folder).path.read_bytes()
+    written = write_report(folder)
+    first = written.path.read_bytes()
+    private = folder / "private"
+    private.write_text("words")
+    for path in (written.path, *written.figures):
+        path.unlink()
+        path.symlink_to(private)
     assert write_report(folder).path.read_bytes() == first
+    assert private.read_text() == "words"
+    shutil.rmtree(folder / "figures")
+    (folder / "figures").symlink_to(folder / "stages")
+    with pytest.raises(InputError, match="figures: is a symbolic link; expected a folder"):
+        write_report(folder)
 
 
 @pytest.mark.parametrize(("budgets", "drawn_to"), [(1, None), (3, LARGEST)])

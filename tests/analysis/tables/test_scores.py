@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from analysis.tables.scores import score_files
+from analysis.tables.scores import score_files, scores_text
 from scaling.cli import app
 from scaling.errors import InputError
 from scaling.scoring.score import score, total
@@ -159,6 +159,21 @@ def test_utterances_without_ids_are_told_apart_and_pair_up(tmp_path, rows, ids):
         document = score_files(file, references, "plain").as_dict()
         assert [row["id"] for row in document["utterances"]] == ids
         assert document["sets"]["together"]["errors"] == 0
+
+
+def test_a_file_with_both_sides_is_scored_as_such_and_says_which_fields_were_read(tmp_path):
+    """As NeMo's transcription writes it. Given twice, the recognised side of it stays what was recognised."""
+    file = tmp_path / "m.json"
+    file.write_text(nemo(pred_text="how are they"))
+    for references in (file, None):
+        scores = score_files(file, references, "plain")
+        document = scores.as_dict()
+        assert (document["sets"]["together"]["word_errors"], document["fields"]) == (
+            1,
+            {"hyp": ["pred_text"], "ref": ["text"]},
+        )
+        assert "pred_text against text" in scores_text(scores)
+        assert "ref_field" not in document["utterances"][0]
 
 
 def test_null_is_absence(tmp_path):

@@ -35,3 +35,16 @@ def test_a_checkpoint_with_a_link_in_place_of_a_file_or_a_folder_is_not_read(tmp
     (ledger / "more").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="more: is a symbolic link; expected a folder"):
         load(ledger, "more/final")
+
+
+def test_a_checkpoint_is_not_written_through_a_link(tmp_path: Path) -> None:
+    nobody = np.zeros(2, dtype=bool)
+    checkpoint = Checkpoint({"llm/weight": torch.ones(1)}, None, Progress(Position(0, 0), nobody, nobody))
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    (stranger / "weights.safetensors").write_text("a stranger's")
+    (tmp_path / "final").symlink_to(stranger)
+    with pytest.raises(InputError, match="final: is a symbolic link; expected a folder"):
+        save(tmp_path / "final", checkpoint)
+    assert (stranger / "weights.safetensors").read_text() == "a stranger's"
+    assert len(list(stranger.iterdir())) == 1

@@ -60,6 +60,19 @@ def test_rows_have_the_parameters_of_the_published_checkpoints(name):
     assert params == PUBLISHED[name]
 
 
+@pytest.mark.parametrize("kind", ["qwen3_asr", "voxtral", "qwen2_audio", "voxtral_encoder"])
+def test_an_encoder_without_an_objective_of_its_own_is_refused_with_the_reason(kind, tmp_path):
+    AutoConfig.for_model(kind).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=f"'{kind}' has an audio encoder without an objective of its own"):
+        encoder_dims(tmp_path / "config.json")
+
+
+def test_a_release_beside_a_row_is_given_no_more_positions_than_such_releases_have():
+    rows_and_releases = {"Qwen2.5-1.5B-Instruct": 32_768, "Qwen3-0.6B-Base": 32_768, "SmolLM2-135M-Instruct": 8192}
+    assert {name: find_llm(name).dims.context for name in rows_and_releases} == rows_and_releases
+    assert find_llm("Qwen2.5-1.5B").dims.context == 131_072
+
+
 @pytest.mark.parametrize("size", OMNILINGUAL)
 def test_the_ladder_of_omnilingual_asr_has_the_parameters_that_its_authors_state(size):
     row = replace(ENCODERS[f"omniasr-ctc-{size}-v2"], vocabulary=9812)

@@ -159,6 +159,13 @@ def dead(attempt):
     lease.write_text(json.dumps(read_json(lease) | {"started": "12"}))
 
 
+@pytest.mark.parametrize("pid", [10**300, 0, -1])
+def test_a_lease_of_no_possible_process_is_judged_by_its_heartbeat(ledger, pid):
+    lease = ledger.claim(KEY, session="s").folder / "lease.json"
+    lease.write_text(json.dumps(read_json(lease) | {"pid": pid}))
+    assert ledger.claim(KEY, session="s") is None
+
+
 def test_a_worker_that_the_kernel_killed_for_memory_is_recorded_so_by_the_next(ledger, kernel_counts):
     first = ledger.claim(KEY, session="s")
     kernel_counts(4)

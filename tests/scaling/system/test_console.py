@@ -32,6 +32,7 @@ def test_half_a_surrogate_pair_comes_out_as_its_escape(capsys: pytest.CaptureFix
 
 
 STEERS = ["\x1b[2J", "\x1b]0;PWN\x07", "\x9b31m", "\x7f", "\r", "\u202e", "\u2066", "\u2028", "\ufeff", "\x00", "\x85"]
+STEERS += ["\u061c", "\u206e", "\u180e", "\ufff9"]
 
 
 @pytest.mark.parametrize("name", STEERS)

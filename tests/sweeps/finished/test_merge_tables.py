@@ -54,7 +54,7 @@ def test_parts_of_one_seed_make_the_table_of_all_seeds(
 def test_the_order_of_the_parts_and_what_was_merged_before_change_nothing(parts: list[Path], tmp_path: Path) -> None:
     merge_tables(parts, tmp_path / "one")
     merge_tables(parts[:1], tmp_path / "two")
-    merge_tables([tmp_path / "two", *parts[::-1]], tmp_path / "two")
+    merge_tables([*parts[::-1], tmp_path / "two"], tmp_path / "two")
     assert (tmp_path / "one" / RUNS_FILE).read_bytes() == (tmp_path / "two" / RUNS_FILE).read_bytes()
 
 

@@ -32,7 +32,7 @@ needs_ray = [
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="not installed: ray"),
 ]
 CLUSTER_RUN = Path(__file__).with_name("cluster_run.py")
-CLI = [sys.executable, "-c", "from scaling.cli import main; main()"]
+CLI = [sys.executable, "-P", "-c", "from scaling.cli import main; main()"]
 
 Launch = Callable[..., "LauncherProcess"]
 
@@ -101,6 +101,8 @@ class TestOnACluster:
     def test_the_real_trainer_on_ray_gives_what_it_gives_here(self, nodes: RayNodes, tmp_path: Path) -> None:
         study = write_tiny_study(write_world(tmp_path / "world"), budgets_flops=[1e8], ray={"gpus": 1})
         here = train_study(study, tmp_path / "here")
+        (tmp_path / "sweeps").mkdir()  # Ray's processes are not to import what lies in the folder of the command
+        (tmp_path / "sweeps" / "__init__.py").write_text("raise SystemExit(1)")
         command = nodes.inside([*CLI, "run", str(study), "--workers", "2", "--out", "ray", "--on", "ray"])
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_ADDRESS": ADDRESS}
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=200)

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,18 @@ def as_text(text: str) -> Callable[[Path, Path], int]:
     return lambda path, _: path.write_text(text)
 
 
+def sparse(path: Path) -> None:
+    """A file that says it holds 1 TB, and takes no room."""
+    with path.open("wb") as file:
+        file.truncate(10**12)
+
+
+def socket_at(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path.parent)  # the address of a socket has at most 107 bytes
+        listener.bind(path.name)
+
+
 LOCKED = r": not readable \(Permission denied\)"
 NO_FILE = r": is a (folder|FIFO|symbolic link); expected a file"
 NO_FOLDER = r": is a (file|FIFO|symbolic link); expected a folder|: is no folder; expected that of an attempt"
@@ -51,6 +64,8 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     "a dangling link": (lambda path, _: path.symlink_to("nowhere"), NO_FILE),
     "a link to the content": (lambda path, content: path.symlink_to(content), NO_FILE),
     "locked": (lambda path, content: Path(shutil.copy(content, path)).chmod(0), LOCKED),
+    "a socket": (lambda path, _: socket_at(path), r": is a socket; expected a file"),
+    "larger than any memory": (lambda path, _: sparse(path), r": \d+ bytes; expected at most"),
 }
 """Ways to damage a file, given its place and a copy of its content, and what is said where the file is needed."""
 
@@ -208,16 +223,20 @@ def test_a_damaged_folder_is_named_with_its_cause(
     assert (code, rows) == (1, 2), said
 
 
-@pytest.mark.parametrize("damage", ["a folder", "a FIFO", "locked", "truncated"])
-@pytest.mark.parametrize("name", ["plan.json", "runs.jsonl"])
+@pytest.mark.parametrize("damage", ["a folder", "a FIFO", "a socket", "locked", "truncated", "larger than any memory"])
+@pytest.mark.parametrize(
+    ("name", "verb"),
+    [("plan.json", verb) for verb in ("status", "gc", "export")]
+    + [("runs.jsonl", verb) for verb in ("status", "fit", "export")],
+)
 def test_a_damaged_file_of_the_study_s_folder_is_one_line(
-    name: str, damage: str, study: Path, capsys: pytest.CaptureFixture[str]
+    name: str, verb: str, damage: str, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = study / "out" / name
     path.rename(study / "content")
     DAMAGES[damage][0](path, study / "content")
     with a_user_s_power():
-        code = ask("export", study / "out", study / "exported")
+        code = ask(verb, study / "out", *([study / "exported"] if verb == "export" else []))
     said = capsys.readouterr().err
     assert (code, said.count("\n")) == (2, 1), said
     assert str(path) in said

@@ -1,6 +1,7 @@
 """Links and mounts in a ledger: what they lead to is neither deleted, nor measured, nor copied."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from scaling.ledger.records import Event
 from sweeps.finished.find_run import find_run
 from sweeps.progress.results_table import Collector
 from sweeps.progress.retention import collect_garbage
+from sweeps.run import tensorboard_tracker
+from sweeps.run.tracking import write_runs
 
 PLACES = ["", "attempts", "attempts/0001", "attempts/0001/final", "attempts/0001/checkpoint-000000007"]
 
@@ -96,6 +99,17 @@ def test_a_private_file_in_place_of_utterances_is_not_copied(
     assert "utterances.jsonl: is a symbolic link; expected a file" in capsys.readouterr().err
 
 
+def test_utterances_are_not_written_into_a_linked_folder(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "stranger").mkdir()
+    shutil.rmtree(finished / "utterances")
+    (finished / "utterances").symlink_to(tmp_path / "stranger")
+    assert len(Collector(read_plan_file(finished)).collect()) == 3
+    assert "utterances: is a symbolic link; expected a folder" in capsys.readouterr().err
+    assert not list((tmp_path / "stranger").iterdir())
+
+
 def test_a_run_whose_checkpoint_is_a_link_is_not_used(finished: Path, tmp_path: Path) -> None:
     ledger, end = Ledger(finished), read_plan_file(finished).runs[-1].nodes[-1]
     checkpoint = finished / str(checkpoint_of(ledger, end))
@@ -123,3 +137,56 @@ def test_a_heartbeat_or_events_that_are_links_are_not_written_through(finished: 
         attempt.log(Event(event="progress"))
     assert not private.exists()
     assert attempt.heartbeat.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["worker-0.log", "fork-server.log"])
+@pytest.mark.parametrize("kind", ["a link", "a FIFO", "a linked folder"])
+def test_no_log_is_written_through_a_link_or_waits_at_a_fifo(
+    name: str, kind: str, surroundings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAND_IN_FORKED", "1")
+    private, logs = tmp_path / "private", tmp_path / "out" / "logs"
+    private.mkdir()
+    (private / name).write_text("secret\n")
+    logs.parent.mkdir()
+    if kind == "a linked folder":
+        logs.symlink_to(private)
+    else:
+        logs.mkdir()
+        os.mkfifo(logs / name) if kind == "a FIFO" else (logs / name).symlink_to(private / name)
+    (tmp_path / "study.yaml").write_text(json.dumps(study_fields(surroundings) | {"strategies": ["joint"]}))
+    with pytest.raises(InputError, match=r"is a (symbolic link|FIFO); expected a (file|folder)"):
+        run_locally(tmp_path / "study.yaml", tmp_path / "out", workers=1)
+    assert (private / name).read_text() == "secret\n"
+
+
+@pytest.mark.parametrize("tracker", ["wandb", "tensorboard"])
+def test_a_tracker_deletes_and_writes_nothing_where_its_folder_is_a_link(
+    tracker: str, finished: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip(tracker, reason="the tracker is an extra")
+    stranger = tmp_path / "stranger"
+    for run in read_plan_file(finished).runs:
+        for name in (f"offline-run-20260101_000000-{run.key}", tensorboard_tracker.folder_name(run)):
+            (stranger / name).mkdir(parents=True)
+            (stranger / name / "thesis").write_text("words")
+    (finished / tracker).symlink_to(stranger)
+    before = contents(stranger)
+    with pytest.raises(InputError, match=f"{tracker}: is a symbolic link; expected a folder"):
+        write_runs(finished, tracker)
+    assert contents(stranger) == before
+
+
+def test_folders_within_folders_without_end_are_left(finished: Path) -> None:
+    ledger = Ledger(finished)
+    place = ledger.attempts(read_plan_file(finished).nodes[0])[0].folder / "checkpoint-000000007"
+    handle = os.open(place, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=handle)
+        inner = os.open("d", os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = inner
+    os.close(handle)
+    assert len(collect_garbage(ledger).nodes) == 2
+    assert place.is_dir()
+    subprocess.run(["rm", "-rf", place], check=True)  # pytest's own cleaning cannot

@@ -23,6 +23,9 @@ FIELDS: dict[str, Any] = {
 ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
 )
+NAME_ALIASES = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"? &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n: {n}\n" for n in range(1, 8)
+)
 MEGABYTES_500 = 500 * 2**20
 
 
@@ -31,6 +34,13 @@ def study(**fields: Any) -> str:
 
 
 CASES = {
+    "a field named like a form": (study() + '"<script>": 1\n', r":6: <script>: unknown field"),
+    "one model again and again": (study(models=FIELDS["models"] * 3000), r":3: models.1: .* expected each model once"),
+    "aliases in names of fields": (study() + NAME_ALIASES, r":7: a field's name is a list or fields; expected text"),
+    "a number of many digits": (
+        study() + f"threads: 0b{200_000 * '1'}\n",
+        r"a number of 200002 digits; expected at most 400",
+    ),
     "aliases": (study() + ALIASES, "over 50000 fields with those that aliases"),
     "a merge of nothing": (study() + "<<: 3\n", "not valid YAML: expected a mapping"),
     "no bool": (study() + "shard: !!bool abc\n", r":6: the tag !!bool does not fit; expected plain values"),
@@ -83,7 +93,9 @@ def test_the_alias_bomb_takes_little_memory_on_the_command_line(tmp_path: Path) 
     assert int(done.stdout) * 1024 < MEGABYTES_500
 
 
-@pytest.mark.parametrize("name", ["n\x1b[31mRED", "a\x1b]0;PWN\x07b\x1b[2J", "b\u202eX", "c\x9b8m"])
+@pytest.mark.parametrize(
+    "name", ["n\x1b[31mRED", "a\x1b]0;PWN\x07b\x1b[2J", "b\u202eX", "c\x9b8m", "d\u061cX", "e\u206aX"]
+)
 def test_a_name_that_steers_a_terminal_is_refused(name: str, tmp_path: Path) -> None:
     for fields in ({"name": name}, {"strategies": [{"preset": "joint", "name": name}]}):
         (tmp_path / "study.yaml").write_text(study(**fields))
