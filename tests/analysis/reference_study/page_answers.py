@@ -173,7 +173,16 @@ def summary(found: Answers) -> list[str]:
             f"saves against `joint` is {told(top)}; the paper says 21.1 %. Their curves cross: "
             f"{crossings(main['crossings'])}."
         )
-    return [*lines, f"* {registered_sentence(found['registered'])}"]
+    return [*lines, f"* {registered_sentence(found['registered'])}", *hidden_sentence(found["hidden"]["together"])]
+
+
+def hidden_sentence(score: Answers | None) -> Iterator[str]:
+    if score is not None:
+        yield (
+            f"* Of the runs above a tenth of each largest budget, forecast from those below, the 90 % interval holds "
+            f"{score['pairs_held']} of {score['pairs']} pairs of a curve and a budget; the truth is "
+            f"{number(score['truth_over_prediction'], 3)} times the forecast (geometric mean)."
+        )
 
 
 def of_joint(found: Answers) -> list[Answers]:
