@@ -25,7 +25,7 @@ DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 8e11
 
-.PHONY: venv demo study study-gpu test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready browser-ready check bench bench-gpu reference-answers mutate fuzz notebook minis clean
+.PHONY: venv demo study study-gpu test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready browser-ready check docs bench bench-gpu reference-answers mutate fuzz notebook minis clean
 
 venv: $(READY)
 
@@ -85,6 +85,9 @@ check: $(READY)  ## format, lint, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)  ## the pages of docs/ as a site, in build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: $(READY)  ## ratios against named baselines, in one run, to results/benchmarks/
 	for file in $(filter-out %bench_gpu.py,$(wildcard tests/benchmarks/bench_*.py)); do $(BIN)/python $$file || exit 1; done

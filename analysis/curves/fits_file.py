@@ -26,7 +26,7 @@ from scaling.errors import InputError
 from scaling.ledger.records import RUNS_FILE
 from scaling.system.json_files import read_json
 
-SCHEMA = 4
+SCHEMA = 5
 """The version of a file of fits."""
 
 FITS_FILE = "fits.json"

@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.formatting import aligned, between, number, percent
+from analysis.formatting import between, number, percent
 from analysis.registering.outcome import Outcome, Score
 from analysis.registering.record import FORECASTS_FILE, RegisteredForecast
+from scaling.system.text_table import text_table
 
 
 def registered_text(forecasts: Sequence[RegisteredForecast]) -> str:
     """What was written down, one forecast a line."""
-    table = aligned([*_SAID, "status"], [[*_said(forecast), forecast.status] for forecast in forecasts])
+    table = text_table([*_SAID, "status"], [[*_said(forecast), forecast.status] for forecast in forecasts])
     first = forecasts[0]
     rests_on = f"{first.runs} runs of up to {number(first.largest_budget_flops)} FLOPs, table {first.digest[:12]}"
     when = f"registered {first.time:%Y-%m-%d %H:%M:%S} UTC from {rests_on}"
@@ -20,7 +21,7 @@ def registered_text(forecasts: Sequence[RegisteredForecast]) -> str:
 def score_text(score: Score) -> str:
     """What came of each forecast, and of all together."""
     rows = [[*_said(outcome.forecast), *_came(outcome)] for outcome in score.outcomes]
-    table = aligned([*_SAID, "runs", "truth", "truth/said", "held", "runs held", "score", "state"], rows)
+    table = text_table([*_SAID, "runs", "truth", "truth/said", "held", "runs held", "score", "state"], rows)
     return "\n".join([table, *_lines(score)])
 
 
