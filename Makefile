@@ -8,6 +8,7 @@ TORCH ?= torch==2.13.0
 WORKERS ?= 2
 MINUTES ?= 10
 NAME ?= after
+NOTEBOOK := docs/notebook.ipynb
 KILLS ?= 1000
 STUDY ?= reference
 SEED ?= 0
@@ -114,7 +115,8 @@ fuzz: $(READY)  ## damaged input for every reader; MINUTES for all together
 	$(BIN)/python tests/fuzz/fuzz.py --minutes $(MINUTES)
 
 notebook: $(READY)  ## execute docs/notebook.ipynb again, where what it shows has changed
-	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False docs/notebook.ipynb
+	$(BIN)/python -c 'import nbclient, nbformat; book = nbformat.read("$(NOTEBOOK)", 4); \
+		nbclient.NotebookClient(book, record_timing=False).execute(); nbformat.write(book, "$(NOTEBOOK)")'
 
 minis: $(READY)  ## make the small base models again, from their seeds (about half an hour on two cores)
 	$(BIN)/python -m scaling.asr.pretraining.pretrain all

@@ -11,9 +11,10 @@ MOST_BYTES = 200_000
 
 
 def said(cell):
-    """What a cell shows: printed text, results as text, and which kinds of pictures."""
-    texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", [])]
-    pictures = sum("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+    """What a cell shows: results as text, and how many pictures. Progress on stderr is told on slow machines alone."""
+    outputs = [output for output in cell.get("outputs", []) if output.get("name") != "stderr"]
+    texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
+    pictures = sum("image/png" in output.get("data", {}) for output in outputs)
     return "".join(texts), pictures
 
 
