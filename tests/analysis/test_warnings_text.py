@@ -81,6 +81,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("recommend", "quickstart", "--cer", "1e-5"),
         ("laws", "quickstart", "--strategy", "efin", "--flops", "1e13"),
         ("design", "quickstart", "--flops", "1e13", "--spend", "1e12"),
+        ("forecast", "quickstart", "--register", "--flops", "2e12,4e12"),
+        ("forecast", "quickstart"),
     ],
 )
 def test_answers_hold_no_private_word_and_fit_eighty_columns(asr_scaling, published, arguments) -> None:
