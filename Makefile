@@ -8,6 +8,7 @@ TORCH ?= torch==2.13.0
 WORKERS ?= 2
 MINUTES ?= 10
 NAME ?= after
+NOTEBOOK := docs/notebook.ipynb
 KILLS ?= 1000
 STUDY ?= reference
 SEED ?= 0
@@ -25,7 +26,7 @@ DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 8e11
 
-.PHONY: venv demo study study-gpu test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready browser-ready check bench bench-gpu reference-answers mutate fuzz notebook minis clean
+.PHONY: venv demo study study-gpu test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready browser-ready check docs bench bench-gpu reference-answers mutate fuzz notebook minis clean
 
 venv: $(READY)
 
@@ -86,6 +87,9 @@ check: $(READY)  ## format, lint, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(READY)  ## the pages of docs/ as a site, in build/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 bench: $(READY)  ## ratios against named baselines, in one run, to results/benchmarks/
 	for file in $(filter-out %bench_gpu.py,$(wildcard tests/benchmarks/bench_*.py)); do $(BIN)/python $$file || exit 1; done
 
@@ -111,7 +115,8 @@ fuzz: $(READY)  ## damaged input for every reader; MINUTES for all together
 	$(BIN)/python tests/fuzz/fuzz.py --minutes $(MINUTES)
 
 notebook: $(READY)  ## execute docs/notebook.ipynb again, where what it shows has changed
-	$(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False docs/notebook.ipynb
+	$(BIN)/python -c 'import nbclient, nbformat; book = nbformat.read("$(NOTEBOOK)", 4); \
+		nbclient.NotebookClient(book, record_timing=False).execute(); nbformat.write(book, "$(NOTEBOOK)")'
 
 minis: $(READY)  ## make the small base models again, from their seeds (about half an hour on two cores)
 	$(BIN)/python -m scaling.asr.pretraining.pretrain all

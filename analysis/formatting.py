@@ -1,13 +1,10 @@
-"""Numbers, intervals and tables as people read them: in a terminal, or typeset for a page (`typeset=True`).
-
-Tables are aligned here and not by rich, whose import takes as long as that of all else a verb needs (70 ms).
-"""
+"""Numbers and intervals as people read them: in a terminal, or typeset for a page (`typeset=True`)."""
 
 import math
 import re
 from collections.abc import Sequence
 
-from scaling.system.console import one_line
+from scaling.system.console import JOIN
 
 NARROW_SPACE = "\u202f"
 EN_DASH, MINUS = "\u2013", "\u2212"
@@ -70,19 +67,37 @@ def between(ends: Interval | None, *, as_percent: bool = False, typeset: bool = 
     return f"{low_text} to {number(high, 3, typeset=True)}" if math.isfinite(high) else f"above {low_text}"
 
 
-def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table for a terminal: columns of text, left-aligned. Line ends in a cell are escapes, so a row stays a line."""
-    table = [[one_line(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(len(row[j]) for row in table) for j in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table
-    )
+def listed(items: Sequence[str]) -> str:
+    """Items in words.
+
+    >>> listed(["a", "b", "c"]), listed(["a"])
+    ('a, b and c', 'a')
+    """
+    return f"{', '.join(items[:-1])} and {items[-1]}" if len(items) > 1 else "".join(items)
 
 
-def bullets(lines: Sequence[str]) -> str:
-    """Warnings below an answer in a terminal, each on its line, and where codes are explained; nothing for none."""
-    where = "\n  (asr-scaling explain CODE tells what a warning means)" if lines else ""
-    return "".join(f"\n  ! {one_line(line)}" for line in lines) + where
+def counted(count: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "run"), counted(2, "run")
+    ('1 run', '2 runs')
+    """
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def label_cell(label: str) -> str:
+    """The label of a curve, for a cell that is wrapped before its models or after the plus."""
+    return label.replace(" + ", f"{JOIN}+ ")
+
+
+def interval_cell(interval: Interval | None, *, as_percent: bool = False) -> str:
+    """An interval, for a cell that keeps it on one line."""
+    return between(interval, as_percent=as_percent).replace(" ", JOIN)
+
+
+def share_cell(share: float | None, interval: Interval | None) -> str:
+    """A share in percent and its interval, which a cell keeps on one line."""
+    return f"{percent(share)} {interval_cell(interval, as_percent=True)}"
 
 
 def _hundredths(share: float) -> str:

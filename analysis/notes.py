@@ -4,24 +4,31 @@ from collections.abc import Iterable
 from dataclasses import Field, asdict, dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
+from analysis.glossary import ADVICE
+
 Status = Literal["ok", "at_bound", "not_identified", "too_few_points", "not_converged"]
 """How far a fit can be trusted, the best status first."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Note:
-    """A stable `code` and a sentence with the values that caused it."""
+    """A stable `code`, and what was found in whole sentences, with the values that caused it."""
 
     code: str
     message: str
 
+    @property
+    def text(self) -> str:
+        """What was found and what to do about it (`analysis.glossary`), in whole sentences."""
+        return f"{self.message} {ADVICE.get(self.code, '')}".rstrip()
+
     def __str__(self) -> str:
-        return f"{self.code}: {self.message}"
+        return f"{self.code}: {self.text}"
 
 
 def as_text(notes: Iterable[Note]) -> list[str]:
-    """Notes as printed: `code: message`, each once, in the order given."""
-    return list(dict.fromkeys(str(note) for note in notes))
+    """Notes as a program reads them: the code, a colon, and the sentences; each once, in the order given."""
+    return list(dict.fromkeys(map(str, notes)))
 
 
 class Answer(Protocol):

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
 from scaling.cost.memory import Memory, StepExecution
+from scaling.system.console import JOIN
+from scaling.system.text_table import text_table
 from sweeps.costs.cost_estimate import CostEstimate
 from sweeps.costs.exact_costs import StageCost
 from sweeps.plan.plan import PlannedNode, PlannedRun
@@ -101,10 +103,10 @@ def plan_text(prepared: Prepared, costs: CostEstimate, exact: ExactCosts | None 
     lines = [
         f"study {prepared.study.name}: {len(plan.runs)} runs, {len(plan.nodes)} stage nodes",
         "",
-        f"{'strategy':<22}{'encoder + LLM':<34}{'seed':>5}{'FLOPs':>11}{'audio h':>9}{'epochs':>8}  {'steps by stage'}",
-        *[_run_line(prepared, run, _stages(prepared, run, exact)) for run in plan.runs[:SHOWN_RUNS]],
-        *([f"... and {hidden} more (--json lists all)"] if hidden > 0 else []),
+        _runs_table(prepared, exact),
+        *([f"and {hidden} more runs (--json lists all)"] if hidden > 0 else []),
         "",
+        _stages_line(prepared.study),
         f"training speech: {speech.train.hours:.2f} h, {len(speech.train)} utterances; dev {len(speech.dev)}, test"
         f" {sum(len(test) for _, test in speech.tests)}; language {speech.spec.language}",
         *[f"assumption: {text}" for text in _assumptions(prepared.study)],
@@ -122,6 +124,12 @@ def plan_text(prepared: Prepared, costs: CostEstimate, exact: ExactCosts | None 
         *[f"  ! {text}" for text in plan_warnings(prepared.study, prepared.below_onset)],
     ]
     return "\n".join(lines)
+
+
+def _stages_line(study: Study) -> str:
+    strategies = {one.name: one for model in study.models for one in model.strategies}
+    each = (f"{name} {' + '.join(stage.name for stage in one.stages)}" for name, one in strategies.items())
+    return f"steps are those of the stages, in order: {'; '.join(each)}"
 
 
 def cost_line(costs: CostEstimate) -> str:
@@ -190,15 +198,19 @@ def _run_document(prepared: Prepared, run: PlannedRun, stages: Sequence[PlannedS
     }
 
 
-def _run_line(prepared: Prepared, run: PlannedRun, stages: Sequence[PlannedStage]) -> str:
-    spec, hours = run.spec, sum(stage.audio_hours for stage in stages)
-    steps = ", ".join(f"{stage.name} {stage.steps:.0f}" for stage in stages)
-    return (
-        f"{spec.strategy.name:<22}{f'{spec.model.encoder_name} + {spec.model.llm_name}':<34}{spec.seed:>5}"
-        f"{spec.budget_flops:>11.3g}{hours:>9.2f}{hours / prepared.study.speech.train.hours:>8.2f}  {steps}"
-        + "  (done)"
-        * (run.end in prepared.done)
-    )
+def _runs_table(prepared: Prepared, exact: ExactCosts | None) -> str:
+    """The first runs; those that differ in their seeds alone share a row."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for run in prepared.plan.runs[:SHOWN_RUNS]:
+        stages = _stages(prepared, run, exact)
+        spec, hours = run.spec, sum(stage.audio_hours for stage in stages)
+        steps = " + ".join(f"{stage.steps:.0f}" for stage in stages) + ", done" * (run.end in prepared.done)
+        pair = f"{spec.model.encoder_name}{JOIN}+ {spec.model.llm_name}"
+        epochs = hours / prepared.study.speech.train.hours
+        cells = (spec.strategy.name, pair, f"{spec.budget_flops:.3g}", f"{hours:.2f}", f"{epochs:.2f}", steps)
+        rows.setdefault(cells, []).append(str(spec.seed))
+    header = ["strategy", "encoder + LLM", "FLOPs", "audio h", "epochs", "steps", "seeds"]
+    return text_table(header, [[*cells, f",{JOIN}".join(seeds)] for cells, seeds in rows.items()])
 
 
 def _total(exact: ExactCosts) -> StageCost:

@@ -40,11 +40,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def asr_scaling() -> Callable[..., subprocess.CompletedProcess[str]]:
     """The command line as a shell starts it, but in this process: its exit code, and what it said."""
     from scaling.cli import main
+    from scaling.system.console import log_once
 
     def ask(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         said, erred, code = io.StringIO(), io.StringIO(), 0
+        log_once.cache_clear()
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(erred):
             patch.setattr(sys, "argv", ["asr-scaling", *map(str, arguments)])
+            patch.delenv("COLUMNS", raising=False)
             for name, value in environment.items():
                 patch.setenv(name, value)
             try:

@@ -45,19 +45,6 @@ def test_the_two_commands_are_targets_of_the_makefile():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_the_published_study_answers_as_the_readme_says(asr_scaling, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    found = asr_scaling("predict", "results/quickstart", "--flops", "8e11")
-    assert found.returncode == 0, found.stderr
-    assert found.stdout.splitlines()[0] in README
-
-
-def test_the_studys_forecast_is_the_one_shown(asr_scaling, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    found = asr_scaling("forecast", "results/quickstart")
-    assert found.stdout.strip() in README
-
-
 def test_the_version_is_printed(asr_scaling):
     from importlib.metadata import version
 

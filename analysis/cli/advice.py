@@ -22,7 +22,7 @@ def compare(
 ) -> None:
     """Compare strategies: error saved at equal FLOPs, FLOPs saved at equal error, with intervals."""
     from analysis.comparing.compare import compare_all
-    from analysis.text import comparisons_text
+    from analysis.comparing.comparison_text import comparisons_text
 
     fits = runs.fits(baseline)
     with announce_if_slow(f"comparing {len(fits.curves.strategies)} strategies"):

@@ -29,6 +29,6 @@ def explain(
 
     terms = explained(code)
     if markdown:
-        emit(glossary_page().rstrip("\n"))
+        emit(glossary_page().rstrip("\n"), as_is=True)
         return
     emit([asdict(term) for term in terms] if as_json else "\n".join(term.as_text() for term in terms))

@@ -27,8 +27,8 @@ def compare_curves(curve: Curve, baseline: Curve, flops: float | None = None, co
         if curve.extrapolation(needed_flops) <= VERY_FAR:
             saving = 1.0 - needed_flops / budget
         else:
-            what = f"{curve.label} does not reach the {target_cer:.4g} of {baseline.label}"
-            notes.append(Note("not_reached", f"{what} with {VERY_FAR:.0f} times the FLOPs of its largest run"))
+            what = f"{curve.label} does not reach CER {target_cer:.4g}, that of {baseline.label},"
+            notes.append(Note("not_reached", f"{what} within {VERY_FAR:.0f} times the FLOPs of its largest run."))
         ratio = ratio_of(curve, baseline, correlation)
         if ratio is not None:
             reduction_interval = ratio.reduction_interval(budget, LEVEL)
@@ -56,5 +56,5 @@ def _notes_of_all_runs(curve: Curve, baseline: Curve, flops: float) -> list[Note
     if ratio is None:
         return []
     low, high = ratio.reduction_interval(flops, LEVEL)
-    message = f"with the runs that were set aside CER saved would be {low:.0%} to {high:.0%}"
-    return [Note("set_aside_effect", message)]
+    message = f"With the runs that were set aside, {curve.label} would save {low:.0%} to {high:.0%} of the CER"
+    return [Note("set_aside_effect", f"{message} of {baseline.label}.")]

@@ -46,8 +46,8 @@ def disagreement(savings: Sequence[Savings]) -> list[Note]:
     reductions = {saving.currency_name: saving.cer_reduction for saving in savings if saving.cer_reduction is not None}
     if len({reduction > 0.0 for reduction in reductions.values()}) < 2:
         return []
-    each = ", ".join(f"{100.0 * reduction:.1f} % by {name} FLOPs" for name, reduction in reductions.items())
-    return [Note("sign_by_currency", f"who is ahead depends on which FLOPs are counted: CER saved {each}")]
+    each = ", ".join(f"{reduction:.1%} by {name} FLOPs" for name, reduction in reductions.items())
+    return [Note("sign_by_currency", f"Which strategy is ahead depends on which FLOPs are counted: CER saved {each}.")]
 
 
 def _savings(currency: str, comparison: Comparison) -> Savings:

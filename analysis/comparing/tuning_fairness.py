@@ -21,8 +21,8 @@ def unequal_tuning(table: Table, curve: Curve, baseline: Curve) -> list[Note]:
     searches, baseline_searches = _searches(table, curve), _searches(table, baseline)
     if searches == baseline_searches:
         return []
-    message = f"{curve.label} {_in_words(searches)}, {baseline.label} {_in_words(baseline_searches)}"
-    return [Note("unequal_tuning", f"{message}: tune all strategies alike before their gain is believed")]
+    message = f"{curve.label} {_in_words(searches)}, but {baseline.label} {_in_words(baseline_searches)}."
+    return [Note("unequal_tuning", message)]
 
 
 def _searches(table: Table, curve: Curve) -> frozenset[Search]:

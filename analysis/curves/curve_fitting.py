@@ -11,7 +11,7 @@ import numpy as np
 from analysis.curves.curves import Curve, Curves
 from analysis.curves.data_checks import check_points
 from analysis.curves.observations import Observations, base_prior, is_error_rate, observations, seed_notes
-from analysis.curves.screening import DEAF, FEWEST_BUDGETS, set_aside
+from analysis.curves.screening import DEAF, FAILED, FEWEST_BUDGETS, set_aside
 from analysis.curves.seed_noise import RunNoise, estimate_noise
 from analysis.curves.trunk_variance import trunk_variance
 from analysis.fitting.backtest import calibrate
@@ -23,9 +23,10 @@ from analysis.forecasting.outlook import Outlook
 from analysis.forecasting.pooling import pooled_priors
 from analysis.forecasting.posterior import Posterior
 from analysis.forecasting.prior import Prior
+from analysis.formatting import counted
 from analysis.notes import Note
 from analysis.tables.choice import EVERYTHING, Choice
-from analysis.tables.points import ERROR, CurveIdentity, Point, curve_identity, points_of
+from analysis.tables.points import ERROR, NAMED, CurveIdentity, Point, curve_identity, points_of
 from analysis.tables.table import Table, file_sha256
 from scaling.errors import InputError
 
@@ -92,7 +93,7 @@ def _points_used(
     points, notes = points_of(table.without(aside), columns)
     if not points:
         raise InputError(f"{table.path}: no row can be fitted; " + "; ".join(map(str, notes[:3])))
-    return points, (*notes, *(_aside_note(table, i, why) for i, why in aside.items()))
+    return points, (*notes, *_aside_notes(table, aside))
 
 
 def _outlooks(table: Table, used: Table, groups: Sequence[Sequence[Point]]) -> dict[CurveIdentity, tuple[Outlook, ...]]:
@@ -161,7 +162,7 @@ def _outlook_notes(table: Table, points: Sequence[Point], outlook: Outlook | Non
     first, last = outlook.median(outlook.runs.flops_N[[0, -1]])
     if first >= LEAST_FALL * last:
         return seed_notes(table, points)
-    message = f"the error does not fall over the budgets ({first:.4g} at the smallest, {last:.4g} at the largest)"
+    message = f"The error does not fall over the budgets: {first:.4g} at the smallest, {last:.4g} at the largest."
     return [Note("no_fall", message), *seed_notes(table, points)]
 
 
@@ -173,19 +174,17 @@ def _law_fitted(
     weights = runs if noise is None else runs * noise.weight(errors)
     places, wanted = _places(points), len(law_named(law).names) if law else FEWEST_BUDGETS
     if places < wanted:
-        message = f"{places} points cannot show how the error falls; the law needs at least {wanted}"
+        message = f"{counted(places, 'point')} measured; the law needs at least {wanted} to show how the error falls."
         return None, [Note("too_few_points", message)]
     if law is None:
-        message = f"{places} budgets say little of how the error falls: the interval is wide, and leans on other curves"
+        message = f"{counted(places, 'budget')} cannot say much: the interval is wide, and leans on other curves."
         notes = [Note("too_few_points", message)] if places < FEWEST_FOR_FLOOR else []
         return default_fit(columns, errors, weights, loss, points[0].chance), notes
     fitted, shared = fit(law, columns, errors, loss=loss, weights=weights), trunk_variance(table, points)
     if shared is None:
         return fitted, []
     if shared.ratio is None:
-        message = (
-            "all budgets are cut from one seed's trunk: its luck moves the whole curve and no interval here has it"
-        )
+        message = "All budgets are cut from one training run of one seed: seed variation is not in this interval."
         return fitted, [Note("one_trunk", message)]
     return with_common_effect(fitted, shared.ratio, shared.trunks), []
 
@@ -195,6 +194,14 @@ def _places(points: Sequence[Point]) -> int:
     return len({tuple(point.columns.values()) for point in points})
 
 
-def _aside_note(table: Table, index: int, why: str) -> Note:
-    code = "not_hearing" if why == DEAF else "failed_run"
-    return Note(code, f"{table.place(index)}: a run with {ERROR} {table.number(index, ERROR):.4g} {why}: set aside")
+def _aside_notes(table: Table, aside: Mapping[int, str]) -> list[Note]:
+    """A note for each reason why runs were set aside, with the first of these runs by name."""
+    notes = []
+    for reason in (DEAF, FAILED):
+        code = "not_hearing" if reason == DEAF else "failed_run"
+        rows = sorted(i for i, why in aside.items() if why == reason)
+        if rows:
+            each = ", ".join(f"{table.place(i)} ({ERROR} {table.number(i, ERROR):.4g})" for i in rows[:NAMED])
+            more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
+            notes.append(Note(code, f"Runs that {reason} were set aside: {each}{more}."))
+    return notes

@@ -233,12 +233,12 @@ def extrapolation_notes(curve: Curve, columns: Mapping[str, float]) -> list[Note
         what = f"{name}={columns[name]:.4g}"
         if ratio > FAR:
             code = "extrapolation_100x" if ratio > VERY_FAR else "extrapolation_10x"
-            tested = f"forecasts of measured curves were tested up to {FAR:.0f} times: believe the range, not a number"
-            notes.append(Note(code, f"{what} is {ratio:.3g} times the largest fitted; {tested}"))
+            tested = f"Forecasts of measured curves were tested up to {FAR:.0f} times."
+            notes.append(Note(code, f"{what} is {ratio:.3g} times the largest fitted value. {tested}"))
         elif columns[name] < smallest:
-            notes.append(Note("below_data", f"{what} lies below the smallest fitted, {smallest:.4g}"))
+            notes.append(Note("below_data", f"{what} lies below the smallest fitted value, {smallest:.4g}."))
         if name == "C" and curve.encoder and ratio > NOTICEABLE:
-            message = f"all runs of {curve.label} are of one size, which saturates: more compute adds data alone"
+            message = f"All runs of {curve.label} have models of one size, to which more compute adds data alone."
             notes.append(Note("one_model_size", message))
     return notes + _repetition_notes(curve, columns)
 
@@ -254,5 +254,5 @@ def _repetition_notes(curve: Curve, columns: Mapping[str, float]) -> list[Note]:
         return []
     if passes <= max(MANY_EPOCHS, seen):
         return []
-    message = f"{passes:.3g} passes over the same data, of at most {seen:.3g} in the runs: more repetition helps less"
-    return [Note("repeated_beyond_runs", f"{message} and less, and the interval is widened for it; get more data")]
+    message = f"The answer needs {passes:.3g} passes over the same data, of which the runs made at most {seen:.3g}."
+    return [Note("repeated_beyond_runs", message)]

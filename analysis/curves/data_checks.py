@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from analysis.forecasting.repetition import MANY_EPOCHS
+from analysis.formatting import counted
 from analysis.notes import Note
 from analysis.tables.points import ERROR, Point
 from analysis.tables.table import Table
@@ -41,11 +42,12 @@ def check_shared_scale(table: Table, points: Sequence[Point]) -> list[Note]:
         raise InputError(f"{table.path}: runs count FLOPs differently ({', '.join(conventions)}); they share no axis")
     notes = []
     if (tests := len(_values(table, points, "test_digest"))) > 1:
-        notes.append(Note("unequal_tests", f"runs were scored on {tests} test sets: their errors share no scale"))
-    if len(scorings := _values(table, points, "scoring")) > 1:
         notes.append(
-            Note("unequal_scoring", f"runs were scored as {' and as '.join(scorings)}: their errors share no scale")
+            Note("unequal_tests", f"Runs were scored on {tests} different test sets, so their errors share no scale.")
         )
+    if len(scorings := _values(table, points, "scoring")) > 1:
+        how = " and as ".join(scorings)
+        notes.append(Note("unequal_scoring", f"Runs were scored as {how}, so their errors share no scale."))
     return notes
 
 
@@ -54,12 +56,12 @@ def _range(points: Sequence[Point]) -> Iterator[Note]:
         return
     decades = math.log10(max(point.flops for point in points) / min(point.flops for point in points))
     if decades < NARROW_DECADES:
-        yield Note("narrow_range", f"budgets span {decades:.2f} decades; at least {NARROW_DECADES:.0f} are wanted")
+        yield Note("narrow_range", f"The budgets span {decades:.2f} decades of FLOPs.")
 
 
 def _scale(table: Table, points: Sequence[Point]) -> Iterator[Note]:
     if ERROR not in table.named and min(point.cer for point in points) > NO_FRACTION:
-        yield Note("not_a_fraction", f"every {ERROR} is above {NO_FRACTION:g}: percent? Errors are fractions here")
+        yield Note("not_a_fraction", f"Every {ERROR} is above {NO_FRACTION:g}, but errors are read as fractions.")
 
 
 def _chance(points: Sequence[Point]) -> Iterator[Note]:
@@ -69,20 +71,24 @@ def _chance(points: Sequence[Point]) -> Iterator[Note]:
     if "C" not in points[0].columns or not lost:
         return
     if lost == len(points):
-        yield Note("all_at_chance", "no run has learnt: every error is near that of a model that knows nothing")
-    elif lost == len(points) - 1:
-        yield Note("one_below_chance", "one budget alone has learnt: how its error falls from there is not known")
-    else:
         yield Note(
-            "some_at_chance", f"{lost} of {len(points)} budgets are near chance, where a power law does not hold"
+            "all_at_chance", "No run has learnt anything: every error is near that of a model that knows nothing."
         )
+    elif lost == len(points) - 1:
+        yield Note("one_below_chance", "One budget alone has learnt, so nothing shows how the error falls from there.")
+    else:
+        near = f"{lost} of {len(points)} budgets give errors near chance"
+        yield Note("some_at_chance", f"{near}, where no power law holds.")
 
 
 def _tuning(table: Table, points: Sequence[Point]) -> Iterator[Note]:
     for column, taken in (("lr_at_grid_edge", "a learning rate"), ("batch_at_grid_edge", "a batch")):
         edge = sum(_is_true(table.rows[i].get(column)) for point in points for i in point.rows)
         if edge:
-            yield Note("undertuned", f"{edge} runs took {taken} at the edge of its grid: better may lie beyond")
+            yield Note(
+                "undertuned",
+                f"{counted(edge, 'run')} took {taken} at the edge of the grid that was searched.",
+            )
 
 
 def _repetition(table: Table, points: Sequence[Point]) -> Iterator[Note]:
@@ -90,7 +96,7 @@ def _repetition(table: Table, points: Sequence[Point]) -> Iterator[Note]:
     repeated = [value for value in epochs if value > MANY_EPOCHS]
     if repeated:
         most = f"more than {MANY_EPOCHS:.0f} times (up to {max(repeated):.1f})"
-        yield Note("repeated_data", f"{len(repeated)} runs pass over their audio {most}")
+        yield Note("repeated_data", f"{counted(len(repeated), 'run')} passed over the audio {most}.")
 
 
 def _values(table: Table, points: Sequence[Point], name: str) -> list[str]:

@@ -26,7 +26,7 @@ from scaling.errors import InputError
 from scaling.ledger.records import RUNS_FILE
 from scaling.system.json_files import read_json
 
-SCHEMA = 4
+SCHEMA = 5
 """The version of a file of fits."""
 
 FITS_FILE = "fits.json"
@@ -34,6 +34,9 @@ FITS_FILE = "fits.json"
 
 Source = Path | Table
 """Where runs come from: what `read_table` takes, a file of fits, or rows in memory, not yet understood."""
+
+PLACE = "{table}:"
+"""What stands in a study's fits for the path of its table and a colon: where the study lies is no part of its fits."""
 
 _FITS_BEGIN = re.compile(rb'\s*\{\s*"schema":\s*\d+,\s*"source_sha256"')
 """How every file of fits begins, whatever its name."""
@@ -118,7 +121,7 @@ def place_of_fits(out: Path, source: Path, choice: Choice) -> Path:
 
 
 def _stored_curves(file: Path, document: Mapping[str, Any]) -> Curves:
-    curves = _intact(document)
+    curves = _intact(document, file)
     if curves is None:
         raise InputError(f"{file}: fits of another version, or changed since they were written; fit the data again")
     return curves
@@ -147,7 +150,7 @@ def write_fits(curves: Curves, file: Path, table: Table | None = None) -> None:
     """
     from scaling.system.atomic_files import write_text_atomically
 
-    document = {
+    document: dict[str, Any] = {
         "schema": SCHEMA,
         "source_sha256": curves.source_sha256,
         "law": curves.law,
@@ -171,7 +174,9 @@ def write_fits(curves: Curves, file: Path, table: Table | None = None) -> None:
             for curve in curves.curves
         ],
     }
-    if table is not None:
+    if table is None:
+        document = _with_path(document, f"{file.parent / RUNS_FILE}:", PLACE)
+    else:
         document["table"] = dump_table(table)
     write_text_atomically(file, json.dumps({**document, "sha256": _checksum(document)}, indent=1) + "\n")
 
@@ -182,13 +187,25 @@ def _read_fits(file: Path) -> Curves | None:
         document = read_json(file)
     except InputError:
         return None
-    return _intact(document)
+    return _intact(document, file)
 
 
-def _intact(document: Mapping[str, Any]) -> Curves | None:
+def _intact(document: Mapping[str, Any], file: Path) -> Curves | None:
     content = {name: value for name, value in document.items() if name != "sha256"}
     intact = document.get("sha256") == _checksum(content)
-    return _load(content) if intact and content["schema"] == SCHEMA else None
+    if not intact or content["schema"] != SCHEMA:
+        return None
+    return _load(_with_path(content, PLACE, f"{file.parent / RUNS_FILE}:"))
+
+
+def _with_path(document: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
+    """A document of fits whose notes name the table in another way."""
+
+    def renamed(notes: Sequence[Sequence[Any]]) -> list[list[Any]]:
+        return [[part.replace(old, new) if isinstance(part, str) else part for part in note] for note in notes]
+
+    curves = [{**curve, "notes": renamed(curve["notes"])} for curve in document["curves"]]
+    return {**document, "notes": renamed(document["notes"]), "curves": curves}
 
 
 def _checksum(document: Mapping[str, Any]) -> str:

@@ -75,10 +75,10 @@ def seed_notes(table: Table, points: Sequence[Point]) -> list[Note]:
     """What the interval of one new run does not hold, or takes from elsewhere."""
     seeds = {table.rows[i].get("seed") for point in points for i in point.rows} - {None, ""}
     if not seeds:
-        message = "the table names no seeds: the answer is about this training going on, without variation of seeds"
+        message = "The table names no seeds, so the answer is about this training going on, without variation of seeds."
         return [Note("no_seed_variation", message)]
     if len(seeds) == 1:
-        message = "one seed: how far seeds differ is taken from published small studies; a second seed would tell"
+        message = "All runs have one seed, so how far seeds differ is taken from published small studies."
         return [Note("one_seed", message)]
     return []
 

@@ -104,7 +104,7 @@ def predict_rows(curve: Curve, columns: Mapping[str, Sequence[float]], level: fl
         at = {name: float(values[i]) for name, values in columns.items()}
         notes = [*extrapolation_notes(curve, at), *curve.warnings, *_too_short(curve, level)]
         if middle[i] < least:
-            message = f"the answer lies below {least:.2g}, half an error in the whole test: no lower number is given"
+            message = f"No number below {least:.2g} is given, which is half an error in the whole test set."
             notes.append(Note("below_test_resolution", message))
         notes += _of_all_runs(curve, at, level)
         predictions.append(
@@ -128,8 +128,8 @@ def _of_all_runs(curve: Curve, columns: Mapping[str, float], level: float) -> li
         return []
     flops = np.array([columns["C"]])
     low, high = (float(end[0]) for end in curve.of_all_runs.run_ends(flops, level))
-    would_be = f"{float(curve.of_all_runs.median(flops)[0]):.4g} [{low:.4g}, {high:.4g}]"
-    return [Note("set_aside_effect", f"with the runs that were set aside the answer would be {would_be}")]
+    would_be = f"CER {float(curve.of_all_runs.median(flops)[0]):.4g} [{low:.4g}, {high:.4g}]"
+    return [Note("set_aside_effect", f"With the runs that were set aside, the answer would be {would_be}.")]
 
 
 def _at_least(least: float, ends: Interval | None) -> Interval | None:
@@ -141,9 +141,10 @@ def _too_short(curve: Curve, level: float) -> list[Note]:
     backtest = curve.calibration
     if backtest is None or backtest.forecasts < FEWEST_FORECASTS or backtest.held >= level - SHORT:
         return []
+    plain, wider = (round(share * backtest.forecasts) for share in (backtest.held, backtest.held_calibrated))
     message = (
-        f"forecasts inside the data: the {level:.0%} interval of one run held {backtest.held:.0%} of "
-        f"{backtest.forecasts}, the calibrated one {backtest.held_calibrated:.0%}: take that"
+        f"Of {backtest.forecasts} forecasts inside the data, the {level:.0%} interval of one new run held {plain}, "
+        f"the calibrated interval {wider}."
     )
     return [Note("interval_too_short", message)]
 

@@ -28,8 +28,8 @@ IMPLAUSIBLE = 1e-3
 """The probability below which a run at chance is taken for a failed one (assumption)."""
 
 
-FAILED = "is at chance, where the other runs of its curve are not"
-DEAF = "does not hear the speech yet"
+FAILED = "are at chance, where the others of their curve are not,"
+DEAF = "do not hear the speech yet"
 """Why a run is set aside."""
 
 

@@ -23,28 +23,32 @@ def diagnose(
     notes: list[Note] = []
     status: Status = "ok"
     if law.floor and law.floor not in fixed and x[law.names.index(law.floor)] <= 1e-9 * problem.y.min():
-        notes.append(Note("floor_at_zero", "the best floor is zero: the data show no floor"))
+        notes.append(
+            Note(
+                "floor_at_zero", "The best floor of the law is zero: the runs show no error that compute cannot remove."
+            )
+        )
         status = "at_bound"
     for name in law.columns:
         if np.ptp(problem.z[name]) < 1e-9:
-            notes.append(
-                Note("one_value", f"all points have {name}={columns[name][0]:.4g}: its term is not identified")
-            )
+            same = f"All points have {name}={columns[name][0]:.4g}"
+            notes.append(Note("one_value", f"{same}, so the term of {name} in the law means nothing."))
             status = "not_identified"
     loose = _unidentified(problem, minima, best, fixed)
     if loose:
-        notes.append(
-            Note(
-                "exponent_not_identified",
-                f"the 90 % interval of {', '.join(loose)} reaches the edge of what is searched",
-            )
-        )
+        which = f"The {LEVEL:.0%} interval of {', '.join(loose)} reaches the edge of what is searched"
+        notes.append(Note("exponent_not_identified", f"{which}: the points do not identify this exponent."))
         status = "not_identified"
     if problem.y.shape[1] - len(law.names) + len(fixed) < 1:
-        notes.append(Note("too_few_points", f"{problem.y.shape[1]} points leave no degree of freedom: no interval"))
+        notes.append(
+            Note(
+                "too_few_points",
+                f"{problem.y.shape[1]} points are no more than the law has parameters, so there is no interval.",
+            )
+        )
         status = "too_few_points"
     if not minima.converged[best]:
-        notes.append(Note("not_converged", "the search stopped before the gradient vanished"))
+        notes.append(Note("not_converged", "The search for the best parameters stopped early."))
         status = "not_converged"
     return status, notes
 

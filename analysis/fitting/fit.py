@@ -336,4 +336,6 @@ def _gross_outliers(
 
 def _outlier_note(law: Law, point: Mapping[str, float], y: float) -> Note:
     where = ", ".join(f"{name}={value:.4g}" for name, value in point.items())
-    return Note("outlier", f"the point at {where} with {y:.4g} is far off any {law.name} law and was set aside")
+    return Note(
+        "outlier", f"The point at {where} with error {y:.4g} lies far off any {law.name} law and was set aside."
+    )

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from analysis.comparing.compare import compare_all
+from analysis.comparing.comparison_text import comparisons_text
 from analysis.curves.fits import Fits
 from analysis.curves.places import places, positive
 from analysis.curves.predict import Prediction, predict_rows
@@ -15,7 +16,7 @@ from analysis.formatting import between, number
 from analysis.notebook.laws import Fittable, fits_asked
 from analysis.notebook.shown import html_table
 from analysis.recommending.asked import recommend_asked
-from analysis.text import comparisons_text, prediction_text, recommendation_text, rows_text
+from analysis.text import prediction_text, recommendation_text, rows_text
 from scaling.errors import InputError, nearest
 
 if TYPE_CHECKING:

@@ -59,14 +59,17 @@ def best_shares(table: Table, curve: Curve, flops: float) -> BestShares | Note |
     places = {strategy: axes @ (ratios - middle) for strategy, ratios in tried.items()}
     needed = len(_parabola(np.zeros((1, len(axes)))).T)
     if len(axes) == 0 or len(tried) < needed:
-        message = f"{len(tried)} divisions of the budget over the stages, of {needed} that a parabola needs"
+        message = (
+            f"{len(tried)} divisions of the budget over the stages were tried; the best one shows from {needed} on."
+        )
         return Note("shares_not_identified", message)
 
     logs = np.log([point.flops for point in points])
     origin, place = logs.mean(), np.array([places[point.strategy] for point in points])
     shapes = np.hstack([_parabola(place), _trend(logs - origin, place)])
     if len(points) <= shapes.shape[1]:
-        return Note("shares_not_identified", f"{len(points)} points for {shapes.shape[1]} coefficients")
+        message = f"{len(points)} points were measured; the best division of the budget needs over {shapes.shape[1]}."
+        return Note("shares_not_identified", message)
     y = np.log([point.cer for point in points])
     coefficients = np.vstack([np.linalg.pinv(shapes) @ y, wild_draws(shapes, y, DRAWS, np.random.default_rng(0))])
 
@@ -114,7 +117,9 @@ def _gains(errors: Callable[[Array], Array], best_LK: Array, own_K: Array, noise
 def _unproven(gain_interval: Interval) -> list[Note]:
     if gain_interval[0] > 0.0:
         return []
-    return [Note("gain_not_shown", "the interval of this gain holds zero: the runs do not show that it exists")]
+    return [
+        Note("gain_not_shown", "The runs do not show that the best division gains anything: its interval holds zero.")
+    ]
 
 
 def _family(table: Table, curve: Curve) -> list[Point]:
@@ -171,4 +176,4 @@ def _edges(best: Array, box: Array) -> list[Note]:
     inside = (best - box[0] > EDGE * span) & (box[1] - best > EDGE * span)
     if inside.all():
         return []
-    return [Note("shares_at_edge", "the best division lies at the edge of those tried: try further")]
+    return [Note("shares_at_edge", "The best division of the budget lies at the edge of those tried.")]

@@ -21,7 +21,8 @@ from analysis.fitting.intervals import Interval, interval, percentiles
 from analysis.fitting.laws import CHINCHILLA, LLM_ASR, Array, Law
 from analysis.fitting.minimiser import linear_coefficients
 from analysis.forecasting.repetition import MANY_EPOCHS
-from analysis.notes import Note, Status, as_text
+from analysis.formatting import counted
+from analysis.notes import Note, Status
 from analysis.recommending.box_search import lowest_in_box
 from analysis.recommending.inference_cost import flops_an_hour
 from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, Point, points_of
@@ -73,17 +74,19 @@ def best_sizes(table: Table, strategy: str, flops: float, lifetime_hours: float 
         return None
     varied = [size for size, count in counts.items() if count >= FEWEST_SIZES]
     if not varied or 2 in counts.values():
-        values = ", ".join(f"{counts[size]} of {name}" for size, name in SIZES.items())
-        message = f"runs of {strategy} have {values}: a size needs {FEWEST_SIZES} values, or one for all runs"
+        values = " and ".join(counted(counts[size], name) for size, name in SIZES.items())
+        message = f"The best sizes of models are not known: {strategy} was run with {values}."
         return Note("sizes_not_identified", message)
     runs = _Runs.of(table.select(rows), varied, lifetime_hours)
     if len(runs.points) <= len(runs.law.names):
-        return Note("sizes_not_identified", f"{len(runs.points)} points for {len(runs.law.names)} parameters")
+        points = f"{counted(len(runs.points), 'point')} measured, and its law has {len(runs.law.names)} parameters"
+        return Note("sizes_not_identified", f"The best sizes of models are not known: {points}.")
     fitted = fit(runs.law, runs.columns, runs.errors, loss="log_ls_screened", weights=runs.weights)
     if fitted.status not in ("ok", "at_bound"):
-        return Note("sizes_not_identified", "; ".join(as_text(fitted.warnings)))
+        message = " ".join(note.message for note in fitted.warnings)
+        return Note("sizes_not_identified", f"The best sizes of models are not known. {message}")
     if runs.training(np.exp(runs.box[0]), flops) <= 0.0:
-        message = f"{lifetime_hours:.4g} hours of recognition alone cost the smallest models {flops:.4g} FLOPs"
+        message = f"{lifetime_hours:.4g} hours of recognition alone cost the smallest models over {flops:.4g} FLOPs."
         return Note("lifetime_over_budget", message)
     return _optimum(runs, fitted, flops)
 
@@ -226,13 +229,20 @@ def _remarks(runs: _Runs, best: Array, hours: float) -> list[Note]:
         place = (math.log(best[k]) - low) / (high - low) if high > low else 0.5
         if size in runs.named.values() and not EDGE < place < 1.0 - EDGE:
             which = "smallest" if place < 0.5 else "largest"
-            notes.append(Note("size_at_edge", f"the best {name} is the {which} tried, {best[k]:.4g}: try further"))
+            notes.append(Note("size_at_edge", f"The best {name} is the {which} tried, {best[k]:.4g} parameters."))
     if hours >= (1.0 - EDGE) * runs.most_hours:
-        message = f"{hours:.4g} hours are {MANY_EPOCHS:.0f} passes over the audio that exists: more would serve better"
+        message = (
+            f"{hours:.4g} hours are {MANY_EPOCHS:.0f} passes over the audio that exists; more audio would serve better."
+        )
         notes.append(Note("hours_capped", message))
     prices = [*runs.prices, *([] if runs.lifetime is None else [runs.lifetime])]
     if (worst := max(price.error for price in prices)) > POOR_PRICE:
-        notes.append(Note("poor_price", f"a line in the sizes misses the runs' prices by up to {worst:.0%}"))
+        notes.append(
+            Note(
+                "poor_price",
+                f"FLOPs an hour, taken as linear in the sizes of models, miss those of runs by up to {worst:.0%}.",
+            )
+        )
     return notes
 
 

@@ -24,11 +24,16 @@ class HardwareCost:
         return self.device_hours * self.hardware.usd_per_hour
 
     @property
-    def note(self) -> Note:
-        """A note that names the assumptions behind hours and dollars."""
+    def basis(self) -> str:
+        """What hours and dollars rest on, in words."""
         device = self.hardware
         rate = f"{device.mfu:.0%} of {device.peak_flops:.3g} FLOP/s ({device.mfu_source})"
-        return Note("price", f"{device.name} at {rate} and {device.usd_per_hour:g} USD an hour (assumption)")
+        return f"{device.name} at {rate} and {device.usd_per_hour:g} USD an hour (assumption)"
+
+    @property
+    def note(self) -> Note:
+        """A note that names the assumptions behind hours and dollars."""
+        return Note("price", f"Hours and dollars are those of {self.basis}.")
 
     def as_dict(self) -> dict[str, object]:
         """As `recommend --json` prints it."""

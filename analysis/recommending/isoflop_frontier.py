@@ -149,6 +149,4 @@ def _notes(valleys: Sequence[Valley]) -> list[Note]:
     if not outside:
         return []
     budgets = ", ".join(f"{valley.flops:.3g}" for valley in outside)
-    return [
-        Note("valley_at_edge", f"the best size of {budgets} FLOPs lies at the edge of the sizes tried: try further")
-    ]
+    return [Note("valley_at_edge", f"At {budgets} FLOPs the best size lies at the edge of the sizes tried.")]

@@ -87,7 +87,7 @@ def recommend_for_flops(
     training = [(curve, flops - _inference_flops(curve, table, lifetime_hours)) for curve in curves.curves]
     candidates = [(curve, training_flops) for curve, training_flops in training if training_flops > 0.0]
     if not candidates:
-        message = f"{lifetime_hours:.4g} hours of recognition cost any of the models more than {flops:.4g} FLOPs"
+        message = f"{lifetime_hours:.4g} hours of recognition cost any of the models more than {flops:.4g} FLOPs."
         return Recommendation(status="not_identified", warnings=(Note("lifetime_over_budget", message),))
     curve, budget = min(candidates, key=lambda candidate: rank(*candidate))
     notes = [Note("runner_up", _runner_up(candidates))] if len(curves.curves) > 1 else []
@@ -167,11 +167,12 @@ def _inference_flops(curve: Curve, table: Table, lifetime_hours: float) -> float
 
 def _unreached(curves: Curves, cer: float) -> Recommendation:
     if not any(curve.answers for curve in curves.curves):
-        note = Note("too_few_points", "no strategy has the two budgets that a law needs")
+        note = Note("too_few_points", "No strategy was run at the two budgets that an answer needs.")
         return Recommendation(status="too_few_points", warnings=(note,))
     least = {curve.label: curve.cer(VERY_FAR * curve.largest_flops) for curve in curves.curves if curve.answers}
     each = ", ".join(f"{label} {value:.4g}" for label, value in sorted(least.items(), key=lambda item: item[1]))
-    note = Note("not_reached", f"no curve passes CER {cer:.4g}: at {VERY_FAR:.0f} times the largest runs {each}")
+    what = f"No curve reaches CER {cer:.4g} within {VERY_FAR:.0f} times the FLOPs of its largest run."
+    note = Note("not_reached", f"{what} The lowest there: {each}.")
     return Recommendation(status="not_identified", warnings=(note,))
 
 
@@ -199,16 +200,16 @@ def _runner_up(candidates: Sequence[tuple[Curve, float]]) -> str:
     """Who came second, by how much, and how likely it is the better one."""
     ranked = sorted((pair for pair in candidates if pair[0].answers), key=lambda pair: rank(*pair))
     if len(ranked) < 2:
-        return "no other strategy has two budgets"
+        return "No other strategy or model pair was run at two budgets, so nothing comes second."
     (first, first_flops), (second, second_flops) = ranked[:2]
-    message = f"{second.label} is next"
+    message = f"{second.label} comes second"
     if max(first.extrapolation(first_flops), second.extrapolation(second_flops)) <= FAR:
         message += f" with CER {second.cer(second_flops):.4g} against {first.cer(first_flops):.4g}"
     ratio = ratio_of(first, second)
     if not isinstance(ratio, DrawnRatio):
-        return message
+        return f"{message}."
     better = float((ratio.draws(np.array([first_flops]), np.array([second_flops])) > 0.0).mean())
-    return f"{message}; it is the better one with a probability of {better:.0%}"
+    return f"{message}. It is the better one with a probability of {better:.0%}."
 
 
 def _choice_of_all_runs(candidates: Sequence[tuple[Curve, float]], best: Curve) -> list[Note]:
@@ -217,4 +218,4 @@ def _choice_of_all_runs(candidates: Sequence[tuple[Curve, float]], best: Curve) 
         return []
     curve, _ = min(((curve.as_of_all_runs(), flops) for curve, flops in candidates), key=lambda pair: rank(*pair))
     verb = "would still be" if curve.label == best.label else "would be"
-    return [Note("set_aside_effect", f"with the runs that were set aside the choice {verb} {curve.label}")]
+    return [Note("set_aside_effect", f"With the runs that were set aside, the choice {verb} {curve.label}.")]

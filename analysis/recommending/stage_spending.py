@@ -57,8 +57,8 @@ def audio_notes(curve: Curve, table: Table, hours: float | None) -> list[Note]:
     existing = [float(row["train_hours"]) for row in _runs(curve, table) if row.get("train_hours")]
     if not existing or hours is None or hours <= MANY_EPOCHS * max(existing):
         return []
-    passes = f"{hours / max(existing):.1f} passes over the {max(existing):.4g} that exist"
-    return [Note("audio_runs_out", f"{hours:.4g} hours are {passes}: get more audio")]
+    passes = f"{hours / max(existing):.1f} times the {max(existing):.4g} hours of audio that exist"
+    return [Note("audio_runs_out", f"The run would pass over {hours:.4g} hours, {passes}.")]
 
 
 def _runs(curve: Curve, table: Table) -> list[Row]:

@@ -41,9 +41,11 @@ class WinnersCurse:
         if self.bias < NOTICEABLE_BIAS:
             return []
         low, high = self.interval
-        among = f"{len(self.contenders)} that the runs do not tell apart"
-        message = f"chosen among {among}: expect {self.bias:.1%} more error; the curve in spite of the choice"
-        return [Note("winners_curse", f"{message} [{low:.4g}, {high:.4g}]")]
+        among = (
+            f"The runs do not tell {len(self.contenders)} candidates apart, and the one that looks best is partly lucky"
+        )
+        message = f"{among}: expect {self.bias:.1%} more error than predicted"
+        return [Note("winners_curse", f"{message}. In spite of the choice the curve is in [{low:.4g}, {high:.4g}].")]
 
 
 def winners_curse(chosen: Curve, candidates: Sequence[tuple[Curve, float]]) -> WinnersCurse | None:

@@ -3,14 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.formatting import aligned, between, number, percent
+from analysis.formatting import interval_cell, label_cell, number, percent
+from analysis.glossary import STATUS_IN_WORDS
 from analysis.registering.outcome import Outcome, Score
 from analysis.registering.record import FORECASTS_FILE, RegisteredForecast
+from scaling.system.console import JOIN
+from scaling.system.text_table import text_table
 
 
 def registered_text(forecasts: Sequence[RegisteredForecast]) -> str:
     """What was written down, one forecast a line."""
-    table = aligned([*_SAID, "status"], [[*_said(forecast), forecast.status] for forecast in forecasts])
+    rows = [[*_said(forecast), STATUS_IN_WORDS[forecast.status]] for forecast in forecasts]
+    table = text_table([*_SAID, "status"], rows)
     first = forecasts[0]
     rests_on = f"{first.runs} runs of up to {number(first.largest_budget_flops)} FLOPs, table {first.digest[:12]}"
     when = f"registered {first.time:%Y-%m-%d %H:%M:%S} UTC from {rests_on}"
@@ -20,33 +24,27 @@ def registered_text(forecasts: Sequence[RegisteredForecast]) -> str:
 def score_text(score: Score) -> str:
     """What came of each forecast, and of all together."""
     rows = [[*_said(outcome.forecast), *_came(outcome)] for outcome in score.outcomes]
-    table = aligned([*_SAID, "runs", "truth", "truth/said", "held", "runs held", "score", "state"], rows)
+    table = text_table([*_SAID, "truth", "held", "score", "state"], rows)
     return "\n".join([table, *_lines(score)])
 
 
-_SAID = ("strategy", "encoder", "llm", "FLOPs", "reach", "CER said", "interval of a run")
+_SAID = ("strategy", "FLOPs", "CER said, interval of one run")
 
 
 def _said(forecast: RegisteredForecast) -> list[str]:
-    names = [name or "-" for name in forecast.curve]
-    reach = f"x{number(forecast.extrapolation, 3)}"
-    return [*names, number(forecast.flops), reach, number(forecast.cer), between(forecast.interval)]
+    strategy, *models = forecast.curve
+    pair = " + ".join(name for name in models if name)
+    label = label_cell(f"{strategy} ({pair})" if pair else strategy or "-")
+    reach = f"({number(forecast.extrapolation, 3)}{JOIN}times the runs)"
+    return [label, f"{number(forecast.flops)} {reach}", f"{number(forecast.cer)} {interval_cell(forecast.interval)}"]
 
 
 def _came(outcome: Outcome) -> list[str]:
     if not outcome.runs:
-        return ["0", "-", "-", "-", "-", "-", outcome.state]
-    held, of = outcome.runs_held, len(outcome.runs)
-    state = outcome.state if outcome.first else f"{outcome.state}, said before"
-    return [
-        str(of),
-        number(outcome.truth),
-        number(outcome.ratio, 3),
-        "yes" if outcome.held else "no",
-        f"{held} of {of}",
-        number(outcome.interval_score, 3),
-        state,
-    ]
+        return ["-", "-", "-", outcome.state.replace("_", " ")]
+    held = f"{'yes' if outcome.held else 'no'}, {outcome.runs_held}{JOIN}of{JOIN}{len(outcome.runs)}"
+    state = outcome.state.replace("_", " ") + ", said before" * (not outcome.first)
+    return [number(outcome.truth), held, number(outcome.interval_score, 3), state]
 
 
 def _lines(score: Score) -> list[str]:

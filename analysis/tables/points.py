@@ -89,8 +89,8 @@ def points_of(
     zeros = [i for i in usable if table.number(i, ERROR) == 0.0]
     uncounted = {i for i in zeros if math.isnan(run_error(table, i))}
     counted = [i for i in zeros if i not in uncounted]
-    notes += _named(table, "zero_error", counted, f"no error in the test: {HALF_ERROR:g} errors are taken")
-    notes += _named(table, "zero_error", sorted(uncounted), f"{ERROR} 0 without ref_chars cannot enter a law: left out")
+    notes += _named(table, "zero_error", counted, f"Tests without any error count as {HALF_ERROR:g} errors")
+    notes += _named(table, "zero_error", sorted(uncounted), f"Rows with {ERROR} 0 and no ref_chars are left out")
     points = []
     for identity, rows in _groups(table, [i for i in usable if i not in uncounted and i not in leave_out], sources):
         chances = [value for i in rows if not math.isnan(value := table.number(i, CHANCE_COLUMN))]
@@ -135,10 +135,10 @@ def usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], list
     for i, row in enumerate(table.rows):
         cer = table.number(i, ERROR)
         if not is_usable(row):
-            left_out["not_ok", f"status {row['status']}"].append(i)
+            left_out["not_ok", f"Rows with status {row['status']!r}"].append(i)
             continue
         if not math.isfinite(cer):
-            left_out["no_error_rate", f"{ERROR} is {row.get(ERROR)!r}"].append(i)
+            left_out["no_error_rate", f"Rows whose {ERROR} is {row.get(ERROR)!r}"].append(i)
             continue
         for source in sources:
             value = table.number(i, source)
@@ -162,13 +162,13 @@ def usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], list
                     f"{table.place(i)}: the run of {table.place(first)} again with another {ERROR}: "
                     f"{cer} and {table.number(first, ERROR)}"
                 )
-            left_out["duplicate", f"the run of {table.place(first)} again"].append(i)
+            left_out["duplicate", f"Rows that repeat the run of {table.place(first)}"].append(i)
             continue
         if run is not None:
             seen[run] = i
         usable.append(i)
     return usable, [
-        note for (code, why), rows in left_out.items() for note in _named(table, code, rows, f"{why}: left out")
+        note for (code, why), rows in left_out.items() for note in _named(table, code, rows, f"{why} are left out")
     ]
 
 
@@ -186,7 +186,7 @@ def _named(table: Table, code: str, rows: Sequence[int], what: str) -> list[Note
     more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
     names = [f" (run {table.rows[i]['name']!r})" if table.rows[i].get("name") else "" for i in rows[:NAMED]]
     places = ", ".join(f"{table.place(i)}{name}" for i, name in zip(rows, names, strict=False))
-    return [Note(code, f"{places}{more}: {what}")]
+    return [Note(code, f"{what}: {places}{more}.")]
 
 
 def _groups(

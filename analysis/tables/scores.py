@@ -1,17 +1,18 @@
 """The score of transcripts, of each test set and of all together, by the code that scores runs."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.formatting import aligned
 from analysis.tables.transcripts import Transcript, read_transcripts
 from scaling.errors import InputError, nearest
 from scaling.scoring.interval import LEVEL, RateInterval, rate_interval
 from scaling.scoring.score import VERSIONS, Score, score, total
 from scaling.spec import Scoring
+from scaling.system.console import JOIN
+from scaling.system.text_table import text_table
 
 TOGETHER = "together"
 """The name of all utterances beside those of the test sets."""
@@ -91,13 +92,13 @@ def score_files(hypotheses: Path, references: Path | None, scoring: str) -> File
 
 
 def scores_text(scores: FileScores) -> str:
-    """A row for each set."""
-    header = ("", "utterances", "CER", "90% interval", "sub", "del", "ins", "chars", "WER", "90% interval", "words")
-    rows = [(name, *_texts(part)) for name, part in scores.sets.items()]
+    """Two rows for each set, of characters and of words."""
+    header = ("test set", "utterances", "rate", "90% interval", "sub", "del", "ins", "of")
+    rows = [row for name, part in scores.sets.items() for row in _rows(name, part)]
     drawn = scores.sets[TOGETHER].cer_interval
     basis = f"; intervals over {drawn.units} {drawn.resampled}" if drawn else "; one utterance has no interval"
     hyp, ref = (" or ".join(names) for names in scores.fields.values())
-    return aligned(header, rows) + f"\nscoring: {scores.scoring.value}{basis}; {hyp} against {ref}"
+    return text_table(header, rows) + f"\nscoring: {scores.scoring.value}{basis}; {hyp} against {ref}"
 
 
 def _score_set(part: Sequence[Scored]) -> SetScore:
@@ -116,12 +117,12 @@ def _score_set(part: Sequence[Scored]) -> SetScore:
     )
 
 
-def _texts(part: SetScore) -> tuple[str, ...]:
-    chars, words = part.score.chars, part.score.words
-    edits = [str(count) for count in (chars.substitutions, chars.deletions, chars.insertions, chars.length)]
-    cer, wer = (f"{chars.rate:.4f}", _ends(part.cer_interval)), (f"{words.rate:.4f}", _ends(part.wer_interval))
-    return (str(part.utterances), *cer, *edits, *wer, str(words.length))
-
-
-def _ends(interval: RateInterval | None) -> str:
-    return "-" if interval is None else f"[{interval.low:.4f}, {interval.high:.4f}]"
+def _rows(name: str, part: SetScore) -> Iterator[tuple[str, ...]]:
+    counted = (
+        ("CER", "characters", part.score.chars, part.cer_interval),
+        ("WER", "words", part.score.words, part.wer_interval),
+    )
+    for rate, unit, edits, interval in counted:
+        counts = map(str, (edits.substitutions, edits.deletions, edits.insertions))
+        ends = "-" if interval is None else f"[{interval.low:.4f},{JOIN}{interval.high:.4f}]"
+        yield name, str(part.utterances), f"{rate} {edits.rate:.4f}", ends, *counts, f"{edits.length} {unit}"

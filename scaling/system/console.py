@@ -2,8 +2,11 @@
 
 import json
 import math
+import os
 import re
+import shutil
 import sys
+import textwrap
 from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from functools import cache
@@ -17,13 +20,56 @@ STEERING = re.compile(
 )
 """Characters that are never written as they are."""
 
+JOIN = "\u00a0"
+"""A space at which nothing is wrapped, and which is written as a space."""
 
-def emit(result: object) -> None:
-    """Print the result of a command: a string as it is, anything else as one JSON document.
+INTERVAL = re.compile(r"\[[^\[\]]{1,20}, [^\[\]]{1,20}\]")
+"""Two ends in brackets, which stay on one line."""
 
-    NaN and infinities become null, because JSON has neither.
+
+COLOURED = {
+    "warning": (r"^ *(?P<warning>!) ", "yellow"),
+    "code": (r"(?P<code>\[[a-z][a-z_0-9]*\])$", "dim"),
+    "hint": (r"^(?P<hint> +\(asr-scaling explain .*\))$", "dim"),
+    "header": (
+        r"^(?!.*  ok$)(?P<header>[A-Za-z+]+(?: [A-Za-z+]+)*(?:  +(?:90% )?[A-Za-z+]+(?: [A-Za-z+]+)*)+)$",
+        "bold",
+    ),
+    "interval": (r"(?P<interval>\[[-no\d][^\[\]]*, [^\[\]]*\])", "cyan"),
+    "good": (r"\b(?P<good>ok|done|inside)$", "green"),
+    "bad": (r"\b(?P<bad>failed|blocked|diverged|outside)\b", "red"),
+}
+"""What an answer shows in colour on a terminal, and in which: the beginning of warnings, header lines, intervals."""
+
+
+def emit(result: object, *, as_is: bool = False) -> None:
+    """Print the result of a command: a string for people, anything else as one JSON document.
+
+    A string is wrapped to the width of the terminal, and in colour on one (`NO_COLOR` is obeyed), unless it is data
+    that stays `as_is`. NaN and infinities become null, because JSON has neither.
     """
-    print(readable(result) if isinstance(result, str) else _json(result))
+    if not isinstance(result, str):
+        print(_json(result))
+    elif as_is:
+        print(readable(result))
+    elif sys.stdout.isatty():
+        _print_in_colour(wrapped(readable(result)))
+    else:
+        print(wrapped(readable(result)))
+
+
+def known_width() -> int | None:
+    """The columns that `COLUMNS` says, or that the terminal on stdout has; None in a pipe or a file."""
+    if os.environ.get("COLUMNS", "").isdecimal() or sys.stdout.isatty():
+        return max(shutil.get_terminal_size().columns, 20)
+    return None
+
+
+def wrapped(text: str) -> str:
+    """`text` with the lines that are too long for the terminal wrapped between words, and their rest indented."""
+    width = known_width()
+    lines = text.split("\n") if width is None else [_wrapped_line(line, width) for line in text.split("\n")]
+    return "\n".join(lines).replace(JOIN, " ")
 
 
 def log(message: str) -> None:
@@ -64,6 +110,25 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _wrapped_line(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    indent = len(line) - len(line.lstrip(" !")) or 2
+    whole = INTERVAL.sub(lambda found: found[0].replace(" ", JOIN), line)
+    return textwrap.fill(whole, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _print_in_colour(text: str) -> None:
+    from rich.console import Console
+    from rich.highlighter import RegexHighlighter
+    from rich.theme import Theme
+
+    patterns = [f"(?m){pattern}" for pattern, _ in COLOURED.values()]
+    highlighter = type("Answers", (RegexHighlighter,), {"highlights": patterns})()
+    theme = Theme({name: style for name, (_, style) in COLOURED.items()})
+    Console(theme=theme, highlighter=highlighter, markup=False, emoji=False).print(text, soft_wrap=True)
 
 
 def _json(document: Any) -> str:

@@ -118,7 +118,7 @@ def _field_path(location: tuple[int | str, ...], value: Any) -> str:
             value = value.get(part)
         elif isinstance(value, list) and isinstance(part, int):
             path.append(str(part))
-            value = value[part]
+            value = value[part] if part < len(value) else None
     return ".".join(path)
 
 

@@ -23,7 +23,7 @@ def transcribe(
     from sweeps.finished.transcribe_export import transcribe, transcripts_document, transcripts_text
 
     transcripts = transcribe(folder, audio, key, strategy, mix_channels=mix_channels)
-    emit(transcripts_document(transcripts) if as_json else transcripts_text(transcripts))
+    emit(transcripts_document(transcripts) if as_json else transcripts_text(transcripts), as_is=True)
 
 
 def export(

@@ -75,7 +75,7 @@ def schema(
     """Print the JSON schema of a study file, for editors: every field with its meaning, bounds and default."""
     from sweeps.study.field_reference import json_schema, reference_page
 
-    emit(reference_page().rstrip("\n") if markdown and not as_json else json_schema())
+    emit(reference_page().rstrip("\n") if markdown and not as_json else json_schema(), as_is=True)
 
 
 def plan(

@@ -15,6 +15,7 @@ from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE, LoraSpec, Objective, Part
 from scaling.speech.lengths import Lengths
 from scaling.strategies import PresetStage, preset
+from scaling.system.text_table import text_table
 from sweeps.costs.tariff import Purchase
 
 SCHEMA = 1
@@ -168,19 +169,18 @@ def step_price_text(document: StepPrice) -> str:
         f"{lengths['encoder_frames']} encoder positions, {lengths['speech_tokens']} speech tokens,"
         f" {lengths['llm_positions']} LLM positions",
         "",
-        f"{'stage / part':<22}{'forward':>12}{'input grad':>12}{'weight grad':>12}{'total':>12}",
     ]
+    rows = []
     for stage in document["stages"]:
-        error = stage["six_nd"]["relative_error"]
-        lines.append(f"{stage['name']:<58}{stage['total']:>12.4g}   6ND {error:+.0%}")
+        off = f"off by {stage['six_nd']['relative_error']:+.0%}"
+        rows.append([stage["name"], "all parts", "", "", "", f"{stage['total']:.4g}", off])
         for part, kinds in stage["parts"].items():
-            row = "".join(f"{kinds[kind]:>12.4g}" for kind in ("forward", "input_grad", "weight_grad", "total"))
-            lines.append(f"  {part:<20}{row}")
+            costs = (f"{kinds[kind]:.4g}" for kind in ("forward", "input_grad", "weight_grad", "total"))
+            rows.append(["", part, *costs, ""])
+    lines.append(text_table(["stage", "FLOPs of", "forward", "input grad", "weight grad", "total", "6ND rule"], rows))
     decoding = document["generation"]
-    lines += [
-        "",
-        f"decoding the same batch, {decoding['beams']} beam(s): {decoding['total']:.4g}, never charged to training",
-    ]
+    beams = f"{decoding['beams']} beam{'s' * (decoding['beams'] > 1)}"
+    lines += ["", f"decoding the same batch with {beams}: {decoding['total']:.4g}, never charged to training"]
     return "\n".join(lines + _hardware_lines(document) + _budget_lines(document))
 
 

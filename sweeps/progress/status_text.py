@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scaling.errors import InputError
 from scaling.ledger.plan_file import PlanFile, read_plan_file
-from scaling.system.console import jsonable, one_line, readable
+from scaling.system.console import jsonable, one_line, readable, wrapped
 from sweeps.progress.eta import Pace, eta_seconds, node_eta_seconds, pace_of
 from sweeps.progress.hearing_status import DeafRun, HearingNow, deaf_runs, hearing_now
 from sweeps.progress.status import NodeStatus, State, Survey, survey_study
@@ -137,7 +137,7 @@ def watch(folder: Path, *, as_json: bool) -> None:
             known = survey.nodes
             status = study_status(plan_file, survey)
             clear = CLEAR if sys.stdout.isatty() and not as_json else ""
-            text = readable(json.dumps(jsonable(status.as_document()))) if as_json else status_text(status)
+            text = readable(json.dumps(jsonable(status.as_document()))) if as_json else wrapped(status_text(status))
             sys.stdout.write(f"{clear}{text}\n")
             sys.stdout.flush()
             if survey.finished:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scaling.ledger.records import RUNS_FILE, RunRow
 from scaling.system.console import one_line
+from scaling.system.text_table import text_table
 from sweeps.progress.status import State, Survey
 from sweeps.progress.unusable import UnusableRun
 
@@ -50,12 +51,12 @@ def outcome_document(outcome: Outcome, folder: Path) -> dict[str, object]:
 
 def outcome_text(outcome: Outcome, folder: Path) -> str:
     """The table of runs for people."""
-    lines = [f"{'strategy':<22}{'encoder + LLM':<34}{'seed':>5}{'FLOPs':>11}{'CER':>9}{'dev CER':>9}"]
+    rows = []
     for row in outcome.rows:
-        errors = [f"{row.status:>9}" if cer is None else f"{cer:>9.4f}" for cer in (row.cer, row.dev_cer)]
-        models = f"{row.encoder} + {row.llm}"
+        errors = [row.status if cer is None else f"{cer:.4f}" for cer in (row.cer, row.dev_cer)]
         flops = row.budget_flops if row.flops is None else row.flops
-        lines.append(f"{row.strategy:<22}{models:<34}{row.seed:>5}{flops:>11.3g}{''.join(errors)}")
+        rows.append([row.strategy, f"{row.encoder} + {row.llm}", str(row.seed), f"{flops:.3g}", *errors])
+    table = text_table(["strategy", "encoder + LLM", "seed", "FLOPs", "CER", "dev CER"], rows)
     counts = Counter(outcome.survey.runs.values())
     runs = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
-    return "\n".join(map(one_line, [*lines, "", f"runs: {runs}; table: {folder / RUNS_FILE}"]))
+    return f"{table}\n\n{one_line(f'runs: {runs}; table: {folder / RUNS_FILE}')}"

@@ -9,6 +9,8 @@ from pathlib import Path
 from scaling.errors import InputError
 from scaling.scoring.interval import LEVEL
 from scaling.system.atomic_files import write_text_atomically
+from scaling.system.console import JOIN
+from scaling.system.text_table import text_table
 from scaling.system.yaml_file import parse_yaml, to_yaml
 from sweeps.study.study_model import StudyModel
 from sweeps.study.tuned_settings import BATCH, TunedSettings
@@ -58,22 +60,35 @@ def tuning_text(result: TuningResult) -> str:
         f" {', '.join(map(str, result.study.seeds))}, chosen on dev: {result.charged_flops:.3e} FLOPs charged,"
         f" {result.spent_flops:.3e} spent",
         "",
-        f"{'strategy':<22}{'encoder + LLM':<26}{'knob':<11}{'best x rule':>12}  {'90 % interval':<18}"
-        f"{'drift':>7}  {'90 % interval':<18}",
+        _found_table(result.strategies),
+        "  best: times what the study has without tuning; drift: the power of the budget that the best grows by",
     ]
     for tuning in result.strategies:
         spec, tuned = tuning.model.spec, tuning.tuned
-        for kind, best in tuning.estimates.items():
-            lines.append(
-                f"{tuning.strategy.name:<22}{spec.encoder_name + ' + ' + spec.llm_name:<26}{kind:<11}"
-                f"{best.multiplier:>12.3g}  {_interval(best.interval):<18}{best.drift:>7.2g}"
-                f"  {_interval(best.drift_interval):<18}" + "  at the edge" * (kind in tuning.at_edge)
-            )
         if tuned.batch_audio_seconds is not None:
-            lines.append(f"{'':<48}batches of {tuned.batch_audio_seconds:.3g} s at {tuned.at_flops:.3g} FLOPs")
+            batches = f"batches of {tuned.batch_audio_seconds:.3g} s at {tuned.at_flops:.3g} FLOPs"
+            lines.append(f"  {tuning.strategy.name} ({spec.encoder_name} + {spec.llm_name}): {batches}")
     for model, states in _compared(result):
         lines += ["", *_untuned_lines(model, states)]
     return "\n".join(lines)
+
+
+def _found_table(strategies: Sequence[StrategyTuning]) -> str:
+    rows = []
+    for tuning in strategies:
+        spec = tuning.model.spec
+        for kind, best in tuning.estimates.items():
+            edge = ", at the edge of the grid" * (kind in tuning.at_edge)
+            rows.append(
+                [
+                    tuning.strategy.name,
+                    f"{spec.encoder_name}{JOIN}+ {spec.llm_name}",
+                    str(kind),
+                    f"{best.multiplier:.3g} {_interval(best.interval)}{edge}",
+                    f"{best.drift:.2g} {_interval(best.drift_interval)}",
+                ]
+            )
+    return text_table(["strategy", "encoder + LLM", "tuned", "best, 90% interval", "drift, 90% interval"], rows)
 
 
 def write_tuned_study(result: TuningResult, path: Path) -> None:
@@ -157,12 +172,11 @@ def _untuned_document(model: StudyModel, states: Sequence[SearchState]) -> dict[
 def _untuned_lines(model: StudyModel, states: Sequence[SearchState]) -> list[str]:
     """The content of `_untuned_document` as a table."""
     best = [_error(_finite(min(state.dev_errors.values()))) for state in states]
-    rows = [(f"all x {factor:.3g}", map(_error, errors.values())) for factor, errors in _common_errors(states)]
-    table = [("", [state.strategy.name for state in states]), *rows, ("best", best)]
+    rows = [[f"all x {factor:.3g}", *map(_error, errors.values())] for factor, errors in _common_errors(states)]
     return [
         f"dev CER at {states[0].budget_flops:.3g} FLOPs on {model.spec.encoder_name} + {model.spec.llm_name}, the same"
-        " setting for everyone, and each one's best",
-        *(f"{label:<12}" + "".join(f"{cell:>22}" for cell in cells) for label, cells in table),
+        " setting for every strategy, and each one's best",
+        text_table(["rates", *(state.strategy.name for state in states)], [*rows, ["best", *best]]),
     ]
 
 
@@ -190,4 +204,4 @@ def _error(error: float | None) -> str:
 
 
 def _interval(ends: tuple[float, float] | None) -> str:
-    return "not resolved" if ends is None else f"[{ends[0]:.2g}, {ends[1]:.2g}]"
+    return f"not{JOIN}resolved" if ends is None else f"[{ends[0]:.2g},{JOIN}{ends[1]:.2g}]"

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import get_args
 
@@ -70,7 +71,8 @@ def test_explain_answers_for_a_code_and_names_the_nearest(asr_scaling) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("fit",), ("predict", "--flops", "8e11"), ("recommend", "--flops", "8e11")])
-def test_answers_with_warnings_say_where_codes_are_explained(asr_scaling, arguments) -> None:
+def test_answers_with_warnings_say_where_codes_are_explained(asr_scaling, tmp_path, arguments) -> None:
     verb, *options = arguments
-    said = asr_scaling(verb, SOURCES.parent / "results" / "quickstart", *options).stdout
+    study = shutil.copytree(SOURCES.parent / "results" / "quickstart", tmp_path / "quickstart")
+    said = asr_scaling(verb, study, *options).stdout
     assert said.count(HOW_TO_ASK) == 1

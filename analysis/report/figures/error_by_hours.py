@@ -11,7 +11,7 @@ from analysis.curves.traces import Trace
 from analysis.forecasting.repetition import MANY_EPOCHS
 from analysis.report.figures.axes import error_axis
 from analysis.report.figures.canvas import MOST_PANELS, STYLE, Layout, legend, panels
-from analysis.report.figures.marks import draw_point, errors_of, strategy_entries, within
+from analysis.report.figures.marks import draw_point, draw_seeds, errors_of, strategy_entries, within
 from analysis.report.findings import Findings
 from analysis.report.palette import curve_style
 
@@ -33,7 +33,8 @@ def error_by_hours(findings: Findings, layout: Layout) -> Figure | None:
             ax.plot(hours, [point.mean.cer for point in trace.points], color=curve_style(index).light, linewidth=1.0)
             for x, point in zip(hours, trace.points, strict=True):
                 many = point.passes is not None and point.passes > MANY_EPOCHS
-                draw_point(ax, x, point.mean.cer, point, index, hollow=many)
+                draw_point(ax, x, point.mean.cer, index, hollow=many)
+                draw_seeds(ax, x, point, curve_style(index).light)
         ax.set_title(models, loc="left")
     axes[0].set_xscale("log")
     axes[0].xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))

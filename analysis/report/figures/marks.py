@@ -26,7 +26,8 @@ def draw_trace(ax: "Axes", trace: Trace, index: int) -> None:
     """A curve as far as the data carry it: its law, and its points with those that were set aside."""
     draw_law(ax, trace, index)
     for point in (*trace.points, *trace.aside):
-        draw_point(ax, point.mean.flops, point.mean.cer, point, index, hollow=point.set_aside)
+        draw_point(ax, point.mean.flops, point.mean.cer, index, hollow=point.set_aside)
+        draw_seeds(ax, point.mean.flops, point, curve_style(index).light)
 
 
 def draw_law(ax: "Axes", trace: Trace, index: int) -> None:
@@ -44,13 +45,11 @@ def draw_law(ax: "Axes", trace: Trace, index: int) -> None:
             ax.fill_between(flops, low, high, color=colour, alpha=alpha, linewidth=0)
 
 
-def draw_point(ax: "Axes", x: float, y: float, point: PlottedPoint, index: int, *, hollow: bool) -> None:
-    """A measured point at (x, y)."""
+def draw_point(ax: "Axes", x: float, y: float, index: int, *, hollow: bool) -> None:
+    """The mark of a strategy at (x, y)."""
     style = curve_style(index)
     face = PAPER if hollow else style.light
     ax.plot([x], [y], marker=style.mark, color=style.light, markerfacecolor=face, markersize=4.5, zorder=3)
-    if y == point.mean.cer:
-        draw_seeds(ax, x, point, style.light)
 
 
 def draw_seeds(ax: "Axes", x: float, point: PlottedPoint, colour: Any) -> None:

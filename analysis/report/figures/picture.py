@@ -1,6 +1,5 @@
 """One picture of runs and laws, on anybody's axes or in a file: what `fit --plot` writes and notebooks show."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from analysis.report.findings import HORIZON
 from analysis.report.palette import INK, curve_style
 from analysis.tables.points import ERROR
 from scaling.errors import InputError, nearest
+from scaling.system.atomic_files import temporary_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,6 +77,9 @@ def save_picture(fits: Fits, file: Path) -> None:
     with style():
         figure = Figure(figsize=SIZE, layout="constrained")
         draw_picture(fits, figure.subplots())
-        draft = file.with_name(f".{file.name}.{os.getpid()}")
-        figure.savefig(draft, format=file.suffix.lower().removeprefix("."), dpi=DOTS_PER_INCH)
-    draft.replace(file)
+        draft = temporary_beside(file)
+        try:
+            figure.savefig(draft, format=file.suffix.lower().removeprefix("."), dpi=DOTS_PER_INCH)
+            draft.replace(file)
+        finally:
+            draft.unlink(missing_ok=True)

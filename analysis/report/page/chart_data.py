@@ -112,7 +112,7 @@ def _priced(hardware: Hardware) -> dict[str, object]:
         "name": hardware.name,
         "flops_an_hour": 1.0 / device_hours(1.0, hardware),
         "usd_an_hour": hardware.usd_per_hour,
-        "note": HardwareCost(flops=1.0, hardware=hardware).note.message,
+        "note": HardwareCost(flops=1.0, hardware=hardware).basis,
     }
 
 

@@ -147,11 +147,11 @@ def _warnings(findings: Findings) -> list[str]:
     once, with their names.
     """
     own = findings.curves.own_notes
-    lines = [f"{note.message}." for note in findings.notes]
-    lines += [f"{'Every curve' if whose == 'every curve' else whose}: {note.message}." for note, whose in own]
-    known = {note.message for note in (*findings.notes, *(note for note, _ in own))}
-    compared = (note.message for comparison in findings.comparisons for note in comparison.warnings)
-    return lines + [f"{message}." for message in dict.fromkeys(compared) if message not in known]
+    lines = [note.text for note in findings.notes]
+    lines += [f"{'Every curve' if whose == 'every curve' else whose}: {note.text}" for note, whose in own]
+    known = {*findings.notes, *(note for note, _ in own)}
+    compared = dict.fromkeys(note for comparison in findings.comparisons for note in comparison.warnings)
+    return lines + [note.text for note in compared if note not in known]
 
 
 def _reach(extrapolation: float) -> str:

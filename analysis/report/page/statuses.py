@@ -4,8 +4,8 @@ from analysis.notes import Status
 
 STATUSES: dict[Status, str] = {
     "ok": "identified",
-    "at_bound": "at a bound",
-    "not_identified": "not identified",
+    "at_bound": "no floor seen",
+    "not_identified": "not determined",
     "too_few_points": "too few budgets",
     "not_converged": "search stopped early",
 }

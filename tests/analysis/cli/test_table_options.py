@@ -151,6 +151,18 @@ def test_stored_fits_never_take_the_place_of_something_else(table, write_study, 
         assert "keeps the fits of all its own runs" in refused.stderr
 
 
+def test_the_fits_of_a_study_name_its_table_wherever_it_lies(write_study, tmp_path, asr_scaling):
+    lost = {"cer": None, "status": "ok"}
+    folder = write_study(strategies=("efin",), change=lambda row: {**row, **(lost if row["seed"] else {})})
+    answered(asr_scaling, "fit", folder)
+    stored = (folder / "fits.json").read_text()
+    assert str(tmp_path) not in stored
+    moved = folder.rename(tmp_path / "moved")
+    found = answered(asr_scaling, "predict", moved, "--flops", "1e14")
+    assert any(f"{moved / 'runs.jsonl'}:2" in line for line in found["warnings"])
+    assert (moved / "fits.json").read_text() == stored
+
+
 @pytest.mark.parametrize("damage", [lambda text: text[:-200], lambda text: text.replace('"n', '"m', 1)])
 def test_stored_fits_that_were_changed_are_refused(damage, write_study, tmp_path, asr_scaling):
     file = tmp_path / "kept.csv"

@@ -116,5 +116,5 @@ def test_no_curve_is_demoted_for_being_uncertain(write_study):
     answer = recommend_for_flops(fit_curves(table), table, 3e12)
     assert answer.prediction.curve.strategy == "efin"
     runner_up = next(note.message for note in answer.warnings if note.code == "runner_up")
-    assert "joint (mini-s + mini-m) is next" in runner_up
+    assert "joint (mini-s + mini-m) comes second" in runner_up
     assert "with a probability of" in runner_up

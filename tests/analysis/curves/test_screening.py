@@ -62,9 +62,9 @@ def test_the_answer_is_that_of_the_other_runs_and_says_what_it_would_have_been(w
     without = fit_curves(read_table(with_it).without(set_aside(read_table(with_it))))
     assert answer.cer == pytest.approx(predict(without.of("efin")[0], 1e14).cer)
     notes = {note.code: note.message for note in answer.warnings}
-    assert "with cer 1.1 is at chance" in notes["failed_run"]
-    assert "runs.jsonl:" in notes["failed_run"]
-    would_be = float(notes["set_aside_effect"].split("would be ")[1].split(" [")[0])
+    assert "are at chance" in notes["failed_run"]
+    assert "runs.jsonl:15 (cer 1.1)" in notes["failed_run"]
+    would_be = float(notes["set_aside_effect"].split("would be CER ")[1].split(" [")[0])
     assert would_be > 1.3 * answer.cer
 
 

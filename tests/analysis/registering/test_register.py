@@ -133,9 +133,13 @@ def test_a_name_that_no_curve_has_is_refused_with_the_nearest(study: Path) -> No
         (lambda line: line.replace('"cer": ', '"cer": -'), r"forecasts.jsonl:2: cer is -0.*expected a number above 0"),
         (lambda line: line.replace('"time": "20', '"time": "x'), r"forecasts.jsonl:2: time is 'x.*valid datetime"),
         (lambda line: line.replace('"flops"', '"flop"'), r"forecasts.jsonl:2: flops is missing"),
+        (
+            lambda line: line.replace('"interval": [', '"interval": [0.1], "was": ['),
+            r"forecasts.jsonl:2: interval.1 is missing",
+        ),
         (lambda line: line.replace("forecast-1", "forecast-9"), r"schema is 'asr-scaling/forecast-9'"),
     ],
-    ids=["cut", "number", "time", "missing", "schema"],
+    ids=["cut", "number", "time", "missing", "one end", "schema"],
 )
 def test_a_damaged_line_is_named_and_nothing_is_added(study: Path, damage: Callable[[str], str], message: str) -> None:
     register(study, [BEYOND])

@@ -53,3 +53,12 @@ function onLaw() {
   const [left, top] = box("#plot svg");
   return [left + place.x, top + place.y];
 }
+
+/** How far the marks of zero lie from the corner where both axes begin, in pixels: across, and up. */
+function zerosFromCorner() {
+  const lines = [...document.querySelectorAll("#plot .axes line")].map((line) => ["x1", "x2", "y1", "y2"].map((name) => Number(line.getAttribute(name))));
+  const left = Math.min(...lines.map(([x1]) => x1)), bottom = Math.max(...lines.map(([, , y1, y2]) => Math.max(y1, y2)));
+  const zeros = [...document.querySelectorAll("#plot .axes text")].filter((text) => text.textContent === "0");
+  const [across, up] = zeros.map((text) => text.previousElementSibling);
+  return [Number(across.getAttribute("x1")) - left, Number(up.getAttribute("y1")) - bottom];
+}

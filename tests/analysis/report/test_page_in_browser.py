@@ -225,8 +225,7 @@ def test_the_address_keeps_what_was_chosen(page, folder):
 def test_a_linear_axis_begins_at_zero(page):
     page.choose("#across", "linear")
     page.choose("#upwards", "linear")
-    marks = page.run("[...document.querySelectorAll('#plot .axes text')].map(text => text.textContent)")
-    assert marks.count("0") == 2
+    assert page.run("zerosFromCorner()") == [0, 0]
 
 
 def test_the_picture_and_its_numbers_can_be_taken_along(page):
@@ -266,7 +265,7 @@ def test_nothing_is_cut_off_and_all_text_can_be_read(chromium, folder, width, da
 
 def test_a_law_asked_for_by_name_shows_its_calibrated_interval(chromium, tmp_path):
     study = write_planted(tmp_path / "s", noise=0.03, strategies=("efin", "joint"))
-    answer("fit", study, "--law", "power_floor")
+    answer("fit", study, "--law", "power")  # which lacks the floor of the planted laws, as its backtest finds
     write_report(study)
     chromium.open((study / "report.html").as_uri())
     for flops in ("3e11", "2e13", "1.5e14"):
@@ -276,3 +275,4 @@ def test_a_law_asked_for_by_name_shows_its_calibrated_interval(chromium, tmp_pat
             assert float(cer) == pytest.approx(expected["cer"], rel=6e-3)
             assert spread(new_run) == pytest.approx(expected["interval"], rel=6e-3)
             assert spread(calibrated) == pytest.approx(expected["calibrated_interval"], rel=6e-3)
+            assert expected["calibrated_interval"][1] > 1.02 * expected["interval"][1]

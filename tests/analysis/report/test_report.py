@@ -280,7 +280,7 @@ def test_an_error_that_does_not_fall_gets_no_line_and_no_advice(report_of):
     page = report_of(strategies=("efin",), change=rising)
     assert page.data["traces"][0]["drawn_to"] is None
     assert (
-        "These runs do not yet say how the error falls: not identified. The lowest error measured is CER 0.2"
+        "These runs do not yet say how the error falls: not determined. The lowest error measured is CER 0.2"
         in page.text
     )
 
