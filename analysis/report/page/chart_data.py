@@ -7,10 +7,10 @@ from analysis.curves.curves import FAR, VERY_FAR
 from analysis.curves.forecast_check import Forecast
 from analysis.curves.predict import Prediction
 from analysis.curves.traces import PlottedPoint, Trace
+from analysis.glossary import STATUS_IN_WORDS
 from analysis.recommending.budgets import HardwareCost
 from analysis.report.findings import Findings
 from analysis.report.page.law_samples import law_rows
-from analysis.report.page.statuses import STATUSES
 from analysis.report.palette import CURVE_STYLES, curve_style
 from scaling.cost.hardware import HARDWARE, Hardware, device_hours
 
@@ -133,7 +133,7 @@ def _trace(trace: Trace, smallest_flops: float) -> dict[str, object]:
     curve = trace.curve
     return {
         "status": curve.status,
-        "status_text": STATUSES[curve.status],
+        "status_text": STATUS_IN_WORDS[curve.status],
         "smallest_flops": curve.domain["C"][0],
         "largest_flops": curve.largest_flops,
         "drawn_to": trace.path[-1].flops if trace.path else None,

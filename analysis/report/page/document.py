@@ -18,11 +18,11 @@ from analysis.comparing.equal_hours import hours_of_every_run, results_at_equal_
 from analysis.curves.curves import Curve
 from analysis.curves.traces import describes_its_runs, models_text
 from analysis.formatting import between, number, percent
+from analysis.glossary import STATUS_IN_WORDS
 from analysis.report.findings import USUAL_BASELINE, Findings
 from analysis.report.page import runs, strategies
 from analysis.report.page.chart_data import chart, other_tests
 from analysis.report.page.inline_svg import inline
-from analysis.report.page.statuses import STATUSES
 from analysis.report.palette import CURVE_STYLES, BudgetStyle, budget_styles
 from analysis.report.transcripts import Example
 
@@ -134,7 +134,7 @@ def _environment() -> Environment:
         "percent": partial(percent, typeset=True),
         "between": partial(between, typeset=True),
         "percent_between": partial(between, as_percent=True, typeset=True),
-        "status": STATUSES.__getitem__,
+        "status": STATUS_IN_WORDS.__getitem__,
         "models": lambda curve: models_text(curve.encoder, curve.llm),
         "reach": _reach,
         "miss": _miss,

@@ -56,9 +56,9 @@ function onLaw() {
 
 /** How far the marks of zero lie from the corner where both axes begin, in pixels: across, and up. */
 function zerosFromCorner() {
-  const lines = [...document.querySelectorAll("#plot .axes line")].map((line) => ["x1", "x2", "y1", "y2"].map((name) => Number(line.getAttribute(name))));
-  const left = Math.min(...lines.map(([x1]) => x1)), bottom = Math.max(...lines.map(([, , y1, y2]) => Math.max(y1, y2)));
+  const place = (line, name) => Number(line.getAttribute(name)), lines = [...document.querySelectorAll("#plot .axes line")];
+  const level = lines.filter((line) => place(line, "y1") === place(line, "y2")), upright = lines.filter((line) => !level.includes(line));
   const zeros = [...document.querySelectorAll("#plot .axes text")].filter((text) => text.textContent === "0");
   const [across, up] = zeros.map((text) => text.previousElementSibling);
-  return [Number(across.getAttribute("x1")) - left, Number(up.getAttribute("y1")) - bottom];
+  return [place(across, "x1") - place(level[0], "x1"), place(up, "y1") - place(upright[0], "y2")];
 }
