@@ -1,6 +1,6 @@
 """The five questions of the reference study, answered from its committed tables.
 
-    PYTHONPATH=.:tests/analysis python -m reference_study [--folder FOLDER]
+    PYTHONPATH=.:tests/analysis python -m reference_study [--folder FOLDER] [--quick | --page]
 
 reads FOLDER/parts/*.jsonl and, where they are there, FOLDER/forecasts.jsonl, FOLDER/tuning/*.json and
 FOLDER/six_nd.json; writes FOLDER/answers.json, fills the tables and sentences of FOLDER/README.md from it, and the
@@ -13,7 +13,7 @@ import argparse
 import json
 from pathlib import Path
 
-from reference_study.answers import answers
+from reference_study.answers import QUESTIONS, answers
 from reference_study.card import columns
 from reference_study.page import answered, filled
 from reference_study.tables import RESULTS
@@ -22,16 +22,21 @@ from reference_study.tables import RESULTS
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=RESULTS)
+    parser.add_argument("--quick", action="store_true", help="leave out question 5, which takes most of the time")
+    parser.add_argument("--page", action="store_true", help="fill the pages from answers.json as it is")
     options = parser.parse_args()
-    found = answers(options.folder)
-    (options.folder / "answers.json").write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    file = options.folder / "answers.json"
+    if not options.page:
+        asked = [name for name in QUESTIONS if not options.quick or name != "designs"]
+        file.write_text(json.dumps(answers(options.folder, asked), indent=1) + "\n", "utf-8")
+    found = json.loads(file.read_text("utf-8"))
     pages = {
         "README.md": answered((RESULTS / "README.md").read_text("utf-8"), found),
         "DATASET.md": filled((RESULTS / "DATASET.md").read_text("utf-8"), {"columns": columns()}),
     }
     for name, text in pages.items():
         (options.folder / name).write_text(text, "utf-8")
-    print(options.folder / "answers.json", *(options.folder / name for name in pages))  # noqa: T201
+    print(file, *(options.folder / name for name in pages))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from reference_study.simplified import by_six_nd, single_seed, untuned
 from reference_study.tables import MAIN, PRICES, Study, places, read_studies
 
 from analysis.registering.record import FORECASTS_FILE
+from analysis.registering.register import table_digest
+from analysis.tables.table import file_sha256
 
 DIGITS = 5
 
@@ -24,7 +26,7 @@ QUESTIONS = ("studies", "laws", "hidden", "registered", "gains", "untuned", "six
 def answers(folder: Path, questions: Collection[str] = QUESTIONS) -> dict[str, Any]:
     """What the tables in `folder`/parts say to each question; what is not trained yet is said, not left out.
 
-    `read` is a digest of every file that was read. `designs` take half of the time.
+    `read` is a digest of all that was read. `designs` take half of the time.
     """
     by_name = read_studies(folder / "parts")
     studies, every_place = list(by_name.values()), places(by_name)
@@ -39,16 +41,20 @@ def answers(folder: Path, questions: Collection[str] = QUESTIONS) -> dict[str, A
         "single_seed": lambda: single_seed(studies),
         "designs": lambda: designs(by_name[MAIN]),
     }
-    return {"read": digest_of(folder), **{name: rounded(asked[name]()) for name in QUESTIONS if name in questions}}
+    return {
+        "read": digest_of(studies, folder),
+        **{name: rounded(asked[name]()) for name in QUESTIONS if name in questions},
+    }
 
 
-def digest_of(folder: Path) -> str:
-    """SHA-256 of the files that answers rest on, by their names."""
-    files = [*folder.glob("parts/*.jsonl"), *folder.rglob(FORECASTS_FILE), *folder.glob("tuning/*.json")]
-    files += [folder / PRICES] if (folder / PRICES).exists() else []
+def digest_of(studies: Sequence[Study], folder: Path) -> str:
+    """SHA-256 of what answers rest on: the rows of every study, whatever their parts, and the other files."""
     whole = hashlib.sha256()
-    for file in sorted(files):
-        whole.update(f"{file.relative_to(folder)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    for study in studies:
+        whole.update(table_digest(() if study.table is None else study.table.rows, math.inf).encode())
+    others = [*folder.rglob(FORECASTS_FILE), *folder.glob("tuning/*.json"), *folder.glob(PRICES)]
+    for file in sorted(others):
+        whole.update(f"{file.relative_to(folder)} {file_sha256(file)}".encode())
     return whole.hexdigest()
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 from reference_study.laws import ROUNDED, codes
-from reference_study.tables import BASELINE, ENCODER_FIRST, FROZEN, Pair, Place, mean_errors
+from reference_study.tables import BASELINE, ENCODER_FIRST, FROZEN, Pair, Place, hearing, mean_errors
 
 from analysis.comparing.compare import compare_all
 from analysis.comparing.compare_curves import compare_curves
@@ -26,6 +26,8 @@ CER_SAVED, FLOPS_SAVED = 0.211, 0.499
 """What Mu et al. (2025) report for encoder-first training: CER saved at equal FLOPs, and FLOPs saved at equal CER."""
 GRID = 60
 """Budgets at which a crossing is looked for, from the smallest fitted to ten times the largest."""
+DEAF = "not heard"
+"""The verdict at a budget at which one side does not hear the speech yet."""
 OPPONENTS = ((ENCODER_FIRST, BASELINE), (ENCODER_FIRST, FROZEN), (FROZEN, BASELINE))
 
 
@@ -58,10 +60,18 @@ def gain(place: Place, strategy: str, against: str) -> dict[str, object]:
         "against": against,
         "top_budget_flops": top,
         "planned_top_flops": place.study.budgets[-1],
-        "at_top": {**summary(largest), "currencies": [*currencies(largest)], "warnings": codes(largest.warnings)},
+        "at_top": {
+            **heard(summary(largest), hearing(table, place.pair, largest.flops, (strategy, against))),
+            "currencies": [*currencies(largest)],
+            "warnings": codes(largest.warnings),
+        },
         "crossings": crossings(largest.curve, largest.baseline, together),
         "budgets": [
-            {**summary(compare_curves(largest.curve, largest.baseline, budget, together)), "measured": measured}
+            heard(
+                summary(compare_curves(largest.curve, largest.baseline, budget, together)),
+                hearing(table, place.pair, budget, (strategy, against)),
+            )
+            | {"measured": measured}
             for budget, measured in measured_at(place, table, strategy, against)
         ],
     }
@@ -100,7 +110,7 @@ def measured_at(place: Place, table: Table, *strategies: str) -> Iterator[tuple[
 
 
 def summary(comparison: Comparison) -> dict[str, object]:
-    """What a comparison says at its budget. `below_the_fits`: one side has no run there that hears."""
+    """What a comparison says at its budget. `below_the_fits`: one side has no run there that was fitted."""
     smallest = max(curve.domain["C"][0] for curve in (comparison.curve, comparison.baseline))
     return {
         "flops": comparison.flops,
@@ -111,6 +121,14 @@ def summary(comparison: Comparison) -> dict[str, object]:
         "flops_saved": comparison.flops_saved,
         "flops_saved_interval": ends(comparison.flops_saved_interval),
     }
+
+
+def heard(said: dict[str, object], hears: dict[str, list[int]]) -> dict[str, object]:
+    """A summary with its runs that hear: where fewer than half of a side do, an error says nothing of the speech, and
+    nobody is ahead.
+    """
+    deaf = any(2 * hearing_runs < runs for hearing_runs, runs in hears.values())
+    return {**said, "verdict": DEAF if deaf else said["verdict"], "hears": hears}
 
 
 def verdict(interval: Interval | None) -> str:

@@ -19,11 +19,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def share(value: float | None, interval: Ends) -> str:
-    """A share with its interval in percent: 12 % [3, 20]."""
+    """A share with its interval in percent: 12.0 % [3.1, 20.5]."""
     if interval is None:
         return "not known"
-    low, high = ("no bound" if end is None else f"{100.0 * end:.0f}" for end in interval)
-    return f"{'not reached' if value is None else f'{100.0 * value:.0f} %'} [{low}, {high}]"
+    low, high = ("no bound" if end is None else f"{100.0 * end:.1f}" for end in interval)
+    return f"{'not reached' if value is None else f'{100.0 * value:.1f} %'} [{low}, {high}]"
 
 
 def flops(value: float) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from reference_study.formats import Answers
 from reference_study.page_answers import budgets, forecasts, gains, laws, paper, state, summary
-from reference_study.page_simplified import designs, single_seed, six_nd, untuned
+from reference_study.page_simplified import designs, short_answers, single_seed, six_nd, untuned
 
 BLOCKS: dict[str, Callable[[Answers], list[str]]] = {
     block.__name__: block
@@ -30,4 +30,5 @@ def filled(page: str, blocks: Mapping[str, Sequence[str]]) -> str:
 
 def answered(page: str, found: Answers) -> str:
     """The page of the study, filled from its answers."""
-    return filled(page, {name: block(found) for name, block in BLOCKS.items()})
+    blocks = {name: block(found) for name, block in BLOCKS.items()}
+    return filled(page, blocks | {"summary": [*blocks["summary"], *short_answers(found)]})

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from reference_study.comparisons import OPPONENTS, curves_of_pair, of_pair, paired, summary
-from reference_study.tables import Place, Study, table_of
+from reference_study.comparisons import DEAF, OPPONENTS, curves_of_pair, heard, of_pair, paired, summary
+from reference_study.tables import Place, Study, hearing, table_of
 
 from analysis.comparing.compare_curves import compare_curves
 from analysis.curves.curve_fitting import fit_curves
@@ -128,8 +128,9 @@ def decisions(study: Study, table: Table) -> dict[Decision, str]:
             two = [one for name in (strategy, against) for one in own.curves if one.strategy == name and one.answers]
             together = paired(curves, table, *two) if len(two) == 2 else 0.0
             for budget in study.trained_budgets(pair) if len(two) == 2 else ():
-                said = summary(compare_curves(*two, budget, together))
-                if not said["below_the_fits"]:
+                asked = hearing(study.table, pair, budget, (strategy, against))
+                said = heard(summary(compare_curves(*two, budget, together)), asked)
+                if not said["below_the_fits"] and said["verdict"] != DEAF:
                     found[Decision(*pair, strategy, against, budget)] = said["verdict"]
     return found
 

@@ -177,6 +177,16 @@ def ratio_of_sizes(pair: Pair) -> float:
     return find_llm(llm, ROOT).dims.params / find_encoder(encoder, ROOT).dims.encoder_params
 
 
+def hearing(table: Table, pair: Pair, budget: float, strategies: Sequence[str]) -> dict[str, list[int]]:
+    """How many runs of each strategy at a budget hear the speech, or may hear it, and how many there are."""
+    found = {}
+    for name in strategies:
+        asked, point = (*pair, name, budget), ("encoder", "llm", "strategy", "budget_flops")
+        runs = [row for row in table.rows if is_usable(row) and tuple(row[each] for each in point) == asked]
+        found[name] = [sum(row.get("hears") is not False for row in runs), len(runs)]
+    return found
+
+
 def mean_errors(table: Table, pair: Pair, budget: float) -> dict[str, float]:
     """The mean CER over seeds of each strategy, as measured at a budget."""
     points, _ = points_of(table)

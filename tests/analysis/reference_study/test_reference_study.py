@@ -10,13 +10,13 @@ import pytest
 from reference_study.answers import QUESTIONS, answers
 from reference_study.card import PARTS as OBJECTS
 from reference_study.card import columns, fields
-from reference_study.comparisons import beside, verdict
+from reference_study.comparisons import beside, heard, verdict
 from reference_study.designs import choices_of_budgets, spent
 from reference_study.laws import registered
 from reference_study.page import answered, filled
 from reference_study.page_simplified import best
 from reference_study.simplified import agreement, at_multiple, six_nd
-from reference_study.tables import PARTS, RESULTS, STUDIES, places, read_studies
+from reference_study.tables import PARTS, RESULTS, STUDIES, hearing, places, read_studies, table_of
 
 from analysis.registering.record import FORECASTS_FILE
 from analysis.registering.register import register
@@ -58,7 +58,7 @@ def test_every_answer_is_that_of_the_tables():
 def differing(questions: tuple[str, ...]) -> list[str]:
     """The parts of answers.json that come out otherwise when they are asked again."""
     said, found = json.loads(ANSWERS.read_text("utf-8")), answers(RESULTS, questions)
-    return [part for part in found if not near(found[part], said[part])]
+    return [part for part in found if not near(found[part], said.get(part))]
 
 
 @trained
@@ -233,6 +233,15 @@ def test_designs_end_at_every_budget_and_thin_out_from_the_largest():
 )
 def test_verdicts_follow_from_intervals(interval, said, place):
     assert (verdict(interval), beside(interval, 0.211)) == (said, place)
+
+
+def test_nobody_is_ahead_where_one_side_does_not_hear():
+    runs = ("efin", True), ("efin", None), ("joint", False), ("joint", True), ("joint", False)
+    rows = [row(name, 1e11, seed, 0.5) | {"hears": hears} for seed, (name, hears) in enumerate(runs)]
+    hears = hearing(table_of(rows), ("mini-s", "mini-s"), 1e11, ("efin", "joint"))
+    assert hears == {"efin": [2, 2], "joint": [1, 3]}
+    assert heard({"verdict": "ahead"}, hears)["verdict"] == "not heard"
+    assert heard({"verdict": "ahead"}, hears | {"joint": [1, 2]})["verdict"] == "ahead"
 
 
 def test_claims_of_less_are_counted_by_how_they_fail():
