@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from encoder_reference import (
     MINI_OMNIASR,
@@ -20,6 +21,7 @@ from encoder_reference import (
     asr_module,
 )
 from flop_reference import counter
+from stranger import environment_without_this_project, written_by_the_card
 from tiny_world import train_study, write_study
 from torch import Tensor, nn
 from transformers import (
@@ -41,6 +43,7 @@ from scaling.base_models.encoders import EncoderDims, asr_codec, encoder_dims
 from scaling.base_models.matmul_tape import Work
 from scaling.errors import InputError
 from scaling.spec import LoraSpec, Objective, Part
+from sweeps.finished.transcribe_export import export
 
 LETTERS = ["<pad>", "<s>", "</s>", "<unk>", "|", *"0123456789ABE'"]
 SAMPLES = (4_000, 9_000, 5_123, 5_284)
@@ -106,6 +109,11 @@ def kind(request) -> Kind:
 @pytest.fixture(scope="module")
 def directory(kind, tmp_path_factory) -> Path:
     return write_directory(tmp_path_factory.mktemp(kind.dims.name), kind)
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return environment_without_this_project(tmp_path_factory.mktemp("stranger"))
 
 
 @pytest.fixture
@@ -211,7 +219,9 @@ def test_an_extractor_of_another_model_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [KINDS[0], *KINDS[2:]], ids=lambda kind: kind.dims.name, indirect=False)
-def test_a_strategy_trains_it_at_the_flops_that_an_operation_counter_sees(world, kind, tmp_path, monkeypatch):
+def test_a_strategy_trains_it_at_the_flops_that_a_counter_sees_and_its_export_is_usable(
+    world, kind, tmp_path, monkeypatch, stranger
+):
     counted = 0
     plain_train = scaling.asr.node.train
 
@@ -233,6 +243,11 @@ def test_a_strategy_trains_it_at_the_flops_that_an_operation_counter_sees(world,
     )  # fmt: skip
     (row,) = train_study(study, tmp_path)
     assert row["cache_credited_flops"] == counted
-    losses = {stage["name"]: stage["loss"] for stage in row["stages"]}
-    assert all(np.isfinite(loss) for loss in losses.values())
+    assert all(np.isfinite(stage["loss"]) for stage in row["stages"])
     assert row["status"] == "ok"
+    monkeypatch.undo()
+    export(tmp_path, tmp_path / "out", None, "efin")
+    first = json.loads((tmp_path / "utterances" / f"{row['key']}.jsonl").read_text().splitlines()[0])
+    samples, _ = soundfile.read(world / "test" / "0.wav", dtype="float32")
+    assert first["hyp"]
+    assert written_by_the_card(stranger, tmp_path / "out", samples).startswith(first["hyp"])

@@ -1,17 +1,14 @@
 """An exported recogniser is the run's own, in files that others can read."""
 
 import json
-import re
 import shutil
-import subprocess
-import sysconfig
-import venv
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from stranger import environment_without_this_project, written_by_the_card
 from tiny_world import Finished
 from transformers import AutoModelForCausalLM, WhisperForConditionalGeneration
 
@@ -77,29 +74,7 @@ def test_a_run_that_ends_with_the_encoders_objective_is_exported_without_an_llm(
 
 @pytest.fixture(scope="module")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of a virtual environment with the libraries of this one and without this project."""
-    folder = tmp_path_factory.mktemp("stranger")
-    venv.create(folder, symlinks=True)
-    python = folder / "bin" / "python"
-    libraries = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
-    for entry in Path(sysconfig.get_path("purelib")).iterdir():
-        ours = entry.name in ("scaling", "sweeps", "analysis") or "asr_scaling" in entry.name
-        if not ours and entry.suffix != ".pth":
-            (libraries / entry.name).symlink_to(entry)
-    found = subprocess.run([python, "-I", "-c", "import torch, scaling"], capture_output=True, text=True, check=False)
-    assert "No module named 'scaling'" in found.stderr
-    return python
-
-
-def written_by_the_card(python: Path, folder: Path, samples_T: np.ndarray) -> str:
-    """What the card's program, run where the export is, prints about this speech."""
-    (snippet,) = re.findall("```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
-    assert len(snippet.splitlines()) <= 20
-    soundfile.write(folder / "audio.wav", samples_T, 16_000, subtype="FLOAT")
-    done = subprocess.run([python, "-I", "-c", snippet], cwd=folder, capture_output=True, text=True, check=False)
-    (folder / "audio.wav").unlink()
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return environment_without_this_project(tmp_path_factory.mktemp("stranger"))
 
 
 def test_an_encoder_first_export_is_a_whisper_that_its_cards_snippet_uses_without_this_project(
