@@ -60,21 +60,23 @@ def predict(
     """Predict the error of one new run, with its intervals and how far it extrapolates; by default of the strategy and
     models that are best at this budget.
     """
-    from analysis.cli.places import law_columns, law_columns_of_table
+    from analysis.cli.places import law_columns_of_table, named_numbers
+    from analysis.curves.places import places
     from analysis.curves.predict import predict as predict_run
     from analysis.curves.predict import predict_rows
     from analysis.text import prediction_text, rows_text
 
     if sum(option is not None for option in (flops, at, rows)) != 1:
         raise InputError("predict: give one of --flops, --at and --table")
-    curves = runs.fits().curves
+    place = {} if at is None else named_numbers("--at", at)
+    curves = runs.fits_at(place).curves
     if flops is not None:
         prediction = predict_run(curves.best(flops), flops)
         emit(prediction.as_dict() if as_json else prediction_text(prediction))
         return
     curve = curves.only()
     if at is not None:
-        predictions = predict_rows(curve, law_columns(curve, at))
+        predictions = predict_rows(curve, places(curve, "--at", {name: [value] for name, value in place.items()}))
         emit(predictions[0].as_row() if as_json else rows_text(predictions))
     elif rows is not None:
         predictions = predict_rows(curve, law_columns_of_table(curve, rows, runs.choice.columns, curves.named))

@@ -4,7 +4,7 @@ a `Runs` as its parameter `runs`, and `reads_runs` gives it the source and the o
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -79,6 +79,13 @@ class Runs:
 
         with announce_if_slow(f"fitting laws to {self.source}"):
             return fits_of(self.source, self.choice, baseline)
+
+    def fits_at(self, columns: Collection[str]) -> "Fits":
+        """The fits of the curves chosen, of the law that is asked at places in `columns`."""
+        from analysis.curves.fits_file import fits_at
+
+        with announce_if_slow(f"fitting laws to {self.source}"):
+            return fits_at(self.source, self.choice, columns)
 
 
 def reads_runs(verb: Callable[..., None]) -> Callable[..., None]:

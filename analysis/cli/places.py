@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis.curves.curves import Curve
-from analysis.curves.places import places, positive
+from analysis.curves.places import positive
 from analysis.tables.choice import Choice
 from analysis.tables.points import SOURCE
 from analysis.tables.stored_table import named_again
@@ -28,13 +28,6 @@ def choice_of(
 def named_numbers(option: str, text: str) -> dict[str, float]:
     """The numbers of `NAME=VALUE,NAME=VALUE`. Raises InputError for any other text and for numbers not positive."""
     return {name: _number(f"{option} {name}", value) for name, value in _pairs(option, text).items()}
-
-
-def law_columns(curve: Curve, text: str) -> dict[str, list[float]]:
-    """The one point that `--at` names, by the columns of the law. Raises InputError for unknown and missing columns."""
-    return places(
-        curve, "--at", {name: [_number(f"--at {name}", value)] for name, value in _pairs("--at", text).items()}
-    )
 
 
 def law_columns_of_table(

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from analysis.curves.fits import Fits
 from analysis.curves.seed_noise import RunNoise
 from analysis.fitting.backtest import Calibration
 from analysis.fitting.fit import Fit
-from analysis.fitting.laws import law_named
+from analysis.fitting.laws import law_in, law_named
 from analysis.fitting.losses import loss_named
 from analysis.forecasting.outlook import Outlook
 from analysis.notes import Note
@@ -59,6 +59,16 @@ def fits_of(source: Source, choice: Choice = EVERYTHING, baseline: str | None = 
         return Fits(curves=_curves_of_study(source), read=partial(read_table, source)).of(choice, baseline)
     document = read_json(file)
     return Fits(curves=_stored_curves(file, document), read=partial(_stored_table, file, document)).of(choice, baseline)
+
+
+def fits_at(source: Source, choice: Choice, columns: Collection[str]) -> Fits:
+    """The fits of a source that answer at places in `columns`: of runs, those of the one law in just these columns,
+    made now; else, and of a file of fits, as `fits_of`. Raises InputError as that does.
+    """
+    law = law_in(columns)
+    if law is None or (isinstance(source, Path) and fits_file(source) is not None):
+        return fits_of(source, choice)
+    return new_fits(source, choice, law.name)
 
 
 def new_fits(

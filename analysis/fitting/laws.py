@@ -8,7 +8,7 @@ into natural units.
 Shapes in this package: B lanes (starts, resamples, queries) x n points x m parameters.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -134,6 +134,16 @@ class Law:
         value, _ = self.evaluate(z, self.parameters(theta, no_centre)[None, :])
         curve: Array = value[0]
         return curve
+
+
+def law_in(columns: Collection[str]) -> Law | None:
+    """The law in just these columns; None where there is none, or several.
+
+    >>> law_in(("N", "D")).name, law_in(("C",))
+    ('chinchilla', None)
+    """
+    fitting = [law for law in LAWS.values() if set(law.columns) == set(columns)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def law_named(name: str) -> Law:

@@ -136,7 +136,7 @@ def predict(
     """
     if (flops is None) == (at is None):
         raise InputError("predict: give flops or at")
-    fits = fits_asked(source, strategy, encoder, llm)
+    fits = fits_asked(source, strategy, encoder, llm, at=at or ())
     if at is not None:
         curve = fits.curves.only()
         given = {name: np.atleast_1d(value).tolist() for name, value in at.items()}

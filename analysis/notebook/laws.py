@@ -1,13 +1,13 @@
 """Laws in a notebook: fitting them to runs, and drawing them."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Union, overload
 
 import numpy.typing as npt
 
 from analysis.curves.fits import Fits
-from analysis.curves.fits_file import fits_of, new_fits
+from analysis.curves.fits_file import fits_at, fits_of, new_fits
 from analysis.fitting.fit import Fit
 from analysis.fitting.fit import fit as fit_points
 from analysis.formatting import number
@@ -129,9 +129,20 @@ def fit(
 
 
 def fits_asked(
-    source: Fittable, strategy: str | None, encoder: str | None, llm: str | None, baseline: str | None = None
+    source: Fittable,
+    strategy: str | None,
+    encoder: str | None,
+    llm: str | None,
+    baseline: str | None = None,
+    at: Collection[str] = (),
 ) -> Fits:
-    """The fits of the curves asked about. Raises InputError for a name that no curve has."""
+    """The fits of the curves asked about, of runs by the law that is asked at places in the columns `at`.
+
+    Raises InputError for a name that no curve has.
+    """
+    if at and not isinstance(source, Laws):
+        runs = read(source)
+        return fits_at(runs.source, replace(runs.choice, strategy=strategy, encoder=encoder, llm=llm), at)
     return fit(source).fits.of(Choice(strategy=strategy, encoder=encoder, llm=llm), baseline)
 
 

@@ -67,7 +67,12 @@ class Table:
         self.certain(column)
         if column not in self.names:
             hint = f"name it with --columns {LAW_NAMES.get(column, column)}=NAME"
-            raise InputError(f"{self.path}: no column {column!r}; {hint}{nearest(column, self._given_names)}")
+            if column == "flops" and {"N", "D"} <= {*self.names}:
+                hint += ", or ask for a law in N and D: fit --law chinchilla"
+            taken = {*self.named.values(), *LAW_NAMES}
+            spare = [name for name in self._given_names if name not in taken]
+            others = nearest(column, spare) if spare else f"; columns: {', '.join(self._given_names)}"
+            raise InputError(f"{self.path}: no column {column!r}; {hint}{others}")
 
     def certain(self, column: str) -> None:
         """Raise InputError where it is in doubt what `column` is."""

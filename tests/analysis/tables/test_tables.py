@@ -57,6 +57,26 @@ def test_columns_and_rows_are_named_and_the_stored_fit_answers_for_points_and_ta
     assert rows[0]["value"] == pytest.approx(1.8 + 480.0 * 1e8**-0.35 + 2085.0 * 1e9**-0.37, rel=1e-9)
 
 
+def test_places_in_other_columns_are_answered_by_the_law_in_these_columns(sizes, tmp_path):
+    chosen = ("--columns", "N=params,D=tokens,y=eval/loss", "--where", "set == 'right'")
+    truth = 1.8 + 480.0 * 7e9**-0.35 + 2085.0 * 4e12**-0.37
+    point = asked("predict", sizes, "--at", "N=7e9,D=4e12", *chosen)
+    assert point["value"] == pytest.approx(truth, rel=1e-3)
+    runs = analysis.read(sizes, columns={"N": "params", "D": "tokens", "y": "eval/loss"}, where="set == 'right'")
+    assert analysis.predict(runs, at={"N": 7e9, "D": 4e12}).value == pytest.approx(point["value"], rel=1e-9)
+
+
+def test_a_missing_column_is_never_thought_to_be_one_that_was_understood_as_another(tmp_path):
+    file = tmp_path / "sizes.csv"
+    file.write_text("N,D,loss\n1e8,1e10,3.1\n1e9,1e10,2.9\n")
+    with pytest.raises(InputError) as refused:
+        read_table(file).require("flops")
+    assert str(refused.value) == (
+        f"{file}: no column 'flops'; name it with --columns C=NAME, or ask for a law in N and D: fit --law chinchilla;"
+        " Valid: D, N"
+    )
+
+
 @pytest.mark.parametrize(
     ("expression", "rows"),
     [
