@@ -70,22 +70,22 @@ def laws_text(candidates: Sequence[Candidate], answers: Interval | None, notes: 
     return "\n".join(lines) + warnings_text(notes)
 
 
-def prediction_text(prediction: Prediction) -> str:
-    """A sentence or two, and the warnings."""
+def prediction_text(prediction: Prediction, error: str = "CER") -> str:
+    """A sentence or two about the error, by its name, and the warnings."""
     return "\n".join(
         [
-            f"{prediction.curve.label} at {prediction.flops:.4g} FLOPs: {_expected(prediction)}",
+            f"{prediction.curve.label} at {prediction.flops:.4g} FLOPs: {_expected(prediction, error)}",
             *(f"  {line}" for line in _doubt_lines(prediction)),
         ]
     ) + warnings_text(prediction.warnings)
 
 
-def _expected(prediction: Prediction) -> str:
-    """The CER; a range alone where no forecast was ever tested so far away."""
+def _expected(prediction: Prediction, error: str) -> str:
+    """The error; a range alone where no forecast was ever tested so far away."""
     if prediction.interval is not None and prediction.curve.extrapolation(prediction.flops) > FAR:
         low, high = prediction.interval
-        return f"CER somewhere from {low:.2g} to {high:.2g} ({prediction.level:.0%} of new runs)"
-    return f"CER {number(prediction.cer)}"
+        return f"{error} somewhere from {low:.2g} to {high:.2g} ({prediction.level:.0%} of new runs)"
+    return f"{error} {number(prediction.cer)}"
 
 
 def _doubt_lines(prediction: Prediction) -> list[str]:
@@ -172,8 +172,8 @@ def proposal_text(proposal: Proposal) -> str:
     )
 
 
-def recommendation_text(answer: Recommendation) -> str:
-    """What to do, what it will give, and the warnings."""
+def recommendation_text(answer: Recommendation, error: str = "CER") -> str:
+    """What to do, what error it will give, by its name, and the warnings."""
     prediction = answer.prediction
     if prediction is None:
         return "no recommendation" + warnings_text(answer.warnings)
@@ -184,16 +184,16 @@ def recommendation_text(answer: Recommendation) -> str:
     lines = [
         f"stages: {stages} FLOPs" if stages else "stages: not recorded",
         *([] if answer.audio_hours is None else [f"audio passed: {number(answer.audio_hours, 3)} hours"]),
-        f"expect {_expected(prediction)}",
+        f"expect {_expected(prediction, error)}",
         *_doubt_lines(prediction),
-        *_allocation_lines(answer),
+        *_allocation_lines(answer, error),
         *([] if cost is None else [f"{cost.device_hours:.3g} device-hours, {cost.usd:.3g} USD"]),
     ]
     advice = f"spend {spend} FLOPs on {prediction.curve.label}"
     return "\n".join([advice, *(f"  {line}" for line in lines)]) + warnings_text(_every_note(answer))
 
 
-def _allocation_lines(answer: Recommendation) -> list[str]:
+def _allocation_lines(answer: Recommendation, error: str) -> list[str]:
     lines = []
     if answer.lifetime_hours > 0.0:
         recognition = (
@@ -206,14 +206,14 @@ def _allocation_lines(answer: Recommendation) -> list[str]:
             f"encoder {number(sizes.encoder_params, 3)} {between(sizes.encoder_params_interval)}, "
             f"LLM {number(sizes.llm_params, 3)} {between(sizes.llm_params_interval)} parameters, "
             f"{number(sizes.audio_hours, 3)} {between(sizes.audio_hours_interval)} hours: "
-            f"CER {number(sizes.cer)} {between(sizes.cer_interval)}"
+            f"{error} {number(sizes.cer)} {between(sizes.cer_interval)}"
         )
     if (shares := answer.shares) is not None:
         each = ", ".join(
             f"{one_line(name)} {share_cell(share, shares.intervals[name])}" for name, share in shares.shares.items()
         )
         saved = share_cell(shares.cer_reduction, shares.cer_reduction_interval)
-        lines.append(f"best shares of the budget: {each}; CER saved {saved}")
+        lines.append(f"best shares of the budget: {each}; {error} saved {saved}")
     return lines
 
 

@@ -14,7 +14,9 @@ from scaling.system.progress_line import announce_if_slow
 @reads_runs
 def compare(
     runs: Runs,
-    baseline: Annotated[str, typer.Option(help="The strategy that the others are compared with.")],
+    baseline: Annotated[
+        str | None, typer.Option(help="The strategy that the others are compared with; left out, they are listed.")
+    ] = None,
     flops: Annotated[
         float | None, PositiveOption(help="Budget to compare at; by default the largest that both have reached.")
     ] = None,
@@ -25,9 +27,16 @@ def compare(
     from analysis.comparing.comparison_text import comparisons_text
 
     fits = runs.fits(baseline)
+    if baseline is None:
+        strategies = ", ".join(fits.curves.strategies)
+        raise InputError(f"compare: --baseline is missing; expected the strategy to compare with: {strategies}")
     with announce_if_slow(f"comparing {len(fits.curves.strategies)} strategies"):
         comparisons = compare_all(fits.curves, baseline, flops, fits.table)
-    emit([comparison.as_dict() for comparison in comparisons] if as_json else comparisons_text(comparisons))
+    emit(
+        [comparison.as_dict() for comparison in comparisons]
+        if as_json
+        else comparisons_text(comparisons, fits.error_name)
+    )
 
 
 @reads_runs
@@ -50,12 +59,13 @@ def recommend(
     from analysis.recommending.asked import recommend_asked
     from analysis.text import recommendation_text
 
-    answer = recommend_asked(runs.fits(), flops, cer, usd, device_hours, hardware, lifetime_hours)
+    fits = runs.fits()
+    answer = recommend_asked(fits, flops, cer, usd, device_hours, hardware, lifetime_hours)
     if study is not None:
         from analysis.recommending.next_study import write_next_study
 
         write_next_study(runs.source, answer, study)
-    emit(answer.as_dict() if as_json else recommendation_text(answer))
+    emit(answer.as_dict() if as_json else recommendation_text(answer, fits.error_name))
 
 
 @reads_runs

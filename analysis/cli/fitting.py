@@ -69,10 +69,11 @@ def predict(
     if sum(option is not None for option in (flops, at, rows)) != 1:
         raise InputError("predict: give one of --flops, --at and --table")
     place = {} if at is None else named_numbers("--at", at)
-    curves = runs.fits_at(place).curves
+    fits = runs.fits_at(place)
+    curves = fits.curves
     if flops is not None:
         prediction = predict_run(curves.best(flops), flops)
-        emit(prediction.as_dict() if as_json else prediction_text(prediction))
+        emit(prediction.as_dict() if as_json else prediction_text(prediction, fits.error_name))
         return
     curve = curves.only()
     if at is not None:

@@ -9,8 +9,10 @@ from analysis.warnings_text import warnings_text
 from scaling.system.text_table import text_table
 
 
-def comparisons_text(comparisons: Sequence[Comparison]) -> str:
-    """One line a strategy with its best models, then one for each other pair that both were run with."""
+def comparisons_text(comparisons: Sequence[Comparison], error: str = "CER") -> str:
+    """What is saved of FLOPs and of the error, by its name: one line a strategy with its best models, then one for
+    each other pair that both were run with.
+    """
     pairs = [pair for comparison in comparisons for pair in (comparison, *comparison.other_pairs)]
     alike = all((one.curve.encoder, one.curve.llm) == (one.baseline.encoder, one.baseline.llm) for one in pairs)
     rows = [
@@ -24,15 +26,15 @@ def comparisons_text(comparisons: Sequence[Comparison]) -> str:
         ]
         for pair in pairs
     ]
-    header = ["strategy", *([] if alike else ["baseline"]), "FLOPs", "CER saved", "FLOPs saved", "status"]
+    header = ["strategy", *([] if alike else ["baseline"]), "FLOPs", f"{error} saved", "FLOPs saved", "status"]
     models = " with the same models" if alike and pairs and pairs[0].curve.encoder else ""
     lines = [f"against {pairs[0].baseline.strategy}{models}, with 90% intervals", text_table(header, rows)]
-    lines += [line for comparison in comparisons for line in _detail_lines(comparison, among=len(comparisons))]
+    lines += [line for comparison in comparisons for line in _detail_lines(comparison, error, among=len(comparisons))]
     curves = {curve.identity: curve for pair in pairs for curve in (pair.curve, pair.baseline)}
     return "\n".join(lines) + warnings_text((note for pair in pairs for note in pair.warnings), curves.values())
 
 
-def _detail_lines(comparison: Comparison, among: int) -> list[str]:
+def _detail_lines(comparison: Comparison, error: str, among: int) -> list[str]:
     """Where a strategy is ahead, and what it saves where something else than charged FLOPs is equal."""
     details, own, other = comparison.details, comparison.curve.strategy, comparison.baseline.strategy
     if details is None:
@@ -41,30 +43,30 @@ def _detail_lines(comparison: Comparison, among: int) -> list[str]:
     for word, ends in (("lower", details.better_between), ("higher", details.worse_between)):
         if ends is not None:
             where = f"from {number(ends[0], 3)} to {number(ends[1], 3)} FLOPs"
-            lines.append(f"{own} has the {word} CER {where}, with a probability of 95% or more")
+            lines.append(f"{own} has the {word} {error} {where}, with a probability of 95% or more")
     if details.crossings:
         lines.append(f"the curves cross at {listed([number(flops, 3) for flops in details.crossings])} FLOPs")
-    lines += _equal_lines(details)
+    lines += _equal_lines(details, error)
     if among > 1:
         simultaneous = between(details.cer_reduction_simultaneous_interval, as_percent=True)
-        lines.append(f"90% interval of CER saved that holds for all {among} strategies at once: {simultaneous}")
+        lines.append(f"90% interval of {error} saved that holds for all {among} strategies at once: {simultaneous}")
     if details.cer_reduction_one_floor is not None:
-        lines.append(f"with one floor for both laws: CER saved {percent(details.cer_reduction_one_floor)}")
+        lines.append(f"with one floor for both laws: {error} saved {percent(details.cer_reduction_one_floor)}")
     if details.cer_reduction_test_sampling is not None:
         moved = percent(details.cer_reduction_test_sampling)
-        lines.append(f"another test set of this kind would move CER saved by {moved} (one standard deviation)")
+        lines.append(f"another test set of this kind would move {error} saved by {moved} (one standard deviation)")
     return [lines[0], *(f"  {line}" for line in lines[1:])]
 
 
-def _equal_lines(details: ComparisonDetails) -> list[str]:
+def _equal_lines(details: ComparisonDetails, error: str) -> list[str]:
     """What is saved where another kind of FLOPs, or the audio, is equal."""
     lines = [
-        f"at {number(savings.flops)} {savings.currency_name} FLOPs for both: CER saved "
+        f"at {number(savings.flops)} {savings.currency_name} FLOPs for both: {error} saved "
         + share_cell(savings.cer_reduction, savings.cer_reduction_interval)
         for savings in details.currencies[1:]
     ]
     if (equal := details.equal_unique_hours) is not None:
         spent = f"for {number(equal.flops)} against {number(equal.baseline_flops)} FLOPs"
-        saved = f"CER saved {percent(equal.cer_reduction)} (measured, {spent})"
+        saved = f"{error} saved {percent(equal.cer_reduction)} (measured, {spent})"
         lines.append(f"at {number(equal.hours, 3)} hours of different audio for both: {saved}")
     return lines

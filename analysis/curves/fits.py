@@ -6,8 +6,9 @@ from functools import cached_property
 
 from analysis.curves.curves import Curve, Curves
 from analysis.tables.choice import Choice
-from analysis.tables.points import curve_identity
+from analysis.tables.points import ERROR, curve_identity
 from analysis.tables.table import Row, Table
+from analysis.tables.understanding.column_names import error_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,11 @@ class Fits:
     def table(self) -> Table:
         """The rows that the curves were fitted to, and those that were left out."""
         return self.read()
+
+    @property
+    def error_name(self) -> str:
+        """What answers call the error: by the column that it came from."""
+        return error_name(self.curves.named.get(ERROR, ERROR))
 
     def of(self, choice: Choice, baseline: str | None = None) -> "Fits":
         """The fits of the strategy, encoder and LLM chosen, and those of the strategy `baseline` with these models.

@@ -145,7 +145,7 @@ def predict(
         return Answers(answers, rows_text(made)) if any(np.ndim(value) for value in at.values()) else answers[0]
     budgets = [positive("flops", value) for value in np.atleast_1d(flops).tolist()]
     predictions = [predict_run(fits.curves.best(budget), budget) for budget in budgets]
-    answers = [Answer(each.as_dict(), prediction_text(each), fits, [each]) for each in predictions]
+    answers = [Answer(each.as_dict(), prediction_text(each, fits.error_name), fits, [each]) for each in predictions]
     return Answers(answers, rows_text(predictions)) if np.ndim(flops) else answers[0]
 
 
@@ -174,8 +174,8 @@ def compare(
     fits = fits_asked(source, strategy, encoder, llm, baseline)
     budget = None if flops is None else positive("flops", flops)
     comparisons = compare_all(fits.curves, baseline, budget, fits.table)
-    answers = [Answer(each.as_dict(), comparisons_text([each]), fits) for each in comparisons]
-    return Answers(answers, comparisons_text(comparisons))
+    answers = [Answer(each.as_dict(), comparisons_text([each], fits.error_name), fits) for each in comparisons]
+    return Answers(answers, comparisons_text(comparisons, fits.error_name))
 
 
 def recommend(
@@ -209,7 +209,7 @@ def recommend(
             positive(name, amount)
     answer = recommend_asked(fits, flops, cer, usd, device_hours, hardware, lifetime_hours)
     predictions = [] if answer.prediction is None else [answer.prediction]
-    return Answer(answer.as_dict(), recommendation_text(answer), fits, predictions)
+    return Answer(answer.as_dict(), recommendation_text(answer, fits.error_name), fits, predictions)
 
 
 def _drawn(fits: Fits, predictions: Sequence[Prediction], ax: "Axes | None") -> "Axes":

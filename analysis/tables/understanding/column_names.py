@@ -132,6 +132,17 @@ def words(name: str) -> list[str]:
     return re.findall(r"[a-z0-9]+|%", re.sub(r"(?<=[a-z])(?=[A-Z]{2}|[A-Z][a-z])", " ", name).lower())
 
 
+def error_name(column: str) -> str:
+    """What to call the error in a column, which is seldom a CER where its name says something else.
+
+    >>> error_name("eval/cer"), error_name("WER (%)"), error_name("val_loss"), error_name("score")
+    ('CER', 'WER', 'loss', 'error')
+    """
+    said = words(column)
+    names = {"cer": "CER", "wer": "WER", "loss": "loss", "nll": "loss"}
+    return next((name for word, name in names.items() if word in said), "error")
+
+
 def candidate(meaning: Meaning, name: str) -> Candidate | None:
     """How well a column's name says `meaning`; None where it says something else."""
     spoken, factor = _factor(name)

@@ -17,6 +17,9 @@ from analysis.tables.table import read_table
 from scaling.errors import InputError
 from scaling.ledger.records import RunRow
 
+PAIR = {"efin": 0.9, "joint": 1.0}
+"""Two recipes, and how the error of each compares."""
+
 
 def asked(*arguments):
     result = CliRunner().invoke(app, [*map(str, arguments), "--json"], catch_exceptions=False)
@@ -64,6 +67,30 @@ def test_places_in_other_columns_are_answered_by_the_law_in_these_columns(sizes,
     assert point["value"] == pytest.approx(truth, rel=1e-3)
     runs = analysis.read(sizes, columns={"N": "params", "D": "tokens", "y": "eval/loss"}, where="set == 'right'")
     assert analysis.predict(runs, at={"N": 7e9, "D": 4e12}).value == pytest.approx(point["value"], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("column", "name"), [("WER (%)", "WER"), ("eval/loss", "loss"), ("cer", "CER"), ("err", "error")]
+)
+def test_answers_call_the_error_what_its_column_says(tmp_path, column, name):
+    file = tmp_path / "runs.csv"
+    rows = [
+        (c, recipe, f * (0.02 + 4e4 * c**-0.31)) for c in (1e17, 3e17, 1e18, 3e18, 1e19) for recipe, f in PAIR.items()
+    ]
+    scale = 100 if "%" in column else 1
+    file.write_text(
+        "\n".join([f"flops,recipe,{column}", *(f"{c},{recipe},{scale * y}" for c, recipe, y in rows)]) + "\n"
+    )
+    for verb in (["predict", "--flops", "5e19"], ["recommend", "--flops", "5e19"], ["compare", "--baseline", "joint"]):
+        answer = CliRunner().invoke(app, [verb[0], str(file), *verb[1:]]).stdout.split("!")[0]
+        assert {word for word in ("CER", "WER", "loss", "error") if re.search(rf"\b{word}\b", answer)} == {name}, answer
+
+
+def test_compare_without_a_baseline_names_the_strategies(tmp_path):
+    file = tmp_path / "runs.csv"
+    file.write_text("flops,recipe,cer\n" + "".join(f"{c},{r},{c**-0.05}\n" for c in (1e17, 1e18, 1e19) for r in PAIR))
+    with pytest.raises(InputError, match="--baseline is missing; expected the strategy to compare with: efin, joint"):
+        CliRunner().invoke(app, ["compare", str(file)], catch_exceptions=False)
 
 
 def test_a_missing_column_is_never_thought_to_be_one_that_was_understood_as_another(tmp_path):
