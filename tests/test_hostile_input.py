@@ -47,7 +47,7 @@ def speech(tmp_path_factory) -> Path:
         ('name="\\0"', "holds a character that no text file can hold"),
         ('language="\\ud800"', "holds a character that no text file can hold"),
         (f"seeds={DEEP}", "nested too deeply"),
-        (f"seeds=[{'9' * 5000}]", "not valid YAML"),
+        (f"seeds=[{'9' * 5000}]", "a number of 5000 digits; expected at most 400"),
         ("budgets_flops=[1e308]", "1e+308; expected less than or equal to"),
         (f"models.0.llm_lora.rank={10**30}", "expected less than or equal to 1000000"),
         (f"data.train={'é' * 300}", "File name too long"),

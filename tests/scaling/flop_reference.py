@@ -201,14 +201,19 @@ def step(
         built.recompute()
     forward, backward = counter(), counter()
     with forward:
-        frames = int(model_shape.encoder.input_frames(lengths.samples).max())
-        features = torch.zeros(len(lengths), model_shape.encoder.input_features, frames, device=device)
-        speech = encoded(model_shape.encoder, built.asr, features)
+        speech = encoded_silence(model_shape, built, lengths, device)
         run = _asr_loss if objective is Objective.ASR else _llm_loss
         loss = run(model_shape, built, speech, lengths, device)
     with backward:
         loss.backward()
     return Counted(forward.get_total_flops(), backward.get_total_flops())
+
+
+def encoded_silence(model_shape: ModelShape, built: Modules, lengths: Lengths, device: str) -> Tensor:
+    """The encoder's output of one padded batch of all of `lengths`."""
+    frames = int(model_shape.encoder.input_frames(lengths.samples).max())
+    features = torch.zeros(len(lengths), model_shape.encoder.input_features, frames, device=device)
+    return encoded(model_shape.encoder, built.asr, features)
 
 
 def counter() -> FlopCounterMode:

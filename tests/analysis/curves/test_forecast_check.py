@@ -1,6 +1,7 @@
 """Forecast runs against the fits: the verb and the report judge each run alike."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -38,9 +39,7 @@ def test_the_report_judges_every_run_as_the_verb_does(study):
     by_report = findings_of(study).forecasts
     assert [(one.truth, one.inside) for one in by_report] == [(one.truth, one.inside) for one in by_verb]
     text = write_report(study).path.read_text(encoding="utf-8")
-    assert text.count("A forecast put to the test") == 2
-    assert "(inside)" in text
-    assert "(outside)" in text
+    assert sorted(re.findall(r"<td>(inside|outside)</td>", text)) == ["inside", "outside"]
 
 
 def test_a_run_without_a_curve_is_refused_by_the_verb_with_the_nearest_name(study):

@@ -282,4 +282,4 @@ def test_a_single_division_is_no_question(tmp_path):
 def test_recommend_names_the_best_shares(tmp_path):
     folder = divided_study(tmp_path, noise=0.005)
     text = CliRunner().invoke(app, ["recommend", str(folder), "--flops", "1e13"]).stdout
-    assert "best shares: encoder" in text
+    assert "best shares of the budget: encoder" in text

@@ -62,7 +62,7 @@ def kept(shape: ModelShape, objective: Objective, found: Modules, device: str = 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         batch = lengths()
         with torch.set_grad_enabled(any(weight.requires_grad for weight in found.encoder.parameters())):
-            speech = flop_reference._encode_log_mel(shape, found.asr, batch, device)
+            speech = flop_reference.encoded_silence(shape, found, batch, device)
         run = flop_reference._asr_loss if objective is Objective.ASR else flop_reference._llm_loss
         run(shape, found, speech, batch, device)
     return storages

@@ -315,8 +315,9 @@ def test_rates_can_be_searched_alone_with_fewer_points_and_the_study_s_batch(
 
 
 def test_a_best_at_the_edge_widens_the_search_for_everyone_and_is_flagged_if_it_stays_there(
-    write_study: StudyWriter, planted: Any
+    write_study: StudyWriter, planted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # no cell is broken into lines
     study = load_study(str(write_study(strategies=["efin", "projector_only"], **ROOM)))
     trainer = planted(study, {Part.ENCODER: 30.0, Hyperparameter.BATCH: 0.4})
     found = tune(study, (SMALL, LARGE), trainer.ledger, trainer)

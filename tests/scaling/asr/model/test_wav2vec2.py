@@ -46,7 +46,7 @@ def write_directory(folder: Path, model: nn.Module) -> Path:
 def directory(request, tmp_path_factory) -> Path:
     torch.manual_seed(0)
     model = asr_module(request.param, "cpu")
-    model.config.hidden_dropout = 0.1  # as published models have it
+    model.config.hidden_dropout = model.config.layerdrop = 0.1  # as published models have them
     return write_directory(tmp_path_factory.mktemp(request.param.name), model)
 
 
