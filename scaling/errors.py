@@ -1,10 +1,18 @@
 """The error for anything that a user can cause: the commands print it without a traceback and exit with 2."""
 
 import difflib
+import os
 from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
 
 LONGEST_MESSAGE = 2000
 """The most characters of a message that are shown, because a message may quote a long value."""
+
+MOST_FILES = 10_000
+"""The most files of a folder among which the nearest name is looked for."""
+ALIKE = 0.8
+"""How alike two names of files must be, by `difflib`: a common suffix alone is not enough."""
 
 
 class InputError(ValueError):
@@ -35,3 +43,14 @@ def nearest(name: object, valid: Iterable[str]) -> str:
     hint = f"; did you mean {lower[close[0]]!r}?" if close else ";" if len(names) <= 20 else ""
     listing = f" Valid: {', '.join(names)}" if len(names) <= 20 else ""
     return hint + listing
+
+
+def nearest_file(path: Path) -> str:
+    """The end of a message about a file that is not there: the nearest name in its folder, if one is near."""
+    try:
+        with os.scandir(path.parent) as entries:
+            names = [entry.name for entry in islice(entries, MOST_FILES)]
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(path.name, names, n=1, cutoff=ALIKE)
+    return f"; did you mean {str(path.with_name(close[0]))!r}?" if close else ""

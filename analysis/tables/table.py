@@ -22,7 +22,7 @@ from analysis.tables.groups import IDENTITY, grouped, parting_column
 from analysis.tables.long_form import one_row_a_run
 from analysis.tables.understanding.understand import understand
 from analysis.tables.wandb import is_project, rows_of_project
-from scaling.errors import InputError, nearest
+from scaling.errors import InputError, nearest, nearest_file
 from scaling.ledger.records import RUNS_FILE, is_usable
 from scaling.system.console import log_once
 from scaling.system.inner_files import read_regular
@@ -219,7 +219,7 @@ def _read(path: Path) -> tuple[Table, bool]:
     file = path / RUNS_FILE if path.is_dir() else path
     if not file.exists():
         expected = f"a study's folder with {RUNS_FILE}, or a table" if path.is_dir() else "a folder or a table"
-        raise InputError(f"{file}: not found; expected {expected}")
+        raise InputError(f"{file}: not found; expected {expected}{nearest_file(file)}")
     if not file.is_file():
         raise InputError(f"{file}: is no file; expected a table")
     suffix = file.suffix.lower()

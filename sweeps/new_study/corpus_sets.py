@@ -26,6 +26,10 @@ class CorpusSets:
     test: Mapping[str, Path]
 
 
+OF_FILES = "--train FILE, --dev FILE and --test NAME=FILE"
+"""The options that name sets one by one."""
+
+
 def is_recipe(corpus: str) -> bool:
     """Whether `corpus` names speech that is made on first use."""
     return corpus in RECIPES
@@ -33,6 +37,10 @@ def is_recipe(corpus: str) -> bool:
 
 def find_sets(corpus: Path) -> CorpusSets:
     """The sets in the folder `corpus`. Raises InputError where it is no folder, or a set is not found or doubtful."""
+    if corpus.is_file():
+        raise InputError(
+            f"--corpus {corpus}: is a file; expected a folder with train, dev and test sets, or {OF_FILES}"
+        )
     if not corpus.is_dir():
         raise InputError(f"--corpus {corpus}: no such folder; expected a folder with train, dev and test sets")
     wenet = corpus / "WenetSpeech.json"
@@ -49,8 +57,7 @@ def find_sets(corpus: Path) -> CorpusSets:
             )
     names = ", ".join(sorted(path.name for path in corpus.iterdir())[:12])
     raise InputError(
-        f"--corpus {corpus}: no train, dev and test sets are found by their names (it has {names}); give --train FILE,"
-        " --dev FILE and --test NAME=FILE"
+        f"--corpus {corpus}: no train, dev and test sets are found by their names (it has {names}); give {OF_FILES}"
     )
 
 

@@ -21,7 +21,7 @@ def completed(answers: Answers) -> Answers:
         return answers
     if not sys.stdin.isatty():
         raise InputError(f"init: {', '.join(missing)} missing; give them as options, or answer on a terminal")
-    if "--corpus" in missing:
+    if not {"--corpus", "--train", "--dev", "--test"}.isdisjoint(missing):
         answers = replace(answers, corpus=_ask("Folder of the corpus, or synthetic-zh, synthetic-en"))
     if "--encoder" in missing:
         answers = replace(answers, encoder=_ask("Encoder", ENCODER))
@@ -37,10 +37,10 @@ def completed(answers: Answers) -> Answers:
 
 
 def _missing(answers: Answers) -> list[str]:
-    has_data = answers.corpus or (answers.train and answers.dev and answers.test)
+    sets = {"--train": answers.train, "--dev": answers.dev, "--test": answers.test}
     has_spend = answers.flops or answers.usd or answers.device_hours
     wanted = {
-        "--corpus": has_data,
+        **(sets if any(sets.values()) and not answers.corpus else {"--corpus": answers.corpus or all(sets.values())}),
         "--encoder": answers.encoder,
         "--llm": answers.llm,
         SPEND: has_spend,

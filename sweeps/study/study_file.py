@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from scaling.errors import InputError, nearest
+from scaling.errors import InputError, nearest, nearest_file
 from scaling.system.yaml_file import FieldPath, parse_yaml, read_yaml, to_yaml
 from sweeps.study.schema.data_fields import CorpusFields, ManifestFields
 from sweeps.study.schema.field_types import NAME
@@ -121,6 +121,8 @@ def portable_text(file: StudyFile) -> str:
 
 def _find(argument: str) -> tuple[Path, Path]:
     path = Path(argument)
+    if path.suffix in (".yaml", ".yml") and not path.exists():
+        raise InputError(f"{path}: no such file{nearest_file(path)}")
     if path.is_file() or path.suffix in (".yaml", ".yml"):
         return path, path.parent
     if argument in shipped_studies():

@@ -93,6 +93,13 @@ def test_compare_without_a_baseline_names_the_strategies(tmp_path):
         CliRunner().invoke(app, ["compare", str(file)], catch_exceptions=False)
 
 
+def test_a_file_that_is_not_there_is_told_with_the_nearest_that_is(sizes, tmp_path):
+    with pytest.raises(InputError, match=r"expected a folder or a table; did you mean '.*/sizes\.csv'\?$"):
+        read_table(tmp_path / "size.csv")
+    with pytest.raises(InputError, match=r"x\.csv: not found; expected a folder or a table$"):
+        read_table(tmp_path / "x.csv")
+
+
 def test_a_missing_column_is_never_thought_to_be_one_that_was_understood_as_another(tmp_path):
     file = tmp_path / "sizes.csv"
     file.write_text("N,D,loss\n1e8,1e10,3.1\n1e9,1e10,2.9\n")

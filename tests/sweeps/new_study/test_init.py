@@ -70,6 +70,10 @@ def test_more_to_spend_gives_larger_budgets_until_the_corpus_repeats(
         (["--device-hours", "1", "--hardware", "abacus"], "abacus"),
         (["--flops", "1e12", "--encoder", "whisper-smal"], "init: models.0.encoder: encoder 'whisper-smal'"),
         (["--flops", "1e12", "--corpus", "nowhere"], "--corpus nowhere: no such folder"),
+        (
+            ["--flops", "1e12", "--corpus", __file__],
+            "is a file; expected a folder with train, dev and test sets, or --tr",
+        ),
     ],
 )
 def test_what_leads_to_no_study_is_an_error_and_leaves_no_file(
@@ -93,6 +97,9 @@ def test_what_is_missing_is_named_where_nobody_can_be_asked(asr_scaling: Any, tm
     said = asr_scaling("init", tmp_path / "mine.yaml", "--llm", "mini-s")
     assert said.returncode == 2
     assert "--corpus, --encoder, --flops, --usd or --device-hours missing" in said.stderr
+    said = asr_scaling("init", tmp_path / "mine.yaml", "--llm", "mini-s", "--train", "a.jsonl", "--flops", "1e12")
+    assert said.returncode == 2
+    assert "init: --dev, --test, --encoder missing" in said.stderr
 
 
 def test_what_is_missing_is_asked_for_on_a_terminal(

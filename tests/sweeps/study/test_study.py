@@ -230,3 +230,9 @@ def test_the_same_text_said_again_is_no_leak(write_study: StudyWriter, surroundi
 def test_a_wrong_override_is_refused(override: str, message: str, write_study: StudyWriter) -> None:
     with pytest.raises(InputError, match=message):
         load_study(str(write_study()), [override])
+
+
+def test_a_study_file_that_is_not_there_is_told_with_the_nearest_that_is(tmp_path):
+    (tmp_path / "study.yaml").write_text("name: one")
+    with pytest.raises(InputError, match=r"studdy\.yaml: no such file; did you mean '.*/study\.yaml'\?$"):
+        load_study(str(tmp_path / "studdy.yaml"))
