@@ -27,6 +27,7 @@ CER_SAVED, FLOPS_SAVED = 0.211, 0.499
 GRID = 60
 """Budgets at which a crossing is looked for, from the smallest fitted to ten times the largest."""
 DEAF = "not heard"
+REACHED, NEGATIVE = "reached", "the sign is the other way"
 """The verdict at a budget at which one side does not hear the speech yet."""
 OPPONENTS = ((ENCODER_FIRST, BASELINE), (ENCODER_FIRST, FROZEN), (FROZEN, BASELINE))
 
@@ -160,9 +161,9 @@ def beside(interval: Interval | None, paper: float) -> str:
         return "not known"
     low, high = interval
     if low >= paper:
-        return "reached"
+        return REACHED
     if high < 0.0:
-        return "the sign is the other way"
+        return NEGATIVE
     return "possible" if high >= paper else "short of it"
 
 

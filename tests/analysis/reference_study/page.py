@@ -1,16 +1,21 @@
-"""The tables and sentences of results/reference/README.md, each between its markers."""
+"""The tables and sentences of the pages of results/reference, each between its markers."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 
 from reference_study.formats import Answers
-from reference_study.page_answers import budgets, forecasts, gains, laws, paper, state, summary
-from reference_study.page_simplified import designs, short_answers, single_seed, six_nd, untuned
+from reference_study.page_answers import budgets, forecasts, gains, laws, paper, state
+from reference_study.page_simplified import designs, single_seed, six_nd, untuned
+from reference_study.page_summary import headline, summary
 
-BLOCKS: dict[str, Callable[[Answers], list[str]]] = {
-    block.__name__: block
-    for block in (summary, state, laws, forecasts, gains, budgets, paper, untuned, six_nd, single_seed, designs)
+Block = Callable[[Answers], list[str]]
+PAGES: dict[str, tuple[Block, ...]] = {
+    "README.md": (summary, state),
+    "TABLES.md": (laws, forecasts, gains, budgets, paper, untuned, six_nd, single_seed, designs),
 }
+"""The blocks of each page; a block stands between markers of its name."""
+PROJECT: tuple[Block, ...] = (headline,)
+"""The blocks of the README of the project."""
 
 
 def filled(page: str, blocks: Mapping[str, Sequence[str]]) -> str:
@@ -28,7 +33,6 @@ def filled(page: str, blocks: Mapping[str, Sequence[str]]) -> str:
     return page
 
 
-def answered(page: str, found: Answers) -> str:
-    """The page of the study, filled from its answers."""
-    blocks = {name: block(found) for name, block in BLOCKS.items()}
-    return filled(page, blocks | {"summary": [*blocks["summary"], *short_answers(found)]})
+def answered(text: str, blocks: Sequence[Block], found: Answers) -> str:
+    """A page with these blocks, filled from the answers of the study."""
+    return filled(text, {block.__name__: block(found) for block in blocks})

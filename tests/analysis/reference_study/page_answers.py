@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from reference_study.comparisons import DEAF
 from reference_study.formats import NOT_YET, Answers, flops, pair, share, table
-from reference_study.tables import BASELINE, ENCODER_FIRST, MAIN
+from reference_study.tables import BASELINE, ENCODER_FIRST
 
 from analysis.formatting import number, percent
 
@@ -153,42 +153,13 @@ def paper(found: Answers) -> list[str]:
     return table(header, rows())
 
 
-def summary(found: Answers) -> list[str]:
-    """The sentences at the top of the page."""
-    unique = of_joint(found)
-    verdicts = [one["at_top"]["verdict"] for one in unique]
-    planned = len(set(map(pair, found["gains"])))
-    main = next((one for one in unique if one["study"] == MAIN), None)
-    if not unique:
-        return [f"Not trained yet: none of {planned} places."]
-    lines = [
-        f"* At the largest budget trained so far, `efin` is ahead of `joint` at {verdicts.count('ahead')} of "
-        f"{len(unique)} places (of {planned} planned), behind at {verdicts.count('behind')}; at "
-        f"{verdicts.count('open')} the 90 % interval holds zero, at {verdicts.count(DEAF)} one side does not hear yet."
-    ]
-    if main is not None:
-        top, at = main["at_top"], flops(main["top_budget_flops"])
-        lines.append(
-            f"* On the main axis at {at} FLOPs (planned to {flops(main['planned_top_flops'])}) the CER that `efin` "
-            f"saves against `joint` is {told(top)}; the paper says 21.1 %. Their curves cross: "
-            f"{crossings(main['crossings'])}."
-        )
-    return [*lines, f"* {registered_sentence(found['registered'])}", *hidden_sentence(found["hidden"]["together"])]
-
-
-def hidden_sentence(score: Answers | None) -> Iterator[str]:
-    if score is not None:
-        yield (
-            f"* Of the runs above a tenth of each largest budget, forecast from those below, the 90 % interval holds "
-            f"{score['pairs_held']} of {score['pairs']} pairs of a curve and a budget; the truth is "
-            f"{number(score['truth_over_prediction'], 3)} times the forecast (geometric mean)."
-        )
-
-
 def of_joint(found: Answers) -> list[Answers]:
-    """`efin` against `joint` at every place that is trained, each once."""
-    trained = [one for one in found["gains"] if one["trained"] and against_joint(one)]
-    return list({pair(one): one for one in reversed(trained)}.values())[::-1]
+    """`efin` against `joint` at every place that is trained, each once, in the order of the axes."""
+    by_place: dict[tuple[str, str, str], Answers] = {}
+    for one in found["gains"]:
+        if one["trained"] and against_joint(one):
+            by_place.setdefault(pair(one), one)
+    return list(by_place.values())
 
 
 def against_joint(gain: Answers) -> bool:

@@ -3,52 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from reference_study.formats import NOT_YET, Answers, flops, share, table
-from reference_study.tables import BASELINE, ENCODER_FIRST
 
 from analysis.formatting import number, percent
-
-
-def short_answers(found: Answers) -> list[str]:
-    """A sentence on each simpler comparison and on the smallest design, for the top of the page."""
-    return [*_of_untuned(found["untuned"]), *_of_six_nd(found["six_nd"]), *_of_one_seed(found["single_seed"]),
-            *_of_designs(found.get("designs"))]  # fmt: skip
-
-
-def _of_untuned(searches: Sequence[Answers]) -> Iterator[str]:
-    asked = [one for one in searches if (one["strategy"], one["against"]) == (ENCODER_FIRST, BASELINE)]
-    if asked:
-        one = max(asked, key=lambda each: each["flops"])
-        plain, best = one["cer_saved_at_the_rule"], one["cer_saved_at_each_best"]
-        turned = ": the sign turns" if plain * best < 0.0 else ""
-        yield (
-            f"* Untuned, with the rule's rates for all, `efin` saves {percent(plain)} of the dev CER of `joint` at "
-            f"{flops(one['flops'])} FLOPs; with each at its own best {percent(best)}{turned} (one seed)."
-        )
-
-
-def _of_six_nd(comparisons: Sequence[Answers]) -> Iterator[str]:
-    if comparisons:
-        other = [one for one in comparisons if one["at_equal_flops"]["verdict"] != one["at_equal_six_nd"]["verdict"]]
-        names = "; ".join(f"`{one['strategy']}` against `{one['against']}`, {one['place']}" for one in other)
-        yield (
-            f"* At equal 6ND in place of equal FLOPs {len(other)} of {len(comparisons)} verdicts differ"
-            f"{f' ({names})' if names else ''}."
-        )
-
-
-def _of_one_seed(found: Answers) -> Iterator[str]:
-    fits, bare = found["with_fits"], found["by_two_runs"]
-    if fits["decisions"]:
-        yield (
-            f"* One seed with fits and intervals agrees with all seeds in {fits['agree']} of {fits['decisions']} "
-            f"decisions and misses {fits['missed']}; the lower of two runs names a winner where all seeds leave it "
-            f"open in {bare['false']} of {bare['claims']}."
-        )
-
-
-def _of_designs(whole: Answers | None) -> Iterator[str]:
-    if whole is not None:
-        yield enough("Enough for decision and forecasts at the largest budget", whole["enough"])
 
 
 def untuned(found: Answers) -> list[str]:
@@ -112,8 +68,8 @@ def designs(found: Answers) -> list[str]:
         f"The whole: {flops(whole['spent_flops'])} FLOPs, trunks shared; at {flops(whole['top_budget_flops'])} FLOPs "
         f"(planned to {flops(whole['planned_top_flops'])}) it says {decisions}.",
         "",
-        enough("Enough for decision and forecasts", whole["enough"]),
-        enough("Enough for the decision alone", whole["enough_to_decide"]),
+        f"* {enough('Enough for decision and forecasts', whole['enough'])}",
+        f"* {enough('Enough for the decision alone', whole['enough_to_decide'])}",
         "",
     ]
     header = ["FLOPs spent", "of the whole", "seeds", "budgets", "asked at", "decides alike", "all forecasts hold"]
@@ -122,9 +78,9 @@ def designs(found: Answers) -> list[str]:
 
 def enough(what: str, design: Answers | None) -> str:
     if design is None:
-        return f"* {what}: no design."
+        return f"{what}: no design."
     return (
-        f"* {what}: {seeds(design)} at {len(design['budgets'])} budgets up to {flops(design['budgets'][-1])}, "
+        f"{what}: {seeds(design)} at {len(design['budgets'])} budgets up to {flops(design['budgets'][-1])}, "
         f"{flops(design['spent_flops'])} FLOPs, {percent(design['share_of_the_whole'])} of the whole."
     )
 

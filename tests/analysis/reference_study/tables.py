@@ -164,8 +164,8 @@ def places(studies: dict[str, Study]) -> list[Place]:
             Place(axis="size", label=f"LLM {ratio_of_sizes(own):.2g} times the encoder", study=study, pair=own)
             for study, own in sorted(of_size, key=lambda each: ratio_of_sizes(each[1]))
         ),
-        place("hours", f"{studies['reference_few_hours'].hours:g} h", "reference_few_hours"),
-        place("hours", f"{main.hours:g} h", MAIN),
+        place("hours", f"{studies['reference_few_hours'].hours:g} h of speech", "reference_few_hours"),
+        place("hours", f"{main.hours:g} h of speech", MAIN),
         place("language", "Mandarin", MAIN),
         place("language", "English", "reference_english"),
     ]

@@ -12,11 +12,12 @@ from reference_study.card import PARTS as OBJECTS
 from reference_study.card import columns, fields
 from reference_study.comparisons import beside, heard, verdict
 from reference_study.designs import choices_of_budgets, spent
+from reference_study.figure import draw
 from reference_study.laws import registered
-from reference_study.page import answered, filled
+from reference_study.page import PAGES, PROJECT, answered, filled
 from reference_study.page_simplified import best
 from reference_study.simplified import agreement, at_multiple, six_nd
-from reference_study.tables import PARTS, RESULTS, STUDIES, hearing, places, read_studies, table_of
+from reference_study.tables import PARTS, RESULTS, ROOT, STUDIES, hearing, places, read_studies, table_of
 
 from analysis.registering.record import FORECASTS_FILE
 from analysis.registering.register import register
@@ -62,9 +63,18 @@ def differing(questions: tuple[str, ...]) -> list[str]:
 
 
 @trained
-def test_the_page_says_the_answers_and_nothing_else():
-    page = (RESULTS / "README.md").read_text("utf-8")
-    assert answered(page, json.loads(ANSWERS.read_text("utf-8"))) == page
+@pytest.mark.parametrize(
+    ("file", "blocks"), [(ROOT / "README.md", PROJECT), *((RESULTS / name, PAGES[name]) for name in PAGES)]
+)
+def test_the_pages_say_the_answers_and_nothing_else(file: Path, blocks: tuple):
+    page = file.read_text("utf-8")
+    assert answered(page, blocks, json.loads(ANSWERS.read_text("utf-8"))) == page
+
+
+def test_the_figure_is_drawn_in_every_format(folder: Path, found: dict, tmp_path: Path):
+    assert {file.suffix for file in draw(folder, found)} == {".png", ".svg", ".pdf"}
+    (tmp_path / "parts").mkdir()
+    assert draw(tmp_path, found) == ()
 
 
 def test_the_card_names_every_column_of_a_row():
@@ -136,7 +146,7 @@ def test_blocks_are_one_study_and_what_is_missing_is_said(found: dict):
     assert {other["trained_runs"] for other in others} == {0}
     missing = [one["place"] for one in found["gains"] if not one["trained"]]
     assert len(missing) == 7
-    page = answered((RESULTS / "README.md").read_text("utf-8"), found)
+    page = answered((RESULTS / "TABLES.md").read_text("utf-8"), PAGES["TABLES.md"], found)
     assert page.count("not trained yet") >= len(missing)
 
 
