@@ -162,13 +162,19 @@ def understood(table: Table, comma_parts_fields: bool, chosen: Mapping[str, str]
     """A table as it stands, with the columns that analysis reads and those that the user has named, see
     `understanding.understand`. Raises InputError as `understood_table` does.
     """
-    found = understand(table.rows, chosen, comma_parts_fields)
-    rows = found.added_to(table.rows)
+    understanding = understand(table.rows, chosen, comma_parts_fields)
+    rows = understanding.added_to(table.rows)
     _refuse_where_no_run_succeeded(table.path, rows)
     for column, name in chosen.items():
-        if column not in found.columns and column not in found.doubts:
+        if column not in understanding.columns and column not in understanding.doubts:
             raise InputError(f"{table.path}: no column {name!r}{nearest(name, table.names)}")
-    return replace(table, rows=rows, named=found.named, remarks=(*table.remarks, *found.remarks), doubts=found.doubts)
+    return replace(
+        table,
+        rows=rows,
+        named=understanding.named,
+        remarks=(*table.remarks, *understanding.remarks),
+        doubts=understanding.doubts,
+    )
 
 
 def numbered_table(path: Path, numbered_rows: Iterable[tuple[int, Row]]) -> Table:

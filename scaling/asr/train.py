@@ -25,8 +25,7 @@ from scaling.asr.part_weights import optimizer_tensors, restore_optimizer, tenso
 from scaling.cost.model_shape import ModelShape
 from scaling.cost.step_costs import StageMeter
 from scaling.spec import Objective, Part, StageNode
-from scaling.speech.batches import BatchStream, Indices, Position
-from scaling.speech.micro_batches import MicroBatches, split_batch
+from scaling.speech.batches import BatchStream, Indices, MicroBatches, Position, split_batch
 
 LOG_SECONDS = 1.0
 """Time between progress events: short enough for a person who watches (assumption), at a cost of microseconds."""

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from functools import cache
 
-from scaling.cost.decoding import decoding_flops, heard_utterances, hearing_flops
+from scaling.cost.decoding import decoding_flops
+from scaling.cost.evaluation_pacing import heard_utterances, hearing_flops
 from scaling.spec import SAMPLE_RATE, ModelSpec, Objective
 from scaling.speech.lengths import manifest_lengths
 from scaling.speech.manifest import Manifest

@@ -132,14 +132,14 @@ def budgets_below_onset(runs: Iterable[PlannedRun], done: Iterable[str], ledger:
             by_pair[_pair(run.spec)].append(run)
         else:
             waiting[_pair(run.spec)].add(run.spec.budget_flops)
-    found = []
+    below_onset = []
     for pair, budgets in waiting.items():
         own = None if ledger is None else _own_onset(pair, by_pair[pair], ledger)
         onset = own or measured_onset(pair, languages[pair])
         below = tuple(flops for flops in sorted(budgets) if onset is not None and onset.lies_below(flops))
         if onset is not None and below:
-            found.append(BelowOnset(onset=onset, budgets_flops=below))
-    return found
+            below_onset.append(BelowOnset(onset=onset, budgets_flops=below))
+    return below_onset
 
 
 Pair = tuple[str, str, str]

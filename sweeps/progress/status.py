@@ -146,8 +146,8 @@ def ready(plan_file: PlanFile, survey: Survey) -> list[str]:
 def _finished(plan_file: PlanFile, key: str, path: str, work: WorkItem) -> NodeStatus | None:
     """The state of a node that has a result at `path`, or None. A result is read only where it looks damaged."""
     try:
-        found = os.lstat(path)
-        if not (stat.S_ISREG(found.st_mode) and found.st_size >= LEAST_RESULT_BYTES):
+        file_status = os.lstat(path)
+        if not (stat.S_ISREG(file_status.st_mode) and file_status.st_size >= LEAST_RESULT_BYTES):
             plan_file.ledger.result(key)
     except FileNotFoundError:
         return None

@@ -12,7 +12,7 @@ from sweeps.progress.eta import eta_seconds, pace_of
 from sweeps.progress.results_table import Collector
 from sweeps.progress.status import NodeStatus, State, Survey, ready, survey_study
 from sweeps.progress.unusable import unusable_runs
-from sweeps.run.outcome import Outcome
+from sweeps.run.outcome import SweepOutcome
 from sweeps.units import duration
 
 UPDATE_SECONDS = 1.0
@@ -48,7 +48,7 @@ class Monitor:
         self._next_update = time.monotonic() + max(UPDATE_SECONDS, 10 * (time.monotonic() - began))
         return self.survey
 
-    def finish(self, stopped_by: int | None, *, detached: bool = False) -> Outcome:
+    def finish(self, stopped_by: int | None, *, detached: bool = False) -> SweepOutcome:
         """Write the table a last time, and log the nodes that failed or are blocked and the runs without weights."""
         try:
             rows = self._collector.collect()
@@ -64,7 +64,7 @@ class Monitor:
         unusable = unusable_runs(self._plan_file, self.survey)
         for lost in unusable:
             log(f"unusable: run {lost.run}: {lost.cause}")
-        return Outcome(rows=rows, survey=self.survey, stopped_by=stopped_by, detached=detached, unusable=unusable)
+        return SweepOutcome(rows=rows, survey=self.survey, stopped_by=stopped_by, detached=detached, unusable=unusable)
 
     def _survey(self) -> None:
         known: dict[str, NodeStatus] = dict(self.survey.nodes)

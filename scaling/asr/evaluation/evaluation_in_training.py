@@ -8,7 +8,7 @@ from scaling.asr.evaluation.evaluate import Evaluation
 from scaling.asr.evaluation.hearing import HearingTest
 from scaling.asr.execution.ranks import Ranks
 from scaling.asr.train import Interrupted
-from scaling.cost.decoding import DEV_EVALUATION_OVER_TRAINING, FIRST_DEV_EVALUATION_SECONDS, next_hearing_look
+from scaling.cost.evaluation_pacing import DEV_EVALUATION_OVER_TRAINING, FIRST_DEV_EVALUATION_SECONDS, next_hearing_look
 from scaling.ledger.records import Event
 
 UTTERANCES = 100
