@@ -219,8 +219,8 @@ def lowest(curves: Sequence[Curve], flops: float) -> Curve:
 
 
 def rank(curve: Curve, flops: float) -> tuple[bool, float]:
-    """The sort key of curves at `flops`, best first: by expected error. Uncertainty costs a curve what it adds to that,
-    and nothing else. A curve that has no answer comes last.
+    """The sort key of curves at `flops`, best first: by expected error. Uncertainty counts only as far as it raises the
+    expected error. A curve that has no answer comes last.
     """
     return not curve.answers, curve.expected_error(flops)
 

@@ -56,7 +56,8 @@ class Hooks:
 class TrainingStep:
     """The inputs of one optimizer step: this rank's micro-batches, all `micro_batches`, and the position after it.
 
-    `last_is_idle`: this rank's last micro-batch only fills up the number, and counts nothing.
+    `last_is_idle`: this rank's last micro-batch only makes the number of micro-batches equal on all ranks, and counts
+    for nothing.
     """
 
     own: Sequence[Examples]
@@ -249,7 +250,7 @@ class _Clock:
 
 
 class _Timer:
-    """Says when `seconds` have passed since it was last due."""
+    """Tells when `seconds` have passed since it last told so."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._last = seconds, time.perf_counter()

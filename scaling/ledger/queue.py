@@ -25,7 +25,7 @@ class Queue:
 
     def __init__(self, ledger: Ledger, plan: PlanFile) -> None:
         self.waiting = True
-        """Whether `ready` last saw a node that is being worked on, or that waits for another node."""
+        """Whether the last call of `ready` saw a node that a worker holds, or that waits for another node."""
         self._ledger = ledger
         self._session = plan.session
         self._needs = {key: plan.work[key].needs for key in plan.nodes}

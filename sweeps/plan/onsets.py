@@ -1,4 +1,4 @@
-"""From how many FLOPs on a strategy hears on a pair of models, as far as known: budgets below are warned about."""
+"""The known FLOPs from which on a strategy hears with a pair of models; a plan warns of budgets below them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -182,6 +182,6 @@ def _of(onset: KnownOnset) -> Pair:
 
 
 def _plain(pair: Pair) -> Pair:
-    """Names without case, and an LLM's without what says that it was tuned to answer."""
+    """The names in lower case, and an LLM's without the ending of a chat release such as -Instruct."""
     strategy, encoder, llm = pair
     return strategy, encoder.lower(), llm.lower().removesuffix("-instruct")
