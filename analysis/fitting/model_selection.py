@@ -69,7 +69,7 @@ def default_fit(columns: Mapping[str, Array], errors: Array, weights: Array, los
     return bent if gain > AIC_MARGIN else plain
 
 
-def candidates(
+def ranked_laws(
     columns: Mapping[str, npt.ArrayLike],
     errors: npt.ArrayLike,
     weights: npt.ArrayLike,

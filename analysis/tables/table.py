@@ -110,8 +110,8 @@ class Table:
         Raises InputError for a group that is no column.
         """
         if group is not None:
-            rows, said = grouped(self.rows, group, str(self.path)), f"curves: by {group!r}"
-            return replace(self, rows=rows, remarks=(*self.remarks, said))
+            rows, remark = grouped(self.rows, group, str(self.path)), f"curves: by {group!r}"
+            return replace(self, rows=rows, remarks=(*self.remarks, remark))
         if not set(law_columns) <= set(self.names) or self._is_a_study:
             return self
         column, doubt = parting_column(self.rows, law_columns)
@@ -121,8 +121,8 @@ class Table:
             return self
         rows = tuple({**row, "strategy": _joined(row, column)} for row in self.rows)
         curves = len({row["strategy"] for row in rows})
-        said = f"curves: {curves}, by column {column!r}, whose values differ at equal {', '.join(law_columns)}"
-        return replace(self, rows=rows, remarks=(*self.remarks, said))
+        remark = f"curves: {curves}, by column {column!r}, whose values differ at equal {', '.join(law_columns)}"
+        return replace(self, rows=rows, remarks=(*self.remarks, remark))
 
     def announce(self) -> None:
         """Say on stderr, once, what was understood."""

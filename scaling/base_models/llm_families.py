@@ -132,7 +132,7 @@ DENSE_ALTERNATIVE = (
 """What helps whoever came with a recurrent model."""
 
 
-def family_of(config: ConfigFile) -> LlmFamily:
+def llm_family(config: ConfigFile) -> LlmFamily:
     """The family of a config. Raises InputError, with what the model has and what would do, where it is none."""
     kind = config.values.get("model_type")
     if (family := FAMILIES.get(str(kind))) is not None:

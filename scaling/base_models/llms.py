@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scaling.base_models.config_file import LARGEST, ConfigFile
-from scaling.base_models.llm_families import LlmFamily, family_of
+from scaling.base_models.llm_families import LlmFamily, llm_family
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention
 from scaling.errors import InputError
 from scaling.keys import OMIT_DEFAULT
@@ -129,7 +129,7 @@ def llm_dims(config_file: Path) -> LlmDims:
     Raises InputError on families whose matrix products are not known here, and on sizes that transformers refuses.
     """
     config = ConfigFile(config_file)
-    family = family_of(config)
+    family = llm_family(config)
     defaults = family.sizes
     width = config.integer("hidden_size", default=defaults.hidden_size)
     heads = config.integer("num_attention_heads", default=defaults.num_attention_heads)

@@ -63,14 +63,14 @@ class YamlDocument:
             path = path[:-1]
         return self.lines.get(path)
 
-    def replace(self, names: Sequence[str], value: Any, said: str) -> None:
+    def replace(self, names: Sequence[str], value: Any, context: str) -> None:
         """Set the field that `names` lead to, from the top; missing mappings on the way are made.
 
-        Raises InputError, which begins with `said`, where a name leads into a value that has no such field.
+        Raises InputError, which begins with `context`, where a name leads into a value that has no such field.
         """
         holder, path = self.value, FieldPath()
         for name, following in zip(names, [*names[1:], None], strict=True):
-            key = _key(holder, name, said, path)
+            key = _key(holder, name, context, path)
             path = (*path, key)
             if following is None:
                 holder[key] = value
@@ -98,15 +98,15 @@ class YamlDocument:
             raise InputError(f"{self.place(path)}: {error}") from error
 
 
-def _key(holder: Any, name: str, said: str, path: FieldPath) -> str | int:
+def _key(holder: Any, name: str, context: str, path: FieldPath) -> str | int:
     """The key of a mapping, or the position in a list, that `name` stands for."""
     where = ".".join(map(str, path)) or "the document"
     if isinstance(holder, dict):
         return name
     if not isinstance(holder, list):
-        raise InputError(f"{said}: {where} is {holder!r}, which has no field {name!r}")
+        raise InputError(f"{context}: {where} is {holder!r}, which has no field {name!r}")
     if not name.isdigit() or int(name) >= len(holder):
-        raise InputError(f"{said}: {where} has {len(holder)} entries; expected a position from 0, not {name!r}")
+        raise InputError(f"{context}: {where} has {len(holder)} entries; expected a position from 0, not {name!r}")
     return int(name)
 
 

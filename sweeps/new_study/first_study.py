@@ -77,8 +77,8 @@ class FirstStudy:
         """What must not be silent: doubts about the speech, and why there are no larger budgets."""
         notes = self.planned.prepared.study.speech.notes()
         if self.planned.epochs > MOST_EPOCHS:
-            heard = f"the largest budget hears the training set {self.planned.epochs:.1f} times"
-            notes.append(f"{heard}: larger ones would say little of fresh data, whatever can be spent")
+            repeats = f"the largest budget hears the training set {self.planned.epochs:.1f} times"
+            notes.append(f"{repeats}: larger ones would say little of fresh data, whatever can be spent")
         return notes
 
     def as_document(self) -> dict[str, object]:

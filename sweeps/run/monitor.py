@@ -58,9 +58,9 @@ class Monitor:
             ) from error
         self._survey()
         for key in self.survey.in_state(State.FAILED):
-            log(f"failed: {describe_node(self._plan_file, key)}: {self.survey.nodes[key].cause}")
+            log(f"failed: {node_and_its_run(self._plan_file, key)}: {self.survey.nodes[key].cause}")
         for key in self.survey.in_state(State.BLOCKED):
-            log(f"blocked: {describe_node(self._plan_file, key)} {self.survey.nodes[key].cause}")
+            log(f"blocked: {node_and_its_run(self._plan_file, key)} {self.survey.nodes[key].cause}")
         unusable = unusable_runs(self._plan_file, self.survey)
         for lost in unusable:
             log(f"unusable: run {lost.run}: {lost.cause}")
@@ -95,7 +95,7 @@ def progress_text(survey: Survey, starting: int, eta: float | None) -> str:
     )
 
 
-def describe_node(plan_file: PlanFile, key: str) -> str:
+def node_and_its_run(plan_file: PlanFile, key: str) -> str:
     """A node in words: its stage, its position, and a run that needs it; its key alone where its file is damaged."""
     try:
         node = plan_file.ledger.node(key)

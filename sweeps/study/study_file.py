@@ -67,7 +67,7 @@ def read_study_file(argument: str, overrides: Sequence[str]) -> StudyFile:
     document = read_yaml(path)
     for text in overrides:
         names, value = _parse_override(text)
-        document.replace(names, value, said=f"--set {text!r}")
+        document.replace(names, value, context=f"--set {text!r}")
     return StudyFile(base=base, document=document, fields=checked_fields(StudyFields, document))
 
 

@@ -112,7 +112,7 @@ TEXTS = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnCandidate:
     """A column that may have a meaning: the lower its rank, the better. Its values are to be multiplied by `factor`;
-    `said` is the unit that the user named.
+    `unit` is the unit that the user named.
     """
 
     rank: tuple[bool, int, bool]
@@ -120,7 +120,7 @@ class ColumnCandidate:
     factor: float = 1.0
     percent: bool = False
     loss: bool = False
-    said: str | None = None
+    unit: str | None = None
 
 
 def words(name: str) -> list[str]:
@@ -138,9 +138,9 @@ def error_name(column: str) -> str:
     >>> error_name("eval/cer"), error_name("WER (%)"), error_name("val_loss"), error_name("score")
     ('CER', 'WER', 'loss', 'error')
     """
-    said = words(column)
+    column_words = words(column)
     names = {"cer": "CER", "wer": "WER", "loss": "loss", "nll": "loss"}
-    return next((name for word, name in names.items() if word in said), "error")
+    return next((name for word, name in names.items() if word in column_words), "error")
 
 
 def candidate(meaning: Meaning, name: str) -> ColumnCandidate | None:
@@ -167,7 +167,7 @@ def candidate(meaning: Meaning, name: str) -> ColumnCandidate | None:
     return None
 
 
-def candidates(meaning: Meaning, names: Iterable[str]) -> list[ColumnCandidate]:
+def column_candidates(meaning: Meaning, names: Iterable[str]) -> list[ColumnCandidate]:
     """The columns that may have a meaning, the best first."""
     return sorted(
         (fitting for name in names if (fitting := candidate(meaning, name))), key=lambda fitting: fitting.rank

@@ -16,7 +16,7 @@ from analysis.tables.understanding.column_names import (
     ColumnCandidate,
     Meaning,
     candidate,
-    candidates,
+    column_candidates,
     text_column,
     words,
 )
@@ -141,7 +141,7 @@ class _Given:
             return self.chosen_source(meaning, chosen)
         if meaning.column in self.names:
             return candidate(meaning, meaning.column)
-        alternatives = [one for one in candidates(meaning, self.names) if self.numbers(one.name).numeric]
+        alternatives = [one for one in column_candidates(meaning, self.names) if self.numbers(one.name).numeric]
         if not alternatives:
             return None
         equals = [one for one in alternatives if one.rank == alternatives[0].rank]
@@ -162,7 +162,7 @@ class _Given:
         factor = UNITS.get(unit) or UNITS.get(unit.lower())
         if factor is None:
             raise DoubtError(f"{unit!r} is no unit{nearest(unit, UNITS)}")
-        return ColumnCandidate(rank=(False, 0, False), name=name, factor=factor, said=unit)
+        return ColumnCandidate(rank=(False, 0, False), name=name, factor=factor, unit=unit)
 
     def same(self, one: ColumnCandidate, other: ColumnCandidate) -> bool:
         return self.numbers(one.name).values == self.numbers(other.name).values
@@ -172,10 +172,10 @@ class _Given:
         numbers = self.numbers(found.name)
         if numbers.mark is None and any(isinstance(value, str) and "," in value for value in self.values(found.name)):
             raise DoubtError(f"column {found.name!r}: the comma in its numbers may be a decimal mark or part thousands")
-        factor, words_of_unit = found.factor, found.said
-        if meaning.column == "cer" and found.said is None:
+        factor, words_of_unit = found.factor, found.unit
+        if meaning.column == "cer" and found.unit is None:
             factor, words_of_unit = scale_of_errors(found, numbers, counted)
-        elif found.said is None:
+        elif found.unit is None:
             check_size(meaning.column, meaning.option, found, numbers)
         if words_of_unit is None and factor != 1.0:
             words_of_unit = f"times {factor:g}"
