@@ -1,4 +1,6 @@
-"""From a study's text to a plan that may be started: one path for `plan` and `run`, so what is shown is what runs."""
+"""From the text of a study to its plan. `plan` and `run` both pass here, so that the plan that is shown is the one that
+runs.
+"""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence

@@ -24,7 +24,8 @@ class StudyModel:
     """A model of the study, with the study's strategies at this model's rates and batch by rule.
 
     `shape` is what its runs are charged by: where a tokenizer is missing, the prompt counts as empty. `prompt` is the
-    study's as this LLM reads it. `tuned` holds, by strategy, the settings that a search found instead of the rule's.
+    prompt of the study as this LLM reads it. `tuned` holds, by strategy, the settings that a search found instead of
+    the rule's.
     """
 
     spec: ModelSpec
