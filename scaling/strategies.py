@@ -39,6 +39,20 @@ class StrategyDesign:
     stages: tuple[StageDesign, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyRequest:
+    """A design, and what a study changes in it.
+
+    `shares` replaces the shares, with one number for each stage. `rates` gives absolute peak rates: `{part: rate}` for
+    every stage or `{stage name: {part: rate}}` for one.
+    """
+
+    design: StrategyDesign
+    name: str | None = None
+    shares: Sequence[float] | None = None
+    rates: Mapping[str, float | Mapping[str, float]] = field(default_factory=dict)
+
+
 def _asr(name: str, share: float) -> StageDesign:
     return StageDesign(name=name, objective=Objective.ASR, parts=(ENCODER, ASR_DECODER), share=share)
 
@@ -144,23 +158,20 @@ def preset(name: str) -> StrategyDesign:
 
 
 def resolve(
-    design: StrategyDesign,
-    *,
+    request: StrategyRequest,
     optimization: Optimization,
+    *,
     encoder_width: int,
     llm_width: int,
     lr_scale: float = 1.0,
-    name: str | None = None,
-    shares: Sequence[float] | None = None,
-    rates: Mapping[str, float | Mapping[str, float]] | None = None,
 ) -> Strategy:
-    """A design as a strategy for one model, all of whose rates are multiplied by `lr_scale`.
+    """What is requested, as a strategy for one model, all of whose rates are multiplied by `lr_scale`.
 
-    `shares` replaces the shares, with one number for each stage. `rates` gives absolute peak rates: `{part: rate}` for
-    every stage or `{stage name: {part: rate}}` for one. Raises InputError on unknown stages or parts and on a wrong
-    number of shares.
+    Raises InputError on unknown stages or parts and on a wrong number of shares.
     """
-    where = f"strategy {name or design.name!r}"
+    design, shares, rates = request.design, request.shares, request.rates
+    name = request.name or design.name
+    where = f"strategy {name!r}"
     if shares is not None and len(shares) != len(design.stages):
         raise InputError(f"{where}: shares has {len(shares)} values, {design.name} has {len(design.stages)} stages")
     try:
@@ -169,8 +180,7 @@ def resolve(
                 name=stage.name,
                 objective=stage.objective,
                 trains=tuple(
-                    (part, rate * lr_scale)
-                    for part, rate in _rates(stage, rates or {}, encoder_width, llm_width).items()
+                    (part, rate * lr_scale) for part, rate in _rates(stage, rates, encoder_width, llm_width).items()
                 ),
                 share=stage.share if shares is None else shares[position],
                 flops=stage.flops,
@@ -178,8 +188,8 @@ def resolve(
             )
             for position, stage in enumerate(design.stages)
         )
-        _check_names(rates or {}, design)
-        return Strategy(name=name or design.name, stages=stages)
+        _check_names(rates, design)
+        return Strategy(name=name, stages=stages)
     except ValueError as error:
         raise InputError(str(error) if str(error).startswith(where) else f"{where}: {error}") from error
 

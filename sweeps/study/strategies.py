@@ -1,22 +1,9 @@
 """The strategies that a study file asks for, before a model gives them their rates and their batch."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-
 from scaling.spec import Part
-from scaling.strategies import PRESETS, StageDesign, StrategyDesign
+from scaling.strategies import PRESETS, StageDesign, StrategyDesign, StrategyRequest
 from sweeps.study.schema.strategy_fields import PresetFields, StageFields, StagesFields
 from sweeps.study.schema.study_fields import StudyFields
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StrategyRequest:
-    """A preset or a design of the user's own, and what the study changes in it (see `scaling.strategies.resolve`)."""
-
-    design: StrategyDesign
-    name: str | None = None
-    shares: Sequence[float] | None = None
-    rates: Mapping[str, float | Mapping[str, float]] = field(default_factory=dict)
 
 
 def strategy_requests(fields: StudyFields) -> list[StrategyRequest]:

@@ -80,19 +80,16 @@ def _study_model(file: StudyFile, position: int) -> StudyModel:
             llm_lora=fields.llm_lora.model_dump(exclude_none=True),
         )
         shape = planned_shape(spec, encoder, llm, language, prompt)
-    rule_of_batch = default_batch_audio_seconds(llm.dims.params)
+    batch = file.fields.batch_audio_seconds or default_batch_audio_seconds(llm.dims.params)
     strategies: list[Strategy] = []
     for place, request in enumerate(requests):
         with at(("strategies", place)):
             strategy = resolve(
-                request.design,
-                optimization=optimization(batch_audio_seconds=file.fields.batch_audio_seconds or rule_of_batch),
+                request,
+                optimization(batch_audio_seconds=batch),
                 encoder_width=encoder.dims.width,
                 llm_width=llm.dims.width,
                 lr_scale=fields.lr_scale,
-                name=request.name,
-                shares=request.shares,
-                rates=request.rates,
             )
             refuse_twin(strategy, strategies)
             strategies.append(strategy)

@@ -89,6 +89,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"models": [{"encoder": "a", "llm": "b", "stacks": 2}]},
         r"models\.0\.stacks: unknown field; did you mean 'stack'",
     ),
+    "unknown key in assumed lengths": (
+        {"data": {"train": {"assumed": {"mean_second": 4.0}}, "dev": "d", "test": {"t": "t"}}},
+        r"data\.train\.assumed\.mean_second: unknown field; did you mean 'mean_seconds'",
+    ),
     "wrong strategy": (
         {"strategies": ["efni"]},
         r"strategies\.0: 'efni'; expected the name of a preset; did you mean 'efin'",
