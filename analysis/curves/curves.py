@@ -200,11 +200,9 @@ class Curves:
                 chosen = tuple(curve for curve in chosen if getattr(curve, name) == wanted)
         return chosen
 
-    def best(
-        self, flops: float, strategy: str | None = None, encoder: str | None = None, llm: str | None = None
-    ) -> Curve:
+    def best(self, flops: float) -> Curve:
         """The curve with the lowest expected error at `flops`."""
-        return lowest(self.of(strategy, encoder, llm), flops)
+        return lowest(self.curves, flops)
 
     def only(self, strategy: str | None = None, encoder: str | None = None, llm: str | None = None) -> Curve:
         """The one curve with these names. Raises InputError where several have them."""
