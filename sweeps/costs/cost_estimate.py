@@ -6,7 +6,7 @@ from scaling.cost.evaluation_pacing import look_seconds
 from scaling.cost.hardware import HARDWARE, saved_throughput
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
-from sweeps.costs.checkpoint_disk import CheckpointDisk, disk
+from sweeps.costs.checkpoint_disk import CheckpointDisk, checkpoint_disk
 from sweeps.costs.tariff import Tariff
 from sweeps.costs.worker_speed import WorkerSpeed, worker_speed
 from sweeps.launchers.local_workers import default_workers
@@ -136,7 +136,7 @@ def estimate_cost(
         finish_hours=max(sum(worked.values()) / side_by_side, longest) / 3600,
         speed=speed,
         rent=_rent(study.threads, processes, tariff),
-        disk=disk(study, plan),
+        disk=checkpoint_disk(study, plan),
     )
 
 
