@@ -53,7 +53,7 @@ class CostEstimate:
 
     @property
     def spent_over_charged(self) -> float:
-        """What sharing leaves to pay, as a fraction."""
+        """The FLOPs that are trained over those charged: below 1 where runs share nodes."""
         return self.spent_flops / self.charged_flops
 
     @property
@@ -81,7 +81,7 @@ class Limits:
     usd: float | None = None
 
     def refuse(self, costs: CostEstimate) -> None:
-        """Raise InputError where the bill is over a limit, or where its money is limited and no price is known."""
+        """Raise InputError where the estimate exceeds a limit, or where money is limited and no price is known."""
         for flag, most, cost, unit in (
             ("--max-flops", self.flops, costs.to_spend_flops, "FLOPs"),
             ("--max-hours", self.device_hours, costs.device_hours, f"device-hours ({costs.speed.source})"),
@@ -96,7 +96,7 @@ class Limits:
 def estimate_cost(
     prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None, workers: int | None = None
 ) -> CostEstimate:
-    """The bill of a plan. Nodes that are finished in `ledger` cost nothing more.
+    """The cost estimate of a plan. Nodes that are finished in `ledger` cost nothing more.
 
     `workers` work side by side, as many as this machine has room for where not given.
     """
