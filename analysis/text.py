@@ -10,10 +10,12 @@ from analysis.fitting.model_selection import Candidate
 from analysis.formatting import Interval, between, interval_cell, label_cell, number, percent, share_cell
 from analysis.glossary import STATUS_IN_WORDS, meaning_of_fit
 from analysis.notes import Note, as_text
+from analysis.recommending.budgets import HardwareCost
 from analysis.recommending.isoflop_frontier import Frontier
 from analysis.recommending.next_runs import Proposal
 from analysis.recommending.recommend import Recommendation
 from analysis.warnings_text import warnings_text
+from scaling.cost.amounts import duration, money
 from scaling.system.console import one_line
 from scaling.system.text_table import text_table
 
@@ -187,10 +189,15 @@ def recommendation_text(answer: Recommendation, error: str = "CER") -> str:
         f"expect {_expected(prediction, error)}",
         *_doubt_lines(prediction),
         *_allocation_lines(answer, error),
-        *([] if cost is None else [f"{cost.device_hours:.3g} device-hours, {cost.usd:.3g} USD"]),
+        *([] if cost is None else [_cost_line(cost)]),
     ]
     advice = f"spend {spend} FLOPs on {prediction.curve.label}"
     return "\n".join([advice, *(f"  {line}" for line in lines)]) + warnings_text(_every_note(answer))
+
+
+def _cost_line(cost: HardwareCost) -> str:
+    hours = duration(3600.0 * cost.device_hours)
+    return f"{hours} of training on one {cost.price.hardware.name}, {money(cost.usd)}"
 
 
 def _allocation_lines(answer: Recommendation, error: str) -> list[str]:

@@ -14,7 +14,7 @@ from sweeps.costs.tariff import Tariff, tariff_of
 from sweeps.new_study.affordable import MOST_EPOCHS, Affordable, Spend, affordable_budgets
 from sweeps.new_study.corpus_sets import find_sets, is_recipe
 from sweeps.new_study.wish import Value, Wish, as_seen_from
-from sweeps.units import duration
+from scaling.cost.amounts import duration, money
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +131,9 @@ def write_first_study(file: Path, answers: Answers) -> FirstStudy:
 
 def price_sentence(runs: int, costs: CostEstimate) -> str:
     """What a study costs, in one phrase."""
-    money = "" if costs.usd is None else f", {costs.usd:.3g} USD"
+    usd = "" if costs.usd is None else f", {money(costs.usd)}"
     hours = duration(3600 * costs.device_hours)
-    return f"{runs} runs, {costs.spent_flops:.2g} FLOPs, {hours} of {costs.rent.device}{money}"
+    return f"{runs} runs, {costs.spent_flops:.2g} FLOPs, {hours} of {costs.rent.device}{usd}"
 
 
 def _wish(answers: Answers, name: str, folder: Path | None) -> Wish:

@@ -16,7 +16,7 @@ from scaling.ledger.lease import STILL_SECONDS
 from scaling.ledger.ledger import Ledger
 from scaling.spec import StageNode
 from scaling.system.console import log, log_once
-from sweeps.units import size
+from scaling.cost.amounts import size
 
 ABANDONED_SECONDS = 3600.0
 """A file beside its place that is older than this will never be moved there (assumption: writes are shorter)."""

@@ -15,7 +15,7 @@ from sweeps.progress.eta import Pace, eta_seconds, node_eta_seconds, pace_of
 from sweeps.progress.hearing_status import DeafRun, HearingNow, deaf_runs, hearing_now
 from sweeps.progress.status import NodeStatus, State, Survey, survey_study
 from sweeps.progress.unusable import UnusableRun, unusable_runs
-from sweeps.units import duration
+from scaling.cost.amounts import duration
 
 CLEAR = "\x1b[H\x1b[J"
 """Cursor to the upper left corner, and erase what follows (ECMA-48)."""

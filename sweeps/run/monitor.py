@@ -13,7 +13,7 @@ from sweeps.progress.results_table import Collector
 from sweeps.progress.status import NodeStatus, State, Survey, ready, survey_study
 from sweeps.progress.unusable import unusable_runs
 from sweeps.run.outcome import Outcome
-from sweeps.units import duration
+from scaling.cost.amounts import duration
 
 UPDATE_SECONDS = 1.0
 """Seconds between reads of the ledger, and at least ten times as long as a read takes: training must not wait."""

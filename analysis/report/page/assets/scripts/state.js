@@ -42,6 +42,6 @@ function shownTraces() {
   return study.strategies.flatMap((_, strategy) => {
     const own = state.hidden.has(strategy) ? [] : study.traces.filter((trace) => trace.strategy === strategy);
     if (state.models !== null) return own.filter((trace) => trace.models === state.models);
-    return own.length ? [best(own, state.flops)] : [];
+    return own.length ? [best(own)] : [];
   });
 }
