@@ -141,7 +141,7 @@ TERMS = (
         ("lifetime_over_budget", "Recognition over the model's life costs more than all that can be spent.",
          "Spend more, or choose smaller models or fewer hours."),
         ("price", "The assumptions behind hours and dollars.",
-         "Looks at dev take a ninth more where a stage lasts over a minute, and decoding dev and test sets comes on top: "
+         "Looks at dev add a ninth where a stage lasts over a minute, and decoding dev and test sets comes on top; "
          "`plan` counts both."),
         ("poor_price", "The cost of the runs is no simple function of their sizes.",
          "Take the best sizes as a direction rather than a number."),

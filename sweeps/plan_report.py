@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
+from scaling.cost.amounts import audio, duration, money, size, two_digits
 from scaling.cost.memory import Memory, StepExecution
 from scaling.system.console import JOIN
 from scaling.system.text_table import text_table
@@ -15,7 +16,6 @@ from sweeps.plan.prepare import Prepared
 from sweeps.plan.stage_consumption import SHARDED_DEVICES
 from sweeps.study.study import Study
 from sweeps.study.study_model import StudyModel
-from scaling.cost.amounts import audio, duration, money, size, two_digits
 
 SHOWN_RUNS = 60
 """Runs that the text lists; the JSON document lists all."""

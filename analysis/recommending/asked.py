@@ -1,7 +1,7 @@
 """A recommendation as people ask for it: for FLOPs, dollars or hours of a device, or for a CER wanted."""
 
-from analysis.curves.fits import Fits
 from analysis.curves.curves import Curve
+from analysis.curves.fits import Fits
 from analysis.recommending.budgets import training_price
 from analysis.recommending.recommend import Recommendation, recommend_for_budget, recommend_for_cer
 from scaling.cost.hardware import find_hardware

@@ -46,7 +46,7 @@ class Speed:
         return self.scale * (max(products, rest) if self.accelerator else products + rest)
 
     def scaled(self, scale: float | None, source: str) -> "Speed":
-        """This speed, where training was measured to take `scale` times as long; as it is where it was not."""
+        """The speed where training was measured to take `scale` times as long; unchanged where it was not."""
         return self if scale is None else replace(self, scale=self.scale * scale, source=source)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.cost.flops import PartFlops, executed, generation, six_nd
-from scaling.cost.training_time import Speed, beside_products, device_speed
 from scaling.cost.model_shape import ModelShape, default_shape
+from scaling.cost.training_time import Speed, beside_products, device_speed
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE, LoraSpec, Objective, Part
 from scaling.speech.lengths import Lengths
@@ -344,8 +344,8 @@ def _hardware_lines(document: StepPrice) -> list[str]:
     beside = beside_products(device["accelerator"]) if device["step_seconds"] else ""
     return [
         "",
-        f"{device['name']}: {device['peak_flops']:.4g} FLOP/s peak at MFU {device['mfu']:g} ({device['mfu_source']}){beside},"
-        f" {device['usd_per_hour']:g} USD an hour ({device['usd_source']}); a step: {times}",
+        f"{device['name']}: {device['peak_flops']:.4g} FLOP/s peak at MFU {device['mfu']:g} ({device['mfu_source']})"
+        f"{beside}, {device['usd_per_hour']:g} USD an hour ({device['usd_source']}); a step: {times}",
     ]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scaling.cost.amounts import duration, money
 from scaling.errors import InputError
 from scaling.spec import Precision
 from scaling.speech.spoken_language import spoken_language
@@ -14,7 +15,6 @@ from sweeps.costs.tariff import Tariff, tariff_of
 from sweeps.new_study.affordable import MOST_EPOCHS, Affordable, Spend, affordable_budgets
 from sweeps.new_study.corpus_sets import find_sets, is_recipe
 from sweeps.new_study.wish import Value, Wish, as_seen_from
-from scaling.cost.amounts import duration, money
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

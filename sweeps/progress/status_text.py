@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from scaling.cost.amounts import duration
 from scaling.errors import InputError
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.system.console import jsonable, one_line, readable, wrapped
@@ -15,7 +16,6 @@ from sweeps.progress.eta import Pace, eta_seconds, node_eta_seconds, pace_of
 from sweeps.progress.hearing_status import DeafRun, HearingNow, deaf_runs, hearing_now
 from sweeps.progress.status import NodeStatus, State, Survey, survey_study
 from sweeps.progress.unusable import UnusableRun, unusable_runs
-from scaling.cost.amounts import duration
 
 CLEAR = "\x1b[H\x1b[J"
 """Cursor to the upper left corner, and erase what follows (ECMA-48)."""
