@@ -184,6 +184,12 @@ def explained(code: str | None) -> list[Term]:
     return found
 
 
+def listed_codes() -> str:
+    """The codes alone, those of a kind together."""
+    kinds = [f"{of}: {', '.join(term.code for term in TERMS if term.of == of)}" for of in (FIT, RUN, STATE, WARNING)]
+    return "\n".join([*kinds, f"({HOW_TO_ASK} says what one means, asr-scaling explain --all what all mean)"])
+
+
 def glossary_page() -> str:
     """All terms as a Markdown page."""
     lines = [

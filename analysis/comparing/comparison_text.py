@@ -31,7 +31,7 @@ def comparisons_text(comparisons: Sequence[Comparison], error: str = "CER") -> s
     lines = [f"against {pairs[0].baseline.strategy}{models}, with 90% intervals", text_table(header, rows)]
     lines += [line for comparison in comparisons for line in _detail_lines(comparison, error, among=len(comparisons))]
     curves = {curve.identity: curve for pair in pairs for curve in (pair.curve, pair.baseline)}
-    return "\n".join(lines) + warnings_text((note for pair in pairs for note in pair.warnings), curves.values())
+    return "\n".join(lines) + warnings_text((note for pair in pairs for note in pair.warnings), curves.values(), error)
 
 
 def _detail_lines(comparison: Comparison, error: str, among: int) -> list[str]:
@@ -42,7 +42,8 @@ def _detail_lines(comparison: Comparison, error: str, among: int) -> list[str]:
     lines = [f"{own} against {other}:"]
     for word, ends in (("lower", details.better_between), ("higher", details.worse_between)):
         if ends is not None:
-            where = f"from {number(ends[0], 3)} to {number(ends[1], 3)} FLOPs"
+            low, high = (number(end, 3) for end in ends)
+            where = f"at {low} FLOPs" if low == high else f"from {low} to {high} FLOPs"
             lines.append(f"{own} has the {word} {error} {where}, with a probability of 95% or more")
     if details.crossings:
         lines.append(f"the curves cross at {listed([number(flops, 3) for flops in details.crossings])} FLOPs")

@@ -7,7 +7,7 @@ from pathlib import Path
 from scaling.cost.amounts import duration, money
 from scaling.errors import InputError
 from scaling.spec import Precision
-from scaling.speech.spoken_language import spoken_language
+from scaling.speech.spoken_language import check_code, spoken_language
 from scaling.speech.synthetic.recipes import RECIPES
 from scaling.system.atomic_files import write_text_atomically
 from sweeps.costs.cost_estimate import CostEstimate
@@ -120,6 +120,8 @@ def write_first_study(file: Path, answers: Answers) -> FirstStudy:
     spend = answers.spend
     anywhere = _wish(answers, file.stem, None)
     language = answers.spoken
+    if answers.language is not None:
+        check_code(answers.language, "init: --language")
     if language is None:
         raise InputError("init: --language missing, and the corpus does not name it; expected zh, en or another code")
     planned = affordable_budgets(lambda budgets: anywhere.text(budgets, language, ""), spend, answers.tariff)

@@ -3,15 +3,18 @@
 from pathlib import Path
 
 from scaling.errors import InputError
-from scaling.speech.spoken_language import spoken_language
+from scaling.speech.spoken_language import check_code, spoken_language
 from scaling.speech.synthetic.recipes import RECIPES
 from sweeps.study.schema.data_fields import AssumedFields, CorpusFields
 from sweeps.study.study_file import StudyFile, corpus_path
 
 
 def with_language(file: StudyFile) -> StudyFile:
-    """The study with its `language`. Raises InputError where neither the study nor its training data name one."""
+    """The study with its `language`. Raises InputError where neither the study nor its training data name one, and for
+    what is no code of a language.
+    """
     if file.fields.language is not None:
+        check_code(file.fields.language, str(file.source))
         return file
     language = _of_training_data(file)
     if language is None:

@@ -21,6 +21,7 @@ function fillPredictions(traces) {
     else line.append(...predictionCells(trace, row, calibrated));
     return line;
   }));
+  nameCells(byId("predictions").closest("table"));
 }
 
 /** CER, interval of a new run, the calibrated one, how far, and what it takes: far beyond the runs an answer is a range, and no number. */
@@ -47,6 +48,7 @@ function fillPrices() {
       html("td", duration(inUnit(flops, trace, "hours")), "number"), html("td", money(inUnit(flops, trace, "usd")), "number"));
     return line;
   }));
+  nameCells(byId("prices").closest("table"));
 }
 
 /** Each strategy with the FLOPs that it needs: of the chosen models, or of those that need least. */

@@ -11,7 +11,8 @@ function update() {
   for (const box of byId("strategies").querySelectorAll("input")) box.checked = !state.hidden.has(Number(box.value));
   slider.value = String(Math.round(STEPS * (Math.log(state.flops) - ends[0]) / (ends[1] - ends[0])));
   slider.setAttribute("aria-valuetext", `${short(state.flops)} FLOPs`);
-  byId("cost").textContent = `Time and money of training on one ${device().note}; ${number(state.price)} USD an hour are counted. Looks at dev and decoding come on top, and \`plan\` counts them.`;
+  const changed = state.price === device().usd_an_hour ? "" : `; counted at ${number(state.price)} USD an hour`;
+  byId("cost").textContent = `Time and money of training on one ${device().note}${changed}. Looks at dev and decoding come on top: “asr-scaling plan” counts them.`;
   writeUrl();
 }
 

@@ -2,7 +2,7 @@
 
 const study = JSON.parse(byId("study").textContent);
 const rounded = (flops) => Number(flops.toPrecision(3));
-const DEFAULTS = { flops: Number(study.largest_flops.toPrecision(6)), cer: study.wanted_cer, unit: "flops", device: study.device, price: null, x: "log", y: "log", models: null };
+const DEFAULTS = { flops: rounded(study.largest_flops), cer: study.wanted_cer, unit: "flops", device: study.device, price: null, x: "log", y: "log", models: null };
 const state = { ...DEFAULTS, hidden: new Set() };
 let anchor = "";
 
