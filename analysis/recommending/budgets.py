@@ -4,6 +4,7 @@ The model of time is that of `plan` (`scaling.cost.training_time`); steps and me
 """
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,25 +14,41 @@ from analysis.notes import Note
 from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, curve_identity
 from analysis.tables.table import Row, Table
 from scaling.cost.hardware import Hardware, hardware_of
-from scaling.cost.training_time import Speed, Training, beside_products, device_speed, measured_scale
+from scaling.cost.training_time import Speed, beside_products, device_speed
 from scaling.ledger.records import is_usable
+
+
+class Work(NamedTuple):
+    """Charged FLOPs and steps of a stage; steps are 0 where they are not known."""
+
+    flops: float
+    steps: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPrice:
     """What the training of a curve costs on one device: `speed` is the device's, `measured` how many runs of the table
-    it is scaled to, and `steps_per_flop` is None where the table does not say steps.
+    it is scaled to. `stages` are the FLOPs and steps of each stage of the curve's runs; `steps_known` says whether the
+    table has the latter.
     """
 
     hardware: Hardware
     speed: Speed
-    steps_per_flop: float | None
+    stages: tuple[Work, ...]
+    steps_known: bool
     measured: int
 
     @property
     def flops_an_hour(self) -> float:
         """Charged FLOPs that the device trains in an hour."""
-        return SECONDS_AN_HOUR / self.speed.seconds(1.0, self.steps_per_flop or 0.0)
+        flops = sum(stage.flops for stage in self.stages)
+        return SECONDS_AN_HOUR * flops / _seconds(self.speed, self.stages)
+
+    @property
+    def steps_per_flop(self) -> float | None:
+        """Steps over charged FLOPs; None where the table does not say steps."""
+        flops = sum(stage.flops for stage in self.stages)
+        return sum(stage.steps for stage in self.stages) / flops if self.steps_known else None
 
     @property
     def flops_a_usd(self) -> float:
@@ -43,11 +60,11 @@ class TrainingPrice:
         """What hours and dollars rest on, in words."""
         device = self.hardware
         rate = f"{device.mfu:.0%} of {device.peak_flops:.3g} FLOP/s ({device.mfu_source})"
-        if self.steps_per_flop is not None:
+        if self.steps_known:
             rate += beside_products(device.accelerator)
         if self.measured:
             rate += f", times {number(self.speed.scale, 2)}, as {self.measured} runs of the table took on such a device"
-        elif self.steps_per_flop is None:
+        elif not self.steps_known:
             rate += ", the assumed speed, because the table says neither steps nor what its runs took on such a device"
         return f"{device.name} at {rate}, and {device.usd_per_hour:g} USD an hour (assumption)"
 
@@ -90,11 +107,12 @@ class HardwareCost:
 
 
 class _Done(NamedTuple):
-    """Training of one run of a table; `steps_known` and `hardware` as far as the table says them."""
+    """Training of one run of a table, stage by stage, and what the table says of it: steps, seconds, hardware."""
 
     identity: tuple[str, str | None, str | None]
-    training: Training
+    stages: Mapping[str, Work]
     steps_known: bool
+    seconds: float
     hardware: Hardware | None
     devices: int
 
@@ -104,19 +122,26 @@ def training_price(curve: Curve, table: Table, hardware: Hardware) -> TrainingPr
     all runs of the table on such a device.
     """
     done = [one for row in table.rows if is_usable(row) and (one := _done(row)) is not None]
-    own = [one.training for one in done if one.identity == curve.identity and one.steps_known]
-    steps_per_flop = sum(one.steps for one in own) / sum(one.flops for one in own) if own else None
-    took = [
-        (device_speed(hardware, devices=one.devices), one.training)
-        for one in done
-        if one.hardware == hardware and one.training.seconds and one.steps_known == bool(own)
-    ]
+    own = [one for one in done if one.identity == curve.identity and one.steps_known]
+    took = [one for one in done if one.hardware == hardware and one.seconds and one.steps_known == bool(own)]
+    scale = None
+    if took:
+        said = sum(_seconds(device_speed(hardware, devices=one.devices), one.stages.values()) for one in took)
+        scale = sum(one.seconds for one in took) / said
+    names = dict.fromkeys(name for one in own for name in one.stages)
+    together = ([one.stages[name] for one in own if name in one.stages] for name in names)
+    stages = tuple(Work(sum(work.flops for work in each), sum(work.steps for work in each)) for each in together)
     return TrainingPrice(
         hardware=hardware,
-        speed=device_speed(hardware).scaled(measured_scale(took), "the runs of the table"),
-        steps_per_flop=steps_per_flop,
+        speed=device_speed(hardware).scaled(scale, "the runs of the table"),
+        stages=stages or (Work(1.0, 0.0),),
+        steps_known=bool(own),
         measured=len(took),
     )
+
+
+def _seconds(speed: Speed, stages: Iterable[Work]) -> float:
+    return sum(speed.seconds(stage.flops, stage.steps) for stage in stages)
 
 
 def recorded_devices(table: Table) -> set[str]:
@@ -129,16 +154,18 @@ def _done(row: Row) -> _Done | None:
     flops = _positive(row.get(FLOPS))
     if flops is None:
         return None
-    stages = row.get("stages")
-    counts = [stage.get("steps") for stage in stages if isinstance(stage, dict)] if isinstance(stages, list) else []
-    counted = [_positive(count) for count in counts or [row.get("steps")]]
+    said = row.get("stages")
+    stages = [stage for stage in said if isinstance(stage, dict)] if isinstance(said, list) else []
+    counted = [(str(stage.get("name")), _positive(stage.get(FLOPS)), _positive(stage.get("steps"))) for stage in stages]
+    if not counted or any(steps is None for _, _, steps in counted):
+        counted = [("", flops, _positive(row.get("steps")))]
     device = _device(row)
     hardware = None if device is None else hardware_of(device)
-    known = [count for count in counted if count is not None]
     return _Done(
         identity=curve_identity(row),
-        training=Training(flops=flops, steps=sum(known), seconds=_positive(row.get("seconds")) or 0.0),
-        steps_known=len(known) == len(counted),
+        stages={name: Work(own or 0.0, steps or 0.0) for name, own, steps in counted},
+        steps_known=all(steps is not None for _, _, steps in counted),
+        seconds=_positive(row.get("seconds")) or 0.0,
         hardware=hardware,
         devices=_devices(row, hardware),
     )
