@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from analysis.cli.options import AsJson, PositiveOption, Runs, reads_runs
+from scaling.cost.number_option import NumberOption
 from scaling.errors import InputError
-from scaling.number_option import NumberOption
 from scaling.system.console import emit, log
 from scaling.system.progress_line import announce_if_slow
 

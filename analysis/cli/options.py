@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scaling.number_option import NumberOption
+from scaling.cost.number_option import NumberOption
 from scaling.system.progress_line import announce_if_slow
 
 if TYPE_CHECKING:

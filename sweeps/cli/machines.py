@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from scaling.number_option import NumberOption
+from scaling.cost.number_option import NumberOption
 from scaling.system.console import emit
 from sweeps.cli.options import JsonOption
 

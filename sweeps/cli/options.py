@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from scaling.number_option import NumberOption
+from scaling.cost.number_option import NumberOption
 from sweeps.launchers.options import Launcher
 
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study's YAML file, or a shipped study's name.")]
