@@ -32,8 +32,9 @@ class CostEstimate:
 
     `worker_hours` are of one worker, `device_hours` those of all its devices, `finish_hours` until the last of
     `workers` workers is through: no less than the longest chain of nodes that wait for one another. All three hold
-    `decoding_hours`, of one worker for dev and test sets where runs end (`decoding_flops`), and `look_hours`, of one
-    worker for looks at dev during training. FLOPs other than `decoding_flops` are those of training alone.
+    `training_hours`, of one worker, which are what `recommend` and the page say of a run, `decoding_hours`, of one
+    worker for dev and test sets where runs end (`decoding_flops`), and `look_hours`, of one worker for looks at dev
+    during training. FLOPs other than `decoding_flops` are those of training alone.
     """
 
     charged_flops: int
@@ -42,6 +43,7 @@ class CostEstimate:
     audio_hours: float
     steps: float
     decoding_flops: int
+    training_hours: float
     decoding_hours: float
     look_hours: float
     worker_hours: float
@@ -116,7 +118,10 @@ def estimate_cost(
     decoding = evaluation_flops(study, plan)
     speed = worker_speed(prepared, ledger, tariff.hardware, charged / steps, decoding)
     trained = {
-        key: link.node.flops / speed.flops_per_second for key, link in plan.nodes.items() if key not in prepared.done
+        key: speed.training.seconds(
+            node.flops, node.flops / prepared.consumptions[node.model, node.stage].flops_per_step
+        )
+        for key, node in ((key, link.node) for key, link in plan.nodes.items() if key not in prepared.done)
     }
     decoded = {key: flops / speed.decoding_flops_per_second for key, flops in decoding.items() if key in trained}
     looks = sum(map(look_seconds, trained.values()))
@@ -129,6 +134,7 @@ def estimate_cost(
         audio_hours=audio_seconds / 3600,
         steps=steps,
         decoding_flops=sum(decoding[key] for key in decoded),
+        training_hours=sum(trained.values()) / 3600,
         decoding_hours=sum(decoded.values()) / 3600,
         look_hours=looks / 3600,
         worker_hours=sum(worked.values()) / 3600,
