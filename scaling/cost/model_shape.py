@@ -1,15 +1,18 @@
 """The shape of a recogniser, and how many positions each of its modules works on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from scaling.arrays import IntArray
-from scaling.base_models.encoders import EncoderDims
+from scaling.base_models.encoders import EncoderDims, asr_codec
 from scaling.base_models.llms import LlmDims
+from scaling.base_models.lookup import ResolvedModel
 from scaling.base_models.matmul_tape import Work
-from scaling.base_models.tokenizers import TextCodec
+from scaling.base_models.tokenizers import TextCodec, llm_codec
 from scaling.errors import InputError, nearest
 from scaling.spec import LoraSpec, ModelSpec
 from scaling.speech.lengths import Lengths
@@ -99,6 +102,44 @@ def shape_of(
         llm_lora=spec.llm_lora,
         llm_prompt_tokens=text.prompt_tokens if text else 0,
         asr_prompt_extra=asr.prompt_tokens if asr else 0,
+    )
+
+
+def planned_shape(
+    spec: ModelSpec, encoder: ResolvedModel[EncoderDims], llm: ResolvedModel[LlmDims], language: str, prompt: str
+) -> ModelShape:
+    """The shape that a plan charges a model by, whose prompt counts as empty where a tokenizer is missing.
+
+    Raises InputError on a LoRA target that names no linear layer, and where a tokenizer cannot write the prompt.
+    """
+    asr = asr_codec(encoder.directory, language) if encoder.directory else None
+    text = llm_codec(llm.directory, prompt) if llm.directory else None
+    return shape_of(spec, encoder.dims, llm.dims, asr, text)
+
+
+def model_spec(
+    encoder: ResolvedModel[EncoderDims],
+    llm: ResolvedModel[LlmDims],
+    *,
+    stack: int | None,
+    hidden: int | None,
+    encoder_lora: Mapping[str, Any],
+    llm_lora: Mapping[str, Any],
+) -> ModelSpec:
+    """The identity of a model, with what it says of projector and adapters in place of the default (`default_shape`).
+
+    `encoder_lora` and `llm_lora` give some of the fields of a `LoraSpec`.
+    """
+    default = default_shape(encoder.dims, llm.dims)
+    return ModelSpec(
+        encoder_name=encoder.name,
+        llm_name=llm.name,
+        encoder=encoder.digest,
+        llm=llm.digest,
+        stack=stack or default.stack,
+        hidden=hidden or default.hidden,
+        encoder_lora=replace(default.encoder_lora, **encoder_lora),
+        llm_lora=replace(default.llm_lora, **llm_lora),
     )
 
 

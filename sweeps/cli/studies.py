@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from scaling.cost.number_option import NumberOption
 from scaling.system.console import emit, log
 from sweeps.cli.options import (
     HardwareOption,
@@ -36,9 +37,9 @@ def init(
     language: Annotated[str | None, typer.Option(help="Whisper's code; by default what the corpus says.")] = None,
     encoder: Annotated[str, typer.Option(help="A shipped row, a hub name or a Hugging Face directory.")] = "",
     llm: Annotated[str, typer.Option(help="As --encoder.")] = "",
-    flops: Annotated[float | None, typer.Option(help="What can be spent, in FLOPs.")] = None,
-    usd: Annotated[float | None, typer.Option(help="What can be spent, in dollars.")] = None,
-    device_hours: Annotated[float | None, typer.Option(help="What can be spent, in hours of --hardware.")] = None,
+    flops: Annotated[float | None, NumberOption(help="What can be spent, in FLOPs.")] = None,
+    usd: Annotated[float | None, NumberOption(help="What can be spent, in dollars.")] = None,
+    device_hours: Annotated[float | None, NumberOption(help="What can be spent, in hours of --hardware.")] = None,
     hardware: HardwareOption = None,
     usd_per_hour: UsdOption = None,
     as_json: JsonOption = False,
@@ -46,10 +47,10 @@ def init(
     """Write a first study to FILE: budgets that can be paid, scoring and language, every field with a remark. What is
     not given is asked for on a terminal.
     """
-    from sweeps.new_study.first_study import Answers, named_sets, write_first_study
+    from sweeps.new_study.first_study import FirstStudyAnswers, named_sets, write_first_study
     from sweeps.new_study.questions import completed
 
-    answers = Answers(
+    answers = FirstStudyAnswers(
         corpus=corpus,
         corpus_hours=corpus_hours,
         train=train,

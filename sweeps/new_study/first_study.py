@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scaling.cost.amounts import duration, money
 from scaling.errors import InputError
 from scaling.spec import Precision
-from scaling.speech.spoken_language import spoken_language
+from scaling.speech.spoken_language import check_code, spoken_language
 from scaling.speech.synthetic.recipes import RECIPES
 from scaling.system.atomic_files import write_text_atomically
 from sweeps.costs.cost_estimate import CostEstimate
@@ -14,11 +15,10 @@ from sweeps.costs.tariff import Tariff, tariff_of
 from sweeps.new_study.affordable import MOST_EPOCHS, Affordable, Spend, affordable_budgets
 from sweeps.new_study.corpus_sets import find_sets, is_recipe
 from sweeps.new_study.wish import Value, Wish, as_seen_from
-from sweeps.units import duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class FirstStudyAnswers:
     """What a user has and wants. `corpus` is a folder or a made corpus, of `corpus_hours`; sets that are given replace
     those of the corpus.
     """
@@ -77,8 +77,8 @@ class FirstStudy:
         """What must not be silent: doubts about the speech, and why there are no larger budgets."""
         notes = self.planned.prepared.study.speech.notes()
         if self.planned.epochs > MOST_EPOCHS:
-            heard = f"the largest budget hears the training set {self.planned.epochs:.1f} times"
-            notes.append(f"{heard}: larger ones would say little of fresh data, whatever can be spent")
+            repeats = f"the largest budget hears the training set {self.planned.epochs:.1f} times"
+            notes.append(f"{repeats}: larger ones would say little of fresh data, whatever can be spent")
         return notes
 
     def as_document(self) -> dict[str, object]:
@@ -111,7 +111,7 @@ class FirstStudy:
         return "\n".join(lines)
 
 
-def write_first_study(file: Path, answers: Answers) -> FirstStudy:
+def write_first_study(file: Path, answers: FirstStudyAnswers) -> FirstStudy:
     """Write the study to a new file. Raises InputError, and writes nothing, where an answer leads to no study."""
     if file.exists():
         raise InputError(f"{file}: exists; expected a new file")
@@ -120,6 +120,8 @@ def write_first_study(file: Path, answers: Answers) -> FirstStudy:
     spend = answers.spend
     anywhere = _wish(answers, file.stem, None)
     language = answers.spoken
+    if answers.language is not None:
+        check_code(answers.language, "init: --language")
     if language is None:
         raise InputError("init: --language missing, and the corpus does not name it; expected zh, en or another code")
     planned = affordable_budgets(lambda budgets: anywhere.text(budgets, language, ""), spend, answers.tariff)
@@ -131,12 +133,12 @@ def write_first_study(file: Path, answers: Answers) -> FirstStudy:
 
 def price_sentence(runs: int, costs: CostEstimate) -> str:
     """What a study costs, in one phrase."""
-    money = "" if costs.usd is None else f", {costs.usd:.3g} USD"
+    usd = "" if costs.usd is None else f", {money(costs.usd)}"
     hours = duration(3600 * costs.device_hours)
-    return f"{runs} runs, {costs.spent_flops:.2g} FLOPs, {hours} of {costs.rent.device}{money}"
+    return f"{runs} runs, {costs.spent_flops:.2g} FLOPs, {hours} of {costs.rent.device}{usd}"
 
 
-def _wish(answers: Answers, name: str, folder: Path | None) -> Wish:
+def _wish(answers: FirstStudyAnswers, name: str, folder: Path | None) -> Wish:
     """The study as a file in `folder` says it; with absolute paths where it is None."""
     return Wish(
         name=name.replace(" ", "-"),
@@ -151,7 +153,7 @@ def _model(name: str, folder: Path | None) -> str:
     return _placed(name, folder) if Path(name).expanduser().exists() else name
 
 
-def _data(answers: Answers, folder: Path | None) -> dict[str, Value]:
+def _data(answers: FirstStudyAnswers, folder: Path | None) -> dict[str, Value]:
     if answers.corpus is not None and is_recipe(answers.corpus):
         return {"corpus": answers.corpus, "hours": answers.corpus_hours}
     train, dev, test = answers.train, answers.dev, dict(answers.test)

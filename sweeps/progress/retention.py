@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from scaling.cost.amounts import size
 from scaling.errors import InputError
 from scaling.ledger.checkpoints import FINAL, checkpoint_of, checkpoints_in, free, is_missing, newest_complete
 from scaling.ledger.lease import STILL_SECONDS
 from scaling.ledger.ledger import Ledger
 from scaling.spec import StageNode
 from scaling.system.console import log, log_once
-from sweeps.units import size
 
 ABANDONED_SECONDS = 3600.0
 """A file beside its place that is older than this will never be moved there (assumption: writes are shorter)."""
@@ -26,7 +26,9 @@ QUOTA_SECONDS = 5.0
 
 
 class CheckpointUse(NamedTuple):
-    """What the rule asks of a node. `trunk` is None for a cooldown: nothing goes on from its end on the same trunk."""
+    """What the rule needs to know about a node. `trunk` is None for a cooldown: nothing goes on from its end on the
+    same trunk.
+    """
 
     needs: Sequence[str]
     final: bool
@@ -115,7 +117,7 @@ def collect_garbage(ledger: Ledger, *, dry_run: bool = False, patient: bool = Fa
 
 @dataclass(slots=True)
 class Quota:
-    """At most so many 10^9 bytes of stages in a ledger; None: any number."""
+    """The most bytes, in units of 10^9, that the stages of a ledger may take; None: any number."""
 
     ledger: Ledger
     gigabytes: float | None

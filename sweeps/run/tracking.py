@@ -18,7 +18,7 @@ from pathlib import Path
 from scaling.errors import InputError, nearest
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import RunDescription
-from scaling.ledger.run_curve import history
+from scaling.ledger.run_curve import curve_points
 from scaling.system.console import log, log_once
 from scaling.system.inner_files import appending
 from scaling.system.own_code import python_module
@@ -37,7 +37,7 @@ POLL_SECONDS = 1.0
 """Seconds between reads of the ledger."""
 
 LIVE_RUNS = 16
-"""Runs that are open at a time; the others are written when these are finished (assumption: 16 need little memory)."""
+"""The most runs that are open at a time; others are begun when one is finished (assumption: 16 need little memory)."""
 
 
 def start_tracker(folder: Path, to: str = "wandb") -> subprocess.Popen[bytes] | None:
@@ -127,7 +127,7 @@ class Tracker:
         if key not in self._open and len(self._open) >= LIVE_RUNS and not last:
             return
         try:
-            points = list(history(self._plan_file, run))
+            points = list(curve_points(self._plan_file, run))
         except InputError as error:
             log_once(f"not tracked: run {key}: {error}")
             return

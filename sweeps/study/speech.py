@@ -1,7 +1,5 @@
 """The speech of a study: manifests found, read and checked, or a corpus made on first use."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,20 +8,20 @@ from typing import TypedDict
 import numpy as np
 
 from scaling.arrays import IntArray
-from scaling.errors import InputError, nearest
+from scaling.cost.too_long import places_of_long_texts
+from scaling.errors import InputError
 from scaling.spec import Augmentation, DataSpec
 from scaling.speech.assumed_manifest import assumed_manifest
 from scaling.speech.manifest import TEXT_TOO_LONG, Manifest, read_manifest
-from scaling.speech.synthetic.corpus_files import HELD_OUT_UTTERANCES, write_corpus
-from scaling.speech.synthetic.recipes import RECIPES, Recipe
-from scaling.system.cache import cache_dir
-from scaling.system.progress_line import announce_if_slow
+from scaling.speech.set_checks import doubtful_sets, refuse_shared
+from scaling.speech.synthetic.corpus_files import cached_corpus, find_recipe
 from scaling.system.yaml_file import FieldPath
-from sweeps.study.schema.data_fields import AssumedFields, CorpusFields, ManifestFields
-from sweeps.study.set_checks import doubtful_sets, shared_utterances
-from sweeps.study.study_file import StudyFile, corpus_path
+from sweeps.study.schema.data_fields import AssumedFields, CorpusFields, LengthFields, ManifestFields
+from sweeps.study.study_file import StudyFile
 from sweeps.study.study_model import StudyModel
-from sweeps.study.too_long import places_of_long_texts
+
+TRAIN, DEV, TEST = ("data", "train"), ("data", "dev"), ("data", "test")
+"""Where a study names its sets; below `TEST` each test set has a name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +49,8 @@ class StudySpeech:
         return [("train", self.train), ("dev", self.dev), *((f"test.{name}", test) for name, test in self.tests)]
 
     def notes(self) -> list[str]:
-        """What must not be silent: sets that are doubtful, rows left out, by cause with the first of each, and
-        durations that are wrong.
+        """Notes that a user must see: doubtful sets, rows that were left out (by cause, each with its first row), and
+        wrong durations.
         """
         return [*self.doubts, *(f"data.{name}: {note}" for name, manifest in self.named for note in _notes(manifest))]
 
@@ -62,39 +60,38 @@ def read_speech(file: StudyFile, models: Sequence[StudyModel]) -> StudySpeech:
 
     Raises InputError on missing, empty or broken manifests, and where training and test share audio.
     """
-    fields = file.fields
+    fields, at = file.fields, file.document.at
     speeds = fields.augmentation.speeds
     max_seconds = min(model.encoder.dims.max_audio_seconds for model in models) * min(1.0, *speeds)  # slower is longer
-    sources = _corpus(file, fields.data) if isinstance(fields.data, CorpusFields) else _manifests(file)
+    language, reading, sources = file.language, _reading(fields.data), _sources(file)
     manifests: dict[FieldPath, Manifest] = {}
     long_texts = np.empty(0, np.int64)
     for path, source in sources.items():
-        with file.at(path):
-            if isinstance(source, AssumedFields):
-                manifests[path] = _assumed(file, path, source)
+        with at(path):
+            if isinstance(source, LengthFields):
+                manifests[path] = assumed_manifest(**source.model_dump(), salt=str(path[1:]))
                 continue
-            manifests[path] = read_manifest(source, **_reading(file))
-            if path == ("data", "train"):
+            manifests[path] = read_manifest(source, **reading)
+            if path == TRAIN:
                 short_enough = manifests[path].up_to(max_seconds)
                 long_texts = places_of_long_texts(models, speeds, short_enough)
                 manifests[path] = short_enough.without(long_texts, TEXT_TOO_LONG).within(fields.hours)
-    train, dev = manifests[("data", "train")], manifests[("data", "dev")]
-    tests = tuple((str(path[-1]), manifest) for path, manifest in manifests.items() if path[:2] == ("data", "test"))
+    train, dev = manifests[TRAIN], manifests[DEV]
+    tests = tuple((str(path[-1]), manifest) for path, manifest in manifests.items() if path[:2] == TEST)
     for name, test in tests:
-        if train.stands_for_hours is None and test.stands_for_hours is None:
-            _refuse_shared(file, train, name, test)
-    named = [("train", train), ("dev", dev), *((f"test.{name}", test) for name, test in tests)]
+        with at((*TEST, name)):
+            refuse_shared(train, test)
+    named = {".".join(map(str, path[1:])): manifest for path, manifest in manifests.items()}
     doubts = doubtful_sets(named, capped=fields.hours is not None, made=isinstance(fields.data, CorpusFields))
-    assert fields.language is not None, "with_language has found it"
     return StudySpeech(
         spec=DataSpec(
             train=train.digest,
             dev=dev.digest,
             test=tuple((name, test.digest) for name, test in tests),
             prompt=fields.prompt,
-            language=fields.language,
+            language=language,
             scoring=fields.scoring,
-            augmentation=_augmentation(file),
+            augmentation=Augmentation(**fields.augmentation.model_dump()),
         ),
         hours=fields.hours,
         max_seconds=max_seconds,
@@ -115,7 +112,7 @@ def _notes(manifest: Manifest) -> Iterator[str]:
     if faults.wrong_durations:
         yield f"durations wrong by more than 10 ms: {faults.wrong_durations}; lengths were counted from headers instead"
     if manifest.durations_trusted and manifest.stands_for_hours is None:
-        yield "durations are believed after a look at 1,000 headers; recordings are heard exactly as long as they say"
+        yield "durations are trusted after a check of 1,000 headers; a recording is read as long as its duration says"
 
 
 def refuse_assumed(speech: StudySpeech) -> None:
@@ -125,19 +122,6 @@ def refuse_assumed(speech: StudySpeech) -> None:
         raise InputError(f"{', '.join(assumed)}: lengths are assumed; expected manifests, --set {assumed[0]}=FILE")
 
 
-def _augmentation(file: StudyFile) -> Augmentation:
-    fields = file.fields.augmentation
-    if len(set(fields.speeds)) < len(fields.speeds):
-        raise file.error(("augmentation", "speeds"), list(fields.speeds), "each speed once")
-    if fields.noise_snr_db is not None and fields.noise_snr_db[0] > fields.noise_snr_db[1]:
-        raise file.error(("augmentation", "noise_snr_db"), list(fields.noise_snr_db), "the lower end first")
-    return Augmentation(**fields.model_dump())
-
-
-Sources = dict[FieldPath, Path | AssumedFields]
-"""Path of the field in the study -> manifest, or what is assumed in its place."""
-
-
 class _Reading(TypedDict):
     """The arguments of `read_manifest` that a study sets."""
 
@@ -145,59 +129,30 @@ class _Reading(TypedDict):
     mix_channels: bool
 
 
-def _reading(file: StudyFile) -> _Reading:
-    data = file.fields.data
+def _reading(data: ManifestFields | CorpusFields) -> _Reading:
     if isinstance(data, ManifestFields):
         return {"max_bad_share": data.max_bad_share, "mix_channels": data.mix_channels}
     return {"max_bad_share": 0.0, "mix_channels": False}
 
 
-def _assumed(file: StudyFile, path: FieldPath, source: AssumedFields) -> Manifest:
-    lengths = source.assumed.model_dump()
-    if path == ("data", "train") and file.fields.hours is not None:
-        lengths["hours"] = min(lengths["hours"], file.fields.hours)
-    return assumed_manifest(**lengths, salt=str(path[1:]))
-
-
-def _manifests(file: StudyFile) -> Sources:
+def _sources(file: StudyFile) -> dict[FieldPath, Path | LengthFields]:
+    """Path of the field in the study -> manifest, or the lengths that are assumed in its place."""
     data = file.fields.data
-    assert not isinstance(data, CorpusFields)
-    named: dict[FieldPath, str | AssumedFields] = {("data", "train"): data.train, ("data", "dev"): data.dev}
-    named |= {("data", "test", name): source for name, source in data.test.items()}
-    return {path: _source(file, source) for path, source in named.items()}
+    if isinstance(data, ManifestFields):
+        named: dict[FieldPath, str | AssumedFields] = {TRAIN: data.train, DEV: data.dev}
+        named |= {(*TEST, name): source for name, source in data.test.items()}
+        return {path: _source(file, path, source) for path, source in named.items()}
+    with file.document.at(("data", "corpus")):
+        recipe = find_recipe(data.corpus)
+    with file.document.at(("data",)):
+        made = cached_corpus(recipe, hours=data.hours, seed=data.seed, test_utterances=data.test_utterances)
+    return {TRAIN: made.train, DEV: made.dev, (*TEST, data.corpus): made.test}
 
 
-def _source(file: StudyFile, source: str | AssumedFields) -> Path | AssumedFields:
-    return source if isinstance(source, AssumedFields) else corpus_path(file, source)
-
-
-def _corpus(file: StudyFile, data: CorpusFields) -> Sources:
-    if data.corpus not in RECIPES:
-        known = nearest(data.corpus, RECIPES)
-        raise InputError(f"{file.place(('data', 'corpus'))}: {data.corpus!r} is no corpus{known}")
-    recipe = RECIPES[data.corpus]
-    name = f"{recipe.name}-{data.hours:g}h-{data.seed}-{_digest(recipe)}"
-    if data.test_utterances != HELD_OUT_UTTERANCES:
-        name += f"-test{data.test_utterances}"
-    folder, making = cache_dir() / "corpora" / name, data.model_dump(exclude={"corpus"})
-    with (
-        file.at(("data",)),
-        announce_if_slow(f"making {data.hours:g} h of speech, the corpus {recipe.name}, in {folder}"),
-    ):
-        made = write_corpus(recipe, folder, **making)
-    return {("data", "train"): made.train, ("data", "dev"): made.dev, ("data", "test", data.corpus): made.test}
-
-
-def _digest(recipe: Recipe) -> str:
-    """A changed recipe gets a folder of its own."""
-    return hashlib.sha256(json.dumps(recipe.making, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def _refuse_shared(file: StudyFile, train: Manifest, name: str, test: Manifest) -> None:
-    """Refuse audio that is in both."""
-    shared = shared_utterances(train, test)
-    if shared:
-        raise InputError(
-            f"{file.place(('data', 'test', name))}: {len(shared)} of {len(test)} utterances are in the training data"
-            f" too, the first is {test.ids[shared[0]]!r}; expected other recordings than in {train.path}"
-        )
+def _source(file: StudyFile, path: FieldPath, source: str | AssumedFields) -> Path | LengthFields:
+    if isinstance(source, str):
+        return file.corpus_path(source)
+    lengths, hours = source.assumed, file.fields.hours
+    if path == TRAIN and hours is not None:
+        return lengths.model_copy(update={"hours": min(lengths.hours, hours)})
+    return lengths

@@ -62,7 +62,9 @@ class SpeechDataset:
         codecs: tuple[TextCodec, TextCodec],
         augmenter: Augmenter | None = None,
     ) -> "SpeechDataset":
-        """The recordings as heard by the encoder and the LLM in these directories, augmented where asked for."""
+        """The recordings as the encoder and the LLM in these directories read them, augmented if `augmenter` is
+        given.
+        """
         if augmenter is not None:
             audio = replace(audio, manifest=audio.manifest.at_speeds(augmenter.augmentation.speeds))
         manifest = audio.manifest

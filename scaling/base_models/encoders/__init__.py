@@ -84,6 +84,15 @@ def asr_codec(directory: Path, language: str) -> TextCodec:
     return codec
 
 
+def refuse_masks(encoder: EncoderDims, masks: int) -> None:
+    """Raise InputError where SpecAugment is asked for and the encoder reads no frames of a log-mel spectrogram.
+
+    It reads the wave then, or frames in stacks, and has no bands that could be hidden.
+    """
+    if masks and not isinstance(encoder, whisper.WhisperDims | parakeet.ParakeetDims):
+        raise InputError(f"{masks}; expected 0 with {encoder.name}, which reads no log-mel frames")
+
+
 def _family(config: ConfigFile) -> ModuleType:
     if (kind := config.values.get("model_type")) in WITHOUT_OBJECTIVE:
         raise InputError(

@@ -10,7 +10,7 @@ from typing import Protocol
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, feed_forward
 
 
-class Sizes(Protocol):
+class ConformerSizes(Protocol):
     """How many layers, the features inside of their feed-forwards, and the positions that a convolution reads."""
 
     @property
@@ -22,7 +22,12 @@ class Sizes(Protocol):
 
 
 def conformer_layers(
-    tape: Tape, weights: Weights, frames: Flow, attend: Callable[[Flow], Flow], sizes: Sizes, names: tuple[str, str]
+    tape: Tape,
+    weights: Weights,
+    frames: Flow,
+    attend: Callable[[Flow], Flow],
+    sizes: ConformerSizes,
+    names: tuple[str, str],
 ) -> Flow:
     """Record layers that end in a norm, as published ones do; `names` are those of the feed-forward's linear layers."""
 

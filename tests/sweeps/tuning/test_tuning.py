@@ -13,10 +13,11 @@ from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.scoring.interval import LEVEL
 from scaling.spec import Part, RunSpec
+from scaling.system.console import wrapped
 from sweeps.cli import app
 from sweeps.plan.prepare import Prepared, enumerate_runs, prepare_runs
 from sweeps.run import simulate
-from sweeps.run.outcome import Outcome
+from sweeps.run.outcome import SweepOutcome
 from sweeps.study.study import Study, load_study
 from sweeps.tuning.grid import (
     BATCH_STEP,
@@ -248,7 +249,7 @@ class Planted:
         away = sum((tried[kind] - best) ** 2 for kind, best in self.best.items() if kind in tried)
         return min(1.0, 0.05 * math.exp(0.1 * away))
 
-    def __call__(self, prepared: Prepared) -> Outcome:
+    def __call__(self, prepared: Prepared) -> SweepOutcome:
         self.rounds.append(prepared)
         return simulate.simulate_runs(prepared, self.out, self.ledger)
 
@@ -329,6 +330,9 @@ def test_a_best_at_the_edge_widens_the_search_for_everyone_and_is_flagged_if_it_
     assert Hyperparameter.ENCODER in flagged["efin"]
     assert Hyperparameter.BATCH not in flagged["projector_only"]
     assert "at the edge" in tuning_text(found)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = wrapped(tuning_text(found)).splitlines()
+    assert max(map(len, lines)) <= 80
     assert found.strategies[0].tuned.columns()["lr_at_grid_edge"] is True
 
 
@@ -368,9 +372,9 @@ def test_the_same_command_goes_on_where_it_stopped_and_a_grown_study_pays_for_wh
         study,
         (SMALL, LARGE),
         trainer.ledger,
-        lambda prepared: Outcome(rows=[], survey=trainer(prepared).survey, stopped_by=15),
+        lambda prepared: SweepOutcome(rows=[], survey=trainer(prepared).survey, stopped_by=15),
     )
-    assert isinstance(stopped, Outcome)
+    assert isinstance(stopped, SweepOutcome)
     whole = tune(study, (SMALL, LARGE), trainer.ledger, trainer)
     again = tune(study, (SMALL, LARGE), trainer.ledger, trainer)
     assert isinstance(whole, TuningResult)

@@ -16,7 +16,7 @@ from tiny_world import (
     write_study,
 )
 
-import scaling.asr.evaluation.dev_evaluation
+import scaling.asr.evaluation.evaluation_in_training
 from scaling.asr.__main__ import work
 from scaling.asr.evaluation.hearing import HearingTest
 from scaling.asr.execution.ranks import Ranks
@@ -26,7 +26,7 @@ from scaling.ledger.events import read_events
 from scaling.ledger.hearing import HEARS_ABOVE_NATS
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
-from scaling.ledger.run_curve import history
+from scaling.ledger.run_curve import curve_points
 from scaling.spec import Objective
 
 
@@ -115,11 +115,13 @@ def test_a_set_with_one_text_alone_cannot_tell(world, tmp_path):
 
 
 def always_looking(monkeypatch):
-    monkeypatch.setattr(scaling.asr.evaluation.dev_evaluation, "next_hearing_look", lambda flops, last: last + 1)
+    monkeypatch.setattr(
+        scaling.asr.evaluation.evaluation_in_training, "next_hearing_look", lambda flops, last: last + 1
+    )
 
 
 def never_looking(monkeypatch):
-    monkeypatch.setattr(scaling.asr.evaluation.dev_evaluation, "next_hearing_look", lambda flops, last: np.inf)
+    monkeypatch.setattr(scaling.asr.evaluation.evaluation_in_training, "next_hearing_look", lambda flops, last: np.inf)
 
 
 @pytest.mark.parametrize("strategy", ["efin", "joint"])
@@ -167,7 +169,7 @@ def test_the_table_and_the_events_say_that_a_deaf_run_does_not_hear(finished):
 def test_the_curve_that_is_tracked_has_every_look(finished):
     row, plan_file = finished.rows["efin"], read_plan_file(finished.out)
     run = next(run for run in plan_file.runs if run.key == row["key"])
-    told = [point for point in history(plan_file, run) if "hearing_nats" in point]
+    told = [point for point in curve_points(plan_file, run) if "hearing_nats" in point]
     before = [sum(stage["flops"] for stage in row["stages"][:place]) for place in range(3)]
     results = [plan_file.ledger.result(stage["node"]) for stage in row["stages"]]
     looks = [
