@@ -22,7 +22,7 @@ from analysis.fitting.intervals import percentiles
 from analysis.forecasting.interval_score import interval_score
 from analysis.forecasting.law_grid import EXPONENTS, laws_below
 from analysis.forecasting.outlook import Outlook
-from analysis.registering.outcome import Score, score_registered
+from analysis.registering.outcome import ForecastScore, score_registered
 from analysis.registering.record import FORECASTS_FILE
 from analysis.tables.points import Point, points_of, run_error
 from analysis.tables.table import Table
@@ -162,12 +162,12 @@ def registered(folder: Path, studies: Sequence[Study]) -> dict[str, object]:
     return {
         "lines": len(outcomes) + waiting,
         "of_other_tables": sum(not outcome.table_found for outcome in outcomes),
-        "together": Score(outcomes=outcomes).as_dict() if outcomes else None,
+        "together": ForecastScore(outcomes=outcomes).as_dict() if outcomes else None,
         "studies": {name: own.as_dict() for name, own in scores.items()},
     }
 
 
-def scored(table: Table, lines: Sequence[str]) -> Score:
+def scored(table: Table, lines: Sequence[str]) -> ForecastScore:
     """What `asr-scaling forecast` says of these lines beside this table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
