@@ -88,7 +88,8 @@ def part_rates(
     tape = Tape(trained, recompute)
     speech = model_shape.encoder.encode(tape, model_shape.encoder_lora)
     if objective is Objective.ASR:
-        model_shape.encoder.decode(tape, speech)
+        assert model_shape.encoder.objective is not None, "refused before: see `ModelShape.refuse_missing_objective`"
+        model_shape.encoder.objective.decode(tape, speech)
     else:
         model_shape.llm.decode(tape, model_shape.llm_lora, _projector(tape, model_shape, speech))
     return tape.rates

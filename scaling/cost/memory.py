@@ -31,7 +31,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scaling.base_models.encoders.whisper import WhisperDims
+from scaling.base_models.encoders.whisper import WhisperDims, WhisperEncoderDims
 from scaling.base_models.llms import LlmDims
 from scaling.base_models.matmul_tape import Work
 from scaling.cost.flops import Training, part_rates
@@ -181,7 +181,8 @@ def _ends(llm: LlmDims, *, rounded: bool = False) -> int:
 def _saved_by_rounding(model_shape: ModelShape, objective: Objective, trained: frozenset[Part]) -> dict[Part, int]:
     """Bytes by which frozen weights are smaller in bf16. An output layer tied to embeddings is a copy then."""
     encoder, llm, nothing = model_shape.encoder, model_shape.llm, frozenset[Part]()
-    forwards = {part: of.forward for part, of in part_rates(model_shape, Objective.ASR, nothing).items()}
+    own = part_rates(model_shape, Objective.ASR, nothing) if encoder.objective is not None else {}
+    forwards = {part: of.forward for part, of in own.items()}
     tied = {Part.ASR_DECODER: encoder.vocabulary * encoder.width if isinstance(encoder, WhisperDims) else 0}
     if objective is Objective.LLM:
         forwards |= {part: of.forward for part, of in part_rates(model_shape, objective, nothing).items()}
@@ -205,15 +206,15 @@ class _Stack:
 
 
 def _activations(model_shape: ModelShape, training: Training, lengths: Lengths, *, recompute: bool) -> int | None:
-    encoder = model_shape.encoder
-    if not isinstance(encoder, WhisperDims):
+    encoder, own = model_shape.encoder, training.objective is Objective.ASR
+    if not isinstance(encoder, WhisperEncoderDims) or (own and not isinstance(encoder, WhisperDims)):
         return None
     frames, width = int(model_shape.encoder_frames(lengths).sum()), encoder.width
     between, stacks = 0, []
     if {Part.ENCODER, Part.ENCODER_LORA} & set(training.parts):
         between += frames * (7 * width + 2 * encoder.mel_bins)
         stacks.append(_Stack(encoder.layers, frames * width, frames * (9 * width + 2 * encoder.ffn)))
-    if training.objective is Objective.ASR:
+    if own and isinstance(encoder, WhisperDims):
         written = int(model_shape.output_positions(lengths).sum())
         kept = written * (14 * width + 2 * encoder.decoder_ffn) + frames * 2 * width
         stacks.append(_Stack(encoder.decoder_layers, written * width, kept))

@@ -1,17 +1,19 @@
 """The shape of a recogniser, and how many positions each of its modules works on."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from scaling.arrays import IntArray
-from scaling.base_models.encoders import EncoderDims
+from scaling.base_models.encoders import EncoderDims, with_fresh_head
 from scaling.base_models.llms import LlmDims
 from scaling.base_models.matmul_tape import Work
 from scaling.base_models.tokenizers import TextCodec
 from scaling.errors import InputError, nearest
-from scaling.spec import LoraSpec, ModelSpec
+from scaling.spec import LoraSpec, ModelSpec, Objective
 from scaling.speech.lengths import Lengths
 
 SPEECH_TOKENS_PER_SECOND = 12.5
@@ -20,6 +22,18 @@ by 2, which is the stack that learns best on them (see LOG.md); wider stacks cos
 
 LORA_RANK, LORA_SCALE = 8, 2.0
 """A rank of the original LoRA, and what the minis were tried with; at full scale an assumption."""
+
+
+class NamedStage(Protocol):
+    """A stage of a strategy or of a preset."""
+
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+
+    @property
+    def objective(self) -> Objective:
+        """The loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +79,11 @@ class ModelShape:
         return self.speech_tokens(lengths) + self.llm_prompt_tokens + lengths.llm_tokens
 
     def output_positions(self, lengths: Lengths) -> IntArray:
-        """Positions the encoder's own objective writes at: a decoder's, or all frames."""
+        """Positions the encoder's own objective writes at: a decoder's, or all frames; none without an objective."""
+        if self.encoder.objective is None:
+            return np.zeros_like(lengths.samples)
         tokens = lengths.asr_tokens + self.asr_prompt_extra
-        return self.encoder.output_positions(self.encoder_frames(lengths), tokens)
+        return self.encoder.objective.output_positions(self.encoder_frames(lengths), tokens)
 
     def too_long(self, lengths: Lengths) -> npt.NDArray[np.bool_]:
         """Utterances that there are no positions for: audio over the encoder's window, text over what its own objective
@@ -78,8 +94,22 @@ class ModelShape:
         return np.asarray(audio | text | (self.llm_positions(lengths) > self.llm.context))
 
     def most_text_tokens(self, lengths: Lengths) -> IntArray:
-        """The most target tokens that the encoder's own objective can write about each utterance."""
-        return self.encoder.max_tokens(self.encoder_frames(lengths)) - self.asr_prompt_extra
+        """The most target tokens of each utterance: what the encoder's own objective can write about it, else what the
+        LLM's context holds.
+        """
+        if self.encoder.objective is None:
+            return np.full_like(lengths.samples, self.llm.context)
+        return self.encoder.objective.max_tokens(self.encoder_frames(lengths)) - self.asr_prompt_extra
+
+    def refuse_missing_objective(self, stages: Iterable[NamedStage]) -> None:
+        """Raise InputError where a stage trains by the encoder's own objective and the encoder has none."""
+        for stage in stages:
+            if stage.objective is Objective.ASR and self.encoder.objective is None:
+                raise InputError(
+                    f"stage {stage.name!r} trains by the encoder's own objective, and {self.encoder.name} has none:"
+                    " it was trained behind an LLM; expected a strategy that trains through the LLM alone, such as"
+                    " joint or frozen_encoder, or in a study a fresh CTC head (`fresh_ctc_head: true` of the model)"
+                )
 
 
 def shape_of(
@@ -91,7 +121,7 @@ def shape_of(
     empty. Raises InputError on a LoRA target that names no linear layer.
     """
     return ModelShape(
-        encoder=encoder,
+        encoder=encoder if asr is None else with_fresh_head(encoder, asr.tokenizer.get_vocab_size()),
         llm=llm,
         stack=spec.stack,
         hidden=spec.hidden,

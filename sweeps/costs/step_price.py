@@ -132,8 +132,13 @@ def price_step(
     if budget_flops is not None and not 0 < budget_flops < float("inf"):
         raise InputError(f"--budget must be FLOPs above 0, not {budget_flops}")
     model_shape = _model_shape(step, base)
+    stages_of_preset = preset(step.strategy).stages
+    try:
+        model_shape.refuse_missing_objective(stages_of_preset)
+    except InputError as error:
+        raise InputError(f"--strategy {step.strategy}: {error}") from error
     lengths = _lengths(step, model_shape)
-    stages = [_stage(model_shape, stage, lengths, step) for stage in preset(step.strategy).stages]
+    stages = [_stage(model_shape, stage, lengths, step) for stage in stages_of_preset]
     document: StepPrice = {
         "schema": SCHEMA,
         "strategy": step.strategy,

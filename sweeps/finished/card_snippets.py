@@ -2,7 +2,7 @@
 
 from scaling.base_models.encoders import EncoderDims
 from scaling.base_models.encoders.parakeet import ParakeetDims
-from scaling.base_models.encoders.whisper import WhisperDims
+from scaling.base_models.encoders.whisper import WhisperDims, WhisperEncoderDims
 
 WHISPER = """\
 import json
@@ -41,7 +41,7 @@ print(AutoTokenizer.from_pretrained("llm").decode(ids[0], skip_special_tokens=Tr
 _BY_WHISPER = """\
 extractor = WhisperFeatureExtractor.from_pretrained("encoder")
 x = extractor(samples, sampling_rate=rate, padding="longest", return_tensors="pt").input_features
-encoder = WhisperModel.from_pretrained("encoder").encoder  # its own forward hears 30 s and nothing else
+encoder = %s.from_pretrained("encoder")%s  # its own forward hears 30 s and nothing else
 x = gelu(encoder.conv2(gelu(encoder.conv1(x)))).transpose(1, 2)
 x = x + encoder.embed_positions.weight[: x.shape[1]]
 for layer in encoder.layers:
@@ -57,10 +57,12 @@ def snippet(encoder: EncoderDims, *, has_llm: bool) -> str | None:
     """The program for an export; None where a CTC head transcribes by itself, whose tokens models keep as they like."""
     if not has_llm:
         return WHISPER if isinstance(encoder, WhisperDims) else None
-    if isinstance(encoder, WhisperDims):
+    if isinstance(encoder, WhisperEncoderDims):
+        whole = isinstance(encoder, WhisperDims)
+        loaded = ("WhisperModel", ".encoder") if whole else ("VoxtralEncoder", "")
         return _LLM % {
-            "classes": "WhisperFeatureExtractor, WhisperModel",
-            "encode": _BY_WHISPER,
+            "classes": f"WhisperFeatureExtractor, {loaded[0]}",
+            "encode": _BY_WHISPER % loaded,
             "norm": "encoder.layer_norm(x)",
         }
     waves = encoder.input_features == 1

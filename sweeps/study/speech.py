@@ -1,27 +1,19 @@
 """The speech of a study: manifests found, read and checked, or a corpus made on first use."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 
 from scaling.arrays import IntArray
-from scaling.errors import InputError, nearest
+from scaling.errors import InputError
 from scaling.spec import Augmentation, DataSpec
-from scaling.speech.assumed_manifest import assumed_manifest
-from scaling.speech.manifest import TEXT_TOO_LONG, Manifest, read_manifest
-from scaling.speech.synthetic.corpus_files import HELD_OUT_UTTERANCES, write_corpus
-from scaling.speech.synthetic.recipes import RECIPES, Recipe
-from scaling.system.cache import cache_dir
-from scaling.system.progress_line import announce_if_slow
+from scaling.speech.manifest import TEXT_TOO_LONG, Manifest
 from scaling.system.yaml_file import FieldPath
-from sweeps.study.schema.data_fields import AssumedFields, CorpusFields, ManifestFields
+from sweeps.study.schema.data_fields import AssumedFields, CorpusFields
 from sweeps.study.set_checks import doubtful_sets, shared_utterances
-from sweeps.study.study_file import StudyFile, corpus_path
+from sweeps.study.speech_sources import assume, read_source, speech_sources
+from sweeps.study.study_file import StudyFile
 from sweeps.study.study_model import StudyModel
 from sweeps.study.too_long import places_of_long_texts
 
@@ -65,15 +57,15 @@ def read_speech(file: StudyFile, models: Sequence[StudyModel]) -> StudySpeech:
     fields = file.fields
     speeds = fields.augmentation.speeds
     max_seconds = min(model.encoder.dims.max_audio_seconds for model in models) * min(1.0, *speeds)  # slower is longer
-    sources = _corpus(file, fields.data) if isinstance(fields.data, CorpusFields) else _manifests(file)
+    sources = speech_sources(file)
     manifests: dict[FieldPath, Manifest] = {}
     long_texts = np.empty(0, np.int64)
     for path, source in sources.items():
         with file.at(path):
             if isinstance(source, AssumedFields):
-                manifests[path] = _assumed(file, path, source)
+                manifests[path] = assume(file, path, source)
                 continue
-            manifests[path] = read_manifest(source, **_reading(file))
+            manifests[path] = read_source(file, source)
             if path == ("data", "train"):
                 short_enough = manifests[path].up_to(max_seconds)
                 long_texts = places_of_long_texts(models, speeds, short_enough)
@@ -132,65 +124,6 @@ def _augmentation(file: StudyFile) -> Augmentation:
     if fields.noise_snr_db is not None and fields.noise_snr_db[0] > fields.noise_snr_db[1]:
         raise file.error(("augmentation", "noise_snr_db"), list(fields.noise_snr_db), "the lower end first")
     return Augmentation(**fields.model_dump())
-
-
-Sources = dict[FieldPath, Path | AssumedFields]
-"""Path of the field in the study -> manifest, or what is assumed in its place."""
-
-
-class _Reading(TypedDict):
-    """The arguments of `read_manifest` that a study sets."""
-
-    max_bad_share: float
-    mix_channels: bool
-
-
-def _reading(file: StudyFile) -> _Reading:
-    data = file.fields.data
-    if isinstance(data, ManifestFields):
-        return {"max_bad_share": data.max_bad_share, "mix_channels": data.mix_channels}
-    return {"max_bad_share": 0.0, "mix_channels": False}
-
-
-def _assumed(file: StudyFile, path: FieldPath, source: AssumedFields) -> Manifest:
-    lengths = source.assumed.model_dump()
-    if path == ("data", "train") and file.fields.hours is not None:
-        lengths["hours"] = min(lengths["hours"], file.fields.hours)
-    return assumed_manifest(**lengths, salt=str(path[1:]))
-
-
-def _manifests(file: StudyFile) -> Sources:
-    data = file.fields.data
-    assert not isinstance(data, CorpusFields)
-    named: dict[FieldPath, str | AssumedFields] = {("data", "train"): data.train, ("data", "dev"): data.dev}
-    named |= {("data", "test", name): source for name, source in data.test.items()}
-    return {path: _source(file, source) for path, source in named.items()}
-
-
-def _source(file: StudyFile, source: str | AssumedFields) -> Path | AssumedFields:
-    return source if isinstance(source, AssumedFields) else corpus_path(file, source)
-
-
-def _corpus(file: StudyFile, data: CorpusFields) -> Sources:
-    if data.corpus not in RECIPES:
-        known = nearest(data.corpus, RECIPES)
-        raise InputError(f"{file.place(('data', 'corpus'))}: {data.corpus!r} is no corpus{known}")
-    recipe = RECIPES[data.corpus]
-    name = f"{recipe.name}-{data.hours:g}h-{data.seed}-{_digest(recipe)}"
-    if data.test_utterances != HELD_OUT_UTTERANCES:
-        name += f"-test{data.test_utterances}"
-    folder, making = cache_dir() / "corpora" / name, data.model_dump(exclude={"corpus"})
-    with (
-        file.at(("data",)),
-        announce_if_slow(f"making {data.hours:g} h of speech, the corpus {recipe.name}, in {folder}"),
-    ):
-        made = write_corpus(recipe, folder, **making)
-    return {("data", "train"): made.train, ("data", "dev"): made.dev, ("data", "test", data.corpus): made.test}
-
-
-def _digest(recipe: Recipe) -> str:
-    """A changed recipe gets a folder of its own."""
-    return hashlib.sha256(json.dumps(recipe.making, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _refuse_shared(file: StudyFile, train: Manifest, name: str, test: Manifest) -> None:

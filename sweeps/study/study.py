@@ -4,8 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scaling.base_models.encoders.parakeet import ParakeetDims
-from scaling.base_models.encoders.whisper import WhisperDims
+from scaling.base_models.encoders.log_mel import LogMelFrames
 from scaling.cost.memory import StepExecution
 from scaling.spec import Precision
 from sweeps.study.language import with_language
@@ -116,7 +115,7 @@ def _refuse_too_many(file: StudyFile) -> None:
 def _refuse_masks_on_waves(file: StudyFile, models: Sequence[StudyModel]) -> None:
     """SpecAugment hides bands of log-mel frames; an encoder that reads the wave, or frames in stacks, has none."""
     masks = file.fields.augmentation.masks
-    waves = [model.encoder.name for model in models if not isinstance(model.encoder.dims, WhisperDims | ParakeetDims)]
+    waves = [model.encoder.name for model in models if not isinstance(model.encoder.dims, LogMelFrames)]
     if masks and waves:
         raise file.error(("augmentation", "masks"), masks, f"0 with {', '.join(waves)}, which reads no log-mel frames")
 

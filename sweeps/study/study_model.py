@@ -7,14 +7,19 @@ from pathlib import Path
 
 from scaling.base_models.chat_template import conversation, is_chat, message
 from scaling.base_models.encoders import EncoderDims, asr_codec
+from scaling.base_models.encoders.ctc import letters_codec
+from scaling.base_models.letters import NOTHING, Letters, TokenSource
 from scaling.base_models.llms import LlmDims
 from scaling.base_models.lookup import ResolvedModel, find_encoder, find_llm
 from scaling.base_models.tokenizers import llm_codec
 from scaling.cost.model_shape import ModelShape, default_shape, shape_of
 from scaling.errors import nearest
 from scaling.spec import DataSpec, LoraSpec, ModelSpec, Strategy
+from scaling.speech.lengths import Lengths, manifest_lengths
+from scaling.speech.manifest import Manifest
 from scaling.system.yaml_file import FieldPath
 from sweeps.study.schema.model_fields import LoraFields, TunedFields
+from sweeps.study.speech_sources import training_texts
 from sweeps.study.strategies import strategies_of
 from sweeps.study.study_file import StudyFile
 from sweeps.study.tuned_settings import TunedSettings
@@ -24,17 +29,28 @@ from sweeps.study.tuned_settings import TunedSettings
 class StudyModel:
     """A model of the study, with the study's strategies at this model's rates and batch by rule.
 
-    `shape` is what its runs are charged by: where a tokenizer is missing, the prompt counts as empty. `prompt` is the
-    study's as this LLM reads it. `tuned` holds, by strategy, the settings that a search found instead of the rule's.
+    `shape` is what its runs are charged by: where a tokenizer is missing, the prompt counts as empty. `letters` are
+    those of a fresh CTC head, None without one. `prompt` is the study's as this LLM reads it. `tuned` holds, by
+    strategy, the settings that a search found instead of the rule's.
     """
 
     spec: ModelSpec
     encoder: ResolvedModel[EncoderDims]
     llm: ResolvedModel[LlmDims]
+    letters: Letters | None
     shape: ModelShape
     strategies: tuple[Strategy, ...]
     prompt: str
     tuned: Mapping[str, TunedSettings]
+
+    def lengths(self, manifest: Manifest) -> Lengths:
+        """The lengths of every utterance, as this model's texts are written."""
+        return manifest_lengths(manifest, encoder=self.asr_tokens, llm=self.llm.directory)
+
+    @property
+    def asr_tokens(self) -> TokenSource:
+        """What the encoder's own objective writes with: nothing without one."""
+        return self.encoder.directory if self.encoder.dims.objective else self.letters or NOTHING
 
     def data(self, speech: DataSpec) -> DataSpec:
         """The study's speech as this model's runs name it: with this model's prompt."""
@@ -67,19 +83,36 @@ def study_model(file: StudyFile, position: int) -> StudyModel:
     )
     strategies = strategies_of(file, fields, encoder.dims, llm.dims)
     prompt = _prompt(file, llm.directory)
+    letters = _letters(file, (*path, "fresh_ctc_head"), encoder) if fields.fresh_ctc_head else None
     with file.at(path):
-        asr = asr_codec(encoder.directory, file.fields.language or "") if encoder.directory else None
+        own = asr_codec(encoder.directory, file.fields.language or "") if encoder.directory else None
+        asr = own if letters is None else letters_codec(letters)
         text = llm_codec(llm.directory, prompt) if llm.directory else None
         shape = shape_of(spec, encoder.dims, llm.dims, asr, text)
+    for place, strategy in enumerate(strategies):
+        with file.at(("strategies", place)):
+            shape.refuse_missing_objective(strategy.stages)
     return StudyModel(
-        spec=spec,
+        spec=spec if letters is None else dataclasses.replace(spec, ctc_letters=letters.digest),
         encoder=encoder,
         llm=llm,
+        letters=letters,
         shape=shape,
         strategies=strategies,
         prompt=prompt,
         tuned={name: _tuned(file, (*path, "tuned", name), fields.tuned[name], strategies) for name in fields.tuned},
     )
+
+
+def _letters(file: StudyFile, path: FieldPath, encoder: ResolvedModel[EncoderDims]) -> Letters:
+    if encoder.dims.objective is not None:
+        raise file.error(path, True, f"false: {encoder.name} has an objective of its own")
+    texts = training_texts(file)
+    if texts is None:
+        raise file.error(
+            path, True, "false where training speech is assumed: the head writes letters of training texts"
+        )
+    return Letters.of(texts)
 
 
 def _lora(fields: LoraFields, default: LoraSpec) -> LoraSpec:

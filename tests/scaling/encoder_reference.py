@@ -18,6 +18,8 @@ from transformers import (
     ParakeetForCTC,
     PreTrainedConfig,
     PreTrainedModel,
+    VoxtralEncoder,
+    VoxtralEncoderConfig,
     Wav2Vec2BertConfig,
     Wav2Vec2BertForCTC,
     Wav2Vec2Config,
@@ -30,9 +32,10 @@ from transformers import (
 
 from scaling.base_models.encoders import EncoderDims
 from scaling.base_models.encoders.parakeet import ParakeetDims
+from scaling.base_models.encoders.voxtral import VoxtralDims
 from scaling.base_models.encoders.wav2vec2 import Wav2Vec2Dims
 from scaling.base_models.encoders.wav2vec2_bert import Wav2Vec2BertDims
-from scaling.base_models.encoders.whisper import WhisperDims
+from scaling.base_models.encoders.whisper import WhisperDims, WhisperEncoderDims
 
 MINI_ENCODER = WhisperDims(
     name="mini", source="test", mel_bins=20, hop_length=320, width=24, layers=3, heads=4, ffn=40, decoder_layers=2,
@@ -58,6 +61,10 @@ MINI_W2V_BERT = Wav2Vec2BertDims(
     name="mini-w2v-bert", source="test", stack=2, width=24, layers=3, heads=4, ffn=40, kernel=5, distances=8,
     vocabulary=37,
 )  # fmt: skip
+MINI_VOXTRAL = VoxtralDims(
+    name="mini-voxtral", source="test", mel_bins=20, hop_length=160, width=24, layers=3, heads=4, ffn=40,
+    max_positions=300, fresh_vocabulary=37,
+)  # fmt: skip
 MINI_ENCODERS = (
     MINI_ENCODER,
     MINI_WAV2VEC2,
@@ -68,6 +75,7 @@ MINI_ENCODERS = (
     MINI_PARAKEET,
     MINI_PLAIN_PARAKEET,
     MINI_W2V_BERT,
+    MINI_VOXTRAL,
 )
 
 NOT_RANDOM = {
@@ -172,7 +180,21 @@ def wav2vec2_bert_config(dims: Wav2Vec2BertDims) -> Wav2Vec2BertConfig:
     )
 
 
+def voxtral_config(dims: VoxtralDims) -> VoxtralEncoderConfig:
+    return VoxtralEncoderConfig(
+        num_mel_bins=dims.mel_bins,
+        hidden_size=dims.width,
+        num_hidden_layers=dims.layers,
+        num_attention_heads=dims.heads,
+        intermediate_size=dims.ffn,
+        max_source_positions=dims.max_positions,
+        attn_implementation="eager",
+    )
+
+
 def encoder_config(dims: EncoderDims) -> PreTrainedConfig:
+    if isinstance(dims, VoxtralDims):
+        return voxtral_config(dims)
     if isinstance(dims, WhisperDims):
         return whisper_config(dims)
     if isinstance(dims, ParakeetDims):
@@ -188,6 +210,7 @@ CLASSES = {
     OmniASRCTCConfig: OmniASRForCTC,
     ParakeetCTCConfig: ParakeetForCTC,
     Wav2Vec2BertConfig: Wav2Vec2BertForCTC,
+    VoxtralEncoderConfig: VoxtralEncoder,
 }
 
 
@@ -198,8 +221,17 @@ def asr_module(dims: EncoderDims, device: str) -> PreTrainedModel:
 
 
 def encoder_of(model: PreTrainedModel) -> nn.Module:
-    paths = {"whisper": "model.encoder", "omniasr_ctc": "model.audio_tower", "parakeet_ctc": "encoder"}
+    paths = {
+        "whisper": "model.encoder", "omniasr_ctc": "model.audio_tower", "parakeet_ctc": "encoder",
+        "voxtral_encoder": "",
+    }  # fmt: skip
     return model.get_submodule(paths.get(model.config.model_type, model.base_model_prefix))
+
+
+def fresh_head(dims: EncoderDims) -> nn.Linear | None:
+    """What a study adds to an encoder without an objective of its own."""
+    vocabulary = getattr(dims, "fresh_vocabulary", 0)
+    return nn.Linear(dims.width, vocabulary) if vocabulary else None
 
 
 def decoder_of(model: PreTrainedModel) -> nn.Module:
@@ -218,7 +250,7 @@ def freeze_what_never_trains(model: PreTrainedModel) -> None:
 def encoded(dims: EncoderDims, model: PreTrainedModel, features_BMT: Tensor) -> Tensor:
     """The hidden states (B, S, D) of a batch in which nothing is padding."""
     encoder = encoder_of(model)
-    if isinstance(dims, WhisperDims):
+    if isinstance(dims, WhisperEncoderDims):
         return _whisper(encoder, features_BMT)
     if isinstance(dims, ParakeetDims | Wav2Vec2BertDims):
         return encoder(features_BMT.transpose(1, 2)).last_hidden_state
@@ -230,6 +262,8 @@ def frames_of(dims: EncoderDims, model: PreTrainedModel, samples: int) -> int:
     frames = int(dims.input_frames(samples))
     if isinstance(dims, WhisperDims):
         return int(model.model.encoder._get_feat_extract_output_lengths(frames))
+    if isinstance(dims, VoxtralDims):
+        return int(model._get_feat_extract_output_lengths(frames)[0])
     if isinstance(dims, Wav2Vec2BertDims):
         return frames
     if isinstance(dims, ParakeetDims) or dims.plain_positions:
