@@ -34,6 +34,8 @@ CONVENTIONS = (
     " depthwise convolutions have 1 feature; Parakeet projects encoder_distances = 2 x encoder_frames - 1 distances in"
     " every layer and has encoder_distance_pairs products of queries with them, w2v-BERT encoder_pairs products with"
     " embedded distances",
+    "Qwen3-ASR: convolutions of stride 2 with full kernels run on whole chunks of 100 mel frames, the last filled up;"
+    " chunk_frames = their positions; encoder_pairs = sum of the squares of its windows' positions",
     "speech_tokens = ceil(encoder_frames / stack), zero-padded; projector = linear, GELU, linear",
     "llm_positions = prompt_tokens + speech_tokens + text_tokens; decoder_positions = text_tokens +"
     " decoder_prompt_tokens, or encoder_frames for CTC; text_tokens counts the end token as a target, and the start"

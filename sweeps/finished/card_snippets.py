@@ -2,6 +2,7 @@
 
 from scaling.base_models.encoders import EncoderDims
 from scaling.base_models.encoders.parakeet import ParakeetDims
+from scaling.base_models.encoders.qwen3_asr import Qwen3AsrDims
 from scaling.base_models.encoders.whisper import WhisperDims, WhisperEncoderDims
 
 WHISPER = """\
@@ -52,6 +53,11 @@ found = AutoFeatureExtractor.from_pretrained("encoder")(samples, sampling_rate=r
 x = %(features)s
 x = AutoModelForCTC.from_pretrained("encoder").%(encoder)s(x).last_hidden_state"""
 
+_BY_QWEN3_ASR = """\
+extractor = AutoFeatureExtractor.from_pretrained("encoder", min_length=0)
+found = extractor(samples, sampling_rate=rate, padding="longest", return_tensors="pt")
+x = Qwen3ASREncoder.from_pretrained("encoder")(found.input_features, found.attention_mask).last_hidden_state[None]"""
+
 
 def snippet(encoder: EncoderDims, *, has_llm: bool) -> str | None:
     """The program for an export; None where a CTC head transcribes by itself, whose tokens models keep as they like."""
@@ -65,6 +71,8 @@ def snippet(encoder: EncoderDims, *, has_llm: bool) -> str | None:
             "encode": _BY_WHISPER % loaded,
             "norm": "encoder.layer_norm(x)",
         }
+    if isinstance(encoder, Qwen3AsrDims):
+        return _LLM % {"classes": "AutoFeatureExtractor, Qwen3ASREncoder", "encode": _BY_QWEN3_ASR, "norm": "x"}
     waves = encoder.input_features == 1
     features = "found.input_values" if waves else "found.input_features[:, found.attention_mask[0].bool()]"
     module = "encoder" if isinstance(encoder, ParakeetDims) else "base_model"

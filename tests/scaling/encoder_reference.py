@@ -18,6 +18,8 @@ from transformers import (
     ParakeetForCTC,
     PreTrainedConfig,
     PreTrainedModel,
+    Qwen3ASREncoder,
+    Qwen3ASREncoderConfig,
     VoxtralEncoder,
     VoxtralEncoderConfig,
     Wav2Vec2BertConfig,
@@ -29,9 +31,11 @@ from transformers import (
     WhisperConfig,
     WhisperForConditionalGeneration,
 )
+from transformers.models.qwen3_asr.modeling_qwen3_asr import _get_feat_extract_output_lengths
 
 from scaling.base_models.encoders import EncoderDims
 from scaling.base_models.encoders.parakeet import ParakeetDims
+from scaling.base_models.encoders.qwen3_asr import Qwen3AsrDims
 from scaling.base_models.encoders.voxtral import VoxtralDims
 from scaling.base_models.encoders.wav2vec2 import Wav2Vec2Dims
 from scaling.base_models.encoders.wav2vec2_bert import Wav2Vec2BertDims
@@ -65,6 +69,10 @@ MINI_VOXTRAL = VoxtralDims(
     name="mini-voxtral", source="test", mel_bins=20, hop_length=160, width=24, layers=3, heads=4, ffn=40,
     max_positions=300, fresh_vocabulary=37,
 )  # fmt: skip
+MINI_QWEN3_ASR = Qwen3AsrDims(
+    name="mini-qwen3-asr", source="test", mel_bins=16, hop_length=160, channels=6, width=24, layers=3, heads=4, ffn=40,
+    window_chunks=2, fresh_vocabulary=37,
+)  # fmt: skip
 MINI_ENCODERS = (
     MINI_ENCODER,
     MINI_WAV2VEC2,
@@ -76,6 +84,7 @@ MINI_ENCODERS = (
     MINI_PLAIN_PARAKEET,
     MINI_W2V_BERT,
     MINI_VOXTRAL,
+    MINI_QWEN3_ASR,
 )
 
 NOT_RANDOM = {
@@ -192,9 +201,24 @@ def voxtral_config(dims: VoxtralDims) -> VoxtralEncoderConfig:
     )
 
 
+def qwen3_asr_config(dims: Qwen3AsrDims) -> Qwen3ASREncoderConfig:
+    return Qwen3ASREncoderConfig(
+        num_mel_bins=dims.mel_bins,
+        d_model=dims.width,
+        encoder_layers=dims.layers,
+        encoder_attention_heads=dims.heads,
+        encoder_ffn_dim=dims.ffn,
+        downsample_hidden_size=dims.channels,
+        n_window_infer=100 * dims.window_chunks,
+        attn_implementation="eager",
+    )
+
+
 def encoder_config(dims: EncoderDims) -> PreTrainedConfig:
     if isinstance(dims, VoxtralDims):
         return voxtral_config(dims)
+    if isinstance(dims, Qwen3AsrDims):
+        return qwen3_asr_config(dims)
     if isinstance(dims, WhisperDims):
         return whisper_config(dims)
     if isinstance(dims, ParakeetDims):
@@ -211,6 +235,7 @@ CLASSES = {
     ParakeetCTCConfig: ParakeetForCTC,
     Wav2Vec2BertConfig: Wav2Vec2BertForCTC,
     VoxtralEncoderConfig: VoxtralEncoder,
+    Qwen3ASREncoderConfig: Qwen3ASREncoder,
 }
 
 
@@ -223,7 +248,7 @@ def asr_module(dims: EncoderDims, device: str) -> PreTrainedModel:
 def encoder_of(model: PreTrainedModel) -> nn.Module:
     paths = {
         "whisper": "model.encoder", "omniasr_ctc": "model.audio_tower", "parakeet_ctc": "encoder",
-        "voxtral_encoder": "",
+        "voxtral_encoder": "", "qwen3_asr_encoder": "",
     }  # fmt: skip
     return model.get_submodule(paths.get(model.config.model_type, model.base_model_prefix))
 
@@ -252,6 +277,8 @@ def encoded(dims: EncoderDims, model: PreTrainedModel, features_BMT: Tensor) -> 
     encoder = encoder_of(model)
     if isinstance(dims, WhisperEncoderDims):
         return _whisper(encoder, features_BMT)
+    if isinstance(dims, Qwen3AsrDims):
+        return _chunked(encoder, features_BMT)
     if isinstance(dims, ParakeetDims | Wav2Vec2BertDims):
         return encoder(features_BMT.transpose(1, 2)).last_hidden_state
     return _wave(encoder, model.config.model_type, features_BMT)
@@ -264,6 +291,8 @@ def frames_of(dims: EncoderDims, model: PreTrainedModel, samples: int) -> int:
         return int(model.model.encoder._get_feat_extract_output_lengths(frames))
     if isinstance(dims, VoxtralDims):
         return int(model._get_feat_extract_output_lengths(frames)[0])
+    if isinstance(dims, Qwen3AsrDims):
+        return int(_get_feat_extract_output_lengths(frames))
     if isinstance(dims, Wav2Vec2BertDims):
         return frames
     if isinstance(dims, ParakeetDims) or dims.plain_positions:
@@ -277,6 +306,12 @@ def _whisper(encoder: Any, mel: Tensor) -> Tensor:
     for layer in encoder.layers:
         x = hidden(layer(x, None))
     return encoder.layer_norm(x)
+
+
+def _chunked(encoder: Any, mel: Tensor) -> Tensor:
+    padded = functional.pad(mel, (0, -mel.shape[2] % 100))
+    real = (torch.arange(padded.shape[2]) < mel.shape[2]).expand(len(mel), -1)
+    return encoder(padded, real).last_hidden_state.unflatten(0, (len(mel), -1))
 
 
 def _wave(encoder: Any, kind: str, wave: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ To add a family, write in `scaling/base_models/encoders/NAME.py` a frozen datacl
 
 * `width`, `encoder_params`, `frames_per_second` and `linears` (layers that adapters may target),
 * `objective`, the decoder or head that writes text by itself (`objective.OwnObjective`): `ctc.CtcDims` has a CTC head;
-without any it is `AudioTower`s',
+an encoder without any is one of `AudioTower`, with `ctc.AudioTowerDims`,
 * `max_frames` and `max_audio_seconds`, where positions limit the audio (`objective.Encoder`: they do not),
 * `input_features` and `input_frames(samples)`: the features of a frame that the encoder reads, and how many it reads
 (`log_mel.LogMelFrames`),
@@ -23,8 +23,9 @@ from pathlib import Path
 from types import ModuleType
 
 from scaling.base_models.config_file import ConfigFile
-from scaling.base_models.encoders import parakeet, voxtral, wav2vec2, wav2vec2_bert, whisper
+from scaling.base_models.encoders import parakeet, qwen3_asr, voxtral, wav2vec2, wav2vec2_bert, whisper
 from scaling.base_models.encoders.parakeet import ParakeetDims
+from scaling.base_models.encoders.qwen3_asr import Qwen3AsrDims
 from scaling.base_models.encoders.voxtral import VoxtralDims
 from scaling.base_models.encoders.wav2vec2 import Wav2Vec2Dims
 from scaling.base_models.encoders.wav2vec2_bert import Wav2Vec2BertDims
@@ -32,7 +33,7 @@ from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.tokenizers import TextCodec
 from scaling.errors import InputError
 
-AudioTower = VoxtralDims
+AudioTower = VoxtralDims | Qwen3AsrDims
 """Encoders that were trained behind an LLM and have no objective of their own, unless a study gives them a CTC head."""
 
 EncoderDims = WhisperDims | Wav2Vec2Dims | ParakeetDims | Wav2Vec2BertDims | AudioTower
@@ -47,6 +48,8 @@ FAMILIES: dict[str, ModuleType] = {
     "wav2vec2-bert": wav2vec2_bert,
     "voxtral": voxtral,
     "voxtral_encoder": voxtral,
+    "qwen3_asr": qwen3_asr,
+    "qwen3_asr_encoder": qwen3_asr,
 }
 """The module of each family, by the model_type of a config."""
 
@@ -56,8 +59,6 @@ UNPRICED_TOWERS = (
     "qwen2_5_omni",
     "qwen3_omni_moe",
     "qwen3_omni_moe_audio_encoder",
-    "qwen3_asr",
-    "qwen3_asr_encoder",
     "voxtral_realtime",
     "voxtral_realtime_encoder",
     "glmasr",
@@ -69,7 +70,14 @@ UNPRICED_TOWERS = (
 )
 """Model types whose audio encoder was trained behind an LLM, and whose products are not known here."""
 
-ROWS: tuple[EncoderDims, ...] = (*whisper.ROWS, *wav2vec2.ROWS, *parakeet.ROWS, *wav2vec2_bert.ROWS, *voxtral.ROWS)
+ROWS: tuple[EncoderDims, ...] = (
+    *whisper.ROWS,
+    *wav2vec2.ROWS,
+    *parakeet.ROWS,
+    *wav2vec2_bert.ROWS,
+    *voxtral.ROWS,
+    *qwen3_asr.ROWS,
+)
 
 ENCODERS = {row.name: row for row in ROWS}
 """Published encoders by name; `source` is the address of the config that a row repeats."""
@@ -104,6 +112,6 @@ def _family(config: ConfigFile) -> ModuleType:
     if (kind := config.values.get("model_type")) in UNPRICED_TOWERS:
         raise InputError(
             f"{config.path}: model_type {kind!r} has an audio encoder that was trained behind an LLM and has no"
-            " objective of its own; of such encoders, the products of Voxtral's are known here"
+            " objective of its own; of such encoders, the products of Voxtral's and Qwen3-ASR's are known here"
         )
     return FAMILIES[config.kind(FAMILIES, "an encoder must be of a family whose products are known")]

@@ -53,6 +53,22 @@ class CtcDims(Encoder):
         return CtcHead(self.width, self.vocabulary)
 
 
+class AudioTowerDims(Encoder):
+    """The part that an encoder without an objective of its own shares with others: a study may give it a fresh head of
+    `fresh_vocabulary` tokens; 0: there is none.
+    """
+
+    __slots__ = ()
+
+    width: int
+    fresh_vocabulary: int
+
+    @property
+    def objective(self) -> CtcHead | None:
+        """The fresh head, where there is one."""
+        return CtcHead(self.width, self.fresh_vocabulary) if self.fresh_vocabulary else None
+
+
 def asr_codec(directory: Path, language: str) -> TextCodec:
     """The codec of the model's own head: no prefix, no end token, and its tokens whatever `language` is."""
     vocabulary = model_settings(directory).get("vocab_size")

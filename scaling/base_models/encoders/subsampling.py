@@ -39,15 +39,15 @@ class Subsampling:
         later = first + (self.channels + 1) * self.channels if self.separable else mixing
         return first + (self.strides - 1) * later
 
-    def positions(self, frames: IntArray) -> IntArray:
+    def positions(self, frames: Positions) -> Positions:
         """Positions that are left of so many frames."""
         for _ in range(self.strides):
             frames = self._strided(frames)
         return frames
 
-    def work(self, frames: IntArray) -> dict[Work, IntArray]:
+    def work(self, frames: Positions) -> dict[Work, Positions]:
         """Cells after each convolution, for spectrograms of so many frames."""
-        cells = {}
+        cells = dict[Work, Positions]()
         for unit, bins in zip(STRIDED, self._bins(), strict=False):
             frames = self._strided(frames)
             cells[unit] = frames * bins

@@ -6,22 +6,17 @@ What follows it in Voxtral, four frames as one and a projector, is the projector
 from dataclasses import dataclass, field
 
 from scaling.base_models.config_file import ConfigFile
-from scaling.base_models.encoders.ctc import CtcHead
+from scaling.base_models.encoders.ctc import AudioTowerDims
 from scaling.base_models.encoders.log_mel import HOP_LENGTH, hop_length
 from scaling.base_models.encoders.whisper import WhisperEncoderDims
 from scaling.keys import OMIT_DEFAULT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VoxtralDims(WhisperEncoderDims):
-    """A Whisper encoder alone. A fresh CTC head has `fresh_vocabulary` tokens; 0: there is none."""
+class VoxtralDims(AudioTowerDims, WhisperEncoderDims):
+    """A Whisper encoder alone."""
 
     fresh_vocabulary: int = field(default=0, metadata=OMIT_DEFAULT)
-
-    @property
-    def objective(self) -> CtcHead | None:
-        """The fresh head, where there is one."""
-        return CtcHead(self.width, self.fresh_vocabulary) if self.fresh_vocabulary else None
 
 
 def read_dims(config: ConfigFile) -> VoxtralDims:

@@ -8,7 +8,7 @@ from scaling.asr.model.encoders.family import Family
 from scaling.asr.model.encoders.whisper import SINUSOIDS, encode
 from scaling.asr.model.log_mel import LogMel
 
-TOWER = Family(
+VOXTRAL_TOWER = Family(
     model=VoxtralEncoder,
     features=LogMel.from_directory,
     encoder=lambda model: model,
@@ -16,5 +16,5 @@ TOWER = Family(
     never_trained=SINUSOIDS,
     encode=encode,
 )
-VOXTRAL = replace(TOWER, section="audio_config", checkpoint_names={r"^(model\.)?audio_tower\.": ""})
+VOXTRAL = replace(VOXTRAL_TOWER, section="audio_config", checkpoint_names={r"^(model\.)?audio_tower\.": ""})
 """The tower of a whole Voxtral, of which nothing else is read."""

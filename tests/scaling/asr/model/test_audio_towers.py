@@ -3,8 +3,9 @@ and with a fresh CTC head by their own, at the FLOPs that an operation counter s
 """
 
 import json
+import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,19 @@ import pytest
 import soundfile
 import torch
 from conftest import ENCODER_ONLY
-from encoder_reference import MINI_VOXTRAL, asr_module
+from encoder_reference import CLASSES, MINI_QWEN3_ASR, MINI_VOXTRAL, asr_module, encoder_config
 from flop_reference import counter
 from stranger import environment_without_this_project, written_by_the_card
 from tiny_world import final_weights, train_study, write_study
 from torch import Tensor
-from transformers import VoxtralConfig, VoxtralForConditionalGeneration, WhisperFeatureExtractor
+from transformers import (
+    PreTrainedModel,
+    Qwen3ASRFeatureExtractor,
+    Qwen3ASRForConditionalGeneration,
+    SequenceFeatureExtractor,
+    VoxtralForConditionalGeneration,
+    WhisperFeatureExtractor,
+)
 
 import scaling.asr.evaluation.dev_evaluation
 import scaling.asr.model.load_base
@@ -25,8 +33,9 @@ import scaling.asr.node
 import scaling.asr.resources
 from scaling.asr.model.encoders.registry import family_of
 from scaling.asr.model.load_base import BaseModels
+from scaling.asr.model.recognizer import Batch
 from scaling.asr.use.export_folder import read_export
-from scaling.base_models.encoders import encoder_dims
+from scaling.base_models.encoders import EncoderDims, encoder_dims
 from scaling.base_models.letters import Letters
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
@@ -34,19 +43,55 @@ from scaling.speech.recordings import find_recordings
 from sweeps.finished.transcribe_export import export
 from sweeps.study.study import load_study
 
-TOWER = replace(MINI_VOXTRAL, fresh_vocabulary=0)
+
+@dataclass(frozen=True)
+class Tower:
+    """A tower without a head, its extractor, the model and config that hold it, and a length that its model hears."""
+
+    dims: EncoderDims
+    extractor: SequenceFeatureExtractor
+    whole: type[PreTrainedModel]
+    text: str
+    seconds: float
+    reads_mask: bool
 
 
-def write_tower(folder: Path) -> Path:
+TOWERS = [
+    Tower(
+        replace(MINI_VOXTRAL, fresh_vocabulary=0),
+        WhisperFeatureExtractor(feature_size=20, chunk_length=6),
+        VoxtralForConditionalGeneration,
+        "llama",
+        6.0,
+        reads_mask=False,
+    ),
+    Tower(
+        replace(MINI_QWEN3_ASR, fresh_vocabulary=0),
+        Qwen3ASRFeatureExtractor(feature_size=16),
+        Qwen3ASRForConditionalGeneration,
+        "qwen3",
+        4.32,
+        reads_mask=True,
+    ),
+]
+
+
+def write_tower(folder: Path, tower: Tower) -> Path:
     torch.manual_seed(0)
-    asr_module(TOWER, "cpu").save_pretrained(folder)
-    WhisperFeatureExtractor(feature_size=20, chunk_length=6).save_pretrained(folder)
+    asr_module(tower.dims, "cpu").save_pretrained(folder)
+    tower.extractor.save_pretrained(folder)
     return folder
 
 
+@pytest.fixture(scope="module", params=TOWERS, ids=lambda tower: tower.dims.name)
+def tower(request) -> Tower:
+    return request.param
+
+
 @pytest.fixture(scope="module", autouse=True)
-def tower(world: Path) -> Path:
-    return write_tower(world / "tower")
+def directory(tower: Tower, world: Path) -> Path:
+    shutil.rmtree(world / "tower", ignore_errors=True)
+    return write_tower(world / "tower", tower)
 
 
 def encoded(directory: Path, samples_T: np.ndarray) -> Tensor:
@@ -62,25 +107,40 @@ def noise(seconds: float) -> np.ndarray:
 
 
 @torch.no_grad()
-def test_at_its_own_length_it_hears_as_hugging_faces_model_does(tower):
-    features = family_of(tower).features(tower)(noise(6.0))
-    theirs = asr_module(TOWER, "cpu").eval()
-    theirs.load_state_dict(BaseModels().encoder(tower).state_dict())
-    assert torch.allclose(encoded(tower, noise(6.0)), theirs(features[None]).last_hidden_state, atol=1e-5)
+def test_alone_an_utterance_is_heard_as_hugging_faces_model_hears_it(tower, directory):
+    """Voxtral's own forward hears no other length than its longest."""
+    theirs = CLASSES[type(encoder_config(tower.dims))].from_pretrained(directory, attn_implementation="eager").eval()
+    found = tower.extractor(noise(tower.seconds), sampling_rate=16_000, padding="longest", return_tensors="pt",
+                            return_attention_mask=True)  # fmt: skip
+    expected = theirs(found["input_features"], *[found["attention_mask"]] * tower.reads_mask).last_hidden_state
+    assert torch.allclose(encoded(directory, noise(tower.seconds))[0], expected.reshape(-1, 24), atol=1e-5)
 
 
 @torch.no_grad()
-def test_a_whole_checkpoint_is_heard_as_its_tower(tmp_path):
-    config = VoxtralConfig(
-        audio_config=asr_module(TOWER, "meta").config.to_dict(),
-        text_config={"model_type": "llama", "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24,
-                     "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8},
-    )  # fmt: skip
-    whole = VoxtralForConditionalGeneration(config)
-    whole.save_pretrained(write_tower(tmp_path / "whole"))
-    whole.model.audio_tower.save_pretrained(write_tower(tmp_path / "alone"))
+def test_what_is_heard_does_not_depend_on_the_neighbours(directory):
+    model, extract = BaseModels().encoder(directory).eval(), family_of(directory).features(directory)
+    features = [extract(noise(seconds)) for seconds in (4.0, 2.5, 0.3)]
+    batch = Batch.padded(features, torch.device("cpu"))
+    together, lengths = family_of(directory).encode(model, batch.features_BMT, batch.frames_B)
+    for row, seconds in enumerate((4.0, 2.5, 0.3)):
+        alone = encoded(directory, noise(seconds))[0]
+        assert len(alone) == lengths[row]
+        assert torch.allclose(together[row, : len(alone)], alone, atol=1e-5)
+        assert not together[row, len(alone) :].any()
+
+
+@torch.no_grad()
+def test_a_whole_checkpoint_is_heard_as_its_tower(tower, tmp_path):
+    text = {
+        "model_type": tower.text, "vocab_size": 40, "hidden_size": 24, "intermediate_size": 24, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8,
+    }  # fmt: skip
+    config = tower.whole.config_class(audio_config=encoder_config(tower.dims).to_dict(), text_config=text)
+    whole = tower.whole(config)
+    whole.save_pretrained(write_tower(tmp_path / "whole", tower))
+    whole.model.audio_tower.save_pretrained(write_tower(tmp_path / "alone", tower))
     dims = [encoder_dims(tmp_path / name / "config.json") for name in ("whole", "alone")]
-    assert dims == [TOWER, TOWER]
+    assert dims == [tower.dims, tower.dims]
     assert torch.equal(*(encoded(tmp_path / name, noise(1.0)) for name in ("whole", "alone")))
 
 
