@@ -94,7 +94,7 @@ class WorkerResources:
         self.bases = BaseModels()
         self._gradient_checkpointing, self._compiled = gradient_checkpointing, compiled
         self._encoder_outputs = EncoderOutputCache(cache_limits)
-        self._datasets: dict[tuple[str, str, str, str, str, str, Augmenter | None], SpeechDataset] = {}
+        self._datasets: dict[tuple[str, str, str, Letters | None, str, str, Augmenter | None], SpeechDataset] = {}
 
     def directories(self, node: StageNode) -> tuple[Path, Path]:
         """Directories of the encoder and the LLM."""
@@ -103,9 +103,16 @@ class WorkerResources:
     def codecs(self, node: StageNode) -> tuple[TextCodec | None, TextCodec]:
         """The codecs of the encoder's own objective, None without one, and of the LLM."""
         encoder, llm = self.directories(node)
-        letters = self.sources.letters(node.model.ctc_letters)
+        letters = self._letters(node)
         own = asr_codec(encoder, node.data.language) if letters is None else letters_codec(letters)
         return own, llm_codec(llm, node.data.prompt)
+
+    def _letters(self, node: StageNode) -> Letters | None:
+        """What a fresh CTC head writes in the node's stage.
+
+        A stage that trains through the LLM has none: a study with another head, or without one, may share the node.
+        """
+        return self.sources.letters(node.model.ctc_letters) if node.stage.objective is Objective.ASR else None
 
     def model_shape(self, node: StageNode) -> ModelShape:
         """The dimensions that FLOPs are counted from."""
@@ -117,12 +124,13 @@ class WorkerResources:
         """The utterances of one manifest, as this node's models read them; augmented where it is the training set."""
         augmented = digest == node.data.train and node.data.augmentation != NO_AUGMENTATION
         augmenter = Augmenter(node.data.augmentation, node.seed) if augmented else None
-        model, data = node.model, node.data
-        key = (digest, model.encoder, model.llm, model.ctc_letters, data.prompt, data.language, augmenter)
+        model, data, letters = node.model, node.data, self._letters(node)
+        key = (digest, model.encoder, model.llm, letters, data.prompt, data.language, augmenter)
         if key not in self._datasets:
             audio = ExactAudio(manifest=self.sources.manifest(digest), is_training=digest == data.train)
-            codecs, letters = self.codecs(node), self.sources.letters(model.ctc_letters)
-            self._datasets[key] = SpeechDataset.read(audio, *self.directories(node), codecs, augmenter, letters)
+            self._datasets[key] = SpeechDataset.read(
+                audio, *self.directories(node), self.codecs(node), augmenter, letters
+            )
         return self._datasets[key]
 
     def model_inputs(self, node: StageNode, model: Recognizer, digest: str) -> ModelInputs:

@@ -16,7 +16,7 @@ from conftest import ENCODER_ONLY
 from encoder_reference import CLASSES, MINI_QWEN3_ASR, MINI_VOXTRAL, asr_module, encoder_config
 from flop_reference import counter
 from stranger import environment_without_this_project, written_by_the_card
-from tiny_world import final_weights, train_study, write_study
+from tiny_world import final_weights, order, train_study, write_study
 from torch import Tensor
 from transformers import (
     PreTrainedModel,
@@ -210,6 +210,7 @@ def hypotheses(folder: Path, row: dict[str, object]) -> list[str]:
 
 
 def test_its_export_is_used_by_its_cards_snippet_without_this_project(world, tmp_path, in_this_process):
+    order(study_of(world, ["joint"], fresh_ctc_head=True), tmp_path)  # whose letters the study to be trained lacks
     (row,) = train_study(study_of(world, ["joint"]), tmp_path)
     export(tmp_path, tmp_path / "out", None, "joint")
     samples, _ = soundfile.read(world / "test" / "0.wav", dtype="float32")
@@ -229,8 +230,6 @@ def test_stages_of_an_objective_that_is_not_there_are_refused_with_what_runs_ins
 
 
 def test_what_trains_through_the_llm_alone_has_the_same_nodes_with_and_without_a_head(world, tmp_path):
-    from tiny_world import order
-
     plain, headed = (
         order(study_of(world, ["joint"], fresh_ctc_head=head), tmp_path / str(head)) for head in (False, True)
     )
