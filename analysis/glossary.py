@@ -13,7 +13,7 @@ HOW_TO_ASK = "asr-scaling explain CODE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
+class GlossaryTerm:
     """A code as outputs have it, what it is of, what it means, and what to do (empty where nothing is to be done)."""
 
     code: str
@@ -26,8 +26,8 @@ class Term:
         return f"{self.code} ({self.of})\n  {self.meaning}" + (f"\n  {self.advice}" if self.advice else "")
 
 
-def _terms(of: str, rows: Iterable[tuple[str, str, str]]) -> list[Term]:
-    return [Term(code=code, of=of, meaning=meaning, advice=advice) for code, meaning, advice in rows]
+def _terms(of: str, rows: Iterable[tuple[str, str, str]]) -> list[GlossaryTerm]:
+    return [GlossaryTerm(code=code, of=of, meaning=meaning, advice=advice) for code, meaning, advice in rows]
 
 
 TERMS = (
@@ -175,12 +175,12 @@ def meaning_of_fit(status: str) -> str:
     return f"{term.meaning} {term.advice}".rstrip()
 
 
-def explained(code: str | None) -> list[Term]:
+def explained(code: str | None) -> list[GlossaryTerm]:
     """The terms of a code, or all. Raises InputError for a code that there is not, with the nearest."""
-    found = [term for term in TERMS if code in (None, term.code)]
-    if not found:
+    terms = [term for term in TERMS if code in (None, term.code)]
+    if not terms:
         raise InputError(f"explain: no code {code!r}{nearest(code, {term.code for term in TERMS})}")
-    return found
+    return terms
 
 
 def glossary_page() -> str:

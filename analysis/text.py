@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from analysis.curves.coverage import INTERVALS, Coverage
 from analysis.curves.curves import FAR, Curve, Curves
 from analysis.curves.predict import Prediction
-from analysis.fitting.model_selection import Candidate
+from analysis.fitting.model_selection import LawCandidate
 from analysis.formatting import Interval, between, interval_cell, label_cell, number, percent, share_cell
 from analysis.glossary import STATUS_IN_WORDS, meaning_of_fit
 from analysis.notes import Note, as_text
@@ -38,7 +38,7 @@ def fits_text(curves: Curves) -> str:
 
 
 def laws_document(
-    candidates: Sequence[Candidate], answers: Interval | None, notes: Sequence[Note]
+    candidates: Sequence[LawCandidate], answers: Interval | None, notes: Sequence[Note]
 ) -> dict[str, object]:
     """What `laws --json` prints, the best forecaster first; `answers` is the range of all answers."""
     return {
@@ -49,7 +49,7 @@ def laws_document(
     }
 
 
-def laws_text(candidates: Sequence[Candidate], answers: Interval | None, notes: Sequence[Note]) -> str:
+def laws_text(candidates: Sequence[LawCandidate], answers: Interval | None, notes: Sequence[Note]) -> str:
     """One line a law and objective, the best forecaster first; `answers` is the range of all answers."""
     rows = []
     for candidate in candidates:

@@ -5,7 +5,7 @@ by rules that are the same for every strategy; a study may replace shares, rates
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scaling.errors import InputError, nearest
 from scaling.spec import Objective, Optimization, Part, Stage, Strategy
@@ -20,35 +20,51 @@ ENCODER, PROJECTOR, LLM_LORA, ASR_DECODER = Part.ENCODER, Part.PROJECTOR, Part.L
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PresetStage:
-    """A stage of a preset: its rates follow from a model."""
+class StageDesign:
+    """A stage without learning rates, which follow from a model; but for the parts that `rates` gives rates to."""
 
     name: str
     objective: Objective
     parts: tuple[Part, ...]
-    share: float
+    share: float | None = None
+    flops: int | None = None
+    rates: Mapping[Part, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preset:
-    """A strategy without learning rates, which follow from a model."""
+class StrategyDesign:
+    """A strategy without learning rates, which follow from a model: a preset, or a user's own."""
 
     name: str
-    stages: tuple[PresetStage, ...]
+    stages: tuple[StageDesign, ...]
 
 
-def _asr(name: str, share: float) -> PresetStage:
-    return PresetStage(name=name, objective=Objective.ASR, parts=(ENCODER, ASR_DECODER), share=share)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyRequest:
+    """A design, and what a study changes in it.
+
+    `shares` replaces the shares, with one number for each stage. `rates` gives absolute peak rates: `{part: rate}` for
+    every stage or `{stage name: {part: rate}}` for one.
+    """
+
+    design: StrategyDesign
+    name: str | None = None
+    shares: Sequence[float] | None = None
+    rates: Mapping[str, float | Mapping[str, float]] = field(default_factory=dict)
 
 
-def _llm(name: str, share: float, *parts: Part) -> PresetStage:
-    return PresetStage(name=name, objective=Objective.LLM, parts=parts, share=share)
+def _asr(name: str, share: float) -> StageDesign:
+    return StageDesign(name=name, objective=Objective.ASR, parts=(ENCODER, ASR_DECODER), share=share)
+
+
+def _llm(name: str, share: float, *parts: Part) -> StageDesign:
+    return StageDesign(name=name, objective=Objective.LLM, parts=parts, share=share)
 
 
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset(
+        StrategyDesign(
             name="efin",
             stages=(
                 _asr("encoder", 0.35),
@@ -56,17 +72,17 @@ PRESETS = {
                 _llm("projector_lora", 0.5, PROJECTOR, LLM_LORA),
             ),
         ),
-        Preset(name="joint", stages=(_llm("joint", 1.0, ENCODER, PROJECTOR, LLM_LORA),)),
-        Preset(
+        StrategyDesign(name="joint", stages=(_llm("joint", 1.0, ENCODER, PROJECTOR, LLM_LORA),)),
+        StrategyDesign(
             name="frozen_encoder",
             stages=(_llm("projector", 0.3, PROJECTOR), _llm("projector_lora", 0.7, PROJECTOR, LLM_LORA)),
         ),
-        Preset(name="projector_only", stages=(_llm("projector", 1.0, PROJECTOR),)),
-        Preset(
+        StrategyDesign(name="projector_only", stages=(_llm("projector", 1.0, PROJECTOR),)),
+        StrategyDesign(
             name="projector_then_joint",
             stages=(_llm("projector", 0.15, PROJECTOR), _llm("joint", 0.85, ENCODER, PROJECTOR, LLM_LORA)),
         ),
-        Preset(
+        StrategyDesign(
             name="staged_joint",
             stages=(
                 _llm("projector", 0.15, PROJECTOR),
@@ -74,7 +90,7 @@ PRESETS = {
                 _llm("joint", 0.5, ENCODER, PROJECTOR, LLM_LORA),
             ),
         ),
-        Preset(
+        StrategyDesign(
             name="efin_then_joint",
             stages=(
                 _asr("encoder", 0.3),
@@ -83,7 +99,7 @@ PRESETS = {
                 _llm("joint", 0.3, ENCODER, PROJECTOR, LLM_LORA),
             ),
         ),
-        Preset(
+        StrategyDesign(
             name="efin_no_align",
             stages=(_asr("encoder", 0.35), _llm("projector_lora", 0.65, PROJECTOR, LLM_LORA)),
         ),
@@ -134,7 +150,7 @@ def default_batch_audio_seconds(llm_params: int) -> float:
     return SMALL_BATCH_AUDIO_SECONDS if llm_params < SMALL_LLM_PARAMS else BATCH_AUDIO_SECONDS
 
 
-def preset(name: str) -> Preset:
+def preset(name: str) -> StrategyDesign:
     """The preset of that name. Raises InputError, with the nearest valid name, where there is none."""
     if name not in PRESETS:
         raise InputError(f"strategy {name!r} is not a preset{nearest(name, PRESETS)}")
@@ -142,71 +158,86 @@ def preset(name: str) -> Preset:
 
 
 def resolve(
-    chosen: Preset,
-    *,
+    request: StrategyRequest,
     optimization: Optimization,
+    *,
     encoder_width: int,
     llm_width: int,
-    name: str | None = None,
-    shares: Sequence[float] | None = None,
-    rates: Mapping[str, float | Mapping[str, float]] | None = None,
+    lr_scale: float = 1.0,
 ) -> Strategy:
-    """A preset as a strategy for one model.
+    """What is requested, as a strategy for one model, all of whose rates are multiplied by `lr_scale`.
 
-    `shares` replaces the shares, with one number for each stage. `rates` gives absolute peak rates: `{part: rate}` for
-    every stage or `{stage name: {part: rate}}` for one. Raises InputError on unknown stages or parts and on a wrong
-    number of shares.
+    Raises InputError on unknown stages or parts and on a wrong number of shares.
     """
-    where = f"strategy {name or chosen.name!r}"
-    if shares is not None and len(shares) != len(chosen.stages):
-        raise InputError(f"{where}: shares has {len(shares)} values, {chosen.name} has {len(chosen.stages)} stages")
+    design, shares, rates = request.design, request.shares, request.rates
+    name = request.name or design.name
+    where = f"strategy {name!r}"
+    if shares is not None and len(shares) != len(design.stages):
+        raise InputError(f"{where}: shares has {len(shares)} values, {design.name} has {len(design.stages)} stages")
     try:
         stages = tuple(
             Stage(
                 name=stage.name,
                 objective=stage.objective,
-                trains=_rates(stage, rates or {}, default_rates(stage.objective, encoder_width, llm_width), where),
+                trains=tuple(
+                    (part, rate * lr_scale) for part, rate in _rates(stage, rates, encoder_width, llm_width).items()
+                ),
                 share=stage.share if shares is None else shares[position],
-                flops=None,
+                flops=stage.flops,
                 optimization=optimization,
             )
-            for position, stage in enumerate(chosen.stages)
+            for position, stage in enumerate(design.stages)
         )
-        _check_names(rates or {}, chosen, where)
-        return Strategy(name=name or chosen.name, stages=stages)
-    except InputError:
-        raise
+        _check_names(rates, design)
+        return Strategy(name=name, stages=stages)
     except ValueError as error:
-        raise InputError(f"{where}: {error}") from error
+        raise InputError(str(error) if str(error).startswith(where) else f"{where}: {error}") from error
+
+
+def refuse_twin(strategy: Strategy, others: Sequence[Strategy]) -> None:
+    """Raise InputError where one of the others has the strategy's name, or is the same but for the name."""
+    if strategy.name in {other.name for other in others}:
+        raise InputError(f"{strategy.name!r}; expected a name of its own for each strategy (`name: ...`)")
+    if strategy in others:
+        twin = others[others.index(strategy)].name
+        raise InputError(
+            f"{strategy.name!r}; expected something that {twin!r} is not: they are the same but for the name"
+        )
 
 
 def _rates(
-    stage: PresetStage,
-    given: Mapping[str, float | Mapping[str, float]],
-    default: Mapping[Part, float],
-    where: str,
-) -> tuple[tuple[Part, float], ...]:
+    stage: StageDesign, given: Mapping[str, float | Mapping[str, float]], encoder_width: int, llm_width: int
+) -> dict[Part, float]:
+    """The peak rate of each part that the stage trains: as given for the stage, for the part, by the design, or by the
+    rule.
+    """
+    default = default_rates(stage.objective, encoder_width, llm_width)
+    if foreign := set(stage.parts) - default.keys():
+        raise InputError(
+            f"stage {stage.name!r}: the {stage.objective} loss never reaches {', '.join(sorted(foreign))};"
+            f" expected some of: {', '.join(part for part in Part if part in default)}"
+        )
     own = given.get(stage.name, {})
     if not isinstance(own, Mapping):  # a stage with the name of a part ("projector"): a number is the rate of the part
         own = {}
-    rates = []
+    rates = {}
     for part in sorted(stage.parts, key=list(Part).index):
         rate = own.get(part.value, given.get(part.value))
         if isinstance(rate, Mapping) or rate is None:
-            rate = default[part]
+            rate = stage.rates.get(part, default[part])
         if not 0 < rate < 1:
-            raise InputError(f"{where}: stage {stage.name!r}: the rate of {part.value} must lie in (0, 1), not {rate}")
-        rates.append((part, float(rate)))
-    return tuple(rates)
+            raise InputError(f"stage {stage.name!r}: the rate of {part.value} must lie in (0, 1), not {rate}")
+        rates[part] = float(rate)
+    return rates
 
 
-def _check_names(rates: Mapping[str, float | Mapping[str, float]], chosen: Preset, where: str) -> None:
-    parts = {part.value for stage in chosen.stages for part in stage.parts}
-    stages = {stage.name: {part.value for part in stage.parts} for stage in chosen.stages}
+def _check_names(rates: Mapping[str, float | Mapping[str, float]], design: StrategyDesign) -> None:
+    parts = {part.value for stage in design.stages for part in stage.parts}
+    stages = {stage.name: {part.value for part in stage.parts} for stage in design.stages}
     for name, value in rates.items():
         valid = stages if isinstance(value, Mapping) else parts
         if name not in valid:
-            raise InputError(f"{where}: rates names {name!r}, which it does not train{nearest(name, valid)}")
+            raise InputError(f"rates names {name!r}, which it does not train{nearest(name, valid)}")
         for part in value if isinstance(value, Mapping) else ():
             if part not in stages[name]:
-                raise InputError(f"{where}: rates.{name} names {part!r}{nearest(part, stages[name])}")
+                raise InputError(f"rates.{name} names {part!r}{nearest(part, stages[name])}")

@@ -54,7 +54,7 @@ class Diagnosis:
         return any(check.health is Health.BROKEN for check in self.checks)
 
 
-def diagnose(folder: Path) -> Diagnosis:
+def diagnosis_of(folder: Path) -> Diagnosis:
     """Run all checks; the disk checked is that of `folder`. The measured speed is stored for `plan`."""
     torch, accelerator, throughput = _torch()
     if throughput is not None:

@@ -138,3 +138,18 @@ def test_the_packages_import_each_other_only_as_agreed() -> None:
     root = Path(__file__).parent.parent
     done = subprocess.run([program, "--no-cache"], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_no_folder_of_the_product_holds_more_than_16_entries() -> None:
+    """A folder is read by its listing: `__init__.py`, which tells what it holds, is not counted."""
+    root = Path(__file__).parent.parent
+    folders = [folder for name in ("scaling", "sweeps", "analysis") for folder in (root / name).glob("**/")]
+    entries = {
+        str(folder.relative_to(root)): {
+            entry.name for entry in folder.iterdir() if not entry.name.startswith(("__", "."))
+        }
+        for folder in folders
+        if "__pycache__" not in folder.parts
+    }
+    assert len(entries) > 30
+    assert {folder: len(names) for folder, names in entries.items() if len(names) > 16} == {}

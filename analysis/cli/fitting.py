@@ -94,7 +94,7 @@ def laws(
     """Choose a law by how well it forecast larger budgets from smaller ones; show how far the answer moves."""
     from analysis.cli.places import named_numbers
     from analysis.curves.curve_fitting import points_of_curve
-    from analysis.fitting.model_selection import answer_range, candidates
+    from analysis.fitting.model_selection import answer_range, ranked_laws
     from analysis.text import laws_document, laws_text
 
     place = None if flops is None else {"C": flops}
@@ -103,7 +103,7 @@ def laws(
     law_columns = tuple(place) if place else ("C",)
     points, errors, weights, notes = points_of_curve(runs.table(law_columns), law_columns, runs.choice)
     with announce_if_slow("fitting every law, and forecasting larger budgets from smaller ones"):
-        ranked = candidates(points, errors, weights, at=place)
+        ranked = ranked_laws(points, errors, weights, at=place)
     print_laws = laws_document if as_json else laws_text
     emit(print_laws(ranked, answer_range(ranked), notes))
 

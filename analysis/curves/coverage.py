@@ -26,7 +26,7 @@ SETS = 200
 """Repetitions where no number is answers for."""
 
 INTERVALS = {"curve_interval": "curve 90%", "interval": "new run 90%", "calibrated_interval": "calibrated"}
-"""The intervals of a prediction, as its document names them, and the head of each in a table."""
+"""The intervals of a prediction by their names in JSON, each with its heading in a table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Fitting the curves of a table: runs that failed are set aside, then laws are weighed by what every run says.
 
-Curves of one table learn from each other: what a law may be is pooled over all of them.
+The curves of one table share a prior: the parameters that a law may have are pooled over all curves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,10 +31,10 @@ from analysis.tables.table import Table, file_sha256
 from scaling.errors import InputError
 
 LEAST_FALL = 1.05
-"""An error that falls by less than this factor over all budgets does not fall: what follows would follow noise."""
+"""An error that falls by less than this factor over all budgets counts as constant: a law would follow noise."""
 
 FEWEST_FOR_FLOOR = 4
-"""Two or three budgets say nothing of a floor."""
+"""Fewer budgets than this cannot show a floor."""
 
 DEFAULT_LOSS = "log_ls_screened"
 """Least squares of log errors, the maximum-likelihood fit for noise that is a share of the error, gross outliers set

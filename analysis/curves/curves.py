@@ -127,7 +127,9 @@ class Curve:
         return np.full(len(np.asarray(next(iter(columns.values())))), math.nan)
 
     def expected_error(self, flops: float) -> float:
-        """What ranks curves: the mean over everything that the curve may be. For a law asked for, the curve itself."""
+        """The number that ranks curves: the mean error over all laws that the curve may follow; for a law asked for,
+        its error.
+        """
         return self.cer(flops) if self.outlook is None else self.outlook.expected_error(flops)
 
     def ends(self, columns: Columns, level: float) -> Ends | None:
@@ -137,13 +139,13 @@ class Curve:
         return None if self.fit is None or self.fit.dof < 1 else law_ends.curve_ends(self.fit, columns, level)
 
     def run_ends(self, columns: Columns, level: float) -> Ends | None:
-        """The same of one new run, whose interval holds that of the curve."""
+        """Lower and upper ends (k,) of the interval of one new run, which holds the interval of the curve."""
         if self.outlook is not None:
             return self.outlook.run_ends(np.asarray(columns["C"], dtype=float), level)
         return None if self.fit is None or self.fit.dof < 1 else law_ends.run_ends(self.fit, columns, level, self.noise)
 
     def extrapolation(self, flops: float) -> float:
-        """`flops` over the largest fitted."""
+        """`flops` divided by the largest budget fitted."""
         return flops / self.largest_flops
 
 
@@ -174,7 +176,7 @@ class Curves:
 
     @property
     def own_notes(self) -> list[tuple[Note, str]]:
-        """Notes on single curves, each once, with whose it is in words; those on the whole table are left out."""
+        """Notes on single curves, each once, with the names of its curves; notes on the whole table are left out."""
         labels: dict[Note, list[str]] = {}
         for curve in self.curves:
             for note in dict.fromkeys(curve.warnings):
@@ -198,11 +200,9 @@ class Curves:
                 chosen = tuple(curve for curve in chosen if getattr(curve, name) == wanted)
         return chosen
 
-    def best(
-        self, flops: float, strategy: str | None = None, encoder: str | None = None, llm: str | None = None
-    ) -> Curve:
+    def best(self, flops: float) -> Curve:
         """The curve with the lowest expected error at `flops`."""
-        return lowest(self.of(strategy, encoder, llm), flops)
+        return lowest(self.curves, flops)
 
     def only(self, strategy: str | None = None, encoder: str | None = None, llm: str | None = None) -> Curve:
         """The one curve with these names. Raises InputError where several have them."""
@@ -219,8 +219,8 @@ def lowest(curves: Sequence[Curve], flops: float) -> Curve:
 
 
 def rank(curve: Curve, flops: float) -> tuple[bool, float]:
-    """The sort key of curves at `flops`, best first: by expected error. Uncertainty costs a curve what it adds to that,
-    and nothing else. A curve that has no answer comes last.
+    """The sort key of curves at `flops`, best first: by expected error. Uncertainty counts only as far as it raises the
+    expected error. A curve that has no answer comes last.
     """
     return not curve.answers, curve.expected_error(flops)
 

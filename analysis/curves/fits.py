@@ -13,7 +13,9 @@ from analysis.tables.understanding.column_names import error_name
 
 @dataclass(frozen=True, kw_only=True)
 class Fits:
-    """The curves of a table. `read` brings the table once it is needed: for answers from stored fits it seldom is."""
+    """The curves of a table. `read` reads the table when it is first needed, which answers from stored fits seldom
+    do.
+    """
 
     curves: Curves
     read: Callable[[], Table]

@@ -36,7 +36,8 @@ Source = Path | Table
 """Where runs come from: what `read_table` takes, a file of fits, or rows in memory, not yet understood."""
 
 PLACE = "{table}:"
-"""What stands in a study's fits for the path of its table and a colon: where the study lies is no part of its fits."""
+"""In the fits of a study these characters stand in the place of the table's path and a colon, because fits do not
+depend on the folder of the study."""
 
 _FITS_BEGIN = re.compile(rb'\s*\{\s*"schema":\s*\d+,\s*"source_sha256"')
 """How every file of fits begins, whatever its name."""

@@ -42,7 +42,7 @@ def _ends(fit: Fit, columns: Columns, level: float, kind: Kind, noise: RunNoise 
 
 
 def _stretched(fit: Fit, columns: Columns, ends: Ends) -> Ends:
-    """Longer arms where data are repeated more often than in any point of the fit."""
+    """The ends moved outwards where data would be repeated more often than in any point of the fit."""
     if not {"D", "U"} <= set(columns):
         return ends
     middle = fit.predict(columns)

@@ -23,7 +23,7 @@ from analysis.tables.points import FLOPS, Point, points_of, run_error
 from analysis.tables.table import Table
 
 FEWEST_BUDGETS = 2
-"""One budget says nothing of a fall."""
+"""Fewer budgets than this cannot show that the error falls."""
 IMPLAUSIBLE = 1e-3
 """The probability below which a run at chance is taken for a failed one (assumption)."""
 
@@ -45,7 +45,9 @@ def set_aside(table: Table) -> dict[int, str]:
 
 
 def without(points: Sequence[Point], rows: Collection[int]) -> list[Point]:
-    """The points with these rows taken out. Only their rows are right: means are those of before."""
+    """The points with these rows taken out. Only the rows of these points are right; their means are still those of all
+    runs.
+    """
     return [replace(point, rows=kept) for point in points if (kept := tuple(i for i in point.rows if i not in rows))]
 
 

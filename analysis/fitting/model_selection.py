@@ -28,7 +28,7 @@ COMPARED_LOSSES = ("log_ls", "log_huber", "raw_ls")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class LawCandidate:
     """A law and objective fitted to the data; `answer` is its value at the given place, `aicc` on log residuals."""
 
     fit: Fit
@@ -69,13 +69,13 @@ def default_fit(columns: Mapping[str, Array], errors: Array, weights: Array, los
     return bent if gain > AIC_MARGIN else plain
 
 
-def candidates(
+def ranked_laws(
     columns: Mapping[str, npt.ArrayLike],
     errors: npt.ArrayLike,
     weights: npt.ArrayLike,
     losses: Sequence[str] = COMPARED_LOSSES,
     at: Mapping[str, float] | None = None,
-) -> list[Candidate]:
+) -> list[LawCandidate]:
     """Every law in these columns with every objective, the best forecaster first; laws with too many parameters are
     left out. Raises InputError where none fits.
     """
@@ -86,7 +86,9 @@ def candidates(
         for loss in losses:
             fitted = fit(law, columns, errors, loss=loss, weights=weights)
             answer = None if at is None else float(fitted.predict({name: [value] for name, value in at.items()})[0])
-            fitted_laws.append(Candidate(fit=fitted, calibration=calibrate(fitted), aicc=_aicc(fitted), answer=answer))
+            fitted_laws.append(
+                LawCandidate(fit=fitted, calibration=calibrate(fitted), aicc=_aicc(fitted), answer=answer)
+            )
     if not fitted_laws:
         raise InputError(f"laws: no law in {', '.join(columns)} has fewer parameters than the {np.size(errors)} points")
     return sorted(
@@ -94,7 +96,7 @@ def candidates(
     )
 
 
-def answer_range(candidates: Sequence[Candidate]) -> tuple[float, float] | None:
+def answer_range(candidates: Sequence[LawCandidate]) -> tuple[float, float] | None:
     """The smallest and largest answer over laws and objectives; None where no place was given."""
     answers = [candidate.answer for candidate in candidates if candidate.answer is not None]
     return (min(answers), max(answers)) if answers else None

@@ -1,4 +1,8 @@
-"""The lowest place of functions in a box of two or three dimensions, by grids that close in."""
+"""The lowest place of functions in a box of two or three dimensions, by grids that close in.
+
+scipy's optimisers are not used: their import costs seconds, and they search for one function at a time, where a
+bootstrap has a function for each of its draws.
+"""
 
 from collections.abc import Callable
 

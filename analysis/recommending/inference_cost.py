@@ -12,7 +12,7 @@ import numpy as np
 
 from analysis.tables.points import SECONDS_AN_HOUR
 from scaling.base_models.lookup import find_encoder, find_llm
-from scaling.cost.flops import generation
+from scaling.cost.decoding import generation_flops
 from scaling.cost.model_shape import default_shape
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE, Objective
@@ -41,7 +41,7 @@ def flops_an_hour(encoder: str | None, llm: str | None, folder: Path = Path()) -
     tokens = round(TOKENS_A_SECOND * seconds)
     samples, text = np.array([int(seconds * SAMPLE_RATE)], dtype=np.int64), np.array([tokens], dtype=np.int64)
     lengths = Lengths(samples=samples, asr_tokens=text, llm_tokens=text)
-    flops = sum(generation(model_shape, Objective.LLM, lengths, new_tokens=tokens).values())
+    flops = sum(generation_flops(model_shape, Objective.LLM, lengths, new_tokens=tokens).values())
     return flops * SECONDS_AN_HOUR / seconds
 
 

@@ -26,7 +26,7 @@ that it is none.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ForecastOutcome:
     """A forecast and the runs at its curve and budget. `first`: no earlier line forecasts the same pair.
 
     `table_found` tells whether the rows of the table up to the largest budget then are still those that it rests on.
@@ -114,13 +114,13 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class ForecastScore:
     """What all forecasts of a study say together: shares and means over pairs whose forecast counts and has runs."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[ForecastOutcome, ...]
 
     @property
-    def pairs(self) -> list[Outcome]:
+    def pairs(self) -> list[ForecastOutcome]:
         """The outcome that counts of each pair with runs."""
         return [outcome for outcome in self.outcomes if outcome.counted]
 
@@ -149,7 +149,7 @@ class Score:
         return sum(outcome.state == state for outcome in self.outcomes)
 
 
-def score_registered(folder: Path) -> Score:
+def score_registered(folder: Path) -> ForecastScore:
     """Hold every forecast of a study's folder against the runs that the folder has now.
 
     Raises InputError where a line of the forecasts, or the table, cannot be read.
@@ -159,16 +159,16 @@ def score_registered(folder: Path) -> Score:
     digests = {
         largest: table_digest(rows, largest) for largest in {forecast.largest_budget_flops for forecast in forecasts}
     }
-    outcomes: list[Outcome] = []
+    outcomes: list[ForecastOutcome] = []
     for forecast in sorted(forecasts, key=lambda forecast: forecast.time):
-        outcome = Outcome(
+        outcome = ForecastOutcome(
             forecast=forecast,
             runs=tuple(run for run in runs if run.is_at(forecast.curve, forecast.flops)),
             first=not any(_of_one_pair(forecast, other.forecast) for other in outcomes),
             table_found=digests[forecast.largest_budget_flops] == forecast.digest,
         )
         outcomes.append(outcome)
-    return Score(outcomes=tuple(outcomes))
+    return ForecastScore(outcomes=tuple(outcomes))
 
 
 def _of_one_pair(one: RegisteredForecast, other: RegisteredForecast) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from analysis.formatting import interval_cell, label_cell, number, percent
 from analysis.glossary import STATUS_IN_WORDS
-from analysis.registering.outcome import Outcome, Score
+from analysis.registering.outcome import ForecastOutcome, ForecastScore
 from analysis.registering.record import FORECASTS_FILE, RegisteredForecast
 from scaling.system.console import JOIN
 from scaling.system.text_table import text_table
@@ -21,7 +21,7 @@ def registered_text(forecasts: Sequence[RegisteredForecast]) -> str:
     return f"{table}\n{when}\ncommit {FORECASTS_FILE} before these runs are trained"
 
 
-def score_text(score: Score) -> str:
+def score_text(score: ForecastScore) -> str:
     """What came of each forecast, and of all together."""
     rows = [[*_said(outcome.forecast), *_came(outcome)] for outcome in score.outcomes]
     table = text_table([*_SAID, "truth", "held", "score", "state"], rows)
@@ -39,7 +39,7 @@ def _said(forecast: RegisteredForecast) -> list[str]:
     return [label, f"{number(forecast.flops)} {reach}", f"{number(forecast.cer)} {interval_cell(forecast.interval)}"]
 
 
-def _came(outcome: Outcome) -> list[str]:
+def _came(outcome: ForecastOutcome) -> list[str]:
     if not outcome.runs:
         return ["-", "-", "-", outcome.state.replace("_", " ")]
     held = f"{'yes' if outcome.held else 'no'}, {outcome.runs_held}{JOIN}of{JOIN}{len(outcome.runs)}"
@@ -47,7 +47,7 @@ def _came(outcome: Outcome) -> list[str]:
     return [number(outcome.truth), held, number(outcome.interval_score, 3), state]
 
 
-def _lines(score: Score) -> list[str]:
+def _lines(score: ForecastScore) -> list[str]:
     every = score.as_dict()
     lines = _summary(every, score.pairs[0].forecast.level) if score.pairs else []
     if every["waiting"]:

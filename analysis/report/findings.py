@@ -14,7 +14,7 @@ from analysis.curves.forecast_check import Forecast, read_forecasts
 from analysis.curves.traces import PlottedPoint, Trace, traces_of
 from analysis.notes import Note
 from analysis.recommending.recommend import Recommendation, recommend_for_flops
-from analysis.registering.outcome import Score, score_registered
+from analysis.registering.outcome import ForecastScore, score_registered
 from analysis.registering.record import FORECASTS_FILE
 from analysis.report.learning import Learning, learning_of
 from analysis.tables.choice import EVERYTHING, Choice
@@ -50,7 +50,7 @@ class Findings:
     forecasts: tuple[Forecast, ...]
     notes: tuple[Note, ...]
     learning: Learning | None
-    registered: Score | None
+    registered: ForecastScore | None
 
     @property
     def strategies(self) -> tuple[str, ...]:

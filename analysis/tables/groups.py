@@ -45,19 +45,19 @@ def parting_column(rows: Sequence[Row], law_columns: Sequence[str]) -> tuple[str
     """
     usable = [row for row in rows if row.get("status") in (DONE, None, "")]
     cells = _cells(usable, law_columns)
-    found = [name for name in _texts(usable) if name not in law_columns and _parts(usable, cells, name)]
+    columns = [name for name in _texts(usable) if name not in law_columns and _parts(usable, cells, name)]
     enough = [
-        name for name in found if not any(_parts(usable, _refined(usable, cells, name), other) for other in found)
+        name for name in columns if not any(_parts(usable, _refined(usable, cells, name), other) for other in columns)
     ]
-    if not found:
+    if not columns:
         return None, None
     usual = [name for name in enough if " ".join(words(name)) in GROUP_NAMES]
     partitions = {_partition(usable, name) for name in enough}
     if len(partitions) == 1 and usual:
         return min(usual, key=lambda name: GROUP_NAMES.index(" ".join(words(name)))), None
-    listing = ", ".join(repr(name) for name in found)
-    every = ",".join(found)
-    hint = f"--group {found[0]!r}" if len(found) == 1 else f"--group {found[0]!r}, --group {every!r}"
+    listing = ", ".join(repr(name) for name in columns)
+    every = ",".join(columns)
+    hint = f"--group {columns[0]!r}" if len(columns) == 1 else f"--group {columns[0]!r}, --group {every!r}"
     return None, (
         f"rows with equal {', '.join(law_columns)} differ in {listing}: say {hint} for curves of their own, or --group "
         f"{POOLED} for one curve through all"

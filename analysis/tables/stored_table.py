@@ -39,14 +39,14 @@ def named_again(table: Table, columns: Mapping[str, str]) -> Table:
     """
     if not columns:
         return table
-    found = understood(table, True, columns)
+    read_anew = understood(table, True, columns)
     rows = tuple(
         {**row, **{name: new[name] for name in columns if name in new}}
-        for row, new in zip(table.rows, found.rows, strict=True)
+        for row, new in zip(table.rows, read_anew.rows, strict=True)
     )
     kept = {name: doubt for name, doubt in table.doubts.items() if name not in columns}
-    doubts = {name: doubt for name, doubt in found.doubts.items() if name in columns}
-    named = {**table.named, **{name: source for name, source in found.named.items() if name in columns}}
+    doubts = {name: doubt for name, doubt in read_anew.doubts.items() if name in columns}
+    named = {**table.named, **{name: source for name, source in read_anew.named.items() if name in columns}}
     return replace(table, rows=rows, named=named, doubts={**kept, **doubts})
 
 

@@ -110,8 +110,8 @@ class Table:
         Raises InputError for a group that is no column.
         """
         if group is not None:
-            rows, said = grouped(self.rows, group, str(self.path)), f"curves: by {group!r}"
-            return replace(self, rows=rows, remarks=(*self.remarks, said))
+            rows, remark = grouped(self.rows, group, str(self.path)), f"curves: by {group!r}"
+            return replace(self, rows=rows, remarks=(*self.remarks, remark))
         if not set(law_columns) <= set(self.names) or self._is_a_study:
             return self
         column, doubt = parting_column(self.rows, law_columns)
@@ -121,8 +121,8 @@ class Table:
             return self
         rows = tuple({**row, "strategy": _joined(row, column)} for row in self.rows)
         curves = len({row["strategy"] for row in rows})
-        said = f"curves: {curves}, by column {column!r}, whose values differ at equal {', '.join(law_columns)}"
-        return replace(self, rows=rows, remarks=(*self.remarks, said))
+        remark = f"curves: {curves}, by column {column!r}, whose values differ at equal {', '.join(law_columns)}"
+        return replace(self, rows=rows, remarks=(*self.remarks, remark))
 
     def announce(self) -> None:
         """Say on stderr, once, what was understood."""
@@ -162,13 +162,19 @@ def understood(table: Table, comma_parts_fields: bool, chosen: Mapping[str, str]
     """A table as it stands, with the columns that analysis reads and those that the user has named, see
     `understanding.understand`. Raises InputError as `understood_table` does.
     """
-    found = understand(table.rows, chosen, comma_parts_fields)
-    rows = found.added_to(table.rows)
+    understanding = understand(table.rows, chosen, comma_parts_fields)
+    rows = understanding.added_to(table.rows)
     _refuse_where_no_run_succeeded(table.path, rows)
     for column, name in chosen.items():
-        if column not in found.columns and column not in found.doubts:
+        if column not in understanding.columns and column not in understanding.doubts:
             raise InputError(f"{table.path}: no column {name!r}{nearest(name, table.names)}")
-    return replace(table, rows=rows, named=found.named, remarks=(*table.remarks, *found.remarks), doubts=found.doubts)
+    return replace(
+        table,
+        rows=rows,
+        named=understanding.named,
+        remarks=(*table.remarks, *understanding.remarks),
+        doubts=understanding.doubts,
+    )
 
 
 def numbered_table(path: Path, numbered_rows: Iterable[tuple[int, Row]]) -> Table:

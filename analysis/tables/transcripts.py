@@ -150,14 +150,14 @@ def _read_trn(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in _numbered(file):
         if line.startswith(";;"):
             continue
-        found = _TRN.fullmatch(line)
-        if found is None:
+        parsed = _TRN.fullmatch(line)
+        if parsed is None:
             raise InputError(
                 f"{file}:{number}: {line!r:.80} has no id; expected the text, then the id in round brackets"
             )
-        if "{" in found["text"]:
-            raise InputError(f"{file}:{number}: {found['text']!r:.80} has alternatives; expected one text")
-        yield number, {"id": found["id"], "text": found["text"].strip()}
+        if "{" in parsed["text"]:
+            raise InputError(f"{file}:{number}: {parsed['text']!r:.80} has alternatives; expected one text")
+        yield number, {"id": parsed["id"], "text": parsed["text"].strip()}
 
 
 def _numbered(file: Path) -> Iterator[tuple[int, str]]:

@@ -85,7 +85,9 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) -> None:
-    """Write `checkpoint`, each rank its tensors. A kill on the way leaves a folder that nobody goes on from."""
+    """Write `checkpoint`; each rank writes its own tensors. A kill meanwhile leaves a folder from which nobody
+    continues.
+    """
     if ranks.rank >= ranks.writers:
         return
     InnerFiles(folder.parent).make_folder(folder.name)
@@ -112,7 +114,9 @@ def _save(folder: Path, checkpoint: Checkpoint, ranks: Ranks) -> None:
 
 
 def _save_tensors(tensors: Weights, path: Path) -> None:
-    """Write tensors and wait for the disk: progress.json must not be on disk without them after a power cut."""
+    """Write tensors and wait until they are on disk: after a power cut, progress.json must not be there without
+    them.
+    """
     crash_point(f"{path.name}: before it")
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
     sync(path)

@@ -40,7 +40,7 @@ GPU_FILES = ("/dev/nvidia", "/dev/kfd")
 """Prefixes of the files by which CUDA and ROCm reach their drivers."""
 
 POLL_SECONDS = 0.001
-"""Pause of a new worker between checks whether it has another parent, which takes milliseconds (4 measured)."""
+"""A new worker waits until the launcher is its parent (4 ms, measured); this is the pause between its checks."""
 
 
 def main() -> int:
@@ -71,7 +71,7 @@ def _imported_worker() -> Callable[[], int]:
 
 
 def _obstacle() -> str:
-    """Why this process must not be forked; empty where it may be."""
+    """The reason why this process must not be forked; empty if it may be forked."""
     if threading.active_count() > 1:
         return "started a thread"
     opened = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]  # noqa: PTH208

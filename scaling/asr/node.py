@@ -13,8 +13,8 @@ import transformers
 
 from scaling.asr.checkpoint import Checkpoint, Progress, load, save, save_periodic
 from scaling.asr.evaluation.decode import max_tokens_per_second
-from scaling.asr.evaluation.dev_evaluation import UTTERANCES, DevEvaluations
 from scaling.asr.evaluation.evaluate import Evaluation, evaluate
+from scaling.asr.evaluation.evaluation_in_training import UTTERANCES, DevEvaluations
 from scaling.asr.evaluation.hearing import HearingTest
 from scaling.asr.execution.device_memory import out_of_memory_named, refuse_too_large
 from scaling.asr.inputs.dataset import SpeechDataset

@@ -41,7 +41,8 @@ def load_part(model: Recognizer, part: Part, weights: Weights) -> None:
 def weights_carried_on(earlier: Weights, trained: frozenset[Part]) -> Weights:
     """The weights of earlier stages that belong into the checkpoint of a stage which trained these parts.
 
-    Adapters are left out where the weights that they adapt were trained without them: they are merged into those.
+    An adapter is left out where this stage trained the adapted weights without it: it is then merged into these
+    weights.
     """
     merged = {adapter for adapter, base in ADAPTERS.items() if base in trained and adapter not in trained}
     return {name: tensor for name, tensor in earlier.items() if _part_of(name) not in merged}

@@ -25,8 +25,7 @@ from scaling.asr.part_weights import optimizer_tensors, restore_optimizer, tenso
 from scaling.cost.model_shape import ModelShape
 from scaling.cost.step_costs import StageMeter
 from scaling.spec import Objective, Part, StageNode
-from scaling.speech.batches import BatchStream, Indices, Position
-from scaling.speech.micro_batches import MicroBatches, split_batch
+from scaling.speech.batches import BatchStream, Indices, MicroBatches, Position, split_batch
 
 LOG_SECONDS = 1.0
 """Time between progress events: short enough for a person who watches (assumption), at a cost of microseconds."""
@@ -57,7 +56,8 @@ class Hooks:
 class TrainingStep:
     """The inputs of one optimizer step: this rank's micro-batches, all `micro_batches`, and the position after it.
 
-    `last_is_idle`: this rank's last micro-batch only fills up the number, and counts nothing.
+    `last_is_idle`: this rank's last micro-batch only makes the number of micro-batches equal on all ranks, and counts
+    for nothing.
     """
 
     own: Sequence[Examples]
@@ -250,7 +250,7 @@ class _Clock:
 
 
 class _Timer:
-    """Says when `seconds` have passed since it was last due."""
+    """Tells when `seconds` have passed since it last told so."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds, self._last = seconds, time.perf_counter()

@@ -37,7 +37,8 @@ FULL_DISK_WORDS = ("No space left on device", "Disk quota exceeded")
 """Words by which errors tell of a full disk: some libraries hide the system's error number."""
 
 IDLE, LEAVE = ("", 0), ("", 1)
-"""What the first rank broadcasts where it has claimed nothing: the others wait, or leave. No node has such a key."""
+"""What the first rank broadcasts when it has claimed no node: the other ranks wait, or leave. No node has such a
+key."""
 
 KILLED = (-9, 137)
 """Exit codes of a process that SIGKILL ended: for its parent, and behind a shell."""
@@ -64,7 +65,7 @@ class Worker:
         torch.set_num_threads(plan.threads)
 
     def take(self, key: str) -> bool:
-        """Run the node; False where another worker has it.
+        """Run the node; returns False if another worker holds it.
 
         A node that ran out of memory before is run in a process of its own, unless several ranks train together: these
         end together if one of them is killed.
@@ -73,8 +74,8 @@ class Worker:
         return self._run_in_child(key) if in_child else self.run(key)
 
     def run(self, key: str) -> bool:
-        """Claim the node and run it to its result, its failure, or the loss of its lease; False where another worker
-        has it.
+        """Claim the node and run it to its result, its failure, or the loss of its lease; False if another worker holds
+        it.
         """
         try:
             attempt = self._ledger.claim(key, session=self._session)
@@ -194,7 +195,9 @@ class Worker:
         return True
 
     def _record_death(self, attempt: Attempt, code: int) -> None:
-        """Record how a node's own process died. SIGKILL counts as out of memory, as the node ran out of it before."""
+        """Record how a node's own process died. A SIGKILL counts as lack of memory, because memory ran out at this node
+        before.
+        """
         if code in KILLED:
             self._fail_for_memory(attempt, self._ledger.node(attempt.key), "killed by SIGKILL in a process of its own")
         else:

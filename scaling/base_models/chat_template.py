@@ -31,6 +31,21 @@ def message(prompt: str) -> str:
     return "{speech}" if prompt == CHAT else prompt.partition(":")[2].strip()
 
 
+def checked_prompt(prompt: str) -> str:
+    """The prompt of a study. Raises ValueError where its message does not hold `{speech}` once."""
+    if message(prompt).count("{speech}") != 1:
+        raise ValueError("text with {speech} once, where the speech goes, or `chat`")
+    return prompt
+
+
+def prompt_of(llm: Path | None, prompt: str) -> str:
+    """The prompt of a study as the LLM in a directory reads it: a chat in the LLM's own template.
+
+    Without the LLM's files it is the message alone. Raises InputError as `conversation` does.
+    """
+    return message(prompt) if llm is None or not is_chat(prompt) else conversation(llm, message(prompt))
+
+
 def conversation(llm: Path, user_message: str) -> str:
     """The user message and its answer `{text}` in the template of the LLM in a directory, up to the answer's end token.
 

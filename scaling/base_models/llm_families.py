@@ -10,7 +10,7 @@ from scaling.base_models.config_file import ConfigFile
 from scaling.errors import InputError, nearest
 
 
-class Sizes(NamedTuple):
+class LlmSizes(NamedTuple):
     """What transformers fills in for a size that a config does not name; `kv_heads` None: as many as heads."""
 
     hidden_size: int
@@ -34,10 +34,10 @@ class Experts(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
+class LlmFamily:
     """What follows from a model_type alone: fixed properties, and defaults of settings that a config may leave out."""
 
-    sizes: Sizes
+    sizes: LlmSizes
     qkv_bias: bool = False  # in every model; in other families the setting `attention_bias` gives q, k, v and o a bias
     may_bias: bool = False
     may_bias_mlp: bool = False
@@ -54,43 +54,47 @@ class Family:
 
 
 FAMILIES = {
-    "qwen2": Family(sizes=Sizes(4096, 22_016, 32, 32, 32, 151_936, 32_768), qkv_bias=True),
-    "qwen3": Family(sizes=Sizes(4096, 22_016, 32, 32, 32, 151_936, 32_768), may_bias=True, qk_norm=True, head_dim=128),
-    "qwen3_moe": Family(
-        sizes=Sizes(2048, 6144, 24, 32, 4, 151_936, 32_768),
+    "qwen2": LlmFamily(sizes=LlmSizes(4096, 22_016, 32, 32, 32, 151_936, 32_768), qkv_bias=True),
+    "qwen3": LlmFamily(
+        sizes=LlmSizes(4096, 22_016, 32, 32, 32, 151_936, 32_768), may_bias=True, qk_norm=True, head_dim=128
+    ),
+    "qwen3_moe": LlmFamily(
+        sizes=LlmSizes(2048, 6144, 24, 32, 4, 151_936, 32_768),
         may_bias=True,
         qk_norm=True,
         null_kv_heads=False,
         experts=Experts(128, 8, 768, "moe_intermediate_size"),
     ),
-    "llama": Family(
-        sizes=Sizes(4096, 11_008, 32, 32, None, 32_000, 2048),
+    "llama": LlmFamily(
+        sizes=LlmSizes(4096, 11_008, 32, 32, None, 32_000, 2048),
         may_bias=True,
         may_bias_mlp=True,
         null_head_dim=True,
         whole_heads=True,
     ),
-    "mistral": Family(sizes=Sizes(4096, 14_336, 32, 32, 8, 32_000, 131_072), null_head_dim=True, null_kv_heads=False),
-    "smollm3": Family(
-        sizes=Sizes(2048, 11_008, 36, 16, 4, 128_256, 32_768), may_bias=True, may_bias_mlp=True, tied=True
+    "mistral": LlmFamily(
+        sizes=LlmSizes(4096, 14_336, 32, 32, 8, 32_000, 131_072), null_head_dim=True, null_kv_heads=False
     ),
-    "granite": Family(sizes=Sizes(4096, 11_008, 32, 32, None, 32_000, 2048), may_bias=True, may_bias_mlp=True),
-    "granitemoe": Family(
-        sizes=Sizes(4096, 11_008, 32, 32, None, 32_000, 2048),
+    "smollm3": LlmFamily(
+        sizes=LlmSizes(2048, 11_008, 36, 16, 4, 128_256, 32_768), may_bias=True, may_bias_mlp=True, tied=True
+    ),
+    "granite": LlmFamily(sizes=LlmSizes(4096, 11_008, 32, 32, None, 32_000, 2048), may_bias=True, may_bias_mlp=True),
+    "granitemoe": LlmFamily(
+        sizes=LlmSizes(4096, 11_008, 32, 32, None, 32_000, 2048),
         may_bias=True,
         experts=Experts(8, 2, 11_008, "intermediate_size"),
     ),
-    "olmo2": Family(sizes=Sizes(4096, 11_008, 32, 32, None, 50_304, 2048), may_bias=True, wide_qk_norm=True),
-    "phi3": Family(sizes=Sizes(3072, 8192, 32, 32, None, 32_064, 4096), fused=True),
-    "gemma": Family(
-        sizes=Sizes(3072, 24_576, 28, 16, 16, 256_000, 8192),
+    "olmo2": LlmFamily(sizes=LlmSizes(4096, 11_008, 32, 32, None, 50_304, 2048), may_bias=True, wide_qk_norm=True),
+    "phi3": LlmFamily(sizes=LlmSizes(3072, 8192, 32, 32, None, 32_064, 4096), fused=True),
+    "gemma": LlmFamily(
+        sizes=LlmSizes(3072, 24_576, 28, 16, 16, 256_000, 8192),
         may_bias=True,
         head_dim=256,
         tied=True,
         null_kv_heads=False,
     ),
-    "gemma2": Family(
-        sizes=Sizes(2304, 9216, 26, 8, 4, 256_000, 8192),
+    "gemma2": LlmFamily(
+        sizes=LlmSizes(2304, 9216, 26, 8, 4, 256_000, 8192),
         may_bias=True,
         norms=4,
         head_dim=256,
@@ -98,8 +102,8 @@ FAMILIES = {
         null_kv_heads=False,
         whole_heads=True,
     ),
-    "gemma3_text": Family(
-        sizes=Sizes(2304, 9216, 26, 8, 4, 262_208, 131_072),
+    "gemma3_text": LlmFamily(
+        sizes=LlmSizes(2304, 9216, 26, 8, 4, 262_208, 131_072),
         may_bias=True,
         norms=4,
         qk_norm=True,
@@ -135,7 +139,7 @@ DENSE_ALTERNATIVE = (
 """What helps whoever came with a recurrent model."""
 
 
-def family_of(config: ConfigFile) -> Family:
+def llm_family(config: ConfigFile) -> LlmFamily:
     """The family of a config. Raises InputError, with what the model has and what would do, where it is none."""
     kind = config.values.get("model_type")
     if (family := FAMILIES.get(str(kind))) is not None:

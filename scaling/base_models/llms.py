@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scaling.base_models.config_file import LARGEST, ConfigFile
-from scaling.base_models.llm_families import Family, family_of
+from scaling.base_models.llm_families import LlmFamily, llm_family
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention
 from scaling.errors import InputError
 from scaling.keys import OMIT_DEFAULT
@@ -129,7 +129,7 @@ def llm_dims(config_file: Path) -> LlmDims:
     Raises InputError on families whose matrix products are not known here, and on sizes that transformers refuses.
     """
     config = ConfigFile(config_file)
-    family = family_of(config)
+    family = llm_family(config)
     defaults = family.sizes
     width = config.integer("hidden_size", default=defaults.hidden_size)
     heads = config.integer("num_attention_heads", default=defaults.num_attention_heads)
@@ -159,7 +159,7 @@ def llm_dims(config_file: Path) -> LlmDims:
     )
 
 
-def _kv_heads(config: ConfigFile, family: Family, heads: int) -> int:
+def _kv_heads(config: ConfigFile, family: LlmFamily, heads: int) -> int:
     name = "num_key_value_heads"
     default = family.sizes.num_key_value_heads or heads
     if name in config.values and config.values[name] is None and family.null_kv_heads:
@@ -172,7 +172,7 @@ def _kv_heads(config: ConfigFile, family: Family, heads: int) -> int:
     return kv_heads
 
 
-def _head_dim(config: ConfigFile, family: Family, width: int, heads: int) -> int:
+def _head_dim(config: ConfigFile, family: LlmFamily, width: int, heads: int) -> int:
     if width % heads and (family.whole_heads or (config.values.get("head_dim") is None and family.head_dim is None)):
         expected = f"expected a multiple of num_attention_heads, {heads}{'' if family.whole_heads else ', or head_dim'}"
         raise InputError(f"{config.path}: hidden_size is {width}; {expected}")
@@ -182,7 +182,7 @@ def _head_dim(config: ConfigFile, family: Family, width: int, heads: int) -> int
     return head_dim
 
 
-def _feed_forwards(config: ConfigFile, family: Family) -> tuple[int, int, int]:
+def _feed_forwards(config: ConfigFile, family: LlmFamily) -> tuple[int, int, int]:
     """The experts of a layer, those active at a position (0 and 0 for one feed-forward), and their inner features."""
     defaults = family.experts
     if defaults is None:

@@ -130,8 +130,8 @@ def _tuned_release(name: str, rows: Mapping[str, Dims]) -> ResolvedModel[Dims] |
             dims = replace(row, name=row.name + ending)
             if isinstance(dims, LlmDims):
                 dims = replace(dims, context=min(dims.context, TUNED_CONTEXT))
-            found = _resolved(dims, _hub_snapshot(base_id + ending), base_id + ending)
-            return found if found.directory else replace(found, digest=digest([found.digest, ending]))
+            release = _resolved(dims, _hub_snapshot(base_id + ending), base_id + ending)
+            return release if release.directory else replace(release, digest=digest([release.digest, ending]))
     return None
 
 

@@ -1,13 +1,12 @@
-"""What looking at dev and test sets costs: FLOPs of greedy decoding and of measuring hearing, and the time of looks at
-dev during training.
-"""
+"""FLOPs of decoding, by a key-value cache; they are never charged to training."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from scaling.arrays import IntArray
-from scaling.cost.flops import charged, exact_sum, generation
+from scaling.base_models.matmul_tape import Work
+from scaling.cost.flops import executed, part_rates
 from scaling.cost.model_shape import ModelShape
 from scaling.spec import SAMPLE_RATE, Objective, Part
 from scaling.speech.lengths import Lengths
@@ -20,26 +19,9 @@ spare beside it)."""
 SAMPLED_BATCHES = 16
 """Batches that are priced, evenly over the lengths: within 2 % of all of them, whatever the size of the set."""
 
-FIRST_DEV_EVALUATION_SECONDS = 60.0
-"""A stage that trains for less has no look at dev."""
 
-DEV_EVALUATION_OVER_TRAINING = 1 / 9
-"""Time of looks over that of training, after the first look: the trainer spends a tenth of both on looks."""
-
-HEARING_UTTERANCES = 100
-"""Dev utterances that hearing is measured on, evenly over the set, so that all of its speakers are among them: the null
-runs of LOG.md then stay within a fifth of what counts as hearing."""
-
-HEARING_OVER_TRAINING = DEV_EVALUATION_OVER_TRAINING / 2
-"""FLOPs of measuring hearing over those of training: half of what looks may take, whose other half decodes dev."""
-
-HEARING_SPACING = 2**0.25
-"""The least ratio of two positions at which hearing is measured: an onset is known within 19 %, and a stage has few
-looks however long it is."""
-
-
-class _Forward(NamedTuple):
-    """A forward pass of the LLM: nothing trains."""
+class Forward(NamedTuple):
+    """A forward pass of an objective, by default the LLM's: nothing trains."""
 
     objective: Objective = Objective.LLM
     parts: frozenset[Part] = frozenset()
@@ -55,43 +37,53 @@ def decoding_flops(model_shape: ModelShape, objective: Objective, lengths: Lengt
     step = -(-len(batches) // SAMPLED_BATCHES)
     priced = batches[step // 2 :: step]
     flops = sum(
-        sum(generation(model_shape, objective, lengths[batch], int(tokens[batch].max())).values()) for batch in priced
+        sum(generation_flops(model_shape, objective, lengths[batch], int(tokens[batch].max())).values())
+        for batch in priced
     )
     return flops * int(lengths.samples.sum()) // int(lengths.samples[np.concatenate(priced)].sum())
 
 
-def heard_utterances(utterances: int) -> IntArray:
-    """The utterances of a dev set of this size that hearing is measured on (H,).
+def generation_flops(
+    model_shape: ModelShape, objective: Objective, lengths: Lengths, new_tokens: int, beams: int = 1
+) -> dict[str, int]:
+    """FLOPs of decoding all utterances as one padded batch, `new_tokens` each: never charged to training.
 
-    >>> heard_utterances(3), len(heard_utterances(10**6))
-    (array([0, 1, 2]), 100)
+    By phase: `encoder`, `projector` (objective `llm`), `prefill` (prompt and speech through the language model, or the
+    prompt through the ASR decoder with its keys and values of the speech), and `steps`, the `new_tokens - 1` positions
+    fed one at a time with a key-value cache. Logits are formed at one position a sequence and phase. Beams multiply
+    everything after the encoder and projector, the prefill included, because sequences are expanded before it.
+    Adapters count as merged. Only the lengths of speech and prompt matter; target tokens of `lengths` are not used.
     """
-    count = min(utterances, HEARING_UTTERANCES)
-    return np.unique(np.linspace(0, utterances - 1, count).round().astype(np.int64))
-
-
-def hearing_flops(model_shape: ModelShape, lengths: Lengths) -> int:
-    """FLOPs of measuring hearing on these utterances, which the encoder encodes once and the LLM reads twice; never
-    charged to training.
-    """
-    first, again = (charged(model_shape, _Forward(), lengths, only) for only in (None, {Part.PROJECTOR, Part.LLM}))
-    return exact_sum(first) + exact_sum(again)
-
-
-def next_hearing_look(hearing_flops: int, after_flops: float) -> float:
-    """The first position of a stage after `after_flops` at which hearing is to be measured, in FLOPs charged to it.
-
-    Positions depend on nothing else, so that a resumed run and one that shares its trunk have the same looks. They are
-    as close as `HEARING_OVER_TRAINING` and `HEARING_SPACING` allow.
-
-    >>> [round(next_hearing_look(10, flops)) for flops in (0, 179, 180, 900, 952)]
-    [180, 180, 360, 1080, 1080]
-    """
-    least = hearing_flops / HEARING_OVER_TRAINING
-    position = least
-    while position <= after_flops:
-        position = max(position + least, position * HEARING_SPACING)
-    return position
+    sequences, fed = len(lengths) * beams, new_tokens - 1
+    frames = int(model_shape.encoder_frames(lengths).max())
+    if objective is Objective.ASR:
+        prompt, part = model_shape.asr_prompt_extra + 1, Part.ASR_DECODER
+        prefill = {
+            Work.DECODER: prompt,
+            Work.DECODER_PAIRS: prompt**2,
+            Work.CROSS_FRAMES: frames,
+            Work.CROSS_PAIRS: prompt * frames,
+            Work.ASR_TARGETS: 1,
+            Work.ENCODER_FRAMES: frames,
+        }
+        steps = {
+            Work.DECODER: fed,
+            Work.DECODER_PAIRS: _growing_pairs(prompt, fed),
+            Work.CROSS_PAIRS: fed * frames,
+            Work.ASR_TARGETS: fed,
+        }
+    else:
+        prompt = int(model_shape.speech_tokens(lengths).max()) + model_shape.llm_prompt_tokens + 1
+        part = Part.LLM
+        prefill = {Work.LLM: prompt, Work.LLM_PAIRS: prompt**2, Work.LLM_TARGETS: 1}
+        steps = {Work.LLM: fed, Work.LLM_PAIRS: _growing_pairs(prompt, fed), Work.LLM_TARGETS: fed}
+    before = executed(model_shape, Forward(objective), lengths)
+    rates = part_rates(model_shape, objective, frozenset())[part].forward
+    return {
+        **{name.value: cost.forward for name, cost in before.items() if name is not part},
+        "prefill": sum(rate * sequences * prefill.get(work, 0) for work, rate in rates.items()),
+        "steps": sum(rate * sequences * steps.get(work, 0) for work, rate in rates.items()),
+    }
 
 
 def _batches(samples: IntArray) -> list[IntArray]:
@@ -102,6 +94,6 @@ def _batches(samples: IntArray) -> list[IntArray]:
     return np.split(by_length, np.flatnonzero(np.diff(number)) + 1)
 
 
-def look_seconds(trained_seconds: float) -> float:
-    """Time of the looks at dev in a node that trains for so long."""
-    return trained_seconds * DEV_EVALUATION_OVER_TRAINING if trained_seconds > FIRST_DEV_EVALUATION_SECONDS else 0.0
+def _growing_pairs(prompt: int, fed: int) -> int:
+    """Query-key pairs of `fed` single positions, each seeing the prompt, those fed before it, and itself."""
+    return fed * prompt + fed * (fed + 1) // 2

@@ -1,4 +1,4 @@
-"""FLOPs of training and generation, exactly: every matrix product, from lengths alone.
+"""FLOPs of training, exactly: every matrix product, from lengths alone.
 
 **What is counted.** Two FLOPs a multiply-add in every linear layer, convolution and attention product; for training,
 the products of the backward pass that a graph of the trained parts really has: the gradient of a product's inputs
@@ -106,11 +106,6 @@ def charged(
     return _totals(_training_rates(model_shape, training, only), _alone(model_shape, lengths))
 
 
-def charged_by_part(model_shape: ModelShape, training: Training, lengths: Lengths) -> dict[Part, PartFlops]:
-    """FLOPs charged for all utterances together, by the part that computes them."""
-    return _by_part(_training_rates(model_shape, training), _alone(model_shape, lengths))
-
-
 def executed(
     model_shape: ModelShape, training: Training, lengths: Lengths, *, recompute: bool = False
 ) -> dict[Part, PartFlops]:
@@ -138,51 +133,6 @@ def executed_batches(
     return _totals(
         _training_rates(model_shape, training, only, recompute=recompute), _padded(model_shape, lengths, batches)
     )
-
-
-def generation(
-    model_shape: ModelShape, objective: Objective, lengths: Lengths, new_tokens: int, beams: int = 1
-) -> dict[str, int]:
-    """FLOPs of decoding all utterances as one padded batch, `new_tokens` each: never charged to training.
-
-    By phase: `encoder`, `projector` (objective `llm`), `prefill` (prompt and speech through the language model, or the
-    prompt through the ASR decoder with its keys and values of the speech), and `steps`, the `new_tokens - 1` positions
-    fed one at a time with a key-value cache. Logits are formed at one position a sequence and phase. Beams multiply
-    everything after the encoder and projector, the prefill included, because sequences are expanded before it.
-    Adapters count as merged. Only the lengths of speech and prompt matter; target tokens of `lengths` are not used.
-    """
-    batch, fed = len(lengths), new_tokens - 1
-    sequences = batch * beams
-    parts = part_rates(model_shape, objective, frozenset())
-    padded = _padded(model_shape, lengths, [np.arange(batch)])
-    frames = int(model_shape.encoder_frames(lengths).max())
-    if objective is Objective.ASR:
-        prompt, part = model_shape.asr_prompt_extra + 1, Part.ASR_DECODER
-        prefill = {
-            Work.DECODER: prompt,
-            Work.DECODER_PAIRS: prompt**2,
-            Work.CROSS_FRAMES: frames,
-            Work.CROSS_PAIRS: prompt * frames,
-            Work.ASR_TARGETS: 1,
-            Work.ENCODER_FRAMES: frames,
-        }
-        steps = {
-            Work.DECODER: fed,
-            Work.DECODER_PAIRS: _growing_pairs(prompt, fed),
-            Work.CROSS_PAIRS: fed * frames,
-            Work.ASR_TARGETS: fed,
-        }
-    else:
-        prompt = int(model_shape.speech_tokens(lengths).max()) + model_shape.llm_prompt_tokens + 1
-        part = Part.LLM
-        prefill = {Work.LLM: prompt, Work.LLM_PAIRS: prompt**2, Work.LLM_TARGETS: 1}
-        steps = {Work.LLM: fed, Work.LLM_PAIRS: _growing_pairs(prompt, fed), Work.LLM_TARGETS: fed}
-    before = {name: cost.forward for name, cost in _by_part(parts, padded).items() if name is not part}
-    return {
-        **{name.value: flops for name, flops in before.items()},
-        "prefill": sum(rate * sequences * prefill.get(work, 0) for work, rate in parts[part].forward.items()),
-        "steps": sum(rate * sequences * steps.get(work, 0) for work, rate in parts[part].forward.items()),
-    }
 
 
 def six_nd(model_shape: ModelShape, training: Training, lengths: Lengths) -> int:
@@ -298,8 +248,3 @@ def _by_part(parts: Mapping[Part, FlopRates], amounts: Amounts) -> dict[Part, Pa
         part: PartFlops(forward=flops(of.forward), input_grad=flops(of.input_grad), weight_grad=flops(of.weight_grad))
         for part, of in parts.items()
     }
-
-
-def _growing_pairs(prompt: int, fed: int) -> int:
-    """Query-key pairs of `fed` single positions, each seeing the prompt, those fed before it, and itself."""
-    return fed * prompt + fed * (fed + 1) // 2

@@ -1,17 +1,20 @@
 """The shape of a recogniser, and how many positions each of its modules works on."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from scaling.arrays import IntArray
-from scaling.base_models.encoders import EncoderDims, with_fresh_head
+from scaling.base_models.encoders import EncoderDims, asr_codec, with_fresh_head
+from scaling.base_models.encoders.ctc import letters_codec
+from scaling.base_models.letters import Letters
 from scaling.base_models.llms import LlmDims
+from scaling.base_models.lookup import ResolvedModel
 from scaling.base_models.matmul_tape import Work
-from scaling.base_models.tokenizers import TextCodec
+from scaling.base_models.tokenizers import TextCodec, llm_codec
 from scaling.errors import InputError, nearest
 from scaling.spec import LoraSpec, ModelSpec, Objective
 from scaling.speech.lengths import Lengths
@@ -129,6 +132,55 @@ def shape_of(
         llm_lora=spec.llm_lora,
         llm_prompt_tokens=text.prompt_tokens if text else 0,
         asr_prompt_extra=asr.prompt_tokens if asr else 0,
+    )
+
+
+def planned_shape(
+    spec: ModelSpec,
+    encoder: ResolvedModel[EncoderDims],
+    llm: ResolvedModel[LlmDims],
+    language: str,
+    prompt: str,
+    letters: Letters | None = None,
+) -> ModelShape:
+    """The shape that a plan charges a model by, whose prompt counts as empty where a tokenizer is missing.
+
+    `letters` are those of a fresh CTC head.
+
+    Raises InputError on a LoRA target that names no linear layer, and where a tokenizer cannot write the prompt.
+    """
+    own = asr_codec(encoder.directory, language) if encoder.directory else None
+    asr = own if letters is None else letters_codec(letters)
+    text = llm_codec(llm.directory, prompt) if llm.directory else None
+    return shape_of(spec, encoder.dims, llm.dims, asr, text)
+
+
+def model_spec(
+    encoder: ResolvedModel[EncoderDims],
+    llm: ResolvedModel[LlmDims],
+    *,
+    stack: int | None,
+    hidden: int | None,
+    encoder_lora: Mapping[str, Any],
+    llm_lora: Mapping[str, Any],
+    ctc_letters: str = "",
+) -> ModelSpec:
+    """The identity of a model, with what it says of projector and adapters in place of the default (`default_shape`).
+
+    `encoder_lora` and `llm_lora` give some of the fields of a `LoraSpec`. `ctc_letters` is the digest of the alphabet
+    of a fresh CTC head.
+    """
+    default = default_shape(encoder.dims, llm.dims)
+    return ModelSpec(
+        encoder_name=encoder.name,
+        llm_name=llm.name,
+        encoder=encoder.digest,
+        llm=llm.digest,
+        stack=stack or default.stack,
+        hidden=hidden or default.hidden,
+        encoder_lora=replace(default.encoder_lora, **encoder_lora),
+        llm_lora=replace(default.llm_lora, **llm_lora),
+        ctc_letters=ctc_letters,
     )
 
 

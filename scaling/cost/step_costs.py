@@ -10,8 +10,8 @@ from scaling.arrays import IntArray
 from scaling.cost.flops import Training, charged, executed_batches
 from scaling.cost.model_shape import ModelShape
 from scaling.spec import Part
+from scaling.speech.batches import MicroBatches
 from scaling.speech.lengths import Lengths
-from scaling.speech.micro_batches import MicroBatches
 
 BoolArray = npt.NDArray[np.bool_]
 

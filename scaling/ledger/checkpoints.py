@@ -23,7 +23,7 @@ FINAL = "final"
 
 
 def checkpoints_in(attempts: Iterable[Attempt]) -> list[str]:
-    """The places of the checkpoints that our trainer wrote in these attempts, complete or not. Links are none."""
+    """The places of the checkpoints that our trainer wrote in these attempts, complete or not; links are left out."""
     return [
         f"{attempt.place}/{name}"
         for attempt in attempts
@@ -33,7 +33,7 @@ def checkpoints_in(attempts: Iterable[Attempt]) -> list[str]:
 
 
 def newest_complete(ledger: Ledger, checkpoints: Iterable[str]) -> str | None:
-    """Of these checkpoints of one node the complete one that an attempt goes on from: the final one, else most steps.
+    """The complete checkpoint that an attempt continues: the final one, else that of most steps; None if there is none.
 
     Workers and `gc` must agree, so that what one reads the other keeps: of equal names the latest attempt's counts.
     """

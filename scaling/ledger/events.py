@@ -11,7 +11,7 @@ from scaling.ledger.records import Event
 from scaling.system.inner_files import InnerFiles
 
 MOST_LINE_BYTES = 100_000
-"""The longest line: real ones have below 1,000 bytes. What is longer is no event."""
+"""The most bytes of a line that counts as an event. Events of our trainer have fewer than 1,000 bytes."""
 
 MOST_FILE_BYTES = 10_000_000_000
 """The most bytes that are looked through for events: ten million steps (assumption)."""

@@ -42,9 +42,10 @@ class Hearing(Record):
 
 
 class Onset(NamedTuple):
-    """Between which FLOPs a run began to hear.
+    """The FLOPs between which a run began to hear.
 
-    `deaf_flops` are those of its last look that did not hear, `flops` those of the next one; None where there is none.
+    At `deaf_flops` it was last found not to hear; at `flops`, the next measurement, it heard. Either is None where
+    there is no such measurement.
     """
 
     deaf_flops: float | None
@@ -52,7 +53,7 @@ class Onset(NamedTuple):
 
 
 def onset(looks: Iterable[Hearing]) -> Onset:
-    """When the model of these looks, by rising FLOPs, began to hear for good."""
+    """The onset after which every one of these measurements, in the order of FLOPs, found that the model hears."""
     known = [look for look in looks if look.hears is not None]
     deaf = [place for place, look in enumerate(known) if not look.hears]
     since = known[deaf[-1] + 1 :] if deaf else known

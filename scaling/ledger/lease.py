@@ -25,7 +25,7 @@ HEARTBEAT_SECONDS = 2.0
 """Seconds between touches of the heartbeat (assumption: a file system of many workers bears one each two seconds)."""
 
 STILL_SECONDS = 3 * HEARTBEAT_SECONDS
-"""Three beats that an observer saw missing: a live worker would have touched the file, whatever the clocks say."""
+"""Seconds that an observer waits for a change of the heartbeat file: a live worker touches it three times meanwhile."""
 
 KERNEL_COUNTERS = Path("/proc/vmstat")
 """Where Linux counts, among other things, the processes it has killed for memory (`oom_kill`)."""
@@ -34,7 +34,8 @@ WORKER_NAME = "ASR_SCALING_WORKER"
 """Environment variable with the name that a launcher gave a worker, where process numbers are not enough."""
 
 _unchanged: dict[Path, tuple[int, float]] = {}
-"""Heartbeats that this process looked at: their time stamp, and since when it is unchanged by the monotonic clock."""
+"""For each heartbeat file that this process has observed: its time stamp, and the monotonic time since which that stamp
+has not changed."""
 
 
 class Lease(Record):
@@ -74,7 +75,7 @@ def new_lease(session: str) -> Lease:
 
 
 def is_gone(lease: Lease) -> bool:
-    """Whether the holder is known to live no more: it was a process of this machine since this boot, and is not now."""
+    """Whether the holder is known to have ended: it was a process of this machine in this boot, and no longer runs."""
     is_here = (lease.host, lease.boot) == (socket.gethostname(), _boot())
     started = _started(lease.pid) if is_here else lease.started
     return started is None or started != lease.started

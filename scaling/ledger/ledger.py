@@ -110,7 +110,7 @@ class Ledger:
         return self.files.stands(f"stages/{key}/result.json")
 
     def attempts(self, key: str) -> list["Attempt"]:
-        """All attempts at node `key`, oldest first; folders with other names are nobody's.
+        """All attempts at node `key`, oldest first; folders whose names are no numbers are passed over.
 
         Raises InputError where what should be a folder is something else, or may not be read.
         """
@@ -204,7 +204,7 @@ class Attempt:
             os.close(os.open(self.heartbeat, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
 
     def held(self) -> bool:
-        """Whether a live worker seems to hold this attempt, judged by one look."""
+        """Whether a live worker seems to hold this attempt, as far as one look can tell."""
         return not self.abandoned() and is_recent(self.heartbeat, self.ledger.now())
 
     def abandoned(self) -> bool:
@@ -217,7 +217,9 @@ class Attempt:
         return self.abandoned() or (not is_recent(self.heartbeat, self.ledger.now()) and stands_still(self.heartbeat))
 
     def record_memory_kill(self, session: str) -> None:
-        """Where the kernel killed the worker for memory, record that failure: the next attempt needs less."""
+        """If the kernel killed the worker for memory, record this failure, so that the next attempt uses less
+        memory.
+        """
         lease = self.lease()
         if not self.ended() and lease is not None and killed_for_memory(lease):
             self.fail("memory", "its process was killed by the kernel: out of memory", session=session)

@@ -11,7 +11,7 @@ from scaling.ledger.plan_file import PlanFile
 from scaling.system.console import log, log_once
 
 
-class State(Enum):
+class Readiness(Enum):
     """What a worker may do with a node."""
 
     DONE = auto()
@@ -25,7 +25,7 @@ class Queue:
 
     def __init__(self, ledger: Ledger, plan: PlanFile) -> None:
         self.waiting = True
-        """Whether `ready` last saw a node that is being worked on, or that waits for another node."""
+        """Whether the last call of `ready` saw a node that a worker holds, or that waits for another node."""
         self._ledger = ledger
         self._session = plan.session
         self._needs = {key: plan.work[key].needs for key in plan.nodes}
@@ -40,29 +40,29 @@ class Queue:
             if key in self._done:
                 continue
             try:
-                state = State.FAILED if any(need in failed for need in needs) else self._state(key, needs)
+                state = Readiness.FAILED if any(need in failed for need in needs) else self._state(key, needs)
             except InputError as error:  # one damaged file must not end the work on other nodes
                 log_once(f"not trained: {key}: {error}")
-                state = State.FAILED
-            if state is State.FAILED:
+                state = Readiness.FAILED
+            if state is Readiness.FAILED:
                 failed.add(key)
-            self.waiting |= state in (State.READY, State.WAITING)
-            if state is State.READY:
+            self.waiting |= state in (Readiness.READY, Readiness.WAITING)
+            if state is Readiness.READY:
                 yield key
 
-    def _state(self, key: str, needs: Sequence[str]) -> "State":
+    def _state(self, key: str, needs: Sequence[str]) -> "Readiness":
         """Whether a node may be claimed now. Raises InputError where its files, or results it needs, are damaged."""
         if not all(self._is_done(need) for need in needs):
-            return State.WAITING
+            return Readiness.WAITING
         if self._is_done(key):
-            return State.DONE
+            return Readiness.DONE
         for result in {key, *needs} - self._read:  # its own is a former one, beside which a new one must be possible
             self._ledger.result(result)
         self._read |= {key, *needs}
         attempts = self._ledger.attempts(key)
         if attempts and attempts[-1].final_failure(self._session):
-            return State.FAILED
-        return State.READY if not attempts or attempts[-1].over() else State.WAITING
+            return Readiness.FAILED
+        return Readiness.READY if not attempts or attempts[-1].over() else Readiness.WAITING
 
     def _is_done(self, key: str) -> bool:
         if key not in self._done and self._ledger.done(key):

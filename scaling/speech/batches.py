@@ -1,4 +1,6 @@
-"""The order in which training reads utterances: a function of (lengths, seed, position) that plan and trainer share.
+"""The order in which training reads utterances, and the micro-batches of a step, for trainer and plan alike.
+
+The order is a function of (lengths, seed, position).
 
 Each epoch is a seeded permutation that is divided into pools. The utterances of a pool are sorted by length and grouped
 into batches of nearly equal length, and the batches are shuffled. A stage begins at the pool after the one in which the
@@ -12,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from scaling.arrays import IntArray
 from scaling.spec import SAMPLE_RATE
 
 POOL_UTTERANCES = 512
@@ -100,3 +103,29 @@ class BatchStream:
 def _order(seed: int, epoch: int, utterances: int) -> Indices:
     """The order of an epoch, cached: drawing it for five million utterances takes as long as reading a pool."""
     return np.random.default_rng([seed, epoch]).permutation(utterances)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MicroBatches:
+    """A batch of indices, and the micro-batches (`pieces`) that it is divided into, in the order of their lengths.
+
+    The last `idle` pieces only make every rank run as many: they repeat the first utterance and count for nothing.
+    """
+
+    batch: IntArray
+    pieces: list[IntArray]
+    idle: int
+
+
+def split_batch(batch: IntArray, each: int, ranks: int = 1) -> MicroBatches:
+    """The batch divided into pieces of neighbours, as many for every rank and up to `each`.
+
+    Rank r computes pieces r, r + ranks and so on: pieces that run at the same time have nearly the same length.
+
+    >>> [piece.tolist() for piece in split_batch(np.arange(5), 2, 2).pieces]
+    [[0, 1], [2], [3], [4]]
+    """
+    each = min(each, -(-len(batch) // ranks))
+    shares = np.array_split(batch, each * ranks)
+    pieces = [share if len(share) else batch[:1] for share in shares]
+    return MicroBatches(batch, pieces, idle=sum(not len(share) for share in shares))

@@ -29,7 +29,7 @@ from scaling.speech.audio import AudioError
 from scaling.speech.columns import Columns, ColumnWriter, rename_utterances
 from scaling.speech.readers.formats import CorpusPath, find_corpus_paths
 from scaling.speech.readers.row import BadRow, Row, Rows
-from scaling.speech.recording_faults import HEADER_THREADS, ROWS_A_TASK, Heard, read_headers, remembered_faults
+from scaling.speech.recording_faults import HEADER_THREADS, ROWS_A_TASK, HeaderFacts, read_headers, remembered_faults
 from scaling.speech.utterance_names import distinct_names
 from scaling.system.cache import cache_dir
 
@@ -219,13 +219,13 @@ def _build(path: Path, corpus_paths: Sequence[CorpusPath], mix_channels: bool, f
     claimed = _claimed_samples(columns)
     trusted = rows > MAX_HEADERS and bool((claimed >= 0).all())
     stamp = "" if trusted else _stamp(columns)
-    heard = None if trusted else _from_headers(columns, counter)
-    samples = _spot_checked(columns, claimed, counter) if heard is None else heard.samples
+    facts = None if trusted else _from_headers(columns, counter)
+    samples = _spot_checked(columns, claimed, counter) if facts is None else facts.samples
     usable = _usable(columns, samples, counter)
     wrong = (claimed[usable] >= 0) & (np.abs(claimed[usable] - samples[usable]) > MAX_DURATION_ERROR)
     np.save(folder / "usable.npy", usable)
     np.save(folder / "samples.npy", samples[usable])
-    has_several = columns.place["channel"] > 0 if heard is None else heard.has_several
+    has_several = columns.place["channel"] > 0 if facts is None else facts.has_several
     np.save(folder / "hashes.npy", _hashes(_only(columns, usable), samples[usable], has_several[usable]))
     bad_rows = BadRows(rows=rows, counts=dict(counter.counts), first=counter.first, wrong_durations=int(wrong.sum()))
     entry = _Entry(durations_trusted=trusted, stamp=stamp, bad_rows=bad_rows, sizes=_sizes(folder))
@@ -280,12 +280,12 @@ def _stat(path: str) -> str:
     return f"{stat.st_size} {stat.st_mtime_ns}\n"
 
 
-def _from_headers(columns: Columns, counter: _BadRowCounter) -> Heard:
+def _from_headers(columns: Columns, counter: _BadRowCounter) -> HeaderFacts:
     """What the header of every row says; rows whose audio cannot be used are counted."""
-    heard, errors = read_headers(columns)
+    facts, errors = read_headers(columns)
     for error, row in errors:
         counter.add(error.kind, located(columns, row, error))
-    return heard
+    return facts
 
 
 def _spot_checked(columns: Columns, claimed: IntArray, counter: _BadRowCounter) -> IntArray:

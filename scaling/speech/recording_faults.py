@@ -27,7 +27,7 @@ ROWS_A_TASK = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Heard:
+class HeaderFacts:
     """Of N rows, `samples` (N,) at 16 kHz, -1 where the audio cannot be used, and `has_several` (N,): whether the
     recording has several channels, of which the row names one.
     """
@@ -36,21 +36,21 @@ class Heard:
     has_several: npt.NDArray[np.bool_]
 
 
-def read_headers(columns: Columns) -> tuple[Heard, list[tuple[AudioError, int]]]:
+def read_headers(columns: Columns) -> tuple[HeaderFacts, list[tuple[AudioError, int]]]:
     """What the header of every row says, and what is wrong with rows whose audio cannot be used, by row."""
     rows = np.arange(len(columns))
     tasks = np.array_split(rows, -(-len(rows) // ROWS_A_TASK)) if len(rows) else []
     with ThreadPoolExecutor(HEADER_THREADS) as pool:
         results = list(pool.map(lambda task: _read_headers(columns, task), tasks))
-    heard = Heard(
+    facts = HeaderFacts(
         np.concatenate([np.empty(0, np.int64), *(part.samples for part, _ in results)]),
         np.concatenate([np.empty(0, np.bool_), *(part.has_several for part, _ in results)]),
     )
-    return heard, [error for _, errors in results for error in errors]
+    return facts, [error for _, errors in results for error in errors]
 
 
-def _read_headers(columns: Columns, rows: IntArray) -> tuple[Heard, list[tuple[AudioError, int]]]:
-    heard = Heard(np.full(len(rows), -1, dtype=np.int64), np.zeros(len(rows), dtype=np.bool_))
+def _read_headers(columns: Columns, rows: IntArray) -> tuple[HeaderFacts, list[tuple[AudioError, int]]]:
+    facts = HeaderFacts(np.full(len(rows), -1, dtype=np.int64), np.zeros(len(rows), dtype=np.bool_))
     errors = list[tuple[AudioError, int]]()
     recording, header = None, None
     for position, row in enumerate(rows.tolist()):
@@ -65,9 +65,9 @@ def _read_headers(columns: Columns, rows: IntArray) -> tuple[Heard, list[tuple[A
         except AudioError as error:
             errors.append((error, row))
             continue
-        heard.samples[position] = samples
-        heard.has_several[position] = header.channels > 1 and clip.channel >= 0
-    return heard, errors
+        facts.samples[position] = samples
+        facts.has_several[position] = header.channels > 1 and clip.channel >= 0
+    return facts, errors
 
 
 Identity = tuple[str, int, int, int, float | None, int]

@@ -26,8 +26,8 @@ def spoken_language(corpus: Path) -> str | None:
     """Whisper's code of the language of the corpus at `corpus`, as `read_manifest` takes it; None where the corpus does
     not say it, or names several. Raises InputError where there is no corpus.
     """
-    told = {code for path in find_corpus_paths(corpus) for code in _told(path)}
-    return told.pop() if len(told) == 1 else None
+    languages = {code for path in find_corpus_paths(corpus) for code in _named_languages(path)}
+    return languages.pop() if len(languages) == 1 else None
 
 
 def code_of(language: str) -> str:
@@ -40,7 +40,7 @@ def code_of(language: str) -> str:
     return WORDS.get(first, first)
 
 
-def _told(corpus: CorpusPath) -> Iterator[str]:
+def _named_languages(corpus: CorpusPath) -> Iterator[str]:
     name = corpus.format.name
     if name in OF_LAYOUT:
         yield OF_LAYOUT[name]

@@ -16,9 +16,9 @@ each takes a descriptor, and a process has about a thousand."""
 def bytes_of(folder: int, name: str, depth: int = 0) -> int:
     """Bytes of a file in an open folder, or of all files in a folder there. A link counts as itself."""
     try:
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        if not stat.S_ISDIR(found.st_mode) or depth > MOST_FOLDERS:
-            return found.st_size
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode) or depth > MOST_FOLDERS:
+            return status.st_size
         handle = os.open(name, WITHIN | os.O_DIRECTORY, dir_fd=folder)
     except OSError:  # deleted while it is measured
         return 0

@@ -114,8 +114,8 @@ class InnerFiles:
         Raises InputError where `place` is no folder of this tree or may not be read.
         """
         try:
-            with self._opened(place, stat.S_IFDIR) as handle, os.scandir(handle) as found:
-                return dict(sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in found))
+            with self._opened(place, stat.S_IFDIR) as handle, os.scandir(handle) as entries:
+                return dict(sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries))
         except FileNotFoundError:
             return {}
         except OSError as error:
@@ -165,15 +165,15 @@ class InnerFiles:
         """The descriptor of a file or folder of this tree. Raises OSError where it is not of this kind."""
         handle = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            found = os.fstat(handle)
-            disk = found.st_dev
+            status = os.fstat(handle)
+            disk = status.st_dev
             for name in filter(None, place.split("/")):
                 outer, handle = handle, os.open(name, WITHIN, dir_fd=handle)
                 os.close(outer)
-                found = os.fstat(handle)
-                if stat.S_ISDIR(found.st_mode) and found.st_dev != disk:
+                status = os.fstat(handle)
+                if stat.S_ISDIR(status.st_mode) and status.st_dev != disk:
                     raise OSError(errno.EXDEV, "another file system is mounted there")
-            if stat.S_IFMT(found.st_mode) != kind:
+            if stat.S_IFMT(status.st_mode) != kind:
                 raise OSError(errno.EINVAL, f"expected {KINDS[kind]}")
             yield handle
         finally:
@@ -195,13 +195,13 @@ class InnerFiles:
         for count in range(1, len(names) + 1):
             path, expected = self.root.joinpath(*names[:count]), kind if count == len(names) else stat.S_IFDIR
             try:
-                found = stat.S_IFMT(path.lstat().st_mode)
+                kind_there = stat.S_IFMT(path.lstat().st_mode)
             except PermissionError:
                 return InputError(f"{path.parent}: not readable ({error.strerror})")
             except OSError:
                 break
-            if found != expected:
-                return InputError(f"{path}: is {KINDS.get(found, 'a device')}; expected {KINDS[expected]}")
+            if kind_there != expected:
+                return InputError(f"{path}: is {KINDS.get(kind_there, 'a device')}; expected {KINDS[expected]}")
         if isinstance(error, FileNotFoundError):
             return InputError(f"{self.root / place}: no such {KINDS[kind].removeprefix('a ')}")
         return InputError(f"{self.root / place}: not readable ({error.strerror})")

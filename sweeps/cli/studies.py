@@ -46,10 +46,10 @@ def init(
     """Write a first study to FILE: budgets that can be paid, scoring and language, every field with a remark. What is
     not given is asked for on a terminal.
     """
-    from sweeps.new_study.first_study import Answers, named_sets, write_first_study
+    from sweeps.new_study.first_study import FirstStudyAnswers, named_sets, write_first_study
     from sweeps.new_study.questions import completed
 
-    answers = Answers(
+    answers = FirstStudyAnswers(
         corpus=corpus,
         corpus_hours=corpus_hours,
         train=train,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from scaling.cost.decoding import look_seconds
+from scaling.cost.evaluation_pacing import look_seconds
 from scaling.cost.hardware import HARDWARE, saved_throughput
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger

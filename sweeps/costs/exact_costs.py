@@ -12,8 +12,7 @@ import numpy as np
 
 from scaling.cost.step_costs import BoolArray, StageMeter, encoder_is_frozen
 from scaling.spec import SAMPLE_RATE, ModelSpec, RunSpec, Stage
-from scaling.speech.batches import BatchStream, Position
-from scaling.speech.micro_batches import split_batch
+from scaling.speech.batches import BatchStream, Position, split_batch
 from sweeps.plan.prepare import Prepared
 
 

@@ -8,13 +8,14 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 
 from scaling.base_models.lookup import find_encoder, find_llm
-from scaling.cost.flops import PartFlops, executed, generation, six_nd
+from scaling.cost.decoding import generation_flops
+from scaling.cost.flops import PartFlops, executed, six_nd
 from scaling.cost.hardware import device_hours
 from scaling.cost.model_shape import ModelShape, default_shape
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE, LoraSpec, Objective, Part
 from scaling.speech.lengths import Lengths
-from scaling.strategies import PresetStage, preset
+from scaling.strategies import StageDesign, preset
 from scaling.system.text_table import text_table
 from sweeps.costs.tariff import Purchase
 
@@ -267,7 +268,7 @@ def _at_least_one(flag: str, value: int) -> None:
         raise InputError(f"{flag} must be 1 or more, not {value}")
 
 
-def _stage(model_shape: ModelShape, stage: PresetStage, lengths: Lengths, step: PricedStep) -> StagePrice:
+def _stage(model_shape: ModelShape, stage: StageDesign, lengths: Lengths, step: PricedStep) -> StagePrice:
     costs = executed(model_shape, stage, lengths)
     total = sum(cost.total for cost in costs.values())
     rule = six_nd(model_shape, stage, lengths)
@@ -313,7 +314,7 @@ def _lengths_document(step: PricedStep, model_shape: ModelShape, lengths: Length
 
 
 def _generation(model_shape: ModelShape, lengths: Lengths, step: PricedStep) -> dict[str, int]:
-    phases = generation(model_shape, Objective.LLM, lengths, step.text_tokens, step.beams)
+    phases = generation_flops(model_shape, Objective.LLM, lengths, step.text_tokens, step.beams)
     return {"beams": step.beams, "new_tokens": step.text_tokens, **phases, "total": sum(phases.values())}
 
 

@@ -1,4 +1,4 @@
-"""Find the trained run of a study that a user names, or the best on dev, and check it before torch is started."""
+"""Finds the trained run that a user names, or the best one on dev, and checks it before torch is started."""
 
 import math
 from dataclasses import dataclass

@@ -111,8 +111,8 @@ def _check_settings(rows: Sequence[PlacedRow], differ: Sequence[str]) -> None:
         known = first.setdefault(_cell(row, differ), row)
         for name in SETTINGS:
             if row.values.get(name) != known.values.get(name):
-                found = f"{name} is {_short(row, name)}, and {_short(known, name)} in {known.place}"
-                raise InputError(f"{row.place}: {found}: not measured alike; {_HINT}, such as {name}")
+                difference = f"{name} is {_short(row, name)}, and {_short(known, name)} in {known.place}"
+                raise InputError(f"{row.place}: {difference}: not measured alike; {_HINT}, such as {name}")
 
 
 def _check_points(rows: Sequence[PlacedRow], differ: Sequence[str]) -> None:
@@ -123,13 +123,15 @@ def _check_points(rows: Sequence[PlacedRow], differ: Sequence[str]) -> None:
         point = _cell(row, (*differ, *POINT))
         known = recipes.setdefault(point, row)
         for name, values, others in _recipes_apart(row, known):
-            found = f"{name} of its stages is {values}, and {others} in {known.place}"
-            raise InputError(f"{row.place}: {_words(row)}: {found}: expected runs that differ in their seeds; {_HINT}")
+            difference = f"{name} of its stages is {values}, and {others} in {known.place}"
+            raise InputError(
+                f"{row.place}: {_words(row)}: {difference}: expected runs that differ in their seeds; {_HINT}"
+            )
         twin = seeds.setdefault(_cell(row, (*differ, *POINT, "seed")), row)
         if twin is not row:
-            found = f"{_words(row)} with seed {row.values['seed']} stands in {twin.place}, too, under another key"
+            difference = f"{_words(row)} with seed {row.values['seed']} stands in {twin.place}, too, under another key"
             apart = ", ".join(row.differing(twin))
-            raise InputError(f"{row.place}: {found}: they differ in {apart}; {_HINT}")
+            raise InputError(f"{row.place}: {difference}: they differ in {apart}; {_HINT}")
 
 
 def _recipes_apart(row: PlacedRow, known: PlacedRow) -> Iterator[tuple[str, Any, Any]]:

@@ -27,7 +27,7 @@ WHITE = re.compile("[\t-\r\x1c-\x1f\x85\u2028\u2029]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transcript:
+class RecordingTranscript:
     """What a recogniser wrote for a recording: one of `texts` for each of its segments.
 
     `score` compares it with the corpus' own text; None where the corpus has none.
@@ -45,7 +45,7 @@ class Transcript:
 
 def transcribe(
     folder: Path, audio: Sequence[Path], key: str | None, strategy: str | None, *, mix_channels: bool = False
-) -> list[Transcript]:
+) -> list[RecordingTranscript]:
     """Transcripts of the recordings that `audio` names, in its order, by a run of the study in `folder` or an export.
 
     A recording of several channels of which none is named is heard as their mean if `mix_channels`, else refused.
@@ -66,7 +66,7 @@ def transcribe(
     return [_scored(recording, tuple(islice(texts, len(recording.segments))), scoring) for recording in recordings]
 
 
-def transcripts_document(transcripts: Sequence[Transcript]) -> dict[str, object]:
+def transcripts_document(transcripts: Sequence[RecordingTranscript]) -> dict[str, object]:
     """What `transcribe --json` prints; `cer` and `wer` are over the recordings whose text is known."""
     overall = _total(transcripts)
     return {
@@ -87,7 +87,7 @@ def transcripts_document(transcripts: Sequence[Transcript]) -> dict[str, object]
     }
 
 
-def transcripts_text(transcripts: Sequence[Transcript]) -> str:
+def transcripts_text(transcripts: Sequence[RecordingTranscript]) -> str:
     """A line for each recording (its id, a tab, its text), then the error rates where they are known.
 
     Line ends and tabs in a text are blanks there, and escapes in an id, so a line stays one.
@@ -136,18 +136,18 @@ def _run(module: str, arguments: Sequence[str], lines: str) -> str:
     return done.stdout
 
 
-def _total(transcripts: Sequence[Transcript]) -> Score | None:
+def _total(transcripts: Sequence[RecordingTranscript]) -> Score | None:
     """The score over the recordings whose text is known; None where no text is."""
     overall = total(transcript.score for transcript in transcripts if transcript.score is not None)
     return overall if overall.chars.length else None
 
 
-def _scored(recording: Recording, texts: tuple[str, ...], scoring: Scoring) -> Transcript:
+def _scored(recording: Recording, texts: tuple[str, ...], scoring: Scoring) -> RecordingTranscript:
     scored = None if recording.text is None else score(recording.text, join_texts(texts), scoring)
-    return Transcript(recording=recording, texts=texts, score=scored)
+    return RecordingTranscript(recording=recording, texts=texts, score=scored)
 
 
-def _segments(transcript: Transcript) -> Iterator[dict[str, object]]:
+def _segments(transcript: RecordingTranscript) -> Iterator[dict[str, object]]:
     """The text of each segment, with its start and end in seconds of the recording."""
     recording = transcript.recording
     begin, seconds = recording.clip.start or 0.0, recording.samples / SAMPLE_RATE

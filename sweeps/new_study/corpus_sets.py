@@ -7,8 +7,8 @@ from pathlib import Path
 
 from scaling.errors import InputError
 from scaling.speech.readers.formats import format_of
+from scaling.speech.set_checks import WORDS
 from scaling.speech.synthetic.recipes import RECIPES
-from sweeps.study.set_checks import WORDS
 
 BELOW = ("", "wav", "data_aishell/wav", "iOS/data", "LibriSpeech", "manifests", "data")
 """Folders inside a corpus that may hold its sets, the corpus itself first."""
@@ -48,12 +48,12 @@ def find_sets(corpus: Path) -> CorpusSets:
         parts = {"net": Path(f"{wenet}#TEST_NET"), "meeting": Path(f"{wenet}#TEST_MEETING")}
         return CorpusSets(train=Path(f"{wenet}#L"), dev=Path(f"{wenet}#DEV"), test=parts)
     for folder in (corpus / below for below in BELOW):
-        found = _sets_in(folder) if folder.is_dir() else {}
-        if found.keys() >= {"train", "dev", "test"}:
+        sets = _sets_in(folder) if folder.is_dir() else {}
+        if sets.keys() >= {"train", "dev", "test"}:
             return CorpusSets(
-                train=_one("train", found["train"], corpus),
-                dev=_one("dev", _plain_first(found["dev"]), corpus),
-                test={_test_name(path): path for path in found["test"]},
+                train=_one("train", sets["train"], corpus),
+                dev=_one("dev", _plain_first(sets["dev"]), corpus),
+                test={_test_name(path): path for path in sets["test"]},
             )
     names = ", ".join(sorted(path.name for path in corpus.iterdir())[:12])
     raise InputError(
@@ -63,15 +63,15 @@ def find_sets(corpus: Path) -> CorpusSets:
 
 def _sets_in(folder: Path) -> dict[str, list[Path]]:
     """Corpora in a folder by the set that their name says, in the order of their names."""
-    found: dict[str, list[Path]] = {}
+    by_set: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         spoken = re.findall("[a-z]+", path.name.lower())
         sets = [name for name, words in WORDS.items() if words & set(spoken)]
         if len(sets) == 1 and format_of(path.absolute()) is not None:
             together = path.with_name(PATTERNS.get(path.name, path.name))
-            if together not in found.setdefault(sets[0], []):
-                found[sets[0]].append(together)
-    return found
+            if together not in by_set.setdefault(sets[0], []):
+                by_set[sets[0]].append(together)
+    return by_set
 
 
 def _plain_first(paths: Sequence[Path]) -> Sequence[Path]:

@@ -18,7 +18,7 @@ from sweeps.units import duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class FirstStudyAnswers:
     """What a user has and wants. `corpus` is a folder or a made corpus, of `corpus_hours`; sets that are given replace
     those of the corpus.
     """
@@ -77,8 +77,8 @@ class FirstStudy:
         """What must not be silent: doubts about the speech, and why there are no larger budgets."""
         notes = self.planned.prepared.study.speech.notes()
         if self.planned.epochs > MOST_EPOCHS:
-            heard = f"the largest budget hears the training set {self.planned.epochs:.1f} times"
-            notes.append(f"{heard}: larger ones would say little of fresh data, whatever can be spent")
+            repeats = f"the largest budget hears the training set {self.planned.epochs:.1f} times"
+            notes.append(f"{repeats}: larger ones would say little of fresh data, whatever can be spent")
         return notes
 
     def as_document(self) -> dict[str, object]:
@@ -111,7 +111,7 @@ class FirstStudy:
         return "\n".join(lines)
 
 
-def write_first_study(file: Path, answers: Answers) -> FirstStudy:
+def write_first_study(file: Path, answers: FirstStudyAnswers) -> FirstStudy:
     """Write the study to a new file. Raises InputError, and writes nothing, where an answer leads to no study."""
     if file.exists():
         raise InputError(f"{file}: exists; expected a new file")
@@ -136,7 +136,7 @@ def price_sentence(runs: int, costs: CostEstimate) -> str:
     return f"{runs} runs, {costs.spent_flops:.2g} FLOPs, {hours} of {costs.rent.device}{money}"
 
 
-def _wish(answers: Answers, name: str, folder: Path | None) -> Wish:
+def _wish(answers: FirstStudyAnswers, name: str, folder: Path | None) -> Wish:
     """The study as a file in `folder` says it; with absolute paths where it is None."""
     return Wish(
         name=name.replace(" ", "-"),
@@ -151,7 +151,7 @@ def _model(name: str, folder: Path | None) -> str:
     return _placed(name, folder) if Path(name).expanduser().exists() else name
 
 
-def _data(answers: Answers, folder: Path | None) -> dict[str, Value]:
+def _data(answers: FirstStudyAnswers, folder: Path | None) -> dict[str, Value]:
     if answers.corpus is not None and is_recipe(answers.corpus):
         return {"corpus": answers.corpus, "hours": answers.corpus_hours}
     train, dev, test = answers.train, answers.dev, dict(answers.test)

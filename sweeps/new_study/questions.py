@@ -6,7 +6,7 @@ from dataclasses import replace
 import typer
 
 from scaling.errors import InputError
-from sweeps.new_study.first_study import Answers
+from sweeps.new_study.first_study import FirstStudyAnswers
 
 ENCODER, LLM = "whisper-small", "Qwen2.5-0.5B"
 """Offered where the user names none: the smallest pair of the paper's scale."""
@@ -14,7 +14,7 @@ SPEND = "--flops, --usd or --device-hours"
 """The options that say what can be spent."""
 
 
-def completed(answers: Answers) -> Answers:
+def completed(answers: FirstStudyAnswers) -> FirstStudyAnswers:
     """The answers, completed by asking. Raises InputError where something is missing and nobody can be asked."""
     missing = _missing(answers)
     if not missing:
@@ -36,7 +36,7 @@ def completed(answers: Answers) -> Answers:
     return answers
 
 
-def _missing(answers: Answers) -> list[str]:
+def _missing(answers: FirstStudyAnswers) -> list[str]:
     sets = {"--train": answers.train, "--dev": answers.dev, "--test": answers.test}
     has_spend = answers.flops or answers.usd or answers.device_hours
     wanted = {

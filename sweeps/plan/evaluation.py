@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from functools import cache
 
-from scaling.cost.decoding import decoding_flops, heard_utterances, hearing_flops
+from scaling.cost.decoding import decoding_flops
+from scaling.cost.evaluation_pacing import heard_utterances, hearing_flops
 from scaling.spec import SAMPLE_RATE, ModelSpec, Objective
 from scaling.speech.manifest import Manifest
 from sweeps.plan.plan import Plan
@@ -20,9 +21,9 @@ def evaluation_flops(study: Study, plan: Plan) -> Mapping[str, int]:
         lengths = [model.lengths(manifest) for manifest in held_out(study)]
         shares = [_stands_for(manifest) for manifest in held_out(study)]
         priced = [decoding_flops(model.shape, objective, of_set) for of_set in lengths]
-        heard = hearing_flops(model.shape, lengths[0][heard_utterances(len(lengths[0]))])
+        measuring_hearing = hearing_flops(model.shape, lengths[0][heard_utterances(len(lengths[0]))])
         decoded = round(sum(share * cost for share, cost in zip(shares, priced, strict=True)))
-        return decoded + (heard if objective is Objective.LLM else 0)
+        return decoded + (measuring_hearing if objective is Objective.LLM else 0)
 
     return {run.end: flops(run.spec.model, run.spec.strategy.stages[-1].objective) for run in plan.runs}
 

@@ -1,4 +1,4 @@
-"""From how many FLOPs on a strategy hears on a pair of models, as far as known: budgets below are warned about."""
+"""The known FLOPs from which on a strategy hears with a pair of models; a plan warns of budgets below them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -132,14 +132,14 @@ def budgets_below_onset(runs: Iterable[PlannedRun], done: Iterable[str], ledger:
             by_pair[_pair(run.spec)].append(run)
         else:
             waiting[_pair(run.spec)].add(run.spec.budget_flops)
-    found = []
+    below_onset = []
     for pair, budgets in waiting.items():
         own = None if ledger is None else _own_onset(pair, by_pair[pair], ledger)
         onset = own or measured_onset(pair, languages[pair])
         below = tuple(flops for flops in sorted(budgets) if onset is not None and onset.lies_below(flops))
         if onset is not None and below:
-            found.append(BelowOnset(onset=onset, budgets_flops=below))
-    return found
+            below_onset.append(BelowOnset(onset=onset, budgets_flops=below))
+    return below_onset
 
 
 Pair = tuple[str, str, str]
@@ -182,6 +182,6 @@ def _of(onset: KnownOnset) -> Pair:
 
 
 def _plain(pair: Pair) -> Pair:
-    """Names without case, and an LLM's without what says that it was tuned to answer."""
+    """The names in lower case, and an LLM's without the ending of a chat release such as -Instruct."""
     strategy, encoder, llm = pair
     return strategy, encoder.lower(), llm.lower().removesuffix("-instruct")

@@ -179,7 +179,9 @@ def _longest_first(parents_first: dict[str, PlannedNode]) -> dict[str, PlannedNo
 
 
 def remaining_costs(parents_first: Mapping[str, PlannedNode], costs: Mapping[str, Cost]) -> dict[str, Cost]:
-    """For each node the cost of the costliest chain that begins with it; a node that `costs` lacks costs nothing."""
+    """For each node the cost of the costliest chain of nodes that begins with it; a node that is not in `costs` costs
+    nothing.
+    """
     after: dict[str, Cost] = {}
     costs_from: dict[str, Cost] = {}
     for key in reversed(list(parents_first)):

@@ -1,9 +1,12 @@
-"""From a study's text to a plan that may be started: one path for `plan` and `run`, so what is shown is what runs."""
+"""From the text of a study to its plan. `plan` and `run` both pass here, so that the plan that is shown is the one that
+runs.
+"""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from scaling.cost.too_long import refuse_too_long
 from scaling.ledger.ledger import Ledger
 from scaling.spec import RunSpec
 from sweeps.plan.onsets import BelowOnset, budgets_below_onset
@@ -11,7 +14,6 @@ from sweeps.plan.plan import Plan, plan_runs
 from sweeps.plan.stage_consumption import StageConsumptions, refuse_small_budgets, stage_consumptions
 from sweeps.plan.write_plan import finished_elsewhere, is_done, to_revive
 from sweeps.study.study import Study, load_study
-from sweeps.study.too_long import refuse_too_long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

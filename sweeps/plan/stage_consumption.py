@@ -16,7 +16,7 @@ from scaling.speech.lengths import Lengths
 from sweeps.study.study import Study
 
 SAMPLED_BATCHES = 1000
-"""Batches whose mean size is taken: it is then known to a percent, whatever the size of the corpus (assumption)."""
+"""The mean size of a batch is taken over so many batches, and is then known to a percent (assumption)."""
 
 SHARDED_DEVICES = 8
 """Devices of the usual machine: a plan also says how much memory a step would take if they shared one run."""

@@ -25,7 +25,8 @@ def write_plan_file(study: Study, plan: Plan, folder: Path, ledger: Ledger, sinc
     """Enter the plan's nodes into the ledger and write `folder`/plan.json.
 
     Raises InputError where `folder` or the ledger cannot be written, and where the plan that lies there is newer than
-    `since`, when the preparation of this one began, and has runs that this one lacks: who slept replaces nothing.
+    `since`, when the preparation of this one began, and has runs that this one lacks: a command that was suspended
+    meanwhile must not replace a newer plan.
     """
     _refuse_replacing(folder, plan, since)
     try:

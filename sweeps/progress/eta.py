@@ -8,7 +8,8 @@ from sweeps.progress.measured import measured
 from sweeps.progress.status import NodeStatus, State, Survey
 
 SAMPLED_NODES = 50
-"""Finished nodes that are read for a speed, evenly over the working order: enough for a mean, quick in any study."""
+"""The speed is the mean of so many finished nodes, spread evenly over the working order: quick in a study of any
+size."""
 
 
 class Pace(NamedTuple):

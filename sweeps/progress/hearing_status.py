@@ -29,7 +29,7 @@ class HearingNow:
 
 
 def hearing_now(hearing: Hearing | None) -> HearingNow | None:
-    """What the last look of a node found; None where there was none."""
+    """The last measurement of hearing in a node; None where there was none."""
     if hearing is None:
         return None
     return HearingNow(flops=hearing.flops, nats=hearing.nats, low=hearing.low, high=hearing.high, hears=hearing.hears)

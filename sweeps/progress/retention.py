@@ -26,7 +26,9 @@ QUOTA_SECONDS = 5.0
 
 
 class CheckpointUse(NamedTuple):
-    """What the rule asks of a node. `trunk` is None for a cooldown: nothing goes on from its end on the same trunk."""
+    """What the rule needs to know about a node. `trunk` is None for a cooldown: nothing goes on from its end on the
+    same trunk.
+    """
 
     needs: Sequence[str]
     final: bool
@@ -115,7 +117,7 @@ def collect_garbage(ledger: Ledger, *, dry_run: bool = False, patient: bool = Fa
 
 @dataclass(slots=True)
 class Quota:
-    """At most so many 10^9 bytes of stages in a ledger; None: any number."""
+    """The most bytes, in units of 10^9, that the stages of a ledger may take; None: any number."""
 
     ledger: Ledger
     gigabytes: float | None

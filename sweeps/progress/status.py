@@ -28,7 +28,7 @@ class State(StrEnum):
 
 
 LEAST_RESULT_BYTES = 100
-"""Every result is larger: it has ten fields. A shorter file is read, and its fault is told."""
+"""The least size of a result, which has ten fields. A smaller file is read, so that its fault can be told."""
 
 LOST = (State.FAILED, State.BLOCKED)
 """The states of nodes that this invocation will not train."""
@@ -37,7 +37,7 @@ LOST = (State.FAILED, State.BLOCKED)
 class NodeStatus(NamedTuple):
     """Where a node stands. `flops` of `total_flops` are trained; `cause` says why it failed or what blocks it.
 
-    A running node has been held for `seconds` by `worker`, who has come as far as `progress` says.
+    A running node has been held for `seconds` by `worker`; `progress` says how far it is.
     """
 
     state: State
@@ -134,7 +134,7 @@ def survey_study(
 
 
 def ready(plan_file: PlanFile, survey: Survey) -> list[str]:
-    """The waiting nodes whose needs are done: they wait for a worker only."""
+    """The nodes that wait only for a worker, because every node that they need is done."""
     done = set(survey.in_state(State.DONE))
     return [
         key
@@ -146,8 +146,8 @@ def ready(plan_file: PlanFile, survey: Survey) -> list[str]:
 def _finished(plan_file: PlanFile, key: str, path: str, work: WorkItem) -> NodeStatus | None:
     """The state of a node that has a result at `path`, or None. A result is read only where it looks damaged."""
     try:
-        found = os.lstat(path)
-        if not (stat.S_ISREG(found.st_mode) and found.st_size >= LEAST_RESULT_BYTES):
+        file_status = os.lstat(path)
+        if not (stat.S_ISREG(file_status.st_mode) and file_status.st_size >= LEAST_RESULT_BYTES):
             plan_file.ledger.result(key)
     except FileNotFoundError:
         return None
@@ -199,7 +199,7 @@ def _untouched(plan_file: PlanFile, key: str, lost: Set[str]) -> NodeStatus:
 
 
 def _progress(attempt: Attempt) -> AttemptProgress:
-    """How far an attempt is; its beginning where its events cannot be read, on which no result depends."""
+    """How far an attempt is. Where its events cannot be read, on which no result depends, this is its beginning."""
     try:
         return attempt_progress(attempt.events, time.time())
     except InputError as error:

@@ -1,4 +1,4 @@
-"""How a study stands, as a document and as text for people; once, or again and again."""
+"""The state of a study as a document and as text for people, shown once or again and again."""
 
 import json
 import sys

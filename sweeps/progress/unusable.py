@@ -41,7 +41,9 @@ def _unusable(plan_file: PlanFile, survey: Survey) -> Iterator[UnusableRun]:
 
 
 def _looks_usable(folder: str) -> bool:
-    """Whether a look at a result's bytes is enough: parsing ten thousand would double the time of `status`."""
+    """Whether the first bytes of a result show that its run is usable: parsing ten thousand results would double the
+    time of `status`.
+    """
     with suppress(OSError):
         handle = os.open(f"{folder}/result.json", WITHIN)
         try:
@@ -55,7 +57,7 @@ def _looks_usable(folder: str) -> bool:
 
 
 def _fault(ledger: Ledger, key: str) -> str | None:
-    """Why nobody can use what came of a finished node; None where one can."""
+    """Why nobody can use the weights of a finished node; None where they can be used."""
     if _looks_usable(f"{ledger.root}/stages/{key}"):
         return None
     try:

@@ -12,7 +12,7 @@ from sweeps.progress.eta import eta_seconds, pace_of
 from sweeps.progress.results_table import Collector
 from sweeps.progress.status import NodeStatus, State, Survey, ready, survey_study
 from sweeps.progress.unusable import unusable_runs
-from sweeps.run.outcome import Outcome
+from sweeps.run.outcome import SweepOutcome
 from sweeps.units import duration
 
 UPDATE_SECONDS = 1.0
@@ -48,7 +48,7 @@ class Monitor:
         self._next_update = time.monotonic() + max(UPDATE_SECONDS, 10 * (time.monotonic() - began))
         return self.survey
 
-    def finish(self, stopped_by: int | None, *, detached: bool = False) -> Outcome:
+    def finish(self, stopped_by: int | None, *, detached: bool = False) -> SweepOutcome:
         """Write the table a last time, and log the nodes that failed or are blocked and the runs without weights."""
         try:
             rows = self._collector.collect()
@@ -58,20 +58,22 @@ class Monitor:
             ) from error
         self._survey()
         for key in self.survey.in_state(State.FAILED):
-            log(f"failed: {describe_node(self._plan_file, key)}: {self.survey.nodes[key].cause}")
+            log(f"failed: {node_and_its_run(self._plan_file, key)}: {self.survey.nodes[key].cause}")
         for key in self.survey.in_state(State.BLOCKED):
-            log(f"blocked: {describe_node(self._plan_file, key)} {self.survey.nodes[key].cause}")
+            log(f"blocked: {node_and_its_run(self._plan_file, key)} {self.survey.nodes[key].cause}")
         unusable = unusable_runs(self._plan_file, self.survey)
         for lost in unusable:
             log(f"unusable: run {lost.run}: {lost.cause}")
-        return Outcome(rows=rows, survey=self.survey, stopped_by=stopped_by, detached=detached, unusable=unusable)
+        return SweepOutcome(rows=rows, survey=self.survey, stopped_by=stopped_by, detached=detached, unusable=unusable)
 
     def _survey(self) -> None:
         known: dict[str, NodeStatus] = dict(self.survey.nodes)
         self.survey = survey_study(self._plan_file, known=known, damaged=self._collector.damaged)
 
     def _show_progress(self, alive: Collection[str]) -> None:
-        """Show the progress line; it is news where another number of workers is starting or another node has failed."""
+        """Show the progress line. It counts as news when the number of starting workers or of failed nodes has
+        changed.
+        """
         survey = self.survey
         self._started_workers |= {survey.nodes[key].worker for key in survey.in_state(State.RUNNING)}
         starting = min(len(set(alive) - self._started_workers), len(ready(self._plan_file, survey)))
@@ -95,7 +97,7 @@ def progress_text(survey: Survey, starting: int, eta: float | None) -> str:
     )
 
 
-def describe_node(plan_file: PlanFile, key: str) -> str:
+def node_and_its_run(plan_file: PlanFile, key: str) -> str:
     """A node in words: its stage, its position, and a run that needs it; its key alone where its file is damaged."""
     try:
         node = plan_file.ledger.node(key)

@@ -13,7 +13,7 @@ from sweeps.progress.unusable import UnusableRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class SweepOutcome:
     """What an invocation left: the table's rows, the state of every node, the signal that stopped it, if any.
 
     `detached` says that workers were left to go on alone, `unusable` which finished runs have lost their weights.
@@ -33,7 +33,7 @@ class Outcome:
         return 0 if self.detached or all(state is State.DONE for state in self.survey.runs.values()) else 1
 
 
-def outcome_document(outcome: Outcome, folder: Path) -> dict[str, object]:
+def outcome_document(outcome: SweepOutcome, folder: Path) -> dict[str, object]:
     """What `run --json` prints."""
     counts, nodes = Counter(outcome.survey.runs.values()), outcome.survey.nodes
     return {
@@ -49,7 +49,7 @@ def outcome_document(outcome: Outcome, folder: Path) -> dict[str, object]:
     }
 
 
-def outcome_text(outcome: Outcome, folder: Path) -> str:
+def outcome_text(outcome: SweepOutcome, folder: Path) -> str:
     """The table of runs for people."""
     rows = []
     for row in outcome.rows:

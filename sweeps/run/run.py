@@ -16,7 +16,7 @@ from sweeps.plan.write_plan import write_plan_file
 from sweeps.progress.retention import Quota
 from sweeps.progress.status import Survey
 from sweeps.run.monitor import Monitor
-from sweeps.run.outcome import Outcome
+from sweeps.run.outcome import SweepOutcome
 from sweeps.run.tracking import end_tracker, start_tracker
 from sweeps.study.speech import refuse_assumed
 
@@ -31,7 +31,7 @@ def train(
     detach: bool = False,
     retry_diverged: bool = False,
     worker: str | None = None,
-) -> Outcome:
+) -> SweepOutcome:
     """Train what is missing. Raises InputError, before anything is written, where training cannot begin.
 
     At most `workers` workers run at the same time; None is the launcher's default. With `detach` they are started and

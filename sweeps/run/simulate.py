@@ -27,7 +27,7 @@ from sweeps.plan.plan import PlannedNode
 from sweeps.plan.prepare import Prepared
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.run.monitor import Monitor
-from sweeps.run.outcome import Outcome
+from sweeps.run.outcome import SweepOutcome
 from sweeps.study.study_model import StudyModel
 
 NOISE = 0.03
@@ -87,7 +87,7 @@ def simulated_ledger(root: Path) -> Ledger:
     return Ledger(root / "simulated", durable=False)
 
 
-def simulate_runs(prepared: Prepared, folder: Path, ledger: Ledger) -> Outcome:
+def simulate_runs(prepared: Prepared, folder: Path, ledger: Ledger) -> SweepOutcome:
     """Write a result for every node of the plan, and the table of runs as after training."""
     plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger, prepared.since)
     simulation = _Simulation(prepared)

@@ -32,7 +32,7 @@ class TrackedRun(Protocol):
         """Write a point of the curve: `flops`, the stage, and what was measured there."""
 
     def finish(self, *, ok: bool) -> None:
-        """Write what is left. An error of the tracker is logged and raised no further."""
+        """Write what is left. An error of the tracker is logged and not raised."""
 
 
 def display_name(run: RunDescription) -> str:

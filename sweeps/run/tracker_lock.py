@@ -13,7 +13,7 @@ LOCK = "track.lock"
 """The locked file, in the folder of logs. It holds nothing and stays."""
 
 LOOK_SECONDS = 0.5
-"""Seconds between looks whether the lock is free."""
+"""Seconds between two tries to take the lock."""
 
 TAKEN = (errno.EAGAIN, errno.EACCES)
 """The system's errors where another process holds the lock."""

@@ -37,7 +37,7 @@ POLL_SECONDS = 1.0
 """Seconds between reads of the ledger."""
 
 LIVE_RUNS = 16
-"""Runs that are open at a time; the others are written when these are finished (assumption: 16 need little memory)."""
+"""The most runs that are open at a time; others are begun when one is finished (assumption: 16 need little memory)."""
 
 
 def start_tracker(folder: Path, to: str = "wandb") -> subprocess.Popen[bytes] | None:

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling.arrays import IntArray
+from scaling.cost.too_long import places_of_long_texts
 from scaling.errors import InputError
 from scaling.spec import Augmentation, DataSpec
+from scaling.speech.assumed_manifest import assumed_manifest
 from scaling.speech.manifest import TEXT_TOO_LONG, Manifest
+from scaling.speech.set_checks import doubtful_sets, refuse_shared
 from scaling.system.yaml_file import FieldPath
-from sweeps.study.schema.data_fields import AssumedFields, CorpusFields
-from sweeps.study.set_checks import doubtful_sets, shared_utterances
-from sweeps.study.speech_sources import assume, read_source, speech_sources
+from sweeps.study.schema.data_fields import CorpusFields, LengthFields
+from sweeps.study.speech_sources import DEV, TEST, TRAIN, read_source, speech_sources
 from sweeps.study.study_file import StudyFile
 from sweeps.study.study_model import StudyModel
-from sweeps.study.too_long import places_of_long_texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +44,8 @@ class StudySpeech:
         return [("train", self.train), ("dev", self.dev), *((f"test.{name}", test) for name, test in self.tests)]
 
     def notes(self) -> list[str]:
-        """What must not be silent: sets that are doubtful, rows left out, by cause with the first of each, and
-        durations that are wrong.
+        """Notes that a user must see: doubtful sets, rows that were left out (by cause, each with its first row), and
+        wrong durations.
         """
         return [*self.doubts, *(f"data.{name}: {note}" for name, manifest in self.named for note in _notes(manifest))]
 
@@ -54,39 +55,38 @@ def read_speech(file: StudyFile, models: Sequence[StudyModel]) -> StudySpeech:
 
     Raises InputError on missing, empty or broken manifests, and where training and test share audio.
     """
-    fields = file.fields
+    fields, at = file.fields, file.document.at
     speeds = fields.augmentation.speeds
     max_seconds = min(model.encoder.dims.max_audio_seconds for model in models) * min(1.0, *speeds)  # slower is longer
-    sources = speech_sources(file)
+    language, sources = file.language, speech_sources(file)
     manifests: dict[FieldPath, Manifest] = {}
     long_texts = np.empty(0, np.int64)
     for path, source in sources.items():
-        with file.at(path):
-            if isinstance(source, AssumedFields):
-                manifests[path] = assume(file, path, source)
+        with at(path):
+            if isinstance(source, LengthFields):
+                manifests[path] = assumed_manifest(**source.model_dump(), salt=str(path[1:]))
                 continue
             manifests[path] = read_source(file, source)
-            if path == ("data", "train"):
+            if path == TRAIN:
                 short_enough = manifests[path].up_to(max_seconds)
                 long_texts = places_of_long_texts(models, speeds, short_enough)
                 manifests[path] = short_enough.without(long_texts, TEXT_TOO_LONG).within(fields.hours)
-    train, dev = manifests[("data", "train")], manifests[("data", "dev")]
-    tests = tuple((str(path[-1]), manifest) for path, manifest in manifests.items() if path[:2] == ("data", "test"))
+    train, dev = manifests[TRAIN], manifests[DEV]
+    tests = tuple((str(path[-1]), manifest) for path, manifest in manifests.items() if path[:2] == TEST)
     for name, test in tests:
-        if train.stands_for_hours is None and test.stands_for_hours is None:
-            _refuse_shared(file, train, name, test)
-    named = [("train", train), ("dev", dev), *((f"test.{name}", test) for name, test in tests)]
+        with at((*TEST, name)):
+            refuse_shared(train, test)
+    named = {".".join(map(str, path[1:])): manifest for path, manifest in manifests.items()}
     doubts = doubtful_sets(named, capped=fields.hours is not None, made=isinstance(fields.data, CorpusFields))
-    assert fields.language is not None, "with_language has found it"
     return StudySpeech(
         spec=DataSpec(
             train=train.digest,
             dev=dev.digest,
             test=tuple((name, test.digest) for name, test in tests),
             prompt=fields.prompt,
-            language=fields.language,
+            language=language,
             scoring=fields.scoring,
-            augmentation=_augmentation(file),
+            augmentation=Augmentation(**fields.augmentation.model_dump()),
         ),
         hours=fields.hours,
         max_seconds=max_seconds,
@@ -115,22 +115,3 @@ def refuse_assumed(speech: StudySpeech) -> None:
     assumed = [f"data.{field}" for field, manifest in speech.named if manifest.stands_for_hours is not None]
     if assumed:
         raise InputError(f"{', '.join(assumed)}: lengths are assumed; expected manifests, --set {assumed[0]}=FILE")
-
-
-def _augmentation(file: StudyFile) -> Augmentation:
-    fields = file.fields.augmentation
-    if len(set(fields.speeds)) < len(fields.speeds):
-        raise file.error(("augmentation", "speeds"), list(fields.speeds), "each speed once")
-    if fields.noise_snr_db is not None and fields.noise_snr_db[0] > fields.noise_snr_db[1]:
-        raise file.error(("augmentation", "noise_snr_db"), list(fields.noise_snr_db), "the lower end first")
-    return Augmentation(**fields.model_dump())
-
-
-def _refuse_shared(file: StudyFile, train: Manifest, name: str, test: Manifest) -> None:
-    """Refuse audio that is in both."""
-    shared = shared_utterances(train, test)
-    if shared:
-        raise InputError(
-            f"{file.place(('data', 'test', name))}: {len(shared)} of {len(test)} utterances are in the training data"
-            f" too, the first is {test.ids[shared[0]]!r}; expected other recordings than in {train.path}"
-        )

@@ -4,14 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scaling.base_models.encoders.log_mel import LogMelFrames
 from scaling.cost.memory import StepExecution
 from scaling.spec import Precision
-from sweeps.study.language import with_language
+from scaling.system.yaml_file import to_yaml
 from sweeps.study.schema.worker_fields import CacheFields, RayFields, SlurmFields
 from sweeps.study.speech import StudySpeech, read_speech
-from sweeps.study.study_file import StudyFile, portable_text, read_study_file
-from sweeps.study.study_model import StudyModel, study_model
+from sweeps.study.study_file import portable_fields, read_study_file
+from sweeps.study.study_model import StudyModel, study_models
 
 MOST_RUNS = 50_000
 """The most runs of a study: five times as many as were planned in a second (assumption: nobody trains more)."""
@@ -59,18 +58,22 @@ class Study:
 def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
     """The study in the YAML file `argument`, or shipped under that name, with fields replaced by `key=value` texts.
 
-    Raises InputError, naming file, field, value and what was expected, before anything is written.
+    The file is read and checked first; then models, then speech are found on this machine. Raises InputError, naming
+    file, field, value and what was expected, before anything is written.
     """
-    file = with_language(read_study_file(argument, overrides))
+    file = read_study_file(argument, overrides)
     fields = file.fields
-    _refuse_too_many(file)
-    models = _distinct_models(file)
-    _refuse_masks_on_waves(file, models)
+    counts = [len(values) for values in (fields.budgets_flops, fields.models, fields.strategies, fields.seeds)]
+    if math.prod(counts) > MOST_RUNS:
+        expected = f"budgets x models x strategies x seeds of at most {MOST_RUNS} runs"
+        raise file.document.error(("budgets_flops",), " x ".join(map(str, counts)), expected)
+    models = study_models(file)
+    portable = portable_fields(file)
     return Study(
         name=fields.name,
-        budgets_flops=_budgets(file),
+        budgets_flops=tuple(sorted(round(value) for value in fields.budgets_flops)),
         models=models,
-        seeds=_distinct(file, "seeds", fields.seeds),
+        seeds=fields.seeds,
         speech=read_speech(file, models),
         precision=fields.precision,
         threads=fields.threads,
@@ -85,46 +88,5 @@ def load_study(argument: str, overrides: Sequence[str] = ()) -> Study:
         kept=fields.kept,
         slurm=fields.slurm,
         ray=fields.ray,
-        text=portable_text(file),
+        text=to_yaml(portable),
     )
-
-
-def _budgets(file: StudyFile) -> tuple[int, ...]:
-    budgets = tuple(round(value) for value in file.fields.budgets_flops)
-    return tuple(sorted(_distinct(file, "budgets_flops", budgets)))
-
-
-def _distinct(file: StudyFile, field: str, values: tuple[int, ...]) -> tuple[int, ...]:
-    seen: set[int] = set()
-    for position, value in enumerate(values):
-        if value in seen:
-            raise file.error((field, position), value, "each value once")
-        seen.add(value)
-    return values
-
-
-def _refuse_too_many(file: StudyFile) -> None:
-    """Raise InputError for more runs than anybody plans, before hours are spent on planning them."""
-    fields = file.fields
-    counts = [len(values) for values in (fields.budgets_flops, fields.models, fields.strategies, fields.seeds)]
-    if math.prod(counts) > MOST_RUNS:
-        expected = f"budgets x models x strategies x seeds of at most {MOST_RUNS} runs"
-        raise file.error(("budgets_flops",), " x ".join(map(str, counts)), expected)
-
-
-def _refuse_masks_on_waves(file: StudyFile, models: Sequence[StudyModel]) -> None:
-    """SpecAugment hides bands of log-mel frames; an encoder that reads the wave, or frames in stacks, has none."""
-    masks = file.fields.augmentation.masks
-    waves = [model.encoder.name for model in models if not isinstance(model.encoder.dims, LogMelFrames)]
-    if masks and waves:
-        raise file.error(("augmentation", "masks"), masks, f"0 with {', '.join(waves)}, which reads no log-mel frames")
-
-
-def _distinct_models(file: StudyFile) -> tuple[StudyModel, ...]:
-    models: list[StudyModel] = []
-    for position in range(len(file.fields.models)):
-        model = study_model(file, position)
-        if any((model.spec, model.strategies) == (other.spec, other.strategies) for other in models):
-            raise file.error(("models", position), f"{model.encoder.name} + {model.llm.name}", "each model once")
-        models.append(model)
-    return tuple(models)

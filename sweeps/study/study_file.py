@@ -1,66 +1,61 @@
-"""A study file is found, read, overridden and validated here; errors name file, line and field."""
+"""A study file is found and read here; what `--set` says replaces its fields before they are checked."""
 
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
 from scaling.errors import InputError, nearest, nearest_file
-from scaling.system.yaml_file import FieldPath, parse_yaml, read_yaml, to_yaml
-from sweeps.study.schema.data_fields import CorpusFields, ManifestFields
-from sweeps.study.schema.field_types import NAME
-from sweeps.study.schema.model_fields import LoraFields, ModelFields
-from sweeps.study.schema.strategy_fields import PresetFields, StageFields
+from scaling.speech.spoken_language import spoken_language
+from scaling.speech.synthetic.recipes import RECIPES
+from scaling.system.yaml_fields import checked_fields
+from scaling.system.yaml_file import YamlDocument, parse_yaml, read_yaml
+from sweeps.study.schema.data_fields import AssumedFields, CorpusFields, ManifestFields
 from sweeps.study.schema.study_fields import StudyFields
-from sweeps.study.schema.worker_fields import CacheFields, RayFields, SlurmFields
 
 SHIPPED = Path(__file__).parents[1] / "studies"
-FIELDS_INSIDE: dict[str | int, tuple[type[BaseModel], ...]] = {
-    "models": (ModelFields,),
-    "strategies": (PresetFields,),
-    "stages": (StageFields,),
-    "data": (ManifestFields, CorpusFields),
-    "llm_lora": (LoraFields,),
-    "encoder_lora": (LoraFields,),
-    "kept": (CacheFields,),
-    "slurm": (SlurmFields,),
-    "ray": (RayFields,),
-}
-"""The classes of the fields inside a field, so that an error can name the nearest valid field."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StudyFile:
-    """The fields of a study; `base` is where its relative paths start."""
+    """The fields of a study, and the document that says where each stands; `base` is where its relative paths start."""
 
-    source: str
     base: Path
+    document: YamlDocument
     fields: StudyFields
-    lines: Callable[[FieldPath], int | None]
 
-    def replaced(self, **fields: object) -> "StudyFile":
-        """The study with other values of these fields, which are as if they had been given."""
-        return dataclasses.replace(self, fields=self.fields.model_copy(update=fields))
+    @cached_property
+    def language(self) -> str:
+        """The language of the study: as its file says, else as its training data says; there is no default.
 
-    def error(self, path: FieldPath, value: object, expected: str) -> InputError:
-        """An error about the field at `path`: where it stands, its value, and what was expected."""
-        return InputError(f"{self.place(path)}: {value!r}; expected {expected}")
+        Raises InputError where neither names one.
+        """
+        if self.fields.language is not None:
+            return self.fields.language
+        language = self._language_of_data()
+        if language is None:
+            raise InputError(
+                f"{self.document.source}: language is missing, and the training data does not name one; expected"
+                " Whisper's code of the language that is spoken, such as language: zh, or --set language=en"
+            )
+        return language
 
-    def place(self, path: FieldPath) -> str:
-        """File, line where known, and the field's path."""
-        return _place(self.source, path, self.lines)
+    def _language_of_data(self) -> str | None:
+        data = self.fields.data
+        if isinstance(data, CorpusFields):
+            return RECIPES[data.corpus].language if data.corpus in RECIPES else None
+        if isinstance(data.train, AssumedFields):
+            return None
+        path = self.corpus_path(data.train)
+        with self.document.at(("data", "train")):
+            return spoken_language(path)
 
-    @contextmanager
-    def at(self, path: FieldPath) -> Iterator[None]:
-        """Names the field at `path` in every InputError (or ValueError) that is raised inside."""
-        try:
-            yield
-        except ValueError as error:
-            raise InputError(f"{self.place(path)}: {error}") from error
+    def corpus_path(self, source: str) -> Path:
+        """Where the corpus lies that a field of the study's `data` names."""
+        data = self.fields.data
+        root = data.root if isinstance(data, ManifestFields) and data.root else ""
+        return self.base / Path(root).expanduser() / Path(source).expanduser()
 
 
 def read_study_file(argument: str, overrides: Sequence[str]) -> StudyFile:
@@ -70,24 +65,10 @@ def read_study_file(argument: str, overrides: Sequence[str]) -> StudyFile:
     """
     path, base = _find(argument)
     document = read_yaml(path)
-    value, overridden = document.value, set[FieldPath]()
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: expected a mapping of fields such as `name: ...`, found {type(value).__name__}")
     for text in overrides:
-        overridden.add(_override(value, text))
-
-    def line(field: FieldPath) -> int | None:
-        given = any(field[: len(changed)] == changed for changed in overridden)
-        return None if given else document.line(field)
-
-    return StudyFile(source=str(path), base=base, fields=_validated(value, str(path), line), lines=line)
-
-
-def corpus_path(file: StudyFile, source: str) -> Path:
-    """Where the corpus lies that a field of the study's `data` names."""
-    data = file.fields.data
-    root = data.root if isinstance(data, ManifestFields) and data.root else ""
-    return file.base / Path(root).expanduser() / Path(source).expanduser()
+        names, value = _parse_override(text)
+        document.replace(names, value, context=f"--set {text!r}")
+    return StudyFile(base=base, document=document, fields=checked_fields(StudyFields, document))
 
 
 def shipped_studies() -> list[str]:
@@ -95,8 +76,10 @@ def shipped_studies() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
-def portable_text(file: StudyFile) -> str:
-    """The study as YAML, overrides applied and paths absolute: it means the same in any folder."""
+def portable_fields(file: StudyFile) -> dict[str, Any]:
+    """The fields as plain data, overrides applied, the language named and paths absolute: they mean the same in any
+    folder.
+    """
 
     def absolute(text: str) -> str:
         return str((file.base / Path(text).expanduser()).absolute())
@@ -108,7 +91,8 @@ def portable_text(file: StudyFile) -> str:
         assumed_or_below_root = not isinstance(corpus, str) or "root" in data
         return corpus if assumed_or_below_root else absolute(corpus)
 
-    fields = file.fields.model_dump(mode="json", exclude_unset=True, warnings=False)  # tagged unions warn for nothing
+    named = file.fields.model_copy(update={"language": file.language})
+    fields = named.model_dump(mode="json", exclude_unset=True, warnings=False)  # tagged unions warn for nothing
     for model in fields["models"]:
         model |= {"encoder": placed(model["encoder"]), "llm": placed(model["llm"])}
     if "corpus" not in fields["data"]:
@@ -116,7 +100,7 @@ def portable_text(file: StudyFile) -> str:
         data |= {"train": spoken(data["train"]), "dev": spoken(data["dev"])}
         data["test"] = {name: spoken(path) for name, path in data["test"].items()}
         data |= {"root": absolute(data["root"])} if "root" in data else {}
-    return to_yaml(fields)
+    return fields
 
 
 def _find(argument: str) -> tuple[Path, Path]:
@@ -130,89 +114,23 @@ def _find(argument: str) -> tuple[Path, Path]:
     raise InputError(f"study {argument!r} is neither a YAML file nor shipped{nearest(argument, shipped_studies())}")
 
 
-def _override(value: Any, text: str) -> FieldPath:
-    """Set one field in place; missing mappings on the way are made."""
+def _parse_override(text: str) -> tuple[list[str], Any]:
+    """The names that lead to the field, and its value."""
     name, equals, written = text.partition("=")
     if not equals or not name:
         raise InputError(f"--set {text!r}; expected KEY=VALUE, for example --set budgets_flops=[1e11,1e12]")
-    parts = name.split(".")
-    path: FieldPath = ()
-    for part, following in zip(parts, [*parts[1:], None], strict=True):
-        key = _step(value, part, text, path)
-        path = (*path, key)
-        if following is None:
-            value[key] = _from_here(path, parse_yaml(written, f"--set {text}").value)
-        elif isinstance(value, dict) and value.get(key) is None:
-            value[key] = {}
-        value = value[key]
-    return path
+    names = name.split(".")
+    return names, _from_here(names, parse_yaml(written, f"--set {text}").value)
 
 
-def _step(value: Any, part: str, text: str, path: FieldPath) -> str | int:
-    where = ".".join(map(str, path)) or "the study"
-    if isinstance(value, dict):
-        return part
-    if not isinstance(value, list):
-        raise InputError(f"--set {text!r}: {where} is {value!r}, which has no field {part!r}")
-    if not part.isdigit() or int(part) >= len(value):
-        raise InputError(f"--set {text!r}: {where} has {len(value)} entries; expected a position from 0, not {part!r}")
-    return int(part)
-
-
-def _from_here(path: FieldPath, value: Any) -> Any:
+def _from_here(names: Sequence[str], value: Any) -> Any:
     """Paths given on the command line start at the current folder, as in any other command."""
     if isinstance(value, dict):
-        return {key: _from_here((*path, key), entry) for key, entry in value.items()}
+        return {key: _from_here((*names, key), entry) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_from_here((*path, position), entry) for position, entry in enumerate(value)]
-    manifest = path[0] == "data" and path[1:2] in (("root",), ("train",), ("dev",), ("test",))
-    model = path[0] == "models" and path[-1] in ("encoder", "llm")
+        return [_from_here((*names, str(position)), entry) for position, entry in enumerate(value)]
+    manifest = names[0] == "data" and tuple(names[1:2]) in (("root",), ("train",), ("dev",), ("test",))
+    model = names[0] == "models" and names[-1] in ("encoder", "llm")
     if isinstance(value, str) and (manifest or (model and Path(value).exists())):
         return str(Path(value).expanduser().absolute())
     return value
-
-
-def _validated(value: dict[str, Any], source: str, lines: Callable[[FieldPath], int | None]) -> StudyFields:
-    try:
-        return StudyFields.model_validate(value)
-    except ValidationError as invalid:
-        errors = invalid.errors(include_url=False)
-        first = min(errors, key=lambda error: error["type"] != "extra_forbidden")  # a misspelt name explains the rest
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        named = first["loc"][-1:] if first["type"] == "extra_forbidden" else ()  # as it stands in the file
-        around = first["loc"][: -len(named) or None]
-        path = tuple(part for part in around if not str(part).startswith(("<", "["))) + named  # tags of forms, "[key]"
-        raise InputError(f"{_place(source, path, lines)}: {_explain(first, path)}{more}") from None
-
-
-def _explain(error: Any, path: FieldPath) -> str:
-    kind, given = error["type"], error["input"]
-    if kind == "extra_forbidden":
-        return f"unknown field{nearest(path[-1], _names_around(path))}"
-    if kind == "missing":
-        return "this field is required and missing"
-    if kind in ("float_type", "int_type") and isinstance(given, str):
-        return f"{given!r} is text; expected a number, written without quotes"
-    if kind == "string_pattern_mismatch" and error["ctx"]["pattern"] == NAME:
-        return f"{given!r}; expected a name without blanks, slashes and control characters"
-    expected = str(error["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
-    if kind in ("enum", "literal_error"):
-        valid = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
-        return f"{given!r} is not one of them{nearest(given, valid)}"
-    return f"{given!r}; expected {expected}"
-
-
-def _names_around(path: FieldPath) -> list[str]:
-    """The fields that exist where an unknown one was found."""
-    around = [part for part in path[:-1] if part in FIELDS_INSIDE]
-    return (
-        [name for form in FIELDS_INSIDE[around[-1]] for name in form.model_fields]
-        if around
-        else list(StudyFields.model_fields)
-    )
-
-
-def _place(source: str, path: FieldPath, lines: Callable[[FieldPath], int | None]) -> str:
-    line = lines(path)
-    where = f"{source}:{line}" if line else source
-    return f"{where}: {'.'.join(map(str, path))}" if path else where

@@ -1,28 +1,27 @@
 """A model of a study: its encoder and its LLM found on this machine, its shape, and the study's strategies on it."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
-from scaling.base_models.chat_template import conversation, is_chat, message
-from scaling.base_models.encoders import EncoderDims, asr_codec
-from scaling.base_models.encoders.ctc import letters_codec
+from scaling.base_models.chat_template import prompt_of
+from scaling.base_models.encoders import EncoderDims, refuse_masks
 from scaling.base_models.letters import NOTHING, Letters, TokenSource
 from scaling.base_models.llms import LlmDims
 from scaling.base_models.lookup import ResolvedModel, find_encoder, find_llm
-from scaling.base_models.tokenizers import llm_codec
-from scaling.cost.model_shape import ModelShape, default_shape, shape_of
-from scaling.errors import nearest
-from scaling.spec import DataSpec, LoraSpec, ModelSpec, Strategy
+from scaling.cost.model_shape import ModelShape, model_spec, planned_shape
+from scaling.spec import DataSpec, ModelSpec, Optimization, Strategy
 from scaling.speech.lengths import Lengths, manifest_lengths
 from scaling.speech.manifest import Manifest
+from scaling.strategies import default_batch_audio_seconds, refuse_twin, resolve
 from scaling.system.yaml_file import FieldPath
-from sweeps.study.schema.model_fields import LoraFields, TunedFields
+from scaling.tuned_settings import TunedSettings
+from sweeps.study.schema.model_fields import ModelFields
+from sweeps.study.schema.study_fields import StudyFields
 from sweeps.study.speech_sources import training_texts
-from sweeps.study.strategies import strategies_of
+from sweeps.study.strategies import strategy_requests
 from sweeps.study.study_file import StudyFile
-from sweeps.study.tuned_settings import TunedSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +29,8 @@ class StudyModel:
     """A model of the study, with the study's strategies at this model's rates and batch by rule.
 
     `shape` is what its runs are charged by: where a tokenizer is missing, the prompt counts as empty. `letters` are
-    those of a fresh CTC head, None without one. `prompt` is the study's as this LLM reads it. `tuned` holds, by
-    strategy, the settings that a search found instead of the rule's.
+    those of a fresh CTC head, None without one. `prompt` is the prompt of the study as this LLM reads it. `tuned`
+    holds, by strategy, the settings that a search found instead of the rule's.
     """
 
     spec: ModelSpec
@@ -62,87 +61,103 @@ class StudyModel:
         return strategy if settings is None else settings.applied(strategy, budget_flops)
 
 
-def study_model(file: StudyFile, position: int) -> StudyModel:
-    """The model at that position of the study's `models`. Raises InputError, naming the field that is wrong."""
-    fields = file.fields.models[position]
-    path = ("models", position)
-    with file.at((*path, "encoder")):
+def study_models(file: StudyFile) -> tuple[StudyModel, ...]:
+    """The models of the study. Raises InputError, naming the field that is wrong, and where a model is given twice."""
+    models: list[StudyModel] = []
+    for position in range(len(file.fields.models)):
+        model = _study_model(file, position)
+        if any((model.spec, model.strategies) == (other.spec, other.strategies) for other in models):
+            names = f"{model.encoder.name} + {model.llm.name}"
+            raise file.document.error(("models", position), names, "each model once")
+        models.append(model)
+    return tuple(models)
+
+
+def _study_model(file: StudyFile, position: int) -> StudyModel:
+    fields, path, at = file.fields.models[position], ("models", position), file.document.at
+    requests, tuned = strategy_requests(file.fields), _tuned_settings(fields)
+    optimization, language = _optimization(file.fields), file.language
+    with at((*path, "encoder")):
         encoder = find_encoder(fields.encoder, file.base)
-    with file.at((*path, "llm")):
+    with at((*path, "llm")):
         llm = find_llm(fields.llm, file.base)
-    default = default_shape(encoder.dims, llm.dims)
-    spec = ModelSpec(
-        encoder_name=encoder.name,
-        llm_name=llm.name,
-        encoder=encoder.digest,
-        llm=llm.digest,
-        stack=fields.stack or default.stack,
-        hidden=fields.hidden or default.hidden,
-        encoder_lora=_lora(fields.encoder_lora, default.encoder_lora),
-        llm_lora=_lora(fields.llm_lora, default.llm_lora),
-    )
-    strategies = strategies_of(file, fields, encoder.dims, llm.dims)
-    prompt = _prompt(file, llm.directory)
+    with at(("augmentation", "masks")):
+        refuse_masks(encoder.dims, file.fields.augmentation.masks)
+    with at(("prompt",)):
+        prompt = prompt_of(llm.directory, file.fields.prompt)
     letters = _letters(file, (*path, "fresh_ctc_head"), encoder) if fields.fresh_ctc_head else None
-    with file.at(path):
-        own = asr_codec(encoder.directory, file.fields.language or "") if encoder.directory else None
-        asr = own if letters is None else letters_codec(letters)
-        text = llm_codec(llm.directory, prompt) if llm.directory else None
-        shape = shape_of(spec, encoder.dims, llm.dims, asr, text)
-    for place, strategy in enumerate(strategies):
-        with file.at(("strategies", place)):
+    with at(path):
+        spec = model_spec(
+            encoder,
+            llm,
+            stack=fields.stack,
+            hidden=fields.hidden,
+            encoder_lora=fields.encoder_lora.model_dump(exclude_none=True),
+            llm_lora=fields.llm_lora.model_dump(exclude_none=True),
+            ctc_letters="" if letters is None else letters.digest,
+        )
+        shape = planned_shape(spec, encoder, llm, language, prompt, letters)
+    batch = file.fields.batch_audio_seconds or default_batch_audio_seconds(llm.dims.params)
+    strategies: list[Strategy] = []
+    for place, request in enumerate(requests):
+        with at(("strategies", place)):
+            strategy = resolve(
+                request,
+                optimization(batch_audio_seconds=batch),
+                encoder_width=encoder.dims.width,
+                llm_width=llm.dims.width,
+                lr_scale=fields.lr_scale,
+            )
+            refuse_twin(strategy, strategies)
             shape.refuse_missing_objective(strategy.stages)
+            strategies.append(strategy)
+    for name, settings in tuned.items():
+        with at((*path, "tuned", name)):
+            settings.check(name, strategies)
     return StudyModel(
-        spec=spec if letters is None else dataclasses.replace(spec, ctc_letters=letters.digest),
+        spec=spec,
         encoder=encoder,
         llm=llm,
         letters=letters,
         shape=shape,
-        strategies=strategies,
+        strategies=tuple(strategies),
         prompt=prompt,
-        tuned={name: _tuned(file, (*path, "tuned", name), fields.tuned[name], strategies) for name in fields.tuned},
+        tuned=tuned,
     )
 
 
 def _letters(file: StudyFile, path: FieldPath, encoder: ResolvedModel[EncoderDims]) -> Letters:
     if encoder.dims.objective is not None:
-        raise file.error(path, True, f"false: {encoder.name} has an objective of its own")
+        raise file.document.error(path, True, f"false: {encoder.name} has an objective of its own")
     texts = training_texts(file)
     if texts is None:
-        raise file.error(
-            path, True, "false where training speech is assumed: the head writes letters of training texts"
-        )
+        expected = "false where training speech is assumed: the head writes the characters of training texts"
+        raise file.document.error(path, True, expected)
     return Letters.of(texts)
 
 
-def _lora(fields: LoraFields, default: LoraSpec) -> LoraSpec:
-    return dataclasses.replace(default, **fields.model_dump(exclude_none=True))
-
-
-def _prompt(file: StudyFile, llm: Path | None) -> str:
-    """The prompt as the LLM reads it: a chat in its own template; without the LLM's files, the message alone."""
-    prompt = file.fields.prompt
-    text = message(prompt)
-    if text.count("{speech}") != 1:
-        raise file.error(("prompt",), prompt, "text with {speech} once, where the speech goes, or `chat`")
-    if not is_chat(prompt) or llm is None:
-        return text
-    with file.at(("prompt",)):
-        return conversation(llm, text)
-
-
-def _tuned(file: StudyFile, path: FieldPath, fields: TunedFields, strategies: Sequence[Strategy]) -> TunedSettings:
-    by_name = {strategy.name: strategy for strategy in strategies}
-    name = str(path[-1])
-    if name not in by_name:
-        raise file.error(path, name, f"a strategy of the study{nearest(name, by_name)}")
-    settings = TunedSettings(
-        rates=fields.rates,
-        batch_audio_seconds=fields.batch_audio_seconds,
-        at_flops=fields.at_flops,
-        drift={str(knob): power for knob, power in fields.drift.items()},
-        tuning_flops=round(fields.tuning_flops),
-        at_edge=fields.at_edge,
+def _optimization(fields: StudyFields) -> "partial[Optimization]":
+    """How stages update weights, but for the batch, which may depend on the LLM."""
+    return partial(
+        Optimization,
+        warmup_steps=fields.warmup_steps,
+        cooldown=fields.cooldown,
+        beta1=fields.betas[0],
+        beta2=fields.betas[1],
+        weight_decay=fields.weight_decay,
+        clip_norm=fields.clip_norm,
     )
-    with file.at(path):
-        return settings.checked(by_name[name])
+
+
+def _tuned_settings(fields: ModelFields) -> dict[str, TunedSettings]:
+    return {
+        strategy: TunedSettings(
+            rates=tuned.rates,
+            batch_audio_seconds=tuned.batch_audio_seconds,
+            at_flops=tuned.at_flops,
+            drift={str(knob): power for knob, power in tuned.drift.items()},
+            tuning_flops=round(tuned.tuning_flops),
+            at_edge=tuned.at_edge,
+        )
+        for strategy, tuned in fields.tuned.items()
+    }

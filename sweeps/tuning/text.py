@@ -12,8 +12,8 @@ from scaling.system.atomic_files import write_text_atomically
 from scaling.system.console import JOIN
 from scaling.system.text_table import text_table
 from scaling.system.yaml_file import parse_yaml, to_yaml
+from scaling.tuned_settings import BATCH, TunedSettings
 from sweeps.study.study_model import StudyModel
-from sweeps.study.tuned_settings import BATCH, TunedSettings
 from sweeps.tuning.grid import (
     INITIAL_POWERS,
     RATE_STEP,

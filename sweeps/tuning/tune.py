@@ -17,11 +17,11 @@ from scaling.ledger.ledger import Ledger
 from scaling.ledger.records import RunRow
 from scaling.spec import Part, RunSpec, Strategy
 from scaling.system.console import log
+from scaling.tuned_settings import BATCH, TunedSettings
 from sweeps.plan.prepare import Prepared, prepare_runs
-from sweeps.run.outcome import Outcome
+from sweeps.run.outcome import SweepOutcome
 from sweeps.study.study import Study
 from sweeps.study.study_model import StudyModel
-from sweeps.study.tuned_settings import BATCH, TunedSettings
 from sweeps.tuning.grid import HYPERPARAMETER_OF_PART, RATES, Hyperparameter, with_multipliers
 from sweeps.tuning.optimum_fit import OptimumEstimate, optima
 from sweeps.tuning.search_state import SearchState, initial_states
@@ -38,7 +38,7 @@ WIDER_ROUND_ENDS = {len(RATES): (17, 20), len(Hyperparameter): (25, 29)}
 BUDGET_RATIO = 4
 """Ratio of the two default budgets: enough to see a drift, and the smaller one costs a fifth of the total."""
 
-Train = Callable[[Prepared], Outcome]
+Train = Callable[[Prepared], SweepOutcome]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def tune(
     ledger: Ledger,
     train: Train,
     searched: Sequence[Hyperparameter] = tuple(Hyperparameter),
-) -> TuningResult | Outcome:
+) -> TuningResult | SweepOutcome:
     """Search these hyperparameters of every strategy of the study on every model; `train` trains the runs of a round.
 
     Returns the outcome of a round that was stopped or failed: the same call then goes on from there. Raises InputError

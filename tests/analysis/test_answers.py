@@ -210,7 +210,7 @@ def test_inconsistent_rows_are_refused_with_their_line(write_study, change, mess
 def test_wrong_names_get_the_nearest_valid_one(write_study):
     curves = fit_curves(read_table(write_study()))
     with pytest.raises(InputError, match="did you mean 'efin'"):
-        curves.best(FAR, strategy="efni")
+        curves.of(strategy="efni")
     with pytest.raises(InputError, match="did you mean 'joint'"):
         compare_all(curves, "jiont")
 

@@ -25,7 +25,7 @@ from training_lab import BATCH_AUDIO_SECONDS, Common, Lab, Ours
 from transformers import WhisperFeatureExtractor
 
 from scaling.asr.evaluation.decode import transcribe
-from scaling.asr.evaluation.dev_evaluation import Pacing
+from scaling.asr.evaluation.evaluation_in_training import Pacing
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.model.log_mel import LogMel
 from scaling.spec import Objective, Precision

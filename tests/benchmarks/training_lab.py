@@ -42,7 +42,7 @@ from scaling.ledger.plan_file import CacheLimits, Source
 from scaling.spec import DataSpec, ModelSpec, Optimization, Precision, StageNode
 from scaling.speech.audio import Clip, read_clip
 from scaling.speech.manifest import read_manifest
-from scaling.strategies import preset, resolve
+from scaling.strategies import StrategyRequest, preset, resolve
 
 BATCH = 16
 BATCH_AUDIO_SECONDS = 48.0  # 16 utterances of 3 s
@@ -107,9 +107,8 @@ class Lab:
         self.folder, self.pair, self.device = folder, pair, device
         self.stack, self.lora = default_shape(pair.encoder, pair.llm).stack, default_lora(pair.llm)
         optimization = replace(OPTIMIZATION, batch_audio_seconds=pair.batch_audio_seconds)
-        strategy = resolve(
-            preset("efin"), optimization=optimization, encoder_width=pair.encoder.width, llm_width=pair.llm.width
-        )
+        request = StrategyRequest(design=preset("efin"))
+        strategy = resolve(request, optimization, encoder_width=pair.encoder.width, llm_width=pair.llm.width)
         self.stages = {stage.name: stage for stage in strategy.stages}
         _write_models(folder, pair)
         self.texts, self.audio = _write_speech(folder, utterances)

@@ -5,11 +5,12 @@ from specs import OPTIMIZATION
 
 from scaling.errors import InputError
 from scaling.spec import Objective, Part
-from scaling.strategies import PRESETS, default_batch_audio_seconds, default_rates, preset, resolve
+from scaling.strategies import PRESETS, StrategyRequest, default_batch_audio_seconds, default_rates, preset, resolve
 
 
 def resolved(chosen, **options):
-    return resolve(preset(chosen), optimization=OPTIMIZATION, encoder_width=96, llm_width=96, **options)
+    request = StrategyRequest(design=preset(chosen), **options)
+    return resolve(request, OPTIMIZATION, encoder_width=96, llm_width=96)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -11,7 +11,7 @@ from small_study import StudyWriter
 import sweeps.doctor
 from scaling.cost.hardware import Throughput, save_throughput, saved_throughput
 from sweeps.costs.cost_estimate import estimate_cost
-from sweeps.doctor import Health, diagnose, diagnosis_document, diagnosis_text
+from sweeps.doctor import Health, diagnosis_document, diagnosis_of, diagnosis_text
 from sweeps.plan.prepare import prepare
 
 MEASURED = {"torch": "2.0", "transformers": "5.0", "peft": "0.18", "device": "x", "threads": 1, "precision": "fp32"}
@@ -37,7 +37,7 @@ def test_a_machine_without_an_accelerator_is_measured_for_plan(
     prepared = prepare(str(write_study(threads=2)), [], None)
     assert estimate_cost(prepared, None).speed.source.startswith("assumption")
     probe_says(monkeypatch)
-    document = diagnosis_document(diagnose(tmp_path))
+    document = diagnosis_document(diagnosis_of(tmp_path))
     assert health(document)["torch"] == "ok"
     assert health(document)["accelerator"] == "missing"
     costs = estimate_cost(prepared, None)
@@ -51,7 +51,7 @@ def test_an_accelerator_is_one_worker_whatever_the_threads(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     probe_says(monkeypatch, accelerator=True, precision="bf16", flops_per_second=6e14, device="H200")
-    assert "H200" in diagnosis_text(diagnose(tmp_path))
+    assert "H200" in diagnosis_text(diagnosis_of(tmp_path))
     prepared = prepare(str(write_study(threads=4)), [], None)
     assert estimate_cost(prepared, None).speed.flops_per_second == pytest.approx(6e14 * 0.4)
 
@@ -63,7 +63,7 @@ def test_a_torch_that_does_not_start_is_connection_error_and_its_cause_is_told(
         raise subprocess.CalledProcessError(1, command, stderr="Traceback\nImportError: libcuda.so.1\n")
 
     monkeypatch.setattr(sweeps.doctor, "_output", fail)
-    torch = diagnose(tmp_path).checks[0]
+    torch = diagnosis_of(tmp_path).checks[0]
     assert (torch.health, torch.detail) == (Health.BROKEN, "ImportError: libcuda.so.1")
     assert saved_throughput() is None
 
@@ -71,7 +71,7 @@ def test_a_torch_that_does_not_start_is_connection_error_and_its_cause_is_told(
 def test_without_torch_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else plain(name))
-    torch = diagnose(tmp_path).checks[0]
+    torch = diagnosis_of(tmp_path).checks[0]
     assert (torch.health, torch.detail) == (
         Health.MISSING,
         "training needs torch: pip install 'asr-scaling[train]'",
@@ -81,7 +81,7 @@ def test_without_torch_it_says_what_to_install(tmp_path: Path, monkeypatch: pyte
 def test_a_disk_that_is_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     probe_says(monkeypatch)
     monkeypatch.setattr(sweeps.doctor, "LOW_DISK_GIB", 1e9)
-    checks = {check.name: check for check in diagnose(tmp_path / "not" / "there" / "yet").checks}
+    checks = {check.name: check for check in diagnosis_of(tmp_path / "not" / "there" / "yet").checks}
     assert checks["disk"].health is Health.BROKEN
     assert f"GiB free at {tmp_path}" in checks["disk"].detail
 

@@ -22,7 +22,7 @@ READABLE = 1.15
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class ModelFamily:
     """Pairs of models that have one part in common, `name`, smallest first: a line joins them."""
 
     name: str
@@ -64,7 +64,7 @@ def error_by_size(findings: Findings, layout: Layout) -> Figure | None:
     return figure
 
 
-def families_of(findings: Findings) -> tuple[Family, ...]:
+def families_of(findings: Findings) -> tuple[ModelFamily, ...]:
     """Pairs grouped by the part, encoder or LLM, of which there are fewer; none where the table does not tell sizes."""
     pairs = {trace.models: trace for trace in findings.traces}
     if any(trace.params is None for trace in pairs.values()):
@@ -77,10 +77,10 @@ def families_of(findings: Findings) -> tuple[Family, ...]:
         trace = pairs[models]
         part = trace.curve.llm if by_llm else trace.curve.encoder
         members.setdefault(f"{'LLM' if by_llm else 'encoder'} {part}", {})[models] = trace.params or 0.0
-    return tuple(Family(name, sizes) for name, sizes in members.items())
+    return tuple(ModelFamily(name, sizes) for name, sizes in members.items())
 
 
-def _legend(figure: Figure, families: tuple[Family, ...], colours: Mapping[float, str], layout: Layout) -> None:
+def _legend(figure: Figure, families: tuple[ModelFamily, ...], colours: Mapping[float, str], layout: Layout) -> None:
     """Budgets by colour, and families of pairs by mark and dashes where there are several."""
     entries: list[Any] = [
         Line2D([], [], color=colour, marker="o", markersize=4, label=f"{power(budget)} FLOPs")

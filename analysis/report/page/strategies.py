@@ -30,7 +30,7 @@ class EqualFlopsTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class StageRow:
     """A stage with its share of the FLOPs of the run, and the parts that it trains, in words."""
 
     name: str
@@ -93,7 +93,7 @@ def equal_flops(findings: Findings) -> EqualFlopsTable:
     return EqualFlopsTable(budgets=budgets, cers=cers, lowest=lowest)
 
 
-def stage_bars(findings: Findings) -> dict[str, list[Stage]]:
+def stage_bars(findings: Findings) -> dict[str, list[StageRow]]:
     """The stages of the largest run of each strategy whose runs recorded stages."""
     bars = {}
     for strategy in findings.strategies:
@@ -118,10 +118,10 @@ def _judgement(comparison: Comparison, details: ComparisonDetails) -> str:
     return f"{sentence}."
 
 
-def _stages(row: Row) -> list[Stage]:
+def _stages(row: Row) -> list[StageRow]:
     total = sum(float(stage["flops"]) for stage in row["stages"]) or 1.0
     return [
-        Stage(
+        StageRow(
             name=stage["name"],
             flops=float(stage["flops"]),
             share=float(stage["flops"]) / total,

@@ -110,9 +110,9 @@ TEXTS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class ColumnCandidate:
     """A column that may have a meaning: the lower its rank, the better. Its values are to be multiplied by `factor`;
-    `said` is the unit that the user named.
+    `unit` is the unit that the user named.
     """
 
     rank: tuple[bool, int, bool]
@@ -120,7 +120,7 @@ class Candidate:
     factor: float = 1.0
     percent: bool = False
     loss: bool = False
-    said: str | None = None
+    unit: str | None = None
 
 
 def words(name: str) -> list[str]:
@@ -138,12 +138,12 @@ def error_name(column: str) -> str:
     >>> error_name("eval/cer"), error_name("WER (%)"), error_name("val_loss"), error_name("score")
     ('CER', 'WER', 'loss', 'error')
     """
-    said = words(column)
+    column_words = words(column)
     names = {"cer": "CER", "wer": "WER", "loss": "loss", "nll": "loss"}
-    return next((name for word, name in names.items() if word in said), "error")
+    return next((name for word, name in names.items() if word in column_words), "error")
 
 
-def candidate(meaning: Meaning, name: str) -> Candidate | None:
+def candidate(meaning: Meaning, name: str) -> ColumnCandidate | None:
     """How well a column's name says `meaning`; None where it says something else."""
     spoken, factor = _factor(name)
     for rank, kind in enumerate(meaning.kinds):
@@ -157,7 +157,7 @@ def candidate(meaning: Meaning, name: str) -> Candidate | None:
         if rest & meaning.others:
             return None
         on_training_data = meaning.column == "cer" and bool(rest & TRAINING_WORDS)
-        return Candidate(
+        return ColumnCandidate(
             rank=(on_training_data, rank, bool(rest)),
             name=name,
             factor=factor * FLOP_UNITS.get(named[0].removesuffix("s"), 1.0),
@@ -167,9 +167,11 @@ def candidate(meaning: Meaning, name: str) -> Candidate | None:
     return None
 
 
-def candidates(meaning: Meaning, names: Iterable[str]) -> list[Candidate]:
+def column_candidates(meaning: Meaning, names: Iterable[str]) -> list[ColumnCandidate]:
     """The columns that may have a meaning, the best first."""
-    return sorted((found for name in names if (found := candidate(meaning, name))), key=lambda found: found.rank)
+    return sorted(
+        (fitting for name in names if (fitting := candidate(meaning, name))), key=lambda fitting: fitting.rank
+    )
 
 
 def text_column(column: str, names: Iterable[str]) -> str | None:
@@ -179,7 +181,7 @@ def text_column(column: str, names: Iterable[str]) -> str | None:
 
 def _factor(name: str) -> tuple[list[str], float]:
     """The words of a name, and what a multiplier in it says: `FLOPs (1e18)`, `compute x 10^18`."""
-    found = re.search(r"(?:[x\u00d7*]\s*)?\b(?:1e|10\^|10\*\*)\+?(\d+)\b", name, re.IGNORECASE)
-    if found is None:
+    power = re.search(r"(?:[x\u00d7*]\s*)?\b(?:1e|10\^|10\*\*)\+?(\d+)\b", name, re.IGNORECASE)
+    if power is None:
         return words(name), 1.0
-    return words(name[: found.start()] + " " + name[found.end() :]), 10.0 ** int(found[1])
+    return words(name[: power.start()] + " " + name[power.end() :]), 10.0 ** int(power[1])

@@ -13,10 +13,10 @@ from typing import Any
 from analysis.tables.understanding.column_names import (
     MEANINGS,
     TEXTS,
-    Candidate,
+    ColumnCandidate,
     Meaning,
     candidate,
-    candidates,
+    column_candidates,
     text_column,
     words,
 )
@@ -32,7 +32,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class UnderstoodColumn:
     """A column that analysis reads: the column of the table that it came from, its values, what was understood."""
 
     source: str
@@ -44,7 +44,7 @@ class Column:
 class Understanding:
     """Columns by the name that analysis gives them, and doubts about columns that are not among them."""
 
-    columns: Mapping[str, Column] = field(default_factory=dict)
+    columns: Mapping[str, UnderstoodColumn] = field(default_factory=dict)
     doubts: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -77,9 +77,9 @@ def understand(rows: Sequence[Row], chosen: Mapping[str, str], comma_parts_field
     counted = [row_status in (DONE, None, "") for row_status in _statuses(table, columns)]
     for meaning in (*MEANINGS, *_other_meanings(chosen)):
         try:
-            found = table.source(meaning, chosen.get(meaning.column))
-            if found is not None:
-                columns[meaning.column] = table.column(meaning, found, counted)
+            source = table.source(meaning, chosen.get(meaning.column))
+            if source is not None:
+                columns[meaning.column] = table.column(meaning, source, counted)
         except DoubtError as doubt:
             doubts[meaning.column] = str(doubt)
     return Understanding(columns=columns | table.lengths(columns.get("cer")), doubts=doubts)
@@ -103,7 +103,7 @@ class _Given:
     def numbers(self, name: str) -> Numbers:
         return read_numbers(self.values(name), self.mark, self.comma_parts_fields)
 
-    def known_texts(self, chosen: Mapping[str, str]) -> Iterator[tuple[str, Column]]:
+    def known_texts(self, chosen: Mapping[str, str]) -> Iterator[tuple[str, UnderstoodColumn]]:
         """The columns of `TEXTS` that have another name here."""
         for name in TEXTS:
             source = chosen.get(name) or text_column(name, self.names)
@@ -117,10 +117,12 @@ class _Given:
                 values = _plain(self.values(source), numbers, 1.0) if numbers.numeric else self.values(source)
                 yield (
                     name,
-                    Column(source=source, values=values, remark=None if name == "name" else f"column {source!r}"),
+                    UnderstoodColumn(
+                        source=source, values=values, remark=None if name == "name" else f"column {source!r}"
+                    ),
                 )
 
-    def status(self, source: str) -> Column | None:
+    def status(self, source: str) -> UnderstoodColumn | None:
         """Whether each run counts; None where the column says nothing of runs."""
         states = [run_state(value) for value in self.values(source)]
         if not any(states):
@@ -129,51 +131,51 @@ class _Given:
         label = text_column("name", self.names)
         labels = [f"row {i}" if label is None else str(row.get(label)) for i, row in enumerate(self.rows, start=1)]
         out = [f"{name} ({status})" for name, status in zip(labels, statuses, strict=True) if status != DONE]
-        return Column(
+        return UnderstoodColumn(
             source=source, values=statuses, remark=f"column {source!r}; left out: {', '.join(out)}" if out else None
         )
 
-    def source(self, meaning: Meaning, chosen: str | None) -> Candidate | None:
+    def source(self, meaning: Meaning, chosen: str | None) -> ColumnCandidate | None:
         """The column that has a meaning; None where none has. Raises DoubtError where several may have it."""
         if chosen is not None:
             return self.chosen_source(meaning, chosen)
         if meaning.column in self.names:
             return candidate(meaning, meaning.column)
-        found = [one for one in candidates(meaning, self.names) if self.numbers(one.name).numeric]
-        if not found:
+        alternatives = [one for one in column_candidates(meaning, self.names) if self.numbers(one.name).numeric]
+        if not alternatives:
             return None
-        equals = [one for one in found if one.rank == found[0].rank]
-        if any(not self.same(one, found[0]) for one in equals):
+        equals = [one for one in alternatives if one.rank == alternatives[0].rank]
+        if any(not self.same(one, alternatives[0]) for one in equals):
             listing = ", ".join(repr(one.name) for one in equals)
             raise DoubtError(
                 f"which column is {meaning.says}: {listing}? Say --columns {meaning.option}={equals[0].name}"
             )
-        return found[0]
+        return alternatives[0]
 
-    def chosen_source(self, meaning: Meaning, chosen: str) -> Candidate | None:
+    def chosen_source(self, meaning: Meaning, chosen: str) -> ColumnCandidate | None:
         """The column that the user named, with the unit behind its name."""
         name, _, unit = chosen.rpartition(":")
         if chosen in self.names or name not in self.names:
             if chosen not in self.names:
                 return None
-            return candidate(meaning, chosen) or Candidate(rank=(False, 0, False), name=chosen, loss=True)
+            return candidate(meaning, chosen) or ColumnCandidate(rank=(False, 0, False), name=chosen, loss=True)
         factor = UNITS.get(unit) or UNITS.get(unit.lower())
         if factor is None:
             raise DoubtError(f"{unit!r} is no unit{nearest(unit, UNITS)}")
-        return Candidate(rank=(False, 0, False), name=name, factor=factor, said=unit)
+        return ColumnCandidate(rank=(False, 0, False), name=name, factor=factor, unit=unit)
 
-    def same(self, one: Candidate, other: Candidate) -> bool:
+    def same(self, one: ColumnCandidate, other: ColumnCandidate) -> bool:
         return self.numbers(one.name).values == self.numbers(other.name).values
 
-    def column(self, meaning: Meaning, found: Candidate, counted: Sequence[bool]) -> Column:
+    def column(self, meaning: Meaning, found: ColumnCandidate, counted: Sequence[bool]) -> UnderstoodColumn:
         """The values of a column in the unit of analysis, and how they were read."""
         numbers = self.numbers(found.name)
         if numbers.mark is None and any(isinstance(value, str) and "," in value for value in self.values(found.name)):
             raise DoubtError(f"column {found.name!r}: the comma in its numbers may be a decimal mark or part thousands")
-        factor, words_of_unit = found.factor, found.said
-        if meaning.column == "cer" and found.said is None:
+        factor, words_of_unit = found.factor, found.unit
+        if meaning.column == "cer" and found.unit is None:
             factor, words_of_unit = scale_of_errors(found, numbers, counted)
-        elif found.said is None:
+        elif found.unit is None:
             check_size(meaning.column, meaning.option, found, numbers)
         if words_of_unit is None and factor != 1.0:
             words_of_unit = f"times {factor:g}"
@@ -181,16 +183,20 @@ class _Given:
         remarks += [words_of_unit] if words_of_unit else []
         remarks += ["with decimal commas"] if numbers.mark == "," else []
         remarks += [f"units read as in {numbers.scaled!r}"] if numbers.scaled else []
-        return Column(
+        return UnderstoodColumn(
             source=found.name,
             values=_plain(self.values(found.name), numbers, factor),
             remark=", ".join(remarks) if remarks else None,
         )
 
-    def lengths(self, error: Column | None) -> dict[str, Column]:
+    def lengths(self, error: UnderstoodColumn | None) -> dict[str, UnderstoodColumn]:
         """The length that an error rate other than the CER is counted in."""
         counted = {} if error is None else COUNTED_IN.get(next(iter(words(error.source)[-1:]), ""), {})
-        return {new: Column(source=old, values=self.values(old)) for new, old in counted.items() if old in self.names}
+        return {
+            new: UnderstoodColumn(source=old, values=self.values(old))
+            for new, old in counted.items()
+            if old in self.names
+        }
 
 
 def _other_meanings(chosen: Mapping[str, str]) -> list[Meaning]:
@@ -199,7 +205,7 @@ def _other_meanings(chosen: Mapping[str, str]) -> list[Meaning]:
     return [Meaning(column=name, says=name, option=name, kinds=()) for name in chosen if name not in usual]
 
 
-def _statuses(table: _Given, columns: Mapping[str, Column]) -> Sequence[Any]:
+def _statuses(table: _Given, columns: Mapping[str, UnderstoodColumn]) -> Sequence[Any]:
     return columns["status"].values if "status" in columns else table.values("status")
 
 

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from analysis.tables.understanding.column_names import Candidate
+from analysis.tables.understanding.column_names import ColumnCandidate
 from analysis.tables.understanding.values import Numbers
 
 LEAST = {"flops": 1e6, "N": 1e4, "D": 1e4}
@@ -22,7 +22,7 @@ class DoubtError(ValueError):
     """A column that could mean two things: the message says which, and how to say what is meant."""
 
 
-def scale_of_errors(named: Candidate, numbers: Numbers, counted: Sequence[bool]) -> tuple[float, str | None]:
+def scale_of_errors(named: ColumnCandidate, numbers: Numbers, counted: Sequence[bool]) -> tuple[float, str | None]:
     """What errors are multiplied by to become fractions, and how that is said; a loss stays as it is.
 
     `counted` tells the rows whose values decide. Raises DoubtError where the values could be either.
@@ -49,7 +49,7 @@ def scale_of_errors(named: Candidate, numbers: Numbers, counted: Sequence[bool])
     )
 
 
-def check_size(column: str, option: str, named: Candidate, numbers: Numbers) -> None:
+def check_size(column: str, option: str, named: ColumnCandidate, numbers: Numbers) -> None:
     """Raise DoubtError where no value is as large as training runs have them, see `LEAST`."""
     largest = max(numbers.given, default=0.0) * named.factor
     if 0.0 < largest < LEAST.get(column, 0.0):

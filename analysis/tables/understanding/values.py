@@ -128,8 +128,8 @@ def _parts(value: Any) -> dict[str, str | None] | None:
     if not isinstance(value, str):
         return None
     text = _SPREAD.sub("", value.strip()).translate(_SUPERSCRIPTS)
-    found = _NUMBER.match(_POWER.sub(r"e\1", text))
-    return found.groupdict() if found else None
+    number = _NUMBER.match(_POWER.sub(r"e\1", text))
+    return number.groupdict() if number else None
 
 
 def _unit(part: dict[str, str | None]) -> float | None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from scaling.arrays import IntArray
-from scaling.asr.execution.merged_lora import merged_lora
+from scaling.asr.execution.lora_while_decoding import merged_lora
 from scaling.asr.inputs.model_inputs import ModelInputs
 from scaling.asr.model import greedy
 from scaling.asr.model.llm_decoder import LlmDecoder

@@ -54,10 +54,9 @@ def evaluate(
 ) -> Evaluation:
     """Greedy transcripts of the set `name` and their scores, in the order of the manifest.
 
-    `tokens_per_second` limits hypotheses (`token_limits`), `limit` evaluates the first so many utterances alone.
-    Batches are `micro_batches` times smaller than usual, where memory is scarce. Matrix products have the precision of
-    training. Each of `ranks` decodes its share, and all return the evaluation of the set. Every module is left in eval
-    mode.
+    `tokens_per_second` limits hypotheses (`token_limits`), only the first `limit` utterances are evaluated. Batches are
+    `micro_batches` times smaller than usual, where memory is scarce. Matrix products have the precision of training.
+    Each of `ranks` decodes its share, and all return the evaluation of the set. Every module is left in eval mode.
 
     `should_stop()` is asked before every token; where it is true on any rank, all raise Interrupted.
     `on_progress(name, utterances done, utterances in all)` is called first and then about every second.

@@ -17,7 +17,7 @@ from scaling.asr.execution.precision import autocast
 from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks
 from scaling.asr.inputs.dataset import SpeechDataset
 from scaling.asr.inputs.model_inputs import ModelInputs
-from scaling.cost.decoding import heard_utterances, hearing_flops
+from scaling.cost.evaluation_pacing import heard_utterances, hearing_flops
 from scaling.cost.model_shape import ModelShape
 from scaling.ledger.hearing import Hearing
 from scaling.scoring.interval import rate_interval

@@ -64,7 +64,7 @@ class SpeechDataset:
         augmenter: Augmenter | None = None,
         letters: Letters | None = None,
     ) -> "SpeechDataset":
-        """The recordings as heard by the encoder and the LLM in these directories, augmented where asked for.
+        """The recordings as the encoder and the LLM in these directories read them, augmented if `augmenter` is given.
 
         An encoder without an objective of its own writes `letters`, if anything.
         """

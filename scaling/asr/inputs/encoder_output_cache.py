@@ -17,9 +17,9 @@ from scaling.system.cache import cache_dir
 class EncoderOutputCache:
     """A worker's cached outputs by state, which is an encoder's weights and a manifest, and by utterance.
 
-    The outputs of one state on disk are a file without a name in the cache directory, which ends with the worker,
-    however that ends; no worker reads another's. Where both limits are reached, the least recently used state is
-    cleared.
+    On disk, the outputs of one state are a file without a name in the cache directory. The file disappears when the
+    worker ends, in whatever way; no worker reads the file of another. Where both limits are reached, the least recently
+    used state is cleared.
     """
 
     def __init__(self, limits: CacheLimits) -> None:
@@ -46,7 +46,7 @@ class EncoderOutputCache:
 
 @dataclass(slots=True, eq=False)
 class CachedOutputs:
-    """Encoder outputs (S, E) of one state, by utterance. What does not fit is not cached."""
+    """Encoder outputs (S, E) of one state, by utterance. An output that does not fit is not cached."""
 
     _cache: EncoderOutputCache
     memory_bytes: int = 0

@@ -3,7 +3,7 @@
 from typing import Any
 
 from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import Linear
+from peft.tuners.lora import Linear, LoraLayer
 from torch import Tensor, nn
 
 from scaling.spec import LoraSpec
@@ -16,6 +16,20 @@ def add_lora(host: nn.Module, lora: LoraSpec) -> None:
     )
     config._register_custom_module({nn.Linear: LoraLinear})
     inject_adapter_in_model(config, host)
+
+
+def has_lora(host: nn.Module) -> bool:
+    """Whether layers in `host` have adapters that are not merged."""
+    return any(isinstance(module, LoraLayer) for module in host.modules())
+
+
+def merge_lora(host: nn.Module) -> None:
+    """Merge the adapters in `host` into the weights that they adapt; plain layers remain."""
+    for name, layer in list(host.named_modules()):
+        if isinstance(layer, LoraLayer):
+            layer.merge()
+            parent, _, leaf = name.rpartition(".")
+            setattr(host.get_submodule(parent), leaf, layer.get_base_layer())
 
 
 class LoraLinear(Linear):  # type: ignore[misc]

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Self, TypeVar
 
 import torch
-from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
@@ -18,7 +17,7 @@ from transformers import PreTrainedModel
 from scaling.asr.model.encoders.ctc import FreshHead
 from scaling.asr.model.encoders.family import EncoderOutput
 from scaling.asr.model.encoders.registry import FAMILIES
-from scaling.asr.model.lora import add_lora
+from scaling.asr.model.lora import add_lora, has_lora, merge_lora
 from scaling.asr.model.projector import Projector
 from scaling.asr.model.target_loss import target_logits
 from scaling.base_models.tokenizers import TextCodec
@@ -116,7 +115,7 @@ class Recognizer(nn.Module):
     def has(self, adapter: Part) -> bool:
         """Whether adapters of this part were added and are not merged yet."""
         host = self.llm if adapter is Part.LLM_LORA else self.family.encoder(self.asr)
-        return host is not None and any(isinstance(module, LoraLayer) for module in host.modules())
+        return host is not None and has_lora(host)
 
     def set_trainable(self, parts: Iterable[Part]) -> dict[Part, list[nn.Parameter]]:
         """Let exactly `parts` learn; all other parts are frozen and in eval mode. Returns the parameters by part."""
@@ -139,12 +138,7 @@ class Recognizer(nn.Module):
 
     def merge_adapters(self, part: Part) -> None:
         """Merge the adapters of `part` into the weights that they adapt; plain layers remain."""
-        host = self._host(part)
-        for name, layer in list(host.named_modules()):
-            if isinstance(layer, LoraLayer):
-                layer.merge()
-                parent, _, leaf = name.rpartition(".")
-                setattr(host.get_submodule(parent), leaf, layer.get_base_layer())
+        merge_lora(self._host(part))
 
     def encode(self, batch: Batch) -> EncoderOutput:
         """The encoder's hidden states (B, S, E), zero at padded positions, and each utterance's number of them (B,)."""

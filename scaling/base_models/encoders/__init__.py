@@ -24,6 +24,7 @@ from types import ModuleType
 
 from scaling.base_models.config_file import ConfigFile
 from scaling.base_models.encoders import parakeet, qwen3_asr, voxtral, wav2vec2, wav2vec2_bert, whisper
+from scaling.base_models.encoders.log_mel import LogMelFrames
 from scaling.base_models.encoders.parakeet import ParakeetDims
 from scaling.base_models.encoders.qwen3_asr import Qwen3AsrDims
 from scaling.base_models.encoders.voxtral import VoxtralDims
@@ -106,6 +107,15 @@ def asr_codec(directory: Path, language: str) -> TextCodec | None:
     family = _family(ConfigFile(directory / "config.json"))
     codec: TextCodec | None = family.asr_codec(directory, language) if hasattr(family, "asr_codec") else None
     return codec
+
+
+def refuse_masks(encoder: EncoderDims, masks: int) -> None:
+    """Raise InputError where SpecAugment is asked for and the encoder reads no frames of a log-mel spectrogram.
+
+    It reads the wave then, or frames in stacks, and has no bands that could be hidden.
+    """
+    if masks and not isinstance(encoder, LogMelFrames):
+        raise InputError(f"{masks}; expected 0 with {encoder.name}, which reads no log-mel frames")
 
 
 def _family(config: ConfigFile) -> ModuleType:

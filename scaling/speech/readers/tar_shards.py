@@ -69,16 +69,16 @@ def _rows(path: Path, _part: str) -> Rows:
 def _samples(path: Path) -> Iterator[tuple[str, dict[str, tuple[int, int]]] | BadRow]:
     """Each key with the offset and size of its members by their suffix."""
     for key, group in groupby(members(path), lambda member: "" if isinstance(member, BadRow) else member[0]):
-        found = list[Member]()
+        sample_members = list[Member]()
         for member in group:
             if isinstance(member, BadRow):
                 yield member
             elif member[1] in (*AUDIO, *TEXTS):
-                found.append(member)
-        places = {suffix: (offset, size) for _, suffix, offset, size in found}
+                sample_members.append(member)
+        places = {suffix: (offset, size) for _, suffix, offset, size in sample_members}
         if not key.rpartition("/")[2]:  # a hidden file, which WebDataset passes over, too
             continue
-        if len(places) < len(found):
+        if len(places) < len(sample_members):
             yield BadRow("repeated member", f"{path}: {key!r} has two members of one kind; expected one of each")
         else:
             yield key, places

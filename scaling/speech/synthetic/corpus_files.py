@@ -6,6 +6,7 @@ More hours only add utterances: the smaller corpus is a prefix of the larger one
 
 import contextlib
 import functools
+import hashlib
 import json
 import multiprocessing
 import os
@@ -21,10 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from scaling.errors import InputError
+from scaling.errors import InputError, nearest
 from scaling.spec import SAMPLE_RATE
-from scaling.speech.synthetic.recipes import TEXT_SHARES, Recipe, Utterance, render, utterances
+from scaling.speech.synthetic.recipes import RECIPES, TEXT_SHARES, Recipe, Utterance, render, utterances
+from scaling.system.cache import cache_dir
 from scaling.system.own_code import own_code_only
+from scaling.system.progress_line import announce_if_slow
 
 SCHEMA = 1
 """Raised when the same recipe gives other files."""
@@ -48,6 +51,24 @@ class Manifests:
     train: Path
     dev: Path
     test: Path
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe of that name. Raises InputError, with the nearest valid name, where there is none."""
+    if name not in RECIPES:
+        raise InputError(f"{name!r} is no corpus{nearest(name, RECIPES)}")
+    return RECIPES[name]
+
+
+def cached_corpus(recipe: Recipe, *, hours: float, seed: int, test_utterances: int) -> Manifests:
+    """The corpus in this machine's cache, where it is made on first use; a changed recipe gets a folder of its own."""
+    digest = hashlib.sha256(json.dumps(recipe.making, sort_keys=True).encode()).hexdigest()[:8]
+    name = f"{recipe.name}-{hours:g}h-{seed}-{digest}"
+    if test_utterances != HELD_OUT_UTTERANCES:
+        name += f"-test{test_utterances}"
+    folder = cache_dir() / "corpora" / name
+    with announce_if_slow(f"making {hours:g} h of speech, the corpus {recipe.name}, in {folder}"):
+        return write_corpus(recipe, folder, hours=hours, seed=seed, test_utterances=test_utterances)
 
 
 def write_corpus(

@@ -46,7 +46,7 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class CorpusPart:
     """A share of a corpus, with its texts and its sound."""
 
     share: float
@@ -59,7 +59,7 @@ class Recipe:
     """All that determines a corpus but hours and seed. The shares of its sources sum to one."""
 
     name: str
-    sources: tuple[Source, ...]
+    sources: tuple[CorpusPart, ...]
     largest_text_share: float | None = None
     """Of dev and of test, the largest share that repeats of one text may make up; None: as often as it is drawn. One
     command in Mandarin would be 30 % of a test set, and its error rate that of a handful of texts (measured)."""
@@ -181,8 +181,8 @@ MOST_OF_A_TEXT = 0.01
 """Of the held-out sets of the reference study's corpora."""
 
 
-def _alone(grammar: Grammar, domain: Domain) -> tuple[Source, ...]:
-    return (Source(share=1.0, grammar=grammar, domain=domain),)
+def _alone(grammar: Grammar, domain: Domain) -> tuple[CorpusPart, ...]:
+    return (CorpusPart(share=1.0, grammar=grammar, domain=domain),)
 
 
 def _balanced(name: str, grammar: Grammar, domain: Domain) -> Recipe:
@@ -203,10 +203,10 @@ RECIPES = {
         Recipe(  # half digits, because they are the cheapest task to learn; the rest keeps the bases general
             name="general",
             sources=(
-                Source(share=0.5, grammar=ZH_DIGITS_FROM_ONE, domain=GENERAL_ZH),
-                Source(share=0.3, grammar=ZH, domain=GENERAL_ZH),
-                Source(share=0.1, grammar=EN_DIGITS_FROM_ONE, domain=GENERAL_EN),
-                Source(share=0.1, grammar=EN, domain=GENERAL_EN),
+                CorpusPart(share=0.5, grammar=ZH_DIGITS_FROM_ONE, domain=GENERAL_ZH),
+                CorpusPart(share=0.3, grammar=ZH, domain=GENERAL_ZH),
+                CorpusPart(share=0.1, grammar=EN_DIGITS_FROM_ONE, domain=GENERAL_EN),
+                CorpusPart(share=0.1, grammar=EN, domain=GENERAL_EN),
             ),
         ),
         Recipe(name="general-zh-digits", sources=_alone(ZH_DIGITS_FROM_ONE, GENERAL_ZH)),

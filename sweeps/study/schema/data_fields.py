@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, StrictBool, StrictInt, StrictStr, Tag
+from pydantic import AfterValidator, Discriminator, Field, StrictBool, StrictInt, StrictStr, Tag
 
 from scaling.speech.manifest import MAX_BAD_SHARE
 from scaling.speech.synthetic.corpus_files import HELD_OUT_UTTERANCES
-from sweeps.study.schema.field_types import Fields, Hours, Name, mapping_or_not
+from sweeps.study.schema.field_types import Fields, Hours, Name, each_once, mapping_or_not
 
 
 class LengthFields(Fields):
@@ -80,12 +80,24 @@ DataFields = Annotated[
 ]
 
 
+def _lower_end_first(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError("the lower end first")
+    return ends
+
+
+Decibels = Annotated[float, Field(ge=-10, le=80)]
+DecibelRange = Annotated[tuple[Decibels, Decibels], AfterValidator(_lower_end_first)]
+
+
 class AugmentationFields(Fields):
     """How training speech is varied; see `scaling.spec.Augmentation`."""
 
-    speeds: tuple[Annotated[float, Field(strict=True, ge=0.5, le=2)], ...] = Field(default=(1.0,), min_length=1)
+    speeds: Annotated[
+        tuple[Annotated[float, Field(strict=True, ge=0.5, le=2)], ...], Field(min_length=1), AfterValidator(each_once)
+    ] = (1.0,)
     """Copies of the corpus, so many times as fast: [0.9, 1.0, 1.1] is the usual choice."""
-    noise_snr_db: tuple[Annotated[float, Field(ge=-10, le=80)], Annotated[float, Field(ge=-10, le=80)]] | None = None
+    noise_snr_db: DecibelRange | None = None
     """White noise at a ratio drawn between these two."""
     masks: Annotated[StrictInt, Field(ge=0, le=10)] = 0
     """Bands and stretches that SpecAugment hides, of each so many; 2 is its own choice."""

@@ -2,9 +2,11 @@
 
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, StrictStr, Tag
+from pydantic import AfterValidator, Discriminator, Field, StrictStr, Tag
 
+from scaling.errors import nearest
 from scaling.spec import Objective, Part
+from scaling.strategies import PRESETS
 from sweeps.study.schema.field_types import Fields, Flops, Name, Rate, Share, mapping_or_not
 
 StageRates = Annotated[
@@ -21,10 +23,19 @@ TrainedParts = Annotated[
 """Parts with rates, or parts alone."""
 
 
+def _known_preset(name: str) -> str:
+    if name not in PRESETS:
+        raise ValueError(f"the name of a preset{nearest(name, PRESETS)}")
+    return name
+
+
+PresetName = Annotated[StrictStr, AfterValidator(_known_preset)]
+
+
 class PresetFields(Fields):
     """A preset with other shares or rates, under a name of its own."""
 
-    preset: StrictStr
+    preset: PresetName
     """Name of the preset."""
     name: Name | None = None
     """Name in results; default: the preset's."""
@@ -66,7 +77,7 @@ def _strategy_kind(value: Any) -> str:
 
 
 StrategyFields = Annotated[
-    Annotated[StrictStr, Tag("<name>")]
+    Annotated[PresetName, Tag("<name>")]
     | Annotated[PresetFields, Tag("<preset>")]
     | Annotated[StagesFields, Tag("<stages>")],
     Discriminator(_strategy_kind),

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr
+from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr
 
+from scaling.base_models.chat_template import checked_prompt
 from scaling.spec import Precision, Scoring
 from sweeps.study.schema.data_fields import AugmentationFields, DataFields
-from sweeps.study.schema.field_types import Count, Fields, Flops, Hours, Name, Positive
+from sweeps.study.schema.field_types import Count, Fields, Flops, Hours, Name, Positive, each_once
 from sweeps.study.schema.model_fields import ModelFields
 from sweeps.study.schema.strategy_fields import StrategyFields
 from sweeps.study.schema.worker_fields import CacheFields, RayFields, SlurmFields
@@ -17,21 +18,23 @@ class StudyFields(Fields):
 
     name: Name
     """Name of the study in tables, reports and trackers."""
-    budgets_flops: tuple[Flops, ...] = Field(min_length=1)
+    budgets_flops: Annotated[tuple[Flops, ...], Field(min_length=1), AfterValidator(each_once)]
     """FLOPs charged to each run, of which there is one for each budget, model, strategy and seed. Four budgets over two
     decades show a law."""
     models: tuple[ModelFields, ...] = Field(min_length=1)
     """Pairs of an encoder and an LLM."""
     strategies: tuple[StrategyFields, ...] = Field(min_length=1)
     """What is compared: names of presets, changed presets, or strategies written out as stages."""
-    seeds: tuple[Annotated[StrictInt, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
+    seeds: Annotated[tuple[Annotated[StrictInt, Field(ge=0)], ...], Field(min_length=1), AfterValidator(each_once)] = (
+        0,
+    )
     """Each seed repeats every run: initial projector and adapters, and the order of the audio."""
     data: DataFields
     """Speech: corpora of your own, or one that is made."""
     hours: Hours | None = None
     """Training audio is cut to the first so many hours of the manifest."""
 
-    prompt: StrictStr = "{speech}"
+    prompt: Annotated[StrictStr, AfterValidator(checked_prompt)] = "{speech}"
     """Text around `{speech}`; nothing by default, because the minis and the projector need none.
 
     `chat`, or `chat: text with {speech}`, says it in the LLM's own chat template."""

@@ -11,7 +11,7 @@ from analysis.cli import app
 from analysis.curves.coverage import coverage
 from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.fits_file import curves_of
-from analysis.fitting.model_selection import answer_range, candidates, default_fit
+from analysis.fitting.model_selection import answer_range, default_fit, ranked_laws
 from analysis.forecasting.prior import SEPARATE_RUNS
 from analysis.recommending.budgets import HardwareCost, flops_of_usd
 from analysis.recommending.isoflop_frontier import frontier
@@ -43,7 +43,7 @@ def test_runs_that_bend_towards_chance_get_the_law_that_bends():
 
 def test_laws_are_ranked_by_their_forecasts():
     y = noisy(0.05 + 0.4 * (FLOPS / 1e11) ** -0.4, 0.01)
-    found = candidates({"C": FLOPS}, y, np.ones(9), losses=("log_ls",), at={"C": 1e16})
+    found = ranked_laws({"C": FLOPS}, y, np.ones(9), losses=("log_ls",), at={"C": 1e16})
     errors = [one.calibration.error for one in found if one.calibration is not None]
     assert errors == sorted(errors)
     order = [one.fit.law.name for one in found]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from analysis.registering.outcome import Outcome, score_registered
+from analysis.registering.outcome import ForecastOutcome, score_registered
 from analysis.registering.record import FORECASTS_FILE, RegisteredForecast
 from analysis.registering.register import register
 
@@ -35,7 +35,7 @@ def add(study: Path, *errors: float, **fields: Any) -> None:
     (study / "runs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def only(study: Path) -> Outcome:
+def only(study: Path) -> ForecastOutcome:
     (outcome,) = score_registered(study).outcomes
     return outcome
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis.forecasting.interval_score import interval_score
-from analysis.registering.outcome import Outcome, Score, score_registered
+from analysis.registering.outcome import ForecastOutcome, ForecastScore, score_registered
 from analysis.registering.record import FORECASTS_FILE, SCHEMA
 from analysis.registering.register import register
 
@@ -41,8 +41,8 @@ def write(folder: Path, rows: list[dict[str, Any]]) -> None:
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
-    found: list[Outcome] = []
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[ForecastOutcome]:
+    found: list[ForecastOutcome] = []
     for study in range(3):
         folder = tmp_path_factory.mktemp("planted")
         rows = planted(np.random.default_rng(study), curves=10)
@@ -53,18 +53,18 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> list[Outcome]:
     return found
 
 
-def test_every_forecast_is_scored_and_its_table_found(outcomes: list[Outcome]) -> None:
+def test_every_forecast_is_scored_and_its_table_found(outcomes: list[ForecastOutcome]) -> None:
     assert len(outcomes) == 60
     assert all(outcome.counted and outcome.table_found and len(outcome.runs) == 2 for outcome in outcomes)
 
 
-def test_of_straight_planted_laws_forecasts_hold_what_they_say_and_more(outcomes: list[Outcome]) -> None:
+def test_of_straight_planted_laws_forecasts_hold_what_they_say_and_more(outcomes: list[ForecastOutcome]) -> None:
     """The product believes that laws may bend, these do not: its intervals hold more than they say, never less."""
     assert np.mean([outcome.runs_held / 2 for outcome in outcomes]) > 0.85
     assert np.mean([outcome.held_at(0.5) for outcome in outcomes]) > 0.4
 
 
-def test_forecasts_are_neither_high_nor_low_on_average(outcomes: list[Outcome]) -> None:
+def test_forecasts_are_neither_high_nor_low_on_average(outcomes: list[ForecastOutcome]) -> None:
     ratios = [math.log(outcome.ratio or 0.0) for outcome in outcomes]
     assert abs(np.mean(ratios)) < 0.06, np.mean(ratios)
 
@@ -72,7 +72,7 @@ def test_forecasts_are_neither_high_nor_low_on_average(outcomes: list[Outcome]) 
 SPREAD = 0.1
 
 
-def known(folder: Path, curves: int) -> Score:
+def known(folder: Path, curves: int) -> ForecastScore:
     """Forecasts that say what is planted, log-normal errors around .2, scored against two runs a curve."""
     normal, generator = NormalDist(math.log(0.2), SPREAD), np.random.default_rng(0)
     quantiles = {f"{share:g}": math.exp(normal.inv_cdf(share)) for share in SHARES}

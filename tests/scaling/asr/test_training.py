@@ -119,7 +119,7 @@ def test_a_node_asked_to_stop_while_it_looks_at_dev_has_saved_what_it_trained(wo
     plan_file = order(study, tmp_path / "broken")
     with monkeypatch.context() as patched:
         patched.setattr(
-            scaling.asr.evaluation.dev_evaluation.Pacing, "due", lambda self, seconds: seconds > 0
+            scaling.asr.evaluation.evaluation_in_training.Pacing, "due", lambda self, seconds: seconds > 0
         )  # at the second step
         work(plan_file.ledger, plan_file, StopWhileEvaluating(plan_file.ledger, 0))
     (kept,) = (tmp_path / "broken").glob("stages/*/attempts/0001/checkpoint-*/progress.json")
@@ -259,7 +259,9 @@ def test_frozen_parts_stay_in_eval_mode_at_every_step_also_after_a_look_at_dev(w
         return taken(inputs, *others)
 
     monkeypatch.setattr(scaling.asr.train, "take_step", watching)
-    monkeypatch.setattr(scaling.asr.evaluation.dev_evaluation.Pacing, "due", lambda self, seconds: len(modes) in (2, 4))
+    monkeypatch.setattr(
+        scaling.asr.evaluation.evaluation_in_training.Pacing, "due", lambda self, seconds: len(modes) in (2, 4)
+    )
     (row,) = train_study(write_study(world, strategies=["projector_only"], budgets_flops=[4e7]), tmp_path)
     assert len(modes) == row["stages"][0]["steps"] > 4
     assert set(modes) == {(False, True, False)}

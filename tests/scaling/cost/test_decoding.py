@@ -6,15 +6,15 @@ import pytest
 from flop_reference import Trains
 
 from scaling.base_models.lookup import find_encoder, find_llm
-from scaling.cost.decoding import (
+from scaling.cost.decoding import decoding_flops, generation_flops
+from scaling.cost.evaluation_pacing import (
     HEARING_OVER_TRAINING,
     HEARING_SPACING,
-    decoding_flops,
     hearing_flops,
     look_seconds,
     next_hearing_look,
 )
-from scaling.cost.flops import executed, generation
+from scaling.cost.flops import executed
 from scaling.cost.model_shape import ModelShape, default_shape
 from scaling.spec import Objective, Part
 from scaling.speech.lengths import Lengths
@@ -33,7 +33,7 @@ def lengths(seconds: list[float], llm_tokens: list[int]) -> Lengths:
 def test_a_small_set_is_one_padded_batch_and_its_longest_text(objective: Objective, longest: int) -> None:
     heard = lengths([2.0, 4.0, 3.0], [5, 7, 9])
     assert decoding_flops(model_shape(), objective, heard) == sum(
-        generation(model_shape(), objective, heard, longest).values()
+        generation_flops(model_shape(), objective, heard, longest).values()
     )
 
 
@@ -41,7 +41,7 @@ def test_utterances_of_like_length_are_decoded_together() -> None:
     mixed = lengths([*[2.0] * 60, *[20.0] * 12, *[2.0] * 60], [*[4] * 60, *[40] * 12, *[4] * 60])  # 240 s of each
     short, long = (mixed[np.flatnonzero(mixed.llm_tokens == tokens)] for tokens in (4, 40))
     assert decoding_flops(model_shape(), Objective.LLM, mixed) == sum(
-        sum(generation(model_shape(), Objective.LLM, batch, tokens).values())
+        sum(generation_flops(model_shape(), Objective.LLM, batch, tokens).values())
         for batch, tokens in ((short, 4), (long, 40))
     )
 

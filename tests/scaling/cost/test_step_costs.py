@@ -33,8 +33,8 @@ from scaling.cost.flops import charged, executed_batches
 from scaling.cost.step_costs import StageMeter
 from scaling.ledger.ledger import Ledger
 from scaling.spec import Objective, Part
+from scaling.speech.batches import split_batch
 from scaling.speech.lengths import Lengths
-from scaling.speech.micro_batches import split_batch
 
 NOTHING = {"memory_gib": 0.0, "disk_gib": 0.0}
 ON_DISK = {"memory_gib": 0.0, "disk_gib": 1.0}
@@ -126,7 +126,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return end
 
     monkeypatch.setattr(scaling.asr.node, "train", counting)
-    monkeypatch.setattr(scaling.asr.evaluation.dev_evaluation.Pacing, "due", lambda self, seconds: False)
+    monkeypatch.setattr(scaling.asr.evaluation.evaluation_in_training.Pacing, "due", lambda self, seconds: False)
     monkeypatch.setattr(
         scaling.asr.model.load_base, "ATTENTION", "eager"
     )  # torch counts fused attention on CPU as nothing

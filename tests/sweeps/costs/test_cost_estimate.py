@@ -8,7 +8,8 @@ from small_study import StudyWriter
 from typer.testing import CliRunner
 
 from scaling.cli import app
-from scaling.cost.decoding import decoding_flops, hearing_flops
+from scaling.cost.decoding import decoding_flops
+from scaling.cost.evaluation_pacing import hearing_flops
 from scaling.cost.hardware import Throughput
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger

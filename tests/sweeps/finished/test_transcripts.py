@@ -4,13 +4,13 @@ from pathlib import Path
 
 from scaling.speech.audio import Clip
 from scaling.speech.recordings import Recording
-from sweeps.finished.transcribe_export import Transcript, transcripts_text
+from sweeps.finished.transcribe_export import RecordingTranscript, transcripts_text
 
 
-def transcript(name: str, *texts: str) -> Transcript:
+def transcript(name: str, *texts: str) -> RecordingTranscript:
     clip = Clip(path=Path("a.wav"))
     recording = Recording(id=name, clip=clip, text=None, samples=1, segments=(clip,) * len(texts))
-    return Transcript(recording=recording, texts=texts, score=None)
+    return RecordingTranscript(recording=recording, texts=texts, score=None)
 
 
 def test_a_line_stays_a_line_of_two_columns_and_steers_no_terminal() -> None:

@@ -19,13 +19,13 @@ from sweeps.launchers.worker_command import worker_command
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.run.monitor import Monitor
-from sweeps.run.outcome import Outcome
+from sweeps.run.outcome import SweepOutcome
 
 STAND_IN = [sys.executable, str(Path(__file__).with_name("stand_in.py"))]
 STUB_SERVER = [sys.executable, str(Path(__file__).with_name("stub_server.py"))]
 
 
-def run_locally(study: Path, folder: Path, workers: int, root: Path | None = None) -> Outcome:
+def run_locally(study: Path, folder: Path, workers: int, root: Path | None = None) -> SweepOutcome:
     ledger = Ledger(root or folder)
     prepared = prepare(str(study), [], ledger)
     plan_file = write_plan_file(prepared.study, prepared.plan, folder, ledger)

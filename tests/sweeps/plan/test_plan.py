@@ -8,7 +8,7 @@ from scaling.base_models.encoders import ENCODERS
 from scaling.base_models.llms import LLMS
 from scaling.cost.model_shape import default_lora
 from scaling.spec import DataSpec, ModelSpec, Objective, Optimization, Part, Precision, RunSpec, Strategy
-from scaling.strategies import PRESETS, resolve
+from scaling.strategies import PRESETS, StrategyRequest, resolve
 from sweeps.plan.plan import Plan, nodes_by_stage, plan_runs
 
 DECADE = [10**11, 178 * 10**9, 316 * 10**9, 562 * 10**9, 10**12]
@@ -38,7 +38,9 @@ def run(strategy: str = "joint", budget: int = 10**12, **changes: Any) -> RunSpe
     )
     return RunSpec(
         model=model,
-        strategy=resolve(PRESETS[strategy], optimization=optimization, encoder_width=96, llm_width=96, **changes),
+        strategy=resolve(
+            StrategyRequest(design=PRESETS[strategy], **changes), optimization, encoder_width=96, llm_width=96
+        ),
         budget_flops=budget,
         data=DataSpec(train="t", dev="d", test=(("clean", "c"),), prompt="{speech}", language="zh"),
         seed=seed,

@@ -9,11 +9,11 @@ import pytest
 from small_study import StudyWriter
 
 from sweeps.plan.prepare import Prepared, prepare
-from sweeps.run.outcome import Outcome
+from sweeps.run.outcome import SweepOutcome
 from sweeps.run.simulate import NOISE, PLANTED, planted_cer, planted_law, simulate_runs, simulated_ledger
 
 
-def simulate(study: Path, folder: Path) -> tuple[Prepared, Outcome]:
+def simulate(study: Path, folder: Path) -> tuple[Prepared, SweepOutcome]:
     ledger = simulated_ledger(folder)
     prepared = prepare(str(study), [], ledger)
     return prepared, simulate_runs(prepared, folder, ledger)

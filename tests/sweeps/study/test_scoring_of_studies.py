@@ -5,11 +5,11 @@ from small_study import StudyWriter
 
 from scaling.errors import InputError
 from sweeps.plan.prepare import prepare
-from sweeps.run.outcome import Outcome
+from sweeps.run.outcome import SweepOutcome
 from sweeps.run.simulate import simulate_runs, simulated_ledger
 
 
-def simulated(study: str, folder, *settings: str) -> Outcome:
+def simulated(study: str, folder, *settings: str) -> SweepOutcome:
     ledger = simulated_ledger(folder)
     return simulate_runs(prepare(study, list(settings), ledger), folder, ledger)
 

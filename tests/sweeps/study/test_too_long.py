@@ -13,12 +13,12 @@ from small_study import LLM, StudyWriter, study_fields, write_model
 from scaling.asr.resources import Sources
 from scaling.base_models.encoders import ENCODERS
 from scaling.cost.model_shape import default_lora
+from scaling.cost.too_long import places_of_long_texts
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.speech.string_column import StringColumn
 from sweeps.plan.prepare import prepare
 from sweeps.plan.write_plan import write_plan_file
-from sweeps.study.too_long import places_of_long_texts
 
 
 def test_an_utterance_longer_than_the_encoder_is_named(write_study: StudyWriter, surroundings: Path) -> None:

@@ -16,7 +16,7 @@ from scaling.spec import Part, RunSpec
 from sweeps.cli import app
 from sweeps.plan.prepare import Prepared, enumerate_runs, prepare_runs
 from sweeps.run import simulate
-from sweeps.run.outcome import Outcome
+from sweeps.run.outcome import SweepOutcome
 from sweeps.study.study import Study, load_study
 from sweeps.tuning.grid import (
     BATCH_STEP,
@@ -248,7 +248,7 @@ class Planted:
         away = sum((tried[kind] - best) ** 2 for kind, best in self.best.items() if kind in tried)
         return min(1.0, 0.05 * math.exp(0.1 * away))
 
-    def __call__(self, prepared: Prepared) -> Outcome:
+    def __call__(self, prepared: Prepared) -> SweepOutcome:
         self.rounds.append(prepared)
         return simulate.simulate_runs(prepared, self.out, self.ledger)
 
@@ -368,9 +368,9 @@ def test_the_same_command_goes_on_where_it_stopped_and_a_grown_study_pays_for_wh
         study,
         (SMALL, LARGE),
         trainer.ledger,
-        lambda prepared: Outcome(rows=[], survey=trainer(prepared).survey, stopped_by=15),
+        lambda prepared: SweepOutcome(rows=[], survey=trainer(prepared).survey, stopped_by=15),
     )
-    assert isinstance(stopped, Outcome)
+    assert isinstance(stopped, SweepOutcome)
     whole = tune(study, (SMALL, LARGE), trainer.ledger, trainer)
     again = tune(study, (SMALL, LARGE), trainer.ledger, trainer)
     assert isinstance(whole, TuningResult)

@@ -51,6 +51,6 @@ class FilterBank:
         """Features (M, T); raises InputError for audio of fewer than two frames, whose spread cannot be normalised."""
         if self.input_frames(np.array([len(samples_T)]))[0] < SHORTEST:
             raise InputError(f"audio of {len(samples_T)} samples; expected at least {SHORTEST} frames of features")
-        found = self.extractor(samples_T, sampling_rate=SAMPLE_RATE, return_tensors="pt")
-        features_TM: Tensor = found["input_features"][0][found["attention_mask"][0].bool()]
+        features = self.extractor(samples_T, sampling_rate=SAMPLE_RATE, return_tensors="pt")
+        features_TM: Tensor = features["input_features"][0][features["attention_mask"][0].bool()]
         return features_TM.T.contiguous()

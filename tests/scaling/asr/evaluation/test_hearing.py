@@ -16,7 +16,7 @@ from tiny_world import (
     write_study,
 )
 
-import scaling.asr.evaluation.dev_evaluation
+import scaling.asr.evaluation.evaluation_in_training
 from scaling.asr.__main__ import work
 from scaling.asr.evaluation.hearing import HearingTest
 from scaling.asr.execution.ranks import Ranks
@@ -115,11 +115,13 @@ def test_a_set_with_one_text_alone_cannot_tell(world, tmp_path):
 
 
 def always_looking(monkeypatch):
-    monkeypatch.setattr(scaling.asr.evaluation.dev_evaluation, "next_hearing_look", lambda flops, last: last + 1)
+    monkeypatch.setattr(
+        scaling.asr.evaluation.evaluation_in_training, "next_hearing_look", lambda flops, last: last + 1
+    )
 
 
 def never_looking(monkeypatch):
-    monkeypatch.setattr(scaling.asr.evaluation.dev_evaluation, "next_hearing_look", lambda flops, last: np.inf)
+    monkeypatch.setattr(scaling.asr.evaluation.evaluation_in_training, "next_hearing_look", lambda flops, last: np.inf)
 
 
 @pytest.mark.parametrize("strategy", ["efin", "joint"])

@@ -32,7 +32,7 @@ from transformers import (
     Wav2Vec2FeatureExtractor,
 )
 
-import scaling.asr.evaluation.dev_evaluation
+import scaling.asr.evaluation.evaluation_in_training
 import scaling.asr.model.load_base
 import scaling.asr.node
 import scaling.asr.resources
@@ -234,7 +234,7 @@ def test_a_strategy_trains_it_at_the_flops_that_a_counter_sees_and_its_export_is
 
     write_directory(world / kind.dims.name, kind)
     monkeypatch.setattr(scaling.asr.node, "train", counting_train)
-    monkeypatch.setattr(scaling.asr.evaluation.dev_evaluation.Pacing, "due", lambda self, seconds: False)
+    monkeypatch.setattr(scaling.asr.evaluation.evaluation_in_training.Pacing, "due", lambda self, seconds: False)
     monkeypatch.setattr(scaling.asr.model.load_base, "ATTENTION", "eager")  # torch counts fused attention as nothing
     monkeypatch.setattr(scaling.asr.resources, "GROUP_SAMPLES", 0)  # what groups add has a test in test_currencies
     study = write_study(

@@ -14,7 +14,7 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from scaling.asr.evaluation.decode import transcribe
-from scaling.asr.execution.merged_lora import merged_lora
+from scaling.asr.execution.lora_while_decoding import merged_lora
 from scaling.asr.model import greedy, llm_decoder
 from scaling.asr.model.llm_decoder import LlmDecoder
 from scaling.asr.model.load_base import BaseModels

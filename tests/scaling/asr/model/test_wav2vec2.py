@@ -212,7 +212,7 @@ def test_flops_of_a_run_are_what_an_operation_counter_sees_in_it(ctc_world, tmp_
         return result
 
     monkeypatch.setattr(scaling.asr.node, "train", counting_train)
-    monkeypatch.setattr(scaling.asr.evaluation.dev_evaluation.Pacing, "due", lambda self, seconds: False)
+    monkeypatch.setattr(scaling.asr.evaluation.evaluation_in_training.Pacing, "due", lambda self, seconds: False)
     monkeypatch.setattr(
         scaling.asr.model.load_base, "ATTENTION", "eager"
     )  # torch counts fused attention on CPU as nothing

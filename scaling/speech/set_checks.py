@@ -3,11 +3,12 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from scaling.arrays import IntArray
+from scaling.errors import InputError
 from scaling.speech.audio import Clip, clip_digest
 from scaling.speech.manifest import Manifest
 
@@ -26,7 +27,18 @@ def shared_utterances(train: Manifest, test: Manifest) -> list[int]:
     return sorted({*_of_the_same_stretch(train, test), *_of_the_same_bytes(train, test)})
 
 
-def doubtful_sets(named: Sequence[tuple[str, Manifest]], *, capped: bool, made: bool) -> list[str]:
+def refuse_shared(train: Manifest, test: Manifest) -> None:
+    """Raise InputError where utterances of `test` are in `train` too; of assumed lengths nothing is known."""
+    if train.stands_for_hours is not None or test.stands_for_hours is not None:
+        return
+    if shared := shared_utterances(train, test):
+        raise InputError(
+            f"{len(shared)} of {len(test)} utterances are in the training data too, the first is"
+            f" {test.ids[shared[0]]!r}; expected other recordings than in {train.path}"
+        )
+
+
+def doubtful_sets(named: Mapping[str, Manifest], *, capped: bool, made: bool) -> list[str]:
     """What to say of the sets of a study, by the name of their field below `data`.
 
     Named are sets that share audio with dev, files that are called as another set is, and a training set smaller than a
@@ -34,7 +46,7 @@ def doubtful_sets(named: Sequence[tuple[str, Manifest]], *, capped: bool, made: 
     """
     if made:
         return []
-    sets = {name: manifest for name, manifest in named if manifest.stands_for_hours is None}
+    sets = {name: manifest for name, manifest in named.items() if manifest.stands_for_hours is None}
     return [*_sharing_dev(sets), *_called_otherwise(sets), *([] if capped else _larger_than_train(sets))]
 
 

@@ -1,4 +1,6 @@
-"""Looks at the dev set during training, so rarely that they take at most a tenth of the time: hearing and CER."""
+"""Measures hearing and the CER of the dev set during training, so rarely that this takes at most a tenth of the
+time.
+"""
 
 import time
 from collections.abc import Callable
@@ -8,7 +10,7 @@ from scaling.asr.evaluation.evaluate import Evaluation
 from scaling.asr.evaluation.hearing import HearingTest
 from scaling.asr.execution.ranks import Ranks
 from scaling.asr.train import Interrupted
-from scaling.cost.decoding import DEV_EVALUATION_OVER_TRAINING, FIRST_DEV_EVALUATION_SECONDS, next_hearing_look
+from scaling.cost.evaluation_pacing import DEV_EVALUATION_OVER_TRAINING, FIRST_DEV_EVALUATION_SECONDS, next_hearing_look
 from scaling.ledger.records import Event
 
 UTTERANCES = 100
@@ -35,7 +37,7 @@ class Pacing:
 
 
 class DevEvaluations:
-    """To be called before every step: looks at the dev set when that is due, and logs what it finds by `log`.
+    """To be called before every step: evaluates the dev set when an evaluation is due, and passes the result to `log`.
 
     Hearing is measured at the positions of `next_hearing_look`, and kept in the progress. `hearing_test` is None where
     the LLM does not take part, or nothing can be measured.
@@ -59,7 +61,7 @@ class DevEvaluations:
         return self._pacing.seconds
 
     def __call__(self, progress: Progress) -> bool:
-        """True where the dev set was looked at, which leaves the model in eval mode.
+        """Whether the dev set was evaluated, which leaves the model in eval mode.
 
         An evaluation that is asked to stop is dropped: training, which is asked the same next, saves its state first.
         """

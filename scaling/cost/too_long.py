@@ -2,22 +2,40 @@
 
 from collections.abc import Iterable, Sequence
 from math import isfinite
+from typing import Protocol
 
 import numpy as np
 
 from scaling.arrays import IntArray
+from scaling.base_models.encoders import EncoderDims
+from scaling.base_models.letters import TokenSource
+from scaling.base_models.llms import LlmDims
+from scaling.base_models.lookup import ResolvedModel
 from scaling.cost.model_shape import ModelShape
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE
 from scaling.speech.lengths import Lengths, text_lengths
 from scaling.speech.manifest import Manifest
-from sweeps.study.study_model import StudyModel
 
 MOST_EXTRA_TOKENS = 2
 """No tokenizer here writes more tokens than a text has bytes, but for the end token and a blank before the text."""
 
 
-def places_of_long_texts(models: Sequence[StudyModel], speeds: Sequence[float], manifest: Manifest) -> IntArray:
+class FoundModel(Protocol):
+    """A pair of an encoder and an LLM, the shape of their recogniser, and how their texts are written."""
+
+    @property
+    def encoder(self) -> ResolvedModel[EncoderDims]: ...
+    @property
+    def llm(self) -> ResolvedModel[LlmDims]: ...
+    @property
+    def shape(self) -> ModelShape: ...
+    @property
+    def asr_tokens(self) -> TokenSource: ...
+    def lengths(self, manifest: Manifest) -> Lengths: ...
+
+
+def places_of_long_texts(models: Sequence[FoundModel], speeds: Sequence[float], manifest: Manifest) -> IntArray:
     """Places of utterances whose text is too long for one of the models, at one of the speeds.
 
     Only texts with that many bytes are tokenized, so that it costs nothing where none is too long.
@@ -37,7 +55,7 @@ def places_of_long_texts(models: Sequence[StudyModel], speeds: Sequence[float], 
     return too_long.nonzero()[0]
 
 
-def refuse_too_long(models: Iterable[StudyModel], manifests: Sequence[Manifest]) -> None:
+def refuse_too_long(models: Iterable[FoundModel], manifests: Sequence[Manifest]) -> None:
     """Raise InputError, naming the first, where utterances are longer than one of the models has positions for."""
     for model in models:
         for manifest in manifests:

@@ -2,12 +2,12 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from scaling.errors import InputError
+from scaling.errors import InputError, nearest
 from scaling.spec import Part, Stage, Strategy
 
 BATCH = "batch_audio_seconds"
@@ -31,8 +31,12 @@ class TunedSettings:
     tuning_flops: int
     at_edge: tuple[str, ...]
 
-    def checked(self, strategy: Strategy) -> "TunedSettings":
-        """Itself, if its stages and parts are those of `strategy`; else raises InputError."""
+    def check(self, name: str, strategies: Sequence[Strategy]) -> None:
+        """Raise InputError where no strategy has that name, or the settings are for other stages or parts than its."""
+        by_name = {strategy.name: strategy for strategy in strategies}
+        if name not in by_name:
+            raise InputError(f"{name!r}; expected a strategy of the study{nearest(name, by_name)}")
+        strategy = by_name[name]
         expected = {stage.name: stage.parts for stage in strategy.stages}
         if len(expected) != len(strategy.stages):
             raise InputError(f"tuned: the stages of {strategy.name!r} need a name each")
@@ -41,7 +45,6 @@ class TunedSettings:
             raise InputError(f"tuned.{strategy.name}: expected a rate for each of {wanted}")
         if BATCH in self.drift and self.batch_audio_seconds is None:
             raise InputError(f"tuned.{strategy.name}: {BATCH} drifts from nowhere; expected a {BATCH} beside the rates")
-        return self
 
     def applied(self, strategy: Strategy, budget_flops: int) -> Strategy:
         """`strategy` with the rates and the batch for that budget.
