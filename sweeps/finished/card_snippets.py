@@ -55,7 +55,7 @@ x = AutoModelForCTC.from_pretrained("encoder").%(encoder)s(x).last_hidden_state"
 
 _BY_QWEN3_ASR = """\
 extractor = AutoFeatureExtractor.from_pretrained("encoder", min_length=0)
-found = extractor(samples, sampling_rate=rate, padding="longest", return_tensors="pt")
+found = extractor(samples, sampling_rate=rate, padding="longest", return_attention_mask=True, return_tensors="pt")
 x = Qwen3ASREncoder.from_pretrained("encoder")(found.input_features, found.attention_mask).last_hidden_state[None]"""
 
 

@@ -27,7 +27,7 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-import scaling.asr.evaluation.dev_evaluation
+import scaling.asr.evaluation.evaluation_in_training
 import scaling.asr.model.load_base
 import scaling.asr.node
 import scaling.asr.resources
@@ -158,7 +158,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
     with monkeypatch.context() as patch:
         patch.setattr(scaling.asr.node, "train", counting_train)
-        patch.setattr(scaling.asr.evaluation.dev_evaluation.Pacing, "due", lambda self, seconds: False)
+        patch.setattr(scaling.asr.evaluation.evaluation_in_training.Pacing, "due", lambda self, seconds: False)
         patch.setattr(scaling.asr.model.load_base, "ATTENTION", "eager")
         patch.setattr(scaling.asr.resources, "GROUP_SAMPLES", 0)
         yield seen
