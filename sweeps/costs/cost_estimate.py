@@ -6,7 +6,7 @@ from scaling.cost.evaluation_pacing import look_seconds
 from scaling.cost.hardware import HARDWARE, saved_throughput
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
-from sweeps.costs.checkpoint_disk import CheckpointDisk, disk
+from sweeps.costs.checkpoint_disk import CheckpointDisk, checkpoint_disk
 from sweeps.costs.tariff import Tariff
 from sweeps.costs.worker_speed import WorkerSpeed, worker_speed
 from sweeps.launchers.local_workers import default_workers
@@ -55,7 +55,7 @@ class CostEstimate:
 
     @property
     def spent_over_charged(self) -> float:
-        """What sharing leaves to pay, as a fraction."""
+        """The FLOPs that are trained over those charged: below 1 where runs share nodes."""
         return self.spent_flops / self.charged_flops
 
     @property
@@ -83,7 +83,7 @@ class Limits:
     usd: float | None = None
 
     def refuse(self, costs: CostEstimate) -> None:
-        """Raise InputError where the bill is over a limit, or where its money is limited and no price is known."""
+        """Raise InputError where the estimate exceeds a limit, or where money is limited and no price is known."""
         for flag, most, cost, unit in (
             ("--max-flops", self.flops, costs.to_spend_flops, "FLOPs"),
             ("--max-hours", self.device_hours, costs.device_hours, f"device-hours ({costs.speed.source})"),
@@ -98,7 +98,7 @@ class Limits:
 def estimate_cost(
     prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None, workers: int | None = None
 ) -> CostEstimate:
-    """The bill of a plan. Nodes that are finished in `ledger` cost nothing more.
+    """The cost estimate of a plan. Nodes that are finished in `ledger` cost nothing more.
 
     `workers` work side by side, as many as this machine has room for where not given.
     """
@@ -142,7 +142,7 @@ def estimate_cost(
         finish_hours=max(sum(worked.values()) / side_by_side, longest) / 3600,
         speed=speed,
         rent=_rent(study.threads, processes, tariff),
-        disk=disk(study, plan),
+        disk=checkpoint_disk(study, plan),
     )
 
 
