@@ -141,7 +141,8 @@ TERMS = (
         ("lifetime_over_budget", "Recognition over the model's life costs more than all that can be spent.",
          "Spend more, or choose smaller models or fewer hours."),
         ("price", "The assumptions behind hours and dollars.",
-         "Hours fall with the share of the peak that training reaches (`doctor` measures it), dollars with the rent."),
+         "Looks at dev add a ninth where a stage lasts over a minute, and decoding dev and test sets comes on top; "
+         "`plan` counts both."),
         ("poor_price", "The cost of the runs is no simple function of their sizes.",
          "Take the best sizes as a direction rather than a number."),
         ("shares_not_identified", "Too few divisions of the budget over the stages were tried.",
@@ -181,6 +182,12 @@ def explained(code: str | None) -> list[GlossaryTerm]:
     if not terms:
         raise InputError(f"explain: no code {code!r}{nearest(code, {term.code for term in TERMS})}")
     return terms
+
+
+def listed_codes() -> str:
+    """The codes alone, those of a kind together."""
+    kinds = [f"{of}: {', '.join(term.code for term in TERMS if term.of == of)}" for of in (FIT, RUN, STATE, WARNING)]
+    return "\n".join([*kinds, f"({HOW_TO_ASK} says what one means, asr-scaling explain --all what all mean)"])
 
 
 def glossary_page() -> str:

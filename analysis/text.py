@@ -10,10 +10,14 @@ from analysis.fitting.model_selection import LawCandidate
 from analysis.formatting import Interval, between, interval_cell, label_cell, number, percent, share_cell
 from analysis.glossary import STATUS_IN_WORDS, meaning_of_fit
 from analysis.notes import Note, as_text
+from analysis.recommending.budgets import HardwareCost
 from analysis.recommending.isoflop_frontier import Frontier
 from analysis.recommending.next_runs import Proposal
 from analysis.recommending.recommend import Recommendation
+from analysis.tables.points import ERROR
+from analysis.tables.understanding.column_names import error_name
 from analysis.warnings_text import warnings_text
+from scaling.cost.amounts import duration, money
 from scaling.system.console import one_line
 from scaling.system.text_table import text_table
 
@@ -34,7 +38,7 @@ def fits_text(curves: Curves) -> str:
             theta = " ".join(f"{name}={number(value)}" for name, value in fit.theta.items())
         rows.append([label_cell(curve.label), law, theta, str(points), STATUS_IN_WORDS[curve.status]])
     table = text_table(["strategy", "law", "parameters", "points", "status"], rows)
-    return table + warnings_text(curves.notes, curves.curves)
+    return table + warnings_text(curves.notes, curves.curves, error_name(curves.named.get(ERROR, ERROR)))
 
 
 def laws_document(
@@ -77,7 +81,7 @@ def prediction_text(prediction: Prediction, error: str = "CER") -> str:
             f"{prediction.curve.label} at {prediction.flops:.4g} FLOPs: {_expected(prediction, error)}",
             *(f"  {line}" for line in _doubt_lines(prediction)),
         ]
-    ) + warnings_text(prediction.warnings)
+    ) + warnings_text(prediction.warnings, error=error)
 
 
 def _expected(prediction: Prediction, error: str) -> str:
@@ -104,7 +108,7 @@ def _doubt_lines(prediction: Prediction) -> list[str]:
     return [*lines, reach + ("" if prediction.status == "ok" else f"; {STATUS_IN_WORDS[prediction.status]}")]
 
 
-def rows_text(predictions: Sequence[Prediction]) -> str:
+def rows_text(predictions: Sequence[Prediction], error: str = "CER") -> str:
     """One line a point, the warnings below."""
     columns = list(predictions[0].columns)
     names = [name for name in INTERVALS if any(getattr(prediction, name) is not None for prediction in predictions)]
@@ -117,7 +121,8 @@ def rows_text(predictions: Sequence[Prediction]) -> str:
         for prediction in predictions
     ]
     header = [*columns, "value", *(INTERVALS[name] for name in names)]
-    return text_table(header, rows) + warnings_text(note for answer in predictions for note in answer.warnings)
+    notes = (note for answer in predictions for note in answer.warnings)
+    return text_table(header, rows) + warnings_text(notes, error=error)
 
 
 def frontier_text(frontier: Frontier) -> str:
@@ -176,21 +181,26 @@ def recommendation_text(answer: Recommendation, error: str = "CER") -> str:
     """What to do, what error it will give, by its name, and the warnings."""
     prediction = answer.prediction
     if prediction is None:
-        return "no recommendation" + warnings_text(answer.warnings)
+        return "no recommendation" + warnings_text(answer.warnings, error=error)
     same = answer.flops_interval is None or answer.flops_interval[0] == answer.flops_interval[1]
     spend = number(answer.flops) + ("" if same else f" {between(answer.flops_interval)}")
     stages = ", ".join(f"{one_line(name)} {amount:.3g}" for name, amount in (answer.stage_flops or {}).items())
     cost = answer.cost
     lines = [
-        f"stages: {stages} FLOPs" if stages else "stages: not recorded",
+        *([f"stages: {stages} FLOPs"] if stages else []),
         *([] if answer.audio_hours is None else [f"audio passed: {number(answer.audio_hours, 3)} hours"]),
         f"expect {_expected(prediction, error)}",
         *_doubt_lines(prediction),
         *_allocation_lines(answer, error),
-        *([] if cost is None else [f"{cost.device_hours:.3g} device-hours, {cost.usd:.3g} USD"]),
+        *([] if cost is None else [_cost_line(cost)]),
     ]
     advice = f"spend {spend} FLOPs on {prediction.curve.label}"
-    return "\n".join([advice, *(f"  {line}" for line in lines)]) + warnings_text(_every_note(answer))
+    return "\n".join([advice, *(f"  {line}" for line in lines)]) + warnings_text(_every_note(answer), error=error)
+
+
+def _cost_line(cost: HardwareCost) -> str:
+    hours = duration(3600.0 * cost.device_hours)
+    return f"{hours} of training on one {cost.price.hardware.name}, {money(cost.usd)}"
 
 
 def _allocation_lines(answer: Recommendation, error: str) -> list[str]:

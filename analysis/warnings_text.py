@@ -1,5 +1,6 @@
 """Warnings below an answer in a terminal: whole sentences, each kind of warning said once."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -7,6 +8,8 @@ from analysis.formatting import listed
 from analysis.glossary import ADVICE, HOW_TO_ASK
 from analysis.notes import Note
 from scaling.system.console import one_line
+
+_CER = re.compile(r"\bCER\b")
 
 SHOWN = 3
 """So many findings of a kind are told; of more, the first two, and the number of the others."""
@@ -21,10 +24,11 @@ class Owner(Protocol):
     def warnings(self) -> tuple[Note, ...]: ...
 
 
-def warnings_text(notes: Iterable[Note], owners: Iterable[Owner] = ()) -> str:
+def warnings_text(notes: Iterable[Note], owners: Iterable[Owner] = (), error: str = "CER") -> str:
     """The lines below an answer: a line for each code, with what was found, what to do, and the code in brackets.
 
-    What was found of some of the `owners` and not of the others begins with their names. Empty without notes.
+    What was found of some of the `owners` and not of the others begins with their names. Notes are written of CERs;
+    `error` is the name of what the table has in their place. Empty without notes.
     """
     curves = list(owners)
     every = dict.fromkeys([*notes, *(note for curve in curves for note in curve.warnings)])
@@ -34,7 +38,7 @@ def warnings_text(notes: Iterable[Note], owners: Iterable[Owner] = ()) -> str:
     for note in every:
         found.setdefault(note.code, []).append(_of_whom(note, curves) + note.message)
     said = {code: f"{_together(messages)} {ADVICE.get(code, '')}".rstrip() for code, messages in found.items()}
-    lines = [f"  ! {one_line(sentences)} [{code}]" for code, sentences in said.items()]
+    lines = [f"  ! {_CER.sub(error, one_line(sentences))} [{code}]" for code, sentences in said.items()]
     where = f"  ({HOW_TO_ASK} says more about a code in brackets)"
     return "\n" + "\n".join([*lines, where])
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
+from scaling.cost.amounts import audio, duration, money, size, two_digits
 from scaling.cost.memory import Memory, StepExecution
 from scaling.system.console import JOIN
 from scaling.system.text_table import text_table
@@ -15,14 +16,22 @@ from sweeps.plan.prepare import Prepared
 from sweeps.plan.stage_consumption import SHARDED_DEVICES
 from sweeps.study.study import Study
 from sweeps.study.study_model import StudyModel
-from sweeps.units import duration, size
 
 SHOWN_RUNS = 60
 """Runs that the text lists; the JSON document lists all."""
 
 COST_FIELDS = (
     *("charged_flops", "spent_flops", "spent_over_charged", "to_spend_flops", "audio_hours", "steps", "decoding_flops"),
-    *("decoding_hours", "look_hours", "worker_hours", "device_hours", "usd", "workers", "finish_hours"),
+    *(
+        "training_hours",
+        "decoding_hours",
+        "look_hours",
+        "worker_hours",
+        "device_hours",
+        "usd",
+        "workers",
+        "finish_hours",
+    ),
     *("speed", "rent", "disk"),
 )
 """Fields and properties of a `CostEstimate` that the document holds."""
@@ -107,7 +116,7 @@ def plan_text(prepared: Prepared, costs: CostEstimate, exact: ExactCosts | None 
         *([f"and {hidden} more runs (--json lists all)"] if hidden > 0 else []),
         "",
         _stages_line(prepared.study),
-        f"training speech: {speech.train.hours:.2f} h, {len(speech.train)} utterances; dev {len(speech.dev)}, test"
+        f"training speech: {audio(speech.train.hours)}, {len(speech.train)} utterances; dev {len(speech.dev)}, test"
         f" {sum(len(test) for _, test in speech.tests)}; language {speech.spec.language}",
         *[f"assumption: {text}" for text in _assumptions(prepared.study)],
         *[f"note: {text}" for text in speech.notes()],
@@ -135,12 +144,12 @@ def _stages_line(study: Study) -> str:
 def cost_line(costs: CostEstimate) -> str:
     """One line on what the runs that are not done yet cost."""
     rent, usd = costs.rent, costs.usd
-    money = "no price known" if usd is None else f"{usd:.3g} USD at {rent.usd_per_hour:g} an hour ({rent.source})"
-    decoding = costs.decoding_hours + costs.look_hours
-    share = decoding / costs.worker_hours if costs.worker_hours else 0.0
+    price = "no price known" if usd is None else f"{money(usd)} at {rent.usd_per_hour:g} an hour ({rent.source})"
+    training = duration(3600 * costs.training_hours * rent.devices)
+    share = 1.0 - costs.training_hours / costs.worker_hours if costs.worker_hours else 0.0
     return (
         f"to train now: {costs.to_spend_flops:.3e} FLOPs, {duration(3600 * costs.device_hours)} of {rent.device}"
-        f" ({share:.0%} of it decoding dev and test sets), {money};"
+        f" ({training} of it training, {share:.0%} decoding dev and test sets), {price};"
         f" done in {duration(3600 * costs.finish_hours)} with {costs.workers} worker{'s' * (costs.workers > 1)}"
     )
 
@@ -207,7 +216,7 @@ def _runs_table(prepared: Prepared, exact: ExactCosts | None) -> str:
         steps = " + ".join(f"{stage.steps:.0f}" for stage in stages) + ", done" * (run.end in prepared.done)
         pair = f"{spec.model.encoder_name}{JOIN}+ {spec.model.llm_name}"
         epochs = hours / prepared.study.speech.train.hours
-        cells = (spec.strategy.name, pair, f"{spec.budget_flops:.3g}", f"{hours:.2f}", f"{epochs:.2f}", steps)
+        cells = (spec.strategy.name, pair, f"{spec.budget_flops:.3g}", two_digits(hours), two_digits(epochs), steps)
         rows.setdefault(cells, []).append(str(spec.seed))
     header = ["strategy", "encoder + LLM", "FLOPs", "audio h", "epochs", "steps", "seeds"]
     return text_table(header, [[*cells, f",{JOIN}".join(seeds)] for cells, seeds in rows.items()])

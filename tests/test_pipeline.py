@@ -45,13 +45,14 @@ def study(answers: Answers, tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = {split: f"{folder}/{split}.jsonl" for split in ("train", "dev")} | {
         "test": {"clean": f"{folder}/test.jsonl"}
     }
-    answers(
-        *("run", "simulated", "--simulate", "--out", folder / "out"),
+    changes = (
         *("--set", f"data={json.dumps(data)}"),
         *("--set", "models=[{encoder: whisper-tiny, llm: Qwen2.5-0.5B}]"),
         *("--set", "language=en"),
         *("--set", "budgets_flops=[5e13, 1e14, 2e14, 4e14, 8e14, 1.6e15, 3.2e15]"),
     )
+    (folder / "changes.json").write_text(json.dumps(changes))
+    answers("run", "simulated", "--simulate", "--out", folder / "out", *changes)
     return folder / "out"
 
 
@@ -80,6 +81,18 @@ def test_the_fit_finds_the_planted_law(study: Path, answers: Answers) -> None:
             fitted = theta["E"] + theta["A"] * flops ** -theta["b"]
             assert fitted == pytest.approx(planted(row, flops), rel=0.06), (strategy, flops)
         assert fit["theta"]["b"] == pytest.approx(PLANTED[strategy].exponent, abs=0.15)
+
+
+@pytest.mark.parametrize("device", ["cpu-core", "h100-sxm"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_plan_and_recommend_price_a_run_alike(study: Path, answers: Answers, strategy: str, device: str) -> None:
+    changes = json.loads((study.parent / "changes.json").read_text())
+    one_run = ("--set", "budgets_flops=[3.2e15]", "--set", f"strategies=[{strategy}]", "--set", "seeds=[0]")
+    planned = answers("plan", "simulated", *changes, *one_run, "--hardware", device)
+    cost = answers("recommend", study, "--flops", "3.2e15", "--strategy", strategy, "--hardware", device)["cost"]
+    assert cost["device_hours"] == pytest.approx(planned["training_hours"], rel=0.02)  # a stage ends within a step
+    over_steps_alone = cost["device_hours"] / (0.026 * cost["steps"] / 3600)
+    assert over_steps_alone > 5 if device == "cpu-core" else over_steps_alone == pytest.approx(1.0)
 
 
 def test_a_prediction_beyond_the_fit_covers_the_planted_error(study: Path, answers: Answers) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from analysis.cli.options import AsJson, PositiveOption, Runs, reads_runs
+from scaling.cost.number_option import NumberOption
 from scaling.errors import InputError
 from scaling.system.console import emit, log
 from scaling.system.progress_line import announce_if_slow
@@ -48,7 +49,7 @@ def recommend(
     device_hours: Annotated[float | None, PositiveOption(help="What can be spent, in hours of one --hardware.")] = None,
     hardware: Annotated[str | None, typer.Option(help="Device to price by, such as h100-sxm.")] = None,
     lifetime_hours: Annotated[
-        float, typer.Option(help="Hours of audio to recognise over the model's life; FLOPs for them are counted in.")
+        float, NumberOption(help="Hours of audio to recognise over the model's life; FLOPs for them are counted in.")
     ] = 0.0,
     study: Annotated[Path | None, typer.Option(help="Write the recommended runs as a study file here.")] = None,
     as_json: AsJson = False,

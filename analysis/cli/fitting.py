@@ -8,7 +8,7 @@ import typer
 
 from analysis.cli.options import AsJson, PositiveOption, Runs, reads_runs
 from scaling.errors import InputError
-from scaling.system.console import emit
+from scaling.system.console import emit, log
 from scaling.system.progress_line import announce_if_slow
 
 
@@ -40,8 +40,10 @@ def fit(
         fits = new_fits(runs.source, runs.choice, law, loss)
     if plot is not None:
         save_picture(fits, plot)
+        log(f"{plot}: the picture is written")
     if file is not None:
         write_fits(fits.curves, file, fits.table)
+        log(f"{file}: the fits are written, with their table")
     elif runs.choice == EVERYTHING and fits.table.path == runs.source / RUNS_FILE:
         write_fits(fits.curves, runs.source / FITS_FILE)
     emit(fits_document(fits.curves) if as_json else fits_text(fits.curves))
@@ -60,7 +62,7 @@ def predict(
     """Predict the error of one new run, with its intervals and how far it extrapolates; by default of the strategy and
     models that are best at this budget.
     """
-    from analysis.cli.places import law_columns_of_table, named_numbers
+    from analysis.cli.places import law_columns_in, law_columns_of_table, named_numbers
     from analysis.curves.places import places
     from analysis.curves.predict import predict as predict_run
     from analysis.curves.predict import predict_rows
@@ -69,7 +71,7 @@ def predict(
     if sum(option is not None for option in (flops, at, rows)) != 1:
         raise InputError("predict: give one of --flops, --at and --table")
     place = {} if at is None else named_numbers("--at", at)
-    fits = runs.fits_at(place)
+    fits = runs.fits_at(place if rows is None else law_columns_in(rows, runs.choice.columns))
     curves = fits.curves
     if flops is not None:
         prediction = predict_run(curves.best(flops), flops)
@@ -78,10 +80,11 @@ def predict(
     curve = curves.only()
     if at is not None:
         predictions = predict_rows(curve, places(curve, "--at", {name: [value] for name, value in place.items()}))
-        emit(predictions[0].as_row() if as_json else rows_text(predictions))
+        emit(predictions[0].as_row() if as_json else rows_text(predictions, fits.error_name))
     elif rows is not None:
         predictions = predict_rows(curve, law_columns_of_table(curve, rows, runs.choice.columns, curves.named))
-        emit([prediction.as_row() for prediction in predictions] if as_json else rows_text(predictions))
+        text = rows_text(predictions, fits.error_name)
+        emit([prediction.as_row() for prediction in predictions] if as_json else text)
 
 
 @reads_runs

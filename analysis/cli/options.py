@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scaling.cost.number_option import NumberOption
 from scaling.system.progress_line import announce_if_slow
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def _positive(option: typer.CallbackParam, value: float | None) -> float | None:
     return None if value is None else positive(option.opts[0], value)
 
 
-PositiveOption = functools.partial(typer.Option, callback=_positive)
+PositiveOption = functools.partial(NumberOption, callback=_positive)
 """An option for a positive number."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

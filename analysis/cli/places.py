@@ -5,6 +5,7 @@ from pathlib import Path
 
 from analysis.curves.curves import Curve
 from analysis.curves.places import positive
+from analysis.fitting.laws import LAWS
 from analysis.tables.choice import Choice
 from analysis.tables.points import SOURCE
 from analysis.tables.stored_table import named_again
@@ -28,6 +29,17 @@ def choice_of(
 def named_numbers(option: str, text: str) -> dict[str, float]:
     """The numbers of `NAME=VALUE,NAME=VALUE`. Raises InputError for any other text and for numbers not positive."""
     return {name: _number(f"{option} {name}", value) for name, value in _pairs(option, text).items()}
+
+
+def law_columns_in(file: Path, columns: Mapping[str, str]) -> tuple[str, ...]:
+    """The columns of the law that is asked at the rows of `file`: FLOPs where it has them, else those of the law whose
+    columns it has, by their own names, their usual ones, or as `columns` says.
+    """
+    names = {*understood_table(file, {}).names}
+    there = {name for name, column in columns.items() if {column, column.rpartition(":")[0]} & names} | names
+    of_laws = dict.fromkeys(law.columns for law in LAWS.values())
+    found = [of_law for of_law in of_laws if all({name, SOURCE.get(name, name)} & there for name in of_law)]
+    return max(found, key=lambda of_law: (of_law == ("C",), len(of_law)), default=("C",))
 
 
 def law_columns_of_table(

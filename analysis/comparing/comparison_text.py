@@ -31,7 +31,7 @@ def comparisons_text(comparisons: Sequence[Comparison], error: str = "CER") -> s
     lines = [f"against {pairs[0].baseline.strategy}{models}, with 90% intervals", text_table(header, rows)]
     lines += [line for comparison in comparisons for line in _detail_lines(comparison, error, among=len(comparisons))]
     curves = {curve.identity: curve for pair in pairs for curve in (pair.curve, pair.baseline)}
-    return "\n".join(lines) + warnings_text((note for pair in pairs for note in pair.warnings), curves.values())
+    return "\n".join(lines) + warnings_text((note for pair in pairs for note in pair.warnings), curves.values(), error)
 
 
 def _detail_lines(comparison: Comparison, error: str, among: int) -> list[str]:
@@ -42,8 +42,7 @@ def _detail_lines(comparison: Comparison, error: str, among: int) -> list[str]:
     lines = [f"{own} against {other}:"]
     for word, ends in (("lower", details.better_between), ("higher", details.worse_between)):
         if ends is not None:
-            where = f"from {number(ends[0], 3)} to {number(ends[1], 3)} FLOPs"
-            lines.append(f"{own} has the {word} {error} {where}, with a probability of 95% or more")
+            lines.append(f"{own} has the {word} {error} {_where(*ends)}, with a probability of 95% or more")
     if details.crossings:
         lines.append(f"the curves cross at {listed([number(flops, 3) for flops in details.crossings])} FLOPs")
     lines += _equal_lines(details, error)
@@ -56,6 +55,16 @@ def _detail_lines(comparison: Comparison, error: str, among: int) -> list[str]:
         moved = percent(details.cer_reduction_test_sampling)
         lines.append(f"another test set of this kind would move {error} saved by {moved} (one standard deviation)")
     return [lines[0], *(f"  {line}" for line in lines[1:])]
+
+
+def _where(low: float, high: float) -> str:
+    """A stretch of budgets in words.
+
+    >>> _where(2.5e10, 2.9e11), _where(9.951e11, 9.952e11)
+    ('from 2.5e+10 to 2.9e+11 FLOPs', 'at 9.95e+11 FLOPs')
+    """
+    first, last = number(low, 3), number(high, 3)
+    return f"at {first} FLOPs" if first == last else f"from {first} to {last} FLOPs"
 
 
 def _equal_lines(details: ComparisonDetails, error: str) -> list[str]:

@@ -66,7 +66,7 @@ def is_error_rate(table: Table, points: Sequence[Point]) -> bool:
 
 
 def base_prior(table: Table, rates: bool) -> Prior:
-    """What is believed before any run is seen: of separate runs where the table names seeds, else of one training."""
+    """The prior of a curve: that of separate runs where the table names seeds, else that of one training."""
     prior = SEPARATE_RUNS if _names_seeds(table) else ONE_TRAINING
     return prior if rates else prior.without_chance()
 

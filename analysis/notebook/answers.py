@@ -141,12 +141,13 @@ def predict(
         curve = fits.curves.only()
         given = {name: np.atleast_1d(value).tolist() for name, value in at.items()}
         made = predict_rows(curve, places(curve, "at", given))
-        answers = [Answer(each.as_row(), rows_text([each]), fits) for each in made]
-        return Answers(answers, rows_text(made)) if any(np.ndim(value) for value in at.values()) else answers[0]
+        answers = [Answer(each.as_row(), rows_text([each], fits.error_name), fits) for each in made]
+        several = any(np.ndim(value) for value in at.values())
+        return Answers(answers, rows_text(made, fits.error_name)) if several else answers[0]
     budgets = [positive("flops", value) for value in np.atleast_1d(flops).tolist()]
     predictions = [predict_run(fits.curves.best(budget), budget) for budget in budgets]
     answers = [Answer(each.as_dict(), prediction_text(each, fits.error_name), fits, [each]) for each in predictions]
-    return Answers(answers, rows_text(predictions)) if np.ndim(flops) else answers[0]
+    return Answers(answers, rows_text(predictions, fits.error_name)) if np.ndim(flops) else answers[0]
 
 
 def compare(
@@ -213,11 +214,11 @@ def recommend(
 
 
 def _drawn(fits: Fits, predictions: Sequence[Prediction], ax: "Axes | None") -> "Axes":
-    from analysis.report.figures.picture import draw_picture, mark_prediction, new_axes
+    from analysis.report.figures.picture import axes_given, draw_picture, mark_prediction
 
-    axes = new_axes() if ax is None else ax
-    farthest = max((prediction.flops for prediction in predictions), default=0.0)
-    largest = max(curve.largest_flops for curve in fits.curves.curves)
+    axes = axes_given(ax)
+    farthest = max((prediction.columns.get("C", 0.0) for prediction in predictions), default=0.0)
+    largest = max(curve.domain.get("C", (0.0, 0.0))[1] for curve in fits.curves.curves)
     draw_picture(fits, axes, farthest if farthest > largest else None)
     for prediction in predictions:
         mark_prediction(axes, prediction)

@@ -157,8 +157,8 @@ def plot(
 ) -> "Axes":
     """Draw runs and laws on matplotlib axes (new ones without `ax`), up to `horizon` FLOPs, and return the axes.
 
-    Lines are laws with their 90 % interval, dashed beyond the runs. Raises InputError for laws in other columns than
-    FLOPs, and where matplotlib is missing.
+    Lines are laws with their 90 % interval, dashed beyond the runs. Of laws in other columns than FLOPs it shows what
+    was measured against what they say. Raises InputError for an `ax` that is no axes, and where matplotlib is missing.
 
     >>> import analysis
     >>> from matplotlib.figure import Figure
@@ -166,8 +166,8 @@ def plot(
     >>> analysis.plot(runs, Figure().subplots()).get_xlabel()
     'training FLOPs'
     """
-    from analysis.report.figures.picture import draw_picture, new_axes
+    from analysis.report.figures.picture import axes_given, draw_picture
 
-    axes = new_axes() if ax is None else ax
+    axes = axes_given(ax)
     draw_picture(fits_asked(source, strategy, encoder, llm), axes, horizon)
     return axes

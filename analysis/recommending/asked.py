@@ -1,8 +1,9 @@
 """A recommendation as people ask for it: for FLOPs, dollars or hours of a device, or for a CER wanted."""
 
+from analysis.curves.curves import Curve
 from analysis.curves.fits import Fits
-from analysis.recommending.budgets import flops_of_hours, flops_of_usd
-from analysis.recommending.recommend import Recommendation, recommend_for_cer, recommend_for_flops
+from analysis.recommending.budgets import training_price
+from analysis.recommending.recommend import Recommendation, recommend_for_budget, recommend_for_cer
 from scaling.cost.hardware import find_hardware
 from scaling.errors import InputError
 from scaling.system.progress_line import announce_if_slow
@@ -27,13 +28,18 @@ def recommend_asked(
     device = None if hardware is None else find_hardware(hardware)
     if device is None and (usd is not None or device_hours is not None):
         raise InputError("recommend: --usd and --device-hours need --hardware")
-    if device is not None and usd is not None:
-        flops = flops_of_usd(usd, device)
-    if device is not None and device_hours is not None:
-        flops = flops_of_hours(device_hours, device)
     if not 0.0 <= lifetime_hours < float("inf"):
         raise InputError(f"recommend: --lifetime-hours: {lifetime_hours}, expected zero or more hours")
+    curves, table = fits.curves, fits.table
+
+    def bought(curve: Curve) -> float:
+        """FLOPs of a curve that dollars or hours of the device pay."""
+        if device is None or (usd is None and device_hours is None):
+            return flops or 0.0
+        price = training_price(curve, table, device)
+        return (device_hours or 0.0) * price.flops_an_hour if usd is None else usd * price.flops_a_usd
+
     with announce_if_slow("choosing a strategy and models"):
-        if flops is not None:
-            return recommend_for_flops(fits.curves, fits.table, flops, device, lifetime_hours)
-        return recommend_for_cer(fits.curves, fits.table, cer or 0.0, device, lifetime_hours)
+        if cer is not None:
+            return recommend_for_cer(curves, table, cer, device, lifetime_hours)
+        return recommend_for_budget(curves, table, bought, device, lifetime_hours)

@@ -1,7 +1,7 @@
 """Recommendations: which strategy and models, how many hours and FLOPs a stage, for a budget or for a wanted CER."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from analysis.fitting.root import ROUGH, crossing
 from analysis.notes import Note, Status, as_document, as_text
 from analysis.recommending.best_shares import BestShares, best_shares
 from analysis.recommending.best_sizes import BestSizes, best_sizes
-from analysis.recommending.budgets import HardwareCost
+from analysis.recommending.budgets import HardwareCost, training_price
 from analysis.recommending.inference_cost import flops_an_hour
 from analysis.recommending.stage_spending import audio_hours, audio_notes, stage_flops
 from analysis.recommending.winners_curse import WinnersCurse, winners_curse
@@ -83,11 +83,24 @@ def recommend_for_flops(
     """The strategy and models with the lowest expected error for `flops`, of which `lifetime_hours` of recognition take
     their part first: smaller models then leave more for training.
     """
+    return recommend_for_budget(curves, table, lambda _: flops, hardware, lifetime_hours)
+
+
+def recommend_for_budget(
+    curves: Curves,
+    table: Table,
+    flops_of: Callable[[Curve], float],
+    hardware: Hardware | None = None,
+    lifetime_hours: float = 0.0,
+) -> Recommendation:
+    """The same for a budget that pays so many FLOPs of each curve: money buys more where a step is larger."""
     table = curves.used(table)
-    training = [(curve, flops - _inference_flops(curve, table, lifetime_hours)) for curve in curves.curves]
+    budgets = [(curve, flops_of(curve)) for curve in curves.curves]
+    training = [(curve, flops - _inference_flops(curve, table, lifetime_hours)) for curve, flops in budgets]
     candidates = [(curve, training_flops) for curve, training_flops in training if training_flops > 0.0]
     if not candidates:
-        message = f"{lifetime_hours:.4g} hours of recognition cost any of the models more than {flops:.4g} FLOPs."
+        most = max(flops for _, flops in budgets)
+        message = f"{lifetime_hours:.4g} hours of recognition cost any of the models more than {most:.4g} FLOPs."
         return Recommendation(status="not_identified", warnings=(Note("lifetime_over_budget", message),))
     curve, budget = min(candidates, key=lambda candidate: rank(*candidate))
     notes = [Note("runner_up", _runner_up(candidates))] if len(curves.curves) > 1 else []
@@ -128,7 +141,7 @@ def _recommendation(
 ) -> Recommendation:
     prediction = predict(curve, flops)
     stages = stage_flops(curve, table, flops)
-    cost = None if hardware is None else HardwareCost(flops=flops, hardware=hardware)
+    cost = None if hardware is None else HardwareCost(flops=flops, price=training_price(curve, table, hardware))
     hours = audio_hours(curve, table, flops, stages)
     inference = _inference_flops(curve, table, lifetime_hours)
     curse = winners_curse(curve, candidates) if curve.extrapolation(flops) <= FAR else None

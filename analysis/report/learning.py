@@ -11,7 +11,7 @@ from typing import Any, Literal
 from analysis.curves.traces import models_text
 from scaling.errors import InputError
 from scaling.ledger.plan_file import read_plan_file
-from scaling.ledger.run_curve import history
+from scaling.ledger.run_curve import curve_points
 
 MOST_POINTS = 120
 """Points of one curve that a figure can show; of more, evenly chosen ones are kept."""
@@ -52,7 +52,7 @@ def learning_of(folder: Path) -> Learning | None:
     """The learning curves of the study in `folder`: of the first measure of which most runs have a few points."""
     try:
         plan_file = read_plan_file(folder)
-        histories = [(run, list(history(plan_file, run))) for run in plan_file.runs]
+        histories = [(run, list(curve_points(plan_file, run))) for run in plan_file.runs]
     except InputError:  # the table of runs stands without its plan and its ledger, and so does its report
         return None
     for measure in MEASURES:

@@ -1,7 +1,9 @@
-"""What a device could do and what it does do: peak rates, the share of them that training reaches, and prices.
+"""What a device could do and what it does do: peak rates, the share of them that training reaches, the time of a step
+beside them, and prices.
 
 MFU (model FLOPs utilisation) is charged FLOPs over time, divided by the peak. Where it was not measured on that device
-it says "assumption". Prices are rounded on-demand rents and always assumptions: give your own.
+it says "assumption". Prices are rounded on-demand rents and always assumptions: give your own. `training_time` makes
+hours of these figures.
 """
 
 import json
@@ -16,10 +18,17 @@ ASSUMED_MFU = 0.4
 """Assumption for accelerators: what large dense transformers reach in bf16 (PaLM reports 0.46), a little less because
 utterances are short and uneven."""
 
+STEP_SECONDS = 0.026
+"""Seconds of a step on a CPU core beside its matrix products: reading, Python, short kernels. Measured on the minis of
+`demo`, on a Zen 4 core; a slower, shared core took four times as long. On accelerators it is an assumption: there the
+same Python starts kernels while earlier ones run, so that a step takes the longer of both and small models wait."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
-    """One device. `peak_flops` is FLOP/s of dense matrix products in bf16 (fp32 for the CPU), per device."""
+    """One device. `peak_flops` is FLOP/s of dense matrix products in bf16 (fp32 for the CPU), per device; `names` are
+    those by which trainers call it in their results. An `accelerator` is started by a CPU that does not wait for it.
+    """
 
     name: str
     peak_flops: float
@@ -27,6 +36,8 @@ class Hardware:
     mfu: float
     mfu_source: str
     usd_per_hour: float
+    names: tuple[str, ...]
+    accelerator: bool = True
 
 
 HARDWARE = {
@@ -39,6 +50,7 @@ HARDWARE = {
             mfu=ASSUMED_MFU,
             mfu_source="assumption",
             usd_per_hour=2.5,
+            names=("h100",),
         ),
         Hardware(
             name="h200",
@@ -47,6 +59,7 @@ HARDWARE = {
             mfu=ASSUMED_MFU,
             mfu_source="assumption",
             usd_per_hour=3.5,
+            names=("h200",),
         ),
         Hardware(
             name="a100-80g",
@@ -55,6 +68,7 @@ HARDWARE = {
             mfu=ASSUMED_MFU,
             mfu_source="assumption",
             usd_per_hour=1.5,
+            names=("a100",),
         ),
         Hardware(
             name="rtx4090",
@@ -63,6 +77,7 @@ HARDWARE = {
             mfu=ASSUMED_MFU,
             mfu_source="assumption",
             usd_per_hour=0.4,
+            names=("rtx 4090", "rtx4090"),
         ),
         Hardware(
             name="cpu-core",
@@ -71,6 +86,8 @@ HARDWARE = {
             mfu=0.56,
             mfu_source="measured on that core: encoder of width 192 and 4 layers, length-bucketed batches of 16",
             usd_per_hour=0.04,
+            names=("x86_64", "aarch64", "arm64", "cpu"),
+            accelerator=False,
         ),
     )
 }
@@ -85,13 +102,9 @@ def find_hardware(name: str) -> Hardware:
     return beginning[0]
 
 
-def device_hours(flops: float, hardware: Hardware, mfu: float | None = None) -> float:
-    """Hours of one device for `flops` charged FLOPs, at `mfu` or the device's own.
-
-    >>> device_hours(989.4e12 * 3600, HARDWARE["h100-sxm"], mfu=0.5)
-    2.0
-    """
-    return flops / (hardware.peak_flops * (hardware.mfu if mfu is None else mfu)) / 3600
+def hardware_of(device: str) -> Hardware | None:
+    """The device that a trainer means, such as "NVIDIA H100 80GB HBM3" or "x86_64"; None where no row is about it."""
+    return next((row for row in HARDWARE.values() if any(name in device.lower() for name in row.names)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ CUMULATIVE = ("flops", "executed_flops", "audio_seconds")
 POINT_FIELDS = ("loss", "rate_factor", "executed_flops", "audio_seconds")
 
 
-def history(plan_file: PlanFile, run: RunDescription) -> Iterator[dict[str, object]]:
+def curve_points(plan_file: PlanFile, run: RunDescription) -> Iterator[dict[str, object]]:
     """Points of a run's curve by rising `flops`, as far as its nodes have come.
 
     FLOPs, executed FLOPs and audio are summed over the run's stages, so shared nodes appear in every run that passes

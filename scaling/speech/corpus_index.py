@@ -289,7 +289,7 @@ def _from_headers(columns: Columns, counter: _BadRowCounter) -> HeaderFacts:
 
 
 def _spot_checked(columns: Columns, claimed: IntArray, counter: _BadRowCounter) -> IntArray:
-    """Samples as claimed, but -1 for those of a few rows whose header was read and says otherwise."""
+    """The claimed samples, with -1 for rows whose header was among those checked and says otherwise."""
     rows = np.sort(np.random.default_rng(0).choice(len(claimed), CHECKED_HEADERS, replace=False))
     real = _from_headers(columns.take(rows), counter).samples
     is_wrong = (real >= 0) & (np.abs(real - claimed[rows]) > MAX_DURATION_ERROR)

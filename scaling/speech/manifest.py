@@ -109,7 +109,7 @@ class Manifest:
         return dataclasses.replace(self._rows(np.flatnonzero(~removed)), too_long=too_long)
 
     def within(self, hours: float | None) -> "Manifest":
-        """At most that much of the audio; all of it where `hours` is None.
+        """The utterances of at most `hours` of the audio; all of them where it is None.
 
         Utterances are ranked by a hash of their content and taken until the next would exceed `hours`, so that fewer
         hours are always a subset of more, whatever the order of the rows. Raises InputError where none fits.

@@ -28,8 +28,8 @@ ROWS_A_TASK = 512
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeaderFacts:
-    """Of N rows, `samples` (N,) at 16 kHz, -1 where the audio cannot be used, and `has_several` (N,): whether the
-    recording has several channels, of which the row names one.
+    """What headers say of N rows: `samples` (N,) at 16 kHz, -1 where the audio cannot be used, and `has_several` (N,),
+    whether the recording has several channels of which the row names one.
     """
 
     samples: IntArray
@@ -71,11 +71,11 @@ def _read_headers(columns: Columns, rows: IntArray) -> tuple[HeaderFacts, list[t
 
 
 Identity = tuple[str, int, int, int, float | None, int]
-"""File, its size and time, offset, start and channel: what a fault that was met belongs to."""
+"""What identifies the audio that a fault was found in: file, its size and time, offset, start and channel."""
 
 
 def remember_fault(clip: Clip, fault: AudioError) -> None:
-    """Let the next `remembered_faults` have the fault that was met in reading `clip`, unless its file changes."""
+    """Remember the fault that was found in reading `clip`, for as long as its file does not change."""
     with suppress(OSError):
         identity = _identity(clip)
         entry = {"identity": identity, "kind": fault.kind, "message": str(fault)}

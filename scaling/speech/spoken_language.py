@@ -1,10 +1,13 @@
 """The language of a corpus, as far as the corpus says it: by its layout, or in a field of its rows. None is guessed."""
 
+import difflib
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from scaling.errors import InputError
 from scaling.speech.readers import aishell, common_voice, json_lines, lhotse, librispeech, wenetspeech
 from scaling.speech.readers.formats import CorpusPath, find_corpus_paths
 from scaling.speech.readers.row import BadRow, lines, parse_json, raw_lines
@@ -18,6 +21,23 @@ FIELDS = ("language", "lang", "locale")
 ROWS_READ = 1000
 """Rows that are looked at: a corpus of several languages shows it in these (assumption)."""
 
+_CODES = """
+af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw he hi hr ht hu hy id
+is it ja jw ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru sa sd
+si sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo yue zh
+"""
+WHISPER_CODES = frozenset(_CODES.split())
+"""The codes that Whisper has (openai/whisper, tokenizer.py)."""
+
+NAMES = {
+    "arabic": "ar", "cantonese": "yue", "chinese": "zh", "czech": "cs", "danish": "da", "dutch": "nl", "english": "en",
+    "finnish": "fi", "french": "fr", "german": "de", "greek": "el", "hebrew": "he", "hindi": "hi", "hungarian": "hu",
+    "indonesian": "id", "italian": "it", "japanese": "ja", "korean": "ko", "mandarin": "zh", "norwegian": "no",
+    "persian": "fa", "polish": "pl", "portuguese": "pt", "romanian": "ro", "russian": "ru", "spanish": "es",
+    "swedish": "sv", "tamil": "ta", "thai": "th", "turkish": "tr", "ukrainian": "uk", "urdu": "ur", "vietnamese": "vi",
+}  # fmt: skip
+"""English names of languages, and their codes: what people write in a code's place."""
+
 WORDS = {"mandarin": "zh", "chinese": "zh", "cmn": "zh", "zho": "zh", "english": "en", "eng": "en"}
 """Names of languages that Whisper has another code for."""
 
@@ -28,6 +48,19 @@ def spoken_language(corpus: Path) -> str | None:
     """
     languages = {code for path in find_corpus_paths(corpus) for code in _named_languages(path)}
     return languages.pop() if len(languages) == 1 else None
+
+
+def check_code(language: str, place: str) -> None:
+    """Raise InputError, naming `place`, where `language` is neither a code of Whisper nor one of ISO 639-3, which has
+    three letters and which encoders of more languages know.
+    """
+    if language in WHISPER_CODES or (re.fullmatch("[a-z]{3}", language) and language not in WORDS):
+        return
+    code = NAMES.get(language.lower(), code_of(language))
+    close = difflib.get_close_matches(language.lower(), NAMES, n=1)
+    code = code if code in WHISPER_CODES else NAMES[close[0]] if close else ""
+    hint = f"; did you mean {code!r}?" if code else f"; such as {', '.join(sorted(NAMES.values())[:8])}, ..."
+    raise InputError(f"{place}: language {language!r}; expected Whisper's code of the language{hint}")
 
 
 def code_of(language: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from scaling.cost.number_option import NumberOption
 from scaling.system.console import emit
 from sweeps.cli.options import JsonOption
 
@@ -14,7 +15,7 @@ def flops(
     encoder: Annotated[str, typer.Option(help="A shipped row, a hub name, a Hugging Face directory or a config.json.")],
     llm: Annotated[str, typer.Option(help="As --encoder.")],
     strategy: Annotated[str, typer.Option(help="A preset strategy.")] = "efin",
-    audio_seconds: Annotated[float, typer.Option(help="Length of each utterance.")] = 5.0,
+    audio_seconds: Annotated[float, NumberOption(help="Length of each utterance.")] = 5.0,
     text_tokens: Annotated[int, typer.Option(help="Target tokens of each utterance, the end token among them.")] = 20,
     prompt_tokens: Annotated[int, typer.Option(help="LLM positions beside speech and text.")] = 0,
     decoder_prompt_tokens: Annotated[int, typer.Option(help="ASR decoder positions beside start token and text.")] = 0,
@@ -26,10 +27,10 @@ def flops(
     ] = None,
     lora_rank: Annotated[int | None, typer.Option(help="Rank of the LLM's adapters; default: 8.")] = None,
     lora_targets: Annotated[str | None, typer.Option(help="Adapted layers, by comma; default: all linear.")] = None,
-    budget: Annotated[float | None, typer.Option(help="FLOPs to divide over the stages.")] = None,
+    budget: Annotated[float | None, NumberOption(help="FLOPs to divide over the stages.")] = None,
     hardware: Annotated[str | None, typer.Option(help="h100-sxm, h200, a100-80g, rtx4090 or cpu.")] = None,
-    mfu: Annotated[float | None, typer.Option(help="Share of the device's peak that training reaches.")] = None,
-    usd_per_hour: Annotated[float | None, typer.Option(help="Price of a device-hour.")] = None,
+    mfu: Annotated[float | None, NumberOption(help="Share of the device's peak that training reaches.")] = None,
+    usd_per_hour: Annotated[float | None, NumberOption(help="Price of a device-hour.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what one training step costs, by stage and part, without weights or data."""

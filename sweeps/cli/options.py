@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from scaling.cost.number_option import NumberOption
 from sweeps.launchers.options import Launcher
 
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="A study's YAML file, or a shipped study's name.")]
@@ -38,11 +39,11 @@ HardwareOption = Annotated[
         autocompletion=_devices,
     ),
 ]
-MfuOption = Annotated[float | None, typer.Option("--mfu", help="Share of the device's peak that training reaches.")]
-UsdOption = Annotated[float | None, typer.Option("--usd-per-hour", help="Price of a device-hour.")]
-MaxFlopsOption = Annotated[float | None, typer.Option("--max-flops", help="Refuse a study of more FLOPs.")]
-MaxHoursOption = Annotated[float | None, typer.Option("--max-hours", help="Refuse a study of more device-hours.")]
-MaxUsdOption = Annotated[float | None, typer.Option("--max-usd", help="Refuse a study of more USD.")]
+MfuOption = Annotated[float | None, NumberOption("--mfu", help="Share of the device's peak that training reaches.")]
+UsdOption = Annotated[float | None, NumberOption("--usd-per-hour", help="Price of a device-hour.")]
+MaxFlopsOption = Annotated[float | None, NumberOption("--max-flops", help="Refuse a study of more FLOPs.")]
+MaxHoursOption = Annotated[float | None, NumberOption("--max-hours", help="Refuse a study of more device-hours.")]
+MaxUsdOption = Annotated[float | None, NumberOption("--max-usd", help="Refuse a study of more USD.")]
 WorkersOption = Annotated[
     int | None,
     typer.Option("--workers", min=1, metavar="N", help="At most N; default: cores / threads here, 4 elsewhere."),

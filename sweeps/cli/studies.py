@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from scaling.cost.number_option import NumberOption
 from scaling.system.console import emit, log
 from sweeps.cli.options import (
     HardwareOption,
@@ -36,9 +37,9 @@ def init(
     language: Annotated[str | None, typer.Option(help="Whisper's code; by default what the corpus says.")] = None,
     encoder: Annotated[str, typer.Option(help="A shipped row, a hub name or a Hugging Face directory.")] = "",
     llm: Annotated[str, typer.Option(help="As --encoder.")] = "",
-    flops: Annotated[float | None, typer.Option(help="What can be spent, in FLOPs.")] = None,
-    usd: Annotated[float | None, typer.Option(help="What can be spent, in dollars.")] = None,
-    device_hours: Annotated[float | None, typer.Option(help="What can be spent, in hours of --hardware.")] = None,
+    flops: Annotated[float | None, NumberOption(help="What can be spent, in FLOPs.")] = None,
+    usd: Annotated[float | None, NumberOption(help="What can be spent, in dollars.")] = None,
+    device_hours: Annotated[float | None, NumberOption(help="What can be spent, in hours of --hardware.")] = None,
     hardware: HardwareOption = None,
     usd_per_hour: UsdOption = None,
     as_json: JsonOption = False,

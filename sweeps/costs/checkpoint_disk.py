@@ -29,8 +29,8 @@ class CheckpointDisk:
     kept_bytes: int
 
 
-def disk(study: Study, plan: Plan) -> CheckpointDisk:
-    """What the whole plan writes and keeps, whatever of it is finished already."""
+def checkpoint_disk(study: Study, plan: Plan) -> CheckpointDisk:
+    """The bytes that the whole plan writes and keeps, including nodes that are finished already."""
     sizes = _sizes(study, plan)
     uses = {key: use_of(link.node, link.trunk) for key, link in plan.nodes.items()}
     ends = retained(uses, uses)

@@ -6,7 +6,7 @@ from scaling.cost.evaluation_pacing import look_seconds
 from scaling.cost.hardware import HARDWARE, saved_throughput
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
-from sweeps.costs.checkpoint_disk import CheckpointDisk, disk
+from sweeps.costs.checkpoint_disk import CheckpointDisk, checkpoint_disk
 from sweeps.costs.tariff import Tariff
 from sweeps.costs.worker_speed import WorkerSpeed, worker_speed
 from sweeps.launchers.local_workers import default_workers
@@ -32,8 +32,9 @@ class CostEstimate:
 
     `worker_hours` are of one worker, `device_hours` those of all its devices, `finish_hours` until the last of
     `workers` workers is through: no less than the longest chain of nodes that wait for one another. All three hold
-    `decoding_hours`, of one worker for dev and test sets where runs end (`decoding_flops`), and `look_hours`, of one
-    worker for looks at dev during training. FLOPs other than `decoding_flops` are those of training alone.
+    `training_hours`, of one worker, which are what `recommend` and the page say of a run, `decoding_hours`, of one
+    worker for dev and test sets where runs end (`decoding_flops`), and `look_hours`, of one worker for looks at dev
+    during training. FLOPs other than `decoding_flops` are those of training alone.
     """
 
     charged_flops: int
@@ -42,6 +43,7 @@ class CostEstimate:
     audio_hours: float
     steps: float
     decoding_flops: int
+    training_hours: float
     decoding_hours: float
     look_hours: float
     worker_hours: float
@@ -53,7 +55,7 @@ class CostEstimate:
 
     @property
     def spent_over_charged(self) -> float:
-        """What sharing leaves to pay, as a fraction."""
+        """The FLOPs that are trained over those charged: below 1 where runs share nodes."""
         return self.spent_flops / self.charged_flops
 
     @property
@@ -81,7 +83,7 @@ class Limits:
     usd: float | None = None
 
     def refuse(self, costs: CostEstimate) -> None:
-        """Raise InputError where the bill is over a limit, or where its money is limited and no price is known."""
+        """Raise InputError where the estimate exceeds a limit, or where money is limited and no price is known."""
         for flag, most, cost, unit in (
             ("--max-flops", self.flops, costs.to_spend_flops, "FLOPs"),
             ("--max-hours", self.device_hours, costs.device_hours, f"device-hours ({costs.speed.source})"),
@@ -96,7 +98,7 @@ class Limits:
 def estimate_cost(
     prepared: Prepared, ledger: Ledger | None, tariff: Tariff | None = None, workers: int | None = None
 ) -> CostEstimate:
-    """The bill of a plan. Nodes that are finished in `ledger` cost nothing more.
+    """The cost estimate of a plan. Nodes that are finished in `ledger` cost nothing more.
 
     `workers` work side by side, as many as this machine has room for where not given.
     """
@@ -116,7 +118,10 @@ def estimate_cost(
     decoding = evaluation_flops(study, plan)
     speed = worker_speed(prepared, ledger, tariff.hardware, charged / steps, decoding)
     trained = {
-        key: link.node.flops / speed.flops_per_second for key, link in plan.nodes.items() if key not in prepared.done
+        key: speed.training.seconds(
+            node.flops, node.flops / prepared.consumptions[node.model, node.stage].flops_per_step
+        )
+        for key, node in ((key, link.node) for key, link in plan.nodes.items() if key not in prepared.done)
     }
     decoded = {key: flops / speed.decoding_flops_per_second for key, flops in decoding.items() if key in trained}
     looks = sum(map(look_seconds, trained.values()))
@@ -129,6 +134,7 @@ def estimate_cost(
         audio_hours=audio_seconds / 3600,
         steps=steps,
         decoding_flops=sum(decoding[key] for key in decoded),
+        training_hours=sum(trained.values()) / 3600,
         decoding_hours=sum(decoded.values()) / 3600,
         look_hours=looks / 3600,
         worker_hours=sum(worked.values()) / 3600,
@@ -136,7 +142,7 @@ def estimate_cost(
         finish_hours=max(sum(worked.values()) / side_by_side, longest) / 3600,
         speed=speed,
         rent=_rent(study.threads, processes, tariff),
-        disk=disk(study, plan),
+        disk=checkpoint_disk(study, plan),
     )
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.cost.decoding import generation_flops
 from scaling.cost.flops import PartFlops, executed, six_nd
-from scaling.cost.hardware import device_hours
 from scaling.cost.model_shape import ModelShape, default_shape
+from scaling.cost.training_time import Speed, beside_products, device_speed
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE, LoraSpec, Objective, Part
 from scaling.speech.lengths import Lengths
@@ -160,9 +160,10 @@ def price_step(
         "generation": _generation(model_shape, lengths, step),
     }
     if purchase is not None:
-        document["hardware"] = _hardware(purchase)
+        speed = device_speed(purchase.hardware, purchase.mfu)
+        document["hardware"] = _hardware(purchase, speed)
         for stage in stages:
-            stage["device_seconds"] = 3600 * device_hours(stage["total"], purchase.hardware, purchase.mfu)
+            stage["device_seconds"] = speed.seconds(stage["total"], 1.0)
     if budget_flops is not None:
         document["budget"] = _budget(budget_flops, stages, purchase)
     return document
@@ -318,8 +319,9 @@ def _generation(model_shape: ModelShape, lengths: Lengths, step: PricedStep) -> 
     return {"beams": step.beams, "new_tokens": step.text_tokens, **phases, "total": sum(phases.values())}
 
 
-def _hardware(purchase: Purchase) -> Mapping[str, Any]:
-    document = asdict(purchase.hardware) | {"usd_source": "assumption"}
+def _hardware(purchase: Purchase, speed: Speed) -> Mapping[str, Any]:
+    document = asdict(purchase.hardware) | {"usd_source": "assumption", "step_seconds": speed.step_seconds}
+    del document["names"]
     if purchase.mfu is not None:
         document |= {"mfu": purchase.mfu, "mfu_source": "given"}
     if purchase.usd_per_hour is not None:
@@ -335,7 +337,8 @@ def _budget(flops: float, stages: list[StagePrice], purchase: Purchase | None) -
         shares.append({"name": stage["name"], "flops": stage_flops, "steps": steps, "audio_hours": audio_hours})
     document: BudgetPrice = {"flops": flops, "stages": shares}
     if purchase is not None:
-        hours = device_hours(flops, purchase.hardware, purchase.mfu)
+        speed = device_speed(purchase.hardware, purchase.mfu)
+        hours = sum(speed.seconds(share["flops"], share["steps"]) for share in shares) / 3600
         rent = purchase.hardware.usd_per_hour if purchase.usd_per_hour is None else purchase.usd_per_hour
         document |= {"device_hours": hours, "usd": hours * rent}
     return document
@@ -346,10 +349,11 @@ def _hardware_lines(document: StepPrice) -> list[str]:
         return []
     device = document["hardware"]
     times = ", ".join(f"{stage['name']} {stage['device_seconds']:.3g} s" for stage in document["stages"])
+    beside = beside_products(device["accelerator"]) if device["step_seconds"] else ""
     return [
         "",
-        f"{device['name']}: {device['peak_flops']:.4g} FLOP/s peak at MFU {device['mfu']:g} ({device['mfu_source']}),"
-        f" {device['usd_per_hour']:g} USD an hour ({device['usd_source']}); a step: {times}",
+        f"{device['name']}: {device['peak_flops']:.4g} FLOP/s peak at MFU {device['mfu']:g} ({device['mfu_source']})"
+        f"{beside}, {device['usd_per_hour']:g} USD an hour ({device['usd_source']}); a step: {times}",
     ]
 
 

@@ -22,7 +22,7 @@ def refuse_unavailable(launcher: Launcher, study: Study, *, detach: bool) -> Non
     if launcher is Launcher.LOCAL and study.compile:
         refuse_missing_compiler()
     if study.shard and study.processes * (study.slurm.nodes if launcher is Launcher.SLURM else 1) == 1:
-        raise InputError("shard true: one process has nobody to share with; expected processes: 2 or more")
+        raise InputError("shard true: a single process cannot share the LLM; expected processes: 2 or more")
     if detach and launcher is not Launcher.SLURM:
         raise InputError(f"--detach: workers on {launcher} end with their launcher; expected --on slurm")
     if launcher is Launcher.SLURM:

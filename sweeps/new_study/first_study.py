@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scaling.cost.amounts import duration, money
 from scaling.errors import InputError
 from scaling.spec import Precision
-from scaling.speech.spoken_language import spoken_language
+from scaling.speech.spoken_language import check_code, spoken_language
 from scaling.speech.synthetic.recipes import RECIPES
 from scaling.system.atomic_files import write_text_atomically
 from sweeps.costs.cost_estimate import CostEstimate
@@ -14,7 +15,6 @@ from sweeps.costs.tariff import Tariff, tariff_of
 from sweeps.new_study.affordable import MOST_EPOCHS, Affordable, Spend, affordable_budgets
 from sweeps.new_study.corpus_sets import find_sets, is_recipe
 from sweeps.new_study.wish import Value, Wish, as_seen_from
-from sweeps.units import duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +120,8 @@ def write_first_study(file: Path, answers: FirstStudyAnswers) -> FirstStudy:
     spend = answers.spend
     anywhere = _wish(answers, file.stem, None)
     language = answers.spoken
+    if answers.language is not None:
+        check_code(answers.language, "init: --language")
     if language is None:
         raise InputError("init: --language missing, and the corpus does not name it; expected zh, en or another code")
     planned = affordable_budgets(lambda budgets: anywhere.text(budgets, language, ""), spend, answers.tariff)
@@ -131,9 +133,9 @@ def write_first_study(file: Path, answers: FirstStudyAnswers) -> FirstStudy:
 
 def price_sentence(runs: int, costs: CostEstimate) -> str:
     """What a study costs, in one phrase."""
-    money = "" if costs.usd is None else f", {costs.usd:.3g} USD"
+    usd = "" if costs.usd is None else f", {money(costs.usd)}"
     hours = duration(3600 * costs.device_hours)
-    return f"{runs} runs, {costs.spent_flops:.2g} FLOPs, {hours} of {costs.rent.device}{money}"
+    return f"{runs} runs, {costs.spent_flops:.2g} FLOPs, {hours} of {costs.rent.device}{usd}"
 
 
 def _wish(answers: FirstStudyAnswers, name: str, folder: Path | None) -> Wish:

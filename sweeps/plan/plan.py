@@ -65,7 +65,7 @@ class Plan:
 
     @property
     def spent_flops(self) -> int:
-        """FLOPs of the study's bill: shared nodes counted once."""
+        """FLOPs that are trained: shared nodes are counted once."""
         return sum(link.node.flops for link in self.nodes.values())
 
 

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from scaling.cost.amounts import size
 from scaling.errors import InputError
 from scaling.ledger.checkpoints import FINAL, checkpoint_of, checkpoints_in, free, is_missing, newest_complete
 from scaling.ledger.lease import STILL_SECONDS
 from scaling.ledger.ledger import Ledger
 from scaling.spec import StageNode
 from scaling.system.console import log, log_once
-from sweeps.units import size
 
 ABANDONED_SECONDS = 3600.0
 """A file beside its place that is older than this will never be moved there (assumption: writes are shorter)."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from scaling.cost.amounts import duration
 from scaling.errors import InputError
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.system.console import jsonable, one_line, readable, wrapped
@@ -15,7 +16,6 @@ from sweeps.progress.eta import Pace, eta_seconds, node_eta_seconds, pace_of
 from sweeps.progress.hearing_status import DeafRun, HearingNow, deaf_runs, hearing_now
 from sweeps.progress.status import NodeStatus, State, Survey, survey_study
 from sweeps.progress.unusable import UnusableRun, unusable_runs
-from sweeps.units import duration
 
 CLEAR = "\x1b[H\x1b[J"
 """Cursor to the upper left corner, and erase what follows (ECMA-48)."""
@@ -113,8 +113,8 @@ def status_text(status: StudyStatus) -> str:
     lines = [
         f"study {status.study}: runs: {_counted(status.runs)}; stage nodes: {_counted(status.nodes)}",
         f"{status.done_flops:.3e} of {status.total_flops:.3e} FLOPs ({status.done_flops / status.total_flops:.0%}),"
-        f" {status.remaining_flops:.3e} to go{eta}",
-        *(f"running  {node.node}  {_running_text(node)}" for node in status.running),
+        f" {f'{status.remaining_flops:.3e}' if status.remaining_flops else 'nothing'} to go{eta}",
+        *(line for node in status.running for line in _running_lines(node)),
         *(f"failed   {node.node}  {node.cause}" for node in status.failed),
         *(f"blocked  {node.node}  {node.cause}" for node in status.blocked),
         *(f"does not hear yet  {run.run}  {run.text()}" for run in status.not_hearing),
@@ -187,12 +187,13 @@ def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "none"
 
 
-def _running_text(node: RunningNode) -> str:
+def _running_lines(node: RunningNode) -> tuple[str, str]:
+    """What a node is, and below it how far it is: each fits a line of 80 columns where names are short."""
     eta = "" if node.eta_seconds is None else f", ETA {duration(node.eta_seconds)}"
     decoded = node.evaluating
     decoding = "" if decoded is None else f", decoding {decoded.set} ({decoded.done} of {decoded.of})"
     hearing = "" if node.hearing is None else f", {node.hearing.text()}"
     return (
-        f"{node.flops / node.total_flops:4.0%} of {node.total_flops:.2e} FLOPs{eta}{decoding}{hearing}"
-        f"  stage {node.stage!r} of {node.strategy}, {node.encoder} + {node.llm}, seed {node.seed}"
+        f"running  {node.node}  {node.strategy}: {node.stage}, {node.encoder} + {node.llm}, seed {node.seed}",
+        f"        {node.flops / node.total_flops:4.0%} of {node.total_flops:.2e} FLOPs{eta}{decoding}{hearing}",
     )

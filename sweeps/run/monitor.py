@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 
+from scaling.cost.amounts import duration
 from scaling.errors import InputError
 from scaling.ledger.plan_file import PlanFile
 from scaling.system.console import log
@@ -13,7 +14,6 @@ from sweeps.progress.results_table import Collector
 from sweeps.progress.status import NodeStatus, State, Survey, ready, survey_study
 from sweeps.progress.unusable import unusable_runs
 from sweeps.run.outcome import SweepOutcome
-from sweeps.units import duration
 
 UPDATE_SECONDS = 1.0
 """Seconds between reads of the ledger, and at least ten times as long as a read takes: training must not wait."""

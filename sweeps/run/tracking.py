@@ -18,7 +18,7 @@ from pathlib import Path
 from scaling.errors import InputError, nearest
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import RunDescription
-from scaling.ledger.run_curve import history
+from scaling.ledger.run_curve import curve_points
 from scaling.system.console import log, log_once
 from scaling.system.inner_files import appending
 from scaling.system.own_code import python_module
@@ -127,7 +127,7 @@ class Tracker:
         if key not in self._open and len(self._open) >= LIVE_RUNS and not last:
             return
         try:
-            points = list(history(self._plan_file, run))
+            points = list(curve_points(self._plan_file, run))
         except InputError as error:
             log_once(f"not tracked: run {key}: {error}")
             return

@@ -107,7 +107,7 @@ def _notes(manifest: Manifest) -> Iterator[str]:
     if faults.wrong_durations:
         yield f"durations wrong by more than 10 ms: {faults.wrong_durations}; lengths were counted from headers instead"
     if manifest.durations_trusted and manifest.stands_for_hours is None:
-        yield "durations are believed after a look at 1,000 headers; recordings are heard exactly as long as they say"
+        yield "durations are trusted after a check of 1,000 headers; a recording is read as long as its duration says"
 
 
 def refuse_assumed(speech: StudySpeech) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import InputError, nearest, nearest_file
-from scaling.speech.spoken_language import spoken_language
+from scaling.speech.spoken_language import check_code, spoken_language
 from scaling.speech.synthetic.recipes import RECIPES
 from scaling.system.yaml_fields import checked_fields
 from scaling.system.yaml_file import YamlDocument, parse_yaml, read_yaml
@@ -29,9 +29,10 @@ class StudyFile:
     def language(self) -> str:
         """The language of the study: as its file says, else as its training data says; there is no default.
 
-        Raises InputError where neither names one.
+        Raises InputError where neither names one, and for what is no code of a language.
         """
         if self.fields.language is not None:
+            check_code(self.fields.language, str(self.document.source))
             return self.fields.language
         language = self._language_of_data()
         if language is None:

@@ -65,6 +65,11 @@ def test_explain_answers_for_a_code_and_names_the_nearest(asr_scaling) -> None:
     found = json.loads(asr_scaling("explain", "narrow_range", "--json").stdout)
     assert [term["code"] for term in found] == ["narrow_range"]
     assert {term["of"] for term in json.loads(asr_scaling("explain", "ok", "--json").stdout)} >= {FIT}
+    listed, told = (asr_scaling("explain", *option).stdout for option in ((), ("--all",)))
+    assert len(listed.splitlines()) < 25
+    assert all(term.code in listed for term in TERMS)
+    assert all(term.meaning.split()[0] in told for term in TERMS)
+    assert len(told.splitlines()) > 100
     wrong = asr_scaling("explain", "narow_range")
     assert wrong.returncode == 2
     assert "did you mean 'narrow_range'" in wrong.stderr

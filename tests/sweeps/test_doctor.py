@@ -53,7 +53,7 @@ def test_an_accelerator_is_one_worker_whatever_the_threads(
     probe_says(monkeypatch, accelerator=True, precision="bf16", flops_per_second=6e14, device="H200")
     assert "H200" in diagnosis_text(diagnosis_of(tmp_path))
     prepared = prepare(str(write_study(threads=4)), [], None)
-    assert estimate_cost(prepared, None).speed.flops_per_second == pytest.approx(6e14 * 0.4)
+    assert estimate_cost(prepared, None).speed.training.flops_per_second == pytest.approx(6e14 * 0.4)
 
 
 def test_a_torch_that_does_not_start_is_connection_error_and_its_cause_is_told(

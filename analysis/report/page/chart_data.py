@@ -8,23 +8,26 @@ from analysis.curves.forecast_check import Forecast
 from analysis.curves.predict import Prediction
 from analysis.curves.traces import PlottedPoint, Trace
 from analysis.glossary import STATUS_IN_WORDS
-from analysis.recommending.budgets import HardwareCost
+from analysis.recommending.budgets import TrainingPrice, recorded_devices, training_price
 from analysis.report.findings import Findings
 from analysis.report.page.law_samples import law_rows
 from analysis.report.palette import CURVE_STYLES, curve_style
-from scaling.cost.hardware import HARDWARE, Hardware, device_hours
+from scaling.cost.hardware import HARDWARE, hardware_of
 
 DIGITS = 4
 """Significant digits of a measured error: a share of 1e-4 of it is below what any test set shows."""
 BELOW = 2.0
 """Budgets are answered from this factor below the smallest run."""
-USUAL_DEVICE, USUAL_PROCESSOR = "h100-sxm", "cpu-core"
-"""What hours and money are of until the reader chooses: of a processor's core where the runs were trained on one."""
+USUAL_DEVICE = "h100-sxm"
+"""What hours and money are of until the reader chooses, where the table does not say what its runs were trained on."""
 
 
 def chart(findings: Findings, beside: Sequence[Findings] = ()) -> dict[str, object]:
     """The document that assets/scripts read (`study`). A row of a law is one of `law_samples`; FLOPs are answered over
     `answers_range` and drawn over `flops_range`. Strategies of the studies `beside` follow, named with their study.
+
+    A trace's `flops_an_hour` are what each of the `devices` trains of it. An amount of hours or money is that of the
+    trace `recommended`; the other traces get what the same amount buys of them.
     """
     every = (findings, *beside)
     flops = [flops for one in every for flops in _flops(one)]
@@ -35,6 +38,7 @@ def chart(findings: Findings, beside: Sequence[Findings] = ()) -> dict[str, obje
     traces = [
         {
             **_trace(trace, smallest / BELOW),
+            "flops_an_hour": [_round(price.flops_an_hour) for price in _prices(one, trace)],
             "label": _named(name, trace.curve.label),
             "models": models.index(trace.models),
             **_look(index),
@@ -42,6 +46,10 @@ def chart(findings: Findings, beside: Sequence[Findings] = ()) -> dict[str, obje
         for index, (one, name, strategy) in enumerate(strategies)
         for trace in one.of(strategy)
     ]
+    prediction = findings.recommendation.prediction
+    recommended = next(
+        (i for i, one in enumerate(_in_order(findings)) if prediction and one.curve is prediction.curve), 0
+    )
     return {
         "name": findings.name,
         "largest_flops": findings.largest_flops,
@@ -57,8 +65,9 @@ def chart(findings: Findings, beside: Sequence[Findings] = ()) -> dict[str, obje
             *(_forecast(findings, one, one.prediction) for one in findings.forecasts if one.prediction),
             *_registered(findings),
         ],
+        "recommended": recommended,
         "device": _device(findings),
-        "devices": [_priced(hardware) for hardware in HARDWARE.values()],
+        "devices": [_priced(price) for price in _prices(findings, _in_order(findings)[recommended])] if traces else [],
     }
 
 
@@ -107,22 +116,18 @@ def _wanted(findings: Findings) -> float:
     return float(f"{min(errors, default=0.1) / 2.0:.2g}")
 
 
-def _priced(hardware: Hardware) -> dict[str, object]:
-    return {
-        "name": hardware.name,
-        "flops_an_hour": 1.0 / device_hours(1.0, hardware),
-        "usd_an_hour": hardware.usd_per_hour,
-        "note": HardwareCost(flops=1.0, hardware=hardware).basis,
-    }
+def _prices(findings: Findings, trace: Trace) -> list[TrainingPrice]:
+    return [training_price(trace.curve, findings.table, hardware) for hardware in HARDWARE.values()]
+
+
+def _priced(price: TrainingPrice) -> dict[str, object]:
+    return {"name": price.hardware.name, "usd_an_hour": price.hardware.usd_per_hour, "note": price.basis}
 
 
 def _device(findings: Findings) -> str:
     """What the runs were trained on, where the table says it and its price is known."""
-    said = {str((row.get("provenance") or {}).get("device", "")).lower() for row in findings.table.rows}
-    if said & {"x86_64", "aarch64", "arm64"}:
-        return USUAL_PROCESSOR
-    named = [name for name in HARDWARE if any(name.partition("-")[0] in text for text in said)]
-    return named[0] if named else USUAL_DEVICE
+    known = [hardware for said in sorted(recorded_devices(findings.table)) if (hardware := hardware_of(said))]
+    return known[0].name if known else USUAL_DEVICE
 
 
 def _look(strategy: int) -> dict[str, object]:

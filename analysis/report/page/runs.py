@@ -63,13 +63,18 @@ COLUMNS = (
     Column("key", "key", numeric=False),
 )
 """All columns of the table of runs, in their order."""
+ALWAYS_SHOWN = ("strategy", "budget_flops", "flops", "cer", "key")
+"""Fields whose columns are shown even where all runs hold the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTable:
-    """The rows shown, the columns that any run fills in, and how many rows are not shown."""
+    """The rows shown, the columns that any run fills in, and how many rows are not shown. `same` are columns in which
+    all runs hold the same, with what that is: the page says it once, and their cells are in the download alone.
+    """
 
     columns: list[Column]
+    same: dict[Column, str]
     rows: Sequence[Row]
     hidden_rows: int
 
@@ -77,7 +82,17 @@ class RunTable:
 def run_table(rows: Sequence[Row]) -> RunTable:
     """The table of every run, at most `MOST_ROWS`."""
     columns = [column for column in COLUMNS if any(row.get(column.field) not in (None, "") for row in rows)]
-    return RunTable(columns=columns, rows=rows[:MOST_ROWS], hidden_rows=len(rows) - MOST_ROWS)
+    same = {
+        column: _shown(column, rows[0])
+        for column in columns
+        if len(rows) > 1 and column.field not in ALWAYS_SHOWN and len({column.value(row) for row in rows}) == 1
+    }
+    return RunTable(columns=columns, same=same, rows=rows[:MOST_ROWS], hidden_rows=len(rows) - MOST_ROWS)
+
+
+def _shown(column: Column, row: Row) -> str:
+    value = column.value(row)
+    return value if isinstance(value, str) else f"{value:.0f}" if column.exact else number(value)
 
 
 def simulated(rows: Iterable[Row]) -> bool:

@@ -5,7 +5,7 @@ something else.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from analysis.tables.understanding.values import FLOP_UNITS, MAGNITUDES
@@ -143,6 +143,10 @@ def error_name(column: str) -> str:
     return next((name for word, name in names.items() if word in column_words), "error")
 
 
+SUMMARY = re.compile(r"(\.|__|/|_)(min|max|mean|last|std)$", re.IGNORECASE)
+"""The end of a name of a column that sums up another, as trackers export them."""
+
+
 def candidate(meaning: Meaning, name: str) -> ColumnCandidate | None:
     """How well a column's name says `meaning`; None where it says something else."""
     spoken, factor = _factor(name)
@@ -167,11 +171,13 @@ def candidate(meaning: Meaning, name: str) -> ColumnCandidate | None:
     return None
 
 
-def column_candidates(meaning: Meaning, names: Iterable[str]) -> list[ColumnCandidate]:
-    """The columns that may have a meaning, the best first."""
-    return sorted(
-        (fitting for name in names if (fitting := candidate(meaning, name))), key=lambda fitting: fitting.rank
-    )
+def column_candidates(meaning: Meaning, names: Sequence[str]) -> list[ColumnCandidate]:
+    """The columns that may have a meaning, the best first. A summary beside its own column, such as W&B's
+    `eval/cer__MIN` beside `eval/cer`, is none.
+    """
+    there = set(names)
+    own = [name for name in dict.fromkeys(names) if SUMMARY.sub("", name) not in there - {name}]
+    return sorted((fitting for name in own if (fitting := candidate(meaning, name))), key=lambda fitting: fitting.rank)
 
 
 def text_column(column: str, names: Iterable[str]) -> str | None:

@@ -17,6 +17,7 @@ from analysis.tables.understanding.column_names import (
     Meaning,
     candidate,
     column_candidates,
+    error_name,
     text_column,
     words,
 )
@@ -55,7 +56,7 @@ class Understanding:
     @property
     def remarks(self) -> list[str]:
         """What was understood, in words: `cer: column 'eval/cer', percent, divided by 100`."""
-        return [f"{name}: {column.remark}" for name, column in self.columns.items() if column.remark]
+        return [f"{_called(name, column)}: {column.remark}" for name, column in self.columns.items() if column.remark]
 
     def added_to(self, rows: Sequence[Row]) -> tuple[Row, ...]:
         """The rows with these columns."""
@@ -197,6 +198,11 @@ class _Given:
             for new, old in counted.items()
             if old in self.names
         }
+
+
+def _called(name: str, column: UnderstoodColumn) -> str:
+    """What a remark calls a column: an error rate by what it is, cer, wer or loss."""
+    return error_name(column.source).lower() if name == "cer" else name
 
 
 def _other_meanings(chosen: Mapping[str, str]) -> list[Meaning]:

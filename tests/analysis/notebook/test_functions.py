@@ -94,8 +94,8 @@ def test_laws_in_parameters_and_tokens_are_asked_at_places():
     assert len(analysis.predict(laws, at={"N": [1e9, 3e10], "D": [1e12, 1e12]})) == 2
     with pytest.raises(InputError, match="at: D missing"):
         analysis.predict(laws, at={"N": 3e10})
-    with pytest.raises(InputError, match="not in FLOPs"):
-        analysis.plot(laws)
+    axes = pytest.importorskip("matplotlib.figure").Figure().subplots()
+    assert answer.plot(axes).get_xlabel() == "loss by the law in N, D"
 
 
 def test_the_law_of_points_is_fitted_as_before():
@@ -166,6 +166,13 @@ def test_pictures_are_drawn_on_the_axes_given(laws):
     marks = [line for line in right.lines if line.get_marker() == "D" and len(line.get_xdata()) == 1]
     assert (1e22, answer.cer) in [(line.get_xdata()[0], line.get_ydata()[0]) for line in marks]
     assert right.get_xlim()[1] > 1e22
+
+
+def test_what_is_no_axes_is_refused_with_the_way_to_save_a_picture(csv):
+    laws = analysis.fit(csv)
+    for plot in (laws.plot, analysis.predict(laws, 1e20).plot):
+        with pytest.raises(InputError, match=r"'law.png', expected matplotlib axes; .*savefig\('law.png'\)"):
+            plot("law.png")
 
 
 def test_without_axes_a_new_figure_is_made(laws):

@@ -13,11 +13,9 @@ from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.fits_file import curves_of
 from analysis.fitting.model_selection import answer_range, default_fit, ranked_laws
 from analysis.forecasting.prior import SEPARATE_RUNS
-from analysis.recommending.budgets import HardwareCost, flops_of_usd
 from analysis.recommending.isoflop_frontier import frontier
 from analysis.recommending.next_runs import Information, best_counts, even_counts, propose
 from analysis.tables.table import read_table
-from scaling.cost.hardware import Hardware
 from scaling.errors import InputError
 
 FLOPS = np.geomspace(1e11, 1e14, 9)
@@ -103,13 +101,44 @@ def test_a_design_is_checked_before_it_is_paid_for(write_study):
     assert of_law.width["calibrated_interval"] >= of_law.width["interval"] > 1.0
 
 
-def test_money_becomes_flops_and_back(write_study):
-    device = Hardware(name="d", peak_flops=1e12, peak_source="a test", mfu=0.5, mfu_source="a test", usd_per_hour=2.0)
-    assert flops_of_usd(4.0, device) == pytest.approx(0.5e12 * 2 * 3600)
-    assert HardwareCost(flops=0.5e12 * 3600, hardware=device).usd == pytest.approx(2.0)
-    answer = asked("recommend", write_study(), "--usd", "0.02", "--hardware", "cpu-core")
+def priced(tmp_path, change, *arguments):
+    """What `recommend` says of a table whose runs hold what `change` gives for their FLOPs."""
+    rows = [{"flops": flops, "cer": flops**-0.05, **change(flops)} for flops in (1e10, 3e10, 1e11, 3e11)]
+    (tmp_path / "runs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return asked("recommend", tmp_path, *arguments, "--hardware", "cpu-core")
+
+
+def test_a_table_without_steps_is_priced_at_the_devices_speed_and_says_so(tmp_path):
+    answer = priced(tmp_path, lambda flops: {}, "--usd", "0.02")
     assert answer["cost"]["usd"] == pytest.approx(0.02)
-    assert answer["flops"] == pytest.approx(0.02 / answer["cost"]["usd_per_hour"] * 3600 * 87e9 * answer["cost"]["mfu"])
+    assert answer["flops"] == pytest.approx(0.5 * 3600 * 87e9 * answer["cost"]["mfu"])
+    assert answer["cost"]["steps"] is None
+    assert "the table says neither steps nor what its runs took" in answer["cost"]["basis"]
+
+
+def test_a_step_takes_its_time_beside_the_matrix_products(tmp_path):
+    cost = priced(tmp_path, lambda flops: {"steps": flops * 1e-8}, "--flops", "1e12")["cost"]
+    assert cost["steps"] == pytest.approx(10_000)
+    assert cost["device_hours"] == pytest.approx((1e12 / (87e9 * cost["mfu"]) + 10_000 * 0.026) / 3600)
+
+
+@pytest.mark.parametrize("steps", [{}, {"steps": 700}], ids=["without steps", "with steps"])
+def test_seconds_that_runs_took_on_such_a_device_decide(tmp_path, steps):
+    def took(flops):
+        recorded = {"device": "x86_64", "threads": 2}
+        return {"seconds": flops * 1e-10, "provenance": recorded, **({"steps": flops * 1e-8} if steps else {})}
+
+    cost = priced(tmp_path, took, "--flops", "1e12")["cost"]
+    products, rest = 1e12 / (87e9 * cost["mfu"]), 10_000 * 0.026 if steps else 0.0
+    scale = 1e12 * 1e-10 / (products / 2 + rest)  # two threads share the products
+    assert cost["device_hours"] == pytest.approx(scale * (products + rest) / 3600)
+    assert "as 4 runs of the table took on such a device" in cost["basis"]
+
+
+def test_seconds_on_another_device_say_nothing(tmp_path):
+    elsewhere = {"seconds": 1e9, "provenance": {"device": "NVIDIA H100 80GB HBM3"}, "steps": "many"}
+    cost = priced(tmp_path, lambda flops: elsewhere, "--flops", "1e12")["cost"]
+    assert cost["device_hours"] == pytest.approx(1e12 / (87e9 * cost["mfu"]) / 3600)
 
 
 @pytest.mark.parametrize(

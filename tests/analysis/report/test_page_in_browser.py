@@ -14,11 +14,14 @@ from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.report.report import write_report
+from scaling.cost.hardware import STEP_SECONDS
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium here; Debian's package is chromium")
 
 LARGEST = SMALLEST_FLOPS * 10**2.5
 REFUSED = ["twelve", "", "-1e12", "1,5e12", "1e12 1e13", "1e99", "0", "NaN"]
+STEPS_A_FLOP = {"efin": 3e-9, "joint": 1e-9, "frozen_encoder": 1e-9}
+MEASURED_HOURS = 1.5 * 1e13 * 1e-9 * STEP_SECONDS / 3600
 PROBES = (Path(__file__).parent / "probes.js").read_text(encoding="utf-8")
 
 
@@ -34,6 +37,14 @@ def recorded(row):
         "dev_cer": row["cer"],
         "errors": round(1000 * row["cer"]),
         "ref_chars": 1000,
+        "epochs": row["flops"] / 1e13,
+        "hears": row["flops"] > 2e11,
+        "hearing_nats": 1.2345,
+        "hearing_low": 1.2 - row["cer"],
+        "hearing_high": 1.3 + row["cer"],
+        "hearing_onset_flops": 1.5e11,
+        "stages": [{"name": "all", "flops": row["flops"], "steps": row["flops"] * STEPS_A_FLOP[row["strategy"]]}],
+        "seconds": 1.5 * row["flops"] * STEPS_A_FLOP[row["strategy"]] * STEP_SECONDS,
         "provenance": {"device": "NVIDIA H100 80GB HBM3"},
     }
 
@@ -99,7 +110,7 @@ def test_the_answers_are_those_of_predict_at_twenty_budgets(page, folder, strate
         typed = f"{flops:.4g}"
         page.type("#budget", typed)
         expected = answer("predict", folder, "--flops", typed, "--strategy", strategy)
-        models, cer, new_run, reach = table(page, "predictions")[strategy]
+        models, cer, new_run, reach, _ = table(page, "predictions")[strategy]
         assert models == f"{expected['encoder']} + {expected['llm']}"
         assert float(cer) == digits(expected["cer"])
         assert spread(new_run) == [digits(end) for end in expected["interval"]]
@@ -117,7 +128,7 @@ def test_the_slider_asks_for_the_budget_that_it_shows(page, folder):
 
 def test_far_beyond_the_runs_the_answer_is_a_range_and_no_number(page, folder):
     page.type("#budget", f"{40 * LARGEST:.3g}")
-    _, cer, new_run, reach = table(page, "predictions")["efin"]
+    _, cer, new_run, reach, _ = table(page, "predictions")["efin"]
     expected = answer("predict", folder, "--flops", f"{40 * LARGEST:.3g}", "--strategy", "efin")
     assert cer == "no number so far away"
     assert spread(new_run) == [digits(end, 2) for end in expected["interval"]]
@@ -157,19 +168,28 @@ def test_an_error_below_what_any_law_reaches_is_said(page):
     assert {row[1] for row in table(page, "prices").values()} == {"not reached with 100 times the largest run"}
 
 
-def test_hours_and_money_follow_from_the_device_and_its_price(page):
+def test_every_strategy_is_priced_by_its_own_steps_as_recommend_prices_it(page, folder):
     page.choose("#device", "h100-sxm")
-    page.type("#price", "3")
     page.type("#budget", "1e13")
-    hours = 1e13 / (989.4e12 * 0.4 * 3600)
-    assert f"{digits(3600 * hours):g} s of one h100-sxm" in page.text("#cost")
-    page.choose("#unit", "hours")
-    assert page.run("document.getElementById('budget').value") == f"{hours:.2e}".replace("e-0", "e-")
-    before = table(page, "predictions")
+    for strategy, (*_, training) in table(page, "predictions").items():
+        said = ("--flops", "1e13", "--strategy", strategy, "--hardware", "h100-sxm")
+        cost = answer("recommend", folder, *said)["cost"]
+        hours = {"efin": 3, "joint": 1, "frozen_encoder": 1}[strategy] * MEASURED_HOURS
+        assert cost["device_hours"] == pytest.approx(hours, rel=1e-6)
+        assert training == f"{digits(60 * hours):g} min, {2.5 * hours:.2f} USD"
+
+
+def test_the_same_money_buys_fewer_flops_of_small_steps(page, folder):
+    page.choose("#device", "h100-sxm")
+    page.type("#price", "2.5")
     page.choose("#unit", "usd")
-    assert "USD, at 3 an hour of h100-sxm" in page.text("#plot")
-    page.type("#budget", f"{3 * hours:.6e}")
-    assert table(page, "predictions") == before
+    assert "USD, at 2.5 an hour of h100-sxm" in page.text("#plot")
+    page.type("#budget", "1")
+    bought = {strategy: float(cells[-1].partition(" ")[0]) for strategy, cells in table(page, "predictions").items()}
+    assert bought["joint"] == pytest.approx(3 * bought["efin"], rel=1e-2)
+    best = answer("recommend", folder, "--usd", "1", "--hardware", "h100-sxm")
+    assert bought[best["strategy"]] == digits(best["flops"])
+    assert next(iter(table(page, "predictions"))) == best["strategy"]
 
 
 def test_a_click_on_a_strategy_shows_it_alone_and_again_all(page):
@@ -270,7 +290,7 @@ def test_a_law_asked_for_by_name_shows_its_calibrated_interval(chromium, tmp_pat
     chromium.open((study / "report.html").as_uri())
     for flops in ("3e11", "2e13", "1.5e14"):
         chromium.type("#budget", flops)
-        for strategy, (_, cer, new_run, calibrated, _) in table(chromium, "predictions").items():
+        for strategy, (_, cer, new_run, calibrated, *_) in table(chromium, "predictions").items():
             expected = answer("predict", study, "--flops", flops, "--strategy", strategy)
             assert float(cer) == pytest.approx(expected["cer"], rel=6e-3)
             assert spread(new_run) == pytest.approx(expected["interval"], rel=6e-3)

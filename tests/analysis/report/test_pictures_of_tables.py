@@ -5,6 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+
+from analysis.curves.fits_file import new_fits
+from analysis.report.figures.picture import draw_picture
+from analysis.tables.choice import EVERYTHING
 
 MAGIC = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}
 FLOPS = np.geomspace(1e17, 1e20, 6).tolist()
@@ -48,13 +53,23 @@ def test_a_figure_that_cannot_be_written_is_refused_before_laws_are_fitted(file,
     assert not Path("kept").exists()
 
 
-def test_laws_in_other_columns_have_no_figure_by_flops(tmp_path, asr_scaling):
+def test_of_laws_in_other_columns_the_figure_is_what_was_measured_against_what_they_say(tmp_path, asr_scaling):
     lines = [f"{n!r},{d!r},{1.8 + 480 * n**-0.35 + 2085 * d**-0.37!r}" for n in (1e8, 1e9) for d in (1e9, 1e10, 1e11)]
     file = tmp_path / "sizes.csv"
     file.write_text("\n".join(["params,tokens,loss", *lines]) + "\n")
     found = asr_scaling("fit", file, "--law", "chinchilla", "--plot", tmp_path / "law.png")
-    assert found.returncode == 2
-    assert "its law is in N, D, not in FLOPs" in found.stderr
+    assert found.returncode == 0, found.stderr
+    assert "chinchilla" in found.stdout
+    assert f"{tmp_path / 'law.png'}: the picture is written" in found.stderr
+    assert (tmp_path / "law.png").read_bytes().startswith(b"\x89PNG")
+    fits = new_fits(file, EVERYTHING, "chinchilla")
+    ax = Figure().subplots()
+    draw_picture(fits, ax)
+    (points, diagonal), fit = ax.get_lines(), fits.curves.curves[0].fit
+    assert points.get_ydata().tolist() == fit.y.tolist()
+    assert points.get_xdata().tolist() == fit.predict(fit.columns).tolist()
+    assert list(diagonal.get_xdata()) == list(diagonal.get_ydata())
+    assert ax.get_ylabel() == "loss, measured"
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "fits"])

@@ -210,3 +210,12 @@ def test_an_error_that_is_infinite_says_nothing_of_the_unit_of_the_others(tmp_pa
     points, notes = points_of(read_table(file))
     assert [point.cer for point in points] == ERRORS
     assert [note.code for note in notes] == ["no_error_rate"]
+
+
+@pytest.mark.parametrize("end", ["__MIN", "__MAX", ".min", "/mean", "_last"])
+def test_a_column_that_sums_up_another_raises_no_doubt_beside_it_and_is_taken_alone(end, tmp_path):
+    both, alone = tmp_path / "both.csv", tmp_path / "alone.csv"
+    both.write_text(table_of(f"flops,eval/cer{end},eval/cer", lambda c, y: f"{c!r},{y / 2!r},{y!r}"))
+    alone.write_text(table_of(f"flops,eval/cer{end}", lambda c, y: f"{c!r},{y!r}"))
+    for file in (both, alone):
+        assert [point.cer for point in points_of(read_table(file))[0]] == ERRORS

@@ -141,7 +141,7 @@ def test_a_plan_says_how_much_of_its_hours_is_decoding(prepared: Prepared) -> No
     costs = estimate_cost(prepared, None, H100)
     share = (costs.decoding_hours + costs.look_hours) / costs.worker_hours
     assert 0.02 < share < 0.025  # and measuring hearing
-    assert "of h100-sxm (2% of it decoding dev and test sets), " in cost_line(costs)
+    assert "under 1 s of h100-sxm (under 1 s of it training, 2% decoding dev and test sets), " in cost_line(costs)
 
 
 def test_what_is_finished_costs_nothing_more(write_study: StudyWriter, tmp_path: Path) -> None:

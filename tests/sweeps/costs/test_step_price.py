@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from scaling.base_models.encoders import ENCODERS
-from scaling.cost.hardware import HARDWARE, device_hours, find_hardware
+from scaling.cost.hardware import HARDWARE, find_hardware, hardware_of
+from scaling.cost.training_time import device_speed
 from scaling.errors import InputError
 from scaling.strategies import PRESETS
 from sweeps.cli import app
@@ -112,6 +113,27 @@ def test_a_budget_becomes_steps_hours_of_audio_device_hours_and_money():
     assert "MFU 0.5 (given)" in step_price_text(document)
 
 
+def test_a_step_takes_a_time_beside_its_products_unless_an_mfu_holds_it_all():
+    for device, expected in ((HARDWARE["cpu-core"], "sum"), (HARDWARE["h100-sxm"], "longer")):
+        document = price_step(STEP, budget_flops=1e16, purchase=Purchase(hardware=device))
+        for stage in document["stages"]:
+            products = stage["total"] / (device.peak_flops * device.mfu)
+            assert stage["device_seconds"] == pytest.approx(
+                products + 0.026 if expected == "sum" else max(products, 0.026)
+            )
+        shares = zip(document["budget"]["stages"], document["stages"], strict=True)
+        hours = sum(share["steps"] * stage["device_seconds"] for share, stage in shares) / 3600
+        assert document["budget"]["device_hours"] == pytest.approx(hours)
+    assert "or 26 ms a step, whichever is longer" in step_price_text(document)
+
+
+def test_a_device_is_known_as_trainers_call_it():
+    called = {"x86_64": "cpu-core", "NVIDIA H100 80GB HBM3": "h100-sxm", "NVIDIA GeForce RTX 4090": "rtx4090"}
+    for name, row in called.items():
+        assert hardware_of(name) == HARDWARE[row]
+    assert hardware_of("TPU v5e") is None
+
+
 def test_a_device_is_known_by_the_beginning_of_its_name():
     assert find_hardware("cpu").name == "cpu-core"
     assert find_hardware("h100").name == "h100-sxm"
@@ -121,7 +143,7 @@ def test_every_device_says_where_its_peak_and_mfu_come_from():
     for device in HARDWARE.values():
         assert device.peak_source
         assert device.mfu_source == "assumption" or device.mfu_source.startswith("measured")
-        assert device_hours(device.peak_flops * device.mfu * 7200, device) == pytest.approx(2)
+        assert device_speed(device).seconds(device.peak_flops * device.mfu * 7200, 0) == pytest.approx(7200)
 
 
 def run(*arguments: str) -> dict[str, object]:

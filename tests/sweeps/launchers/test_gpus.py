@@ -70,7 +70,7 @@ def test_more_processes_than_gpus_and_shares_for_nobody_are_refused(
     machine_with(tmp_path / "bin", monkeypatch, "echo 'GPU 0: x'; echo 'GPU 1: x'")
     with pytest.raises(InputError, match="processes 4: this machine has 2 GPUs"):
         refuse_unavailable(Launcher.LOCAL, load_study(str(write_study(processes=4))), detach=False)
-    with pytest.raises(InputError, match="shard true: one process has nobody to share with"):
+    with pytest.raises(InputError, match="shard true: a single process cannot share the LLM"):
         refuse_unavailable(Launcher.LOCAL, load_study(str(write_study(shard=True))), detach=False)
     refuse_unavailable(Launcher.LOCAL, load_study(str(write_study(processes=2, shard=True))), detach=False)
 

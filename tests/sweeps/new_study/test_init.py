@@ -110,7 +110,7 @@ def test_what_is_missing_is_asked_for_on_a_terminal(
             return True
 
     models = study_fields(surroundings)["models"][0]
-    answers = [str(corpus), models["encoder"], models["llm"], "cpu-core", "0.5", "ja"]
+    answers = [str(corpus), models["encoder"], models["llm"], "cpu-core", "2", "ja"]
     monkeypatch.setattr(sys, "stdin", Terminal("\n".join(answers) + "\n"))
     said = asr_scaling("init", tmp_path / "mine.yaml")
     assert said.returncode == 0, said.stderr

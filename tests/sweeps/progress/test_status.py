@@ -57,7 +57,10 @@ def test_a_running_node_shows_the_flops_it_has_trained_from_its_own_start(plan_f
     assert (running["stage"], running["strategy"], running["seed"]) == ("joint", "joint", 0)
     assert running["eta_seconds"] == pytest.approx(60.0)  # 6e9 FLOPs at the speed of this attempt, 1e8 a second
     assert running["evaluating"] is None
-    assert " 25% of 8.00e+09 FLOPs, ETA" in status_text(study_status(plan_file, found))
+    lines = status_text(study_status(plan_file, found)).splitlines()
+    assert f"running  {second}  joint: joint, encoder + llm, seed 0" in lines
+    assert "         25% of 8.00e+09 FLOPs, ETA 60 s" in lines
+    assert max(len(line) for line in lines if line.startswith(("running", " "))) <= 80
 
 
 def ends(plan_file: PlanFile) -> list[str]:

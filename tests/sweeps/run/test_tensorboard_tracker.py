@@ -12,7 +12,7 @@ from local_run import run_locally
 from small_study import study_fields
 
 from scaling.ledger.plan_file import read_plan_file
-from scaling.ledger.run_curve import history
+from scaling.ledger.run_curve import curve_points
 from scaling.spec import Precision
 from sweeps.run.tensorboard_tracker import FLOPS_A_STEP, FOLDER, folder_name
 from sweeps.run.tracking import end_tracker, start_tracker, write_runs
@@ -50,7 +50,7 @@ def test_each_run_is_a_folder_with_its_curve_over_flops(finished: Path) -> None:
     assert write_runs(finished, "tensorboard") == 4
     plan_file = read_plan_file(finished)
     for run in plan_file.runs:
-        scalars, points = read(finished, folder_name(run)), list(history(plan_file, run))
+        scalars, points = read(finished, folder_name(run)), list(curve_points(plan_file, run))
         for tag in ("loss", "cer", "dev_cer"):
             expected = [(round(p["flops"] / FLOPS_A_STEP), p[tag]) for p in points if tag in p]
             assert [step for step, _ in scalars[tag]] == [step for step, _ in expected]

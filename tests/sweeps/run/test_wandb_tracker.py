@@ -19,7 +19,7 @@ from small_study import StudyWriter, study_fields
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
-from scaling.ledger.run_curve import history
+from scaling.ledger.run_curve import curve_points
 from sweeps.plan.prepare import prepare
 from sweeps.run import wandb_tracker
 from sweeps.run.run import train
@@ -62,7 +62,7 @@ def test_a_run_s_history_rises_over_all_its_stages_and_ends_with_its_error(finis
     plan_file = read_plan_file(finished)
     rows = {row["key"]: row for row in map(json.loads, (finished / "runs.jsonl").read_text().splitlines())}
     for run in plan_file.runs:
-        points = list(history(plan_file, run))
+        points = list(curve_points(plan_file, run))
         flops = [point["flops"] for point in points]
         assert flops == sorted(flops)
         assert flops[-1] == rows[run.key]["flops"] == run.budget_flops
@@ -80,7 +80,7 @@ def test_each_run_is_written_with_flops_as_its_step(finished: Path) -> None:
     metrics = [record["metric"] for record in records if record["type"] == "metric"]
     assert [metric["step_metric"] for metric in metrics if metric.get("glob_name") == "*"] == ["flops"]
     written = [record["history"]["item"] for record in records if record["type"] == "history"]
-    points = list(history(plan_file, run))
+    points = list(curve_points(plan_file, run))
     assert [item["flops"] for item in written] == [point["flops"] for point in points]
     assert [item.get("loss") for item in written] == [point.get("loss") for point in points]
 

@@ -29,6 +29,25 @@ def test_without_a_language_in_study_and_corpus_it_is_asked_for(write_study: Stu
     assert load_study(str(path), ["language=ja"]).speech.spec.language == "ja"
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [("english", "en"), ("Englsh", "en"), ("Mandarin", "zh"), ("en-US", "en"), ("cmn", "zh"), ("eng", "en")],
+)
+def test_a_language_that_is_no_code_is_refused_with_the_code(write_study: StudyWriter, said: str, meant: str) -> None:
+    path = write_study(language=said)
+    with pytest.raises(
+        InputError, match=f"language '{said}'; expected Whisper's code of the language; did you mean '{meant}'"
+    ):
+        load_study(str(path))
+
+
+def test_codes_of_whisper_and_of_rarer_languages_are_taken(write_study: StudyWriter) -> None:
+    for code in ("zh", "yue", "haw", "quz"):
+        assert load_study(str(write_study(language=code))).speech.spec.language == code
+    with pytest.raises(InputError, match="language 'zz'; expected Whisper's code of the language; such as ar, "):
+        load_study(str(write_study(language="zz")))
+
+
 @pytest.mark.parametrize(("field", "value"), [("lang", "zh-CN"), ("language", "Mandarin"), ("locale", "zh_TW")])
 def test_rows_that_name_their_language_name_the_study_s(
     surroundings: Path, write_study: StudyWriter, tmp_path: Path, field: str, value: str

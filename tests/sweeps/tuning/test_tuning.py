@@ -13,6 +13,7 @@ from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.scoring.interval import LEVEL
 from scaling.spec import Part, RunSpec
+from scaling.system.console import wrapped
 from sweeps.cli import app
 from sweeps.plan.prepare import Prepared, enumerate_runs, prepare_runs
 from sweeps.run import simulate
@@ -329,6 +330,9 @@ def test_a_best_at_the_edge_widens_the_search_for_everyone_and_is_flagged_if_it_
     assert Hyperparameter.ENCODER in flagged["efin"]
     assert Hyperparameter.BATCH not in flagged["projector_only"]
     assert "at the edge" in tuning_text(found)
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = wrapped(tuning_text(found)).splitlines()
+    assert max(map(len, lines)) <= 80
     assert found.strategies[0].tuned.columns()["lr_at_grid_edge"] is True
 
 

@@ -26,7 +26,7 @@ from scaling.ledger.events import read_events
 from scaling.ledger.hearing import HEARS_ABOVE_NATS
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import read_plan_file
-from scaling.ledger.run_curve import history
+from scaling.ledger.run_curve import curve_points
 from scaling.spec import Objective
 
 
@@ -169,7 +169,7 @@ def test_the_table_and_the_events_say_that_a_deaf_run_does_not_hear(finished):
 def test_the_curve_that_is_tracked_has_every_look(finished):
     row, plan_file = finished.rows["efin"], read_plan_file(finished.out)
     run = next(run for run in plan_file.runs if run.key == row["key"])
-    told = [point for point in history(plan_file, run) if "hearing_nats" in point]
+    told = [point for point in curve_points(plan_file, run) if "hearing_nats" in point]
     before = [sum(stage["flops"] for stage in row["stages"][:place]) for place in range(3)]
     results = [plan_file.ledger.result(stage["node"]) for stage in row["stages"]]
     looks = [

@@ -11,19 +11,20 @@ const unknown = (text, columns) => Object.assign(html("td", text, "quiet"), { co
 
 function fillPredictions(traces) {
   const expected = (row) => row ? row[EXPECTED] ?? row[CER] : Infinity;
-  const rows = traces.map((trace) => [trace, at(trace, state.flops)]).sort((a, b) => expected(a[1]) - expected(b[1]));
+  const rows = traces.map((trace) => [trace, at(trace, bought(trace))]).sort((a, b) => expected(a[1]) - expected(b[1]));
   const calibrated = rows.some(([, row]) => row && row[CALIBRATED_LOW] !== null);
   byId("calibrated").hidden = !calibrated;
   byId("predictions").replaceChildren(...rows.map(([trace, row]) => {
     const line = html("tr");
     line.append(nameCell(trace));
-    if (!row) line.append(unknown("too few budgets for an answer", calibrated ? 4 : 3));
+    if (!row) line.append(unknown(trace.law.length ? "beyond what its runs can say" : "too few budgets for an answer", calibrated ? 5 : 4));
     else line.append(...predictionCells(trace, row, calibrated));
     return line;
   }));
+  nameCells(byId("predictions").closest("table"));
 }
 
-/** CER, interval of a new run, the calibrated one, how far: far beyond the runs an answer is a range, and no number. */
+/** CER, interval of a new run, the calibrated one, how far, and what it takes: far beyond the runs an answer is a range, and no number. */
 function predictionCells(trace, row, calibrated) {
   const times = extrapolation(trace, row[FLOPS]), far = times > study.far, digits = far ? 2 : 3;
   const doubt = trace.status === "ok" ? "" : `; ${trace.status_text}`;
@@ -31,7 +32,8 @@ function predictionCells(trace, row, calibrated) {
   return [html("td", far && row[RUN_LOW] !== null ? "no number so far away" : number(row[CER]), "number"),
     html("td", between([row[RUN_LOW], row[RUN_HIGH]], digits), "number"),
     ...(calibrated ? [html("td", between([row[CALIBRATED_LOW], row[CALIBRATED_HIGH]], digits), "number")] : []),
-    html("td", reach + doubt, times > 1.005 || doubt ? "beyond" : "")];
+    html("td", reach + doubt, times > 1.005 || doubt ? "beyond" : ""),
+    html("td", state.unit === "flops" ? price(row[FLOPS], trace) : `${short(row[FLOPS])} FLOPs, ${price(row[FLOPS], trace)}`)];
 }
 
 function fillPrices() {
@@ -43,9 +45,10 @@ function fillPrices() {
       const text = flops === 0 ? `reached with fewer than ${short(trace.law[0][FLOPS])} FLOPs` : trace.law.length ? `not reached with ${study.very_far} times the largest run` : "too few budgets for an answer";
       line.append(unknown(text, 4));
     } else line.append(html("td", short(flops), "number"), html("td", needed(trace), "number"),
-      html("td", duration(inUnit(flops, "hours")), "number"), html("td", money(inUnit(flops, "usd")), "number"));
+      html("td", duration(inUnit(flops, trace, "hours")), "number"), html("td", money(inUnit(flops, trace, "usd")), "number"));
     return line;
   }));
+  nameCells(byId("prices").closest("table"));
 }
 
 /** Each strategy with the FLOPs that it needs: of the chosen models, or of those that need least. */

@@ -11,7 +11,8 @@ function update() {
   for (const box of byId("strategies").querySelectorAll("input")) box.checked = !state.hidden.has(Number(box.value));
   slider.value = String(Math.round(STEPS * (Math.log(state.flops) - ends[0]) / (ends[1] - ends[0])));
   slider.setAttribute("aria-valuetext", `${short(state.flops)} FLOPs`);
-  byId("cost").textContent = `${short(state.flops)} FLOPs: ${duration(inUnit(state.flops, "hours"))} of one ${state.device}, ${money(inUnit(state.flops, "usd"))} USD (${device().note})`;
+  const changed = state.price === device().usd_an_hour ? "" : `; counted at ${number(state.price)} USD an hour`;
+  byId("cost").textContent = `Time and money of training on one ${device().note}${changed}. Looks at dev and decoding come on top: “asr-scaling plan” counts them.`;
   writeUrl();
 }
 
@@ -90,7 +91,7 @@ function start() {
   slider.addEventListener("input", () => setBudget(Math.exp(ends[0] + (ends[1] - ends[0]) * Number(slider.value) / STEPS)));
   plot.addEventListener("click", (event) => {
     const place = event.clientX - plot.getBoundingClientRect().left;
-    if (place > margin.left && place < drawn.width - margin.right) setBudget(drawn.x.invert(place));
+    if (place > margin.left && place < drawn.width - margin.right) setBudget(inFlops(drawn.x.invert(place)));
   });
   byId("save-csv").addEventListener("click", () => saveCsv(`${study.name}.csv`, plotRows()));
   byId("save-png").addEventListener("click", savePng);

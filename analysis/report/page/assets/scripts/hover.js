@@ -16,27 +16,28 @@ plot.addEventListener("pointermove", (event) => {
 });
 plot.addEventListener("pointerleave", () => { tip.hidden = true; });
 
-const amount = (flops) => state.unit === "flops" ? `${short(flops)} FLOPs` : `${short(inUnit(flops))} ${UNITS[state.unit].name} (${short(flops)} FLOPs)`;
+const amount = (flops, trace) => state.unit === "flops" ? `${short(flops)} FLOPs` : `${short(inUnit(flops, trace))} ${UNITS[state.unit].name} (${short(flops)} FLOPs)`;
 
 function marks() {
   const { traces, x, y } = drawn;
-  const points = traces.flatMap((trace) => trace.points.map((point) => ({ left: x(point.flops), top: y(point.cer), lines: [
-    trace.label, `${amount(point.flops)}: CER ${number(point.cer)}`,
+  const points = traces.flatMap((trace) => trace.points.map((point) => ({ left: x(inUnit(point.flops, trace)), top: y(point.cer), lines: [
+    trace.label, `${amount(point.flops, trace)}: CER ${number(point.cer)}`,
     point.runs > 1 ? `${point.runs} seeds, ${number(point.low)} to ${number(point.high)}` : "one run",
     ...(point.set_aside ? ["set aside: see the warnings"] : [])] })));
-  const forecasts = study.forecasts.filter((one) => traces.includes(study.traces[one.trace])).map((one) => ({ left: x(one.flops), top: y(one.truth ?? one.predicted), lines: [
-    study.traces[one.trace].label, one.truth === null ? `forecast at ${amount(one.flops)}, which waits for its run` : `forecast run at ${amount(one.flops)}: CER ${number(one.truth)}`,
+  const forecasts = study.forecasts.filter((one) => traces.includes(study.traces[one.trace])).map((one) => ({ left: x(inUnit(one.flops, study.traces[one.trace])), top: y(one.truth ?? one.predicted), lines: [
+    study.traces[one.trace].label, one.truth === null ? `forecast at ${amount(one.flops, study.traces[one.trace])}, which waits for its run` : `forecast run at ${amount(one.flops, study.traces[one.trace])}: CER ${number(one.truth)}`,
     one.predicted === null ? "no prediction" : `predicted ${number(one.predicted)}${one.interval ? `, ${between(one.interval)}` : ""}`] }));
   return [...points, ...forecasts];
 }
 
 /** The law nearest below or above the pointer. */
 function lawUnder(left, top) {
-  const { traces, x, y } = drawn, flops = x.invert(left);
-  const rows = traces.filter((trace) => trace.drawn_to && flops >= trace.smallest_flops && flops <= trace.drawn_to)
-    .map((trace) => [trace, at(trace, flops)]).filter(([, row]) => row && Math.abs(y(row[CER]) - top) < NEAR_LAW)
+  const { traces, x, y } = drawn;
+  const rows = traces.map((trace) => [trace, inFlops(x.invert(left), trace)])
+    .filter(([trace, flops]) => trace.drawn_to && flops >= trace.smallest_flops && flops <= trace.drawn_to)
+    .map(([trace, flops]) => [trace, at(trace, flops)]).filter(([, row]) => row && Math.abs(y(row[CER]) - top) < NEAR_LAW)
     .sort((a, b) => Math.abs(y(a[1][CER]) - top) - Math.abs(y(b[1][CER]) - top));
   if (!rows.length) return null;
   const [trace, row] = rows[0];
-  return { left, top: y(row[CER]), lines: [trace.label, `law at ${amount(flops)}: CER ${number(row[CER])}`, `90 % of new runs: ${between([row[RUN_LOW], row[RUN_HIGH]])}`] };
+  return { left, top: y(row[CER]), lines: [trace.label, `law at ${amount(row[FLOPS], trace)}: CER ${number(row[CER])}`, `90 % of new runs: ${between([row[RUN_LOW], row[RUN_HIGH]])}`] };
 }

@@ -41,9 +41,9 @@ function crossing(trace, column, cer) {
 /** How many times the largest run of a curve `flops` are. */
 const extrapolation = (trace, flops) => flops / trace.largest_flops;
 
-/** Of curves of one strategy, the one with the lowest expected error at `flops`, as `predict` chooses. */
-function best(traces, flops) {
-  const rank = (trace) => at(trace, flops)?.[EXPECTED] ?? 1e3 + (trace.points.at(-1)?.cer ?? 1);
+/** Of curves of one strategy, the one with the lowest expected error at the budget, as `predict` chooses. */
+function best(traces) {
+  const rank = (trace) => at(trace, bought(trace))?.[EXPECTED] ?? 1e3 + (trace.points.at(-1)?.cer ?? 1);
   return traces.reduce((a, b) => rank(b) < rank(a) ? b : a);
 }
 

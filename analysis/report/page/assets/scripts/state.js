@@ -2,7 +2,7 @@
 
 const study = JSON.parse(byId("study").textContent);
 const rounded = (flops) => Number(flops.toPrecision(3));
-const DEFAULTS = { flops: Number(study.largest_flops.toPrecision(6)), cer: study.wanted_cer, unit: "flops", device: study.device, price: null, x: "log", y: "log", models: null };
+const DEFAULTS = { flops: rounded(study.largest_flops), cer: study.wanted_cer, unit: "flops", device: study.device, price: null, x: "log", y: "log", models: null };
 const state = { ...DEFAULTS, hidden: new Set() };
 let anchor = "";
 
@@ -42,6 +42,6 @@ function shownTraces() {
   return study.strategies.flatMap((_, strategy) => {
     const own = state.hidden.has(strategy) ? [] : study.traces.filter((trace) => trace.strategy === strategy);
     if (state.models !== null) return own.filter((trace) => trace.models === state.models);
-    return own.length ? [best(own, state.flops)] : [];
+    return own.length ? [best(own)] : [];
   });
 }

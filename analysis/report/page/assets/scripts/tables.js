@@ -20,7 +20,7 @@ function sortable(table) {
 
 /** Each cell says its column, for screens on which the columns do not fit. */
 function nameCells(table) {
-  const titles = [...table.tHead.rows[0].cells].map((head) => head.textContent.trim());
+  const titles = [...table.tHead.rows[0].cells].filter((head) => !head.hidden).map((head) => head.textContent.trim());
   for (const row of table.tBodies[0].rows) [...row.cells].forEach((cell, column) => {
     const inner = html("span");
     inner.append(...cell.childNodes);
