@@ -34,7 +34,7 @@ import numpy as np
 from scaling.base_models.encoders.whisper import WhisperDims, WhisperEncoderDims
 from scaling.base_models.llms import LlmDims
 from scaling.base_models.matmul_tape import Work
-from scaling.cost.flops import Training, part_rates
+from scaling.cost.flops import StageLike, part_rates
 from scaling.cost.model_shape import ModelShape
 from scaling.spec import SAMPLE_RATE, Objective, Part, Precision
 from scaling.speech.lengths import Lengths
@@ -104,7 +104,7 @@ class StepExecution:
 
 def step_memory(
     model_shape: ModelShape,
-    training: Training,
+    training: StageLike,
     precision: Precision,
     lengths: Lengths,
     audio_seconds: float,
@@ -123,7 +123,7 @@ def step_memory(
     return replace(state, activations=None if kept is None else round(kept * share))
 
 
-def state_memory(model_shape: ModelShape, training: Training, precision: Precision, *, sharers: int = 1) -> Memory:
+def state_memory(model_shape: ModelShape, training: StageLike, precision: Precision, *, sharers: int = 1) -> Memory:
     """Memory that training takes however little is heard at once: all but activations.
 
     `sharers` is the number of devices that the LLM is spread over, where the objective has one.
@@ -205,7 +205,7 @@ class _Stack:
     kept: int
 
 
-def _activations(model_shape: ModelShape, training: Training, lengths: Lengths, *, recompute: bool) -> int | None:
+def _activations(model_shape: ModelShape, training: StageLike, lengths: Lengths, *, recompute: bool) -> int | None:
     encoder, own = model_shape.encoder, training.objective is Objective.ASR
     if not isinstance(encoder, WhisperEncoderDims) or (own and not isinstance(encoder, WhisperDims)):
         return None
@@ -235,7 +235,7 @@ def _kept_by_layers(stacks: Sequence[_Stack], logits: int, *, recompute: bool) -
     return at_a_time + sum(stack.layers * stack.inputs for stack in stacks)
 
 
-def _kept_by_llm_layer(model_shape: ModelShape, training: Training) -> int:
+def _kept_by_llm_layer(model_shape: ModelShape, training: StageLike) -> int:
     """Elements of each position."""
     llm, lora = model_shape.llm, model_shape.llm_lora
     queries = llm.heads * llm.head_dim
