@@ -159,7 +159,8 @@ class LoraSpec:
 class ModelSpec:
     """Encoder, projector and LLM. `encoder` and `llm` are digests of config and weights, not names.
 
-    The projector stacks `stack` encoder frames and maps them through one hidden layer of width `hidden`.
+    The projector stacks `stack` encoder frames and maps them through one hidden layer of width `hidden`. `ctc_letters`
+    is the digest of the alphabet of a fresh CTC head, and empty without one.
     """
 
     encoder_name: str = field(compare=False)
@@ -170,6 +171,7 @@ class ModelSpec:
     hidden: int
     encoder_lora: LoraSpec
     llm_lora: LoraSpec
+    ctc_letters: str = field(default="", metadata=OMIT_DEFAULT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -333,11 +335,14 @@ def _augmentation(value: dict[str, Any]) -> Augmentation:
 @functools.lru_cache(maxsize=4096)
 def _trunk_texts(model: ModelSpec, stage: Stage, data: DataSpec, precision: Precision) -> dict[str, str]:
     """What a trunk's key digests beside its parent and its seed: how the stage trains, not for how long."""
-    # The encoder's own objective never sees the LLM: such a stage is shared by every LLM.
+    # The encoder's own objective never sees the LLM: such a stage is shared by every LLM. Nor does the LLM's objective
+    # see a fresh CTC head.
     encoder_alone = {"encoder": model.encoder, "encoder_lora": model.encoder_lora}
+    if model.ctc_letters:
+        encoder_alone["ctc_letters"] = model.ctc_letters
     fields: dict[str, Any] = {
         "recipe": RECIPE_VERSION,
-        "model": encoder_alone if stage.objective is Objective.ASR else model,
+        "model": encoder_alone if stage.objective is Objective.ASR else dataclasses.replace(model, ctc_letters=""),
         "stage": {name: value for name, value in canonical(stage).items() if name not in ("share", "flops")},
         "train": data.train,
         "prompt": data.prompt,

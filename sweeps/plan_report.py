@@ -166,8 +166,8 @@ def _assumptions(study: Study) -> list[str]:
     assumptions = []
     if study.speech.train.stands_for_hours is not None:
         assumptions.append(f"lengths of the training speech: {len(study.speech.train)} utterances stand for all")
-    bases = [base for model in study.models for base in (model.encoder, model.llm)]
-    if without_tokenizer := sorted({base.name for base in bases if base.directory is None}):
+    writing = [model.llm for model in study.models], [m.encoder for m in study.models if m.encoder.dims.objective]
+    if without_tokenizer := sorted({base.name for bases in writing for base in bases if base.directory is None}):
         assumptions.append(f"tokens are counted from characters: no tokenizer of {', '.join(without_tokenizer)} here")
     return assumptions
 

@@ -34,5 +34,6 @@ def uniform_guess_loss(model_shape: ModelShape, objective: Objective, lengths: L
     """
     if objective is Objective.LLM:
         return math.log(model_shape.llm.vocabulary)
+    assert model_shape.encoder.objective is not None
     positions, targets = model_shape.output_positions(lengths).sum(), lengths.asr_tokens.sum()
-    return math.log(model_shape.encoder.vocabulary) * float(max(1.0, positions / targets))
+    return math.log(model_shape.encoder.objective.vocabulary) * float(max(1.0, positions / targets))

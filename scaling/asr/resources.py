@@ -23,6 +23,8 @@ from scaling.asr.model.load_base import BaseModels, build
 from scaling.asr.model.recognizer import Recognizer
 from scaling.asr.part_weights import ADAPTERS, Weights, load_part, parts_of
 from scaling.base_models.encoders import asr_codec, encoder_dims
+from scaling.base_models.encoders.ctc import letters_codec
+from scaling.base_models.letters import Letters
 from scaling.base_models.llms import llm_dims
 from scaling.base_models.tokenizers import TextCodec, llm_codec
 from scaling.cost.memory import BYTES, loaded_weights
@@ -47,6 +49,15 @@ class Sources:
         if not path:
             raise InputError(f"model {digest}: no directory with weights; give one in the study or download the model")
         return Path(path)
+
+    def letters(self, digest: str) -> Letters | None:
+        """The alphabet of a fresh CTC head; None for the empty digest. Raises InputError where the plan has none."""
+        if not digest:
+            return None
+        characters = self.places[digest].letters if digest in self.places else None
+        if characters is None:
+            raise InputError(f"letters {digest}: not in the plan; run the study again")
+        return Letters(characters)
 
     def manifest(self, digest: str) -> Manifest:
         """The utterances of a manifest. Raises InputError where they are no longer those that were planned."""
@@ -83,16 +94,25 @@ class WorkerResources:
         self.bases = BaseModels()
         self._gradient_checkpointing, self._compiled = gradient_checkpointing, compiled
         self._encoder_outputs = EncoderOutputCache(cache_limits)
-        self._datasets: dict[tuple[str, str, str, str, str, Augmenter | None], SpeechDataset] = {}
+        self._datasets: dict[tuple[str, str, str, Letters | None, str, str, Augmenter | None], SpeechDataset] = {}
 
     def directories(self, node: StageNode) -> tuple[Path, Path]:
         """Directories of the encoder and the LLM."""
         return self.sources.directory(node.model.encoder), self.sources.directory(node.model.llm)
 
-    def codecs(self, node: StageNode) -> tuple[TextCodec, TextCodec]:
-        """The codecs of the encoder's own objective and of the LLM."""
+    def codecs(self, node: StageNode) -> tuple[TextCodec | None, TextCodec]:
+        """The codecs of the encoder's own objective, None without one, and of the LLM."""
         encoder, llm = self.directories(node)
-        return asr_codec(encoder, node.data.language), llm_codec(llm, node.data.prompt)
+        letters = self._letters(node)
+        own = asr_codec(encoder, node.data.language) if letters is None else letters_codec(letters)
+        return own, llm_codec(llm, node.data.prompt)
+
+    def _letters(self, node: StageNode) -> Letters | None:
+        """What a fresh CTC head writes in the node's stage.
+
+        A stage that trains through the LLM has none: a study with another head, or without one, may share the node.
+        """
+        return self.sources.letters(node.model.ctc_letters) if node.stage.objective is Objective.ASR else None
 
     def model_shape(self, node: StageNode) -> ModelShape:
         """The dimensions that FLOPs are counted from."""
@@ -104,10 +124,13 @@ class WorkerResources:
         """The utterances of one manifest, as this node's models read them; augmented where it is the training set."""
         augmented = digest == node.data.train and node.data.augmentation != NO_AUGMENTATION
         augmenter = Augmenter(node.data.augmentation, node.seed) if augmented else None
-        key = (digest, node.model.encoder, node.model.llm, node.data.prompt, node.data.language, augmenter)
+        model, data, letters = node.model, node.data, self._letters(node)
+        key = (digest, model.encoder, model.llm, letters, data.prompt, data.language, augmenter)
         if key not in self._datasets:
-            audio = ExactAudio(manifest=self.sources.manifest(digest), is_training=digest == node.data.train)
-            self._datasets[key] = SpeechDataset.read(audio, *self.directories(node), self.codecs(node), augmenter)
+            audio = ExactAudio(manifest=self.sources.manifest(digest), is_training=digest == data.train)
+            self._datasets[key] = SpeechDataset.read(
+                audio, *self.directories(node), self.codecs(node), augmenter, letters
+            )
         return self._datasets[key]
 
     def model_inputs(self, node: StageNode, model: Recognizer, digest: str) -> ModelInputs:

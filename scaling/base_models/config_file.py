@@ -1,7 +1,7 @@
 """The config.json of a model: its values, with errors that name the file, the field and what was expected."""
 
 import copy
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeGuard
 
@@ -10,6 +10,9 @@ from scaling.system.json_files import read_json
 
 LARGEST = 10_000_000
 """Ten times the largest published vocabulary: FLOPs of larger sizes would not fit into 64-bit integers."""
+
+Settings = Mapping[str, tuple[str, int]]
+"""By a size's name here: its name in the file, and what transformers fills in where the file leaves it out."""
 
 
 class ConfigFile:
@@ -36,10 +39,11 @@ class ConfigFile:
             raise InputError(f"{self.path}: model_type {kind!r} is not supported, {why}{nearest(kind, supported)}")
         return kind
 
-    def integer(self, key: str, default: int | None = None, *, null: bool = True) -> int:
+    def integer(self, key: str, default: int | None = None, *, null: bool = False) -> int:
         """The value of `key`, a whole number above 0. Raises InputError where it is not.
 
-        An absent value is the `default`, if there is one, and so is null unless `null` is false.
+        An absent value is the `default`, if there is one, and so is null where `null` says so: transformers refuses it
+        for most settings.
         """
         value = self.values.get(key)
         if value is None and default is not None and (null or key not in self.values):
@@ -59,11 +63,25 @@ class ConfigFile:
             )
         return tuple(value)
 
+    def sizes(self, settings: Settings) -> dict[str, Any]:
+        """By their names here, whole numbers above 0, each the setting of the file or its default."""
+        return {name: self.integer(key, default) for name, (key, default) in settings.items()}
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """The `name` and the `source` of dimensions that are read from this file."""
+        return {"name": self.path.parent.name, "source": str(self.path)}
+
     def expect(self, key: str, expected: Any, why: str) -> None:
         """Raise InputError where the file gives `key` another value than `expected`."""
         value = self.values.get(key, expected)
         if value != expected:
             raise InputError(f"{self.path}: {self._within}{key} is {value!r}, expected {expected!r}: {why}")
+
+
+def published(settings: Settings) -> dict[str, Any]:
+    """The defaults of settings, where they are the sizes of a published model."""
+    return {name: default for name, (_, default) in settings.items()}
 
 
 def _countable(value: Any) -> TypeGuard[int]:

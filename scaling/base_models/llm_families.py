@@ -47,6 +47,7 @@ class LlmFamily:
     fused: bool = False
     head_dim: int | None = None  # None: the width divided by the heads
     tied: bool = False
+    null_head_dim: bool = False  # whether null stands for the width divided by the heads
     null_kv_heads: bool = True  # whether null stands for as many as heads
     whole_heads: bool = False  # whether the width must be a multiple of the heads, whatever head_dim says
     experts: Experts | None = None
@@ -65,9 +66,15 @@ FAMILIES = {
         experts=Experts(128, 8, 768, "moe_intermediate_size"),
     ),
     "llama": LlmFamily(
-        sizes=LlmSizes(4096, 11_008, 32, 32, None, 32_000, 2048), may_bias=True, may_bias_mlp=True, whole_heads=True
+        sizes=LlmSizes(4096, 11_008, 32, 32, None, 32_000, 2048),
+        may_bias=True,
+        may_bias_mlp=True,
+        null_head_dim=True,
+        whole_heads=True,
     ),
-    "mistral": LlmFamily(sizes=LlmSizes(4096, 14_336, 32, 32, 8, 32_000, 131_072), null_kv_heads=False),
+    "mistral": LlmFamily(
+        sizes=LlmSizes(4096, 14_336, 32, 32, 8, 32_000, 131_072), null_head_dim=True, null_kv_heads=False
+    ),
     "smollm3": LlmFamily(
         sizes=LlmSizes(2048, 11_008, 36, 16, 4, 128_256, 32_768), may_bias=True, may_bias_mlp=True, tied=True
     ),

@@ -176,7 +176,7 @@ def _head_dim(config: ConfigFile, family: LlmFamily, width: int, heads: int) -> 
     if width % heads and (family.whole_heads or (config.values.get("head_dim") is None and family.head_dim is None)):
         expected = f"expected a multiple of num_attention_heads, {heads}{'' if family.whole_heads else ', or head_dim'}"
         raise InputError(f"{config.path}: hidden_size is {width}; {expected}")
-    head_dim = config.integer("head_dim", default=family.head_dim or width // heads, null=family.head_dim is None)
+    head_dim = config.integer("head_dim", default=family.head_dim or width // heads, null=family.null_head_dim)
     if head_dim % 2:
         raise InputError(f"{config.path}: head_dim is {head_dim}; expected an even number, for rotary positions")
     return head_dim

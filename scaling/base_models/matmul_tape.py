@@ -24,6 +24,7 @@ class Work(StrEnum):
     STRIDED_2 = "strided_2"  # cells of the spectrogram, frames x bins, once a stride has halved both
     STRIDED_4 = "strided_4"
     STRIDED_8 = "strided_8"
+    CHUNK_FRAMES = "chunk_frames"  # positions of whole chunks, those of what fills up the last one among them
     ENCODER_FRAMES = "encoder_frames"
     ENCODER_PAIRS = "encoder_pairs"
     ENCODER_HEADS = "encoder_heads"  # a frame in each attention head

@@ -51,8 +51,8 @@ Amounts = Mapping[Work, IntArray]
 """Work of each of n batches, by kind; every array has shape (n,)."""
 
 
-class Training(Protocol):
-    """What a step trains: a `spec.Stage`, or a stage of a preset."""
+class StageLike(Protocol):
+    """A `spec.Stage`, or the stage of a design: what one of its steps trains."""
 
     @property
     def objective(self) -> Objective:
@@ -88,14 +88,15 @@ def part_rates(
     tape = Tape(trained, recompute)
     speech = model_shape.encoder.encode(tape, model_shape.encoder_lora)
     if objective is Objective.ASR:
-        model_shape.encoder.decode(tape, speech)
+        assert model_shape.encoder.objective is not None, "refused before: see `ModelShape.refuse_missing_objective`"
+        model_shape.encoder.objective.decode(tape, speech)
     else:
         model_shape.llm.decode(tape, model_shape.llm_lora, _projector(tape, model_shape, speech))
     return tape.rates
 
 
 def charged(
-    model_shape: ModelShape, training: Training, lengths: Lengths, only: Collection[Part] | None = None
+    model_shape: ModelShape, training: StageLike, lengths: Lengths, only: Collection[Part] | None = None
 ) -> IntArray:
     """FLOPs charged for each utterance, alone at its real lengths: the currency of budgets. Shape (n,).
 
@@ -106,7 +107,7 @@ def charged(
 
 
 def executed(
-    model_shape: ModelShape, training: Training, lengths: Lengths, *, recompute: bool = False
+    model_shape: ModelShape, training: StageLike, lengths: Lengths, *, recompute: bool = False
 ) -> dict[Part, PartFlops]:
     """FLOPs of one step on all utterances of `lengths` as one padded batch, by the part that computes them.
 
@@ -118,7 +119,7 @@ def executed(
 
 def executed_batches(
     model_shape: ModelShape,
-    training: Training,
+    training: StageLike,
     lengths: Lengths,
     batches: Sequence[IntArray],
     only: Collection[Part] | None = None,
@@ -134,7 +135,7 @@ def executed_batches(
     )
 
 
-def six_nd(model_shape: ModelShape, training: Training, lengths: Lengths) -> int:
+def six_nd(model_shape: ModelShape, training: StageLike, lengths: Lengths) -> int:
     """The usual estimate, for comparison: 6 x parameters x positions.
 
     Parameters are all of the modules in the step with embeddings (trained or not, adapters left out); positions are
@@ -157,7 +158,7 @@ def exact_sum(values: IntArray) -> int:
 
 
 def _training_rates(
-    model_shape: ModelShape, training: Training, only: Collection[Part] | None = None, *, recompute: bool = False
+    model_shape: ModelShape, training: StageLike, only: Collection[Part] | None = None, *, recompute: bool = False
 ) -> dict[Part, FlopRates]:
     parts = part_rates(model_shape, training.objective, frozenset(training.parts), recompute=recompute)
     return {part: of for part, of in parts.items() if only is None or part in only}

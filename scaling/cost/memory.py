@@ -31,10 +31,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scaling.base_models.encoders.whisper import WhisperDims
+from scaling.base_models.encoders.whisper import WhisperDims, WhisperEncoderDims
 from scaling.base_models.llms import LlmDims
 from scaling.base_models.matmul_tape import Work
-from scaling.cost.flops import Training, part_rates
+from scaling.cost.flops import StageLike, part_rates
 from scaling.cost.model_shape import ModelShape
 from scaling.spec import SAMPLE_RATE, Objective, Part, Precision
 from scaling.speech.lengths import Lengths
@@ -104,7 +104,7 @@ class StepExecution:
 
 def step_memory(
     model_shape: ModelShape,
-    training: Training,
+    training: StageLike,
     precision: Precision,
     lengths: Lengths,
     audio_seconds: float,
@@ -123,7 +123,7 @@ def step_memory(
     return replace(state, activations=None if kept is None else round(kept * share))
 
 
-def state_memory(model_shape: ModelShape, training: Training, precision: Precision, *, sharers: int = 1) -> Memory:
+def state_memory(model_shape: ModelShape, training: StageLike, precision: Precision, *, sharers: int = 1) -> Memory:
     """Memory that training takes however little is heard at once: all but activations.
 
     `sharers` is the number of devices that the LLM is spread over, where the objective has one.
@@ -181,7 +181,8 @@ def _ends(llm: LlmDims, *, rounded: bool = False) -> int:
 def _saved_by_rounding(model_shape: ModelShape, objective: Objective, trained: frozenset[Part]) -> dict[Part, int]:
     """Bytes by which frozen weights are smaller in bf16. An output layer tied to embeddings is a copy then."""
     encoder, llm, nothing = model_shape.encoder, model_shape.llm, frozenset[Part]()
-    forwards = {part: of.forward for part, of in part_rates(model_shape, Objective.ASR, nothing).items()}
+    own = part_rates(model_shape, Objective.ASR, nothing) if encoder.objective is not None else {}
+    forwards = {part: of.forward for part, of in own.items()}
     tied = {Part.ASR_DECODER: encoder.vocabulary * encoder.width if isinstance(encoder, WhisperDims) else 0}
     if objective is Objective.LLM:
         forwards |= {part: of.forward for part, of in part_rates(model_shape, objective, nothing).items()}
@@ -204,16 +205,16 @@ class _Stack:
     kept: int
 
 
-def _activations(model_shape: ModelShape, training: Training, lengths: Lengths, *, recompute: bool) -> int | None:
-    encoder = model_shape.encoder
-    if not isinstance(encoder, WhisperDims):
+def _activations(model_shape: ModelShape, training: StageLike, lengths: Lengths, *, recompute: bool) -> int | None:
+    encoder, own = model_shape.encoder, training.objective is Objective.ASR
+    if not isinstance(encoder, WhisperEncoderDims) or (own and not isinstance(encoder, WhisperDims)):
         return None
     frames, width = int(model_shape.encoder_frames(lengths).sum()), encoder.width
     between, stacks = 0, []
     if {Part.ENCODER, Part.ENCODER_LORA} & set(training.parts):
         between += frames * (7 * width + 2 * encoder.mel_bins)
         stacks.append(_Stack(encoder.layers, frames * width, frames * (9 * width + 2 * encoder.ffn)))
-    if training.objective is Objective.ASR:
+    if own and isinstance(encoder, WhisperDims):
         written = int(model_shape.output_positions(lengths).sum())
         kept = written * (14 * width + 2 * encoder.decoder_ffn) + frames * 2 * width
         stacks.append(_Stack(encoder.decoder_layers, written * width, kept))
@@ -234,7 +235,7 @@ def _kept_by_layers(stacks: Sequence[_Stack], logits: int, *, recompute: bool) -
     return at_a_time + sum(stack.layers * stack.inputs for stack in stacks)
 
 
-def _kept_by_llm_layer(model_shape: ModelShape, training: Training) -> int:
+def _kept_by_llm_layer(model_shape: ModelShape, training: StageLike) -> int:
     """Elements of each position."""
     llm, lora = model_shape.llm, model_shape.llm_lora
     queries = llm.heads * llm.head_dim

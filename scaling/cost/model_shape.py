@@ -1,20 +1,22 @@
 """The shape of a recogniser, and how many positions each of its modules works on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from scaling.arrays import IntArray
-from scaling.base_models.encoders import EncoderDims, asr_codec
+from scaling.base_models.encoders import EncoderDims, asr_codec, with_fresh_head
+from scaling.base_models.encoders.ctc import letters_codec
+from scaling.base_models.letters import Letters
 from scaling.base_models.llms import LlmDims
 from scaling.base_models.lookup import ResolvedModel
 from scaling.base_models.matmul_tape import Work
 from scaling.base_models.tokenizers import TextCodec, llm_codec
 from scaling.errors import InputError, nearest
-from scaling.spec import LoraSpec, ModelSpec
+from scaling.spec import LoraSpec, ModelSpec, Objective
 from scaling.speech.lengths import Lengths
 
 SPEECH_TOKENS_PER_SECOND = 12.5
@@ -23,6 +25,18 @@ by 2, which is the stack that learns best on them (see LOG.md); wider stacks cos
 
 LORA_RANK, LORA_SCALE = 8, 2.0
 """A rank of the original LoRA, and what the minis were tried with; at full scale an assumption."""
+
+
+class NamedStage(Protocol):
+    """A stage of a strategy or of a preset."""
+
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+
+    @property
+    def objective(self) -> Objective:
+        """The loss."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +82,11 @@ class ModelShape:
         return self.speech_tokens(lengths) + self.llm_prompt_tokens + lengths.llm_tokens
 
     def output_positions(self, lengths: Lengths) -> IntArray:
-        """Positions the encoder's own objective writes at: a decoder's, or all frames."""
+        """Positions the encoder's own objective writes at: a decoder's, or all frames; none without an objective."""
+        if self.encoder.objective is None:
+            return np.zeros_like(lengths.samples)
         tokens = lengths.asr_tokens + self.asr_prompt_extra
-        return self.encoder.output_positions(self.encoder_frames(lengths), tokens)
+        return self.encoder.objective.output_positions(self.encoder_frames(lengths), tokens)
 
     def too_long(self, lengths: Lengths) -> npt.NDArray[np.bool_]:
         """Utterances that there are no positions for: audio over the encoder's window, text over what its own objective
@@ -81,8 +97,22 @@ class ModelShape:
         return np.asarray(audio | text | (self.llm_positions(lengths) > self.llm.context))
 
     def most_text_tokens(self, lengths: Lengths) -> IntArray:
-        """The most target tokens that the encoder's own objective can write about each utterance."""
-        return self.encoder.max_tokens(self.encoder_frames(lengths)) - self.asr_prompt_extra
+        """The most target tokens of each utterance: what the encoder's own objective can write about it, else what the
+        LLM's context holds.
+        """
+        if self.encoder.objective is None:
+            return np.full_like(lengths.samples, self.llm.context)
+        return self.encoder.objective.max_tokens(self.encoder_frames(lengths)) - self.asr_prompt_extra
+
+    def refuse_missing_objective(self, stages: Iterable[NamedStage]) -> None:
+        """Raise InputError where a stage trains by the encoder's own objective and the encoder has none."""
+        for stage in stages:
+            if stage.objective is Objective.ASR and self.encoder.objective is None:
+                raise InputError(
+                    f"stage {stage.name!r} trains by the encoder's own objective, and {self.encoder.name} has none:"
+                    " it was trained behind an LLM; expected a strategy that trains through the LLM alone, such as"
+                    " joint or frozen_encoder, or in a study a fresh CTC head (`fresh_ctc_head: true` of the model)"
+                )
 
 
 def shape_of(
@@ -94,7 +124,7 @@ def shape_of(
     empty. Raises InputError on a LoRA target that names no linear layer.
     """
     return ModelShape(
-        encoder=encoder,
+        encoder=encoder if asr is None else with_fresh_head(encoder, asr.tokenizer.get_vocab_size()),
         llm=llm,
         stack=spec.stack,
         hidden=spec.hidden,
@@ -106,13 +136,21 @@ def shape_of(
 
 
 def planned_shape(
-    spec: ModelSpec, encoder: ResolvedModel[EncoderDims], llm: ResolvedModel[LlmDims], language: str, prompt: str
+    spec: ModelSpec,
+    encoder: ResolvedModel[EncoderDims],
+    llm: ResolvedModel[LlmDims],
+    language: str,
+    prompt: str,
+    letters: Letters | None = None,
 ) -> ModelShape:
     """The shape that a plan charges a model by, whose prompt counts as empty where a tokenizer is missing.
 
+    `letters` are those of a fresh CTC head.
+
     Raises InputError on a LoRA target that names no linear layer, and where a tokenizer cannot write the prompt.
     """
-    asr = asr_codec(encoder.directory, language) if encoder.directory else None
+    own = asr_codec(encoder.directory, language) if encoder.directory else None
+    asr = own if letters is None else letters_codec(letters)
     text = llm_codec(llm.directory, prompt) if llm.directory else None
     return shape_of(spec, encoder.dims, llm.dims, asr, text)
 
@@ -125,10 +163,12 @@ def model_spec(
     hidden: int | None,
     encoder_lora: Mapping[str, Any],
     llm_lora: Mapping[str, Any],
+    ctc_letters: str = "",
 ) -> ModelSpec:
     """The identity of a model, with what it says of projector and adapters in place of the default (`default_shape`).
 
-    `encoder_lora` and `llm_lora` give some of the fields of a `LoraSpec`.
+    `encoder_lora` and `llm_lora` give some of the fields of a `LoraSpec`. `ctc_letters` is the digest of the alphabet
+    of a fresh CTC head.
     """
     default = default_shape(encoder.dims, llm.dims)
     return ModelSpec(
@@ -140,6 +180,7 @@ def model_spec(
         hidden=hidden or default.hidden,
         encoder_lora=replace(default.encoder_lora, **encoder_lora),
         llm_lora=replace(default.llm_lora, **llm_lora),
+        ctc_letters=ctc_letters,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.arrays import IntArray
-from scaling.cost.flops import Training, charged, executed_batches
+from scaling.cost.flops import StageLike, charged, executed_batches
 from scaling.cost.model_shape import ModelShape
 from scaling.spec import Part
 from scaling.speech.batches import MicroBatches
@@ -45,7 +45,7 @@ class StageMeter:
     def __init__(
         self,
         model_shape: ModelShape,
-        training: Training,
+        training: StageLike,
         lengths: Lengths,
         *,
         encoder_unpadded: bool,

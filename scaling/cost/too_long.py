@@ -8,12 +8,13 @@ import numpy as np
 
 from scaling.arrays import IntArray
 from scaling.base_models.encoders import EncoderDims
+from scaling.base_models.letters import TokenSource
 from scaling.base_models.llms import LlmDims
 from scaling.base_models.lookup import ResolvedModel
 from scaling.cost.model_shape import ModelShape
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE
-from scaling.speech.lengths import Lengths, manifest_lengths, text_lengths
+from scaling.speech.lengths import Lengths, text_lengths
 from scaling.speech.manifest import Manifest
 
 MOST_EXTRA_TOKENS = 2
@@ -21,7 +22,7 @@ MOST_EXTRA_TOKENS = 2
 
 
 class FoundModel(Protocol):
-    """A pair of an encoder and an LLM, and the shape of their recogniser."""
+    """A pair of an encoder and an LLM, the shape of their recogniser, and how their texts are written."""
 
     @property
     def encoder(self) -> ResolvedModel[EncoderDims]: ...
@@ -29,6 +30,9 @@ class FoundModel(Protocol):
     def llm(self) -> ResolvedModel[LlmDims]: ...
     @property
     def shape(self) -> ModelShape: ...
+    @property
+    def asr_tokens(self) -> TokenSource: ...
+    def lengths(self, manifest: Manifest) -> Lengths: ...
 
 
 def places_of_long_texts(models: Sequence[FoundModel], speeds: Sequence[float], manifest: Manifest) -> IntArray:
@@ -39,13 +43,14 @@ def places_of_long_texts(models: Sequence[FoundModel], speeds: Sequence[float], 
     too_long = np.zeros(len(manifest), dtype=np.bool_)
     most_tokens = manifest.texts.sizes() + MOST_EXTRA_TOKENS
     for model in models:
-        directories = {"encoder": model.encoder.directory, "llm": model.llm.directory}
         for speed in {min(speeds), max(speeds)}:
             samples = np.rint(manifest.samples / speed).astype(np.int64)
             longest = Lengths(samples=samples, asr_tokens=most_tokens, llm_tokens=most_tokens)
             rows = model.shape.too_long(longest).nonzero()[0]
             too_long[rows] |= model.shape.too_long(
-                text_lengths(samples[rows], manifest.texts.take(rows), **directories)
+                text_lengths(
+                    samples[rows], manifest.texts.take(rows), encoder=model.asr_tokens, llm=model.llm.directory
+                )
             )
     return too_long.nonzero()[0]
 
@@ -54,7 +59,7 @@ def refuse_too_long(models: Iterable[FoundModel], manifests: Sequence[Manifest])
     """Raise InputError, naming the first, where utterances are longer than one of the models has positions for."""
     for model in models:
         for manifest in manifests:
-            lengths = manifest_lengths(manifest, encoder=model.encoder.directory, llm=model.llm.directory)
+            lengths = model.lengths(manifest)
             rows = model.shape.too_long(lengths).nonzero()[0]
             if len(rows):
                 first = lengths[rows[:1]]

@@ -31,7 +31,7 @@ class WorkItem:
 
 
 class Source(Record):
-    """Where a model or a manifest lies on this machine."""
+    """Where a model or a manifest lies on this machine; or an alphabet."""
 
     path: str | None
     """Directory of the model, or file of the manifest; null: a model that can be priced and not trained."""
@@ -43,6 +43,8 @@ class Source(Record):
     """Positions of the utterances whose text a model of the study cannot write; they are left out."""
     mix_channels: bool = False
     """Whether a recording of several channels of which its row names none is heard as the mean of all."""
+    letters: str | None = None
+    """The alphabet of a fresh CTC head, which lies nowhere else; null: a model or a manifest."""
 
 
 class CacheLimits(Record):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from scaling.arrays import IntArray
+from scaling.base_models.letters import NOTHING, Letters, TokenSource
 from scaling.base_models.tokenizers import load_tokenizer, tokenizer_file
 from scaling.errors import InputError
 from scaling.keys import digest
@@ -45,12 +46,12 @@ class Lengths:
         )
 
 
-def manifest_lengths(manifest: Manifest, *, encoder: Path | None, llm: Path | None) -> Lengths:
+def manifest_lengths(manifest: Manifest, *, encoder: TokenSource, llm: Path | None) -> Lengths:
     """The lengths of every utterance of `manifest`, cached by the content of manifest and tokenizers.
 
-    `encoder` and `llm` are model directories. For None (a model without files) tokens are estimated: one for each
-    character of Chinese, Japanese or Korean and one for four other characters (assumption). Raises InputError where a
-    directory has no tokenizer.
+    `encoder` and `llm` are model directories; the encoder's may be an alphabet instead, with which it writes. For None
+    (a model without files) tokens are estimated: one for each character of Chinese, Japanese or Korean and one for four
+    other characters (assumption). Raises InputError where a directory has no tokenizer.
     """
     return Lengths(
         samples=manifest.samples,
@@ -60,7 +61,7 @@ def manifest_lengths(manifest: Manifest, *, encoder: Path | None, llm: Path | No
     )
 
 
-def text_lengths(samples: IntArray, texts: Sequence[str], *, encoder: Path | None, llm: Path | None) -> Lengths:
+def text_lengths(samples: IntArray, texts: Sequence[str], *, encoder: TokenSource, llm: Path | None) -> Lengths:
     """As `manifest_lengths`, for any utterances, without the cache."""
     return Lengths(
         samples=samples,
@@ -70,23 +71,26 @@ def text_lengths(samples: IntArray, texts: Sequence[str], *, encoder: Path | Non
     )
 
 
-def _cached_tokens(manifest: Manifest, model: Path | None) -> IntArray:
+def _cached_tokens(manifest: Manifest, model: TokenSource) -> IntArray:
     """Tokens of every text, counted once whatever the number of speeds that the speech is heard at."""
     rows = len(manifest) // manifest.copies
     texts = manifest.texts if manifest.copies == 1 else manifest.texts.take(np.arange(rows))
-    if model is None:
-        tokens = _target_tokens(texts, None)
+    if model is None or model == NOTHING:
+        tokens = _target_tokens(texts, model)
     else:
-        key = digest({"manifest": manifest.digest, "tokenizer": file_digest(tokenizer_file(model))})
+        written_by = model.digest if isinstance(model, Letters) else file_digest(tokenizer_file(model))
+        key = digest({"manifest": manifest.digest, "tokenizer": written_by})
         tokens = _cached(cache_dir() / "tokens" / f"{key}.npz", rows, lambda: _target_tokens(texts, model))
     return np.tile(tokens, manifest.copies)
 
 
-def _target_tokens(texts: Sequence[str], model: Path | None) -> IntArray:
+def _target_tokens(texts: Sequence[str], model: TokenSource) -> IntArray:
     if model is None:
         return np.array([_estimated_tokens(text) + 1 for text in texts], dtype=np.int64)
-    path = tokenizer_file(model)
-    tokenizer = load_tokenizer(path)
+    if model == NOTHING:
+        return np.zeros(len(texts), dtype=np.int64)
+    path = "a fresh CTC head" if isinstance(model, Letters) else tokenizer_file(model)
+    tokenizer = model.tokenizer() if isinstance(model, Letters) else load_tokenizer(tokenizer_file(model))
     remaining, counts = iter(texts), list[int]()
     while chunk := list(islice(remaining, ENCODE_CHUNK)):
         try:  # the fast method leaves out the positions of tokens

@@ -13,7 +13,6 @@ import numpy as np
 from scaling.cost.step_costs import BoolArray, StageMeter, encoder_is_frozen
 from scaling.spec import SAMPLE_RATE, ModelSpec, RunSpec, Stage
 from scaling.speech.batches import BatchStream, Position, split_batch
-from scaling.speech.lengths import manifest_lengths
 from sweeps.plan.prepare import Prepared
 
 
@@ -52,7 +51,7 @@ class _Walker:
         model = next(model for model in study.models if model.spec == spec)
         augmentation = study.speech.spec.augmentation
         train = study.speech.train.at_speeds(augmentation.speeds)
-        self._lengths = manifest_lengths(train, encoder=model.encoder.directory, llm=model.llm.directory)
+        self._lengths = model.lengths(train)
         self._varies = augmentation.varies
         self._model_shape = model.shape
         self._cut = partial(split_batch, each=study.gradient_accumulation, ranks=study.processes)

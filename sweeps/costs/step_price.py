@@ -35,6 +35,8 @@ CONVENTIONS = (
     " depthwise convolutions have 1 feature; Parakeet projects encoder_distances = 2 x encoder_frames - 1 distances in"
     " every layer and has encoder_distance_pairs products of queries with them, w2v-BERT encoder_pairs products with"
     " embedded distances",
+    "Qwen3-ASR: convolutions of stride 2 with full kernels run on whole chunks of 100 mel frames, the last filled up;"
+    " chunk_frames = their positions; encoder_pairs = sum of the squares of its windows' positions",
     "speech_tokens = ceil(encoder_frames / stack), zero-padded; projector = linear, GELU, linear",
     "llm_positions = prompt_tokens + speech_tokens + text_tokens; decoder_positions = text_tokens +"
     " decoder_prompt_tokens, or encoder_frames for CTC; text_tokens counts the end token as a target, and the start"
@@ -133,8 +135,13 @@ def price_step(
     if budget_flops is not None and not 0 < budget_flops < float("inf"):
         raise InputError(f"--budget must be FLOPs above 0, not {budget_flops}")
     model_shape = _model_shape(step, base)
+    stages_of_preset = preset(step.strategy).stages
+    try:
+        model_shape.refuse_missing_objective(stages_of_preset)
+    except InputError as error:
+        raise InputError(f"--strategy {step.strategy}: {error}") from error
     lengths = _lengths(step, model_shape)
-    stages = [_stage(model_shape, stage, lengths, step) for stage in preset(step.strategy).stages]
+    stages = [_stage(model_shape, stage, lengths, step) for stage in stages_of_preset]
     document: StepPrice = {
         "schema": SCHEMA,
         "strategy": step.strategy,

@@ -2,7 +2,8 @@
 
 from scaling.base_models.encoders import EncoderDims
 from scaling.base_models.encoders.parakeet import ParakeetDims
-from scaling.base_models.encoders.whisper import WhisperDims
+from scaling.base_models.encoders.qwen3_asr import Qwen3AsrDims
+from scaling.base_models.encoders.whisper import WhisperDims, WhisperEncoderDims
 
 WHISPER = """\
 import json
@@ -41,7 +42,7 @@ print(AutoTokenizer.from_pretrained("llm").decode(ids[0], skip_special_tokens=Tr
 _BY_WHISPER = """\
 extractor = WhisperFeatureExtractor.from_pretrained("encoder")
 x = extractor(samples, sampling_rate=rate, padding="longest", return_tensors="pt").input_features
-encoder = WhisperModel.from_pretrained("encoder").encoder  # its own forward hears 30 s and nothing else
+encoder = %s.from_pretrained("encoder")%s  # its own forward hears 30 s and nothing else
 x = gelu(encoder.conv2(gelu(encoder.conv1(x)))).transpose(1, 2)
 x = x + encoder.embed_positions.weight[: x.shape[1]]
 for layer in encoder.layers:
@@ -52,17 +53,26 @@ found = AutoFeatureExtractor.from_pretrained("encoder")(samples, sampling_rate=r
 x = %(features)s
 x = AutoModelForCTC.from_pretrained("encoder").%(encoder)s(x).last_hidden_state"""
 
+_BY_QWEN3_ASR = """\
+extractor = AutoFeatureExtractor.from_pretrained("encoder", min_length=0)
+found = extractor(samples, sampling_rate=rate, padding="longest", return_attention_mask=True, return_tensors="pt")
+x = Qwen3ASREncoder.from_pretrained("encoder")(found.input_features, found.attention_mask).last_hidden_state[None]"""
+
 
 def snippet(encoder: EncoderDims, *, has_llm: bool) -> str | None:
     """The program for an export; None where a CTC head transcribes by itself, whose tokens models keep as they like."""
     if not has_llm:
         return WHISPER if isinstance(encoder, WhisperDims) else None
-    if isinstance(encoder, WhisperDims):
+    if isinstance(encoder, WhisperEncoderDims):
+        whole = isinstance(encoder, WhisperDims)
+        loaded = ("WhisperModel", ".encoder") if whole else ("VoxtralEncoder", "")
         return _LLM % {
-            "classes": "WhisperFeatureExtractor, WhisperModel",
-            "encode": _BY_WHISPER,
+            "classes": f"WhisperFeatureExtractor, {loaded[0]}",
+            "encode": _BY_WHISPER % loaded,
             "norm": "encoder.layer_norm(x)",
         }
+    if isinstance(encoder, Qwen3AsrDims):
+        return _LLM % {"classes": "AutoFeatureExtractor, Qwen3ASREncoder", "encode": _BY_QWEN3_ASR, "norm": "x"}
     waves = encoder.input_features == 1
     features = "found.input_values" if waves else "found.input_features[:, found.attention_mask[0].bool()]"
     module = "encoder" if isinstance(encoder, ParakeetDims) else "base_model"

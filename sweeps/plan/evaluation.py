@@ -6,7 +6,6 @@ from functools import cache
 from scaling.cost.decoding import decoding_flops
 from scaling.cost.evaluation_pacing import heard_utterances, hearing_flops
 from scaling.spec import SAMPLE_RATE, ModelSpec, Objective
-from scaling.speech.lengths import manifest_lengths
 from scaling.speech.manifest import Manifest
 from sweeps.plan.plan import Plan
 from sweeps.study.study import Study
@@ -19,12 +18,9 @@ def evaluation_flops(study: Study, plan: Plan) -> Mapping[str, int]:
     @cache
     def flops(spec: ModelSpec, objective: Objective) -> int:
         model = models[spec]
-        lengths = [
-            manifest_lengths(manifest, encoder=model.encoder.directory, llm=model.llm.directory)
-            for manifest in held_out(study)
-        ]
+        lengths = [model.lengths(manifest) for manifest in held_out(study)]
         shares = [_stands_for(manifest) for manifest in held_out(study)]
-        priced = [decoding_flops(model.shape, objective, manifest_lengths) for manifest_lengths in lengths]
+        priced = [decoding_flops(model.shape, objective, of_set) for of_set in lengths]
         measuring_hearing = hearing_flops(model.shape, lengths[0][heard_utterances(len(lengths[0]))])
         decoded = round(sum(share * cost for share, cost in zip(shares, priced, strict=True)))
         return decoded + (measuring_hearing if objective is Objective.LLM else 0)

@@ -12,7 +12,7 @@ from scaling.cost.model_shape import ModelShape
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE, ModelSpec, Objective, Part, RunSpec, Stage
 from scaling.speech.batches import BatchStream, Position
-from scaling.speech.lengths import Lengths, manifest_lengths
+from scaling.speech.lengths import Lengths
 from sweeps.study.study import Study
 
 SAMPLED_BATCHES = 1000
@@ -50,7 +50,7 @@ def stage_consumptions(study: Study, runs: Sequence[RunSpec]) -> StageConsumptio
     batch_seconds: dict[float, float] = {}
     stages = _stages(runs)
     for model in study.models:
-        lengths = manifest_lengths(study.speech.train, encoder=model.encoder.directory, llm=model.llm.directory)
+        lengths = model.lengths(study.speech.train)
         by_work: dict[tuple[Objective, frozenset[Part], float], StageConsumption] = {}
         for stage in stages[model.spec]:
             batch = stage.optimization.batch_audio_seconds

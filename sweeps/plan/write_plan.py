@@ -162,6 +162,11 @@ def _sources(study: Study) -> dict[str, Source]:
         for base in (model.encoder, model.llm)
     }
     sources |= {
+        model.letters.digest: Source(path=None, hours=None, letters=model.letters.characters)
+        for model in study.models
+        if model.letters is not None
+    }
+    sources |= {
         manifest.digest: Source(path=str(manifest.path.resolve()), hours=None, mix_channels=manifest.mix_channels)
         for manifest in (speech.dev, *(test for _, test in speech.tests))
     }
@@ -204,7 +209,7 @@ def _model(model: StudyModel) -> dict[str, Any]:
         "llm": model.spec.llm_name,
         "pretrain_flops": None if None in known else sum(flops for flops in known if flops is not None),
         "encoder_params": model.encoder.dims.encoder_params,
-        "asr_decoder_params": model.encoder.dims.asr_decoder_params,
+        "asr_decoder_params": model.shape.encoder.asr_decoder_params,
         "llm_params": model.llm.dims.params,
     }
 

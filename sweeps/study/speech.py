@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 
@@ -12,16 +10,13 @@ from scaling.cost.too_long import places_of_long_texts
 from scaling.errors import InputError
 from scaling.spec import Augmentation, DataSpec
 from scaling.speech.assumed_manifest import assumed_manifest
-from scaling.speech.manifest import TEXT_TOO_LONG, Manifest, read_manifest
+from scaling.speech.manifest import TEXT_TOO_LONG, Manifest
 from scaling.speech.set_checks import doubtful_sets, refuse_shared
-from scaling.speech.synthetic.corpus_files import cached_corpus, find_recipe
 from scaling.system.yaml_file import FieldPath
-from sweeps.study.schema.data_fields import AssumedFields, CorpusFields, LengthFields, ManifestFields
+from sweeps.study.schema.data_fields import CorpusFields, LengthFields
+from sweeps.study.speech_sources import DEV, TEST, TRAIN, read_source, speech_sources
 from sweeps.study.study_file import StudyFile
 from sweeps.study.study_model import StudyModel
-
-TRAIN, DEV, TEST = ("data", "train"), ("data", "dev"), ("data", "test")
-"""Where a study names its sets; below `TEST` each test set has a name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +58,7 @@ def read_speech(file: StudyFile, models: Sequence[StudyModel]) -> StudySpeech:
     fields, at = file.fields, file.document.at
     speeds = fields.augmentation.speeds
     max_seconds = min(model.encoder.dims.max_audio_seconds for model in models) * min(1.0, *speeds)  # slower is longer
-    language, reading, sources = file.language, _reading(fields.data), _sources(file)
+    language, sources = file.language, speech_sources(file)
     manifests: dict[FieldPath, Manifest] = {}
     long_texts = np.empty(0, np.int64)
     for path, source in sources.items():
@@ -71,7 +66,7 @@ def read_speech(file: StudyFile, models: Sequence[StudyModel]) -> StudySpeech:
             if isinstance(source, LengthFields):
                 manifests[path] = assumed_manifest(**source.model_dump(), salt=str(path[1:]))
                 continue
-            manifests[path] = read_manifest(source, **reading)
+            manifests[path] = read_source(file, source)
             if path == TRAIN:
                 short_enough = manifests[path].up_to(max_seconds)
                 long_texts = places_of_long_texts(models, speeds, short_enough)
@@ -120,39 +115,3 @@ def refuse_assumed(speech: StudySpeech) -> None:
     assumed = [f"data.{field}" for field, manifest in speech.named if manifest.stands_for_hours is not None]
     if assumed:
         raise InputError(f"{', '.join(assumed)}: lengths are assumed; expected manifests, --set {assumed[0]}=FILE")
-
-
-class _Reading(TypedDict):
-    """The arguments of `read_manifest` that a study sets."""
-
-    max_bad_share: float
-    mix_channels: bool
-
-
-def _reading(data: ManifestFields | CorpusFields) -> _Reading:
-    if isinstance(data, ManifestFields):
-        return {"max_bad_share": data.max_bad_share, "mix_channels": data.mix_channels}
-    return {"max_bad_share": 0.0, "mix_channels": False}
-
-
-def _sources(file: StudyFile) -> dict[FieldPath, Path | LengthFields]:
-    """Path of the field in the study -> manifest, or the lengths that are assumed in its place."""
-    data = file.fields.data
-    if isinstance(data, ManifestFields):
-        named: dict[FieldPath, str | AssumedFields] = {TRAIN: data.train, DEV: data.dev}
-        named |= {(*TEST, name): source for name, source in data.test.items()}
-        return {path: _source(file, path, source) for path, source in named.items()}
-    with file.document.at(("data", "corpus")):
-        recipe = find_recipe(data.corpus)
-    with file.document.at(("data",)):
-        made = cached_corpus(recipe, hours=data.hours, seed=data.seed, test_utterances=data.test_utterances)
-    return {TRAIN: made.train, DEV: made.dev, (*TEST, data.corpus): made.test}
-
-
-def _source(file: StudyFile, path: FieldPath, source: str | AssumedFields) -> Path | LengthFields:
-    if isinstance(source, str):
-        return file.corpus_path(source)
-    lengths, hours = source.assumed, file.fields.hours
-    if path == TRAIN and hours is not None:
-        return lengths.model_copy(update={"hours": min(lengths.hours, hours)})
-    return lengths

@@ -7,14 +7,19 @@ from functools import partial
 
 from scaling.base_models.chat_template import prompt_of
 from scaling.base_models.encoders import EncoderDims, refuse_masks
+from scaling.base_models.letters import NOTHING, Letters, TokenSource
 from scaling.base_models.llms import LlmDims
 from scaling.base_models.lookup import ResolvedModel, find_encoder, find_llm
 from scaling.cost.model_shape import ModelShape, model_spec, planned_shape
 from scaling.spec import DataSpec, ModelSpec, Optimization, Strategy
+from scaling.speech.lengths import Lengths, manifest_lengths
+from scaling.speech.manifest import Manifest
 from scaling.strategies import default_batch_audio_seconds, refuse_twin, resolve
+from scaling.system.yaml_file import FieldPath
 from scaling.tuned_settings import TunedSettings
 from sweeps.study.schema.model_fields import ModelFields
 from sweeps.study.schema.study_fields import StudyFields
+from sweeps.study.speech_sources import training_texts
 from sweeps.study.strategies import strategy_requests
 from sweeps.study.study_file import StudyFile
 
@@ -23,18 +28,28 @@ from sweeps.study.study_file import StudyFile
 class StudyModel:
     """A model of the study, with the study's strategies at this model's rates and batch by rule.
 
-    `shape` is what its runs are charged by: where a tokenizer is missing, the prompt counts as empty. `prompt` is the
-    prompt of the study as this LLM reads it. `tuned` holds, by strategy, the settings that a search found instead of
-    the rule's.
+    `shape` is what its runs are charged by: where a tokenizer is missing, the prompt counts as empty. `letters` are
+    those of a fresh CTC head, None without one. `prompt` is the prompt of the study as this LLM reads it. `tuned`
+    holds, by strategy, the settings that a search found instead of the rule's.
     """
 
     spec: ModelSpec
     encoder: ResolvedModel[EncoderDims]
     llm: ResolvedModel[LlmDims]
+    letters: Letters | None
     shape: ModelShape
     strategies: tuple[Strategy, ...]
     prompt: str
     tuned: Mapping[str, TunedSettings]
+
+    def lengths(self, manifest: Manifest) -> Lengths:
+        """The lengths of every utterance, as this model's texts are written."""
+        return manifest_lengths(manifest, encoder=self.asr_tokens, llm=self.llm.directory)
+
+    @property
+    def asr_tokens(self) -> TokenSource:
+        """What the encoder's own objective writes with: nothing without one."""
+        return self.encoder.directory if self.encoder.dims.objective else self.letters or NOTHING
 
     def data(self, speech: DataSpec) -> DataSpec:
         """The study's speech as this model's runs name it: with this model's prompt."""
@@ -70,6 +85,7 @@ def _study_model(file: StudyFile, position: int) -> StudyModel:
         refuse_masks(encoder.dims, file.fields.augmentation.masks)
     with at(("prompt",)):
         prompt = prompt_of(llm.directory, file.fields.prompt)
+    letters = _letters(file, (*path, "fresh_ctc_head"), encoder) if fields.fresh_ctc_head else None
     with at(path):
         spec = model_spec(
             encoder,
@@ -78,8 +94,9 @@ def _study_model(file: StudyFile, position: int) -> StudyModel:
             hidden=fields.hidden,
             encoder_lora=fields.encoder_lora.model_dump(exclude_none=True),
             llm_lora=fields.llm_lora.model_dump(exclude_none=True),
+            ctc_letters="" if letters is None else letters.digest,
         )
-        shape = planned_shape(spec, encoder, llm, language, prompt)
+        shape = planned_shape(spec, encoder, llm, language, prompt, letters)
     batch = file.fields.batch_audio_seconds or default_batch_audio_seconds(llm.dims.params)
     strategies: list[Strategy] = []
     for place, request in enumerate(requests):
@@ -92,13 +109,31 @@ def _study_model(file: StudyFile, position: int) -> StudyModel:
                 lr_scale=fields.lr_scale,
             )
             refuse_twin(strategy, strategies)
+            shape.refuse_missing_objective(strategy.stages)
             strategies.append(strategy)
     for name, settings in tuned.items():
         with at((*path, "tuned", name)):
             settings.check(name, strategies)
     return StudyModel(
-        spec=spec, encoder=encoder, llm=llm, shape=shape, strategies=tuple(strategies), prompt=prompt, tuned=tuned
+        spec=spec,
+        encoder=encoder,
+        llm=llm,
+        letters=letters,
+        shape=shape,
+        strategies=tuple(strategies),
+        prompt=prompt,
+        tuned=tuned,
     )
+
+
+def _letters(file: StudyFile, path: FieldPath, encoder: ResolvedModel[EncoderDims]) -> Letters:
+    if encoder.dims.objective is not None:
+        raise file.document.error(path, True, f"false: {encoder.name} has an objective of its own")
+    texts = training_texts(file)
+    if texts is None:
+        expected = "false where training speech is assumed: the head writes the characters of training texts"
+        raise file.document.error(path, True, expected)
+    return Letters.of(texts)
 
 
 def _optimization(fields: StudyFields) -> "partial[Optimization]":

@@ -18,6 +18,10 @@ from transformers import (
     ParakeetForCTC,
     PreTrainedConfig,
     PreTrainedModel,
+    Qwen3ASREncoder,
+    Qwen3ASREncoderConfig,
+    VoxtralEncoder,
+    VoxtralEncoderConfig,
     Wav2Vec2BertConfig,
     Wav2Vec2BertForCTC,
     Wav2Vec2Config,
@@ -27,12 +31,15 @@ from transformers import (
     WhisperConfig,
     WhisperForConditionalGeneration,
 )
+from transformers.models.qwen3_asr.modeling_qwen3_asr import _get_feat_extract_output_lengths
 
 from scaling.base_models.encoders import EncoderDims
 from scaling.base_models.encoders.parakeet import ParakeetDims
+from scaling.base_models.encoders.qwen3_asr import Qwen3AsrDims
+from scaling.base_models.encoders.voxtral import VoxtralDims
 from scaling.base_models.encoders.wav2vec2 import Wav2Vec2Dims
 from scaling.base_models.encoders.wav2vec2_bert import Wav2Vec2BertDims
-from scaling.base_models.encoders.whisper import WhisperDims
+from scaling.base_models.encoders.whisper import WhisperDims, WhisperEncoderDims
 
 MINI_ENCODER = WhisperDims(
     name="mini", source="test", mel_bins=20, hop_length=320, width=24, layers=3, heads=4, ffn=40, decoder_layers=2,
@@ -58,6 +65,14 @@ MINI_W2V_BERT = Wav2Vec2BertDims(
     name="mini-w2v-bert", source="test", stack=2, width=24, layers=3, heads=4, ffn=40, kernel=5, distances=8,
     vocabulary=37,
 )  # fmt: skip
+MINI_VOXTRAL = VoxtralDims(
+    name="mini-voxtral", source="test", mel_bins=20, hop_length=160, width=24, layers=3, heads=4, ffn=40,
+    max_positions=300, fresh_vocabulary=37,
+)  # fmt: skip
+MINI_QWEN3_ASR = Qwen3AsrDims(
+    name="mini-qwen3-asr", source="test", mel_bins=16, hop_length=160, channels=6, width=24, layers=3, heads=4, ffn=40,
+    window_chunks=2, fresh_vocabulary=37,
+)  # fmt: skip
 MINI_ENCODERS = (
     MINI_ENCODER,
     MINI_WAV2VEC2,
@@ -68,6 +83,8 @@ MINI_ENCODERS = (
     MINI_PARAKEET,
     MINI_PLAIN_PARAKEET,
     MINI_W2V_BERT,
+    MINI_VOXTRAL,
+    MINI_QWEN3_ASR,
 )
 
 NOT_RANDOM = {
@@ -172,7 +189,36 @@ def wav2vec2_bert_config(dims: Wav2Vec2BertDims) -> Wav2Vec2BertConfig:
     )
 
 
+def voxtral_config(dims: VoxtralDims) -> VoxtralEncoderConfig:
+    return VoxtralEncoderConfig(
+        num_mel_bins=dims.mel_bins,
+        hidden_size=dims.width,
+        num_hidden_layers=dims.layers,
+        num_attention_heads=dims.heads,
+        intermediate_size=dims.ffn,
+        max_source_positions=dims.max_positions,
+        attn_implementation="eager",
+    )
+
+
+def qwen3_asr_config(dims: Qwen3AsrDims) -> Qwen3ASREncoderConfig:
+    return Qwen3ASREncoderConfig(
+        num_mel_bins=dims.mel_bins,
+        d_model=dims.width,
+        encoder_layers=dims.layers,
+        encoder_attention_heads=dims.heads,
+        encoder_ffn_dim=dims.ffn,
+        downsample_hidden_size=dims.channels,
+        n_window_infer=100 * dims.window_chunks,
+        attn_implementation="eager",
+    )
+
+
 def encoder_config(dims: EncoderDims) -> PreTrainedConfig:
+    if isinstance(dims, VoxtralDims):
+        return voxtral_config(dims)
+    if isinstance(dims, Qwen3AsrDims):
+        return qwen3_asr_config(dims)
     if isinstance(dims, WhisperDims):
         return whisper_config(dims)
     if isinstance(dims, ParakeetDims):
@@ -188,6 +234,8 @@ CLASSES = {
     OmniASRCTCConfig: OmniASRForCTC,
     ParakeetCTCConfig: ParakeetForCTC,
     Wav2Vec2BertConfig: Wav2Vec2BertForCTC,
+    VoxtralEncoderConfig: VoxtralEncoder,
+    Qwen3ASREncoderConfig: Qwen3ASREncoder,
 }
 
 
@@ -198,8 +246,17 @@ def asr_module(dims: EncoderDims, device: str) -> PreTrainedModel:
 
 
 def encoder_of(model: PreTrainedModel) -> nn.Module:
-    paths = {"whisper": "model.encoder", "omniasr_ctc": "model.audio_tower", "parakeet_ctc": "encoder"}
+    paths = {
+        "whisper": "model.encoder", "omniasr_ctc": "model.audio_tower", "parakeet_ctc": "encoder",
+        "voxtral_encoder": "", "qwen3_asr_encoder": "",
+    }  # fmt: skip
     return model.get_submodule(paths.get(model.config.model_type, model.base_model_prefix))
+
+
+def fresh_head(dims: EncoderDims) -> nn.Linear | None:
+    """What a study adds to an encoder without an objective of its own."""
+    vocabulary = getattr(dims, "fresh_vocabulary", 0)
+    return nn.Linear(dims.width, vocabulary) if vocabulary else None
 
 
 def decoder_of(model: PreTrainedModel) -> nn.Module:
@@ -218,8 +275,10 @@ def freeze_what_never_trains(model: PreTrainedModel) -> None:
 def encoded(dims: EncoderDims, model: PreTrainedModel, features_BMT: Tensor) -> Tensor:
     """The hidden states (B, S, D) of a batch in which nothing is padding."""
     encoder = encoder_of(model)
-    if isinstance(dims, WhisperDims):
+    if isinstance(dims, WhisperEncoderDims):
         return _whisper(encoder, features_BMT)
+    if isinstance(dims, Qwen3AsrDims):
+        return _chunked(encoder, features_BMT)
     if isinstance(dims, ParakeetDims | Wav2Vec2BertDims):
         return encoder(features_BMT.transpose(1, 2)).last_hidden_state
     return _wave(encoder, model.config.model_type, features_BMT)
@@ -230,6 +289,10 @@ def frames_of(dims: EncoderDims, model: PreTrainedModel, samples: int) -> int:
     frames = int(dims.input_frames(samples))
     if isinstance(dims, WhisperDims):
         return int(model.model.encoder._get_feat_extract_output_lengths(frames))
+    if isinstance(dims, VoxtralDims):
+        return int(model._get_feat_extract_output_lengths(frames)[0])
+    if isinstance(dims, Qwen3AsrDims):
+        return int(_get_feat_extract_output_lengths(frames))
     if isinstance(dims, Wav2Vec2BertDims):
         return frames
     if isinstance(dims, ParakeetDims) or dims.plain_positions:
@@ -243,6 +306,12 @@ def _whisper(encoder: Any, mel: Tensor) -> Tensor:
     for layer in encoder.layers:
         x = hidden(layer(x, None))
     return encoder.layer_norm(x)
+
+
+def _chunked(encoder: Any, mel: Tensor) -> Tensor:
+    padded = functional.pad(mel, (0, -mel.shape[2] % 100))
+    real = (torch.arange(padded.shape[2]) < mel.shape[2]).expand(len(mel), -1)
+    return encoder(padded, real).last_hidden_state.unflatten(0, (len(mel), -1))
 
 
 def _wave(encoder: Any, kind: str, wave: Tensor) -> Tensor:

@@ -13,7 +13,16 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from encoder_reference import asr_module, decoder_of, encoded, encoder_of, frames_of, freeze_what_never_trains, hidden
+from encoder_reference import (
+    asr_module,
+    decoder_of,
+    encoded,
+    encoder_of,
+    frames_of,
+    freeze_what_never_trains,
+    fresh_head,
+    hidden,
+)
 from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 from torch.nn import functional
@@ -123,6 +132,7 @@ class Modules:
     asr: PreTrainedModel
     projector: nn.Sequential
     llm: nn.Module
+    fresh_head: nn.Module | None
 
     @property
     def encoder(self) -> nn.Module:
@@ -130,22 +140,20 @@ class Modules:
 
     @property
     def decoder(self) -> nn.Module:
-        return decoder_of(self.asr)
+        return decoder_of(self.asr) if self.fresh_head is None else self.fresh_head
 
     def train(self, model_shape: ModelShape, parts: Collection[Part]) -> None:
         """Freeze everything, add the adapters that train, let `parts` learn."""
         encoder = self.encoder
-        for module in (self.asr, self.projector, self.llm):
-            module.requires_grad_(False)
-        hosts = {
-            Part.ENCODER: encoder,
-            Part.ASR_DECODER: self.decoder,
-            Part.PROJECTOR: self.projector,
-            Part.LLM: self.llm,
-        }
+        for module in (self.asr, self.projector, self.llm, self.fresh_head):
+            if module is not None:
+                module.requires_grad_(False)
+        hosts = {Part.ENCODER: encoder, Part.PROJECTOR: self.projector, Part.LLM: self.llm}
         for part in parts:
             if part in hosts:
                 hosts[part].requires_grad_(True)
+        if Part.ASR_DECODER in parts:
+            self.decoder.requires_grad_(True)
         freeze_what_never_trains(self.asr)
         if Part.ENCODER_LORA in parts and self.asr.config.model_type == "wavlm":
             adaptable(self.asr)  # transformers passes adapters by
@@ -179,7 +187,8 @@ def modules(model_shape: ModelShape, device: str) -> Modules:
             nn.GELU(),
             nn.Linear(model_shape.hidden, llm.width),
         )
-    return Modules(asr_module(encoder, device), projector, llm_module(llm, device))
+        head = fresh_head(encoder)
+    return Modules(asr_module(encoder, device), projector, llm_module(llm, device), head)
 
 
 def step(

@@ -9,6 +9,7 @@ from flop_reference import MINI_LLM, Trains, llm_module, model_shape
 from torch import Tensor
 
 from scaling.asr.execution.precision import autocast
+from scaling.asr.model.encoders.ctc import FreshHead
 from scaling.asr.model.encoders.registry import FAMILIES
 from scaling.asr.model.projector import Projector
 from scaling.asr.model.recognizer import Batch, Recognizer
@@ -29,7 +30,10 @@ def recognizer(shape: ModelShape) -> Recognizer:
     llm = TextCodec(None, (3, 4), (5,) * (shape.llm_prompt_tokens - 1), 1)
     encoder = asr_module(shape.encoder, "cpu")
     FAMILIES[encoder.config.model_type].prepare(encoder)
-    return Recognizer(encoder, projector, llm_module(shape.llm, "cpu"), asr, llm)
+    own = shape.encoder.objective
+    is_tower = FAMILIES[encoder.config.model_type].objective is None
+    head = FreshHead(shape.encoder.width, own.vocabulary, seed=0) if is_tower and own else None
+    return Recognizer(encoder, projector, llm_module(shape.llm, "cpu"), asr, llm, head)
 
 
 def random_lengths(utterances: int, seed: int) -> Lengths:

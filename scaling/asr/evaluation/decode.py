@@ -113,7 +113,9 @@ def transcribe(
     """
     if objective is Objective.ASR:
         codec = model.asr_codec
-        ids = model.family.decode(model.asr, codec, model.encode(batch), max(limits))
+        assert codec is not None
+        assert model.objective is not None
+        ids = model.objective.decode(model.asr, codec, model.encode(batch), max(limits))
         return [codec.decode(row[:limit]) for row, limit in zip(ids, limits, strict=True)]
     assert model.llm is not None
     assert model.llm_codec is not None

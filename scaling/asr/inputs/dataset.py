@@ -16,6 +16,7 @@ from scaling.asr.inputs.augment import Augmenter
 from scaling.asr.inputs.exact_audio import ExactAudio
 from scaling.asr.model.encoders.family import FeatureExtractor
 from scaling.asr.model.encoders.registry import family_of
+from scaling.base_models.letters import NOTHING, Letters
 from scaling.base_models.tokenizers import TextCodec
 from scaling.spec import SAMPLE_RATE
 from scaling.speech.lengths import Lengths, manifest_lengths
@@ -46,7 +47,7 @@ class SpeechDataset:
     manifest: Manifest
     lengths: Lengths
     _extract: FeatureExtractor
-    _asr: TextCodec
+    _asr: TextCodec | None
     _llm: TextCodec
     _audio: ExactAudio
     _augmenter: Augmenter | None
@@ -59,17 +60,21 @@ class SpeechDataset:
         audio: ExactAudio,
         encoder: Path,
         llm: Path,
-        codecs: tuple[TextCodec, TextCodec],
+        codecs: tuple[TextCodec | None, TextCodec],
         augmenter: Augmenter | None = None,
+        letters: Letters | None = None,
     ) -> "SpeechDataset":
-        """The recordings as the encoder and the LLM in these directories read them, augmented if `augmenter` is
-        given.
+        """The recordings as the encoder and the LLM in these directories read them, augmented if `augmenter` is given.
+
+        An encoder without an objective of its own writes `letters`, if anything.
         """
         if augmenter is not None:
             audio = replace(audio, manifest=audio.manifest.at_speeds(augmenter.augmentation.speeds))
         manifest = audio.manifest
-        lengths = manifest_lengths(manifest, encoder=encoder, llm=llm)
-        features = family_of(encoder).features(encoder)
+        family = family_of(encoder)
+        asr_tokens = encoder if family.objective else letters or NOTHING
+        lengths = manifest_lengths(manifest, encoder=asr_tokens, llm=llm)
+        features = family.features(encoder)
         return cls(manifest, lengths, features, *codecs, audio, augmenter)
 
     def __len__(self) -> int:
@@ -119,12 +124,13 @@ class SpeechDataset:
         return self._augmenter.features(self._extract(noisy), epoch, index)
 
     def _target_ids(self, index: int) -> tuple[Tensor, Tensor]:
-        """Target token ids of the encoder's own objective, and of the LLM."""
+        """Target token ids of the encoder's own objective, none without one, and of the LLM."""
         cached = self._targets.get(index)
         if cached is not None:
             return cached
         text = self.manifest.texts[index]
-        targets = torch.tensor(self._asr.targets(text)), torch.tensor(self._llm.targets(text))
+        written = self._asr.targets(text) if self._asr else []
+        targets = torch.tensor(written, dtype=torch.long), torch.tensor(self._llm.targets(text))
         if len(self._targets) < CACHED_TARGETS:
             self._targets[index] = targets
         return targets

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, GenerationConfig, PreTrainedConfig, PreTrainedModel
 
+from scaling.asr.model.encoders.ctc import FreshHead
 from scaling.asr.model.encoders.family import Family
 from scaling.asr.model.encoders.registry import family_of
 from scaling.asr.model.projector import Projector
@@ -63,7 +64,7 @@ class BaseModels:
 def build(
     bases: BaseModels,
     directories: tuple[Path, Path],
-    codecs: tuple[TextCodec, TextCodec | None],
+    codecs: tuple[TextCodec | None, TextCodec | None],
     *,
     stack: int,
     hidden: int,
@@ -71,14 +72,20 @@ def build(
 ) -> Recognizer:
     """The recogniser before any training: the pretrained speech model and LLM of two directories, and a new projector.
 
-    Without a codec of the LLM, the recogniser has neither projector nor LLM: the encoder's own objective needs none.
+    Without a codec of the LLM, the recogniser has neither projector nor LLM: the encoder's own objective needs none. An
+    encoder without one gets a fresh CTC head then.
     """
     encoder, llm = directories
     asr, (asr_codec, llm_codec) = bases.encoder(encoder), codecs
+    width = encoder_dims(encoder / "config.json").width
     if llm_codec is None:
-        return Recognizer(asr, None, None, asr_codec, None)
+        assert asr_codec is not None
+        vocabulary = asr_codec.tokenizer.get_vocab_size()
+        is_tower = family_of(encoder).objective is None
+        head = FreshHead(width, vocabulary, part_seed(seed, Part.ASR_DECODER)) if is_tower else None
+        return Recognizer(asr, None, None, asr_codec, None, head)
     projector = Projector(
-        encoder_width=encoder_dims(encoder / "config.json").width,
+        encoder_width=width,
         stack=stack,
         hidden=hidden,
         llm_width=llm_dims(llm / "config.json").width,
@@ -96,6 +103,8 @@ def _read(directory: Path, family: Family | None) -> PreTrainedModel:
         torch.manual_seed(0)  # weights that a checkpoint may lack belong to the base model: they are equal in every run
         try:
             config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+            if family is not None and family.section is not None:
+                config = getattr(config, family.section)
             _disable_randomness(config)
             loader = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)] if family is None else family.model
             model, report = loader.from_pretrained(
@@ -106,10 +115,11 @@ def _read(directory: Path, family: Family | None) -> PreTrainedModel:
                 local_files_only=True,
                 trust_remote_code=False,
                 output_loading_info=True,
+                key_mapping=dict(family.checkpoint_names) if family else None,
             )
         except Exception as error:  # transformers, safetensors and pickle have no type of error in common
             raise InputError(f"{directory}: a model that cannot be loaded ({_first_line(error)})") from error
-    fresh = family.fresh if family else ()
+    fresh = family.objective.fresh if family and family.objective else ()
     missing = sorted(name for name in report["missing_keys"] if not name.startswith(fresh))
     if missing:
         raise InputError(f"{directory}: the weights lack {_some(missing)}, which its config.json asks for")

@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
+from scaling.asr.model.encoders.ctc import FreshHead
 from scaling.asr.model.encoders.family import EncoderOutput
 from scaling.asr.model.encoders.registry import FAMILIES
 from scaling.asr.model.lora import add_lora, has_lora, merge_lora
@@ -59,7 +60,8 @@ class Batch:
 class Recognizer(nn.Module):
     """The speech model `asr` (an encoder with the decoder or head of its own objective), `projector` and `llm`.
 
-    Projector and LLM are absent where the objective is the encoder's own. Every part has parameters of its own
+    Projector and LLM are absent where the objective is the encoder's own. An encoder without one may have a fresh
+    `ctc_head` there, and `objective` is None where it has not. Every part has parameters of its own
     (`part_parameters`): to train a stage is to choose parts. `gradient_checkpointing` and `compiled` say how layers run
     while they learn (`scaling.asr.execution.layer_modes`).
     """
@@ -69,12 +71,15 @@ class Recognizer(nn.Module):
         asr: PreTrainedModel,
         projector: Projector | None,
         llm: PreTrainedModel | None,
-        asr_codec: TextCodec,
+        asr_codec: TextCodec | None,
         llm_codec: TextCodec | None,
+        ctc_head: FreshHead | None = None,
     ) -> None:
         super().__init__()
         self.asr = asr
         self.family = FAMILIES[asr.config.model_type]
+        self.ctc_head = ctc_head
+        self.objective = self.family.objective if ctc_head is None else ctc_head.objective
         self.projector = projector
         self.llm = llm
         self.gradient_checkpointing = False
@@ -85,7 +90,9 @@ class Recognizer(nn.Module):
     def loss(self, batch: Batch, objective: Objective) -> tuple[Tensor, int]:
         """The loss summed over the batch's target tokens, and their number."""
         if objective is Objective.ASR:
-            return self.family.loss(self.asr, self.asr_codec, self.encode(batch), batch.asr_targets)
+            assert self.objective is not None
+            assert self.asr_codec is not None
+            return self.objective.loss(self.asr, self.asr_codec, self.encode(batch), batch.asr_targets)
         return self._llm_loss(batch)
 
     def with_gathered_weights(self, function: Callable[[], Value]) -> Value:
@@ -93,11 +100,13 @@ class Recognizer(nn.Module):
         return function()
 
     def part_parameters(self, part: Part) -> dict[str, nn.Parameter]:
-        """The parameters of one part by name, which adapters do not change. Empty for adapters that were not added."""
+        """The parameters of one part by name, which adapters do not change. Empty for adapters that were not added, and
+        where there is no objective of the encoder's own.
+        """
         if part in (Part.ENCODER_LORA, Part.LLM_LORA):
             return {name: p for name, p in _named(self._host(part)) if _is_adapter(name)}
         if part is Part.ASR_DECODER:
-            return _distinct(self.family.decoder(self.asr))
+            return _distinct(self.objective.modules(self.asr)) if self.objective else {}
         own = {name: p for name, p in _named(self._host(part)) if not _is_adapter(name)}
         if part is Part.ENCODER:
             return {name: p for name, p in own.items() if not name.startswith(self.family.never_trained)}
@@ -202,7 +211,7 @@ class Recognizer(nn.Module):
         if part in (Part.ENCODER, Part.ENCODER_LORA):
             host = self.family.encoder(self.asr)
         elif part is Part.ASR_DECODER:
-            host = self.family.decoder(self.asr)[""]
+            host = self.objective.modules(self.asr)[""] if self.objective else None
         else:
             host = self.projector if part is Part.PROJECTOR else self.llm
         assert isinstance(host, nn.Module), f"{part} trains in a recogniser built without it"

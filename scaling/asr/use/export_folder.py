@@ -5,8 +5,9 @@ FOLDER/recognizer.json        objective, precision, projector shape, prompt, lan
                               one is the start token), with the `end` token of its text
 FOLDER/encoder, FOLDER/llm    Hugging Face directories with all trained weights, adapters merged
 FOLDER/projector.safetensors  `fc1` and `fc2`
+FOLDER/ctc_head.safetensors   the CTC head that a study gave the encoder, whose alphabet recognizer.json has
 
-Projector and LLM are absent where the encoder's own decoder transcribes.
+Projector and LLM are absent where the encoder's own decoder transcribes, and the CTC head where it does not.
 """
 
 import shutil
@@ -25,6 +26,8 @@ from scaling.asr.model.recognizer import Recognizer
 from scaling.asr.part_weights import ADAPTERS
 from scaling.asr.use.trained_recognizer import TrainedRecognizer, best_device
 from scaling.base_models.encoders import asr_codec, encoder_dims
+from scaling.base_models.encoders.ctc import letters_codec
+from scaling.base_models.letters import Letters
 from scaling.base_models.llms import llm_dims
 from scaling.base_models.tokenizers import TextCodec, llm_codec
 from scaling.cost.memory import BYTES
@@ -38,6 +41,7 @@ SCHEMA = "asr-scaling/recognizer-1"
 
 CONFIG = "recognizer.json"
 PROJECTOR = "projector.safetensors"
+CTC_HEAD = "ctc_head.safetensors"
 
 COMPANIONS = (
     "tokenizer.json",
@@ -67,7 +71,6 @@ def write_export(trained: TrainedRecognizer, node: StageNode, bases: tuple[Path,
         "scoring": node.data.scoring.value,
         "scoring_version": VERSIONS[node.data.scoring],
         "max_tokens_per_second": trained.tokens_per_second,
-        "asr_tokens": _token_ids(model.asr_codec),
     }
     for adapter in ADAPTERS:
         if model.has(adapter):
@@ -77,8 +80,12 @@ def write_export(trained: TrainedRecognizer, node: StageNode, bases: tuple[Path,
         _write_model(model.llm, bases[1], folder / "llm")
         save_file(model.projector.state_dict(), folder / PROJECTOR)
         config |= {"stack": node.model.stack, "hidden": node.model.hidden, "prompt": node.data.prompt}
-    if model.llm_codec is not None:
-        config["llm_tokens"] = _token_ids(model.llm_codec)
+    if model.ctc_head is not None and model.asr_codec is not None:
+        save_file(model.ctc_head.state_dict(), folder / CTC_HEAD)
+        config["ctc_letters"] = Letters.of_tokenizer(model.asr_codec.tokenizer).characters
+    for name, codec in (("asr_tokens", model.asr_codec), ("llm_tokens", model.llm_codec)):
+        if codec is not None:
+            config[name] = _token_ids(codec)
     write_json_atomically(folder / CONFIG, config)
 
 
@@ -119,9 +126,13 @@ def _exported_bytes(folder: Path, objective: Objective) -> int:
 
 def _exported_model(folder: Path, objective: Objective, config: dict[str, Any]) -> Recognizer:
     directories = encoder, llm = folder / "encoder", folder / "llm"
-    codec = asr_codec(encoder, config["language"])
+    letters = config.get("ctc_letters")
+    codec = asr_codec(encoder, config["language"]) if letters is None else letters_codec(Letters(letters))
     if objective is Objective.ASR:
-        return build(BaseModels(), directories, (codec, None), stack=1, hidden=1, seed=0)
+        own = build(BaseModels(), directories, (codec, None), stack=1, hidden=1, seed=0)
+        if own.ctc_head is not None:
+            own.ctc_head.load_state_dict(load_file(folder / CTC_HEAD))
+        return own
     codecs = (codec, llm_codec(llm, config["prompt"]))
     model = build(BaseModels(), directories, codecs, stack=config["stack"], hidden=config["hidden"], seed=0)
     assert model.projector is not None

@@ -1,14 +1,16 @@
-"""Speech encoders with an objective of their own: each family is one file here and one of that name in `scaling.asr`.
+"""Speech encoders: each family is one file here and one of that name in `scaling.asr`.
 
 To add a family, write in `scaling/base_models/encoders/NAME.py` a frozen dataclass of its dimensions, with
 
 * `width`, `encoder_params`, `frames_per_second` and `linears` (layers that adapters may target),
-* of its own objective `asr_decoder_params`, `max_frames`, `max_audio_seconds`, `max_tokens`, `output_positions`: those
-of CTC are `ctc.CtcDims`,
-* `input_features` and `input_frames(samples)`: the features of a frame that the encoder reads, and how many it reads,
+* `objective`, the decoder or head that writes text by itself (`objective.OwnObjective`): `ctc.CtcDims` has a CTC head;
+an encoder without any is one of `AudioTower`, with `ctc.AudioTowerDims`,
+* `max_frames` and `max_audio_seconds`, where positions limit the audio (`objective.Encoder`: they do not),
+* `input_features` and `input_frames(samples)`: the features of a frame that the encoder reads, and how many it reads
+(`log_mel.LogMelFrames`),
 * `encoder_work(samples)`: the units of work of each kind for an utterance, `ENCODER_FRAMES` among them,
-* `encode(tape, lora)` and `decode(tape, speech)`, which record its products (see `scaling.base_models.matmul_tape`;
-layers of Conformers: `conformer`),
+* `encode(tape, lora)`, which records its products (see `scaling.base_models.matmul_tape`; layers of Conformers:
+`conformer`),
 
 and two functions: `read_dims(config)` gives the dimensions from a config.json, and `asr_codec(directory, language)` the
 codec of its own objective. Name the module in `FAMILIES`. The module with torch is a `Family` in
@@ -16,19 +18,26 @@ codec of its own objective. Name the module in `FAMILIES`. The module with torch
 run over all families.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from scaling.base_models.config_file import ConfigFile
-from scaling.base_models.encoders import parakeet, wav2vec2, wav2vec2_bert, whisper
+from scaling.base_models.encoders import parakeet, qwen3_asr, voxtral, wav2vec2, wav2vec2_bert, whisper
+from scaling.base_models.encoders.log_mel import LogMelFrames
 from scaling.base_models.encoders.parakeet import ParakeetDims
+from scaling.base_models.encoders.qwen3_asr import Qwen3AsrDims
+from scaling.base_models.encoders.voxtral import VoxtralDims
 from scaling.base_models.encoders.wav2vec2 import Wav2Vec2Dims
 from scaling.base_models.encoders.wav2vec2_bert import Wav2Vec2BertDims
 from scaling.base_models.encoders.whisper import WhisperDims
 from scaling.base_models.tokenizers import TextCodec
 from scaling.errors import InputError
 
-EncoderDims = WhisperDims | Wav2Vec2Dims | ParakeetDims | Wav2Vec2BertDims
+AudioTower = VoxtralDims | Qwen3AsrDims
+"""Encoders that were trained behind an LLM and have no objective of their own, unless a study gives them a CTC head."""
+
+EncoderDims = WhisperDims | Wav2Vec2Dims | ParakeetDims | Wav2Vec2BertDims | AudioTower
 
 FAMILIES: dict[str, ModuleType] = {
     "whisper": whisper,
@@ -38,19 +47,19 @@ FAMILIES: dict[str, ModuleType] = {
     "omniasr_ctc": wav2vec2,
     "parakeet_ctc": parakeet,
     "wav2vec2-bert": wav2vec2_bert,
+    "voxtral": voxtral,
+    "voxtral_encoder": voxtral,
+    "qwen3_asr": qwen3_asr,
+    "qwen3_asr_encoder": qwen3_asr,
 }
 """The module of each family, by the model_type of a config."""
 
-WITHOUT_OBJECTIVE = (
+UNPRICED_TOWERS = (
     "qwen2_audio",
     "qwen2_audio_encoder",
     "qwen2_5_omni",
     "qwen3_omni_moe",
     "qwen3_omni_moe_audio_encoder",
-    "qwen3_asr",
-    "qwen3_asr_encoder",
-    "voxtral",
-    "voxtral_encoder",
     "voxtral_realtime",
     "voxtral_realtime_encoder",
     "glmasr",
@@ -60,9 +69,16 @@ WITHOUT_OBJECTIVE = (
     "audioflamingo3",
     "audioflamingo3_encoder",
 )
-"""Model types whose audio encoder was trained behind an LLM, so that it has no text of its own to be tuned by."""
+"""Model types whose audio encoder was trained behind an LLM, and whose products are not known here."""
 
-ROWS: tuple[EncoderDims, ...] = (*whisper.ROWS, *wav2vec2.ROWS, *parakeet.ROWS, *wav2vec2_bert.ROWS)
+ROWS: tuple[EncoderDims, ...] = (
+    *whisper.ROWS,
+    *wav2vec2.ROWS,
+    *parakeet.ROWS,
+    *wav2vec2_bert.ROWS,
+    *voxtral.ROWS,
+    *qwen3_asr.ROWS,
+)
 
 ENCODERS = {row.name: row for row in ROWS}
 """Published encoders by name; `source` is the address of the config that a row repeats."""
@@ -78,9 +94,18 @@ def encoder_dims(config_file: Path) -> EncoderDims:
     return dims
 
 
-def asr_codec(directory: Path, language: str) -> TextCodec:
-    """The codec of the encoder in a directory for its own objective; `language` matters where it knows several."""
-    codec: TextCodec = _family(ConfigFile(directory / "config.json")).asr_codec(directory, language)
+def with_fresh_head(dims: EncoderDims, vocabulary: int) -> EncoderDims:
+    """An audio tower with a fresh CTC head of so many tokens; any other encoder as it is."""
+    return replace(dims, fresh_vocabulary=vocabulary) if isinstance(dims, AudioTower) else dims
+
+
+def asr_codec(directory: Path, language: str) -> TextCodec | None:
+    """The codec of the encoder in a directory for its own objective, None without one.
+
+    `language` matters where the encoder knows several.
+    """
+    family = _family(ConfigFile(directory / "config.json"))
+    codec: TextCodec | None = family.asr_codec(directory, language) if hasattr(family, "asr_codec") else None
     return codec
 
 
@@ -89,14 +114,14 @@ def refuse_masks(encoder: EncoderDims, masks: int) -> None:
 
     It reads the wave then, or frames in stacks, and has no bands that could be hidden.
     """
-    if masks and not isinstance(encoder, whisper.WhisperDims | parakeet.ParakeetDims):
+    if masks and not isinstance(encoder, LogMelFrames):
         raise InputError(f"{masks}; expected 0 with {encoder.name}, which reads no log-mel frames")
 
 
 def _family(config: ConfigFile) -> ModuleType:
-    if (kind := config.values.get("model_type")) in WITHOUT_OBJECTIVE:
+    if (kind := config.values.get("model_type")) in UNPRICED_TOWERS:
         raise InputError(
-            f"{config.path}: model_type {kind!r} has an audio encoder without an objective of its own, no decoder and"
-            " no CTC head by which a stage could tune it alone; expected an encoder with one, such as Whisper-large-v3"
+            f"{config.path}: model_type {kind!r} has an audio encoder that was trained behind an LLM and has no"
+            " objective of its own; of such encoders, the products of Voxtral's and Qwen3-ASR's are known here"
         )
-    return FAMILIES[config.kind(FAMILIES, "an encoder must have an objective of its own and known products")]
+    return FAMILIES[config.kind(FAMILIES, "an encoder must be of a family whose products are known")]

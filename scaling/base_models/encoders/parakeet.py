@@ -4,108 +4,88 @@ The convolutions halve frames and bins of the spectrogram at every stride. Atten
 projection of sinusoids, one for each distance (Dai et al. 2019): 2S - 1 distances for S positions.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar
 
 import numpy as np
 
 from scaling.arrays import IntArray
-from scaling.base_models.config_file import ConfigFile
+from scaling.base_models.config_file import ConfigFile, published
 from scaling.base_models.encoders import ctc
-from scaling.base_models.encoders.conformer import conformer_layers
-from scaling.base_models.encoders.whisper import HOP_LENGTH, hop_length
+from scaling.base_models.encoders.conformer import ConformerLayers
+from scaling.base_models.encoders.log_mel import HOP_LENGTH, LogMelFrames, hop_length
+from scaling.base_models.encoders.subsampling import Subsampling
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE, LoraSpec, Part
 
-Positions = TypeVar("Positions", int, IntArray)
-
-STRIDED = (Work.STRIDED_2, Work.STRIDED_4, Work.STRIDED_8)
-"""The cells of the spectrogram after each stride of 2."""
-
-SETTINGS = {
-    "mel_bins": "num_mel_bins",
-    "channels": "subsampling_conv_channels",
-    "subsampling_kernel": "subsampling_conv_kernel_size",
-    "width": "hidden_size",
-    "layers": "num_hidden_layers",
-    "heads": "num_attention_heads",
-    "ffn": "intermediate_size",
-    "kernel": "conv_kernel_size",
+SIZES = {
+    "mel_bins": ("num_mel_bins", 80),
+    "channels": ("subsampling_conv_channels", 256),
+    "subsampling_kernel": ("subsampling_conv_kernel_size", 3),
+    "width": ("hidden_size", 1024),
+    "layers": ("num_hidden_layers", 24),
+    "heads": ("num_attention_heads", 8),
+    "ffn": ("intermediate_size", 4096),
+    "kernel": ("conv_kernel_size", 9),
 }
-"""The settings of the encoder's section that hold whole numbers."""
+"""Settings of the encoder's section with transformers' defaults, which published models have too."""
+
+VOCABULARY = 1025
+"""The tokens of published models, with the blank."""
 
 asr_codec = ctc.asr_codec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParakeetDims(ctc.CtcDims):
+class ParakeetDims(LogMelFrames, ctc.CtcDims):
     """A Fast Conformer with a CTC head. Widths in features, `hop_length` in samples, kernels in positions.
 
     The spectrogram passes `strides` convolutions of stride 2 with `channels` features and square kernels.
     """
 
     linears: ClassVar[tuple[str, ...]] = (
-        "q_proj",
-        "k_proj",
-        "v_proj",
-        "relative_k_proj",
-        "o_proj",
-        "linear1",
-        "linear2",
-    )
+        "q_proj", "k_proj", "v_proj", "relative_k_proj", "o_proj", "linear1", "linear2",
+    )  # fmt: skip
 
     name: str = field(compare=False)
     source: str = field(compare=False)
-    mel_bins: int = 80
-    hop_length: int = HOP_LENGTH
-    strides: int = 3
-    channels: int = 256
-    subsampling_kernel: int = 3
-    width: int = 1024
-    layers: int = 24
-    heads: int = 8
-    ffn: int = 4096
-    kernel: int = 9
-    vocabulary: int = 1025
-    attention_bias: bool = True
-    convolution_bias: bool = True
+    mel_bins: int
+    hop_length: int
+    strides: int
+    channels: int
+    subsampling_kernel: int
+    width: int
+    layers: int
+    heads: int
+    ffn: int
+    kernel: int
+    vocabulary: int
+    attention_bias: bool
+    convolution_bias: bool
 
     @property
     def encoder_params(self) -> int:
         """Parameters of the encoder, without the running statistics of its batch norms."""
-        first = (self.subsampling_kernel**2 + 1) * self.channels
-        later = first + (self.channels + 1) * self.channels
-        front_end = first + (self.strides - 1) * later + (self._subsampled_width + 1) * self.width
-        feed_forward = 2 * self.width * self.ffn + self.attention_bias * (self.ffn + self.width)
-        attention = 5 * self.width**2 + (2 + 4 * self.attention_bias) * self.width
-        convolution = 3 * self.width**2 + (self.kernel + 2 + 4 * self.convolution_bias) * self.width
-        return front_end + self.layers * (2 * feed_forward + attention + convolution + 10 * self.width)
+        subsampling = self._subsampling
+        front_end = subsampling.params + (subsampling.width + 1) * self.width
+        layer = self._conformer.params(bias=self.attention_bias, convolution_bias=self.convolution_bias)
+        distances = self.width**2 + 2 * self.width
+        norms = 12 * self.width
+        return front_end + self.layers * (layer + distances + norms)
 
     @property
     def frames_per_second(self) -> float:
         """Encoder positions per second of audio."""
         return SAMPLE_RATE / (self.hop_length << self.strides)
 
-    @property
-    def input_features(self) -> int:
-        """Features of an input frame: the mel bins."""
-        return self.mel_bins
-
-    def input_frames(self, samples: IntArray) -> IntArray:
-        """The mel frames of utterances of so many samples, which the encoder reads."""
-        return samples // self.hop_length
-
     def encoder_work(self, samples: IntArray) -> dict[Work, IntArray]:
         """Units of work for utterances of so many samples."""
-        length, work = self.input_frames(samples), dict[Work, IntArray]()
-        for unit, bins in zip(STRIDED, self._bins(), strict=False):
-            length = self._strided(length)
-            work[unit] = length * bins
+        subsampling, frames = self._subsampling, self.input_frames(samples)
+        length = subsampling.positions(frames)
         distances = np.maximum(2 * length - 1, 0)
         return {
-            **work,
+            **subsampling.work(frames),
             Work.ENCODER_FRAMES: length,
             Work.ENCODER_PAIRS: length**2,
             Work.ENCODER_DISTANCES: distances,
@@ -115,66 +95,43 @@ class ParakeetDims(ctc.CtcDims):
     def encode(self, tape: Tape, lora: LoraSpec) -> Flow:
         """Record the encoder: from mel frames to `width` features in each position."""
         weights = Weights(Part.ENCODER, Part.ENCODER_LORA, lora)
-
-        def attend(x: Flow) -> Flow:
-            query, key, value = (tape.linear(weights, name, x, self.width) for name in ("q_proj", "k_proj", "v_proj"))
-            sinusoids = Flow(Work.ENCODER_DISTANCES, self.width, False)
-            distances = tape.linear(weights, "relative_k_proj", sinusoids, self.width)
-            bias = tape.product(Part.ENCODER, Work.ENCODER_DISTANCE_PAIRS, query, distances)
-            mixed = tape.attention(Part.ENCODER, Work.ENCODER_PAIRS, query, key, value, bias=bias)
-            return tape.linear(weights, "o_proj", mixed, self.width)
-
-        frames = tape.linear(weights, "linear", self._subsample(tape, weights), self.width)
-        return conformer_layers(tape, weights, frames, attend, self, ("linear1", "linear2"))
-
-    def _subsample(self, tape: Tape, weights: Weights) -> Flow:
-        """A convolution of stride 2, then pairs of a depthwise one of stride 2 and a pointwise one."""
-        patch = self.subsampling_kernel**2
-        x = tape.linear(weights, "conv", Flow(STRIDED[0], patch, False), self.channels)
-        for unit in STRIDED[1 : self.strides]:
-            window = replace(x, work=unit, width=patch * self.channels)
-            x = tape.linear(weights, "depthwise", window, self.channels, groups=self.channels)
-            x = tape.linear(weights, "pointwise", x, self.channels)
-        return Flow(Work.ENCODER_FRAMES, self._subsampled_width, x.needs_grad)
+        sinusoids = Flow(Work.ENCODER_DISTANCES, self.width, False)
+        cells = self._subsampling.record(tape, weights)
+        flat = replace(cells, work=Work.ENCODER_FRAMES, width=self._subsampling.width)
+        frames = tape.linear(weights, "linear", flat, self.width)
+        return self._conformer.record(
+            tape, weights, frames, Work.ENCODER_DISTANCE_PAIRS,
+            lambda: tape.linear(weights, "relative_k_proj", sinusoids, self.width),
+        )  # fmt: skip
 
     @property
-    def _subsampled_width(self) -> int:
-        return self.channels * list(self._bins())[-1]
+    def _subsampling(self) -> Subsampling:
+        return Subsampling(self.mel_bins, self.strides, self.channels, self.subsampling_kernel, separable=True)
 
-    def _bins(self) -> Iterator[int]:
-        """The bins of the spectrogram after each stride."""
-        bins = self.mel_bins
-        for _ in range(self.strides):
-            bins = self._strided(bins)
-            yield bins
-
-    def _strided(self, length: Positions) -> Positions:
-        """Positions after a convolution of stride 2, which pads half a kernel at either end."""
-        padding = (self.subsampling_kernel - 1) // 2
-        return (length + 2 * padding - self.subsampling_kernel) // 2 + 1
+    @property
+    def _conformer(self) -> ConformerLayers:
+        names = (*self.linears[:3], "o_proj"), self.linears[5:]
+        return ConformerLayers(self.layers, self.width, self.ffn, self.kernel, *names)
 
 
 def read_dims(config: ConfigFile) -> ParakeetDims:
     """Dimensions from the config.json of a Parakeet model with a CTC head, and from its feature extractor's file.
 
-    What the encoder's section leaves out has transformers' default, which published models have too. Raises InputError
-    on strides and kernels whose products are not known here.
+    Raises InputError on strides and kernels whose products are not known here.
     """
     encoder = config.section("encoder_config")
     encoder.expect("subsampling_conv_stride", 2, "other strides are not priced")
     factor = encoder.integer("subsampling_factor", 8)
     if factor not in (2, 4, 8):
         raise InputError(f"{config.path}: encoder_config.subsampling_factor is {factor}; expected 2, 4 or 8")
-    default = ParakeetDims(name=config.path.parent.name, source=str(config.path))
-    sizes: dict[str, Any] = {name: encoder.integer(given, getattr(default, name)) for name, given in SETTINGS.items()}
-    dims = replace(
-        default,
+    dims = ParakeetDims(
+        **config.origin,
+        **encoder.sizes(SIZES),
         hop_length=hop_length(config.path.parent),
         strides=factor.bit_length() - 1,
-        vocabulary=config.integer("vocab_size", default.vocabulary),
+        vocabulary=config.integer("vocab_size", VOCABULARY),
         attention_bias=bool(encoder.values.get("attention_bias", True)),
         convolution_bias=bool(encoder.values.get("convolution_bias", True)),
-        **sizes,
     )
     if dims.kernel % 2 == 0 or dims.mel_bins % factor:
         raise InputError(
@@ -184,7 +141,12 @@ def read_dims(config: ConfigFile) -> ParakeetDims:
     return dims
 
 
-ROWS = tuple(
-    ParakeetDims(name=name, source=f"https://huggingface.co/nvidia/{name}/blob/main/config.json", layers=layers)
-    for name, layers in (("parakeet-ctc-0.6b", 24), ("parakeet-ctc-1.1b", 42))
-)
+def _row(name: str, layers: int) -> ParakeetDims:
+    source, sizes = f"https://huggingface.co/nvidia/{name}/blob/main/config.json", published(SIZES) | {"layers": layers}
+    return ParakeetDims(
+        name=name, source=source, hop_length=HOP_LENGTH, strides=3, vocabulary=VOCABULARY, attention_bias=True,
+        convolution_bias=True, **sizes,
+    )  # fmt: skip
+
+
+ROWS = (_row("parakeet-ctc-0.6b", 24), _row("parakeet-ctc-1.1b", 42))

@@ -10,15 +10,24 @@ from typing import ClassVar
 import numpy as np
 
 from scaling.arrays import IntArray
-from scaling.base_models.config_file import ConfigFile
+from scaling.base_models.config_file import ConfigFile, published
 from scaling.base_models.encoders import ctc
-from scaling.base_models.encoders.conformer import conformer_layers
+from scaling.base_models.encoders.conformer import ConformerLayers
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE, LoraSpec, Part
 
 WINDOW, HOP, BINS = 400, 160, 80
 """Samples of a filter-bank frame and between two frames, and its bins (source: the SeamlessM4T feature extractor)."""
+
+SIZES = {
+    "width": ("hidden_size", 1024),
+    "layers": ("num_hidden_layers", 24),
+    "heads": ("num_attention_heads", 16),
+    "ffn": ("intermediate_size", 4096),
+    "kernel": ("conv_depthwise_kernel_size", 31),
+}
+"""Settings with transformers' defaults, which the published model has."""
 
 asr_codec = ctc.asr_codec
 
@@ -49,10 +58,9 @@ class Wav2Vec2BertDims(ctc.CtcDims):
     def encoder_params(self) -> int:
         """Parameters of the encoder, without the mask embedding of pretraining."""
         projection = 2 * self.input_features + (self.input_features + 1) * self.width
-        feed_forward = 2 * self.width * self.ffn + self.ffn + self.width
-        attention = 4 * (self.width + 1) * self.width + self.distances * self.width // self.heads
-        convolution = 3 * self.width**2 + (self.kernel + 4) * self.width
-        return projection + self.layers * (2 * feed_forward + attention + convolution + 8 * self.width)
+        embeddings = self.distances * self.width // self.heads
+        norms = 12 * self.width
+        return projection + self.layers * (self._conformer.params() + embeddings + norms)
 
     @property
     def frames_per_second(self) -> float:
@@ -77,19 +85,15 @@ class Wav2Vec2BertDims(ctc.CtcDims):
     def encode(self, tape: Tape, lora: LoraSpec) -> Flow:
         """Record the encoder: from input frames to `width` features in each."""
         weights = Weights(Part.ENCODER, Part.ENCODER_LORA, lora)
-        embeddings = Flow(Work.ENCODER_PAIRS, self.width, Part.ENCODER in tape.trained)
-
-        def attend(x: Flow) -> Flow:
-            names = ("linear_q", "linear_k", "linear_v")
-            query, key, value = (tape.linear(weights, name, x, self.width) for name in names)
-            bias = tape.product(Part.ENCODER, Work.ENCODER_PAIRS, query, embeddings)
-            mixed = tape.attention(Part.ENCODER, Work.ENCODER_PAIRS, query, key, value, bias=bias)
-            return tape.linear(weights, "linear_out", mixed, self.width)
-
         # A norm with weights comes before the projection: where it trains, the projection's input needs a gradient.
         normed = Flow(Work.ENCODER_FRAMES, self.input_features, Part.ENCODER in tape.trained)
+        embeddings = Flow(Work.ENCODER_PAIRS, self.width, Part.ENCODER in tape.trained)
         frames = tape.linear(weights, "projection", normed, self.width)
-        return conformer_layers(tape, weights, frames, attend, self, ("intermediate_dense", "output_dense"))
+        return self._conformer.record(tape, weights, frames, Work.ENCODER_PAIRS, lambda: embeddings)
+
+    @property
+    def _conformer(self) -> ConformerLayers:
+        return ConformerLayers(self.layers, self.width, self.ffn, self.kernel, self.linears[:4], self.linears[4:])
 
 
 def read_dims(config: ConfigFile) -> Wav2Vec2BertDims:
@@ -105,14 +109,9 @@ def read_dims(config: ConfigFile) -> Wav2Vec2BertDims:
         raise InputError(f"{config.path}: feature_projection_input_dim is {features}; expected a multiple of {BINS}")
     sides = ("left_max_position_embeddings", 64), ("right_max_position_embeddings", 8)
     dims = Wav2Vec2BertDims(
-        name=config.path.parent.name,
-        source=str(config.path),
+        **config.origin,
+        **config.sizes(SIZES),
         stack=features // BINS,
-        width=config.integer("hidden_size", 1024),
-        layers=config.integer("num_hidden_layers", 24),
-        heads=config.integer("num_attention_heads", 16),
-        ffn=config.integer("intermediate_size", 4096),
-        kernel=config.integer("conv_depthwise_kernel_size", 31),
         distances=1 + sum(config.integer(*side) for side in sides),
         vocabulary=config.integer("vocab_size"),
     )
@@ -125,12 +124,8 @@ ROWS = (
     Wav2Vec2BertDims(
         name="w2v-bert-2.0",
         source="https://huggingface.co/facebook/w2v-bert-2.0/blob/main/config.json",
+        **published(SIZES),
         stack=2,
-        width=1024,
-        layers=24,
-        heads=16,
-        ffn=4096,
-        kernel=31,
         distances=73,
         vocabulary=32,  # it comes without a head: letters, as in its kin (assumption)
     ),

@@ -8,13 +8,12 @@ import numpy as np
 
 from scaling.arrays import IntArray
 from scaling.base_models.config_file import ConfigFile
+from scaling.base_models.encoders.log_mel import HOP_LENGTH, LogMelFrames, hop_length
+from scaling.base_models.encoders.objective import Encoder
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention, feed_forward
 from scaling.base_models.tokenizers import TextCodec, load_tokenizer, model_settings, token_id, tokenizer_file
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE, LoraSpec, Part
-
-HOP_LENGTH = 160
-"""Samples between two mel frames of every published Whisper: 10 ms (source: their preprocessor_config.json)."""
 
 TASK, NO_TIMESTAMPS = "<|transcribe|>", "<|notimestamps|>"
 
@@ -24,8 +23,8 @@ language tokens that they never learned, and OpenAI's own code distinguishes the
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WhisperDims:
-    """A Whisper-type encoder-decoder. Widths in features, `hop_length` in samples."""
+class WhisperEncoderDims(LogMelFrames, Encoder):
+    """The encoder of a Whisper-type model. Widths in features, `hop_length` in samples."""
 
     linears: ClassVar[tuple[str, ...]] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 
@@ -37,12 +36,7 @@ class WhisperDims:
     layers: int
     heads: int
     ffn: int
-    decoder_layers: int
-    decoder_heads: int
-    decoder_ffn: int
-    vocabulary: int
     max_positions: int
-    max_decoder_positions: int
 
     @property
     def encoder_params(self) -> int:
@@ -50,14 +44,6 @@ class WhisperDims:
         convolutions = 3 * self.mel_bins * self.width + 3 * self.width**2 + 2 * self.width
         layer = _attention_params(self.width) + _ffn_params(self.width, self.ffn) + 2 * _norm_params(self.width)
         return convolutions + self.max_positions * self.width + self.layers * layer + _norm_params(self.width)
-
-    @property
-    def asr_decoder_params(self) -> int:
-        """Parameters of the decoder; its embeddings are counted once, because the output projection is tied to them."""
-        feed_forward = _ffn_params(self.width, self.decoder_ffn)
-        layer = 2 * _attention_params(self.width) + feed_forward + 3 * _norm_params(self.width)
-        embeddings = (self.vocabulary + self.max_decoder_positions) * self.width
-        return embeddings + self.decoder_layers * layer + _norm_params(self.width)
 
     @property
     def max_frames(self) -> float:
@@ -73,23 +59,6 @@ class WhisperDims:
     def frames_per_second(self) -> float:
         """Encoder positions per second of audio."""
         return SAMPLE_RATE / self.hop_length / 2
-
-    def max_tokens(self, frames: IntArray) -> IntArray:
-        """The most prompt and text tokens, whatever the number of encoder positions."""
-        return np.full_like(frames, self.max_decoder_positions)
-
-    def output_positions(self, frames: IntArray, tokens: IntArray) -> IntArray:
-        """Positions of the decoder: one for each prompt or text token."""
-        return tokens
-
-    @property
-    def input_features(self) -> int:
-        """Features of an input frame: the mel bins."""
-        return self.mel_bins
-
-    def input_frames(self, samples: IntArray) -> IntArray:
-        """The mel frames of utterances of so many samples, which the encoder reads."""
-        return samples // self.hop_length
 
     def encoder_work(self, samples: IntArray) -> dict[Work, IntArray]:
         """Units of work for utterances of so many samples; the second convolution halves the frames, rounding up."""
@@ -109,20 +78,65 @@ class WhisperDims:
 
         return tape.layers(self.layers, frames, layer)
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhisperDims(WhisperEncoderDims):
+    """A Whisper-type encoder-decoder."""
+
+    decoder_layers: int
+    decoder_heads: int
+    decoder_ffn: int
+    vocabulary: int
+    max_decoder_positions: int
+
+    @property
+    def objective(self) -> "WhisperDecoder":
+        """The decoder."""
+        return WhisperDecoder(self)
+
+
+@dataclass(frozen=True, slots=True)
+class WhisperDecoder:
+    """A decoder that writes text by attention to the encoder's output."""
+
+    dims: WhisperDims
+
+    @property
+    def vocabulary(self) -> int:
+        """Tokens that it chooses among."""
+        return self.dims.vocabulary
+
+    @property
+    def params(self) -> int:
+        """Parameters of the decoder; its embeddings are counted once, because the output projection is tied to them."""
+        dims, width = self.dims, self.dims.width
+        feed_forward = _ffn_params(width, dims.decoder_ffn)
+        layer = 2 * _attention_params(width) + feed_forward + 3 * _norm_params(width)
+        embeddings = (dims.vocabulary + dims.max_decoder_positions) * width
+        return embeddings + dims.decoder_layers * layer + _norm_params(width)
+
+    def max_tokens(self, frames: IntArray) -> IntArray:
+        """The most prompt and text tokens, whatever the number of encoder positions."""
+        return np.full_like(frames, self.dims.max_decoder_positions)
+
+    def output_positions(self, frames: IntArray, tokens: IntArray) -> IntArray:
+        """Positions of the decoder: one for each prompt or text token."""
+        return tokens
+
     def decode(self, tape: Tape, speech: Flow) -> None:
         """Record the decoder: text that attends to the speech, with logits at target positions."""
-        weights = Weights(Part.ASR_DECODER)
+        weights, dims, width = Weights(Part.ASR_DECODER), self.dims, self.dims.width
         memory = replace(speech, work=Work.CROSS_FRAMES)
 
         def layer(x: Flow) -> Flow:
-            x = x.plus(attention(tape, weights, x, x, Work.DECODER_PAIRS, self.width, self.width, "out_proj"))
-            x = x.plus(attention(tape, weights, x, memory, Work.CROSS_PAIRS, self.width, self.width, "out_proj"))
-            return x.plus(feed_forward(tape, weights, x, self.decoder_ffn))
+            x = x.plus(attention(tape, weights, x, x, Work.DECODER_PAIRS, width, width, "out_proj"))
+            x = x.plus(attention(tape, weights, x, memory, Work.CROSS_PAIRS, width, width, "out_proj"))
+            return x.plus(feed_forward(tape, weights, x, dims.decoder_ffn))
 
         # The embeddings train with the decoder: the input of its first layer needs a gradient where the decoder trains.
-        first = Flow(Work.DECODER, self.width, Part.ASR_DECODER in tape.trained)
-        text = tape.layers(self.decoder_layers, first, layer)
-        tape.linear(weights, "proj_out", replace(text, work=Work.ASR_TARGETS), self.vocabulary)
+        first = Flow(Work.DECODER, width, Part.ASR_DECODER in tape.trained)
+        text = tape.layers(dims.decoder_layers, first, layer)
+        tape.linear(weights, "proj_out", replace(text, work=Work.ASR_TARGETS), dims.vocabulary)
 
 
 def read_dims(config: ConfigFile) -> WhisperDims:
@@ -161,17 +175,6 @@ def asr_codec(directory: Path, language: str) -> TextCodec:
         raise InputError(f"{directory}: the encoder's tokenizer has no language {language!r}")
     prefix = (start, *(number for number in ids.values() if number is not None))
     return TextCodec(tokenizer, (), prefix, token_id(settings, directory, "eos_token_id"))
-
-
-def hop_length(directory: Path) -> int:
-    """Samples between two mel frames of the model in a directory: 10 ms where its feature extractor's file has none."""
-    for name in ("preprocessor_config.json", "processor_config.json"):
-        if (directory / name).is_file():
-            config = ConfigFile(directory / name)
-            extractor = config.values.get("feature_extractor", config.values)
-            if isinstance(extractor, dict) and "hop_length" in extractor:
-                return int(extractor["hop_length"])
-    return HOP_LENGTH
 
 
 def _attention_params(width: int) -> int:

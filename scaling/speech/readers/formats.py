@@ -1,11 +1,13 @@
 """Which reader reads a corpus: the corpus is recognised by its layout, never by a setting.
 
-A path may be a pattern (`shards/train-*.tar`): the files that it matches are read in the order of their names. `#PART`
-at the end of a path chooses a part, in layouts that have parts (`WenetSpeech.json#S`).
+A path may be a pattern (`shards/train-*.tar`): the files that it matches are read in the order of their names. Braces
+list names (`shards/{clean,other}-{000..127}.tar`), as WebDataset writes them, and NeMo with `_OP_` and `_CL_`: each
+must match something. `#PART` at the end of a path chooses a part, in layouts that have parts (`WenetSpeech.json#S`).
 """
 
 import glob
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +35,20 @@ FORMATS: tuple[Format, ...] = (
     common_voice.FORMAT,
     wenetspeech.FORMAT,
     tar_shards.FORMAT,
+    tar_shards.FOLDER,
     arrow.PARQUET,
     lhotse.CUTS,
     lhotse.SUPERVISIONS,
     json_lines.FORMAT,
 )
 """The first format that recognises a path reads it: formats that look at the content come before the others."""
+
+
+BRACES = re.compile(r"\{(?:(?P<first>\d{1,9})\.\.(?P<last>\d{1,9})|[^{}]*,[^{}]*)\}")
+"""A list of names, or of numbers, in a pattern."""
+
+MOST_LISTED = 100_000
+"""The most names that braces may list: ten times the shards of the largest published corpora (assumption)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +80,38 @@ def find_corpus_paths(path: Path) -> list[CorpusPath]:
         return [_corpus_path(absolute, "")]
     name, _, part = str(absolute).rpartition("#")
     pattern = name if part and name else str(absolute)
-    matched = [Path(match) for match in sorted(glob.glob(pattern))]  # noqa: PTH207
-    if not matched:
-        raise InputError(f"{path}: no such file or folder; expected a corpus, or a pattern that matches some")
+    matched = [Path(match) for listed in _listed(pattern, path) for match in _matches(listed)]
     return [_corpus_path(match, part if name else "") for match in matched]
+
+
+def _matches(pattern: str) -> list[str]:
+    matched = sorted(glob.glob(pattern))  # noqa: PTH207
+    if not matched:
+        raise InputError(f"{pattern}: no such file or folder; expected a corpus, or a pattern that matches some")
+    return matched
+
+
+def _listed(pattern: str, path: Path) -> list[str]:
+    """The patterns that one with braces lists: `{00..12}`, with as many digits as its first number, or `{a,b}`."""
+    patterns = [pattern.replace("_OP_", "{").replace("_CL_", "}")]
+    while BRACES.search(patterns[0]):
+        patterns = list(dict.fromkeys(longer for short in patterns for longer in _without_first_braces(short, path)))
+        if len(patterns) > MOST_LISTED:
+            raise InputError(f"{path}: its braces list over {MOST_LISTED} names; expected fewer")
+    return patterns
+
+
+def _without_first_braces(pattern: str, path: Path) -> list[str]:
+    braces = BRACES.search(pattern)
+    if braces is None:
+        return [pattern]
+    names = braces[0][1:-1].split(",")
+    if braces["first"] is not None:
+        first, last = int(braces["first"]), int(braces["last"])
+        if not first <= last < first + MOST_LISTED:
+            raise InputError(f"{path}: {braces[0]} must count up, over at most {MOST_LISTED} numbers")
+        names = [f"{number:0{len(braces['first'])}d}" for number in range(first, last + 1)]
+    return [pattern[: braces.start()] + name + pattern[braces.end() :] for name in names]
 
 
 def _corpus_path(path: Path, part: str) -> CorpusPath:

@@ -61,11 +61,13 @@ def _cuts(path: Path, _part: str) -> Rows:
 
 
 def _of_cut(cut: JsonObject, base: Path, number: int) -> Iterator[Row]:
-    if cut.get("type", "MonoCut") != "MonoCut":
-        raise _UnsupportedRecordingError(f"a {cut['type']}; expected a MonoCut of one recording")
+    kind = cut.get("type", "MonoCut")
+    if kind not in ("MonoCut", "MultiCut"):
+        raise _UnsupportedRecordingError(f"a {kind}; expected a MonoCut or MultiCut of one recording")
     recording, start = cut["recording"], float(cut["start"])
     for speech, first, duration in _utterances(cut):
-        named = cut["channel"] if cut.get("channel") is not None else speech.get("channel")
+        by_cut, by_speech = cut.get("channel"), speech.get("channel")  # a MultiCut's are those of all its speakers
+        named = by_speech if by_cut is None or (kind == "MultiCut" and by_speech is not None) else by_cut
         yield _row({**speech, "channel": named}, recording, base, start + first, duration, number)
 
 

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 
 from scaling.errors import InputError
 from scaling.speech.audio import MIXED, NO_CHANNEL, Clip
-from scaling.system.text_bytes import without_mark
+from scaling.system.text_bytes import MARK, without_mark
 
 NOT_TOLD = float("nan")
 """A time that the corpus does not give."""
@@ -98,7 +98,7 @@ class Format:
 
 
 def lines(path: Path) -> Iterator[tuple[int, str | BadRow]]:
-    """The lines of a text file, gzipped or not, with their numbers; blank lines and a byte order mark are skipped.
+    """The lines of a text file, gzipped or not, with their numbers; blank lines and byte order marks are skipped.
 
     A line that is not UTF-8 is a bad row. Raises InputError where the file cannot be read, is UTF-16, or has a line of
     over 16 MiB.
@@ -117,8 +117,7 @@ def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             number = 0
             while line := stream.readline(MAX_LINE_BYTES):
                 number += 1
-                if number == 1:
-                    line = without_mark(line, str(path))
+                line = without_mark(line, str(path)) if number == 1 else line.removeprefix(MARK)  # of files joined
                 if len(line) == MAX_LINE_BYTES:
                     raise InputError(f"{path}, line {number}: over {MAX_LINE_BYTES} bytes; expected shorter lines")
                 if stripped := line.strip():
@@ -143,9 +142,16 @@ def given(values: Mapping[str, Any], *names: str) -> Any:
 
 
 def label(values: Mapping[str, Any], *names: str) -> str:
-    """The first of these fields that has a value, as text; empty where none has."""
+    """The first of these fields that has a value, as text; empty where none has, or nothing but blanks.
+
+    Raises ValueError where the value is neither text nor a number.
+    """
     value = given(values, *names)
-    return "" if value is None else str(value)
+    if isinstance(value, bool | list | dict):
+        raise ValueError(  # noqa: TRY004  as for any other value that a row may not have
+            f"{' or '.join(names)} must be text or a number, not {value!r:.80}"
+        )
+    return "" if value is None or str(value).isspace() else str(value)
 
 
 def channel_number(value: Any) -> int:

@@ -127,4 +127,18 @@ def _files(path: Path) -> Iterable[Path]:
     return [path]
 
 
+def _shards(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.tar"))
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and bool(_shards(path)) and not any(file.suffix.lower() in AUDIO for file in path.iterdir())
+
+
 FORMAT = Format(name="tar shard (KEY.wav with KEY.txt or KEY.json)", recognises=_recognises, files=_files, rows=_rows)
+FOLDER = Format(
+    name="folder of tar shards",
+    recognises=_is_folder,
+    files=_shards,
+    rows=lambda path, part: (row for shard in _shards(path) for row in _rows(shard, part)),
+)

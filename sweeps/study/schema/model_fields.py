@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictStr
+from pydantic import Field, StrictBool, StrictStr
 
 from scaling.spec import Part
 from sweeps.study.schema.field_types import Count, Fields, Positive, Rate
@@ -45,6 +45,9 @@ class ModelFields(Fields):
     """Such as whisper-small, openai/whisper-small@REVISION, or a folder; paths start at the study's folder."""
     llm: StrictStr
     """Such as Qwen2.5-0.5B, Qwen/Qwen2.5-0.5B-Instruct, or a folder."""
+    fresh_ctc_head: StrictBool = False
+    """Gives an encoder without an objective of its own, trained behind an LLM, a new CTC head for the characters of
+    the training texts, so that stages with the objective asr can train it. Without it such stages are refused."""
     lr_scale: Positive = 1.0
     """Multiplies every peak rate of this model."""
     stack: Count | None = None

@@ -50,7 +50,8 @@ RECORDING = {
 
 
 def supervision(channel: object) -> dict[str, object]:
-    named = {"id": f"u{channel}", "recording_id": "call", "start": 0.0, "duration": 1.0, "text": f"t{channel}"}
+    number = channel[0] if isinstance(channel, list) else channel
+    named = {"id": f"u{number}", "recording_id": "call", "start": 0.0, "duration": 1.0, "text": f"t{number}"}
     return {**named, "channel": channel}
 
 
@@ -73,6 +74,12 @@ def cuts(folder: Path) -> Path:
         for n in (0, 1)
     ]
     return write_lines(folder / "cuts.jsonl", rows)
+
+
+def multi_cut(folder: Path) -> Path:
+    """One cut of both channels, whose supervisions are on one each."""
+    both = {"id": "both", "start": 0.0, "duration": 1.0, "channel": [0, 1], "recording": RECORDING, "type": "MultiCut"}
+    return write_lines(folder / "multi.jsonl", [{**both, "supervisions": [supervision(0), supervision([1])]}])
 
 
 def two_sources(folder: Path) -> Path:
@@ -115,7 +122,7 @@ def tar(folder: Path) -> Path:
     return folder / "s.tar"
 
 
-@pytest.mark.parametrize("layout", [nemo, supervisions, cuts, two_sources, kaldi_sides, kaldi_segments, tar])
+@pytest.mark.parametrize("layout", [nemo, supervisions, cuts, multi_cut, two_sources, kaldi_sides, kaldi_segments, tar])
 def test_each_row_hears_the_channel_that_it_names(layout, call, tmp_path):
     corpus = layout(tmp_path)
     manifest = read_manifest(corpus)

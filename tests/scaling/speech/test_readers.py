@@ -405,6 +405,49 @@ def test_marks_in_the_texts_of_a_shard_are_skipped_and_utf_16_is_named(tmp_path)
     assert "1.txt: text in UTF-16; expected UTF-8" in str(manifest.bad_rows)
 
 
+def test_marks_of_files_that_were_joined_are_skipped_and_utf_16_without_a_mark_is_named(tmp_path):
+    rows = [{"audio_filepath": f"{n}.wav", "text": TEXTS[n]} for n in (0, 1)]
+    for number in (0, 1):
+        write(tmp_path / f"{number}.wav", number)
+    joined = b"".join(json.dumps(row).encode("utf-8-sig") + b"\n" for row in rows)
+    (tmp_path / "train.jsonl").write_bytes(joined)
+    manifest = read_manifest(tmp_path / "train.jsonl")
+    assert (manifest.texts, manifest.skipped) == ([TEXTS[0], TEXTS[1]], {})
+    for encoding in ("utf-16-le", "utf-16-be", "utf-32-le"):
+        (tmp_path / "train.jsonl").write_text(json.dumps(rows[0]), encoding=encoding)
+        with pytest.raises(InputError, match=f"text in {encoding[:6].upper()}; expected UTF-8"):
+            read_manifest(tmp_path / "train.jsonl")
+
+
+def test_braces_and_folders_name_shards_as_webdataset_and_nemo_do(tmp_path):
+    for n in range(5):
+        name = tmp_path / "tars" / f"{'ab'[n > 2]}-{n:02d}.tar"
+        name.parent.mkdir(exist_ok=True)
+        shard(name, {f"{n}.wav": encoded(n), f"{n}.txt": TEXTS[n].encode()})
+    for pattern in (
+        "tars/{a-00,a-01,a-02,b-03,b-04}.tar",
+        "tars/[ab]-{00..04}.tar",
+        "tars/?-_OP_00..04_CL_.tar",
+        "tars",
+    ):
+        assert_is_the_speech(read_manifest(tmp_path / pattern), speakers=False)
+    with pytest.raises(InputError, match=r"\?-05\.tar: no such file or folder"):
+        read_manifest(tmp_path / "tars/?-{03..05}.tar")
+    with pytest.raises(InputError, match=r"\{1\.\.999999999\} must count up, over at most 100000 numbers"):
+        read_manifest(tmp_path / "tars/{1..999999999}.tar")
+
+
+def test_a_blank_id_is_absence_and_one_that_is_no_text_is_a_bad_row(tmp_path):
+    for number in range(3):
+        write(tmp_path / f"{number}.wav", number)
+    given = [" ", 7, ["a"]]
+    rows = [{"audio_filepath": f"{n}.wav", "text": TEXTS[n], "id": given[n], "speaker": given[n]} for n in range(3)]
+    (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    manifest = read_manifest(tmp_path / "train.jsonl", max_bad_share=0.5)
+    assert (manifest.ids, manifest.speakers) == (["0", "7"], ["", "7"])
+    assert "id or key must be text or a number, not ['a']" in str(manifest.bad_rows)
+
+
 def test_null_is_absence_in_a_manifest(tmp_path):
     for number in range(3):
         write(tmp_path / f"{number}.wav", number)

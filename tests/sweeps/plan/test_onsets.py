@@ -1,5 +1,8 @@
 """A plan warns about budgets at which a strategy is not known to hear."""
 
+import json
+import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -122,3 +125,42 @@ def test_measured_onsets_are_of_a_pair_in_a_language(
 ) -> None:
     found = onsets.measured_onset(pair, language)
     assert (found and found.deaf_flops) == deaf_flops
+
+
+REAL_PAIR = ("whisper-tiny.en", "smollm2-135m")
+RESULTS = Path(__file__).parents[3] / "results"
+
+
+def test_the_published_onsets_of_the_real_pair_are_those_that_plans_warn_by() -> None:
+    text = (RESULTS / "real-english" / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\w+) \| ([\de]*) ?\| ([\de]*) ?\| [^|]*\[", text, re.MULTILINE)
+    published = {name: (hears, deaf) for name, hears, deaf in rows}
+    known = {known.strategy: known for known in onsets.MEASURED["en"] if (known.encoder, known.llm) == REAL_PAIR}
+    assert published.keys() == known.keys()
+    for name, flops in published.items():
+        stated = tuple(float(number) if number else None for number in flops)
+        assert stated == (known[name].onset_flops, known[name].deaf_flops)
+
+
+@pytest.mark.parametrize(
+    ("study", "strategy", "deaf_flops", "hearing_flops"),
+    [
+        ("hearing", "efin", 4e10, 8e10),
+        ("hearing", "joint", 3.2e11, None),
+        ("reference", "efin", 1e10, 4e10),
+        ("reference", "frozen_encoder", 1e10, 2e10),
+        ("reference", "joint", 1e10, 4e10),
+    ],
+)
+def test_the_onsets_of_minis_that_are_published_are_those_of_their_tables(
+    study: str, strategy: str, deaf_flops: float, hearing_flops: float | None
+) -> None:
+    """No run hears at `deaf_flops`; every run does from `hearing_flops` on, and not every run below."""
+    rows = [json.loads(line) for line in (RESULTS / study / "runs.jsonl").read_text().splitlines()]
+    hears = defaultdict(list)
+    for row in rows:
+        if (row["strategy"], row["encoder"], row["llm"]) == (strategy, "mini-s", "mini-s"):
+            hears[row["budget_flops"]].append(row["hears"])
+    assert not any(hears[deaf_flops])
+    from_all = [flops for flops in hears if all(all(hears[above]) for above in hears if above >= flops)]
+    assert min(from_all, default=None) == hearing_flops

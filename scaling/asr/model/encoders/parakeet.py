@@ -7,14 +7,12 @@ depend on its neighbours and on padding. Their scales and shifts train.
 Shapes: B utterances, M mel bins, T mel frames, S encoder positions, D width.
 """
 
-import torch
 from torch import Tensor, nn
 from transformers import ParakeetForCTC, PreTrainedModel
 
 from scaling.asr.model.encoders.ctc import Ctc
-from scaling.asr.model.encoders.family import EncoderOutput, Family
+from scaling.asr.model.encoders.family import EncoderOutput, Family, masked_encode
 from scaling.asr.model.encoders.filter_bank import FilterBank
-from scaling.asr.model.padding import real_positions
 
 
 class FixedBatchNorm(nn.BatchNorm1d):
@@ -26,11 +24,7 @@ class FixedBatchNorm(nn.BatchNorm1d):
 
 def encode(model: PreTrainedModel, mel_BMT: Tensor, frames_B: Tensor) -> EncoderOutput:
     """Hidden states (B, S, D), zero at padded positions, and the number of positions of each utterance (B,)."""
-    real_BT = real_positions(frames_B, mel_BMT.shape[2])
-    mask_BT = None if bool(real_BT.all()) else real_BT
-    hidden_BSD: Tensor = model.encoder(mel_BMT.transpose(1, 2), attention_mask=mask_BT).last_hidden_state
-    lengths_B = model._get_subsampling_output_length(frames_B).to(torch.long)
-    return hidden_BSD * real_positions(lengths_B, hidden_BSD.shape[1])[..., None], lengths_B
+    return masked_encode(model.encoder, mel_BMT, frames_B, model._get_subsampling_output_length)
 
 
 def _fix_batch_norms(model: PreTrainedModel) -> None:
@@ -44,8 +38,7 @@ PARAKEET = Family(
     model=ParakeetForCTC,
     features=FilterBank.from_directory,
     encoder=lambda model: model.encoder,
-    never_trained=(),
     encode=encode,
     prepare=_fix_batch_norms,
-    **Ctc("ctc_head").family_fields(),
+    objective=Ctc.of("ctc_head"),
 )

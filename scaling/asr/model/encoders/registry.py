@@ -4,6 +4,8 @@ from pathlib import Path
 
 from scaling.asr.model.encoders.family import Family
 from scaling.asr.model.encoders.parakeet import PARAKEET
+from scaling.asr.model.encoders.qwen3_asr import QWEN3_ASR, QWEN3_ASR_TOWER
+from scaling.asr.model.encoders.voxtral import VOXTRAL, VOXTRAL_TOWER
 from scaling.asr.model.encoders.wav2vec2 import HUBERT, OMNIASR, WAV2VEC2, WAVLM
 from scaling.asr.model.encoders.wav2vec2_bert import WAV2VEC2_BERT
 from scaling.asr.model.encoders.whisper import WHISPER
@@ -17,6 +19,10 @@ FAMILIES = {
     "omniasr_ctc": OMNIASR,
     "parakeet_ctc": PARAKEET,
     "wav2vec2-bert": WAV2VEC2_BERT,
+    "voxtral": VOXTRAL,
+    "voxtral_encoder": VOXTRAL_TOWER,
+    "qwen3_asr": QWEN3_ASR,
+    "qwen3_asr_encoder": QWEN3_ASR_TOWER,
 }
 
 

@@ -200,7 +200,7 @@ WAV2VEC2 = Family(
     encoder=lambda model: model.base_model,
     never_trained=("feature_extractor.",),
     encode=encode,
-    **Ctc().family_fields(),
+    objective=Ctc.of(),
 )
 HUBERT = replace(WAV2VEC2, model=HubertForCTC)
 WAVLM = replace(WAV2VEC2, model=WavLMForCTC, prepare=adaptable)
@@ -209,5 +209,5 @@ OMNIASR = replace(
     model=OmniASRForCTC,
     encoder=lambda model: model.model.audio_tower,
     never_trained=("subsampling.conv_layers.",),
-    **Ctc("ctc_head", "blank_token_id").family_fields(),
+    objective=Ctc.of("ctc_head", "blank_token_id"),
 )

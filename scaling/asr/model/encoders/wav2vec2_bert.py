@@ -8,24 +8,19 @@ from torch import Tensor
 from transformers import PreTrainedModel, Wav2Vec2BertForCTC
 
 from scaling.asr.model.encoders.ctc import Ctc
-from scaling.asr.model.encoders.family import EncoderOutput, Family
+from scaling.asr.model.encoders.family import EncoderOutput, Family, masked_encode
 from scaling.asr.model.encoders.filter_bank import FilterBank
-from scaling.asr.model.padding import real_positions
 
 
 def encode(model: PreTrainedModel, features_BMT: Tensor, frames_B: Tensor) -> EncoderOutput:
     """Hidden states (B, T, D), zero at padded positions, and the number of positions of each utterance (B,)."""
-    real_BT = real_positions(frames_B, features_BMT.shape[2])
-    mask_BT = None if bool(real_BT.all()) else real_BT
-    output = model.base_model(features_BMT.transpose(1, 2), attention_mask=mask_BT)
-    return output.last_hidden_state * real_BT[..., None], frames_B
+    return masked_encode(model.base_model, features_BMT, frames_B)
 
 
 WAV2VEC2_BERT = Family(
     model=Wav2Vec2BertForCTC,
     features=FilterBank.from_directory,
     encoder=lambda model: model.base_model,
-    never_trained=(),
     encode=encode,
-    **Ctc().family_fields(),
+    objective=Ctc.of(),
 )

@@ -8,7 +8,7 @@ Shapes: B utterances, M mel bins, T mel frames, S encoder positions, D width, U 
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache, EncoderDecoderCache, WhisperForConditionalGeneration
@@ -21,6 +21,9 @@ from scaling.asr.model.log_mel import LogMel
 from scaling.asr.model.padding import key_mask, real_positions
 from scaling.asr.model.target_loss import target_loss
 from scaling.base_models.tokenizers import TextCodec
+
+SINUSOIDS = ("embed_positions.",)
+"""Parameters of the encoder that never train."""
 
 
 def encoder_positions(mel_frames: Tensor) -> Tensor:
@@ -132,30 +135,42 @@ def _encode(model: WhisperForConditionalGeneration, mel_BMT: Tensor, frames_B: T
     return encode(model.model.encoder, mel_BMT, frames_B)
 
 
-def _loss(
-    model: WhisperForConditionalGeneration, codec: TextCodec, encoded: EncoderOutput, targets: Sequence[Tensor]
-) -> tuple[Tensor, int]:
-    memory_BSD, lengths_B = encoded
-    prefix = torch.tensor(codec.prefix, device=memory_BSD.device)
-    inputs = pad_sequence([torch.cat([prefix, target[:-1]]) for target in targets], batch_first=True)
-    hidden = decoder_hidden_states(model.model.decoder, inputs, memory_BSD, lengths_B)
-    return target_loss(hidden, [len(prefix) - 1] * len(targets), targets, model.proj_out)
+class WhisperObjective:
+    """The next token, by the decoder."""
 
+    fresh = ()
 
-def _decode(
-    model: WhisperForConditionalGeneration, codec: TextCodec, encoded: EncoderOutput, max_tokens: int
-) -> list[list[int]]:
-    assert codec.end is not None
-    return greedy_decode(model, *encoded, codec.prefix, codec.end, max_tokens)
+    def modules(self, model: WhisperForConditionalGeneration) -> dict[str, nn.Module]:
+        """The decoder, and its output projection where that is not tied to the embeddings."""
+        return {"": model.model.decoder, "proj_out.": model.proj_out}
+
+    def loss(
+        self,
+        model: WhisperForConditionalGeneration,
+        codec: TextCodec,
+        encoded: EncoderOutput,
+        targets: Sequence[Tensor],
+    ) -> tuple[Tensor, int]:
+        """Cross-entropy summed over the batch, and the number of target tokens."""
+        memory_BSD, lengths_B = encoded
+        prefix = torch.tensor(codec.prefix, device=memory_BSD.device)
+        inputs = pad_sequence([torch.cat([prefix, target[:-1]]) for target in targets], batch_first=True)
+        hidden = decoder_hidden_states(model.model.decoder, inputs, memory_BSD, lengths_B)
+        return target_loss(hidden, [len(prefix) - 1] * len(targets), targets, model.proj_out)
+
+    def decode(
+        self, model: WhisperForConditionalGeneration, codec: TextCodec, encoded: EncoderOutput, max_tokens: int
+    ) -> list[list[int]]:
+        """Greedy decoding: token ids of each utterance without prefix and end token."""
+        assert codec.end is not None
+        return greedy_decode(model, *encoded, codec.prefix, codec.end, max_tokens)
 
 
 WHISPER = Family(
     model=WhisperForConditionalGeneration,
     features=LogMel.from_directory,
     encoder=lambda model: model.model.encoder,
-    decoder=lambda model: {"": model.model.decoder, "proj_out.": model.proj_out},
-    never_trained=("embed_positions.",),  # sinusoids
+    objective=WhisperObjective(),
+    never_trained=SINUSOIDS,
     encode=_encode,
-    loss=_loss,
-    decode=_decode,
 )

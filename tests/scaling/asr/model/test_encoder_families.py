@@ -136,7 +136,7 @@ def batch_of(model: Recognizer, directory: Path, chosen: list[int]) -> Batch:
 
 
 def logits(model: Recognizer, batch: Batch) -> Tensor:
-    return model.family.decoder(model.asr)[""](model.encode(batch)[0])
+    return model.objective.modules(model.asr)[""](model.encode(batch)[0])
 
 
 EVERYONE = list(range(len(SAMPLES)))

@@ -115,8 +115,8 @@ def test_greedy_text_joins_repetitions_and_leaves_out_blanks_and_padding(model):
     path = torch.tensor([[0, 6, 6, 0, 6, 7, 7], [7, 7, 8, 0, 0, 9, 9]])
     hidden = nn.functional.one_hot(path, 37).float()
     model.asr.lm_head = nn.Identity()
-    assert model.family.decode(model.asr, model.asr_codec, (hidden, torch.tensor([7, 5])), 9) == [[6, 6, 7], [7, 8]]
-    assert model.family.decode(model.asr, model.asr_codec, (hidden, torch.tensor([7, 5])), 2) == [[6, 6], [7, 8]]
+    assert model.objective.decode(model.asr, model.asr_codec, (hidden, torch.tensor([7, 5])), 9) == [[6, 6, 7], [7, 8]]
+    assert model.objective.decode(model.asr, model.asr_codec, (hidden, torch.tensor([7, 5])), 2) == [[6, 6], [7, 8]]
 
 
 def test_letters_stand_for_both_cases_and_words_keep_their_spaces(directory):
