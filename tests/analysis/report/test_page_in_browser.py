@@ -38,7 +38,7 @@ def recorded(row):
         "errors": round(1000 * row["cer"]),
         "ref_chars": 1000,
         "epochs": row["flops"] / 1e13,
-        "hears": row["flops"] > 2e11,
+        "hears": True,
         "hearing_nats": 1.2345,
         "hearing_low": 1.2 - row["cer"],
         "hearing_high": 1.3 + row["cer"],
