@@ -8,15 +8,9 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
-from tiny_world import Finished, train_study, write_study, write_world
+from tiny_world import ENCODER_ONLY, Finished, train_study, write_study, write_world
 
 from sweeps.finished import transcribe_export as use
-
-ENCODER_ONLY = {
-    "name": "encoder-only",
-    "stages": [{"name": "encoder", "objective": "asr", "trains": ["encoder", "asr_decoder"], "share": 1.0}],
-}
-"""Writes through the encoder's own decoder."""
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,12 @@ from sweeps.progress.results_table import Collector
 ENCODER = EncoderSize(name="tiny", width=16, encoder_layers=2, decoder_layers=1, heads=2)
 LLM = LlmSize(name="tiny", width=24, layers=2, heads=2)
 
+ENCODER_ONLY = {
+    "name": "encoder-only",
+    "stages": [{"name": "encoder", "objective": "asr", "trains": ["encoder", "asr_decoder"], "share": 1.0}],
+}
+"""Writes through the encoder's own decoder."""
+
 
 class NeverStop:
     asked = False

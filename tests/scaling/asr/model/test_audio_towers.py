@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import ENCODER_ONLY
 from encoder_reference import CLASSES, MINI_QWEN3_ASR, MINI_VOXTRAL, asr_module, encoder_config
 from flop_reference import counter
 from stranger import environment_without_this_project, written_by_the_card
-from tiny_world import final_weights, order, train_study, write_study
+from tiny_world import ENCODER_ONLY, final_weights, order, train_study, write_study
 from torch import Tensor
 from transformers import (
     PreTrainedModel,
