@@ -54,7 +54,7 @@ def test_a_law_that_was_asked_for_is_recovered_exactly(write_study):
 def test_predictions_without_a_strategy_are_for_the_best_one_and_the_best_models(write_study):
     answer = asked("predict", write_study(encoders=("mini-s", "mini-m")), "--flops", FAR)
     assert (answer["strategy"], answer["encoder"]) == ("efin", "mini-m")
-    assert answer["cer"] == pytest.approx(planted_cer("efin", FAR, "mini-m"), rel=1e-2)
+    assert answer["cer"] == pytest.approx(planted_cer("efin", FAR, "mini-m"), rel=5e-3)
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say(write_study):
@@ -112,7 +112,7 @@ def test_a_budget_is_spent_as_the_nearest_runs_spent_theirs(write_study):
     assert answer["strategy"] == "efin"
     assert answer["stage_flops"] == pytest.approx({"encoder": 1e10, "projector": FAR - 1e10})
     assert answer["audio_hours"] == pytest.approx(FAR / 1e8 / 3600)
-    assert answer["cer"] == pytest.approx(planted_cer("efin", FAR), rel=1e-2)
+    assert answer["cer"] == pytest.approx(planted_cer("efin", FAR), rel=5e-3)
 
 
 def test_a_wanted_cer_names_the_flops_it_needs(write_study):
