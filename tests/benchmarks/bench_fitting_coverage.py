@@ -232,11 +232,9 @@ def averaged_cell(truth, flops, noise, asked, sets):
         errors = planted(flops, truth) * np.exp(noise * rng.standard_normal(len(flops)))
         runs.append(curve * np.exp(noise * rng.standard_normal(len(asked))))
         rows = [{"flops": x, "cer": y} for x, y in zip(flops, errors, strict=True)]
-        known = observed(rows)
         for way in WAYS:
             named = [{**row, "seed": i} for i, row in enumerate(rows)] if way == "seeds" else rows
-            base = base_prior(Table(path=Path("planted"), rows=tuple(named), lines=tuple(range(len(rows)))), rates=True)
-            said = outlook(*known, base)
+            said = outlook(*observed(named), base_prior(one_curve(named), rates=True))
             ends[way, "curve"].append(said.ends(asked, LEVEL))
             ends[way, "new_run"].append(said.run_ends(asked, LEVEL))
         fit = analysis.fit(law="power_floor", columns={"C": flops}, y=errors)
@@ -257,9 +255,13 @@ def averaged_cell(truth, flops, noise, asked, sets):
 
 def observed(rows):
     """The observations and the evidence of a table that holds one curve."""
-    table = Table(path=Path("planted"), rows=tuple(rows), lines=tuple(range(len(rows))))
+    table = one_curve(rows)
     seen = observations(table, points_of(table)[0], rates=True)
     return seen, Evidence(seen.runs)
+
+
+def one_curve(rows):
+    return Table(path=Path("planted"), rows=tuple(rows), lines=tuple(range(len(rows))))
 
 
 def outlook(seen, evidence, prior):

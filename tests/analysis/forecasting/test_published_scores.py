@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench_forecasts import truncated
+from bench_forecasts import NEAR_CHANCE, truncated
 
 ROOT = Path(__file__).parents[3]
 SCORES = json.loads((ROOT / "results" / "benchmarks" / "forecasts.json").read_text("utf-8"))
@@ -136,6 +136,16 @@ def total(what: str, scores: list[dict]) -> int:
 def test_the_summary_says_the_scores_that_were_measured(page):
     text = " ".join((ROOT / page).read_text("utf-8").split())
     assert [sentence for sentence in sentences_of_the_readme() if sentence not in text] == []
+
+
+def test_the_page_says_how_low_forecasts_from_near_chance_came_out():
+    horizons = SCORES["bank"]["single_near_chance"]["horizons"]
+    low = " and ".join(", ".join(f"{100 * (1 - np.exp(one['bias'])):.0f} %" for one in horizons).rsplit(", ", 1))
+    counts = " and ".join(", ".join(str(one["forecasts"]) for one in horizons).rsplit(", ", 1))
+    sentence = (
+        f"an error of {NEAR_CHANCE:g}, forecasts came out {low} too low at 2, 4 and 10 times ({counts} forecasts)"
+    )
+    assert sentence in " ".join((ROOT / PAGE).read_text("utf-8").split())
 
 
 @pytest.mark.parametrize("name", ["en-digits-larger-encoder", "free-spoken-digits"])
