@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from reference_study.comparisons import DEAF, NEGATIVE, REACHED
-from reference_study.formats import Answers, flops, pair, share
+from reference_study.formats import Answers, flops, share
 from reference_study.page_answers import crossings, of_joint, registered_sentence
 from reference_study.page_simplified import enough
 from reference_study.tables import BASELINE, ENCODER_FIRST, MAIN
@@ -48,11 +48,12 @@ def headline(found: Answers) -> list[str]:
 def _verdicts(found: Answers) -> str:
     trained = of_joint(found)
     verdicts = [one["at_top"]["verdict"] for one in trained]
-    planned = len(set(map(pair, found["gains"])))
+    ahead = [f"{one['place']}, {more_or_less(one['at_top'])}" for one in trained if one["at_top"]["verdict"] == "ahead"]
+    named = f" ({'; '.join(ahead)})" if ahead else ""
     deaf = f", at {verdicts.count(DEAF)} one side does not hear yet" if DEAF in verdicts else ""
     return (
         f"At the largest budget trained, `efin` is ahead of `joint` at {verdicts.count('ahead')} of {len(trained)} "
-        f"places (of {planned} planned), behind at {verdicts.count('behind')}; at {verdicts.count('open')} the "
+        f"places{named}, behind at {verdicts.count('behind')}; at {verdicts.count('open')} the "
         f"interval holds zero{deaf}."
     )
 
