@@ -16,7 +16,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("strategies=[efni]", "strategies.0: strategy 'efni' is not a preset; did you mean 'efin'?"),
+        ("strategies=[efni]", "strategies.0: 'efni'; expected the name of a preset; did you mean 'efin'?"),
         ("budgets_flops=['1e12']", "budgets_flops.0: '1e12' is text; expected a number, written without quotes"),
         ("budgets_flops=[1000]", "and one step takes"),
         ("data.dev=missing.jsonl", "missing.jsonl: no such file or folder; expected a corpus"),
@@ -52,9 +52,12 @@ def test_plan_prints_every_run_with_its_price(asr_scaling: Command, write_study:
     assert report["charged_flops"] == 2 * (2 + 4 + 8) * 10**9
     assert report["spent_flops"] == sum(node["flops"] for node in report["nodes"]) < report["charged_flops"]
     assert report["speed"]["source"].startswith("assumption")
-    trained = report["spent_flops"] / report["speed"]["flops_per_second"] / 3600
+    training = report["speed"]["training"]
+    products = report["spent_flops"] / training["flops_per_second"]
+    steps = (3600 * report["training_hours"] - products) / training["step_seconds"]
+    assert 0 < steps < report["steps"]  # those of shared trunks are taken once
     decoded = report["decoding_flops"] / report["speed"]["decoding_flops_per_second"] / 3600
-    assert report["worker_hours"] == pytest.approx(trained + decoded)  # too short for looks at dev
+    assert report["worker_hours"] == pytest.approx(report["training_hours"] + decoded)  # too short for looks at dev
     lines = asr_scaling("plan", study).stdout.splitlines()
     rows = [line.split()[0] for line in lines if line.startswith(("efin ", "joint "))]
     assert rows == 3 * ["efin"] + 3 * ["joint"]
@@ -70,8 +73,11 @@ def test_plan_counts_what_an_earlier_run_left_and_takes_its_measured_speed(
     assert report["speed"]["source"] == "measured on 6 finished nodes of this study"
     elsewhere = asr_scaling("plan", write_study(strategies=["frozen_encoder"]), "--out", tmp_path / "out", "--json")
     assert json.loads(elsewhere.stdout)["speed"]["source"] == "measured on 6 finished nodes of other studies"
-    trained = 64 * 10**8 + 28 * 10**8  # a trunk of 0.8 * 8e9, and a fifth of each budget
-    assert report["speed"]["flops_per_second"] == pytest.approx(trained / 0.06)
+    monkeypatch.setenv("STAND_IN_SECONDS", "0.02")
+    run_locally(write_study(strategies=["joint"]), tmp_path / "slower", workers=1)
+    slower = json.loads(asr_scaling("plan", write_study(), "--out", tmp_path / "slower", "--json").stdout)
+    assert slower["speed"]["training"]["scale"] == pytest.approx(2 * report["speed"]["training"]["scale"])
+    assert slower["training_hours"] == pytest.approx(2 * report["training_hours"])
     assert "3 reused, 3 new" in asr_scaling("plan", write_study(), "--out", tmp_path / "out").stdout
 
 

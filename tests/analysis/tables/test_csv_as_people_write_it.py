@@ -66,16 +66,16 @@ UNDERSTOOD = {
     ),
     "tabs.tsv": (
         table_of("C\tWER (%)\tN", lambda c, y: f"{c:.3e}\t{100 * y:.5g}\t244,000,000"),
-        ["flops: column 'C'", "cer: column 'WER (%)', percent, divided by 100"],
+        ["flops: column 'C'", "wer: column 'WER (%)', percent, divided by 100"],
     ),
     "thousands.csv": (
         table_of("total_gflops,error_rate", lambda c, y: f'"{round(c / 1e9):,}",{y!r}'),
-        ["flops: column 'total_gflops', times 1e+09", "cer: column 'error_rate'"],
+        ["flops: column 'total_gflops', times 1e+09", "error: column 'error_rate'"],
     ),
     "percent_without_a_sign.csv": (
         table_of("budget,wer", lambda c, y: f"{c:g},{100 * y:.5g}"),
         ["flops: column 'budget'",
-         f"cer: column 'wer', percent by its values ({100 * ERRORS[-1]:g} to 40), divided by 100"],
+         f"wer: column 'wer', percent by its values ({100 * ERRORS[-1]:g} to 40), divided by 100"],
     ),
     "powers.csv": (
         table_of("Training FLOPs | Test CER".replace(" | ", "|"),
