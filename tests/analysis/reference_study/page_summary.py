@@ -54,8 +54,24 @@ def _verdicts(found: Answers) -> str:
     return (
         f"At the largest budget trained, `efin` is ahead of `joint` at {verdicts.count('ahead')} of {len(trained)} "
         f"places{named}, behind at {verdicts.count('behind')}; at {verdicts.count('open')} the "
-        f"interval holds zero{deaf}."
+        f"interval holds zero{deaf}.{_ahead_below(trained)}"
     )
+
+
+def _ahead_below(trained: Sequence[Answers]) -> str:
+    """Smaller budgets at which `efin` is ahead."""
+    below = [
+        f"{one['place']} at {', '.join(flops(each['flops']) for each in ahead)}"
+        for one in trained
+        if (
+            ahead := [
+                each
+                for each in one["budgets"]
+                if each["verdict"] == "ahead" and each["flops"] < one["top_budget_flops"]
+            ]
+        )
+    ]
+    return f" At smaller budgets it is ahead for {'; '.join(below)}." if below else ""
 
 
 def more_or_less(said: Answers) -> str:
