@@ -93,7 +93,7 @@ docs: $(READY)  ## the pages of docs/ as a site, in build/site; a broken link is
 bench: $(READY)  ## ratios against named baselines, in one run, to results/benchmarks/
 	for file in $(filter-out %bench_gpu.py,$(wildcard tests/benchmarks/bench_*.py)); do $(BIN)/python $$file || exit 1; done
 
-reference-answers: $(READY)  ## the answers and pages of results/reference from its tables; two minutes
+reference-answers: $(READY)  ## the answers and pages of results/reference from its tables; four minutes
 	PYTHONPATH=.:tests/analysis $(BIN)/python -m reference_study
 
 study: $(READY)  ## a block of the reference study, merged into its table: STUDY, SEED, SET='budgets_flops=[1e12]'

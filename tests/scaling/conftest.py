@@ -40,3 +40,9 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         return said.getvalue()
 
     monkeypatch.setattr(use, "_run", run)
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept of a corpus lies in the folder of the test."""
+    monkeypatch.setenv("ASR_SCALING_CACHE", str(tmp_path / "cache"))

@@ -6,8 +6,8 @@ reads FOLDER/parts/*.jsonl and, where they are there, FOLDER/forecasts.jsonl, FO
 FOLDER/six_nd.json; writes FOLDER/answers.json, fills the tables and sentences of README.md and TABLES.md from it, the
 columns of DATASET.md, and draws figures/reference, all in FOLDER; FOLDER is results/reference by default, whose short
 answer goes to README.md of the project. Another folder gets pages of its own, from the same text. Every statistic is
-that of the commands of asr-scaling (`fit`, `compare`, `predict`, `forecast`). With all runs it takes two minutes of one
-core.
+that of the commands of asr-scaling (`fit`, `compare`, `predict`, `forecast`). With all runs it takes four minutes of
+one core.
 """
 
 import argparse

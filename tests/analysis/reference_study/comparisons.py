@@ -27,8 +27,9 @@ CER_SAVED, FLOPS_SAVED = 0.211, 0.499
 GRID = 60
 """Budgets at which a crossing is looked for, from the smallest fitted to ten times the largest."""
 DEAF = "not heard"
-REACHED, NEGATIVE = "reached", "the sign is the other way"
 """The verdict at a budget at which one side does not hear the speech yet."""
+REACHED, NEGATIVE = "reached", "the sign is the other way"
+"""Where an interval lies beside a number of the paper: all above it, and all below zero."""
 OPPONENTS = ((ENCODER_FIRST, BASELINE), (ENCODER_FIRST, FROZEN), (FROZEN, BASELINE))
 
 

@@ -33,7 +33,7 @@ def draw(folder: Path, found: Answers) -> Sequence[Path]:
     study = read_studies(folder / "parts")[MAIN]
     if study.table is None:
         return ()
-    styles = {name: curve_style(place) for place, name in enumerate(study.strategies)}
+    styles = {name: curve_style(place) for place, name in enumerate(sorted(study.strategies))}
     rows = [row for row in study.table.rows if is_usable(row)]
     (folder / "figures").mkdir(exist_ok=True)
     with style():

@@ -34,13 +34,10 @@ def headline(found: Answers) -> list[str]:
     main = next(one for one in of_joint(found) if one["study"] == MAIN)
     state = next(one for one in found["studies"] if one["study"] == MAIN)
     top, registered = main["at_top"], found["registered"]["together"]
-    waiting = f"; {registered['waiting']} more wait for their runs" if registered["waiting"] else ""
-    runs = f"{state['trained_runs']} runs, {state['seeds']} seeds"
+    runs = f"{state['trained_runs']} of {state['planned_runs']} runs, {seeds_at_top(main, state)} there"
     said = (
-        f"On its main axis ({runs}) `efin` has {more_or_less(top)} at {flops(main['top_budget_flops'])} FLOPs, where "
-        f"the paper has 21.1 % less. {_verdicts(found)} Of the "
-        f"forecasts that were written down before their runs, the 90 % interval holds {registered['pairs_held']} of "
-        f"{registered['pairs']} (one for each curve and budget{waiting})."
+        f"On its main axis at {flops(main['top_budget_flops'])} FLOPs ({runs}) `efin` has {more_or_less(top)}, where "
+        f"the paper has 21.1 % less. {_verdicts(found)}{_held(registered)}"
     )
     return textwrap.wrap(said, WIDTH, break_long_words=False, break_on_hyphens=False)
 
@@ -61,7 +58,7 @@ def _verdicts(found: Answers) -> str:
 def _ahead_below(trained: Sequence[Answers]) -> str:
     """Smaller budgets at which `efin` is ahead."""
     below = [
-        f"{one['place']} at {', '.join(flops(each['flops']) for each in ahead)}"
+        f"{one['place']} ({', '.join(flops(each['flops']) for each in ahead)})"
         for one in trained
         if (
             ahead := [
@@ -71,7 +68,22 @@ def _ahead_below(trained: Sequence[Answers]) -> str:
             ]
         )
     ]
-    return f" At smaller budgets it is ahead for {'; '.join(below)}." if below else ""
+    return f" At these places it is ahead at smaller budgets: {'; '.join(below)}." if below else ""
+
+
+def _held(registered: Answers | None) -> str:
+    if registered is None or not registered["pairs"]:
+        return ""
+    waiting = f"; {registered['waiting']} more wait for their runs" if registered["waiting"] else ""
+    return (
+        f" Of the forecasts that were written down before their runs, the 90 % interval holds "
+        f"{registered['pairs_held']} of {registered['pairs']} (one for each curve and budget{waiting})."
+    )
+
+
+def seeds_at_top(one: Answers, state: Answers) -> str:
+    """How many of the seeds of a study have runs at the largest budget: 1 of 4 seeds."""
+    return f"{min(runs for _, runs in one['at_top']['hears'].values())} of {state['seeds']} seeds"
 
 
 def more_or_less(said: Answers) -> str:
@@ -105,7 +117,8 @@ def _gains(found: Answers) -> Iterator[str]:
     yield _verdicts(found)
     for one in trained:
         if one["study"] == MAIN:
-            at = f"{flops(one['top_budget_flops'])} FLOPs (planned to {flops(one['planned_top_flops'])})"
+            (state,) = (study for study in found["studies"] if study["study"] == MAIN)
+            at = f"{flops(one['top_budget_flops'])} FLOPs ({seeds_at_top(one, state)} there)"
             top = one["at_top"]
             yield (
                 f"On the main axis at {at} `efin` has {more_or_less(top)}. "

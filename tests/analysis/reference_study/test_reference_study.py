@@ -16,6 +16,7 @@ from reference_study.figure import draw
 from reference_study.laws import registered
 from reference_study.page import PAGES, PROJECT, answered, filled
 from reference_study.page_simplified import best
+from reference_study.page_summary import headline, more_or_less
 from reference_study.simplified import agreement, at_multiple, six_nd
 from reference_study.tables import PARTS, RESULTS, ROOT, STUDIES, hearing, places, read_studies, table_of
 
@@ -75,6 +76,15 @@ def test_the_figure_is_drawn_in_every_format(folder: Path, found: dict, tmp_path
     assert {file.suffix for file in draw(folder, found)} == {".png", ".svg", ".pdf"}
     (tmp_path / "parts").mkdir()
     assert draw(tmp_path, found) == ()
+
+
+def test_the_first_page_says_who_has_less_error_where_and_with_how_many_seeds(found: dict):
+    said = " ".join(headline(found))
+    assert "On its main axis at 1e13 FLOPs (24 of 96 runs, 2 of 2 seeds there)" in said
+    assert "less CER than `joint`, where the paper has 21.1 % less" in said
+    assert "ahead of `joint` at 1 of 1 places" in said
+    behind = {"cer_saved": -0.25, "cer_saved_interval": [-0.4, -0.1]}
+    assert more_or_less(behind) == "25.0 % [10.0, 40.0] more CER than `joint`"
 
 
 def test_the_card_names_every_column_of_a_row():
