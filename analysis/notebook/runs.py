@@ -10,7 +10,8 @@ from analysis.formatting import number
 from analysis.notebook.shown import html_table
 from analysis.tables.choice import Choice
 from analysis.tables.points import ERROR, FLOPS
-from analysis.tables.table import Row, Table, numbered_table, rows_of_frame
+from analysis.tables.table import Row, Table, numbered_table
+from analysis.tables.table_files import rows_of_frame
 from scaling.errors import InputError
 
 if TYPE_CHECKING:

@@ -33,6 +33,9 @@ LARGEST = 1e40
 far from the ends of what a float holds.
 """
 
+ONE_CURVE = "all"
+"""The strategy of runs of a table that names none."""
+
 NAMED = 3
 """A note names so many rows of a kind and counts the others."""
 
@@ -110,8 +113,8 @@ def points_of(
 
 
 def curve_identity(row: Row) -> CurveIdentity:
-    """Strategy, encoder and LLM of a run; the strategy is "all" where the table names none."""
-    return _name(row.get("strategy")) or "all", _name(row.get("encoder")), _name(row.get("llm"))
+    """Strategy, encoder and LLM of a run; the strategy is `ONE_CURVE` where the table names none."""
+    return _name(row.get("strategy")) or ONE_CURVE, _name(row.get("encoder")), _name(row.get("llm"))
 
 
 def run_error(table: Table, index: int) -> float:
@@ -138,12 +141,12 @@ def usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], list
             left_out["not_ok", f"Rows with status {row['status']!r}"].append(i)
             continue
         if not math.isfinite(cer):
-            left_out["no_error_rate", f"Rows whose {ERROR} is {row.get(ERROR)!r}"].append(i)
+            left_out["no_error_rate", f"Rows whose {ERROR} is {table.shown(i, ERROR)}"].append(i)
             continue
         for source in sources:
             value = table.number(i, source)
             if not value > 0.0:
-                raise InputError(f"{table.place(i)}: {source} is {row.get(source)!r}, expected a positive number")
+                raise InputError(f"{table.place(i)}: {source} is {table.shown(i, source)}, expected a positive number")
             _check_size(table, i, source)
         if cer < 0.0:
             raise InputError(f"{table.place(i)}: {ERROR} is {cer}, expected zero or more")
