@@ -69,6 +69,12 @@ class Findings:
         """Budgets of the points, smallest first."""
         return tuple(sorted({self.budget(point) for trace in self.traces for point in trace.points}))
 
+    @property
+    def reasons_aside(self) -> tuple[str, ...]:
+        """Why runs of the figures are in no fit, each reason once."""
+        points = [point for trace in self.traces for point in (*trace.points, *trace.aside)]
+        return tuple(dict.fromkeys(point.set_aside for point in points if point.set_aside))
+
     def of(self, strategy: str) -> tuple[Trace, ...]:
         """The traces of a strategy."""
         return tuple(trace for trace in self.traces if trace.curve.strategy == strategy)

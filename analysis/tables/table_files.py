@@ -48,7 +48,15 @@ def file_rows(file: Path) -> tuple[NumberedRows, bool]:
 
 
 def rows_of_frame(frame: "DataFrame") -> NumberedRows:
-    """The rows of a data frame, numbered from 1; what is missing is None."""
+    """The rows of a data frame, numbered from 1; what is missing is None, and an index with a name is a column. Raises
+    InputError for two columns of one name.
+    """
+    index = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    if index:
+        frame = frame.reset_index(level=index)
+    if not frame.columns.is_unique:
+        repeated = ", ".join(map(repr, dict.fromkeys(frame.columns[frame.columns.duplicated()])))
+        raise InputError(f"data frame: {repeated} names more than one column")
     plain = frame.astype(object).where(frame.notna(), None)
     rows = ({str(name): value for name, value in row.items()} for row in plain.to_dict("records"))
     return enumerate(rows, start=1)

@@ -24,7 +24,7 @@ def residuals(findings: Findings, layout: Layout) -> Figure | None:
                     continue
                 for point in trace.points:
                     miss = 100.0 * (point.mean.cer / trace.curve.cer(point.mean.flops) - 1.0)
-                    draw_point(ax, point.mean.flops, miss, index, hollow=point.set_aside)
+                    draw_point(ax, point.mean.flops, miss, index, hollow=bool(point.set_aside))
         ax.axhline(0.0, color=INK, linewidth=0.8)
         ax.set_title(models, loc="left")
     flops_axis(axes[0])

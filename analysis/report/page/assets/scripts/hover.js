@@ -23,7 +23,7 @@ function marks() {
   const points = traces.flatMap((trace) => trace.points.map((point) => ({ left: x(inUnit(point.flops, trace)), top: y(point.cer), lines: [
     trace.label, `${amount(point.flops, trace)}: CER ${number(point.cer)}`,
     point.runs > 1 ? `${point.runs} seeds, ${number(point.low)} to ${number(point.high)}` : "one run",
-    ...(point.set_aside ? ["set aside: see the warnings"] : [])] })));
+    ...(point.set_aside ? [`set aside: runs that ${point.set_aside}`] : [])] })));
   const forecasts = study.forecasts.filter((one) => traces.includes(study.traces[one.trace])).map((one) => ({ left: x(inUnit(one.flops, study.traces[one.trace])), top: y(one.truth ?? one.predicted), lines: [
     study.traces[one.trace].label, one.truth === null ? `forecast at ${amount(one.flops, study.traces[one.trace])}, which waits for its run` : `forecast run at ${amount(one.flops, study.traces[one.trace])}: CER ${number(one.truth)}`,
     one.predicted === null ? "no prediction" : `predicted ${number(one.predicted)}${one.interval ? `, ${between(one.interval)}` : ""}`] }));
