@@ -18,7 +18,9 @@ from analysis.registering.outcome import ForecastScore, score_registered
 from analysis.registering.record import FORECASTS_FILE
 from analysis.report.learning import Learning, learning_of
 from analysis.tables.choice import EVERYTHING, Choice
+from analysis.tables.points import ERROR
 from analysis.tables.table import Table
+from analysis.tables.understanding.column_names import error_name
 from scaling.system.progress_line import announce_if_slow
 
 USUAL_BASELINE = "joint"
@@ -68,6 +70,11 @@ class Findings:
     def budgets(self) -> tuple[float, ...]:
         """Budgets of the points, smallest first."""
         return tuple(sorted({self.budget(point) for trace in self.traces for point in trace.points}))
+
+    @property
+    def error_name(self) -> str:
+        """What the table calls its error: CER, WER or loss."""
+        return error_name(self.curves.named.get(ERROR, ERROR))
 
     @property
     def reasons_aside(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def residuals(findings: Findings, layout: Layout) -> Figure | None:
         ax.axhline(0.0, color=INK, linewidth=0.8)
         ax.set_title(models, loc="left")
     flops_axis(axes[0])
-    figure.supylabel("measured over fitted CER, %", fontsize=9.0)
+    figure.supylabel(f"measured over fitted {findings.error_name}, %", fontsize=9.0)
     axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.3g}" if value else "0"))
     legend(figure, strategy_entries(findings), layout)
     return figure
