@@ -13,8 +13,8 @@ from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from sweeps.costs.cost_estimate import estimate_cost
 from sweeps.costs.tariff import tariff_of
-from sweeps.plan import onsets
-from sweeps.plan.onsets import BelowOnset, KnownOnset
+from sweeps.plan import hearing_onsets
+from sweeps.plan.hearing_onsets import BelowOnset, KnownOnset
 from sweeps.plan.prepare import Prepared, prepare
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.plan_report import plan_document, plan_text
