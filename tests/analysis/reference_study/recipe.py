@@ -1,6 +1,6 @@
-"""Whether the recipe holds back the large budgets: runs of the main axis trained again with another batch or other rates.
+"""Whether the recipe holds back large budgets: runs of the main axis, trained again with another batch or other rates.
 
-`results/reference/tuning/NAME.jsonl` hold such rows, one file for each change. They are judged on dev, as all choices are.
+`results/reference/tuning/NAME.jsonl` hold such rows, one file for each change; dev judges, as in every choice.
 """
 
 from pathlib import Path
