@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 
 from analysis.curves.curves import Curve
-from analysis.tables.points import LARGEST
+from analysis.tables.usable_rows import LARGEST
 from scaling.errors import InputError, nearest
 
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.tables.understanding.column_names import GROUP_NAMES, LABEL_NAMES, words
+from analysis.tables.understanding.column_names import GROUP_NAMES, LABEL_NAMES, names_an_error, words
 from analysis.tables.understanding.run_states import DONE
 from analysis.tables.understanding.values import read_numbers
 from scaling.errors import InputError, nearest
@@ -64,13 +64,15 @@ def parting_column(rows: Sequence[Row], law_columns: Sequence[str]) -> tuple[str
     )
 
 
-def averaged_columns(rows: Sequence[Row], law_columns: Sequence[str]) -> list[str]:
+def averaged_columns(rows: Sequence[Row], law_columns: Sequence[str], error: str) -> list[str]:
     """The columns of numbers, such as sizes and rates, that tell apart rows which count as repeats of one run: rows of
-    one curve that are equal in `law_columns`. Of columns that tell the same rows apart, the first.
+    one curve that are equal in `law_columns`. Of columns that tell the same rows apart, the first; none that names an
+    error, or is the column `error`.
     """
     usable = [row for row in rows if row.get("status") in (DONE, None, "")]
     cells = _cells(usable, law_columns)
-    columns = [name for name in _repeating(usable) if name not in law_columns and _parts(usable, cells, name)]
+    factors = [name for name in _repeating(usable) if name not in (*law_columns, error) and not names_an_error(name)]
+    columns = [name for name in factors if _parts(usable, cells, name)]
     numeric = [name for name in columns if read_numbers([row.get(name) for row in usable]).numeric]
     return list({_partition(usable, name): name for name in reversed(numeric)}.values())[::-1]
 

@@ -16,13 +16,13 @@ from typing import Any
 from analysis.tables.groups import IDENTITY, POOLED, averaged_columns, grouped, parting_column
 from analysis.tables.long_form import one_row_a_run
 from analysis.tables.table_files import file_rows
-from analysis.tables.understanding.column_names import words
+from analysis.tables.understanding.column_names import is_device_time
 from analysis.tables.understanding.understand import understand
 from analysis.tables.wandb import is_project, rows_of_project
 from scaling.errors import InputError, nearest, nearest_file
 from scaling.ledger.records import RUNS_FILE, is_usable
 from scaling.system.console import log_once
-from scaling.system.inner_files import read_regular
+from scaling.system.contained_files import read_regular
 
 LAW_NAMES = {"flops": "C", "cer": "y"}
 """What laws, and with them --columns, call the columns of a table of runs that have another name there."""
@@ -62,7 +62,7 @@ class Table:
             hint = f"name it with --columns {LAW_NAMES.get(column, column)}=NAME"
             if column == "flops" and {"N", "D"} <= {*self.names}:
                 hint += ", or ask for a law in N and D: fit --law chinchilla"
-            times = [name for name in self._given_names if {"hours", "days"} & {*words(name)}]
+            times = [name for name in self._given_names if is_device_time(name)]
             if column == "flops" and times:
                 hint += f" (FLOPs are {times[0]!r} times the FLOPs that your devices achieved in it)"
             taken = {*self.named.values(), *LAW_NAMES}
@@ -124,7 +124,7 @@ class Table:
             rows = tuple({**row, "strategy": _joined(row, column)} for row in rows)
             curves = len({row["strategy"] for row in rows})
             remarks.append(f"curves: {curves}, by column {column!r}, whose values differ at equal {equal}")
-        if averaged := averaged_columns(rows, law_columns):
+        if averaged := averaged_columns(rows, law_columns, self.named.get("cer", "cer")):
             listing = ", ".join(map(repr, averaged))
             way = f"--group {shlex.quote(','.join(averaged))}"
             remarks.append(f"rows with equal {equal} differ in {listing} and count as one curve; {way} parts them")

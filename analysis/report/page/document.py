@@ -24,7 +24,7 @@ from analysis.report.page import runs, strategies
 from analysis.report.page.chart_data import chart, other_tests
 from analysis.report.page.inline_svg import inline
 from analysis.report.palette import CURVE_STYLES, BudgetStyle, budget_styles
-from analysis.report.transcripts import Example
+from analysis.report.transcript_examples import Example
 from analysis.warnings_text import called
 
 FOLDER = Path(__file__).parent
@@ -115,7 +115,7 @@ def _assets(folder: str, names: Sequence[str], suffix: str) -> str:
 
 
 def _drawing(shown: str, both: tuple[str, str], budgets: Sequence[BudgetStyle]) -> Markup:
-    """A figure that shows what `shown` says, as wide as a page, and as a column for a phone; the style sheet shows one."""
+    """A figure of what `shown` says, as wide as a page, and as a column for a phone; the style sheet shows one."""
     wide, narrow = (inline(svg, shown, budgets) for svg in both)
     return Markup('<div class="on-desk">{}</div><div class="on-phone">{}</div>').format(wide, narrow)
 

@@ -104,6 +104,8 @@ MEANINGS = (
 )
 """The columns of numbers that laws are fitted to, by the name that analysis gives them."""
 
+_ERROR = next(meaning for meaning in MEANINGS if meaning.column == "cer")
+
 TEXTS = {
     "seed": ("seed", "random seed", "rng seed"),
     "strategy": ("strategy",),
@@ -153,6 +155,9 @@ def error_name(column: str) -> str:
     return next((name for word, name in names.items() if word in column_words), "error")
 
 
+DEVICES = frozenset(("gpu", "gpus", "tpu", "device", "compute", "accelerator", "cpu", "core", "node", "machine"))
+"""Words of what trains."""
+
 LOGARITHMS = ("log10", "lg", "ln", "log")
 """Words of a name that say that its values are logarithms; of which base, `log` alone leaves open."""
 
@@ -163,6 +168,26 @@ _POWER = re.compile(r"(?:[x\u00d7*]\s*)?\b(?:1e|10\^|10\*\*)\+?(\d+)\b", re.IGNO
 _RAISED = re.compile("10(?=[\u2070\u00b9\u00b2\u00b3\u2074-\u2079])")
 _LOG_10 = re.compile(r"\blog[\s_]*10(?!\d)", re.IGNORECASE)
 _PF_DAYS = re.compile(r"\b(?:pf|pflops?|petaflops?)(?:/s|ps|s)?[\s_-]*days?\b", re.IGNORECASE)
+
+
+def is_device_time(column: str) -> bool:
+    """Whether a column is called the time that devices took.
+
+    >>> is_device_time("GPU hours"), is_device_time("train_hours")
+    (True, False)
+    """
+    spoken = {*words(column)}
+    return bool(spoken & {"hours", "hour", "days", "h"}) and bool(spoken & DEVICES)
+
+
+def names_an_error(column: str) -> bool:
+    """Whether a column is called an error, a loss, or a statistic of one.
+
+    >>> names_an_error("dev_cer"), names_an_error("WER std"), names_an_error("layers")
+    (True, True, False)
+    """
+    return any({*words(column)} & kind for kind in _ERROR.kinds)
+
 
 SUMMARY = re.compile(r"(\.|__|/|_)(min|max|mean|last|std)$", re.IGNORECASE)
 """The end of a name of a column that sums up another, as trackers export them."""

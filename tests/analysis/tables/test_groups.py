@@ -126,3 +126,9 @@ def test_a_strategy_of_a_table_of_one_curve_is_told_how_to_part_it(tmp_path, asr
     found = asr_scaling("compare", written(tmp_path, "recipe,flops,cer", lines), "--baseline", "a")
     assert found.returncode == 2
     assert "the table names none; --group COLUMN parts its rows into curves" in found.stderr
+
+
+def test_errors_that_repeat_are_no_columns_that_part_rows(tmp_path, asr_scaling):
+    lines = [f"{c!r},{y!r},{k}" for _, c, y in rows_of(a=1.0) for k in (0.1, 0.2)]
+    _, said = curves(asr_scaling, written(tmp_path, "flops,cer,dev_cer", lines))
+    assert said == ""

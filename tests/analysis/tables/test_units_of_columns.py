@@ -7,7 +7,7 @@ that was once given, or an error that said nothing.
 import pytest
 
 from analysis.cli.places import choice_of
-from analysis.tables.points import points_of
+from analysis.tables.seed_averaged_points import points_of
 from analysis.tables.table import read_table
 from scaling.errors import InputError
 
@@ -105,6 +105,6 @@ def test_doubt_names_what_is_doubted_and_a_way_out_that_a_shell_takes(tmp_path, 
 
 def test_hours_are_no_flops_and_the_message_says_what_they_lack(tmp_path):
     file = tmp_path / "runs.csv"
-    file.write_text("GPU hours,cer\n10,.3\n")
+    file.write_text("train_hours,GPU hours,cer\n10,10,.3\n")
     with pytest.raises(InputError, match="FLOPs are 'GPU hours' times the FLOPs that your devices achieved"):
         points_of(read_table(file))
