@@ -1,7 +1,7 @@
 """Which recordings of a corpus cannot be used: by their headers and samples, and by what a run met when it read them.
 
-Headers do not tell everything. What a run finds out is remembered in the cache by the file's size and time, so that the
-next plan leaves the recording out: no two runs end for the same file.
+Headers do not tell everything. What a run finds out is remembered in the cache by the file's size and time. The next
+plan leaves the stretch out, and reads the other stretches of that recording: no two runs end for the same file.
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.arrays import IntArray
-from scaling.speech.audio import AudioError, Clip, check_samples, clip_samples, read_header
+from scaling.speech.audio import AudioError, Clip, check_samples, clip_samples, read_clip, read_header
 from scaling.speech.columns import Columns
 from scaling.system.cache import cache_dir, write_whole
 
@@ -73,6 +73,13 @@ def _read_headers(columns: Columns, rows: IntArray) -> tuple[HeaderFacts, list[t
 Identity = tuple[str, int, int, int, float | None, int]
 """What identifies the audio that a fault was found in: file, its size and time, offset, start and channel."""
 
+RECORDING = 4
+"""So many of these fields identify the recording."""
+
+MAX_DURATION_ERROR = 160
+"""How far a duration may differ from the header, or the audio from its duration, in samples: 10 ms, which rounding and
+the padding of codecs cause."""
+
 
 def remember_fault(clip: Clip, fault: AudioError) -> None:
     """Remember the fault that was found in reading `clip`, for as long as its file does not change."""
@@ -101,10 +108,29 @@ def remembered_faults(columns: Columns) -> list[tuple[AudioError, int]]:
 def _of_known(
     columns: Columns, rows: Sequence[int], known: dict[Identity, AudioError]
 ) -> Iterator[tuple[AudioError, int]]:
+    damaged = {identity[:RECORDING] for identity in known}
     for row in rows:
         with suppress(OSError):
-            if fault := known.get(_identity(columns.clip(row))):
+            identity = _identity(clip := columns.clip(row))
+            fault = known.get(identity) or (_fault(clip) if identity[:RECORDING] in damaged else None)
+            if fault is not None:
                 yield fault, row
+
+
+def _fault(clip: Clip) -> AudioError | None:
+    """What is wrong with a clip that has another stretch or channel of a damaged recording."""
+    try:
+        promised, held = clip_samples(clip, read_header(clip)), len(read_clip(clip))
+    except AudioError as error:
+        return error
+    return wrong_length(clip, promised, held)
+
+
+def wrong_length(clip: Clip, promised: int, held: int) -> AudioError | None:
+    """The fault of a clip that has more or fewer samples than it `promised`; None within what rounding causes."""
+    if abs(held - promised) <= MAX_DURATION_ERROR:
+        return None
+    return AudioError("wrong duration", f"{clip}: promises {promised} samples at 16 kHz, holds {held}")
 
 
 def _identity(clip: Clip) -> Identity:
