@@ -11,8 +11,8 @@ from scaling.system.json_files import read_json
 LARGEST = 10_000_000
 """Ten times the largest published vocabulary: FLOPs of larger sizes would not fit into 64-bit integers."""
 
-Settings = Mapping[str, tuple[str, int]]
-"""By a size's name here: its name in the file, and what transformers fills in where the file leaves it out."""
+Settings = Mapping[str, tuple[str, int | None]]
+"""By a size's name here: its name in the file, and what transformers fills in where it is left out, if any."""
 
 
 class ConfigFile:

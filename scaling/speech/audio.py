@@ -130,8 +130,12 @@ def clip_samples(clip: Clip, header: Header) -> int:
 
 
 def check_samples(clip: Clip) -> None:
-    """Raise AudioError where `read_clip` does: where the clip's samples are no audio."""
-    _read(clip)
+    """Raise AudioError where the samples are no audio, as `read_clip`, and where fewer come than the header says."""
+    promised = _stretch(clip, read_header(clip))[1]
+    samples_T, rate = _read(clip)
+    if promised - len(samples_T) > SHORTFALL_SECONDS * rate:
+        seconds = promised / rate
+        raise AudioError("shorter than its header says", f"{clip}: holds less than the {seconds:.4g} s of its header")
 
 
 def read_clip(clip: Clip) -> np.ndarray:

@@ -29,14 +29,7 @@ from scaling.speech.audio import AudioError
 from scaling.speech.columns import Columns, ColumnWriter, rename_utterances
 from scaling.speech.readers.formats import CorpusPath, find_corpus_paths
 from scaling.speech.readers.row import BadRow, Row, Rows
-from scaling.speech.recording_faults import (
-    HEADER_THREADS,
-    MAX_DURATION_ERROR,
-    ROWS_A_TASK,
-    HeaderFacts,
-    read_headers,
-    remembered_faults,
-)
+from scaling.speech.recording_faults import HEADER_THREADS, ROWS_A_TASK, HeaderFacts, read_headers, remembered_faults
 from scaling.speech.utterance_names import distinct_names
 from scaling.system.cache import cache_dir
 
@@ -49,6 +42,9 @@ processor time for wav, 130 for flac, 470 for mp3, measured)."""
 
 CHECKED_HEADERS = 1000
 """Headers read where durations are trusted: if one in a hundred is wrong, ten are met, give or take three."""
+
+MAX_DURATION_ERROR = 160
+"""How far a duration may differ from the header, in samples: 10 ms, which rounding and the padding of codecs cause."""
 
 LAYOUT = 3
 """Raised when the cached columns change their meaning."""

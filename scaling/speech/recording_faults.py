@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scaling.arrays import IntArray
-from scaling.speech.audio import AudioError, Clip, check_samples, clip_samples, read_clip, read_header
+from scaling.speech.audio import AudioError, Clip, check_samples, clip_samples, read_header
 from scaling.speech.columns import Columns
 from scaling.system.cache import cache_dir, write_whole
 
@@ -76,10 +76,6 @@ Identity = tuple[str, int, int, int, float | None, int]
 RECORDING = 4
 """So many of these fields identify the recording."""
 
-MAX_DURATION_ERROR = 160
-"""How far a duration may differ from the header, or the audio from its duration, in samples: 10 ms, which rounding and
-the padding of codecs cause."""
-
 
 def remember_fault(clip: Clip, fault: AudioError) -> None:
     """Remember the fault that was found in reading `clip`, for as long as its file does not change."""
@@ -120,17 +116,10 @@ def _of_known(
 def _fault(clip: Clip) -> AudioError | None:
     """What is wrong with a clip that has another stretch or channel of a damaged recording."""
     try:
-        promised, held = clip_samples(clip, read_header(clip)), len(read_clip(clip))
+        check_samples(clip)
     except AudioError as error:
         return error
-    return wrong_length(clip, promised, held)
-
-
-def wrong_length(clip: Clip, promised: int, held: int) -> AudioError | None:
-    """The fault of a clip that has more or fewer samples than it `promised`; None within what rounding causes."""
-    if abs(held - promised) <= MAX_DURATION_ERROR:
-        return None
-    return AudioError("wrong duration", f"{clip}: promises {promised} samples at 16 kHz, holds {held}")
+    return None
 
 
 def _identity(clip: Clip) -> Identity:

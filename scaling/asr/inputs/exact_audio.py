@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from scaling.speech.audio import AudioError, read_clip
+from scaling.speech.audio import AudioError, Clip, read_clip
+from scaling.speech.corpus_index import MAX_DURATION_ERROR
 from scaling.speech.manifest import MAX_BAD_SHARE, Manifest
-from scaling.speech.recording_faults import remember_fault, wrong_length
+from scaling.speech.recording_faults import remember_fault
 from scaling.system.console import log
 
 JUDGED_AFTER = 1000
@@ -35,7 +36,7 @@ class ExactAudio:
         self.recordings_read += 1
         try:
             samples_T = read_clip(clip)
-            fault = wrong_length(clip, expected, len(samples_T))
+            fault = _wrong_duration(clip, len(samples_T), expected)
         except AudioError as unreadable:
             samples_T, fault = np.zeros(0, dtype=np.float32), unreadable
         if fault is not None and index not in self.bad_recordings:
@@ -57,3 +58,9 @@ class ExactAudio:
             raise fault
         if bad.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ...
             log(f"{bad} of {self.recordings_read} recordings read are not as the manifest says, the last: {fault}")
+
+
+def _wrong_duration(clip: Clip, samples: int, expected: int) -> AudioError | None:
+    if abs(samples - expected) <= MAX_DURATION_ERROR:
+        return None
+    return AudioError("wrong duration", f"{clip}: promises {expected} samples at 16 kHz, holds {samples}")

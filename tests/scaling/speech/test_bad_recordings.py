@@ -143,6 +143,13 @@ def test_in_training_damage_within_the_tolerance_is_silence_and_counted(folder):
     assert list(audio.bad_recordings) == [0]
 
 
+def test_damage_that_no_header_tells_is_found_before_anything_is_transcribed(folder):
+    damaged_within(folder, 2)
+    assert [recording.id for recording in find_recordings([folder / "1.flac"], max_seconds=30.0)] == ["1"]
+    with pytest.raises(InputError, match=r"0\.flac: (not readable as audio|holds less than)"):
+        find_recordings([folder], max_seconds=30.0)
+
+
 def test_no_second_run_ends_for_the_same_recording(folder):
     corpus = damaged_within(folder, 100)
     planned = read_manifest(corpus)
