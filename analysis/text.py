@@ -10,12 +10,12 @@ from analysis.fitting.model_selection import LawCandidate
 from analysis.formatting import Interval, between, interval_cell, label_cell, number, percent, share_cell
 from analysis.glossary import STATUS_IN_WORDS, meaning_of_fit
 from analysis.notes import Note, as_text
-from analysis.recommending.budgets import HardwareCost
 from analysis.recommending.isoflop_frontier import Frontier
 from analysis.recommending.next_runs import Proposal
-from analysis.recommending.recommend import Recommendation
-from analysis.tables.points import ERROR
+from analysis.recommending.recommendation import Recommendation
+from analysis.recommending.training_price import HardwareCost
 from analysis.tables.understanding.column_names import error_name
+from analysis.tables.usable_rows import ERROR
 from analysis.warnings_text import warnings_text
 from scaling.cost.amounts import duration, money
 from scaling.system.console import one_line

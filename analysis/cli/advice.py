@@ -57,7 +57,7 @@ def recommend(
     """Say how to spend a budget, or what a wanted CER costs: strategy, models, hours, FLOPs of each stage; the best
     sizes and shares where the runs identify them.
     """
-    from analysis.recommending.asked import recommend_asked
+    from analysis.recommending.recommend import recommend_asked
     from analysis.text import recommendation_text
 
     fits = runs.fits()

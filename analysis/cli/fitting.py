@@ -120,7 +120,7 @@ def frontier(runs: Runs, as_json: AsJson = False) -> None:
 
     from analysis.notes import as_document
     from analysis.recommending.isoflop_frontier import frontier as find_frontier
-    from analysis.tables.points import points_of
+    from analysis.tables.seed_averaged_points import points_of
     from analysis.text import frontier_text
 
     points, notes = points_of(runs.choice.rows_of_curves(runs.table(("C", "N"))), ("C", "N"))

@@ -7,7 +7,7 @@ from analysis.curves.curves import Curve
 from analysis.curves.places import positive
 from analysis.fitting.laws import LAWS
 from analysis.tables.choice import Choice
-from analysis.tables.points import SOURCE
+from analysis.tables.seed_averaged_points import SOURCE
 from analysis.tables.stored_table import named_again
 from analysis.tables.table import understood_table
 from scaling.errors import InputError

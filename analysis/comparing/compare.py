@@ -18,7 +18,7 @@ from analysis.curves.curves import Curve, Curves, lowest
 from analysis.curves.data_checks import check_shared_scale
 from analysis.curves.traces import traces_of
 from analysis.notes import Note
-from analysis.tables.points import Point, points_of
+from analysis.tables.seed_averaged_points import Point, points_of
 from analysis.tables.table import Table
 from scaling.errors import InputError
 from scaling.scoring.interval import LEVEL

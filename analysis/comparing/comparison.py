@@ -6,7 +6,7 @@ from typing import get_args
 from analysis.curves.curves import Curve
 from analysis.fitting.intervals import Interval
 from analysis.notes import Note, Status, as_text
-from analysis.tables.points import FLOPS
+from analysis.tables.usable_rows import FLOPS
 from scaling.scoring.interval import LEVEL
 
 CURRENCIES = {FLOPS: "charged", "executed_flops": "executed", "cache_credited_flops": "cache-credited"}

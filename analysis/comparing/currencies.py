@@ -15,8 +15,9 @@ from analysis.comparing.comparison import CURRENCIES, Comparison, Savings
 from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.curves import Curves
 from analysis.notes import Note
-from analysis.tables.points import FLOPS, Point, points_of
+from analysis.tables.seed_averaged_points import Point, points_of
 from analysis.tables.table import Table
+from analysis.tables.usable_rows import FLOPS
 
 
 def savings_by_currency(

@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from analysis.curves.curves import Curve
-from analysis.tables.points import ERROR, Point
+from analysis.tables.seed_averaged_points import Point
 from analysis.tables.table import Table
+from analysis.tables.usable_rows import ERROR
 
 FEWEST_PAIRS = 6
 """Fewer pairs than this say nothing about a correlation (assumption)."""

@@ -2,7 +2,7 @@
 
 from analysis.curves.curves import Curve
 from analysis.notes import Note
-from analysis.tables.points import points_of
+from analysis.tables.seed_averaged_points import points_of
 from analysis.tables.table import Table
 
 TUNING_FLOPS = "tuning_flops"

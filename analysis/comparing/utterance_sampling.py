@@ -17,7 +17,7 @@ from analysis.curves.curves import Curve
 from analysis.fitting.fit import Fit
 from analysis.fitting.laws import Array
 from analysis.fitting.minimiser import minimise
-from analysis.tables.points import Point
+from analysis.tables.seed_averaged_points import Point
 from analysis.tables.table import Table
 from scaling.ledger.record import Count, Record
 from scaling.system.json_files import read_record_lines

@@ -26,8 +26,9 @@ from analysis.forecasting.prior import Prior
 from analysis.formatting import counted
 from analysis.notes import Note
 from analysis.tables.choice import EVERYTHING, Choice
-from analysis.tables.points import ERROR, NAMED, CurveIdentity, Point, curve_identity, points_of
+from analysis.tables.seed_averaged_points import CurveIdentity, Point, curve_identity, points_of
 from analysis.tables.table import Table, file_sha256
+from analysis.tables.usable_rows import ERROR, NAMED
 from scaling.errors import InputError
 
 LEAST_FALL = 1.05

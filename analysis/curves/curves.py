@@ -23,8 +23,8 @@ from analysis.forecasting.outlook import Outlook
 from analysis.forecasting.repetition import MANY_EPOCHS
 from analysis.notes import Note, Status
 from analysis.tables.choice import refuse_unknown
-from analysis.tables.points import NAMED
 from analysis.tables.table import Table
+from analysis.tables.usable_rows import NAMED
 from scaling.errors import InputError
 
 AVERAGED = "averaged"

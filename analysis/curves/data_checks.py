@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from analysis.forecasting.repetition import MANY_EPOCHS
 from analysis.formatting import counted
 from analysis.notes import Note
-from analysis.tables.points import ERROR, Point
+from analysis.tables.seed_averaged_points import Point
 from analysis.tables.table import Table
+from analysis.tables.usable_rows import ERROR
 from scaling.errors import InputError
 
 NARROW_DECADES = 2.0

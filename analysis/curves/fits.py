@@ -6,9 +6,10 @@ from functools import cached_property
 
 from analysis.curves.curves import Curve, Curves
 from analysis.tables.choice import Choice
-from analysis.tables.points import ERROR, curve_identity
+from analysis.tables.seed_averaged_points import curve_identity
 from analysis.tables.table import Row, Table
 from analysis.tables.understanding.column_names import error_name
+from analysis.tables.usable_rows import ERROR
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,8 @@ from typing import Any
 from analysis.curves.curves import Curves, lowest
 from analysis.curves.predict import Prediction, predict
 from analysis.tables.choice import EVERYTHING, Choice
-from analysis.tables.points import ERROR, FLOPS, curve_identity, usable_rows
+from analysis.tables.seed_averaged_points import curve_identity
+from analysis.tables.usable_rows import ERROR, FLOPS, usable_rows
 from scaling.errors import InputError
 from scaling.ledger.records import RUNS_FILE
 

@@ -12,8 +12,9 @@ from analysis.forecasting.evidence import Runs, neighbours
 from analysis.forecasting.law_grid import Array
 from analysis.forecasting.prior import ONE_TRAINING, SEPARATE_RUNS, Prior
 from analysis.notes import Note
-from analysis.tables.points import ERROR, FLOPS, Point, run_error
+from analysis.tables.seed_averaged_points import Point, run_error
 from analysis.tables.table import Table
+from analysis.tables.usable_rows import ERROR, FLOPS
 
 LOSS_WORDS = ("loss", "nll", "nats", "bits", "entropy", "perplexity", "ppl")
 """Words in the name of an error column that tell a loss, which has no error of chance."""

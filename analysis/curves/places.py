@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from analysis.curves.curves import Curve
-from analysis.tables.points import LARGEST
+from analysis.tables.usable_rows import LARGEST
 from scaling.errors import InputError, nearest
 
 

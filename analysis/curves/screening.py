@@ -19,8 +19,9 @@ from analysis.curves.observations import base_prior, is_error_rate, observations
 from analysis.forecasting.evidence import Evidence
 from analysis.forecasting.posterior import Posterior
 from analysis.forecasting.predictive import Predictive
-from analysis.tables.points import FLOPS, Point, points_of, run_error
+from analysis.tables.seed_averaged_points import Point, points_of, run_error
 from analysis.tables.table import Table
+from analysis.tables.usable_rows import FLOPS
 
 FEWEST_BUDGETS = 2
 """Fewer budgets than this cannot show that the error falls."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.fitting.laws import Array
-from analysis.tables.points import ERROR, Point
+from analysis.tables.seed_averaged_points import Point
 from analysis.tables.table import Table
+from analysis.tables.usable_rows import ERROR
 
 SMALLEST_RUN_VARIANCE = 0.01**2
 """The least run-to-run variance (assumption), so that no point outweighs all others."""

@@ -8,8 +8,10 @@ import numpy as np
 
 from analysis.curves.curves import Curve
 from analysis.curves.predict import Prediction, predict_rows
-from analysis.tables.points import ERROR, SECONDS_AN_HOUR, Point, points_of
+from analysis.tables.seed_averaged_points import Point, points_of
 from analysis.tables.table import Row, Table
+from analysis.tables.usable_rows import ERROR
+from scaling.cost.amounts import SECONDS_AN_HOUR
 
 IDENTIFIED = ("ok", "at_bound")
 """Statuses of a fit whose law may be drawn beyond its data."""

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.fitting.cluster_noise import shared_ratio
-from analysis.tables.points import ERROR, Point
+from analysis.tables.seed_averaged_points import Point
 from analysis.tables.table import Table
+from analysis.tables.usable_rows import ERROR
 
 CLUSTER = "cluster"
 """The column that names the trunk of a run."""

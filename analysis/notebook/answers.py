@@ -15,7 +15,7 @@ from analysis.curves.predict import predict as predict_run
 from analysis.formatting import between, number
 from analysis.notebook.laws import Fittable, fits_asked
 from analysis.notebook.shown import html_table
-from analysis.recommending.asked import recommend_asked
+from analysis.recommending.recommend import recommend_asked
 from analysis.text import prediction_text, recommendation_text, rows_text
 from scaling.errors import InputError, nearest
 

@@ -9,8 +9,8 @@ from analysis.curves.fits_file import Source, table_of
 from analysis.formatting import number
 from analysis.notebook.shown import html_table
 from analysis.tables.choice import Choice
-from analysis.tables.points import ERROR, FLOPS
 from analysis.tables.table import Row, Table, numbered_table, rows_of_frame
+from analysis.tables.usable_rows import ERROR, FLOPS
 from scaling.errors import InputError
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from analysis.fitting.laws import Array
 from analysis.notes import Note
 from analysis.recommending.box_search import lowest_in_box
 from analysis.recommending.isoflop_frontier import wild_draws
-from analysis.tables.points import FLOPS, Point, points_of
+from analysis.tables.seed_averaged_points import Point, points_of
 from analysis.tables.table import Row, Table
+from analysis.tables.usable_rows import FLOPS
 from scaling.scoring.interval import LEVEL
 
 SAME_DIVISION = 0.05

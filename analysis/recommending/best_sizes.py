@@ -25,8 +25,10 @@ from analysis.formatting import counted
 from analysis.notes import Note, Status
 from analysis.recommending.box_search import lowest_in_box
 from analysis.recommending.inference_cost import flops_an_hour
-from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, Point, points_of
+from analysis.tables.seed_averaged_points import Point, points_of
 from analysis.tables.table import Row, Table
+from analysis.tables.usable_rows import FLOPS
+from scaling.cost.amounts import SECONDS_AN_HOUR
 from scaling.ledger.records import is_usable
 from scaling.scoring.interval import LEVEL
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.tables.points import SECONDS_AN_HOUR
 from scaling.base_models.lookup import find_encoder, find_llm
+from scaling.cost.amounts import SECONDS_AN_HOUR
 from scaling.cost.decoding import generation_flops
 from scaling.cost.model_shape import default_shape
 from scaling.errors import InputError

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from analysis.recommending.recommend import Recommendation
+from analysis.recommending.recommendation import Recommendation
 from scaling.errors import InputError
 from scaling.system.atomic_files import write_text_atomically
 from scaling.system.yaml_file import read_yaml, to_yaml

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from analysis.curves.curves import Curve
 from analysis.forecasting.repetition import MANY_EPOCHS
 from analysis.notes import Note
-from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, curve_identity
+from analysis.tables.seed_averaged_points import curve_identity
 from analysis.tables.table import Row, Table
+from analysis.tables.usable_rows import FLOPS
+from scaling.cost.amounts import SECONDS_AN_HOUR
 from scaling.errors import InputError
 from scaling.ledger.records import is_usable
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from analysis.curves.forecast_check import FORECAST_FOLDER
 from analysis.tables.groups import EQUAL
-from analysis.tables.points import FLOPS, CurveIdentity, curve_identity, run_error, usable_rows
+from analysis.tables.seed_averaged_points import CurveIdentity, curve_identity, run_error
 from analysis.tables.table import Table, read_table
+from analysis.tables.usable_rows import FLOPS, usable_rows
 from scaling.ledger.records import RUNS_FILE
 
 

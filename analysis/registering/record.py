@@ -14,7 +14,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from analysis.tables.points import CurveIdentity
+from analysis.tables.seed_averaged_points import CurveIdentity
 from scaling.errors import InputError
 from scaling.ledger.record import Count, Positive, Record
 from scaling.system.atomic_files import sync

@@ -13,7 +13,8 @@ from analysis.curves.fits_file import fits_of, new_fits
 from analysis.curves.forecast_check import Forecast, read_forecasts
 from analysis.curves.traces import PlottedPoint, Trace, traces_of
 from analysis.notes import Note
-from analysis.recommending.recommend import Recommendation, recommend_for_flops
+from analysis.recommending.best_for_budget import recommend_for_flops
+from analysis.recommending.recommendation import Recommendation
 from analysis.registering.outcome import ForecastScore, score_registered
 from analysis.registering.record import FORECASTS_FILE
 from analysis.report.learning import Learning, learning_of

@@ -8,7 +8,7 @@ from analysis.report.findings import findings_of, name_of
 from analysis.tables.choice import EVERYTHING, Choice
 from scaling.errors import InputError
 from scaling.system.atomic_files import write_text_atomically
-from scaling.system.inner_files import InnerFiles
+from scaling.system.contained_files import InnerFiles
 from scaling.system.progress_line import announce_if_slow
 
 REPORT_FILE = "report.html"
@@ -45,7 +45,7 @@ def write_report(
     from analysis.report.figures.canvas import COLUMN, as_svg, save
     from analysis.report.figures.draw import draw
     from analysis.report.page.document import page
-    from analysis.report.transcripts import examples_of
+    from analysis.report.transcript_examples import examples_of
 
     folder = out or (source if source.is_dir() else Path(f"{name_of(source)}-report"))
     if folder.exists() and not folder.is_dir():

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.tables.groups import IDENTITY
-from analysis.tables.points import SOURCE, curve_identity
 from analysis.tables.row_filter import select_rows
+from analysis.tables.seed_averaged_points import SOURCE, curve_identity
 from analysis.tables.table import Table, understood_table
 from scaling.errors import InputError, nearest
 

@@ -25,7 +25,7 @@ from analysis.tables.wandb import is_project, rows_of_project
 from scaling.errors import InputError, nearest, nearest_file
 from scaling.ledger.records import RUNS_FILE, is_usable
 from scaling.system.console import log_once
-from scaling.system.inner_files import read_regular
+from scaling.system.contained_files import read_regular
 from scaling.system.json_files import parse_json, read_json_lines
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from scaling.ledger.checkpoints import COMPLETE
 from scaling.ledger.hearing import Hearing
 from scaling.speech.batches import Position
 from scaling.system.atomic_files import sync, write_json_atomically
+from scaling.system.contained_files import DESCRIPTORS, InnerFiles
 from scaling.system.fault_injection import crash_point
-from scaling.system.inner_files import DESCRIPTORS, InnerFiles
 from scaling.system.json_files import json_object
 
 

@@ -30,7 +30,7 @@ from pathlib import Path
 
 from scaling.system import fault_injection as faults
 from scaling.system.console import log
-from scaling.system.inner_files import appending
+from scaling.system.contained_files import appending
 from scaling.system.parent_death import end_with_parent
 
 READY = "ready"

@@ -2,7 +2,6 @@
 resumed, or branched from a trunk.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from scaling.arrays import IntArray
 from scaling.asr.checkpoint import Checkpoint, Progress
 from scaling.asr.divergence import check_divergence, uniform_guess_loss
+from scaling.asr.execution.learning_rate import rate_factor
 from scaling.asr.execution.optimizer import FlatAdamW
 from scaling.asr.execution.precision import autocast
 from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks
@@ -123,7 +123,7 @@ def train(
                 if progress.steps > saved_steps:
                     hooks.on_checkpoint(state())
                 raise Interrupted(f"stopped at {progress.flops:.3g} of {node.until_flops:.3g} FLOPs")
-            factor = rate_factor(node, progress)
+            factor = rate_factor(node, progress.flops, progress.steps)
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
             waited = steps.waited_seconds
@@ -141,17 +141,6 @@ def train(
                 saved_steps = progress.steps
                 clock.restart()
     return state()
-
-
-def rate_factor(node: StageNode, progress: Progress) -> float:
-    """The learning rate of the next step as a fraction of the peak: it rises over the steps of the warm-up, stays at 1,
-    and falls as 1 - sqrt(share of the cooldown that is done).
-    """
-    warmup = min(1.0, (progress.steps + 1) / max(1, node.stage.optimization.warmup_steps))
-    if node.cooldown_from_flops is None or progress.flops <= node.cooldown_from_flops:
-        return warmup
-    done = (progress.flops - node.cooldown_from_flops) / (node.until_flops - node.cooldown_from_flops)
-    return warmup * (1.0 - math.sqrt(min(1.0, done)))
 
 
 def read_step(

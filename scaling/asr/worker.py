@@ -7,15 +7,14 @@ import time
 import traceback
 from contextlib import suppress
 from functools import cached_property
-from itertools import takewhile
 from typing import Any
 
 import torch
 import transformers
 
-from scaling.arrays import IntArray
 from scaling.asr.divergence import Diverged
 from scaling.asr.execution.device_memory import OutOfMemory
+from scaling.asr.execution.out_of_memory_retries import micro_batches_of, record_out_of_memory
 from scaling.asr.execution.ranks import SINGLE_PROCESS, Ranks, is_connection_error
 from scaling.asr.node import run_node
 from scaling.asr.resources import Sources, WorkerResources
@@ -26,7 +25,6 @@ from scaling.ledger.plan_file import PlanFile
 from scaling.ledger.queue import Heartbeat
 from scaling.ledger.records import Event
 from scaling.spec import StageNode
-from scaling.speech.batches import BatchStream, Position
 from scaling.system.console import log, log_once
 from scaling.system.own_code import python_module
 
@@ -88,7 +86,7 @@ class Worker:
         if attempt is None:
             return False
         try:
-            node, micro_batches = self._ledger.node(key), self._micro_batches(key)
+            node, micro_batches = self._ledger.node(key), micro_batches_of(self._plan, self._ledger, key)
         except InputError as error:
             attempt.fail("error", str(error), session=self._session)
             return True
@@ -113,7 +111,10 @@ class Worker:
             if claimed == IDLE:
                 continue
             attempt = Attempt(self._ledger, *claimed)
-            node, micro_batches = self._ledger.node(attempt.key), self._micro_batches(attempt.key)
+            node, micro_batches = (
+                self._ledger.node(attempt.key),
+                micro_batches_of(self._plan, self._ledger, attempt.key),
+            )
             try:
                 run_node(node, attempt, self._resources, 0.0, lambda: self._stop.asked, micro_batches=micro_batches)
             except (Interrupted, Diverged):
@@ -124,10 +125,6 @@ class Worker:
     def announce(self, claimed: tuple[str, int]) -> None:
         """Tell the other ranks the node and attempt that the first one has claimed, or `IDLE`, or `LEAVE`."""
         self._ranks.broadcast(claimed)
-
-    def _micro_batches(self, key: str) -> int:
-        """Micro-batches a step: the number that the study sets, doubled each time that memory ran out."""
-        return self._plan.gradient_accumulation << self._ledger.memory_failures(key)
 
     def _record_failure(self, attempt: Attempt, node: StageNode, error: Exception) -> None:
         """Record why an attempt ended. Of several ranks the first to fail records it, and all end."""
@@ -204,15 +201,6 @@ class Worker:
             attempt.fail("error", f"its process ended with exit code {code}", session=self._session)
 
     def _fail_for_memory(self, attempt: Attempt, node: StageNode, cause: str) -> None:
-        """Record that memory ran out: the node is tried again, or has failed where micro-batches are one utterance."""
-        micro_batches = self._micro_batches(attempt.key)
-        smaller = micro_batches < _largest_batch(node, self._resources.dataset(node, node.data.train).samples)
-        how = f"each batch in {micro_batches} micro-batches" if smaller else "even one utterance at a time"
-        attempt.fail("memory" if smaller else "error", f"out of memory, {how}: {cause}", session=self._session)
-
-
-def _largest_batch(node: StageNode, samples: IntArray) -> int:
-    """Utterances in the largest batch of the first epoch: the largest number of micro-batches that there can be."""
-    stream = BatchStream(samples, node.seed, node.stage.optimization.batch_audio_seconds)
-    epoch = takewhile(lambda step: step[1].pool <= stream.pools_per_epoch, stream.batches(Position(0, 0)))
-    return max(len(indices) for indices, _ in epoch)
+        samples = self._resources.dataset(node, node.data.train).samples
+        micro_batches = micro_batches_of(self._plan, self._ledger, attempt.key)
+        record_out_of_memory(attempt, node, samples, micro_batches, cause, self._session)

@@ -1,5 +1,7 @@
 """Amounts in words."""
 
+SECONDS_AN_HOUR = 3600.0
+
 
 def duration(seconds: float) -> str:
     """Seconds in words.

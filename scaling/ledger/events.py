@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from scaling.errors import InputError
 from scaling.ledger.records import Event
-from scaling.system.inner_files import InnerFiles
+from scaling.system.contained_files import InnerFiles
 
 MOST_LINE_BYTES = 100_000
 """The most bytes of a line that counts as an event. Events of our trainer have fewer than 1,000 bytes."""

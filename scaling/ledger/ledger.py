@@ -30,9 +30,9 @@ from scaling.ledger.lease import Lease, is_gone, is_recent, killed_for_memory, n
 from scaling.ledger.records import Event, Failure, NodeResult
 from scaling.spec import StageNode, node_from_json
 from scaling.system.atomic_files import temporary_beside, write_all, write_json_atomically, write_json_once
+from scaling.system.contained_files import InnerFiles, without_links
 from scaling.system.fault_injection import crash_point
 from scaling.system.file_clock import file_time
-from scaling.system.inner_files import InnerFiles, without_links
 from scaling.system.json_files import json_object, parse_record
 
 SCHEMA = "asr-scaling/ledger-1"

@@ -12,7 +12,7 @@ from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.record import Amount, Count, Name, Positive, PositiveCount, Record
 from scaling.ledger.records import RunDescription
-from scaling.system.inner_files import read_regular
+from scaling.system.contained_files import read_regular
 from scaling.system.json_files import parse_record
 
 SCHEMA = "asr-scaling/plan-1"

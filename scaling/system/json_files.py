@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from scaling.errors import InputError
-from scaling.system.inner_files import MOST_BYTES, read_regular
+from scaling.system.contained_files import MOST_BYTES, read_regular
 from scaling.system.text_bytes import without_mark
 
 Kind = TypeVar("Kind", bound=BaseModel)

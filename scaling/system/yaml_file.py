@@ -14,7 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from scaling.errors import InputError
-from scaling.system.inner_files import read_regular
+from scaling.system.contained_files import read_regular
 
 FieldPath = tuple[str | int, ...]
 """Keys and list positions from the top of a document to a field."""

@@ -15,7 +15,8 @@ from scaling.cost.training_time import Speed, beside_products, device_speed
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE, LoraSpec, Objective, Part
 from scaling.speech.lengths import Lengths
-from scaling.strategies import StageDesign, preset
+from scaling.strategies.design import StageDesign
+from scaling.strategies.presets import preset
 from scaling.system.text_table import text_table
 from sweeps.costs.tariff import Purchase
 

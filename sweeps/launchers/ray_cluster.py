@@ -19,7 +19,7 @@ from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.plan_file import PlanFile
 from scaling.system.console import log
-from scaling.system.inner_files import appending
+from scaling.system.contained_files import appending
 from scaling.system.own_code import OWN_FOLDER
 from scaling.system.parent_death import end_with_parent
 from sweeps.launchers.cluster_workers import Snapshot

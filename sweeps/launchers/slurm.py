@@ -19,7 +19,7 @@ from scaling.errors import InputError
 from scaling.ledger.lease import WORKER_NAME
 from scaling.ledger.plan_file import PlanFile
 from scaling.system.console import log
-from scaling.system.inner_files import read_regular
+from scaling.system.contained_files import read_regular
 from sweeps.launchers.cluster_workers import Snapshot, StartRefused
 from sweeps.launchers.worker_command import SRUN, THREAD_VARIABLES, Command
 from sweeps.launchers.worker_exit import STOP_SECONDS, ExitKind, WorkerExit, worker_exit

@@ -6,7 +6,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from scaling.errors import InputError
-from scaling.system.inner_files import read_regular
+from scaling.system.contained_files import read_regular
 
 BAD_INPUT = 2
 """A worker's exit code for a user's mistake: another worker would end in the same way."""

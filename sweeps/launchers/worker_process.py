@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from scaling.system.console import log
-from scaling.system.inner_files import appending
+from scaling.system.contained_files import appending
 from scaling.system.own_code import python_module
 from scaling.system.parent_death import adopt_orphans, end_with_parent
 from sweeps.launchers.worker_command import TRAINER

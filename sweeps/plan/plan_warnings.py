@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sweeps.plan.onsets import BelowOnset
+from sweeps.plan.hearing_onsets import BelowOnset
 from sweeps.study.study import Study
 
 ENOUGH_BUDGETS = 4

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from scaling.cost.too_long import refuse_too_long
 from scaling.ledger.ledger import Ledger
 from scaling.spec import RunSpec
-from sweeps.plan.onsets import BelowOnset, budgets_below_onset
+from sweeps.plan.hearing_onsets import BelowOnset, budgets_below_onset
 from sweeps.plan.plan import Plan, plan_runs
 from sweeps.plan.stage_consumption import StageConsumptions, refuse_small_budgets, stage_consumptions
 from sweeps.plan.write_plan import finished_elsewhere, is_done, to_revive

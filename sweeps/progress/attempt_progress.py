@@ -8,7 +8,7 @@ from typing import NamedTuple
 from scaling.ledger.events import MOST_LINE_BYTES, parse_event
 from scaling.ledger.hearing import Hearing
 from scaling.ledger.records import Event
-from scaling.system.inner_files import InnerFiles
+from scaling.system.contained_files import InnerFiles
 
 BLOCK_BYTES = 8192
 """Bytes read at a time, from the end: they hold the newest progress event unless a set was decoded since."""

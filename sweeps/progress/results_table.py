@@ -19,7 +19,7 @@ from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import RUNS_FILE, NodeResult, RunDescription, RunRow, Scores, Spent
 from scaling.system.atomic_files import write_text_atomically
 from scaling.system.console import log_once
-from scaling.system.inner_files import MOST_BYTES, InnerFiles, read_regular
+from scaling.system.contained_files import MOST_BYTES, InnerFiles, read_regular
 from scaling.system.json_files import read_record_lines
 
 UTTERANCES = "utterances"

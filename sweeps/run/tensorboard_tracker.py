@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from scaling.ledger.records import RunDescription
 from scaling.system.console import log
-from scaling.system.inner_files import InnerFiles
+from scaling.system.contained_files import InnerFiles
 from sweeps.run.tracked_run import CONFIG_FIELDS, display_name
 
 FOLDER = "tensorboard"

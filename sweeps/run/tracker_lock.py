@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scaling.system.inner_files import appending
+from scaling.system.contained_files import appending
 
 LOCK = "track.lock"
 """The locked file, in the folder of logs. It holds nothing and stays."""

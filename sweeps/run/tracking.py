@@ -20,7 +20,7 @@ from scaling.ledger.plan_file import PlanFile, read_plan_file
 from scaling.ledger.records import RunDescription
 from scaling.ledger.run_curve import curve_points
 from scaling.system.console import log, log_once
-from scaling.system.inner_files import appending
+from scaling.system.contained_files import appending
 from scaling.system.own_code import python_module
 from sweeps.progress.status import State, survey_study
 from sweeps.run import tensorboard_tracker, wandb_tracker

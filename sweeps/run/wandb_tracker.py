@@ -16,7 +16,7 @@ from typing import Any
 from scaling.errors import InputError
 from scaling.ledger.records import RunDescription
 from scaling.system.console import log
-from scaling.system.inner_files import InnerFiles
+from scaling.system.contained_files import InnerFiles
 from sweeps.run.tracked_run import CONFIG_FIELDS, display_name
 
 FOLDER = "wandb"

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from scaling.strategies import PRESETS
+from scaling.strategies.presets import PRESETS
 from sweeps.study.schema.data_fields import AugmentationFields, CorpusFields, LengthFields, ManifestFields
 from sweeps.study.schema.model_fields import LoraFields, ModelFields, TunedFields
 from sweeps.study.schema.strategy_fields import PresetFields, StageFields, StagesFields

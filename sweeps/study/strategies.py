@@ -1,7 +1,8 @@
 """The strategies that a study file asks for, before a model gives them their rates and their batch."""
 
 from scaling.spec import Part
-from scaling.strategies import PRESETS, StageDesign, StrategyDesign, StrategyRequest
+from scaling.strategies.design import StageDesign, StrategyDesign, StrategyRequest
+from scaling.strategies.presets import PRESETS
 from sweeps.study.schema.strategy_fields import PresetFields, StageFields, StagesFields
 from sweeps.study.schema.study_fields import StudyFields
 

@@ -14,9 +14,10 @@ from scaling.cost.model_shape import ModelShape, model_spec, planned_shape
 from scaling.spec import DataSpec, ModelSpec, Optimization, Strategy
 from scaling.speech.lengths import Lengths, manifest_lengths
 from scaling.speech.manifest import Manifest
-from scaling.strategies import default_batch_audio_seconds, refuse_twin, resolve
+from scaling.strategies.default_rates import default_batch_audio_seconds
+from scaling.strategies.resolve import refuse_twin, resolve
+from scaling.strategies.tuned_settings import TunedSettings
 from scaling.system.yaml_file import FieldPath
-from scaling.tuned_settings import TunedSettings
 from sweeps.study.schema.model_fields import ModelFields
 from sweeps.study.schema.study_fields import StudyFields
 from sweeps.study.speech_sources import training_texts

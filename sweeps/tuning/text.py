@@ -8,11 +8,11 @@ from pathlib import Path
 
 from scaling.errors import InputError
 from scaling.scoring.interval import LEVEL
+from scaling.strategies.tuned_settings import BATCH, TunedSettings
 from scaling.system.atomic_files import write_text_atomically
 from scaling.system.console import JOIN
 from scaling.system.text_table import text_table
 from scaling.system.yaml_file import parse_yaml, to_yaml
-from scaling.tuned_settings import BATCH, TunedSettings
 from sweeps.study.study_model import StudyModel
 from sweeps.tuning.grid import (
     INITIAL_POWERS,

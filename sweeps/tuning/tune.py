@@ -16,8 +16,8 @@ from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.ledger.records import RunRow
 from scaling.spec import Part, RunSpec, Strategy
+from scaling.strategies.tuned_settings import BATCH, TunedSettings
 from scaling.system.console import log
-from scaling.tuned_settings import BATCH, TunedSettings
 from sweeps.plan.prepare import Prepared, prepare_runs
 from sweeps.run.outcome import SweepOutcome
 from sweeps.study.study import Study

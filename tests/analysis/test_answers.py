@@ -16,8 +16,9 @@ from analysis.comparing.compare_curves import compare_curves
 from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.fits_file import FITS_FILE, curves_of
 from analysis.curves.predict import predict
+from analysis.recommending.best_for_budget import recommend_for_flops
+from analysis.recommending.flops_for_cer import recommend_for_cer
 from analysis.recommending.next_runs import propose
-from analysis.recommending.recommend import recommend_for_cer, recommend_for_flops
 from analysis.tables.table import read_table
 from scaling.errors import InputError
 

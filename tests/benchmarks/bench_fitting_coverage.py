@@ -29,7 +29,7 @@ from analysis.forecasting.evidence import Evidence
 from analysis.forecasting.interval_score import interval_score
 from analysis.forecasting.outlook import Outlook
 from analysis.forecasting.posterior import Posterior
-from analysis.tables.points import points_of
+from analysis.tables.seed_averaged_points import points_of
 from analysis.tables.table import Table, read_table
 from scaling.scoring.interval import LEVEL
 

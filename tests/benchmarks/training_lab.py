@@ -42,7 +42,9 @@ from scaling.ledger.plan_file import CacheLimits, Source
 from scaling.spec import DataSpec, ModelSpec, Optimization, Precision, StageNode
 from scaling.speech.audio import Clip, read_clip
 from scaling.speech.manifest import read_manifest
-from scaling.strategies import StrategyRequest, preset, resolve
+from scaling.strategies.design import StrategyRequest
+from scaling.strategies.presets import preset
+from scaling.strategies.resolve import resolve
 
 BATCH = 16
 BATCH_AUDIO_SECONDS = 48.0  # 16 utterances of 3 s

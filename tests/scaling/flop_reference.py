@@ -45,7 +45,7 @@ from scaling.base_models.llms import LlmDims
 from scaling.cost.model_shape import ModelShape, default_lora
 from scaling.spec import LoraSpec, Objective, Part
 from scaling.speech.lengths import Lengths
-from scaling.strategies import PRESETS
+from scaling.strategies.presets import PRESETS
 
 ATTENTION_ONLY = LoraSpec(rank=4, alpha=8.0, targets=("q_proj", "v_proj"))
 

@@ -14,7 +14,7 @@ from analysis.report.figures.canvas import style
 from analysis.report.figures.marks import draw_trace, errors_of
 from analysis.report.findings import HORIZON
 from analysis.report.palette import INK, curve_style
-from analysis.tables.points import ERROR
+from analysis.tables.usable_rows import ERROR
 from scaling.errors import InputError, nearest
 from scaling.system.atomic_files import temporary_beside
 

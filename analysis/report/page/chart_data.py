@@ -8,7 +8,7 @@ from analysis.curves.forecast_check import Forecast
 from analysis.curves.predict import Prediction
 from analysis.curves.traces import PlottedPoint, Trace
 from analysis.glossary import STATUS_IN_WORDS
-from analysis.recommending.budgets import TrainingPrice, recorded_devices, training_price
+from analysis.recommending.training_price import TrainingPrice, recorded_devices, training_price
 from analysis.report.findings import Findings
 from analysis.report.page.law_samples import law_rows
 from analysis.report.palette import CURVE_STYLES, curve_style

@@ -24,7 +24,7 @@ from analysis.report.page import runs, strategies
 from analysis.report.page.chart_data import chart, other_tests
 from analysis.report.page.inline_svg import inline
 from analysis.report.palette import CURVE_STYLES, BudgetStyle, budget_styles
-from analysis.report.transcripts import Example
+from analysis.report.transcript_examples import Example
 
 FOLDER = Path(__file__).parent
 STYLES = ("page", "figure", "phone")

@@ -8,8 +8,8 @@ from importlib.metadata import version
 from analysis import formatting
 from analysis.curves.traces import models_text
 from analysis.report.findings import Findings
-from analysis.tables.points import SECONDS_AN_HOUR
 from analysis.tables.table import Row
+from scaling.cost.amounts import SECONDS_AN_HOUR
 
 MOST_ROWS = 1000
 """A page with more rows than this is slow to open; runs.jsonl has them all."""

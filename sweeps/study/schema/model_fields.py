@@ -20,7 +20,7 @@ class LoraFields(Fields):
 
 
 class TunedFields(Fields):
-    """What `asr-scaling tune` found for a strategy on a model; see `scaling.tuned_settings.TunedSettings`."""
+    """What `asr-scaling tune` found for a strategy on a model: `scaling.strategies.tuned_settings.TunedSettings`."""
 
     rates: dict[StrictStr, dict[Part, Rate]]
     """Peak rates of the parts, by stage."""

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Discriminator, Field, StrictStr, Tag
 
 from scaling.errors import nearest
 from scaling.spec import Objective, Part
-from scaling.strategies import PRESETS
+from scaling.strategies.presets import PRESETS
 from sweeps.study.schema.field_types import Fields, Flops, Name, Rate, Share, mapping_or_not
 
 StageRates = Annotated[

@@ -12,8 +12,8 @@ from analysis.comparing.ratio import ProfileRatio, ranges, with_one_floor
 from analysis.comparing.utterance_sampling import sampling_error
 from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.fits_file import curves_of
-from analysis.recommending.recommend import recommend_for_flops
-from analysis.tables.points import points_of
+from analysis.recommending.best_for_budget import recommend_for_flops
+from analysis.tables.seed_averaged_points import points_of
 from analysis.tables.table import read_table
 from scaling.errors import InputError
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from analysis.cli import app
 from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.predict import predict, predict_rows
-from analysis.recommending.recommend import recommend_for_flops
+from analysis.recommending.best_for_budget import recommend_for_flops
 from analysis.tables.table import read_table
 
 LARGEST = 1e11 * 10**2.5

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 import scaling
 from analysis.cli import app
 from analysis.curves.fits_file import curves_of
+from analysis.recommending.best_for_budget import recommend_for_flops
 from analysis.recommending.best_shares import best_shares
 from analysis.recommending.best_sizes import best_sizes
+from analysis.recommending.flops_for_cer import recommend_for_cer
 from analysis.recommending.inference_cost import flops_an_hour
-from analysis.recommending.recommend import recommend_for_cer, recommend_for_flops
 from analysis.report.report import write_report
 from analysis.tables.table import read_table
 from scaling.base_models.lookup import find_encoder, find_llm

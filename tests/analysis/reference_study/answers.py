@@ -10,6 +10,7 @@ from typing import Any
 from reference_study.comparisons import gains
 from reference_study.designs import designs
 from reference_study.laws import hidden_together, laws, registered
+from reference_study.recipe import recipe
 from reference_study.simplified import by_six_nd, single_seed, untuned
 from reference_study.tables import MAIN, PRICES, Study, places, read_studies
 
@@ -20,7 +21,18 @@ from analysis.tables.table import file_sha256
 DIGITS = 5
 
 
-QUESTIONS = ("studies", "laws", "hidden", "registered", "gains", "untuned", "six_nd", "single_seed", "designs")
+QUESTIONS = (
+    "studies",
+    "laws",
+    "hidden",
+    "registered",
+    "gains",
+    "untuned",
+    "six_nd",
+    "single_seed",
+    "designs",
+    "recipe",
+)
 
 
 def answers(folder: Path, questions: Collection[str] = QUESTIONS) -> dict[str, Any]:
@@ -40,6 +52,7 @@ def answers(folder: Path, questions: Collection[str] = QUESTIONS) -> dict[str, A
         "six_nd": lambda: by_six_nd(every_place, prices(folder)),
         "single_seed": lambda: single_seed(studies),
         "designs": lambda: designs(by_name[MAIN]),
+        "recipe": lambda: recipe(folder / "tuning", by_name[MAIN]),
     }
     return {
         "read": digest_of(studies, folder),
@@ -52,7 +65,7 @@ def digest_of(studies: Sequence[Study], folder: Path) -> str:
     whole = hashlib.sha256()
     for study in studies:
         whole.update(table_digest(() if study.table is None else study.table.rows, math.inf).encode())
-    others = [*folder.rglob(FORECASTS_FILE), *folder.glob("tuning/*.json"), *folder.glob(PRICES)]
+    others = [*folder.rglob(FORECASTS_FILE), *folder.glob("tuning/*.json*"), *folder.glob(PRICES)]
     for file in sorted(others):
         whole.update(f"{file.relative_to(folder)} {file_sha256(file)}".encode())
     return whole.hexdigest()

@@ -18,7 +18,7 @@ from analysis.comparing.paired_seeds import correlation
 from analysis.comparing.ratio import Ratio, ratio_of
 from analysis.curves.curves import FAR, Curve, Curves
 from analysis.fitting.intervals import Interval
-from analysis.tables.points import points_of
+from analysis.tables.seed_averaged_points import points_of
 from analysis.tables.table import Table
 from scaling.scoring.interval import LEVEL
 

@@ -19,7 +19,7 @@ from analysis.comparing.compare_curves import compare_curves
 from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.curves import Curve, Curves
 from analysis.curves.predict import predict
-from analysis.tables.points import points_of, run_error
+from analysis.tables.seed_averaged_points import points_of, run_error
 from analysis.tables.table import Table
 from scaling.ledger.records import is_usable
 

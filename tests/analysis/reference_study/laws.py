@@ -24,7 +24,7 @@ from analysis.forecasting.law_grid import EXPONENTS, laws_below
 from analysis.forecasting.outlook import Outlook
 from analysis.registering.outcome import ForecastScore, score_registered
 from analysis.registering.record import FORECASTS_FILE
-from analysis.tables.points import Point, points_of, run_error
+from analysis.tables.seed_averaged_points import Point, points_of, run_error
 from analysis.tables.table import Table
 from scaling.ledger.records import RUNS_FILE
 

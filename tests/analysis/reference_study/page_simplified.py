@@ -58,6 +58,22 @@ def _of_seeds(found: Answers) -> Iterator[str]:
         )
 
 
+def recipe(found: Answers) -> list[str]:
+    """The runs that were trained again with another batch or other rates."""
+    if not found["recipe"]:
+        return ["Whether larger batches or lower rates are better there was not tried."]
+    runs = {(one["strategy"], one["flops"], one["seed"]): one["dev_cer_of_the_study"] for one in found["recipe"]}
+    said = []
+    for (strategy, budget, seed), own in runs.items():
+        again = [
+            f"{number(one['dev_cer'], 3)} with {one['change']}"
+            for one in found["recipe"]
+            if (one["strategy"], one["flops"], one["seed"]) == (strategy, budget, seed)
+        ]
+        said.append(f"`{strategy}`, seed {seed}, at {flops(budget)} FLOPs: {number(own, 3)}, {', '.join(again)}.")
+    return [f"* {one}" for one in said]
+
+
 def designs(found: Answers) -> list[str]:
     whole = found.get("designs")
     if whole is None:

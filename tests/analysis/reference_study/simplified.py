@@ -12,7 +12,7 @@ from reference_study.tables import Place, Study, hearing, table_of
 from analysis.comparing.compare_curves import compare_curves
 from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.curves import Curves
-from analysis.tables.points import points_of, run_error
+from analysis.tables.seed_averaged_points import points_of, run_error
 from analysis.tables.table import Table
 
 SIX_ND = "six_nd_flops"

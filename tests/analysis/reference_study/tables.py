@@ -12,7 +12,7 @@ from pathlib import Path
 
 from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.curves import Curves
-from analysis.tables.points import points_of
+from analysis.tables.seed_averaged_points import points_of
 from analysis.tables.table import Table
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.errors import InputError

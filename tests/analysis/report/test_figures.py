@@ -19,7 +19,7 @@ from analysis.report.figures.error_by_size import error_by_size, families_of
 from analysis.report.figures.residuals import residuals
 from analysis.report.findings import HORIZON, findings_of
 from analysis.report.palette import CURVE_STYLES, PAPER, budget_styles, curve_style
-from scaling.strategies import PRESETS
+from scaling.strategies.presets import PRESETS
 
 LARGEST = SMALLEST_FLOPS * 10**2.5
 

@@ -18,7 +18,7 @@ from analysis.comparing.equal_hours import results_at_equal_hours
 from analysis.curves.fits_file import curves_of
 from analysis.curves.predict import predict
 from analysis.formatting import NARROW_SPACE, between, percent
-from analysis.recommending.recommend import recommend_for_flops
+from analysis.recommending.best_for_budget import recommend_for_flops
 from analysis.registering.register import register
 from analysis.report.findings import findings_of
 from analysis.report.page.runs import run_table

@@ -7,7 +7,7 @@ from planted import PLANTED, write_planted
 
 from analysis.report.findings import findings_of
 from analysis.report.report import write_report
-from analysis.report.transcripts import examples_of
+from analysis.report.transcript_examples import examples_of
 from scaling.errors import InputError
 
 BREAKING = "</script><img src=x>"

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from analysis.tables.points import points_of
+from analysis.tables.seed_averaged_points import points_of
 from analysis.tables.table import read_table
 from scaling.errors import InputError
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 import analysis
 from analysis.cli import app
 from analysis.curves.curve_fitting import fit_curves
-from analysis.tables.points import points_of
 from analysis.tables.row_filter import select_rows
+from analysis.tables.seed_averaged_points import points_of
 from analysis.tables.table import read_table
 from scaling.errors import InputError
 from scaling.ledger.records import RunRow

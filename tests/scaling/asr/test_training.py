@@ -1,6 +1,5 @@
 """The trainer against known truth: shared trunks, resumed nodes and counted FLOPs agree exactly with the plain case."""
 
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -24,8 +23,7 @@ import scaling.asr.model.recognizer
 import scaling.asr.node
 import scaling.asr.train
 from scaling.asr.__main__ import work
-from scaling.asr.checkpoint import Progress
-from scaling.asr.train import rate_factor
+from scaling.asr.execution.learning_rate import rate_factor
 from scaling.ledger.events import read_events
 from scaling.ledger.ledger import Ledger
 
@@ -185,7 +183,7 @@ def test_the_rate_warms_up_stays_and_falls_as_one_minus_the_root(world, tmp_path
     branch = next(node for node in nodes if node.cooldown_from_flops is not None)
 
     def at(flops: float, steps: int) -> float:
-        return rate_factor(branch, dataclasses.replace(Progress.beginning(1), flops=int(flops), steps=steps))
+        return rate_factor(branch, int(flops), steps)
 
     assert [at(0, 0), at(0, 1), at(0, 2), at(8e8, 50)] == [pytest.approx(1 / 3), pytest.approx(2 / 3), 1, 1]
     assert at(9e8, 60) == pytest.approx(1 - math.sqrt(0.5))

@@ -12,7 +12,7 @@ from scaling.base_models.encoders import ENCODERS
 from scaling.cost.hardware import HARDWARE, find_hardware, hardware_of
 from scaling.cost.training_time import device_speed
 from scaling.errors import InputError
-from scaling.strategies import PRESETS
+from scaling.strategies.presets import PRESETS
 from sweeps.cli import app
 from sweeps.costs.step_price import PricedStep, price_step, step_price_text
 from sweeps.costs.tariff import Purchase

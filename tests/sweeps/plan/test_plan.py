@@ -8,7 +8,9 @@ from scaling.base_models.encoders import ENCODERS
 from scaling.base_models.llms import LLMS
 from scaling.cost.model_shape import default_lora
 from scaling.spec import DataSpec, ModelSpec, Objective, Optimization, Part, Precision, RunSpec, Strategy
-from scaling.strategies import PRESETS, StrategyRequest, resolve
+from scaling.strategies.design import StrategyRequest
+from scaling.strategies.presets import PRESETS
+from scaling.strategies.resolve import resolve
 from sweeps.plan.plan import Plan, nodes_by_stage, plan_runs
 
 DECADE = [10**11, 178 * 10**9, 316 * 10**9, 562 * 10**9, 10**12]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from small_study import StudyWriter
 
-from scaling.strategies import PRESETS
+from scaling.strategies.presets import PRESETS
 from scaling.system.yaml_file import parse_yaml
 from sweeps.study.field_reference import SECTIONS, json_schema, reference_page
 from sweeps.study.schema.field_types import Fields

@@ -13,8 +13,8 @@ from scaling.ledger.ledger import Ledger
 from scaling.ledger.plan_file import PlanFile, read_plan_file
 from sweeps.costs.cost_estimate import estimate_cost
 from sweeps.costs.tariff import tariff_of
-from sweeps.plan import onsets
-from sweeps.plan.onsets import BelowOnset, KnownOnset
+from sweeps.plan import hearing_onsets
+from sweeps.plan.hearing_onsets import BelowOnset, KnownOnset
 from sweeps.plan.prepare import Prepared, prepare
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.plan_report import plan_document, plan_text
@@ -89,7 +89,7 @@ def test_the_plan_warns_in_its_text_and_in_its_document_also_from_measured_pairs
         strategy="joint", encoder="encoder", llm="llm", deaf_flops=2e9, onset_flops=4e9, source="a reference study"
     )
     language = next(iter(prepare(str(write_study()), [], None).plan.runs)).spec.data.language
-    monkeypatch.setitem(onsets.MEASURED, language, (measured,))
+    monkeypatch.setitem(hearing_onsets.MEASURED, language, (measured,))
     prepared = prepare(str(write_study()), [], None)
     costs = estimate_cost(prepared, None, tariff_of(None, None, None), None)
     assert (
@@ -121,9 +121,9 @@ def test_the_plan_warns_in_its_text_and_in_its_document_also_from_measured_pairs
     ],
 )
 def test_measured_onsets_are_of_a_pair_in_a_language(
-    pair: onsets.Pair, language: str, deaf_flops: float | None
+    pair: hearing_onsets.Pair, language: str, deaf_flops: float | None
 ) -> None:
-    found = onsets.measured_onset(pair, language)
+    found = hearing_onsets.measured_onset(pair, language)
     assert (found and found.deaf_flops) == deaf_flops
 
 
@@ -135,7 +135,9 @@ def test_the_published_onsets_of_the_real_pair_are_those_that_plans_warn_by() ->
     text = (RESULTS / "real-english" / "README.md").read_text("utf-8")
     rows = re.findall(r"^\| (\w+) \| ([\de]*) ?\| ([\de]*) ?\| [^|]*\[", text, re.MULTILINE)
     published = {name: (hears, deaf) for name, hears, deaf in rows}
-    known = {known.strategy: known for known in onsets.MEASURED["en"] if (known.encoder, known.llm) == REAL_PAIR}
+    known = {
+        known.strategy: known for known in hearing_onsets.MEASURED["en"] if (known.encoder, known.llm) == REAL_PAIR
+    }
     assert published.keys() == known.keys()
     for name, flops in published.items():
         stated = tuple(float(number) if number else None for number in flops)

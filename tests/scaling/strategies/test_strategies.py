@@ -5,7 +5,10 @@ from specs import OPTIMIZATION
 
 from scaling.errors import InputError
 from scaling.spec import Objective, Part
-from scaling.strategies import PRESETS, StrategyRequest, default_batch_audio_seconds, default_rates, preset, resolve
+from scaling.strategies.default_rates import default_batch_audio_seconds, default_rates
+from scaling.strategies.design import StrategyRequest
+from scaling.strategies.presets import PRESETS, preset
+from scaling.strategies.resolve import resolve
 
 
 def resolved(chosen, **options):

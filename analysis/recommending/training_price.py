@@ -11,8 +11,10 @@ from typing import NamedTuple
 from analysis.curves.curves import Curve
 from analysis.formatting import number
 from analysis.notes import Note
-from analysis.tables.points import FLOPS, SECONDS_AN_HOUR, curve_identity
+from analysis.tables.seed_averaged_points import curve_identity
 from analysis.tables.table import Row, Table
+from analysis.tables.usable_rows import FLOPS
+from scaling.cost.amounts import SECONDS_AN_HOUR
 from scaling.cost.hardware import Hardware, hardware_of
 from scaling.cost.training_time import Speed, beside_products, device_speed
 from scaling.ledger.records import is_usable
