@@ -36,6 +36,9 @@ LENGTH_UNKNOWN = 2_000_000_000
 OGG_PAGE = 65_307
 """Bytes of the longest page of an Ogg file (RFC 3533)."""
 
+REST_SECONDS, REST_BYTES = 0.5, 2048
+"""More than this after the last frame of an MP3 is sound, and no tag or padding (assumption)."""
+
 SPHERE_HEADER = 1024
 """Bytes that the header of a NIST SPHERE file takes."""
 
@@ -192,6 +195,8 @@ def _check_length(sound: Any, header: Header, clip: Clip) -> None:
     if promised - header.frames > shortfall or not _has_frame(sound, header.frames - 1 - shortfall):
         seconds = promised / header.rate
         raise AudioError("shorter than its header says", f"{clip}: holds less than the {seconds:.4g} s of its header")
+    if sound.format == "MP3" and _goes_on(clip, header):
+        raise AudioError("longer than its header says", f"{clip}: holds more than {header.frames / header.rate:.4g} s")
     if sound.format == "OGG" and not _ends_with_a_page(clip):
         raise AudioError("shorter than its header says", f"{clip}: ends within a page of Ogg; expected the whole file")
 
@@ -227,6 +232,20 @@ def _go_to(sound: Any, frame: int) -> None:
         sound.seek(frame)
     else:
         sound.read(frame, dtype="float32")
+
+
+def _goes_on(clip: Clip, header: Header) -> bool:
+    """Whether an MP3 goes on after its last frame: of one with a variable rate libsndfile guesses the length by the rate
+    of its beginning, where no header tells it.
+    """
+    import soundfile  # slow to import
+
+    content = clip.path.open("rb") if clip.size is None else io.BytesIO(_member(clip))
+    with content as stream, soundfile.SoundFile(stream) as sound:
+        _has_frame(sound, header.frames - 1)
+        read = stream.tell()
+    rest = _size(clip) - read
+    return rest > REST_BYTES and rest * header.frames > REST_SECONDS * header.rate * read
 
 
 def _ends_with_a_page(clip: Clip) -> bool:

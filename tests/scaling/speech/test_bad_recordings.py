@@ -105,6 +105,20 @@ def test_an_uncompressed_file_cut_short_is_left_out_although_its_length_is_count
         assert manifest.skipped == {"shorter than its header says": 1}
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_an_mp3_whose_length_is_guessed_wrong_is_left_out_and_one_that_tells_it_is_heard_whole(folder, told):
+    """Loud, then quiet, at a variable rate: by the rate of its beginning it is a third as long."""
+    soundfile.write(folder / "whole.mp3", noise(1), RATE)
+    samples_T = np.concatenate([noise(0), noise(1), np.zeros(4 * RATE)])
+    soundfile.write(folder / "v.mp3", samples_T, RATE, bitrate_mode="VARIABLE", compression_level=0.5)
+    content = (folder / "v.mp3").read_bytes()
+    assert content[2] >> 4 == 8, "64 kbit/s in the first frame, which tells the length"
+    (folder / "v.mp3").write_bytes(content if told else content[72 * 64_000 // RATE :])
+    manifest = read_manifest(corpus_of(folder, ["whole.mp3", "v.mp3"]), max_bad_share=0.5)
+    assert manifest.samples.tolist() == [2 * RATE, 8 * RATE][: 1 + told]
+    assert manifest.skipped == ({} if told else {"longer than its header says": 1})
+
+
 @pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000, 0x80000000])
 def test_a_header_written_into_a_pipe_promises_nothing(folder, size):
     soundfile.write(folder / "pipe.wav", noise(), RATE)
