@@ -235,8 +235,8 @@ def _go_to(sound: Any, frame: int) -> None:
 
 
 def _goes_on(clip: Clip, header: Header) -> bool:
-    """Whether an MP3 goes on after its last frame: of one with a variable rate libsndfile guesses the length by the rate
-    of its beginning, where no header tells it.
+    """Whether an MP3 goes on after its last frame: of one at a variable rate libsndfile guesses the length by the
+    rate of its beginning, where no header tells it.
     """
     import soundfile  # slow to import
 
