@@ -1,16 +1,16 @@
 """Transcripts and references from files of other programs and of our own runs, brought together by utterance.
 
-*.jsonl, .json, .ndjson, .list, .manifest, each also .gz    an object a line: NeMo and WeNet manifests, and a run's
-            `utterances/KEY.jsonl`, which holds both sides; a field that is null is absent
+*.jsonl, .json, .ndjson, .list, .manifest, and files that begin with {    an object a line: NeMo and WeNet manifests,
+            and a run's `utterances/KEY.jsonl`, which holds both sides; a field that is null is absent
 *.trn       sclite's lines: the text, then the id in round brackets
-any other   Kaldi's `text`: an id, white space, the text
+any other   Kaldi's `text`: an id, white space, the text; .csv, .stm, .ctm and subtitles are refused
 
-Lines without an id are named after their recording, as the utterances of a corpus are.
+All may be compressed (.gz). Lines without an id are named after their recording, as the utterances of a corpus are.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from scaling.errors import InputError
 from scaling.speech.audio import Clip
 from scaling.speech.readers.json_lines import is_json_lines
-from scaling.speech.readers.row import BadRow, channel_number, file_stem, given, label, lines
+from scaling.speech.readers.row import BadRow, channel_number, file_stem, given, label, lines, raw_lines, seconds
 from scaling.speech.utterance_names import distinct_names
 from scaling.system.json_files import read_json_lines
 
@@ -31,7 +31,10 @@ REFERENCE = ("ref", "text", "txt")
 STRETCH = ("offset", "duration")
 """The fields of a JSON line that say which stretch of its recording the utterance is, in seconds."""
 
-_TRN = re.compile(r"(?P<text>.*)\((?P<id>[^()\s]+)\)")
+OTHER_FORMATS = (".csv", ".stm", ".ctm", ".srt", ".vtt")
+"""Endings of files whose first word is no id: read as Kaldi's, they would be scored with their times."""
+
+_TRN = re.compile(r"(?P<text>.*)\(\s*(?P<id>[^()\s]+)\s*\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,34 +90,42 @@ class _Line:
     @property
     def id(self) -> str:
         """The id that the file gives; empty where it gives none."""
-        return label(self.values, "id", "key")
+        return self.label("id", "key")
 
     @property
     def test(self) -> str:
         """The test set; empty where the file names none."""
-        return label(self.values, "test")
+        return self.label("test")
+
+    def label(self, *names: str) -> str:
+        """The first of these fields that is there, as text; empty where none is. Raises InputError, naming the line,
+        where it is neither text nor a number.
+        """
+        try:
+            return label(self.values, *names)
+        except ValueError as error:
+            raise InputError(f"{self.place}: {error}") from None
 
     @property
     def clip(self) -> Clip:
         """The recording, and perhaps a stretch and channel of it. Raises InputError where the line names none."""
-        audio = label(self.values, "audio_filepath", "wav")
+        audio = self.label("audio_filepath", "wav")
         if not audio:
             raise InputError(f"{self.place}: no id, key or audio_filepath that names the utterance")
         try:
-            start, seconds = (None if value is None else float(value) for value in map(self.values.get, STRETCH))
-            return Clip(
-                path=Path(audio), start=start, seconds=seconds, channel=channel_number(self.values.get("channel"))
+            start, length = (
+                None if self.values.get(name) is None else seconds(self.values[name], name) for name in STRETCH
             )
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"{self.place}: {error}; expected offset and duration in seconds, channel from 0"
-            ) from None
+            return Clip(
+                path=Path(audio), start=start, seconds=length, channel=channel_number(self.values.get("channel"))
+            )
+        except ValueError as error:
+            raise InputError(f"{self.place}: {error}") from None
 
 
 def _lines_by_id(file: Path) -> dict[str, _Line]:
     """The lines of a file by test set and id: one recording may be in several test sets."""
-    read = read_json_lines if is_json_lines(file) else _read_trn if file.suffix.lower() == ".trn" else _read_kaldi
-    in_file = [_Line(f"{file}:{number}", values) for number, values in read(file)]
+    in_file = [_Line(f"{file}:{number}", values) for number, values in _reader(file)(file)]
     if not in_file:
         raise InputError(f"{file}: holds no utterance; expected JSON lines, or lines of an id and a text")
     places = defaultdict[str, list[int]](list)
@@ -130,6 +141,20 @@ def _lines_by_id(file: Path) -> dict[str, _Line]:
             raise InputError(f"{line.place}: utterance {key} again; it is in {by_key[key].place}")
         by_key[key] = line
     return by_key
+
+
+def _reader(file: Path) -> Callable[[Path], Iterator[tuple[int, dict[str, Any]]]]:
+    """What reads the file, by the end of its name or its first letter. Raises InputError for other formats."""
+    ending = Path(file.name.lower().removesuffix(".gz")).suffix
+    if ending in OTHER_FORMATS:
+        raise InputError(f"{file}: expected JSON lines, sclite's .trn, or lines of an id and a text, not {ending}")
+    if ending == ".trn":
+        return _read_trn
+    return read_json_lines if is_json_lines(file) or _begins_as_json(file) else _read_kaldi
+
+
+def _begins_as_json(file: Path) -> bool:
+    return next((line.startswith(b"{") for _, line in raw_lines(file)), False)
 
 
 def _names(of_test: Sequence[_Line]) -> list[str]:
@@ -153,7 +178,7 @@ def _read_trn(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         parsed = _TRN.fullmatch(line)
         if parsed is None:
             raise InputError(
-                f"{file}:{number}: {line!r:.80} has no id; expected the text, then the id in round brackets"
+                f"{file}:{number}: {line!r:.80} has no id; expected the text, then the id in round brackets, one word"
             )
         if "{" in parsed["text"]:
             raise InputError(f"{file}:{number}: {parsed['text']!r:.80} has alternatives; expected one text")
@@ -176,7 +201,7 @@ def _transcript(key: str, ref: _Line, hyp: _Line, two_files: bool) -> Transcript
     hyp_text, hyp_field = hyp.text(HYPOTHESIS if two_files else HYPOTHESIS[:2])
     return Transcript(
         id=key.removeprefix(f"{ref.test}/") if ref.test else key,
-        speaker=label(ref.values, "speaker") or label(hyp.values, "speaker"),
+        speaker=ref.label("speaker") or hyp.label("speaker"),
         test=ref.test,
         ref=ref_text,
         hyp=hyp_text,

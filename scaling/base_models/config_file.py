@@ -11,8 +11,8 @@ from scaling.system.json_files import read_json
 LARGEST = 10_000_000
 """Ten times the largest published vocabulary: FLOPs of larger sizes would not fit into 64-bit integers."""
 
-Settings = Mapping[str, tuple[str, int]]
-"""By a size's name here: its name in the file, and what transformers fills in where the file leaves it out."""
+Settings = Mapping[str, tuple[str, int | None]]
+"""By a size's name here: its name in the file, and what transformers fills in where it is left out, if any."""
 
 
 class ConfigFile:
@@ -27,9 +27,9 @@ class ConfigFile:
         """The object of settings of that name. Raises InputError where the file has none."""
         values = self.values.get(name)
         if not isinstance(values, dict):
-            raise InputError(f"{self.path}: {name} must be an object of settings, not {values!r:.80}")
+            raise InputError(f"{self.path}: {self._within}{name} must be an object of settings, not {values!r:.80}")
         section = copy.copy(self)
-        section.values, section._within = values, f"{name}."
+        section.values, section._within = values, f"{self._within}{name}."
         return section
 
     def kind(self, supported: Collection[str], why: str) -> str:
@@ -62,6 +62,13 @@ class ConfigFile:
                 f"{self.path}: {self._within}{key} must be whole numbers from 1 to {LARGEST}, not {value!r}"
             )
         return tuple(value)
+
+    def flag(self, key: str, default: bool) -> bool:
+        """The value of `key`, true or false. Raises InputError for anything else, such as null or the text `false`."""
+        value = self.values.get(key, default)
+        if not isinstance(value, bool):
+            raise InputError(f"{self.path}: {self._within}{key} must be true or false, not {value!r:.80}")
+        return value
 
     def sizes(self, settings: Settings) -> dict[str, Any]:
         """By their names here, whole numbers above 0, each the setting of the file or its default."""

@@ -133,7 +133,7 @@ def llm_dims(config_file: Path) -> LlmDims:
     defaults = family.sizes
     width = config.integer("hidden_size", default=defaults.hidden_size)
     heads = config.integer("num_attention_heads", default=defaults.num_attention_heads)
-    attention_bias = family.may_bias and bool(config.values.get("attention_bias", False))
+    attention_bias = family.may_bias and config.flag("attention_bias", False)
     experts, active, ffn = _feed_forwards(config, family)
     return LlmDims(
         name=config.path.parent.name,
@@ -145,12 +145,12 @@ def llm_dims(config_file: Path) -> LlmDims:
         head_dim=_head_dim(config, family, width, heads),
         ffn=ffn,
         vocabulary=config.integer("vocab_size", default=defaults.vocab_size),
-        tied=bool(config.values.get("tie_word_embeddings", family.tied)),
+        tied=config.flag("tie_word_embeddings", family.tied),
         qk_norm=family.qk_norm,
         wide_qk_norm=family.wide_qk_norm,
         qkv_bias=family.qkv_bias or attention_bias,
         output_bias=attention_bias,
-        mlp_bias=family.may_bias_mlp and bool(config.values.get("mlp_bias", False)),
+        mlp_bias=family.may_bias_mlp and config.flag("mlp_bias", False),
         context=config.integer("max_position_embeddings", default=defaults.max_position_embeddings),
         norms=family.norms,
         fused=family.fused,

@@ -26,7 +26,8 @@ def mandarin(text: str) -> list[str]:
     >>> mandarin("歡迎收聽[n]N B D，2013年10月的８.5折")
     ['欢', '迎', '收', '听', 'nbd', '二', '零', '一', '三', '年', '十', '月', '的', '八', '点', '五', '折']
     """
-    text = unmarked(read_out(_simplifier().convert(_NOISE.sub(" ", folded(text)))))
+    encodable = folded(text).encode(errors="ignore").decode()  # JSON may hold half of a surrogate pair
+    text = unmarked(read_out(_simplifier().convert(_NOISE.sub(" ", encodable))))
     return split(_SPELLED.sub(lambda letters: letters[0].replace(" ", ""), text))
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,24 @@ MAX_PEAK = 2.0
 
 SHORTFALL_SECONDS = 0.01
 """How much less than its header says a recording may hold: the padding of codecs causes as much."""
+
+LENGTH_UNKNOWN = 2_000_000_000
+"""From so many bytes on a header promises nothing: a program that writes into a pipe puts the largest number there."""
+
+OGG_PAGE = 65_307
+"""Bytes of the longest page of an Ogg file (RFC 3533)."""
+
+REST_SECONDS, REST_BYTES = 0.5, 2048
+"""More than this after the last frame of an MP3 is sound, and no tag or padding (assumption)."""
+
+SPHERE_HEADER = 1024
+"""Bytes that the header of a NIST SPHERE file takes."""
+
+_PROMISED_BYTES = re.compile(r"^ *(?:data|riff|SSND|Data Size) *: (\d+) \(should be (\d+)\)$", re.MULTILINE)
+"""What libsndfile logs of a container that promises more bytes than the file has: both numbers."""
+
+_PROMISED_FRAMES = re.compile(r"^sample_count -i (\d+)$|does not match value from 'ds64' chunk of (\d+)", re.MULTILINE)
+"""How many frames the header of SPHERE promises, and what libsndfile logs where that of RF64 promises others."""
 
 NO_CHANNEL = -1
 """No channel is named: the recording must have one."""
@@ -95,7 +114,7 @@ def read_header(clip: Clip) -> Header:
     """
     with _opened(clip) as sound:
         header = _header(sound)
-        _check_end(sound, header, clip)
+        _check_length(sound, header, clip)
         return header
 
 
@@ -114,8 +133,12 @@ def clip_samples(clip: Clip, header: Header) -> int:
 
 
 def check_samples(clip: Clip) -> None:
-    """Raise AudioError where `read_clip` does: where the clip's samples are no audio."""
-    _read(clip)
+    """Raise AudioError where the samples are no audio, as `read_clip`, and where fewer come than the header says."""
+    promised = _stretch(clip, read_header(clip))[1]
+    samples_T, rate = _read(clip)
+    if promised - len(samples_T) > SHORTFALL_SECONDS * rate:
+        seconds = promised / rate
+        raise AudioError("shorter than its header says", f"{clip}: holds less than the {seconds:.4g} s of its header")
 
 
 def read_clip(clip: Clip) -> np.ndarray:
@@ -146,10 +169,10 @@ def _read(clip: Clip) -> tuple[np.ndarray, int]:
             seconds = frames / header.rate
             raise AudioError("too long", f"{clip}: {seconds:.4g} s; expected at most {MAX_CLIP_SECONDS:g} s")
         try:
-            sound.seek(min(first, header.frames))
+            _go_to(sound, min(first, header.frames))
             samples_TC = sound.read(max(0, frames), dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, RuntimeError) as error:
-            raise AudioError("unreadable audio", f"{clip}: not readable as audio ({error})") from error
+            raise _unreadable(clip, error) from error
     if not len(samples_TC):
         raise AudioError("unreadable audio", f"{clip}: holds no audio samples")
     if clip.channel >= 0:
@@ -165,19 +188,75 @@ def _header(sound: Any) -> Header:
     return Header(int(sound.frames), int(sound.samplerate), int(sound.channels), is_float)
 
 
-def _check_end(sound: Any, header: Header, clip: Clip) -> None:
-    """Read the last samples: the header of a compressed file may promise more than the file holds."""
+def _check_length(sound: Any, header: Header, clip: Clip) -> None:
+    """Raise AudioError where the file holds less than its header, or its last page, promises."""
+    shortfall = round(SHORTFALL_SECONDS * header.rate)
+    promised = max(header.frames, _promised_frames(sound, header, clip))
+    if promised - header.frames > shortfall or not _has_frame(sound, header.frames - 1 - shortfall):
+        seconds = promised / header.rate
+        raise AudioError("shorter than its header says", f"{clip}: holds less than the {seconds:.4g} s of its header")
+    if sound.format == "MP3" and _goes_on(clip, header):
+        raise AudioError("longer than its header says", f"{clip}: holds more than {header.frames / header.rate:.4g} s")
+    if sound.format == "OGG" and not _ends_with_a_page(clip):
+        raise AudioError("shorter than its header says", f"{clip}: ends within a page of Ogg; expected the whole file")
+
+
+def _promised_frames(sound: Any, header: Header, clip: Clip) -> int:
+    """The frames that the header of an uncompressed file promises, where the file has fewer than that; else 0.
+
+    libsndfile then counts those that are there, and says so in its log alone.
+    """
+    header_text = _bytes(clip, 0, SPHERE_HEADER).decode("latin-1") if sound.format == "NIST" else sound.extra_info
+    if found := _PROMISED_FRAMES.search(header_text):
+        return int(found[1] or found[2])
+    for promised, held in (map(int, found) for found in _PROMISED_BYTES.findall(header_text)):
+        if held < promised < LENGTH_UNKNOWN:
+            return header.frames * promised // max(1, held)
+    return 0
+
+
+def _has_frame(sound: Any, frame: int) -> bool:
+    """Whether a frame can be read: the header of a compressed file may promise more than the file holds."""
     import soundfile  # slow to import
 
-    last = max(0, header.frames - 1 - round(SHORTFALL_SECONDS * header.rate))
     try:
-        sound.seek(last)
-        is_there = header.frames == 0 or len(sound.read(1, dtype="float32")) == 1
+        _go_to(sound, max(0, frame))
+        return sound.frames == 0 or len(sound.read(1, dtype="float32")) == 1
     except (soundfile.SoundFileError, RuntimeError):
-        is_there = False
-    if not is_there:
-        seconds = header.frames / header.rate
-        raise AudioError("shorter than its header says", f"{clip}: holds less than the {seconds:.6g} s of its header")
+        return False
+
+
+def _go_to(sound: Any, frame: int) -> None:
+    """Read from this frame on, also where the codec (GSM 06.10) can only be read from its beginning."""
+    if sound.seekable():
+        sound.seek(frame)
+    else:
+        sound.read(frame, dtype="float32")
+
+
+def _goes_on(clip: Clip, header: Header) -> bool:
+    """Whether an MP3 goes on after its last frame: of one at a variable rate libsndfile guesses the length by the
+    rate of its beginning, where no header tells it.
+    """
+    import soundfile  # slow to import
+
+    content = clip.path.open("rb") if clip.size is None else io.BytesIO(_member(clip))
+    with content as stream, soundfile.SoundFile(stream) as sound:
+        _has_frame(sound, header.frames - 1)
+        read = stream.tell()
+    rest = _size(clip) - read
+    return rest > REST_BYTES and rest * header.frames > REST_SECONDS * header.rate * read
+
+
+def _ends_with_a_page(clip: Clip) -> bool:
+    """Whether the last page of an Ogg file is whole; true where it lies far before the end."""
+    content = _bytes(clip, max(0, _size(clip) - OGG_PAGE), OGG_PAGE)
+    begin = content.rfind(b"OggS")
+    header_end = begin + 27
+    if begin < 0 or len(content) < header_end:
+        return begin < 0
+    segments = content[header_end : header_end + content[header_end - 1]]
+    return len(segments) == content[header_end - 1] and len(content) >= header_end + len(segments) + sum(segments)
 
 
 def _check_channel(clip: Clip, header: Header) -> None:
@@ -228,15 +307,33 @@ def _opened(clip: Clip) -> Any:
             raise AudioError("missing audio", f"{clip.path}: no such audio file")
         return soundfile.SoundFile(str(clip.path) if clip.size is None else io.BytesIO(_member(clip)))
     except (soundfile.SoundFileError, OSError) as error:
-        raise AudioError("unreadable audio", f"{clip}: not readable as audio ({error})") from error
+        raise _unreadable(clip, error) from error
+
+
+def _unreadable(clip: Clip, error: Exception) -> AudioError:
+    reason = getattr(error, "error_string", None) or error
+    return AudioError("unreadable audio", f"{clip}: not readable as audio ({reason})")
 
 
 def _member(clip: Clip) -> bytes:
     if (size := clip.size or 0) > MAX_MEMBER_BYTES:
         raise AudioError("unreadable audio", f"{clip}: expected a recording of at most {MAX_MEMBER_BYTES} bytes")
+    content = _bytes(clip, 0, size)
+    if len(content) < size:
+        raise AudioError("shorter than its header says", f"{clip}: the file ends after {len(content)} of its bytes")
+    return content
+
+
+def _size(clip: Clip) -> int:
+    """Bytes of the clip's recording."""
+    return clip.path.stat().st_size if clip.size is None else clip.size
+
+
+def _bytes(clip: Clip, first: int, count: int) -> bytes:
+    """So many bytes of the clip's recording, from the `first` on; fewer where it ends before."""
     with clip.path.open("rb") as stream:
-        stream.seek(clip.offset)
-        return stream.read(size)
+        stream.seek(clip.offset + first)
+        return stream.read(min(count, _size(clip) - first))
 
 
 def _stretch(clip: Clip, header: Header) -> tuple[int, int]:

@@ -275,7 +275,7 @@ def _stamp(columns: Columns) -> str:
 def _stat(path: str) -> str:
     try:
         stat = Path(path).stat()
-    except OSError:
+    except (OSError, ValueError):  # a path with a zero byte
         return "-\n"
     return f"{stat.st_size} {stat.st_mtime_ns}\n"
 

@@ -1,7 +1,7 @@
 """Which recordings of a corpus cannot be used: by their headers and samples, and by what a run met when it read them.
 
-Headers do not tell everything. What a run finds out is remembered in the cache by the file's size and time, so that the
-next plan leaves the recording out: no two runs end for the same file.
+Headers do not tell everything. What a run finds out is remembered in the cache by the file's size and time. The next
+plan leaves the stretch out, and reads the other stretches of that recording: no two runs end for the same file.
 """
 
 import json
@@ -73,6 +73,9 @@ def _read_headers(columns: Columns, rows: IntArray) -> tuple[HeaderFacts, list[t
 Identity = tuple[str, int, int, int, float | None, int]
 """What identifies the audio that a fault was found in: file, its size and time, offset, start and channel."""
 
+RECORDING = 4
+"""So many of these fields identify the recording."""
+
 
 def remember_fault(clip: Clip, fault: AudioError) -> None:
     """Remember the fault that was found in reading `clip`, for as long as its file does not change."""
@@ -101,10 +104,22 @@ def remembered_faults(columns: Columns) -> list[tuple[AudioError, int]]:
 def _of_known(
     columns: Columns, rows: Sequence[int], known: dict[Identity, AudioError]
 ) -> Iterator[tuple[AudioError, int]]:
+    damaged = {identity[:RECORDING] for identity in known}
     for row in rows:
         with suppress(OSError):
-            if fault := known.get(_identity(columns.clip(row))):
+            identity = _identity(clip := columns.clip(row))
+            fault = known.get(identity) or (_fault(clip) if identity[:RECORDING] in damaged else None)
+            if fault is not None:
                 yield fault, row
+
+
+def _fault(clip: Clip) -> AudioError | None:
+    """What is wrong with a clip that has another stretch or channel of a damaged recording."""
+    try:
+        check_samples(clip)
+    except AudioError as error:
+        return error
+    return None
 
 
 def _identity(clip: Clip) -> Identity:

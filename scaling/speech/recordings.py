@@ -35,9 +35,9 @@ class Recording:
 def find_recordings(arguments: Sequence[Path], max_seconds: float, *, mix_channels: bool = False) -> list[Recording]:
     """Every recording that `arguments` name, in their order; the files of a folder, at any depth, by name.
 
-    Recordings of more than `max_seconds` are divided into segments. Raises InputError where an argument is missing or
-    holds no recording, where a recording is no audio or shorter than one analysis window, and, unless `mix_channels`,
-    where it has several channels and none is named: none is left out.
+    Recordings of more than `max_seconds` are divided into segments; all are read to their end. Raises InputError where
+    an argument is missing or holds no recording, where a recording is no audio, damaged or shorter than one analysis
+    window, and, unless `mix_channels`, where it has several channels and none is named: none is left out.
     """
     rows = [row for argument in arguments for row in _rows(argument)]
     rows = [row.mixed for row in rows] if mix_channels else rows
@@ -70,16 +70,11 @@ def _corpus(path: Path) -> Iterator[Row]:
 
 def _checked(row: Row, name: str, max_seconds: float) -> Recording:
     clip = row.clip
-    samples = clip_samples(clip, header := read_header(clip))
-    if header.is_float:
-        check_samples(clip)
+    samples = clip_samples(clip, read_header(clip))
     if samples < MIN_SAMPLES:
         seconds, least = samples / SAMPLE_RATE, MIN_SAMPLES / SAMPLE_RATE
         raise InputError(f"{clip}: {seconds:.4g} s; expected at least {least:g} s, one window of analysis")
-    return Recording(
-        id=name,
-        clip=clip,
-        text=row.text,
-        samples=samples,
-        segments=tuple(split_long_audio(clip, samples, max_seconds * SAMPLE_RATE)),
-    )
+    segments = tuple(split_long_audio(clip, samples, max_seconds * SAMPLE_RATE))
+    for segment in segments:
+        check_samples(segment)
+    return Recording(id=name, clip=clip, text=row.text, samples=samples, segments=segments)

@@ -54,7 +54,7 @@ x = %(features)s
 x = AutoModelForCTC.from_pretrained("encoder").%(encoder)s(x).last_hidden_state"""
 
 _BY_QWEN3_ASR = """\
-extractor = AutoFeatureExtractor.from_pretrained("encoder", min_length=0)
+extractor = Qwen3ASRFeatureExtractor.from_pretrained("encoder", min_length=0)
 found = extractor(samples, sampling_rate=rate, padding="longest", return_attention_mask=True, return_tensors="pt")
 x = Qwen3ASREncoder.from_pretrained("encoder")(found.input_features, found.attention_mask).last_hidden_state[None]"""
 
@@ -72,7 +72,7 @@ def snippet(encoder: EncoderDims, *, has_llm: bool) -> str | None:
             "norm": "encoder.layer_norm(x)",
         }
     if isinstance(encoder, Qwen3AsrDims):
-        return _LLM % {"classes": "AutoFeatureExtractor, Qwen3ASREncoder", "encode": _BY_QWEN3_ASR, "norm": "x"}
+        return _LLM % {"classes": "Qwen3ASREncoder, Qwen3ASRFeatureExtractor", "encode": _BY_QWEN3_ASR, "norm": "x"}
     waves = encoder.input_features == 1
     features = "found.input_values" if waves else "found.input_features[:, found.attention_mask[0].bool()]"
     module = "encoder" if isinstance(encoder, ParakeetDims) else "base_model"

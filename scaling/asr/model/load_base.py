@@ -103,8 +103,8 @@ def _read(directory: Path, family: Family | None) -> PreTrainedModel:
         torch.manual_seed(0)  # weights that a checkpoint may lack belong to the base model: they are equal in every run
         try:
             config = AutoConfig.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-            if family is not None and family.section is not None:
-                config = getattr(config, family.section)
+            if family is not None:
+                config = family.config_of(config)
             _disable_randomness(config)
             loader = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)] if family is None else family.model
             model, report = loader.from_pretrained(

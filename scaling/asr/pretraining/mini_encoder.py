@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedTokenizerFast, WhisperForConditionalGeneration
 
-from scaling.asr.model.encoders.whisper import decoder_hidden_states, encode, greedy_decode
+from scaling.asr.model.encoders.text_decoder import decoder_hidden_states, greedy_decode
+from scaling.asr.model.encoders.whisper import encode
 from scaling.asr.model.log_mel import LogMel
 from scaling.asr.pretraining.mini_models import BLANK, END, START
 from scaling.asr.pretraining.optimizer_loop import PretrainingResult, Schedule, optimize

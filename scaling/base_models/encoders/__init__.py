@@ -3,9 +3,9 @@
 To add a family, write in `scaling/base_models/encoders/NAME.py` a frozen dataclass of its dimensions, with
 
 * `width`, `encoder_params`, `frames_per_second` and `linears` (layers that adapters may target),
-* `objective`, the decoder or head that writes text by itself (`objective.OwnObjective`): `ctc.CtcDims` has a CTC head;
-an encoder without any is one of `AudioTower`, with `ctc.AudioTowerDims`,
-* `max_frames` and `max_audio_seconds`, where positions limit the audio (`objective.Encoder`: they do not),
+* `objective`, the decoder or head that writes text by itself (`objective.OwnObjective`): `ctc.CtcDims` has a CTC head,
+`text_decoder.TextDecoder` has attention; an encoder without any is one of `AudioTower`, with `ctc.AudioTowerDims`,
+* `max_frames`, where positions limit the audio (`objective.Encoder`: they do not),
 * `input_features` and `input_frames(samples)`: the features of a frame that the encoder reads, and how many it reads
 (`log_mel.LogMelFrames`),
 * `encoder_work(samples)`: the units of work of each kind for an utterance, `ENCODER_FRAMES` among them,
@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 
 from scaling.base_models.config_file import ConfigFile
-from scaling.base_models.encoders import parakeet, qwen3_asr, voxtral, wav2vec2, wav2vec2_bert, whisper
+from scaling.base_models.encoders import parakeet, qwen3_asr, qwen3_omni, voxtral, wav2vec2, wav2vec2_bert, whisper
 from scaling.base_models.encoders.log_mel import LogMelFrames
 from scaling.base_models.encoders.parakeet import ParakeetDims
 from scaling.base_models.encoders.qwen3_asr import Qwen3AsrDims
@@ -51,6 +51,8 @@ FAMILIES: dict[str, ModuleType] = {
     "voxtral_encoder": voxtral,
     "qwen3_asr": qwen3_asr,
     "qwen3_asr_encoder": qwen3_asr,
+    "qwen3_omni_moe": qwen3_omni,
+    "qwen3_omni_moe_audio_encoder": qwen3_omni,
 }
 """The module of each family, by the model_type of a config."""
 
@@ -58,8 +60,6 @@ UNPRICED_TOWERS = (
     "qwen2_audio",
     "qwen2_audio_encoder",
     "qwen2_5_omni",
-    "qwen3_omni_moe",
-    "qwen3_omni_moe_audio_encoder",
     "voxtral_realtime",
     "voxtral_realtime_encoder",
     "glmasr",
@@ -78,6 +78,7 @@ ROWS: tuple[EncoderDims, ...] = (
     *wav2vec2_bert.ROWS,
     *voxtral.ROWS,
     *qwen3_asr.ROWS,
+    *qwen3_omni.ROWS,
 )
 
 ENCODERS = {row.name: row for row in ROWS}
@@ -122,6 +123,6 @@ def _family(config: ConfigFile) -> ModuleType:
     if (kind := config.values.get("model_type")) in UNPRICED_TOWERS:
         raise InputError(
             f"{config.path}: model_type {kind!r} has an audio encoder that was trained behind an LLM and has no"
-            " objective of its own; of such encoders, the products of Voxtral's and Qwen3-ASR's are known here"
+            " objective of its own; of such encoders, those of Voxtral, Qwen3-ASR and Qwen3-Omni are known here"
         )
     return FAMILIES[config.kind(FAMILIES, "an encoder must be of a family whose products are known")]

@@ -1,5 +1,6 @@
 """What all encoders have in common, and what some of them have of their own: an objective that a stage can train by."""
 
+from abc import abstractmethod
 from typing import Protocol
 
 from scaling.arrays import IntArray
@@ -50,6 +51,11 @@ class Encoder:
         return UNLIMITED
 
     @property
+    @abstractmethod
+    def frames_per_second(self) -> float:
+        """Encoder positions per second of audio."""
+
+    @property
     def max_audio_seconds(self) -> float:
         """The longest audio that the encoder has positions for; infinite, as `max_frames`."""
-        return UNLIMITED
+        return self.max_frames / self.frames_per_second

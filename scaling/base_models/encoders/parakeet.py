@@ -130,8 +130,8 @@ def read_dims(config: ConfigFile) -> ParakeetDims:
         hop_length=hop_length(config.path.parent),
         strides=factor.bit_length() - 1,
         vocabulary=config.integer("vocab_size", VOCABULARY),
-        attention_bias=bool(encoder.values.get("attention_bias", True)),
-        convolution_bias=bool(encoder.values.get("convolution_bias", True)),
+        attention_bias=encoder.flag("attention_bias", True),
+        convolution_bias=encoder.flag("convolution_bias", True),
     )
     if dims.kernel % 2 == 0 or dims.mel_bins % factor:
         raise InputError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from scaling.arrays import IntArray
-from scaling.base_models.config_file import ConfigFile, published
+from scaling.base_models.config_file import ConfigFile, Settings, published
 from scaling.base_models.encoders.ctc import AudioTowerDims
 from scaling.base_models.encoders.log_mel import HOP_LENGTH, LogMelFrames, hop_length
 from scaling.base_models.encoders.subsampling import Subsampling
@@ -101,17 +101,22 @@ class Qwen3AsrDims(LogMelFrames, AudioTowerDims):
 
 
 def read_dims(config: ConfigFile) -> Qwen3AsrDims:
-    """Dimensions from the config.json of Qwen3-ASR, or of its tower alone; defaults are those of transformers.
+    """Dimensions from the config.json of Qwen3-ASR, or of its tower alone. Raises InputError as `tower_dims`."""
+    is_whole = config.values.get("model_type") == "qwen3_asr"
+    return tower_dims(config.section("audio_config") if is_whole else config, SIZES)
+
+
+def tower_dims(tower: ConfigFile, settings: Settings) -> Qwen3AsrDims:
+    """Dimensions from the settings of a tower; `settings` have the defaults of transformers.
 
     Raises InputError on chunks of another size than a second, and on windows that are not made of chunks.
     """
-    tower = config.section("audio_config") if config.values.get("model_type") == "qwen3_asr" else config
     tower.expect("n_window", CHUNK // 2, "transformers counts positions for no other chunks")
     window = tower.integer("n_window_infer", WINDOW_CHUNKS * CHUNK)
     if window % CHUNK:
-        raise InputError(f"{config.path}: n_window_infer is {window}; expected a multiple of {CHUNK}")
-    sizes, hop = tower.sizes(SIZES), hop_length(config.path.parent)
-    return Qwen3AsrDims(**config.origin, **sizes, hop_length=hop, window_chunks=window // CHUNK)
+        raise InputError(f"{tower.path}: n_window_infer is {window}; expected a multiple of {CHUNK}")
+    sizes, hop = tower.sizes(settings), hop_length(tower.path.parent)
+    return Qwen3AsrDims(**tower.origin, **sizes, hop_length=hop, window_chunks=window // CHUNK)
 
 
 ROWS = (

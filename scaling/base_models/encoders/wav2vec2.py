@@ -155,14 +155,14 @@ def read_dims(config: ConfigFile) -> Wav2Vec2Dims:
     norm = config.values.get("feat_extract_norm", "group")
     if norm not in ("group", "layer"):
         raise InputError(f"{config.path}: feat_extract_norm must be 'group' or 'layer', not {norm!r}")
-    norm_last = not config.values.get("do_stable_layer_norm", False)
+    norm_last = not config.flag("do_stable_layer_norm", False)
     dims = Wav2Vec2Dims(
         name=config.path.parent.name,
         source=str(config.path),
         channels=config.integers("conv_dim", CHANNELS),
         kernels=config.integers("conv_kernel", KERNELS),
         strides=config.integers("conv_stride", STRIDES),
-        conv_bias=bool(config.values.get("conv_bias", False)),
+        conv_bias=config.flag("conv_bias", False),
         layer_norms=norm == "layer",
         width=config.integer("hidden_size"),
         layers=config.integer("num_hidden_layers"),
@@ -186,7 +186,7 @@ def _omnilingual(config: ConfigFile) -> Wav2Vec2Dims:
         channels=encoder.integers("conv_dim", CHANNELS),
         kernels=encoder.integers("conv_kernel", KERNELS),
         strides=encoder.integers("conv_stride", STRIDES),
-        conv_bias=bool(encoder.values.get("conv_bias", True)),
+        conv_bias=encoder.flag("conv_bias", True),
         layer_norms=True,
         width=encoder.integer("hidden_size", 1024),
         layers=encoder.integer("num_hidden_layers", 24),

@@ -1,25 +1,33 @@
 """Whisper: log-mel frames, two convolutions, a transformer encoder, and a decoder that writes text by attention."""
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import ClassVar
-
-import numpy as np
 
 from scaling.arrays import IntArray
 from scaling.base_models.config_file import ConfigFile
+from scaling.base_models.encoders import text_decoder
 from scaling.base_models.encoders.log_mel import HOP_LENGTH, LogMelFrames, hop_length
 from scaling.base_models.encoders.objective import Encoder
+from scaling.base_models.encoders.text_decoder import TextDecoder
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention, feed_forward
-from scaling.base_models.tokenizers import TextCodec, load_tokenizer, model_settings, token_id, tokenizer_file
-from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE, LoraSpec, Part
 
-TASK, NO_TIMESTAMPS = "<|transcribe|>", "<|notimestamps|>"
+SETTINGS = {
+    "mel_bins": ("num_mel_bins", None),
+    "width": ("d_model", None),
+    "layers": ("encoder_layers", None),
+    "heads": ("encoder_attention_heads", None),
+    "ffn": ("encoder_ffn_dim", None),
+    "decoder_layers": ("decoder_layers", None),
+    "decoder_heads": ("decoder_attention_heads", None),
+    "decoder_ffn": ("decoder_ffn_dim", None),
+    "vocabulary": ("vocab_size", None),
+    "max_positions": ("max_source_positions", None),
+    "max_decoder_positions": ("max_target_positions", None),
+}
+"""Settings of a config.json, none of which may be left out."""
 
-MULTILINGUAL_VOCABULARY = 51_865
-"""The smallest vocabulary of a multilingual model. English models have one token less; their vocabulary includes
-language tokens that they never learned, and OpenAI's own code distinguishes the models by the size."""
+asr_codec = text_decoder.text_codec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +50,15 @@ class WhisperEncoderDims(LogMelFrames, Encoder):
     def encoder_params(self) -> int:
         """Parameters of the encoder, with its frozen sinusoidal positions."""
         convolutions = 3 * self.mel_bins * self.width + 3 * self.width**2 + 2 * self.width
-        layer = _attention_params(self.width) + _ffn_params(self.width, self.ffn) + 2 * _norm_params(self.width)
-        return convolutions + self.max_positions * self.width + self.layers * layer + _norm_params(self.width)
+        norm = text_decoder.norm_params(self.width)
+        feed_forward = text_decoder.feed_forward_params(self.width, self.ffn)
+        layer = text_decoder.attention_params(self.width) + feed_forward + 2 * norm
+        return convolutions + self.max_positions * self.width + self.layers * layer + norm
 
     @property
     def max_frames(self) -> float:
         """The largest number of encoder positions."""
         return self.max_positions
-
-    @property
-    def max_audio_seconds(self) -> float:
-        """The longest audio that the encoder has positions for."""
-        return self.max_positions / self.frames_per_second
 
     @property
     def frames_per_second(self) -> float:
@@ -90,103 +95,16 @@ class WhisperDims(WhisperEncoderDims):
     max_decoder_positions: int
 
     @property
-    def objective(self) -> "WhisperDecoder":
+    def objective(self) -> TextDecoder:
         """The decoder."""
-        return WhisperDecoder(self)
-
-
-@dataclass(frozen=True, slots=True)
-class WhisperDecoder:
-    """A decoder that writes text by attention to the encoder's output."""
-
-    dims: WhisperDims
-
-    @property
-    def vocabulary(self) -> int:
-        """Tokens that it chooses among."""
-        return self.dims.vocabulary
-
-    @property
-    def params(self) -> int:
-        """Parameters of the decoder; its embeddings are counted once, because the output projection is tied to them."""
-        dims, width = self.dims, self.dims.width
-        feed_forward = _ffn_params(width, dims.decoder_ffn)
-        layer = 2 * _attention_params(width) + feed_forward + 3 * _norm_params(width)
-        embeddings = (dims.vocabulary + dims.max_decoder_positions) * width
-        return embeddings + dims.decoder_layers * layer + _norm_params(width)
-
-    def max_tokens(self, frames: IntArray) -> IntArray:
-        """The most prompt and text tokens, whatever the number of encoder positions."""
-        return np.full_like(frames, self.dims.max_decoder_positions)
-
-    def output_positions(self, frames: IntArray, tokens: IntArray) -> IntArray:
-        """Positions of the decoder: one for each prompt or text token."""
-        return tokens
-
-    def decode(self, tape: Tape, speech: Flow) -> None:
-        """Record the decoder: text that attends to the speech, with logits at target positions."""
-        weights, dims, width = Weights(Part.ASR_DECODER), self.dims, self.dims.width
-        memory = replace(speech, work=Work.CROSS_FRAMES)
-
-        def layer(x: Flow) -> Flow:
-            x = x.plus(attention(tape, weights, x, x, Work.DECODER_PAIRS, width, width, "out_proj"))
-            x = x.plus(attention(tape, weights, x, memory, Work.CROSS_PAIRS, width, width, "out_proj"))
-            return x.plus(feed_forward(tape, weights, x, dims.decoder_ffn))
-
-        # The embeddings train with the decoder: the input of its first layer needs a gradient where the decoder trains.
-        first = Flow(Work.DECODER, width, Part.ASR_DECODER in tape.trained)
-        text = tape.layers(dims.decoder_layers, first, layer)
-        tape.linear(weights, "proj_out", replace(text, work=Work.ASR_TARGETS), dims.vocabulary)
+        return TextDecoder(
+            self.width, self.decoder_layers, self.decoder_ffn, self.vocabulary, self.max_decoder_positions
+        )
 
 
 def read_dims(config: ConfigFile) -> WhisperDims:
     """Dimensions from the config.json of a Whisper-type model, and from its feature extractor's file beside it."""
-    return WhisperDims(
-        name=config.path.parent.name,
-        source=str(config.path),
-        mel_bins=config.integer("num_mel_bins"),
-        hop_length=hop_length(config.path.parent),
-        width=config.integer("d_model"),
-        layers=config.integer("encoder_layers"),
-        heads=config.integer("encoder_attention_heads"),
-        ffn=config.integer("encoder_ffn_dim"),
-        decoder_layers=config.integer("decoder_layers"),
-        decoder_heads=config.integer("decoder_attention_heads"),
-        decoder_ffn=config.integer("decoder_ffn_dim"),
-        vocabulary=config.integer("vocab_size"),
-        max_positions=config.integer("max_source_positions"),
-        max_decoder_positions=config.integer("max_target_positions"),
-    )
-
-
-def asr_codec(directory: Path, language: str) -> TextCodec:
-    """The codec of the decoder. `language` is a Whisper code (`zh`, `en`), which English models ignore.
-
-    The prefix is the start token, then language and task (multilingual models), then no-timestamps, as far as the
-    vocabulary has these tokens. Raises InputError on a language that a multilingual model does not know.
-    """
-    settings = model_settings(directory)
-    tokenizer = load_tokenizer(tokenizer_file(directory), settings.get("vocab_size"))
-    start = token_id(settings, directory, "decoder_start_token_id")
-    multilingual = settings.get("is_multilingual", settings.get("vocab_size", 0) >= MULTILINGUAL_VOCABULARY)
-    names = [f"<|{language}|>", TASK, NO_TIMESTAMPS] if multilingual else [NO_TIMESTAMPS]
-    ids = {token: tokenizer.token_to_id(token) for token in names}
-    if multilingual and ids[names[0]] is None:
-        raise InputError(f"{directory}: the encoder's tokenizer has no language {language!r}")
-    prefix = (start, *(number for number in ids.values() if number is not None))
-    return TextCodec(tokenizer, (), prefix, token_id(settings, directory, "eos_token_id"))
-
-
-def _attention_params(width: int) -> int:
-    return 4 * width**2 + 3 * width  # q, v and output have a bias, but k has none
-
-
-def _ffn_params(width: int, inner: int) -> int:
-    return 2 * width * inner + inner + width
-
-
-def _norm_params(width: int) -> int:
-    return 2 * width
+    return WhisperDims(**config.origin, **config.sizes(SETTINGS), hop_length=hop_length(config.path.parent))
 
 
 def _row(
@@ -218,14 +136,11 @@ def _row(
 
 
 ROWS = (
-    _row("whisper-tiny", 384, 4),
-    _row("whisper-tiny.en", 384, 4, vocabulary=51_864),
-    _row("whisper-base", 512, 6),
-    _row("whisper-base.en", 512, 6, vocabulary=51_864),
-    _row("whisper-small", 768, 12),
-    _row("whisper-small.en", 768, 12, vocabulary=51_864),
-    _row("whisper-medium", 1024, 24),
-    _row("whisper-medium.en", 1024, 24, vocabulary=51_864),
+    *(
+        _row(f"whisper-{name}{english}", width, layers, vocabulary=51_864 if english else 51_865)
+        for name, width, layers in (("tiny", 384, 4), ("base", 512, 6), ("small", 768, 12), ("medium", 1024, 24))
+        for english in ("", ".en")
+    ),
     _row("whisper-large-v2", 1280, 32),
     _row("whisper-large-v3", 1280, 32, vocabulary=51_866, mel_bins=128),
     _row("whisper-large-v3-turbo", 1280, 32, vocabulary=51_866, mel_bins=128, decoder_layers=4),

@@ -22,6 +22,7 @@ from scaling.speech.readers.row import (
     label,
     parse_json,
     raw_lines,
+    seconds,
 )
 
 SUFFIXES = (".jsonl", ".json", ".ndjson", ".list", ".manifest")
@@ -56,7 +57,9 @@ def _row(values: Any, base: Path, number: int) -> Row:
     audio, text = given(values, "audio_filepath", "wav"), given(values, "text", "txt")
     if type(audio) is not str or not (text is None or type(text) is str):
         raise ValueError(_wrong("audio_filepath (or wav)", audio, values) or _wrong("text", text, values))
-    duration, start = _seconds(values, "duration"), _seconds(values, "offset")
+    duration, start = (
+        NOT_TOLD if values.get(name) is None else seconds(values[name], name) for name in ("duration", "offset")
+    )
     if isnan(duration) and not isnan(start):
         raise ValueError("offset without duration; expected both, or none for the whole recording")
     return Row(
@@ -75,15 +78,6 @@ def _wrong(name: str, value: Any, values: dict[str, Any]) -> str:
     if value is None:
         return f"no field {name}; it has {', '.join(sorted(values)) or 'none'}"
     return "" if isinstance(value, str) else f"{name} must be a string, not {value!r}"
-
-
-def _seconds(values: dict[str, Any], name: str) -> float:
-    value = values.get(name)
-    if value is None:
-        return NOT_TOLD
-    if type(value) in (int, float) and 0 <= value < 1e9:
-        return float(value)
-    raise ValueError(f"{name} must be seconds, not {value!r}")
 
 
 FORMAT = Format(name="NeMo or WeNet JSON lines", recognises=_recognises, files=lambda path: [path], rows=_rows)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.speech.audio import NO_CHANNEL, AudioError, Clip, read_header
-from scaling.speech.readers.row import NOT_TOLD, BadRow, Format, Row, Rows, beside, channel_number, lines
+from scaling.speech.readers.row import NOT_TOLD, BadRow, Format, Row, Rows, beside, channel_number, lines, seconds
 
 TRANSCRIPTS = ("text", "trans.txt")
 TABLES = ("segments", "utt2spk", "utt2dur", "reco2file_and_channel")
@@ -95,7 +95,8 @@ def _segment(identity: str, line: str) -> _Stretch:
     recording, start, end = fields[0], _seconds(fields[1]), _seconds(fields[2])
     to_the_end = end == TO_THE_END
     if not (start >= 0 and (to_the_end or end > start)):
-        raise _BadLineError("no segment", f"{identity!r} goes from {fields[1]} to {fields[2]} s")
+        expected = "expected seconds, the end after the start or -1"
+        raise _BadLineError("no segment", f"{identity!r} goes from {fields[1]} to {fields[2]} s; {expected}")
     channel = NO_CHANNEL
     if len(fields) == 4 and fields[3] != str(NO_CHANNEL):
         try:
@@ -138,15 +139,19 @@ class _Sides:
 
 
 def _table(path: Path, bad_rows: list[BadRow]) -> dict[str, str]:
-    """From the first word to the rest of each line; empty where there is no such file."""
+    """From the first word to the rest of each line; empty where there is no such file. The first of two lines counts,
+    and the second is a bad row.
+    """
     table: dict[str, str] = {}
     if path.is_file():
-        for _, line in lines(path):
+        for number, line in lines(path):
             if isinstance(line, BadRow):
                 bad_rows.append(line)
-            else:
-                name, rest = _split(line)
-                table[name] = rest
+                continue
+            name, rest = _split(line)
+            if table.setdefault(name, rest) != rest:
+                detail = f"{name!r} again with {rest!r:.80}; expected each name once, as with {table[name]!r:.80}"
+                bad_rows.append(BadRow("repeated name", f"{path}, line {number}: {detail}"))
     return table
 
 
@@ -157,7 +162,7 @@ def _split(line: str) -> tuple[str, str]:
 
 def _seconds(text: str) -> float:
     try:
-        return float(text)
+        return TO_THE_END if float(text) == TO_THE_END else seconds(text, "time")
     except ValueError:
         return NOT_TOLD
 

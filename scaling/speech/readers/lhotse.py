@@ -1,12 +1,13 @@
 """Lhotse: CutSets (`cuts.jsonl.gz`), supervisions with the recordings beside them, and Shar folders.
 
 A cut with one supervision is one utterance; a cut with several supervisions is an utterance for each of them. It is
-heard on the channel that the cut or the supervision names, in the source that has it. Relative paths start at the
-folder of the manifest. A recording that comes from a command, a URL or memory, or that has a transform, is a bad row:
-FLOPs are counted for the audio that is read.
+heard on the channel that the cut or the supervision names, in the source that has it; a shard holds the channels of the
+cut alone. Relative paths start at the folder of the manifest. A recording that comes from a command, a URL or memory,
+or that has a transform, is a bad row: FLOPs are counted for the audio that is read.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,16 @@ from scaling.speech.readers.row import (
     label,
     parse_json,
     raw_lines,
+    seconds,
 )
 
 JsonObject = dict[str, Any]
+
+Utterance = tuple[JsonObject, Any, Any]
+"""A supervision, its start in the cut and its duration, both unchecked."""
+
+FAULTS = (KeyError, TypeError, ValueError, IndexError, AttributeError)
+"""What reading a line that is not as lhotse writes it may raise."""
 
 NAMES = (".jsonl", ".jsonl.gz")
 WHOLE_SECONDS = 0.001
@@ -46,47 +54,66 @@ def _parsed(path: Path) -> Iterator[tuple[str, int, Any]]:
             yield where, number, BadRow("not JSON", f"{where}: {error}")
 
 
-def _checked(where: str, rows: Iterable[Row]) -> Rows:
-    try:
-        yield from rows
-    except _UnsupportedRecordingError as error:
-        yield BadRow("recording that is not one audio file", f"{where}: {error}")
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        yield BadRow("field missing or of the wrong type", f"{where}: {error!r}")
-
-
 def _cuts(path: Path, _part: str) -> Rows:
     for where, number, cut in _parsed(path):
-        yield from [cut] if isinstance(cut, BadRow) else _checked(where, _of_cut(cut, path.parent, number))
+        yield from _rows_of(cut, where, partial(_of_cut, base=path.parent, line=number))
 
 
-def _of_cut(cut: JsonObject, base: Path, number: int) -> Iterator[Row]:
-    kind = cut.get("type", "MonoCut")
+def _rows_of(cut: Any, where: str, row: Callable[[JsonObject, Utterance], Row]) -> Rows:
+    """A row, or a bad row, for each utterance of a cut: a fault of one takes no other along."""
+    if isinstance(cut, BadRow):
+        yield cut
+        return
+    try:
+        utterances = _utterances(cut)
+    except FAULTS as error:
+        yield _bad_row(where, error)
+        return
+    for utterance in utterances:
+        try:
+            yield row(cut, utterance)
+        except FAULTS as error:
+            yield _bad_row(where, error)
+
+
+def _bad_row(where: str, error: Exception) -> BadRow:
+    if isinstance(error, _UnsupportedRecordingError):
+        return BadRow("recording that is not one audio file", f"{where}: {error}")
+    detail = str(error) if isinstance(error, ValueError) else repr(error)
+    return BadRow("field missing or of the wrong type", f"{where}: {detail}")
+
+
+def _utterances(cut: JsonObject) -> list[Utterance]:
+    """Each supervision of a cut. Raises ValueError for a cut without one, or of a kind that is not read."""
+    kind, supervisions = cut.get("type", "MonoCut"), cut["supervisions"]
     if kind not in ("MonoCut", "MultiCut"):
         raise _UnsupportedRecordingError(f"a {kind}; expected a MonoCut or MultiCut of one recording")
-    recording, start = cut["recording"], float(cut["start"])
-    for speech, first, duration in _utterances(cut):
-        by_cut, by_speech = cut.get("channel"), speech.get("channel")  # a MultiCut's are those of all its speakers
-        named = by_speech if by_cut is None or (kind == "MultiCut" and by_speech is not None) else by_cut
-        yield _row({**speech, "channel": named}, recording, base, start + first, duration, number)
-
-
-def _utterances(cut: JsonObject) -> Iterator[tuple[JsonObject, float, float]]:
-    """Each supervision of a cut, its start in the cut and its duration, in seconds."""
-    supervisions = cut["supervisions"]
-    if len(supervisions) == 1:
-        yield {**supervisions[0], "id": cut["id"]}, 0.0, float(cut["duration"])
-        return
     if not supervisions:
         raise ValueError("no supervision")
-    for supervision in supervisions:
-        yield supervision, float(supervision["start"]), float(supervision["duration"])
+    if len(supervisions) == 1:
+        return [({**supervisions[0], "id": cut["id"]}, 0.0, cut["duration"])]
+    return [(supervision, supervision.get("start"), supervision.get("duration")) for supervision in supervisions]
 
 
-def _row(speech: JsonObject, recording: JsonObject, base: Path, start: float, duration: float, line: int) -> Row:
+def _of_cut(cut: JsonObject, utterance: Utterance, *, base: Path, line: int) -> Row:
+    speech, first, duration = utterance
+    return _row(
+        {**speech, "channel": _named(cut, speech)}, cut["recording"], base, cut["start"] + first, duration, line
+    )
+
+
+def _named(cut: JsonObject, speech: JsonObject) -> Any:
+    """The channel that is named for a supervision of a cut."""
+    by_cut, by_speech = cut.get("channel"), speech.get("channel")  # a MultiCut's are those of all its speakers
+    is_of_speech = by_cut is None or (cut.get("type") == "MultiCut" and by_speech is not None)
+    return by_speech if is_of_speech else by_cut
+
+
+def _row(speech: JsonObject, recording: JsonObject, base: Path, start: Any, duration: Any, line: int) -> Row:
     if recording.get("transforms"):
         raise _UnsupportedRecordingError(f"recording {recording['id']!r} has transforms; expected it as recorded")
     source, channel = _source(recording, speech.get("channel"))
+    start, duration = seconds(start, "start"), seconds(duration, "duration")
     is_whole = start == 0 and abs(duration - float(recording["duration"])) < WHOLE_SECONDS
     return Row(
         audio=beside(base, str(source["source"])),
@@ -106,8 +133,7 @@ def _source(recording: JsonObject, named: Any) -> tuple[JsonObject, int]:
     lhotse names channels of a recording; its sources say which of them each file has, in order.
     """
     sources, name = recording["sources"], recording["id"]
-    is_all = isinstance(named, list) and sorted(named) == sorted(recording.get("channel_ids") or [])
-    channel = NO_CHANNEL if is_all and len(named) > 1 else channel_number(named)
+    channel = _channel(named, recording.get("channel_ids") or [])
     if channel != NO_CHANNEL:
         sources = [source for source in sources if channel in source["channels"]]
         if not sources:
@@ -116,6 +142,12 @@ def _source(recording: JsonObject, named: Any) -> tuple[JsonObject, int]:
     if source["type"] != "file" or more:
         raise _UnsupportedRecordingError(f"recording {name!r} is {source['type']}; expected one file")
     return source, channel if channel == NO_CHANNEL else source["channels"].index(channel)
+
+
+def _channel(named: Any, all_channels: list[int]) -> int:
+    """The channel of this name, NO_CHANNEL where none or all of several are named."""
+    is_all = isinstance(named, list) and len(named) > 1 and sorted(named) == sorted(all_channels)
+    return NO_CHANNEL if is_all else channel_number(named)
 
 
 def _text(speech: JsonObject) -> str | None:
@@ -133,13 +165,12 @@ def _supervisions(path: Path, _part: str) -> Rows:
     for where, number, speech in _parsed(path):
         if isinstance(speech, BadRow):
             yield speech
-        else:
-            yield from _checked(where, _of_supervision(speech, recordings, path.parent, number))
-
-
-def _of_supervision(speech: JsonObject, recordings: JsonObject, base: Path, number: int) -> Iterator[Row]:
-    recording = recordings[speech["recording_id"]]
-    yield _row(speech, recording, base, float(speech["start"]), float(speech["duration"]), number)
+            continue
+        try:
+            recording = recordings[speech["recording_id"]]
+            yield _row(speech, recording, path.parent, speech["start"], speech["duration"], number)
+        except FAULTS as error:
+            yield _bad_row(where, error)
 
 
 def _recordings_of(path: Path) -> Path:
@@ -153,30 +184,30 @@ def _shar(path: Path, _part: str) -> Rows:
         for member in tar_shards.members(shard):
             if isinstance(member, BadRow):
                 yield member
-            elif member[1] in tar_shards.AUDIO:
-                places[member[0]] = member[2:]
+            elif member.name.lower().endswith(tar_shards.AUDIO):
+                places[member.name.rpartition(".")[0]] = member.offset, member.size  # an id may have dots
         for where, number, cut in _parsed(cuts):
-            if isinstance(cut, BadRow):
-                yield cut
-            else:
-                yield from _checked(where, _of_shard(cut, places, shard, number))
+            yield from _rows_of(cut, where, partial(_of_shard, places=places, shard=shard, line=number))
 
 
-def _of_shard(cut: JsonObject, places: dict[str, tuple[int, int]], shard: Path, number: int) -> Iterator[Row]:
-    offset, size = places[cut["id"]]
-    has_many = len(cut["supervisions"]) > 1
-    for speech, first, duration in _utterances(cut):
-        yield Row(
-            audio=str(shard),
-            text=_text(speech),
-            id=label(speech, "id"),
-            speaker=label(speech, "speaker"),
-            duration=duration,
-            start=first if has_many else NOT_TOLD,  # a shard holds the audio of the cut alone
-            offset=offset,
-            size=size,
-            line=number,
-        )
+def _of_shard(
+    cut: JsonObject, utterance: Utterance, *, places: dict[str, tuple[int, int]], shard: Path, line: int
+) -> Row:
+    (speech, first, duration), (offset, size) = utterance, places[cut["id"]]
+    held = sorted(cut["channel"]) if isinstance(cut.get("channel"), list) else []  # the channels of the audio
+    channel = _channel(_named(cut, speech), held) if len(held) > 1 else NO_CHANNEL
+    return Row(
+        audio=str(shard),
+        text=_text(speech),
+        id=label(speech, "id"),
+        speaker=label(speech, "speaker"),
+        duration=seconds(duration, "duration"),
+        start=seconds(first, "start") if len(cut["supervisions"]) > 1 else NOT_TOLD,  # a shard holds the cut alone
+        offset=offset,
+        size=size,
+        line=line,
+        channel=channel if channel == NO_CHANNEL else held.index(channel),
+    )
 
 
 def _first(path: Path) -> Any:

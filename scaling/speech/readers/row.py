@@ -23,6 +23,12 @@ MAX_LINE_BYTES = 1 << 24
 MOST_CHANNELS = 1 << 10
 """Channel numbers are below it, which is the most that libsndfile reads."""
 
+MOST_SECONDS = 1e9
+"""Times are below it: 31 years, which no recording lasts."""
+
+EVERY_CHANNEL = "average"
+"""How NeMo calls the mean of all channels; to hear it, the study must say so, too."""
+
 parse_json = partial(from_json, allow_inf_nan=False)
 """The value in bytes of JSON. Raises ValueError where the bytes are no JSON."""
 
@@ -155,14 +161,30 @@ def label(values: Mapping[str, Any], *names: str) -> str:
 
 
 def channel_number(value: Any) -> int:
-    """A channel as a corpus names it: a whole number from 0, or a list of one. Raises ValueError for anything else."""
+    """A channel as a corpus names it: a whole number from 0, or a list of one; NO_CHANNEL where none is named, or all
+    are (`average`). Raises ValueError for anything else.
+    """
     if isinstance(value, list) and len(value) == 1:
         (value,) = value
-    if value is None:
+    if value is None or value == EVERY_CHANNEL:
         return NO_CHANNEL
-    if type(value) is int and 0 <= value < MOST_CHANNELS:
-        return value
-    raise ValueError(f"channel must be one whole number, 0 or more, not {value!r}")
+    if type(value) in (int, float) and 0 <= value < MOST_CHANNELS and value == int(value):  # tables hold 1 as 1.0
+        return int(value)
+    raise ValueError(
+        f"channel must be one whole number, 0 or more, not {value!r}; name none, and all are mixed where the study says"
+        " so (mix_channels)"
+    )
+
+
+def seconds(value: Any, name: str) -> float:
+    """A time as a corpus tells it, a number or text of one. Raises ValueError, naming the field, for anything else."""
+    try:
+        time = float(value) if type(value) in (int, float, str) else NOT_TOLD
+    except (ValueError, OverflowError):
+        time = NOT_TOLD
+    if 0 <= time < MOST_SECONDS:
+        return time
+    raise ValueError(f"{name} must be seconds, not {value!r:.80}")
 
 
 def opened(path: Path) -> IO[bytes]:

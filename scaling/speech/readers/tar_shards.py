@@ -1,21 +1,21 @@
 """Tar shards as WebDataset and WeNet write them: KEY.wav (or another kind of audio) beside KEY.txt or KEY.json.
 
 As in WebDataset, a key is a member's name, with its folders, up to the first dot of the last part; neighbours with one
-key are one utterance, and equal keys in different shards are different utterances. Of two neighbours with one key and
-one ending nobody can tell which belongs to which text: they are a bad row.
+key are one utterance, and equal keys in different shards are different utterances. Names without a dot or without a key
+(`README`, `._a.wav`) are passed over. Of two neighbours with one key and one ending, or of two kinds of audio, nobody
+can tell which belongs to which text: they are a bad row. Where an utterance has both texts, that in KEY.json counts.
 
 Nothing is unpacked: audio is read in place, as so many bytes at an offset, so a member's name cannot lead to another
 file. Links and devices are bad rows. A compressed tar cannot be read in place and is refused.
 """
 
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from scaling.errors import InputError
-from scaling.speech.readers.row import BadRow, Format, Row, Rows, channel_number, parse_json
+from scaling.speech.readers.row import BadRow, Format, Row, Rows, channel_number, given, label, parse_json
 from scaling.system.text_bytes import without_mark
 
 AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
@@ -24,8 +24,26 @@ TEXTS = (".txt", ".json")
 MAX_TEXT_BYTES = 1 << 20
 """The largest transcript or description of an utterance that is read (assumption: real ones are far smaller)."""
 
-Member = tuple[str, str, int, int]
-"""Key, suffix, offset and size in bytes of a regular file."""
+COMPRESSED = (".tar.gz", ".tgz")
+
+
+class Member(NamedTuple):
+    """A regular file in a shard: its name with folders, and where in the shard its `size` bytes begin."""
+
+    name: str
+    offset: int
+    size: int
+
+    @property
+    def key_and_ending(self) -> tuple[str, str]:
+        """What WebDataset groups by, and the rest in lower case with its dot; either is empty where there is none."""
+        folder, slash, name = self.name.rpartition("/")
+        key, dot, ending = name.partition(".")
+        return (f"{folder}{slash}{key}" if key else ""), f"{dot}{ending}".lower()
+
+
+Places = dict[str, Member]
+"""The members of one key by their endings."""
 
 Fields = dict[str, Any]
 """`text`, `speaker` and `channel` of an utterance, as far as they are given."""
@@ -40,10 +58,8 @@ def members(path: Path) -> Iterator[Member | BadRow]:
     with shard:
         try:
             for member in shard:
-                folder, slash, name = member.name.rpartition("/")
-                key, _, suffix = name.partition(".")
                 if member.isreg() and not member.issparse():
-                    yield f"{folder}{slash}{key}", f".{suffix}".lower(), member.offset_data, member.size
+                    yield Member(member.name, member.offset_data, member.size)
                 elif not member.isdir():
                     yield BadRow("member that is no plain file", f"{path}: {member.name!r}")
                 shard.members.clear()  # type: ignore[attr-defined]  # otherwise all headers stay in memory
@@ -66,57 +82,80 @@ def _rows(path: Path, _part: str) -> Rows:
             yield _row(path, key, places, stream)
 
 
-def _samples(path: Path) -> Iterator[tuple[str, dict[str, tuple[int, int]]] | BadRow]:
-    """Each key with the offset and size of its members by their suffix."""
-    for key, group in groupby(members(path), lambda member: "" if isinstance(member, BadRow) else member[0]):
-        sample_members = list[Member]()
-        for member in group:
-            if isinstance(member, BadRow):
-                yield member
-            elif member[1] in (*AUDIO, *TEXTS):
-                sample_members.append(member)
-        places = {suffix: (offset, size) for _, suffix, offset, size in sample_members}
-        if not key.rpartition("/")[2]:  # a hidden file, which WebDataset passes over, too
+def _samples(path: Path) -> Iterator[tuple[str, Places] | BadRow]:
+    """Each key with its members by their endings."""
+    current, group = "", list[tuple[str, Member]]()
+    for member in members(path):
+        if isinstance(member, BadRow):
+            yield member
             continue
-        if len(places) < len(sample_members):
-            yield BadRow("repeated member", f"{path}: {key!r} has two members of one kind; expected one of each")
-        else:
-            yield key, places
+        key, ending = member.key_and_ending
+        if not (key and ending):
+            continue
+        if key != current and group:
+            yield _sample(path, current, group)
+            group = []
+        current = key
+        group.append((ending, member))
+    if group:
+        yield _sample(path, current, group)
 
 
-def _row(path: Path, key: str, places: Mapping[str, tuple[int, int]], stream: IO[bytes]) -> Row | BadRow:
-    audio = next((places[suffix] for suffix in AUDIO if suffix in places), None)
+def _sample(path: Path, key: str, group: Sequence[tuple[str, Member]]) -> tuple[str, Places] | BadRow:
+    places = dict(group)
+    if len(places) < len(group) or sum(ending in AUDIO for ending in places) > 1:
+        return BadRow("repeated member", f"{path}: {key!r} has two members of one kind; expected one of each")
+    return key, places
+
+
+def _row(path: Path, key: str, places: Mapping[str, Member], stream: IO[bytes]) -> Row | BadRow:
+    audio = next((places[ending] for ending in AUDIO if ending in places), None)
     if audio is None:
-        return BadRow("no audio", f"{path}: {key!r} has no member that ends in {', '.join(AUDIO)}")
+        endings = ", ".join(places)
+        expected = f"expected {', '.join(AUDIO)} after the first dot of its name"
+        return BadRow("no audio", f"{path}: {key!r} has {endings:.80}; {expected}")
     try:
         fields: Fields = {}
-        for suffix in TEXTS:
-            fields |= _described(stream, suffix, *places[suffix], f"{path}: {key}{suffix}") if suffix in places else {}
-        channel = channel_number(fields.get("channel"))
+        for ending in TEXTS:
+            if ending in places:
+                fields |= _described(stream, ending, places[ending])
+        channel, speaker = channel_number(fields.get("channel")), label(fields, "speaker")
+    except _UnreadableTextError as error:
+        return BadRow(error.kind, f"{path}: {error}")
     except ValueError as error:  # an InputError, too
         return BadRow("field missing or of the wrong type", f"{path}: {key!r}: {error}")
-    text, speaker = fields.get("text"), fields.get("speaker", "")
-    return Row(str(path), text, speaker=speaker, offset=audio[0], size=audio[1], channel=channel, member=key)
+    text = fields.get("text")
+    return Row(str(path), text, speaker=speaker, offset=audio.offset, size=audio.size, channel=channel, member=key)
 
 
-def _described(stream: IO[bytes], suffix: str, offset: int, size: int, place: str) -> Fields:
-    """The fields of a member; none where it cannot be read: the row then has no text.
+class _UnreadableTextError(ValueError):
+    """A text or description that cannot be read."""
 
-    Raises InputError for UTF-16.
-    """
-    if size > MAX_TEXT_BYTES:
-        return {}
-    stream.seek(offset)
-    content = without_mark(stream.read(size), place)
-    if suffix == ".txt":
-        return {"text": content.decode(errors="replace").strip()}
+    def __init__(self, kind: str, member: Member, message: str) -> None:
+        super().__init__(f"{member.name}: {message}")
+        self.kind = kind
+
+
+def _described(stream: IO[bytes], ending: str, member: Member) -> Fields:
+    """The fields that a member gives; a blank text is none. Raises ValueError where it cannot be read."""
+    if member.size > MAX_TEXT_BYTES:
+        expected = f"{member.size} bytes; expected at most {MAX_TEXT_BYTES}"
+        raise _UnreadableTextError("text too long to be one", member, expected)
+    stream.seek(member.offset)
+    content = without_mark(stream.read(member.size), member.name)
     try:
-        values = parse_json(content)
-    except ValueError:
-        return {}
-    fields = values if isinstance(values, dict) else {}
-    described: Fields = {name: value for name in ("text", "speaker") if isinstance(value := fields.get(name), str)}
-    return described | {"channel": fields.get("channel")}
+        values = {"text": content.decode().strip()} if ending == ".txt" else parse_json(content)
+    except UnicodeDecodeError as error:
+        raise _UnreadableTextError("not UTF-8", member, f"{error.reason} at byte {error.start}") from None
+    except ValueError as error:
+        raise _UnreadableTextError("not JSON", member, str(error)) from None
+    if not isinstance(values, dict):
+        raise _UnreadableTextError("not JSON", member, f"expected an object, found {type(values).__name__}")
+    text = given(values, "text", "txt")
+    if not (text is None or isinstance(text, str)):
+        raise ValueError(f"text must be a string, not {text!r:.80}")
+    fields = {name: values[name] for name in ("speaker", "channel") if name in values}
+    return fields | ({"text": text} if text and text.strip() else {})
 
 
 def _recognises(path: Path) -> bool:
@@ -128,7 +167,7 @@ def _files(path: Path) -> Iterable[Path]:
 
 
 def _shards(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.tar"))
+    return sorted(file for file in folder.iterdir() if file.name.endswith((".tar", *COMPRESSED)) and file.is_file())
 
 
 def _is_folder(path: Path) -> bool:

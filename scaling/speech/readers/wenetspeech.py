@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import InputError
-from scaling.speech.readers.row import BadRow, Format, Row, Rows, beside, label
+from scaling.speech.readers.row import BadRow, Format, Row, Rows, beside, label, seconds
 
 READ_CHARACTERS = 1 << 20
 MAX_RECORDING_CHARACTERS = 1 << 28
@@ -34,31 +34,44 @@ def _files(path: Path) -> Iterable[Path]:
 def _rows(path: Path, part: str) -> Rows:
     for recording in _recordings(path):
         try:
-            yield from _segments(recording, path, part)
-        except (KeyError, TypeError, ValueError) as error:
-            name = recording.get("aid") if isinstance(recording, dict) else recording
-            yield BadRow("field missing or of the wrong type", f"{path}: recording {name!r}: {error!r}")
+            segments = list(recording["segments"])
+        except (KeyError, TypeError) as error:
+            yield _bad_row(path, recording, error)
+            continue
+        for segment in segments:
+            try:
+                if not part or part in segment["subsets"]:
+                    yield _row(segment, beside(path.parent, str(recording["path"])))
+            except (KeyError, TypeError, ValueError) as error:
+                yield _bad_row(path, recording, error)
 
 
-def _segments(recording: Any, path: Path, part: str) -> Iterator[Row]:
-    for segment in recording["segments"]:
-        if not part or part in segment["subsets"]:
-            start, end = float(segment["begin_time"]), float(segment["end_time"])
-            if not 0 <= start < end:
-                raise ValueError(f"segment {segment['sid']!r} goes from {start} to {end} s")
-            yield Row(
-                audio=beside(path.parent, str(recording["path"])),
-                text=None if segment["text"] is None else str(segment["text"]),
-                id=label(segment, "sid"),
-                duration=end - start,
-                start=start,
-            )
+def _bad_row(path: Path, recording: Any, error: Exception) -> BadRow:
+    name = recording.get("aid") if isinstance(recording, dict) else recording
+    kind = "not UTF-8" if isinstance(error, UnicodeEncodeError) else "field missing or of the wrong type"
+    return BadRow(kind, f"{path}: recording {name!r:.80}: {error!r:.200}")
+
+
+def _row(segment: Any, audio: str) -> Row:
+    start, end = seconds(segment["begin_time"], "begin_time"), seconds(segment["end_time"], "end_time")
+    if not start < end:
+        raise ValueError(f"segment {segment['sid']!r} goes from {start} to {end} s")
+    text = segment["text"]
+    if isinstance(text, str):
+        text.encode()  # raises UnicodeEncodeError for bytes that were not UTF-8
+    return Row(
+        audio=audio,
+        text=None if text is None else str(text),
+        id=label(segment, "sid"),
+        duration=end - start,
+        start=start,
+    )
 
 
 def _recordings(path: Path) -> Iterator[Any]:
     """The entries of "audios", each parsed as soon as it is complete."""
     decoder, text = json.JSONDecoder(), ""
-    with path.open(encoding="utf-8", errors="replace") as stream:
+    with path.open(encoding="utf-8", errors="surrogateescape") as stream:
         while '"audios"' not in text or "[" not in text.partition('"audios"')[2]:
             text += _more(stream, path)
         text = text.partition('"audios"')[2].partition("[")[2]

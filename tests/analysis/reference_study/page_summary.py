@@ -58,7 +58,7 @@ def _verdicts(found: Answers) -> str:
 def _ahead_below(trained: Sequence[Answers]) -> str:
     """Smaller budgets at which `efin` is ahead."""
     below = [
-        f"{one['place']} ({', '.join(flops(each['flops']) for each in ahead)})"
+        f'"{one["place"]}" at {", ".join(flops(each["flops"]) for each in ahead)} FLOPs'
         for one in trained
         if (
             ahead := [
@@ -68,7 +68,7 @@ def _ahead_below(trained: Sequence[Answers]) -> str:
             ]
         )
     ]
-    return f" At these places it is ahead at smaller budgets: {'; '.join(below)}." if below else ""
+    return f" At smaller budgets it is ahead in these places: {'; '.join(below)}." if below else ""
 
 
 def _held(registered: Answers | None) -> str:

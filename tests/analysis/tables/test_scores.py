@@ -103,7 +103,7 @@ def test_a_law_of_word_errors_is_the_law_of_a_table_that_holds_nothing_else(tmp_
 LINES = '{"key": "a", "wav": "x/a.wav", "txt": "今天天气"}\n{"key": "b", "wav": "x/b.wav", "txt": "你好"}\n'
 
 
-@pytest.mark.parametrize("suffix", [".list", ".ndjson", ".manifest", ".json", ".jsonl.gz", ".list.gz"])
+@pytest.mark.parametrize("suffix", [".list", ".ndjson", ".manifest", ".json", ".jsonl.gz", ".list.gz", ".jl", ".txt"])
 def test_json_lines_are_read_as_such_whatever_their_ending(tmp_path, suffix):
     hyp, ref = tmp_path / "hyp.txt", tmp_path / f"ref{suffix}"
     hyp.write_text("a 今天天七\nb 你好\n", encoding="utf-8")
@@ -124,13 +124,32 @@ def test_trn_lines_end_in_their_ids(tmp_path):
         ("s2-3", 1),
     ]
     assert document["sets"]["together"]["ref_words"] == 6
+    (tmp_path / "ref.trn.gz").write_bytes(gzip.compress(b"how are (you) ( s1-2 )\nhello there(s1-1)\nyes (s2-3)\n"))
+    assert score_files(tmp_path / "ref.trn.gz", ref, "plain").as_dict()["sets"]["together"]["errors"] == 0
     for line, said in (
         ("no id at all", "hyp.trn:1: .* has no id"),
+        ("a (s1-(1))", "hyp.trn:1: .* has no id; expected .*one word"),
         ("{ a / b } c (s1-1)", "hyp.trn:1: .* alternatives"),
     ):
         hyp.write_text(line + "\n")
         with pytest.raises(InputError, match=said):
             score_files(hyp, ref, "plain")
+
+
+@pytest.mark.parametrize("ending", [".csv", ".stm", ".ctm.gz", ".srt"])
+def test_formats_whose_first_word_is_no_id_are_refused_by_name(tmp_path, ending):
+    file = tmp_path / f"ref{ending}"
+    file.write_bytes(b"call,one two\n")
+    with pytest.raises(InputError, match=f"expected JSON lines, .*, not {ending.removesuffix('.gz')}$"):
+        score_files(file, file, "plain")
+
+
+@pytest.mark.parametrize("fields", [{"id": ["a"]}, {"id": True}, {"speaker": {"name": "s"}}, {"test": ["clean"]}])
+def test_a_name_that_is_no_text_is_refused_with_its_line(tmp_path, fields):
+    (name,) = fields
+    (tmp_path / "m.jsonl").write_text(nemo() + nemo(audio_filepath="b.wav", **fields))
+    with pytest.raises(InputError, match=rf"m\.jsonl:2: .*{name}.* must be text or a number"):
+        score_files(tmp_path / "m.jsonl", None, "plain")
 
 
 def nemo(**fields: object) -> str:

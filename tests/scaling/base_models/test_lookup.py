@@ -239,6 +239,21 @@ def test_sizes_that_are_null_are_read_as_transformers_reads_them(family, tmp_pat
                 llm_dims(tmp_path / "config.json")
 
 
+@pytest.mark.parametrize("wrong", [None, "false", 0])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_neither_true_nor_false_is_refused_as_transformers_refuses_it(family, wrong, tmp_path):
+    values = json.loads(write_llm_config(family, tmp_path).read_text())
+    names = ["tie_word_embeddings"]
+    names += ["attention_bias"] if FAMILIES[family].may_bias else []
+    names += ["mlp_bias"] if FAMILIES[family].may_bias_mlp else []
+    for name in names:
+        (tmp_path / "config.json").write_text(json.dumps({**values, name: wrong}))
+        with pytest.raises(InputError, match=f"{name} must be true or false, not {wrong!r}"):
+            llm_dims(tmp_path / "config.json")
+        with pytest.raises(Exception, match=name):
+            AutoConfig.from_pretrained(tmp_path, local_files_only=True)
+
+
 def test_a_default_that_does_not_fit_is_said_to_be_one(tmp_path):
     path = write_llm_config("mistral", tmp_path)
     values = json.loads(path.read_text())

@@ -262,7 +262,8 @@ def test_generation_costs_what_the_counter_sees(llm, beams):
 
 
 def test_the_asr_decoders_generation_costs_what_the_counter_sees():
-    from scaling.asr.model.encoders.whisper import encode, greedy_decode
+    from scaling.asr.model.encoders.text_decoder import greedy_decode
+    from scaling.asr.model.encoders.whisper import encode
 
     shape = model_shape(MINI_ENCODER, MINI_LLM)
     batch, new_tokens = lengths([16_000, 9_000], [5, 5], [5, 5]), 7

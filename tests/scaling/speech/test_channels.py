@@ -122,7 +122,24 @@ def tar(folder: Path) -> Path:
     return folder / "s.tar"
 
 
-@pytest.mark.parametrize("layout", [nemo, supervisions, cuts, multi_cut, two_sources, kaldi_sides, kaldi_segments, tar])
+def shar(folder: Path) -> Path:
+    """lhotse's shard of the channels 2 and 3 of a recording, which a supervision names each; the id has a dot."""
+    both = {"id": "both.1", "start": 0, "duration": 1.0, "channel": [2, 3], "recording": RECORDING, "type": "MultiCut"}
+    speech = [{**supervision(n), "channel": [2 + n]} for n in (0, 1)]
+    (folder / "shar").mkdir()
+    write_lines(folder / "shar" / "cuts.000000.jsonl", [{**both, "supervisions": speech}])
+    content = (folder / "call.wav").read_bytes()
+    with tarfile.open(folder / "shar" / "recording.000000.tar", "w") as out:
+        member = tarfile.TarInfo("both.1.wav")
+        member.size = len(content)
+        out.addfile(member, io.BytesIO(content))
+    return folder / "shar"
+
+
+LAYOUTS = [nemo, supervisions, cuts, multi_cut, two_sources, kaldi_sides, kaldi_segments, tar, shar]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_each_row_hears_the_channel_that_it_names(layout, call, tmp_path):
     corpus = layout(tmp_path)
     manifest = read_manifest(corpus)
@@ -164,6 +181,26 @@ def test_a_channel_that_is_not_there_is_a_bad_row(channel, message, call, tmp_pa
     rows = [{"audio_filepath": "call.wav", "text": "a", "channel": channel}]
     with pytest.raises(InputError, match=message):
         read_manifest(write_lines(tmp_path / "m.jsonl", rows))
+
+
+def test_a_channel_may_be_a_number_of_a_table_and_the_average_is_heard_where_the_study_says_so(call, tmp_path):
+    rows = [{"audio_filepath": "call.wav", "text": "a", "channel": name} for name in (1.0, "average")]
+    corpus = write_lines(tmp_path / "m.jsonl", rows)
+    second, mean = read_manifest(corpus, mix_channels=True).audio
+    assert np.array_equal(read_clip(second), call[:, 1])
+    assert np.array_equal(read_clip(mean), call.mean(axis=1))
+    with pytest.raises(InputError, match="1 x several channels and none named"):
+        read_manifest(corpus)
+
+
+def test_a_fault_of_one_supervision_takes_no_other_of_its_cut_along(call, tmp_path):
+    corpus = multi_cut(tmp_path)
+    (cut,) = map(json.loads, corpus.read_text().splitlines())
+    cut["supervisions"].insert(0, {**supervision(0), "id": "u9", "channel": [0, 5]})
+    manifest = read_manifest(write_lines(corpus, [cut]), max_bad_share=0.5)
+    assert list(manifest.texts) == ["t0", "t1"]
+    assert manifest.bad_rows.total == 1
+    assert "line 1: channel must be one whole number, 0 or more, not [0, 5]" in str(manifest.bad_rows)
 
 
 def test_kaldi_says_which_channel_and_which_segment_is_wrong(call, tmp_path):

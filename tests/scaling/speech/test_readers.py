@@ -74,6 +74,34 @@ def test_kaldi_pipes_and_gaps_are_faults_that_say_what_stands_there(tmp_path):
     assert "text, line 3: 'u2' is not in wav.scp" in manifest.bad_rows.first["no recording"]
 
 
+@pytest.mark.parametrize("table", ["wav.scp", "segments", "utt2spk"])
+def test_a_name_given_twice_in_a_kaldi_table_is_a_bad_row(tmp_path, table):
+    write(tmp_path / "0.wav", 0)
+    lines = {"wav.scp": "r 0.wav", "segments": "u r 0 0.2", "utt2spk": "u s", "text": "u a"}
+    again = {"wav.scp": "r 1.wav", "segments": "u r 0.2 0.4", "utt2spk": "u other"}
+    for name, line in lines.items():
+        (tmp_path / name).write_text(f"{line}\n{line}\n" if name in again else f"{line}\n")
+    (tmp_path / table).write_text(f"{lines[table]}\n{again[table]}\n")
+    manifest = read_manifest(tmp_path, max_bad_share=0.5)
+    assert manifest.skipped == {"repeated name": 1}
+    assert f"{table}, line 2: " in str(manifest.bad_rows)
+    assert (list(manifest.speakers), manifest.samples.tolist()) == (["s"], [3200])
+
+
+@pytest.mark.parametrize("time", ["inf", "1e308", "nan", "-0.5"])
+def test_a_time_that_no_recording_has_is_a_bad_row(tmp_path, time):
+    write(tmp_path / "0.wav", 0)
+    (tmp_path / "wav.scp").write_text("r 0.wav\n")
+    (tmp_path / "segments").write_text(f"u r 0 {time}\nv r 0 0.2\n")
+    (tmp_path / "text").write_text("u a\nv b\n")
+    assert read_manifest(tmp_path, max_bad_share=0.5).ids == ["v"]
+    recording = {"sources": [{"type": "file", "channels": [0], "source": "0.wav"}], "id": "r", "duration": 0.5}
+    speech = {"id": "u", "text": "a"}
+    cut = {"id": "u", "start": 0, "duration": float(time), "supervisions": [speech], "recording": recording}
+    (tmp_path / "cuts.jsonl").write_text(f"{json.dumps({**cut, 'id': 'v', 'duration': 0.2})}\n{json.dumps(cut)}\n")
+    assert read_manifest(tmp_path / "cuts.jsonl", max_bad_share=0.5).ids == ["v"]
+
+
 def test_lhotse_cuts_supervisions_and_shar_are_read_as_lhotse_wrote_them(tmp_path):
     lhotse = pytest.importorskip("lhotse", reason="lhotse writes what is read here")
     recordings = lhotse.RecordingSet.from_recordings(
@@ -217,7 +245,13 @@ def test_wenetspeech_is_read_by_part_one_recording_at_a_time(tmp_path, monkeypat
     assert_is_the_speech(read_manifest(path), speakers=False)
     assert read_manifest(Path(f"{path}#S")).texts == TEXTS[:4]
     assert read_manifest(Path(f"{path}#DEV")).texts == TEXTS[4:]
-    path.write_text(path.read_text()[:-200])
+    segments[1]["begin_time"], segments[2]["text"] = "soon", "\udce9"  # as a byte that is not UTF-8 is written back
+    written = json.dumps({"audios": audios}, ensure_ascii=False).encode(errors="surrogateescape")
+    path.write_bytes(written)
+    faulty = read_manifest(path, max_bad_share=0.5)
+    assert faulty.texts == [TEXTS[0], TEXTS[3], TEXTS[4]]
+    assert faulty.skipped == {"field missing or of the wrong type": 1, "not UTF-8": 1}
+    path.write_bytes(written[:-200])
     with pytest.raises(InputError, match="ends within its list of recordings"):
         read_manifest(path)
 

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import tarfile
 
 import pytest
@@ -79,6 +80,12 @@ def test_compressed_and_torn_shards_are_told_apart(tmp_path):
     torn = read_manifest(tmp_path / "torn.tar", max_bad_share=1.0)
     assert torn.ids == ["0"]
     assert sum(torn.skipped.values()) >= 1
+    shard(tmp_path / "c.tar", {"0.wav": encoded(0), "0.txt": b"zero", "1.txt": b"one", "1.wav": encoded(1)})
+    content = (tmp_path / "c.tar").read_bytes()
+    (tmp_path / "torn.tar").write_bytes(content[: content.rindex(b"RIFF") + 9000])  # within the audio of a whole text
+    torn = read_manifest(tmp_path / "torn.tar", max_bad_share=1.0)
+    assert torn.ids == ["0"]
+    assert "the file ends after 9000 of its bytes" in str(torn.bad_rows)
 
 
 def test_marks_in_the_texts_of_a_shard_are_skipped_and_utf_16_is_named(tmp_path):
@@ -87,6 +94,44 @@ def test_marks_in_the_texts_of_a_shard_are_skipped_and_utf_16_is_named(tmp_path)
     manifest = read_manifest(shard(tmp_path / "s.tar", entries), max_bad_share=0.5)
     assert list(manifest.texts) == ["zero", "two"]
     assert "1.txt: text in UTF-16; expected UTF-8" in str(manifest.bad_rows)
+
+
+def test_files_of_a_mac_and_names_without_a_dot_come_between_no_audio_and_its_text(tmp_path):
+    entries = {"README": b"x", "._0.wav": b"mac", "0.wav": encoded(0), "._0.txt": b"mac", "0.txt": TEXTS[0].encode()}
+    manifest = read_manifest(shard(tmp_path / "s.tar", entries))
+    assert (list(manifest.ids), list(manifest.texts)) == (["0"], TEXTS[:1])
+
+
+@pytest.mark.parametrize(
+    ("entries", "fault"),
+    [
+        ({"1.txt": "caf\xe9".encode("latin-1")}, "not UTF-8, the first .*1.txt: unexpected end of data at byte 3"),
+        ({"1.txt": b"x" * (1 << 21)}, "text too long to be one, the first .*1.txt: 2097152 bytes"),
+        ({"1.json": b'{"text": "x"'}, "not JSON, the first .*1.json"),
+        ({"1.json": b'["x"]'}, "not JSON, the first .*1.json: expected an object, found list"),
+        ({"1.json": b'{"text": 3}'}, "text must be a string, not 3"),
+        ({"1.json": b'{"speaker": []}'}, "speaker must be text or a number"),
+        ({"1.flac": encoded(0, "FLAC"), "1.txt": b"x"}, "repeated member, the first .*'1' has two members of one kind"),
+        ({"2.b.wav": encoded(1), "2.b.txt": b"x"}, "no audio, the first .*'2' has .b.wav, .b.txt; expected .wav"),
+    ],
+)
+def test_a_text_that_cannot_be_read_is_named_and_never_guessed(tmp_path, entries, fault):
+    whole = {"0.wav": encoded(0), "0.txt": TEXTS[0].encode(), "1.wav": encoded(1)}
+    manifest = read_manifest(shard(tmp_path / "s.tar", {**whole, **entries}), max_bad_share=1.0)
+    assert manifest.ids == ["0"]
+    assert re.search(fault, str(manifest.bad_rows))
+
+
+def test_a_description_tells_speakers_by_number_and_texts_as_wenet_does_and_a_blank_one_hides_no_text(tmp_path):
+    entries = {
+        "0.wav": encoded(0),
+        "0.json": b'{"txt": "zero", "speaker": 12}',
+        "1.wav": encoded(1),
+        "1.txt": b"one",
+        "1.json": b'{"text": " ", "speaker": null}',
+    }
+    manifest = read_manifest(shard(tmp_path / "s.tar", entries))
+    assert (list(manifest.texts), list(manifest.speakers)) == (["zero", "one"], ["12", ""])
 
 
 def test_braces_and_folders_name_shards_as_webdataset_and_nemo_do(tmp_path):

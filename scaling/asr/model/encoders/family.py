@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from scaling.asr.model.padding import real_positions
 from scaling.base_models.tokenizers import TextCodec
@@ -52,7 +52,7 @@ class Family:
     """One family of encoders.
 
     * `model`: the class of transformers that holds the encoder, and what belongs to its own objective.
-    * `section`: where `model` is a part of what a checkpoint holds, the name of its section in config.json;
+    * `config_of`: where `model` is a part of what a checkpoint holds, its config from that of the whole;
       `checkpoint_names` are then the patterns of names of weights that it has otherwise, with what replaces them.
     * `features`: the features that the model in a directory was trained on.
     * `encoder`: the module of the encoder.
@@ -64,7 +64,7 @@ class Family:
     """
 
     model: type[PreTrainedModel]
-    section: str | None = None
+    config_of: Callable[[PreTrainedConfig], PreTrainedConfig] = lambda config: config
     checkpoint_names: Mapping[str, str] = field(default_factory=dict)
     features: Callable[[Path], FeatureExtractor]
     encoder: Callable[[PreTrainedModel], nn.Module]

@@ -8,6 +8,7 @@ Shapes: B utterances, M mel bins, T mel frames, S encoder positions, D width, H 
 import sys
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 
 import torch
 from torch import Tensor
@@ -69,5 +70,7 @@ QWEN3_ASR_TOWER = Family(
     prepare=_batch_attention,
     encode=encode,
 )
-QWEN3_ASR = replace(QWEN3_ASR_TOWER, section="audio_config", checkpoint_names={r"^(model\.)?audio_tower\.": ""})
+QWEN3_ASR = replace(
+    QWEN3_ASR_TOWER, config_of=attrgetter("audio_config"), checkpoint_names={r"^(model\.)?audio_tower\.": ""}
+)
 """The tower of a whole Qwen3-ASR, of which nothing else is read."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from scaling.asr.model.encoders.family import Family
 from scaling.asr.model.encoders.parakeet import PARAKEET
 from scaling.asr.model.encoders.qwen3_asr import QWEN3_ASR, QWEN3_ASR_TOWER
+from scaling.asr.model.encoders.qwen3_omni import QWEN3_OMNI, QWEN3_OMNI_TOWER
 from scaling.asr.model.encoders.voxtral import VOXTRAL, VOXTRAL_TOWER
 from scaling.asr.model.encoders.wav2vec2 import HUBERT, OMNIASR, WAV2VEC2, WAVLM
 from scaling.asr.model.encoders.wav2vec2_bert import WAV2VEC2_BERT
@@ -23,6 +24,8 @@ FAMILIES = {
     "voxtral_encoder": VOXTRAL_TOWER,
     "qwen3_asr": QWEN3_ASR,
     "qwen3_asr_encoder": QWEN3_ASR_TOWER,
+    "qwen3_omni_moe": QWEN3_OMNI,
+    "qwen3_omni_moe_audio_encoder": QWEN3_OMNI_TOWER,
 }
 
 

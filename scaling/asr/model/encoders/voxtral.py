@@ -1,6 +1,7 @@
 """Voxtral's audio tower, which is a Whisper encoder, at any input length; no objective of its own."""
 
 from dataclasses import replace
+from operator import attrgetter
 
 from transformers import VoxtralEncoder
 
@@ -16,5 +17,7 @@ VOXTRAL_TOWER = Family(
     never_trained=SINUSOIDS,
     encode=encode,
 )
-VOXTRAL = replace(VOXTRAL_TOWER, section="audio_config", checkpoint_names={r"^(model\.)?audio_tower\.": ""})
+VOXTRAL = replace(
+    VOXTRAL_TOWER, config_of=attrgetter("audio_config"), checkpoint_names={r"^(model\.)?audio_tower\.": ""}
+)
 """The tower of a whole Voxtral, of which nothing else is read."""

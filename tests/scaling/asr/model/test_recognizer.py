@@ -10,7 +10,8 @@ from transformers import AutoModelForCausalLM, WhisperForConditionalGeneration
 from scaling.asr.checkpoint import Checkpoint, Progress, load, save
 from scaling.asr.evaluation.decode import transcribe
 from scaling.asr.model import greedy
-from scaling.asr.model.encoders.whisper import decoder_hidden_states, encode
+from scaling.asr.model.encoders.text_decoder import decoder_hidden_states
+from scaling.asr.model.encoders.whisper import encode
 from scaling.asr.model.llm_decoder import LlmDecoder
 from scaling.asr.model.projector import Projector
 from scaling.asr.model.recognizer import Batch, Recognizer
