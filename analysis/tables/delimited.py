@@ -14,6 +14,9 @@ from itertools import takewhile
 from analysis.tables.understanding.column_names import PERCENT_WORDS
 from analysis.tables.understanding.values import MAGNITUDES, MISSING, UNITS, read_numbers
 from scaling.errors import InputError
+from scaling.system.contained_files import MOST_BYTES
+
+csv.field_size_limit(MOST_BYTES)  # the library's own limit is 131,072 characters
 
 DELIMITERS = (",", ";", "\t", "|")
 """What may stand between fields; the first where several part the header into as many."""
@@ -38,7 +41,9 @@ def delimited_rows(text: str, source: str) -> tuple[str, Iterator[NumberedRow]]:
     blank = len(list(takewhile(lambda numbered_line: not numbered_line[1].strip(), lines)))
     lines = lines[blank:]
     if lines and lines[0][1].lower().startswith("sep="):
-        delimiter, lines = lines[0][1][len("sep=") :] or ",", lines[1:]
+        delimiter, lines = lines[0][1][len("sep=") :].strip(" ") or ",", lines[1:]
+        if delimiter not in DELIMITERS:
+            raise InputError(f"{source}: sep={delimiter!r}; expected one of {', '.join(map(repr, DELIMITERS))}")
     else:
         delimiter = delimiter_of([line for _, line in lines])
     if lines and _are_numbers(_fields(lines[0][1], delimiter)):

@@ -166,9 +166,11 @@ class _Given:
         for one in named:
             numbers = self.numbers(one.name)
             given = [value for value, read in zip(self.values(one.name), numbers.values, strict=True) if read]
-            if given and numbers.mark == "both":
-                marks = " and ".join(repr(next(value for value in given if mark in str(value))) for mark in ".,")
-                raise DoubtError(f"column {one.name!r} has decimal points and decimal commas: {marks}")
+            with_mark = [next((repr(value) for value in given if mark in str(value)), None) for mark in ".,"]
+            if numbers.mark == "both" and all(with_mark):
+                raise DoubtError(
+                    f"column {one.name!r} has decimal points and decimal commas: {with_mark[0]} and {with_mark[1]}"
+                )
             if given:
                 raise DoubtError(f"column {one.name!r} has no numbers: {given[0]!r}")
 
