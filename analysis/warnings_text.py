@@ -38,9 +38,18 @@ def warnings_text(notes: Iterable[Note], owners: Iterable[Owner] = (), error: st
     for note in every:
         found.setdefault(note.code, []).append(_of_whom(note, curves) + note.message)
     said = {code: f"{_together(messages)} {ADVICE.get(code, '')}".rstrip() for code, messages in found.items()}
-    lines = [f"  ! {_CER.sub(error, one_line(sentences))} [{code}]" for code, sentences in said.items()]
+    lines = [f"  ! {called(one_line(sentences), error)} [{code}]" for code, sentences in said.items()]
     where = f"  ({HOW_TO_ASK} says more about a code in brackets)"
     return "\n" + "\n".join([*lines, where])
+
+
+def called(sentence: str, error: str) -> str:
+    """A sentence of ours about CERs, about an error of another name.
+
+    >>> called("CER against charged FLOPs", "WER")
+    'WER against charged FLOPs'
+    """
+    return _CER.sub(error, sentence)
 
 
 def _of_whom(note: Note, curves: Sequence[Owner]) -> str:

@@ -77,11 +77,14 @@ def report(
         typer.Option(help="Folder to write to; by default the study's own, and NAME-report for a table called NAME."),
     ] = None,
     beside: Annotated[
-        list[Path] | None, typer.Option(help="Another study, or table, to draw in the same figure; may be repeated.")
+        list[Path] | None,
+        typer.Option(metavar="SOURCE", help="Another study, or table, to draw in the same figure; may be repeated."),
     ] = None,
     examples: Annotated[
         int,
-        typer.Option(min=0, help="Test utterances to show with what the runs wrote for them; texts may be private."),
+        typer.Option(
+            min=0, metavar="N", help="Test utterances to show with what the runs wrote for them; texts may be private."
+        ),
     ] = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -98,7 +101,7 @@ def coverage(
     flops: Annotated[
         float | None, PositiveOption(help="Where to ask; by default ten times the largest budget.")
     ] = None,
-    sets: Annotated[int, typer.Option(min=1, help="Repetitions.")] = 200,
+    sets: Annotated[int, typer.Option(min=1, metavar="N", help="Repetitions.")] = 200,
     as_json: AsJson = False,
 ) -> None:
     """Repeat a study's design on its own fitted laws: how often does each interval hold the truth, and how wide is
@@ -127,7 +130,7 @@ def design(
     runs: Runs,
     flops: Annotated[float, PositiveOption(help="The target: the budget whose error must be known.")],
     spend: Annotated[float, PositiveOption(help="What the next runs may cost together, in charged FLOPs.")],
-    most_runs: Annotated[int, typer.Option("--runs", min=1, help="The most runs.")] = 96,
+    most_runs: Annotated[int, typer.Option("--runs", min=1, metavar="N", help="The most runs.")] = 96,
     as_json: AsJson = False,
 ) -> None:
     """Propose the next runs: those that shrink the interval of the error at a target most for their FLOPs; by default

@@ -17,7 +17,8 @@ def forecast(
         bool, typer.Option("--register", help="Write down what is forecast at --flops, in DIR/forecasts.jsonl.")
     ] = False,
     flops: Annotated[
-        list[str] | None, typer.Option(help="Budgets to register, in charged FLOPs: 1e13,3e13; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="NUMBERS", help="Budgets to register, in charged FLOPs: 1e13,3e13; may be repeated."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

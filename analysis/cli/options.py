@@ -37,11 +37,15 @@ def _table_options(
     source: Annotated[
         Path,
         typer.Argument(
-            help="A study's folder, a table (CSV, JSON lines, Parquet), wandb:ENTITY/PROJECT, or a file of `fit --out`."
+            metavar="SOURCE",
+            help="A study's folder, a table (CSV, JSON, Parquet), wandb:ENTITY/PROJECT, or a file of `fit --out`.",
         ),
     ],
     columns: Annotated[
-        str | None, typer.Option(help="Where the law's columns are in the table: N=params,D=tokens,y=loss.")
+        str | None,
+        typer.Option(
+            help="Where the law's columns are in the table: N=params,D=tokens,y=loss; with their unit: y=score:percent."
+        ),
     ] = None,
     where: Annotated[
         str | None, typer.Option(help="Rows to use: an expression such as 'budget <= 3e20 and seed == 0'.")

@@ -1,5 +1,6 @@
 """What the text of options means: NAME=VALUE pairs as columns chosen, or as places where a law is asked."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from analysis.tables.seed_averaged_points import SOURCE
 from analysis.tables.stored_table import named_again
 from analysis.tables.table import understood_table
 from scaling.errors import InputError
+
+_COMMA_BETWEEN_PAIRS = re.compile(r",(?=\s*\w+\s*=|\s*$)")
+"""A comma before NAME=; others belong to the name of a column, such as `cer, test`."""
 
 
 def choice_of(
@@ -67,7 +71,7 @@ def positive_numbers(option: str, texts: Sequence[str]) -> list[float]:
 
 
 def _pairs(option: str, text: str) -> dict[str, str]:
-    pairs = [part.partition("=") for part in text.split(",")]
+    pairs = [part.partition("=") for part in _COMMA_BETWEEN_PAIRS.split(text)]
     if not all(name.strip() and sign and value.strip() for name, sign, value in pairs):
         raise InputError(f"{option} {text!r}: expected NAME=VALUE, separated by commas")
     return {name.strip(): value.strip() for name, _, value in pairs}

@@ -47,8 +47,9 @@ class Ratio(ABC):
 
     def reduction_interval(self, flops: float, level: float) -> Interval:
         """The interval of the share of error that the first saves at equal FLOPs."""
-        low, high = self.ends(flops, flops, level)
-        return 1.0 - math.exp(high), 1.0 - math.exp(low)
+        with np.errstate(over="ignore"):  # an end without a bound
+            low, high = np.exp(self.ends(flops, flops, level))
+        return 1.0 - float(high), 1.0 - float(low)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

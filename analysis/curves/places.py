@@ -1,6 +1,7 @@
 """Places where a law is asked: a positive number for each of its columns."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 
 from analysis.curves.curves import Curve
 from analysis.tables.usable_rows import LARGEST
@@ -8,9 +9,12 @@ from scaling.errors import InputError, nearest
 
 
 def positive(what: str, value: float) -> float:
-    """`value`, where it is a positive number below `LARGEST`. Raises InputError, naming `what`, for any other."""
-    if not 0.0 < value < LARGEST:
-        raise InputError(f"{what}: {value}, expected a positive number below {LARGEST:g}")
+    """`value`, where it is a positive number below `LARGEST`. Raises InputError, naming `what`, for any other, and for
+    what is no number.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0.0 < value < LARGEST:
+        shown = value if isinstance(value, Real) else repr(value)
+        raise InputError(f"{what}: {shown}, expected a positive number below {LARGEST:g}")
     return value
 
 

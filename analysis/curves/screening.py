@@ -20,7 +20,7 @@ from analysis.forecasting.evidence import Evidence
 from analysis.forecasting.posterior import Posterior
 from analysis.forecasting.predictive import Predictive
 from analysis.tables.seed_averaged_points import Point, points_of, run_error
-from analysis.tables.table import Table
+from analysis.tables.table import Row, Table
 from analysis.tables.usable_rows import FLOPS
 
 FEWEST_BUDGETS = 2
@@ -45,6 +45,11 @@ def set_aside(table: Table) -> dict[int, str]:
     return deaf | {i: FAILED for curve in hearing for i in _failed(table, curve)}
 
 
+def is_deaf(row: Row) -> bool:
+    """Whether a run was found not to hear the speech."""
+    return str(row.get("hears")).lower() == "false"
+
+
 def without(points: Sequence[Point], rows: Collection[int]) -> list[Point]:
     """The points with these rows taken out. Only the rows of these points are right; their means are still those of all
     runs.
@@ -53,7 +58,7 @@ def without(points: Sequence[Point], rows: Collection[int]) -> list[Point]:
 
 
 def _deaf(table: Table, points: Sequence[Point]) -> list[int]:
-    deaf = [i for point in points for i in point.rows if str(table.rows[i].get("hears")).lower() == "false"]
+    deaf = [i for point in points for i in point.rows if is_deaf(table.rows[i])]
     return deaf if len(without(points, deaf)) >= FEWEST_BUDGETS else []
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.curves.curves import Curve
 from analysis.curves.predict import Prediction, predict_rows
+from analysis.curves.screening import DEAF, FAILED, is_deaf
 from analysis.tables.seed_averaged_points import Point, points_of
 from analysis.tables.table import Row, Table
 from analysis.tables.usable_rows import ERROR
@@ -15,6 +16,9 @@ from scaling.cost.amounts import SECONDS_AN_HOUR
 
 IDENTIFIED = ("ok", "at_bound")
 """Statuses of a fit whose law may be drawn beyond its data."""
+
+OUTLIER = "lie far off any law of their curve"
+"""Why a point is not in the fit that it is compared with."""
 
 PATH_POINTS = 41
 """Places at which a law is computed: a tenth of a decade apart over four decades, which makes a smooth line."""
@@ -27,7 +31,7 @@ LEAST_FALL = 1.05
 class PlottedPoint:
     """A point with what its seeds scored: `low` to `high`. `unique_hours` and `passes` are None where not recorded.
 
-    `set_aside`: a run that was set aside, or a gross outlier of the fit.
+    `set_aside` is why its runs are not in the fit, in words of which "runs that" is the beginning; None where they are.
     """
 
     mean: Point
@@ -35,7 +39,7 @@ class PlottedPoint:
     high: float
     unique_hours: float | None
     passes: float | None
-    set_aside: bool
+    set_aside: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +81,10 @@ def traces_of(
         outliers = set() if curve.fit is None else set(curve.fit.excluded)
         trace = Trace(
             curve=curve,
-            points=tuple(_point(table, point, i in outliers) for i, point in enumerate(own)),
-            aside=tuple(_point(table, point, True) for point in aside_points if point.curve == own[0].curve),
+            points=tuple(_point(table, point, OUTLIER if i in outliers else None) for i, point in enumerate(own)),
+            aside=tuple(
+                _point(table, point, _why_aside(table, point)) for point in aside_points if point.curve == own[0].curve
+            ),
             path=() if horizon is None else _path(curve, horizon),
             reason=_reason(curve),
             params=_params(table.rows[own[0].rows[0]]),
@@ -104,7 +110,12 @@ def describes_its_runs(curve: Curve) -> bool:
     return curve.status in IDENTIFIED or curve.cer(smallest) >= LEAST_FALL * curve.cer(largest)
 
 
-def _point(table: Table, point: Point, set_aside: bool) -> PlottedPoint:
+def _why_aside(table: Table, point: Point) -> str:
+    """Why runs that were set aside before anything was averaged are not in the fit."""
+    return DEAF if all(is_deaf(table.rows[i]) for i in point.rows) else FAILED.rstrip(",")
+
+
+def _point(table: Table, point: Point, set_aside: str | None) -> PlottedPoint:
     scores = [table.number(i, ERROR) for i in point.rows] if point.runs > 1 else [point.cer]
     hours = _mean(table, point, "unique_audio_seconds")
     return PlottedPoint(

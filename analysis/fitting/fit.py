@@ -281,7 +281,10 @@ def positive_column(columns: Mapping[str, npt.ArrayLike], name: str) -> Array:
     """Column `name` as floats (n,), all finite and positive. Raises InputError otherwise."""
     if name not in columns:
         raise InputError(f"columns: {name!r} is missing; given: {', '.join(columns) or 'none'}")
-    values = np.atleast_1d(np.asarray(columns[name], dtype=float))
+    try:
+        values = np.atleast_1d(np.asarray(columns[name], dtype=float))
+    except (TypeError, ValueError):
+        raise InputError(f"column {name}: {columns[name]!r}, expected numbers") from None
     wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0.0)))
     if len(wrong):
         raise InputError(f"column {name}, entry {wrong[0]}: {values[wrong[0]]}, expected a positive number")

@@ -99,7 +99,8 @@ class Outlook:
         mixture = self.predictive.predict(lattice.flops_L, new_run=new_run, counted=counted)
         middle_L, stretch_L = mixture.quantile(0.5), self._stretch(lattice.flops_L)
         quantiles_L = [middle_L + stretch_L * (mixture.quantile(share) - middle_L) for share in shares]
-        return [self.scale * np.exp(lattice.falling(quantile_L)) for quantile_L in quantiles_L]
+        with np.errstate(over="ignore"):  # an end without a bound
+            return [self.scale * np.exp(lattice.falling(quantile_L)) for quantile_L in quantiles_L]
 
     def _stretch(self, flops_Q: Array) -> Array:
         """The factor (Q,) on the arms of an interval where audio is repeated more often than in the runs."""

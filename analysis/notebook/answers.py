@@ -136,15 +136,18 @@ def predict(
     """
     if (flops is None) == (at is None):
         raise InputError("predict: give flops or at")
+    if at is not None and not isinstance(at, Mapping):
+        raise InputError(f"at: {at!r}, expected the law's columns by name, such as {{'N': 7e9, 'D': 4e12}}")
     fits = fits_asked(source, strategy, encoder, llm, at=at or ())
     if at is not None:
         curve = fits.curves.only()
-        given = {name: np.atleast_1d(value).tolist() for name, value in at.items()}
-        made = predict_rows(curve, places(curve, "at", given))
+        made = predict_rows(curve, places(curve, "at", _of_equal_length(at)))
         answers = [Answer(each.as_row(), rows_text([each], fits.error_name), fits) for each in made]
         several = any(np.ndim(value) for value in at.values())
         return Answers(answers, rows_text(made, fits.error_name)) if several else answers[0]
     budgets = [positive("flops", value) for value in np.atleast_1d(flops).tolist()]
+    if not budgets:
+        raise InputError("flops: none are given; expected a number or several")
     predictions = [predict_run(fits.curves.best(budget), budget) for budget in budgets]
     answers = [Answer(each.as_dict(), prediction_text(each, fits.error_name), fits, [each]) for each in predictions]
     return Answers(answers, rows_text(predictions, fits.error_name)) if np.ndim(flops) else answers[0]
@@ -211,6 +214,16 @@ def recommend(
     answer = recommend_asked(fits, flops, cer, usd, device_hours, hardware, lifetime_hours)
     predictions = [] if answer.prediction is None else [answer.prediction]
     return Answer(answer.as_dict(), recommendation_text(answer, fits.error_name), fits, predictions)
+
+
+def _of_equal_length(at: Mapping[str, Any]) -> dict[str, list[float]]:
+    """The columns asked at, single numbers repeated. Raises InputError for columns of unequal lengths and for none."""
+    given = {name: np.atleast_1d(value).tolist() for name, value in at.items()}
+    longest = max(map(len, given.values()), default=0)
+    for name, values in given.items():
+        if len(values) not in (1, longest) or not values:
+            raise InputError(f"at: {name} has {len(values)} values; expected 1 or {longest or 'more'}")
+    return {name: values * longest if len(values) == 1 else values for name, values in given.items()}
 
 
 def _drawn(fits: Fits, predictions: Sequence[Prediction], ax: "Axes | None") -> "Axes":

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from analysis.curves.fits import Fits
 from analysis.curves.fits_file import fits_at, fits_of, new_fits
+from analysis.curves.places import positive
 from analysis.fitting.fit import Fit
 from analysis.fitting.fit import fit as fit_points
 from analysis.formatting import number
@@ -73,7 +74,7 @@ def fit(
     columns: Mapping[str, str] | None = None,
     *,
     where: str | None = None,
-    group: str | None = None,
+    group: str | Sequence[str] | None = None,
     law: str | None = None,
     loss: str | None = None,
 ) -> Laws: ...
@@ -95,7 +96,7 @@ def fit(
     y: Any = None,
     *,
     where: str | None = None,
-    group: str | None = None,
+    group: str | Sequence[str] | None = None,
     law: str | None = None,
     loss: str | None = None,
     **of_points: Any,
@@ -158,7 +159,8 @@ def plot(
     """Draw runs and laws on matplotlib axes (new ones without `ax`), up to `horizon` FLOPs, and return the axes.
 
     Lines are laws with their 90 % interval, dashed beyond the runs. Of laws in other columns than FLOPs it shows what
-    was measured against what they say. Raises InputError for an `ax` that is no axes, and where matplotlib is missing.
+    was measured against what they say. Raises InputError for an `ax` that is no axes, for a `horizon` that is no
+    positive number, and where matplotlib is missing.
 
     >>> import analysis
     >>> from matplotlib.figure import Figure
@@ -169,5 +171,7 @@ def plot(
     from analysis.report.figures.picture import axes_given, draw_picture
 
     axes = axes_given(ax)
+    if horizon is not None:
+        positive("horizon", horizon)
     draw_picture(fits_asked(source, strategy, encoder, llm), axes, horizon)
     return axes

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 from analysis.curves.fits_file import Source, table_of
-from analysis.formatting import number
+from analysis.formatting import counted, number
 from analysis.notebook.shown import html_table
 from analysis.tables.choice import Choice
-from analysis.tables.table import Row, Table, numbered_table, rows_of_frame
+from analysis.tables.table import Row, Table, numbered_table
+from analysis.tables.table_files import rows_of_frame
 from analysis.tables.usable_rows import ERROR, FLOPS
 from scaling.errors import InputError
 
@@ -41,7 +43,7 @@ class Runs:
     def __repr__(self) -> str:
         table = self.table
         curves = list(dict.fromkeys(str(row.get("strategy") or "all") for row in table.rows))
-        return f"<{len(table.rows)} runs of {table.path}: {', '.join(curves)}>"
+        return f"<{counted(len(table.rows), 'run')} of {table.path}: {', '.join(curves)}>"
 
     def _repr_html_(self) -> str:
         table = self.table
@@ -56,28 +58,42 @@ def read(
     *,
     columns: Mapping[str, str] | None = None,
     where: str | None = None,
-    group: str | None = None,
+    group: str | Sequence[str] | None = None,
 ) -> Runs:
     """Runs of a study's folder, a table (CSV, JSON lines, Parquet), `wandb:ENTITY/PROJECT`, a file of fits, a pandas
     data frame, columns by name (lists, arrays, or a value for all rows), or rows.
 
     `columns` names columns by what laws call them ({"y": "eval/cer"}, or "eval/cer:percent"), `where` is an expression
-    that rows satisfy, `group` names what parts curves. Usual names and units are understood, and said on stderr. Raises
-    InputError where they are not.
+    that rows satisfy, `group` names the column, or the columns, that part curves. A named index of a data frame is a
+    column, too. Usual names and units are understood, and said on stderr. Raises InputError where they are not.
 
     >>> import analysis
     >>> analysis.read({"FLOPs": [1e18, 1e19, 1e20], "CER": [0.24, 0.13, 0.08], "seed": 0})
     <3 runs of columns: all>
     >>> analysis.read([{"compute": 1e18, "cer": "24%"}, {"compute": 1e19, "cer": "13%"}], where="compute > 2e18")
-    <1 runs of rows: all>
+    <1 run of rows: all>
     """
-    choice = Choice(columns=columns or {}, where=where, group=group)
+    choice = _choice(columns, where, group)
     if isinstance(source, Runs):
         chosen = {name: value for name in ("columns", "where", "group") if (value := getattr(choice, name))}
         return replace(source, choice=replace(source.choice, **chosen))
     runs = Runs(Path(source) if isinstance(source, str | Path) else _table(source), choice)
     runs.table.certain("strategy")
     return runs
+
+
+def _choice(columns: Any, where: Any, group: Any) -> Choice:
+    """What was chosen. Raises InputError for arguments of other types."""
+    if not (columns is None or isinstance(columns, Mapping)) or not all(
+        isinstance(part, str) for part in chain.from_iterable((columns or {}).items())
+    ):
+        raise InputError(f"columns: {columns!r}, expected names of columns, such as {{'y': 'eval/cer'}}")
+    names = [group] if isinstance(group, str) else [] if group is None else group
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"group: {group!r}, expected the name of a column, or several")
+    if not (where is None or isinstance(where, str)):
+        raise InputError(f"where: {where!r}, expected an expression such as 'flops >= 1e18 and seed == 0'")
+    return Choice(columns=columns or {}, where=where, group=",".join(names) if names else None)
 
 
 def _table(source: Any) -> Table:
@@ -102,7 +118,7 @@ def _rows_of_columns(columns: Mapping[str, Any]) -> list[Row]:
     if len(set(lengths.values())) > 1:
         each = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise InputError(f"read: columns of unequal lengths: {each}")
-    count = next(iter(lengths.values()), 1)
+    count = next(iter(lengths.values()), 1 if values else 0)
     return [{name: column[i] if name in lengths else column for name, column in values.items()} for i in range(count)]
 
 

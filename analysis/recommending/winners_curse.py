@@ -21,6 +21,8 @@ DRAWS = 4000
 """Draws of all contenders: the bias is then known to a few per cent of the scatter of one contender."""
 NORMAL_90 = 1.645
 """The half-width of a 90 % interval in standard deviations."""
+MANIFOLD = 10.0
+"""A bias above this is no number worth telling (assumption)."""
 NOTICEABLE_BIAS = 0.01
 """A prediction that is too low by this share is worth a warning (assumption)."""
 
@@ -41,11 +43,17 @@ class WinnersCurse:
         if self.bias < NOTICEABLE_BIAS:
             return []
         low, high = self.interval
+        more = f"{self.bias:.1%} more" if self.bias < MANIFOLD else "many times more"
+        between = f"in [{low:.4g}, {high:.4g}]" if math.isfinite(high) else f"above {low:.4g}"
         among = (
             f"The runs do not tell {len(self.contenders)} candidates apart, and the one that looks best is partly lucky"
         )
-        message = f"{among}: expect {self.bias:.1%} more error than predicted"
-        return [Note("winners_curse", f"{message}. In spite of the choice the curve is in [{low:.4g}, {high:.4g}].")]
+        return [
+            Note(
+                "winners_curse",
+                f"{among}: expect {more} error than predicted. In spite of the choice the curve is {between}.",
+            )
+        ]
 
 
 def winners_curse(chosen: Curve, candidates: Sequence[tuple[Curve, float]]) -> WinnersCurse | None:
@@ -72,8 +80,9 @@ def winners_curse(chosen: Curve, candidates: Sequence[tuple[Curve, float]]) -> W
     errors = np.array([high - low for low, high in (logs[id(curve)][1] for curve in contenders)]) / (2.0 * NORMAL_90)
     drawn = middles + errors * np.random.default_rng(0).standard_normal((DRAWS, len(contenders)))
     winner = np.argmin(drawn, axis=1)
-    bias = float(np.mean(middles[winner] - drawn[np.arange(DRAWS), winner]))
-    return WinnersCurse(contenders=contenders, interval=(math.exp(wider[0]), math.exp(wider[1])), bias=math.expm1(bias))
+    with np.errstate(over="ignore"):
+        bias = float(np.expm1(np.mean(middles[winner] - drawn[np.arange(DRAWS), winner])))
+    return WinnersCurse(contenders=contenders, interval=(math.exp(wider[0]), math.exp(wider[1])), bias=bias)
 
 
 def _log_ends(curve: Curve, flops: float, level: float) -> Interval | None:

@@ -20,6 +20,8 @@ from analysis.registering.record import FORECASTS_FILE
 from analysis.report.learning import Learning, learning_of
 from analysis.tables.choice import EVERYTHING, Choice
 from analysis.tables.table import Table
+from analysis.tables.understanding.column_names import error_name
+from analysis.tables.usable_rows import ERROR
 from scaling.system.progress_line import announce_if_slow
 
 USUAL_BASELINE = "joint"
@@ -69,6 +71,17 @@ class Findings:
     def budgets(self) -> tuple[float, ...]:
         """Budgets of the points, smallest first."""
         return tuple(sorted({self.budget(point) for trace in self.traces for point in trace.points}))
+
+    @property
+    def error_name(self) -> str:
+        """What the table calls its error: CER, WER or loss."""
+        return error_name(self.curves.named.get(ERROR, ERROR))
+
+    @property
+    def reasons_aside(self) -> tuple[str, ...]:
+        """Why runs of the figures are in no fit, each reason once."""
+        points = [point for trace in self.traces for point in (*trace.points, *trace.aside)]
+        return tuple(dict.fromkeys(point.set_aside for point in points if point.set_aside))
 
     def of(self, strategy: str) -> tuple[Trace, ...]:
         """The traces of a strategy."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from analysis.tables.groups import IDENTITY
 from analysis.tables.row_filter import select_rows
-from analysis.tables.seed_averaged_points import SOURCE, curve_identity
+from analysis.tables.seed_averaged_points import ONE_CURVE, SOURCE, curve_identity
 from analysis.tables.table import Table, understood_table
 from scaling.errors import InputError, nearest
 
@@ -69,8 +69,9 @@ def refuse_unknown(field_name: str, wanted: str, names: Collection[str | None]) 
     if wanted in names:
         return
     known = {name for name in names if name is not None}
-    if not known:
-        raise InputError(f"{field_name}: no run has {wanted!r}; the table names none")
+    if not known or known == {ONE_CURVE}:
+        more = "; --group COLUMN parts its rows into curves" if field_name == "strategy" else ""
+        raise InputError(f"{field_name}: no run has {wanted!r}; the table names none{more}")
     raise InputError(f"{field_name}: no run has {wanted!r}{nearest(wanted, known)}")
 
 

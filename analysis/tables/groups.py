@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.tables.understanding.column_names import GROUP_NAMES, LABEL_NAMES, words
+from analysis.tables.understanding.column_names import GROUP_NAMES, LABEL_NAMES, names_an_error, words
 from analysis.tables.understanding.run_states import DONE
 from analysis.tables.understanding.values import read_numbers
 from scaling.errors import InputError, nearest
@@ -64,19 +64,39 @@ def parting_column(rows: Sequence[Row], law_columns: Sequence[str]) -> tuple[str
     )
 
 
+def averaged_columns(rows: Sequence[Row], law_columns: Sequence[str], error: str) -> list[str]:
+    """The columns of numbers, such as sizes and rates, that tell apart rows which count as repeats of one run: rows of
+    one curve that are equal in `law_columns`. Of columns that tell the same rows apart, the first; none that names an
+    error, or is the column `error`.
+    """
+    usable = [row for row in rows if row.get("status") in (DONE, None, "")]
+    cells = _cells(usable, law_columns)
+    factors = [name for name in _repeating(usable) if name not in (*law_columns, error) and not names_an_error(name)]
+    columns = [name for name in factors if _parts(usable, cells, name)]
+    numeric = [name for name in columns if read_numbers([row.get(name) for row in usable]).numeric]
+    return list({_partition(usable, name): name for name in reversed(numeric)}.values())[::-1]
+
+
 def _texts(rows: Sequence[Row]) -> list[str]:
-    """Columns of text that have several values, most of them on several rows, and no field of a study's own runs."""
+    """Columns of text among `_repeating`."""
     texts = []
+    for name in _repeating(rows):
+        values = [row.get(name) for row in rows]
+        if all(isinstance(value, str | bool | None) for value in values) and not read_numbers(values).numeric:
+            texts.append(name)
+    return texts
+
+
+def _repeating(rows: Sequence[Row]) -> list[str]:
+    """Columns that have several values, most of them on several rows, and are no field of a study's own runs."""
+    names = []
     for name in dict.fromkeys(name for row in rows for name in row):
         if name in RunRow.model_fields or " ".join(words(name)) in LABEL_NAMES:
             continue
-        values = [row.get(name) for row in rows]
-        if not all(isinstance(value, str | bool | None) for value in values) or read_numbers(values).numeric:
-            continue
-        counts = Counter(values).values()
+        counts = Counter(str(row.get(name)) for row in rows).values()
         if len(counts) > 1 and 2 * sum(count > 1 for count in counts) > len(counts):
-            texts.append(name)
-    return texts
+            names.append(name)
+    return names
 
 
 def _cells(rows: Sequence[Row], law_columns: Sequence[str]) -> list[tuple[object, ...]]:

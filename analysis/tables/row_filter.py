@@ -9,7 +9,7 @@ pandas for every table.
 import ast
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +52,20 @@ def select_rows(table: Table, expression: str) -> Table:
         raise InputError(f"--where {expression!r}: nested too deeply") from None
     keep = [i for i, row in enumerate(table.rows) if test(row)]
     if not keep:
-        raise InputError(f"--where {expression!r}: no row of {table.path} is left")
+        used = [columns[node.id] for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        raise InputError(f"--where {expression!r}: no row of {table.path} is left{_texts(table, used)}")
     return table.select(keep)
+
+
+def _texts(table: Table, used: Sequence[str]) -> str:
+    """The end of a message: which of the columns used hold text, and where their numbers are to be found."""
+    understood = {source: name for name, source in table.named.items()}
+    for name in used:
+        text = next((value for row in table.rows if isinstance(value := _typed(row.get(name)), str)), None)
+        if text is not None:
+            numbers = f", and its numbers are the column {understood[name]!r}" if name in understood else ""
+            return f"; {name!r} is text, such as {text!r}{numbers}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ CHANCE = 1.0
 character is missing or wrong.
 """
 
+ONE_CURVE = "all"
+"""The strategy of runs of a table that names none."""
+
 CurveIdentity = tuple[str, str | None, str | None]
 """Strategy, encoder and LLM: what a curve is of."""
 
@@ -95,8 +98,8 @@ def points_of(
 
 
 def curve_identity(row: Row) -> CurveIdentity:
-    """Strategy, encoder and LLM of a run; the strategy is "all" where the table names none."""
-    return _name(row.get("strategy")) or "all", _name(row.get("encoder")), _name(row.get("llm"))
+    """Strategy, encoder and LLM of a run; the strategy is `ONE_CURVE` where the table names none."""
+    return _name(row.get("strategy")) or ONE_CURVE, _name(row.get("encoder")), _name(row.get("llm"))
 
 
 def run_error(table: Table, index: int) -> float:

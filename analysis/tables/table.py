@@ -2,34 +2,27 @@
 
 Each row keeps the line that it stands on, so that messages can name it. What the columns of other people's tables mean
 is understood by `understanding` and `groups`, and said on stderr.
-
-JSON lines and CSV are not read by pandas: its import costs .25 s of processor time, which is more than all else that a
-verb imports; and of a CSV it takes the first column of rows that are one field too long for an index, and fills rows
-that are too short, where an error with the line is wanted. Parquet is read by pandas.
 """
 
-import codecs
 import hashlib
 import math
+import shlex
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from analysis.tables.delimited import delimited_rows
-from analysis.tables.groups import IDENTITY, grouped, parting_column
+from analysis.tables.groups import IDENTITY, POOLED, averaged_columns, grouped, parting_column
 from analysis.tables.long_form import one_row_a_run
+from analysis.tables.table_files import file_rows
+from analysis.tables.understanding.column_names import is_device_time
 from analysis.tables.understanding.understand import understand
 from analysis.tables.wandb import is_project, rows_of_project
 from scaling.errors import InputError, nearest, nearest_file
 from scaling.ledger.records import RUNS_FILE, is_usable
 from scaling.system.console import log_once
 from scaling.system.contained_files import read_regular
-from scaling.system.json_files import parse_json, read_json_lines
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 LAW_NAMES = {"flops": "C", "cer": "y"}
 """What laws, and with them --columns, call the columns of a table of runs that have another name there."""
@@ -69,6 +62,9 @@ class Table:
             hint = f"name it with --columns {LAW_NAMES.get(column, column)}=NAME"
             if column == "flops" and {"N", "D"} <= {*self.names}:
                 hint += ", or ask for a law in N and D: fit --law chinchilla"
+            times = [name for name in self._given_names if is_device_time(name)]
+            if column == "flops" and times:
+                hint += f" (FLOPs are {times[0]!r} times the FLOPs that your devices achieved in it)"
             taken = {*self.named.values(), *LAW_NAMES}
             spare = [name for name in self._given_names if name not in taken]
             others = nearest(column, spare) if spare else f"; columns: {', '.join(self._given_names)}"
@@ -88,6 +84,11 @@ class Table:
             return float(value)
         except (TypeError, ValueError):
             raise InputError(f"{self.place(index)}: {column} is {value!r}, expected a number") from None
+
+    def shown(self, index: int, column: str) -> str:
+        """A value as messages show it."""
+        value = self.rows[index].get(column)
+        return "empty" if value in (None, "") else repr(value)
 
     def select(self, keep: Sequence[int]) -> "Table":
         """The rows at the indices `keep`."""
@@ -110,19 +111,24 @@ class Table:
         Raises InputError for a group that is no column.
         """
         if group is not None:
-            rows, remark = grouped(self.rows, group, str(self.path)), f"curves: by {group!r}"
+            rows, remark = grouped(self.rows, group, str(self.path)), _curves_by(group)
             return replace(self, rows=rows, remarks=(*self.remarks, remark))
         if not set(law_columns) <= set(self.names) or self._is_a_study:
             return self
         column, doubt = parting_column(self.rows, law_columns)
         if doubt is not None:
             return replace(self, doubts={**self.doubts, "strategy": doubt})
-        if column is None:
-            return self
-        rows = tuple({**row, "strategy": _joined(row, column)} for row in self.rows)
-        curves = len({row["strategy"] for row in rows})
-        remark = f"curves: {curves}, by column {column!r}, whose values differ at equal {', '.join(law_columns)}"
-        return replace(self, rows=rows, remarks=(*self.remarks, remark))
+        equal = ", ".join(law_columns)
+        rows, remarks = self.rows, list(self.remarks)
+        if column is not None:
+            rows = tuple({**row, "strategy": _joined(row, column)} for row in rows)
+            curves = len({row["strategy"] for row in rows})
+            remarks.append(f"curves: {curves}, by column {column!r}, whose values differ at equal {equal}")
+        if averaged := averaged_columns(rows, law_columns, self.named.get("cer", "cer")):
+            listing = ", ".join(map(repr, averaged))
+            way = f"--group {shlex.quote(','.join(averaged))}"
+            remarks.append(f"rows with equal {equal} differ in {listing} and count as one curve; {way} parts them")
+        return replace(self, rows=rows, remarks=tuple(remarks))
 
     def announce(self) -> None:
         """Say on stderr, once, what was understood."""
@@ -140,8 +146,8 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a study's folder (its runs.jsonl), a .jsonl, .json, .csv, .tsv, .txt or .parquet file, or a project online
-    (wandb:ENTITY/PROJECT), and say on stderr how its columns were understood.
+    """Read a study's folder (its runs.jsonl), a file (see `table_files`), or a project online (wandb:ENTITY/PROJECT),
+    and say on stderr how its columns were understood.
 
     Lines of a CSV that start with # are remarks. Raises InputError where the file is missing, empty or malformed, and
     where no run has a result, because all have diverged or failed.
@@ -205,19 +211,6 @@ def file_sha256(file: Path) -> str:
     return hashlib.sha256(read_regular(file)).hexdigest() if file.is_file() else ""
 
 
-def read_text(file: Path) -> str:
-    """The text of a file, without a byte order mark: UTF-8, or UTF-16 with its mark.
-
-    Raises InputError where it cannot be read or decoded.
-    """
-    try:
-        raw = read_regular(file)
-        wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # Excel's "Unicode text"
-        return raw.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: not UTF-8 text") from None
-
-
 def _read(path: Path) -> tuple[Table, bool]:
     """A table as it stands, and whether a comma could not be a decimal mark in it."""
     if is_project(path):
@@ -228,52 +221,14 @@ def _read(path: Path) -> tuple[Table, bool]:
         raise InputError(f"{file}: not found; expected {expected}{nearest_file(file)}")
     if not file.is_file():
         raise InputError(f"{file}: is no file; expected a table")
-    suffix = file.suffix.lower()
-    if suffix in _DELIMITED:
-        delimiter, rows = delimited_rows(read_text(file), str(file))
-        return numbered_table(file, rows), delimiter == ","
-    if suffix not in _READERS:
-        raise InputError(
-            f"{file}: unknown kind of table {file.suffix!r}{nearest(file.suffix, (*_READERS, *_DELIMITED))}"
-        )
-    return numbered_table(file, _READERS[suffix](file)), True
+    rows, comma_parts_fields = file_rows(file)
+    return numbered_table(file, rows), comma_parts_fields
+
+
+def _curves_by(group: str) -> str:
+    return "curves: one through all rows" if group == POOLED else f"curves: by {group!r}"
 
 
 def _joined(row: Row, column: str) -> str:
     """The name of a row's curve: its strategy, where it has one, and what the column says."""
     return ", ".join(str(value) for value in (row.get(IDENTITY[0]), row.get(column)) if value not in (None, ""))
-
-
-def _read_json(file: Path) -> Iterator[tuple[int, Row]]:
-    rows = parse_json(read_text(file), str(file))
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InputError(f"{file}: expected a list of objects, or fits as `fit --out` left them")
-    return enumerate(rows, start=1)
-
-
-def rows_of_frame(frame: "DataFrame") -> Iterator[tuple[int, Row]]:
-    """The rows of a data frame, numbered from 1; what is missing is None."""
-    plain = frame.astype(object).where(frame.notna(), None)
-    rows = ({str(name): value for name, value in row.items()} for row in plain.to_dict("records"))
-    return enumerate(rows, start=1)
-
-
-def _read_parquet(file: Path) -> Iterator[tuple[int, Row]]:
-    import pandas as pd
-
-    try:
-        frame = pd.read_parquet(file)
-    except ImportError:
-        raise InputError(f"{file}: reading Parquet needs pyarrow: pip install 'asr-scaling[table]'") from None
-    except (OSError, ValueError, TypeError, NotImplementedError) as error:  # pyarrow's errors derive from these
-        raise InputError(f"{file}: no readable Parquet ({error})") from None
-    return rows_of_frame(frame)
-
-
-_READERS = {
-    ".jsonl": read_json_lines,
-    ".ndjson": read_json_lines,
-    ".json": _read_json,
-    ".parquet": _read_parquet,
-}
-_DELIMITED = (".csv", ".tsv", ".txt")

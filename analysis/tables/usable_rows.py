@@ -40,12 +40,12 @@ def usable_rows(table: Table, sources: tuple[str, ...]) -> tuple[list[int], list
             left_out["not_ok", f"Rows with status {row['status']!r}"].append(i)
             continue
         if not math.isfinite(cer):
-            left_out["no_error_rate", f"Rows whose {ERROR} is {row.get(ERROR)!r}"].append(i)
+            left_out["no_error_rate", f"Rows whose {ERROR} is {table.shown(i, ERROR)}"].append(i)
             continue
         for source in sources:
             value = table.number(i, source)
             if not value > 0.0:
-                raise InputError(f"{table.place(i)}: {source} is {row.get(source)!r}, expected a positive number")
+                raise InputError(f"{table.place(i)}: {source} is {table.shown(i, source)}, expected a positive number")
             _check_size(table, i, source)
         if cer < 0.0:
             raise InputError(f"{table.place(i)}: {ERROR} is {cer}, expected zero or more")

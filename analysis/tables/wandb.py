@@ -48,16 +48,16 @@ def rows_of_project(source: Path) -> Iterator[dict[str, Any]]:
     try:
         client = wandb.Api(timeout=TIMEOUT_SECONDS)
         for run in client.runs("/".join(parts), per_page=RUNS_A_PAGE, lazy=False):
-            values = {**dict(_flat(run.config)), **dict(_flat(dict(run.summary_metrics)))}
+            values = {**dict(flat(run.config)), **dict(flat(dict(run.summary_metrics)))}
             yield {**values, "key": run.id, "name": run.name, "state": run.state}
     except (wandb.Error, ValueError) as error:
         raise InputError(f"{source}: {' '.join(str(error).split())[:200]}") from None
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Nested values, their names joined by `/`."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}/")
+            yield from flat(value, f"{prefix}{name}/")
         else:
             yield f"{prefix}{name}", value

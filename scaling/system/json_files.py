@@ -79,17 +79,23 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, _object(parse_json(line, place), place)
 
 
+def read_unpacked(path: Path) -> bytes:
+    """The bytes of a file, unpacked where its name ends in .gz. Raises InputError where it cannot be read."""
+    content = read_regular(path)
+    if path.suffix.lower() != ".gz":
+        return content
+    try:
+        content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: not readable ({error})") from None
+    if len(content) > MOST_BYTES:
+        raise InputError(f"{path}: unpacked over {MOST_BYTES} bytes; expected at most so many")
+    return content
+
+
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines of a file, gzipped or not, that are not blank, with their numbers from 1, without a byte order mark."""
-    content = read_regular(path)
-    if path.suffix == ".gz":
-        try:
-            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(MOST_BYTES + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path}: not readable ({error})") from None
-        if len(content) > MOST_BYTES:
-            raise InputError(f"{path}: unpacked over {MOST_BYTES} bytes; expected at most so many")
-    for number, line in enumerate(without_mark(content, str(path)).split(b"\n"), start=1):
+    for number, line in enumerate(without_mark(read_unpacked(path), str(path)).split(b"\n"), start=1):
         if line.strip():
             yield number, line
 

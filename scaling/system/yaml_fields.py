@@ -10,6 +10,21 @@ from scaling.system.yaml_file import FieldPath, YamlDocument
 
 Fields = TypeVar("Fields", bound=BaseModel)
 
+KINDS = {
+    "tuple_type": "a list, such as [first, second]",
+    "list_type": "a list, such as [first, second]",
+    "dict_type": "names with values, such as {name: value}",
+    "model_type": "fields with values, such as {name: value}",
+    "model_attributes_type": "fields with values, such as {name: value}",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+}
+"""Kinds of values in words, by pydantic's names of errors."""
+
 
 def checked_fields(form: type[Fields], document: YamlDocument) -> Fields:
     """The document as an instance of `form`.
@@ -18,8 +33,8 @@ def checked_fields(form: type[Fields], document: YamlDocument) -> Fields:
     nearest that exists there.
     """
     if not isinstance(document.value, dict):
-        found = type(document.value).__name__
-        raise InputError(f"{document.source}: expected a mapping of fields such as `name: ...`, found {found}")
+        found = "nothing" if document.value is None else f"{document.value!r:.60}"
+        raise InputError(f"{document.source}: expected fields such as `name: ...`, each in its line; found {found}")
     try:
         return form.model_validate(document.value)
     except ValidationError as invalid:
@@ -39,12 +54,23 @@ def _explain(form: type[BaseModel], error: Any, path: FieldPath) -> str:
     if kind == "missing":
         return "this field is required and missing"
     if kind in ("float_type", "int_type") and isinstance(given, str):
-        return f"{given!r} is text; expected a number, written without quotes"
+        way = "written without quotes" if _is_number(given) else "such as 3 or 1e18"
+        return f"{given!r} is text; expected a number, {way}"
+    if kind in KINDS:
+        return f"{'empty' if given is None else repr(given)}; expected {KINDS[kind]}"
     expected = str(error["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")
     if kind in ("enum", "literal_error"):
         valid = error["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         return f"{given!r} is not one of them{nearest(given, valid)}"
     return f"{given!r}; expected {expected}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _names_around(form: type[BaseModel], path: FieldPath) -> list[str]:

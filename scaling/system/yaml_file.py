@@ -150,7 +150,8 @@ def parse_yaml(text: str, source: str) -> YamlDocument:
         where = f"{source}:{mark.line + 1}" if mark else source
         if isinstance(error, DuplicateKeyError):
             raise InputError(f"{where}: {error.problem}; expected each field once") from None
-        raise InputError(f"{where}: not valid YAML: {error.problem or error.context}") from None
+        hint = " (indent with spaces)" if "'\\t'" in str(error.problem) else ""
+        raise InputError(f"{where}: not valid YAML: {error.problem or error.context}{hint}") from None
     except (YAMLError, ValueError) as error:  # control characters, integers of thousands of digits
         raise InputError(f"{source}: not valid YAML: {error}") from None
     except (KeyError, TypeError, AttributeError, IndexError) as error:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from scaling.cost.number_option import NumberOption
+from scaling.errors import InputError
 from scaling.system.console import emit, log
 from sweeps.cli.options import (
     HardwareOption,
@@ -25,12 +26,23 @@ from sweeps.cli.options import (
 from sweeps.launchers.options import Launcher
 
 
+def _hours_of_corpus(value: float | None) -> float | None:
+    """Refuse hours that no made corpus has."""
+    from sweeps.new_study.first_study import FEWEST_HOURS, MOST_HOURS
+
+    if value is not None and not FEWEST_HOURS <= value <= MOST_HOURS:
+        raise InputError(f"--corpus-hours: {value:g}, expected hours from {FEWEST_HOURS:g} to {MOST_HOURS:g}")
+    return value
+
+
 def init(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new study file.")] = Path("study.yaml"),
     corpus: Annotated[
         str | None, typer.Option(help="Folder with train, dev and test sets, or a made corpus such as synthetic-zh.")
     ] = None,
-    corpus_hours: Annotated[float, typer.Option(min=0.01, help="Hours of a made corpus.")] = 4.0,
+    corpus_hours: Annotated[
+        float | None, NumberOption(help="Hours of a made corpus; default: 4.", callback=_hours_of_corpus)
+    ] = None,
     train: Annotated[str | None, typer.Option(help="Training set, where it is not found in --corpus.")] = None,
     dev: Annotated[str | None, typer.Option(help="Dev set, likewise.")] = None,
     test: Annotated[list[str] | None, typer.Option(metavar="NAME=FILE", help="Test set, likewise; repeatable.")] = None,

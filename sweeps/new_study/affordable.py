@@ -31,6 +31,7 @@ class Spend:
     """The most that a study may cost: one of training FLOPs, device-hours and dollars, and the option that said so."""
 
     option: str
+    unit: str
     most: float
     cost: Callable[[CostEstimate], float | None]
 
@@ -90,8 +91,8 @@ def affordable_budgets(text_of: Callable[[Sequence[float]], str], spend: Spend, 
         if (cost := spend.of(tried.costs)) > spend.most:
             raise InputError(
                 f"{spend.option} {spend.most:g}: too little for {ENOUGH_BUDGETS} budgets of which the smallest, "
-                f"{tried.budgets[0]:g} FLOPs, gives every stage {FEWEST_STEPS} steps; such a study costs {cost:.3g}; "
-                "expected more to spend, or smaller models"
+                f"{tried.budgets[0]:g} FLOPs, gives every stage {FEWEST_STEPS} steps; such a study costs {cost:.3g} "
+                f"{spend.unit}; expected more to spend, or smaller models"
             )
         best = tried
         while spend.of(tried.costs) <= spend.most:

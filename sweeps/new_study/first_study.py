@@ -16,15 +16,21 @@ from sweeps.new_study.affordable import MOST_EPOCHS, Affordable, Spend, affordab
 from sweeps.new_study.corpus_sets import find_sets, is_recipe
 from sweeps.new_study.wish import Value, Wish, as_seen_from
 
+USUAL_HOURS = 4.0
+"""Hours of a made corpus (assumption: minis of an evening hear no more than a few times as much)."""
+
+FEWEST_HOURS, MOST_HOURS = 0.01, 10_000.0
+"""Hours that a made corpus can have: some utterances, and what a study's field `data.hours` allows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstStudyAnswers:
-    """What a user has and wants. `corpus` is a folder or a made corpus, of `corpus_hours`; sets that are given replace
-    those of the corpus.
+    """What a user has and wants. `corpus` is a folder or a made corpus, of `corpus_hours` (None: `USUAL_HOURS`); sets
+    that are given replace those of the corpus.
     """
 
     corpus: str | None
-    corpus_hours: float
+    corpus_hours: float | None
     train: str | None
     dev: str | None
     test: Mapping[str, str]
@@ -41,9 +47,14 @@ class FirstStudyAnswers:
     def spend(self) -> Spend:
         """What can be spent. Raises InputError unless exactly one amount is given."""
         amounts = (
-            Spend(option="--flops", most=self.flops or 0.0, cost=lambda costs: costs.to_spend_flops),
-            Spend(option="--usd", most=self.usd or 0.0, cost=lambda costs: costs.usd),
-            Spend(option="--device-hours", most=self.device_hours or 0.0, cost=lambda costs: costs.device_hours),
+            Spend(option="--flops", unit="FLOPs", most=self.flops or 0.0, cost=lambda costs: costs.to_spend_flops),
+            Spend(option="--usd", unit="USD", most=self.usd or 0.0, cost=lambda costs: costs.usd),
+            Spend(
+                option="--device-hours",
+                unit="hours of a device",
+                most=self.device_hours or 0.0,
+                cost=lambda costs: costs.device_hours,
+            ),
         )
         given = [amount for amount in amounts if amount.most > 0.0]
         if len(given) != 1:
@@ -155,7 +166,10 @@ def _model(name: str, folder: Path | None) -> str:
 
 def _data(answers: FirstStudyAnswers, folder: Path | None) -> dict[str, Value]:
     if answers.corpus is not None and is_recipe(answers.corpus):
-        return {"corpus": answers.corpus, "hours": answers.corpus_hours}
+        return {"corpus": answers.corpus, "hours": answers.corpus_hours or USUAL_HOURS}
+    if answers.corpus_hours is not None:
+        given = "--corpus" if answers.corpus is None else f"--corpus {answers.corpus}"
+        raise InputError(f"--corpus-hours: {given} is not made; expected one of {', '.join(RECIPES)}, or no hours")
     train, dev, test = answers.train, answers.dev, dict(answers.test)
     if not (train and dev and test):
         if answers.corpus is None:

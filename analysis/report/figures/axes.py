@@ -19,7 +19,7 @@ MOST_POWERS = 10
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def error_axis(first: "Axes", errors: Sequence[float], label: str = "CER") -> None:
+def error_axis(first: "Axes", errors: Sequence[float], label: str) -> None:
     """Name and mark the shared axis up; it spans `errors`, so that bands without an end are cut off."""
     first.set_yscale("log")
     first.set_ylim(min(errors) / 1.3, max(errors) * 1.3)

@@ -35,7 +35,7 @@ def error_by_flops(findings: Findings, layout: Layout) -> Figure:
         ax.set_title(models, loc="left")
     truths = [forecast.truth for forecast in findings.forecasts if forecast.truth > 0.0]
     flops_axis(axes[0])
-    error_axis(axes[0], errors_of(findings.traces, laws=True) + truths)
+    error_axis(axes[0], errors_of(findings.traces, laws=True) + truths, findings.error_name)
     legend(figure, [*strategy_entries(findings), *law_entries(findings)], layout)
     return figure
 

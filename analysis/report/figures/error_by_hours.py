@@ -41,7 +41,7 @@ def error_by_hours(findings: Findings, layout: Layout) -> Figure | None:
     axes[0].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     axes[0].xaxis.set_minor_formatter(NullFormatter())
     figure.supxlabel("unique hours of audio", fontsize=STYLE["axes.labelsize"])
-    error_axis(axes[0], errors_of(findings.traces, laws=False))
+    error_axis(axes[0], errors_of(findings.traces, laws=False), findings.error_name)
     legend(figure, strategy_entries(findings), layout)
     return figure
 

@@ -59,7 +59,7 @@ def error_by_size(findings: Findings, layout: Layout) -> Figure | None:
     axes[0].set_xticks(marked, [_compact(size) for size in marked])
     axes[0].xaxis.set_minor_locator(NullLocator())
     axes[0].margins(x=0.12)
-    error_axis(axes[0], errors_of(findings.traces, laws=False))
+    error_axis(axes[0], errors_of(findings.traces, laws=False), findings.error_name)
     _legend(figure, families, dict(zip(budgets, colours, strict=True)), layout)
     return figure
 

@@ -26,7 +26,7 @@ def draw_trace(ax: "Axes", trace: Trace, index: int) -> None:
     """A curve as far as the data carry it: its law, and its points with those that were set aside."""
     draw_law(ax, trace, index)
     for point in (*trace.points, *trace.aside):
-        draw_point(ax, point.mean.flops, point.mean.cer, index, hollow=point.set_aside)
+        draw_point(ax, point.mean.flops, point.mean.cer, index, hollow=bool(point.set_aside))
         draw_seeds(ax, point.mean.flops, point, curve_style(index).light)
 
 
@@ -74,7 +74,7 @@ def law_entries(findings: Findings) -> list[Any]:
         entries.append(Patch(facecolor=INK, alpha=BAND, linewidth=0, label="90 % interval of the law"))
     if any(trace.path[-1].flops > trace.curve.largest_flops for trace in paths):
         entries.append(Line2D([], [], color=INK, linestyle=BEYOND, label="beyond the runs"))
-    if any(point.set_aside for trace in findings.traces for point in (*trace.points, *trace.aside)):
+    if findings.reasons_aside:
         entries.append(
             Line2D([], [], color=INK, marker="o", markersize=5, markerfacecolor=PAPER, linestyle="", label="set aside")
         )

@@ -14,7 +14,6 @@ from analysis.report.figures.canvas import style
 from analysis.report.figures.marks import draw_trace, errors_of
 from analysis.report.findings import HORIZON
 from analysis.report.palette import INK, curve_style
-from analysis.tables.usable_rows import ERROR
 from scaling.errors import InputError, nearest
 from scaling.system.atomic_files import temporary_beside
 
@@ -58,7 +57,7 @@ def draw_picture(fits: Fits, ax: "Axes", horizon: float | None = None) -> None:
         ax.plot([], [], color=entry.light, marker=entry.mark, markersize=5, label=trace.curve.label)
     mark_flops(ax)
     ax.set_xlabel("training FLOPs")
-    error_axis(ax, errors_of(traces, laws=True), fits.curves.named.get(ERROR, "CER"))
+    error_axis(ax, errors_of(traces, laws=True), fits.error_name)
     ax.legend()
 
 

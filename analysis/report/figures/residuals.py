@@ -24,11 +24,11 @@ def residuals(findings: Findings, layout: Layout) -> Figure | None:
                     continue
                 for point in trace.points:
                     miss = 100.0 * (point.mean.cer / trace.curve.cer(point.mean.flops) - 1.0)
-                    draw_point(ax, point.mean.flops, miss, index, hollow=point.set_aside)
+                    draw_point(ax, point.mean.flops, miss, index, hollow=bool(point.set_aside))
         ax.axhline(0.0, color=INK, linewidth=0.8)
         ax.set_title(models, loc="left")
     flops_axis(axes[0])
-    figure.supylabel("measured over fitted CER, %", fontsize=9.0)
+    figure.supylabel(f"measured over fitted {findings.error_name}, %", fontsize=9.0)
     axes[0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.3g}" if value else "0"))
     legend(figure, strategy_entries(findings), layout)
     return figure

@@ -34,6 +34,10 @@ def chart(findings: Findings, beside: Sequence[Findings] = ()) -> dict[str, obje
     smallest = min(point.mean.flops for one in every for trace in one.traces for point in trace.points)
     models = list(dict.fromkeys(models for one in every for models in one.models))
     names = ["", *_distinct_names(findings, beside)]
+    names = [
+        name if one.error_name == findings.error_name else f"{name}, {one.error_name}"
+        for name, one in zip(names, every, strict=True)
+    ]
     strategies = [(one, name, strategy) for one, name in zip(every, names, strict=True) for strategy in one.strategies]
     traces = [
         {
@@ -52,6 +56,7 @@ def chart(findings: Findings, beside: Sequence[Findings] = ()) -> dict[str, obje
     )
     return {
         "name": findings.name,
+        "error": findings.error_name,
         "largest_flops": findings.largest_flops,
         "flops_range": [min(flops), max(flops)],
         "answers_range": [smallest / BELOW, VERY_FAR * max(one.largest_flops for one in every)],
@@ -111,9 +116,12 @@ def _in_order(findings: Findings) -> list[Trace]:
 
 
 def _wanted(findings: Findings) -> float:
-    """An error to begin with: half the lowest that was measured."""
-    errors = [point.mean.cer for trace in findings.traces for point in trace.points if point.mean.cer > 0.0]
-    return float(f"{min(errors, default=0.1) / 2.0:.2g}")
+    """An error to begin with: half the lowest that was measured, but between it and what the laws reach as drawn."""
+    measured = min(
+        (point.mean.cer for trace in findings.traces for point in trace.points if point.mean.cer), default=0.2
+    )
+    drawn = [prediction.cer for trace in findings.traces for prediction in trace.path if prediction.cer]
+    return float(f"{max(measured / 2.0, math.sqrt(measured * min(drawn, default=0.0))):.3g}")
 
 
 def _prices(findings: Findings, trace: Trace) -> list[TrainingPrice]:

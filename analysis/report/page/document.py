@@ -25,6 +25,7 @@ from analysis.report.page.chart_data import chart, other_tests
 from analysis.report.page.inline_svg import inline
 from analysis.report.palette import CURVE_STYLES, BudgetStyle, budget_styles
 from analysis.report.transcript_examples import Example
+from analysis.warnings_text import called
 
 FOLDER = Path(__file__).parent
 STYLES = ("page", "figure", "phone")
@@ -71,7 +72,11 @@ def page(
         .render(
             findings=findings,
             examples=examples,
-            drawings={name: _drawing(name, both, budgets) for name, both in svgs.items()},
+            error=findings.error_name,
+            drawings={
+                name: _drawing(called(ALTERNATIVE_TEXTS[name], findings.error_name), both, budgets)
+                for name, both in svgs.items()
+            },
             chart=chart(findings, beside),
             beside=beside,
             other_tests=other_tests(findings, beside),
@@ -100,7 +105,7 @@ def page(
             results_at_equal_hours=results_at_equal_hours(findings.traces),
             warnings=_warnings(findings),
             facts=runs.facts(findings),
-            run_table=runs.run_table(findings.table.rows),
+            run_table=runs.run_table(findings.table.rows, findings.error_name, {*findings.curves.named.values()}),
         )
     )
 
@@ -109,9 +114,9 @@ def _assets(folder: str, names: Sequence[str], suffix: str) -> str:
     return "".join((FOLDER / "assets" / folder / f"{name}.{suffix}").read_text(encoding="utf-8") for name in names)
 
 
-def _drawing(name: str, both: tuple[str, str], budgets: Sequence[BudgetStyle]) -> Markup:
-    """A figure as wide as a page, and as a column for a phone; the style sheet shows one of them."""
-    wide, narrow = (inline(svg, ALTERNATIVE_TEXTS[name], budgets) for svg in both)
+def _drawing(shown: str, both: tuple[str, str], budgets: Sequence[BudgetStyle]) -> Markup:
+    """A figure of what `shown` says, as wide as a page, and as a column for a phone; the style sheet shows one."""
+    wide, narrow = (inline(svg, shown, budgets) for svg in both)
     return Markup('<div class="on-desk">{}</div><div class="on-phone">{}</div>').format(wide, narrow)
 
 
@@ -151,7 +156,8 @@ def _warnings(findings: Findings) -> list[str]:
     lines += [f"{'Every curve' if whose == 'every curve' else whose}: {note.text}" for note, whose in own]
     known = {*findings.notes, *(note for note, _ in own)}
     compared = dict.fromkeys(note for comparison in findings.comparisons for note in comparison.warnings)
-    return lines + [note.text for note in compared if note not in known]
+    lines += [note.text for note in compared if note not in known]
+    return [called(line, findings.error_name) for line in lines]
 
 
 def _reach(extrapolation: float) -> str:

@@ -1,7 +1,7 @@
 """Values for the end of the page: where its numbers come from, and the table of every run."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 
@@ -9,6 +9,7 @@ from analysis import formatting
 from analysis.curves.traces import models_text
 from analysis.report.findings import Findings
 from analysis.tables.table import Row
+from analysis.tables.usable_rows import ERROR
 from scaling.cost.amounts import SECONDS_AN_HOUR
 
 MOST_ROWS = 1000
@@ -79,9 +80,15 @@ class RunTable:
     hidden_rows: int
 
 
-def run_table(rows: Sequence[Row]) -> RunTable:
-    """The table of every run, at most `MOST_ROWS`."""
-    columns = [column for column in COLUMNS if any(row.get(column.field) not in (None, "") for row in rows)]
+def run_table(rows: Sequence[Row], error: str = "CER", taken: Collection[str] = ()) -> RunTable:
+    """The table of every run, at most `MOST_ROWS`, with the error under its name. Columns `taken` are those that
+    others were understood from: they would say the same again.
+    """
+    columns = [
+        replace(column, title=error) if column.field == ERROR else column
+        for column in COLUMNS
+        if column.field not in taken and any(row.get(column.field) not in (None, "") for row in rows)
+    ]
     same = {
         column: _shown(column, rows[0])
         for column in columns

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from analysis.tables.understanding.values import FLOP_UNITS, MAGNITUDES
+from analysis.tables.understanding.values import FLOP_UNITS, MAGNITUDES, PF_DAY, PLAIN, PREFIXES
 
 PERCENT_WORDS = frozenset(("%", "percent", "pct", "percentage"))
 """Words of a name that say that its values are percentages."""
@@ -30,7 +30,16 @@ LABEL_NAMES = frozenset((
 ))  # fmt: skip
 """Names of columns of text that describe a run and part no curves."""
 
-MULTIPLIERS = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12, **MAGNITUDES}
+MULTIPLIERS = {
+    "thousand": 1e3,
+    "million": 1e6,
+    "billion": 1e9,
+    "trillion": 1e12,
+    "quadrillion": 1e15,
+    "quintillion": 1e18,
+    **PREFIXES,
+    **MAGNITUDES,
+}
 """Words and letters of a name that multiply its numbers: `params_millions`, `Tokens (B)`."""
 
 _STATISTICS = frozenset((
@@ -43,8 +52,8 @@ _RATES = frozenset(("per", "s", "sec", "second", "seconds", "rate", "util", "uti
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meaning:
     """What a column of numbers may mean: `kinds` are sets of words, the best first, of which one names it; a word of
-    one letter must be the whole name. `neutral` words change nothing, `others` name something else. `says` is the
-    meaning in words, `option` its name in --columns.
+    one letter must be the whole name, but for a logarithm. `neutral` words change nothing, `others` name something
+    else. `says` is the meaning in words, `option` its name in --columns.
     """
 
     column: str
@@ -95,6 +104,8 @@ MEANINGS = (
 )
 """The columns of numbers that laws are fitted to, by the name that analysis gives them."""
 
+_ERROR = next(meaning for meaning in MEANINGS if meaning.column == "cer")
+
 TEXTS = {
     "seed": ("seed", "random seed", "rng seed"),
     "strategy": ("strategy",),
@@ -111,13 +122,14 @@ TEXTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnCandidate:
-    """A column that may have a meaning: the lower its rank, the better. Its values are to be multiplied by `factor`;
-    `unit` is the unit that the user named.
+    """A column that may have a meaning: the lower its rank, the better. Its values are to be multiplied by `factor`,
+    after those that are logarithms, named by `logarithm`, are raised; `unit` is the unit that the user named.
     """
 
     rank: tuple[bool, int, bool]
     name: str
     factor: float = 1.0
+    logarithm: str | None = None
     percent: bool = False
     loss: bool = False
     unit: str | None = None
@@ -143,28 +155,68 @@ def error_name(column: str) -> str:
     return next((name for word, name in names.items() if word in column_words), "error")
 
 
+DEVICES = frozenset(("gpu", "gpus", "tpu", "device", "compute", "accelerator", "cpu", "core", "node", "machine"))
+"""Words of what trains."""
+
+LOGARITHMS = ("log10", "lg", "ln", "log")
+"""Words of a name that say that its values are logarithms; of which base, `log` alone leaves open."""
+
+RATE = re.compile(r"\b[KMGTPEZY]FLOPS\b")
+"""A name that may say FLOPs a second, `TFLOPS`; beside a column of FLOPs it is not preferred."""
+
+_POWER = re.compile(r"(?:[x\u00d7*]\s*)?\b(?:1e|10\^|10\*\*)\+?(\d+)\b", re.IGNORECASE)
+_RAISED = re.compile("10(?=[\u2070\u00b9\u00b2\u00b3\u2074-\u2079])")
+_LOG_10 = re.compile(r"\blog[\s_]*10(?!\d)", re.IGNORECASE)
+_PF_DAYS = re.compile(r"\b(?:pf|pflops?|petaflops?)(?:/s|ps|s)?[\s_-]*days?\b", re.IGNORECASE)
+
+
+def is_device_time(column: str) -> bool:
+    """Whether a column is called the time that devices took.
+
+    >>> is_device_time("GPU hours"), is_device_time("train_hours")
+    (True, False)
+    """
+    spoken = {*words(column)}
+    return bool(spoken & {"hours", "hour", "days", "h"}) and bool(spoken & DEVICES)
+
+
+def names_an_error(column: str) -> bool:
+    """Whether a column is called an error, a loss, or a statistic of one.
+
+    >>> names_an_error("dev_cer"), names_an_error("WER std"), names_an_error("layers")
+    (True, True, False)
+    """
+    return any({*words(column)} & kind for kind in _ERROR.kinds)
+
+
 SUMMARY = re.compile(r"(\.|__|/|_)(min|max|mean|last|std)$", re.IGNORECASE)
 """The end of a name of a column that sums up another, as trackers export them."""
 
 
-def candidate(meaning: Meaning, name: str) -> ColumnCandidate | None:
-    """How well a column's name says `meaning`; None where it says something else."""
+def candidate(meaning: Meaning, name: str, *, chosen: bool = False) -> ColumnCandidate | None:
+    """How well a column's name says `meaning`; None where it says something else. A column that the user has `chosen`
+    has the meaning, and its name says only the unit; what is chosen as the error without being called one may be a
+    loss.
+    """
     spoken, factor = _factor(name)
     for rank, kind in enumerate(meaning.kinds):
-        named = [word for word in spoken if word in kind and (len(word) > 1 or len(spoken) == 1)]
-        if not named:
+        whole = len([word for word in spoken if word not in LOGARITHMS]) == 1
+        named = [word for word in spoken if word in kind and (len(word) > 1 or whole)]
+        if not named and not (chosen and rank == len(meaning.kinds) - 1):
             continue
         rest = set(spoken) - set(named) - meaning.neutral
-        if meaning.column in ("N", "D"):
+        logarithm = next((word for word in LOGARITHMS if word in rest), None)
+        if meaning.column != "cer":
             for word in [word for word in rest if word.removesuffix("s") in MULTIPLIERS]:
                 factor, rest = factor * MULTIPLIERS[word.removesuffix("s")], rest - {word}
-        if rest & meaning.others:
+        if rest & meaning.others and not chosen:
             return None
         on_training_data = meaning.column == "cer" and bool(rest & TRAINING_WORDS)
         return ColumnCandidate(
-            rank=(on_training_data, rank, bool(rest)),
+            rank=(on_training_data, rank, bool(rest) or RATE.search(name) is not None),
             name=name,
-            factor=factor * FLOP_UNITS.get(named[0].removesuffix("s"), 1.0),
+            factor=factor * FLOP_UNITS.get(named[0].removesuffix("s") if named else "", 1.0),
+            logarithm=logarithm,
             percent=bool(PERCENT_WORDS & set(spoken)),
             loss=meaning.column == "cer" and rank == len(meaning.kinds) - 1,
         )
@@ -177,7 +229,10 @@ def column_candidates(meaning: Meaning, names: Sequence[str]) -> list[ColumnCand
     """
     there = set(names)
     own = [name for name in dict.fromkeys(names) if SUMMARY.sub("", name) not in there - {name}]
-    return sorted((fitting for name in own if (fitting := candidate(meaning, name))), key=lambda fitting: fitting.rank)
+    return sorted(
+        (fitting for name in own if (fitting := candidate(meaning, name))),
+        key=lambda fitting: (fitting.rank, RATE.search(fitting.name) is not None),
+    )
 
 
 def text_column(column: str, names: Iterable[str]) -> str | None:
@@ -186,8 +241,11 @@ def text_column(column: str, names: Iterable[str]) -> str | None:
 
 
 def _factor(name: str) -> tuple[list[str], float]:
-    """The words of a name, and what a multiplier in it says: `FLOPs (1e18)`, `compute x 10^18`."""
-    power = re.search(r"(?:[x\u00d7*]\s*)?\b(?:1e|10\^|10\*\*)\+?(\d+)\b", name, re.IGNORECASE)
+    """The words of a name, and what a multiplier in it says: `FLOPs (1e18)`, `compute x 10^18`, `PF-days`."""
+    plain = _LOG_10.sub("log10", _RAISED.sub("10^", name).translate(PLAIN))
+    if _PF_DAYS.search(plain):
+        return words(_PF_DAYS.sub(" flops ", plain)), PF_DAY
+    power = _POWER.search(plain)
     if power is None:
-        return words(name), 1.0
-    return words(name[: power.start()] + " " + name[power.end() :]), 10.0 ** int(power[1])
+        return words(plain), 1.0
+    return words(plain[: power.start()] + " " + plain[power.end() :]), 10.0 ** int(power[1])

@@ -22,7 +22,14 @@ from analysis.tables.understanding.column_names import (
     words,
 )
 from analysis.tables.understanding.run_states import DONE, run_state
-from analysis.tables.understanding.units import DoubtError, check_size, scale_of_errors
+from analysis.tables.understanding.units import (
+    BASES,
+    DoubtError,
+    base_of,
+    check_size,
+    columns_option,
+    scale_of_errors,
+)
 from analysis.tables.understanding.values import UNITS, Numbers, decimal_mark, read_numbers
 from scaling.errors import nearest
 
@@ -142,16 +149,28 @@ class _Given:
             return self.chosen_source(meaning, chosen)
         if meaning.column in self.names:
             return candidate(meaning, meaning.column)
-        alternatives = [one for one in column_candidates(meaning, self.names) if self.numbers(one.name).numeric]
+        named = column_candidates(meaning, self.names)
+        alternatives = [one for one in named if self.numbers(one.name).numeric]
         if not alternatives:
+            self.refuse_unreadable(named)
             return None
         equals = [one for one in alternatives if one.rank == alternatives[0].rank]
         if any(not self.same(one, alternatives[0]) for one in equals):
             listing = ", ".join(repr(one.name) for one in equals)
-            raise DoubtError(
-                f"which column is {meaning.says}: {listing}? Say --columns {meaning.option}={equals[0].name}"
-            )
+            way = columns_option(meaning.option, equals[0].name)
+            raise DoubtError(f"which column is {meaning.says}: {listing}? Say {way}")
         return alternatives[0]
+
+    def refuse_unreadable(self, named: Sequence[ColumnCandidate]) -> None:
+        """Raise DoubtError for the best of the columns with a fitting name where what stands in it is no number."""
+        for one in named:
+            numbers = self.numbers(one.name)
+            given = [value for value, read in zip(self.values(one.name), numbers.values, strict=True) if read]
+            if given and numbers.mark == "both":
+                marks = " and ".join(repr(next(value for value in given if mark in str(value))) for mark in ".,")
+                raise DoubtError(f"column {one.name!r} has decimal points and decimal commas: {marks}")
+            if given:
+                raise DoubtError(f"column {one.name!r} has no numbers: {given[0]!r}")
 
     def chosen_source(self, meaning: Meaning, chosen: str) -> ColumnCandidate | None:
         """The column that the user named, with the unit behind its name."""
@@ -159,10 +178,10 @@ class _Given:
         if chosen in self.names or name not in self.names:
             if chosen not in self.names:
                 return None
-            return candidate(meaning, chosen) or ColumnCandidate(rank=(False, 0, False), name=chosen, loss=True)
-        factor = UNITS.get(unit) or UNITS.get(unit.lower())
+            return candidate(meaning, chosen, chosen=True) or ColumnCandidate(rank=(False, 0, False), name=chosen)
+        factor = 1.0 if unit in BASES else UNITS.get(unit) or UNITS.get(unit.lower())
         if factor is None:
-            raise DoubtError(f"{unit!r} is no unit{nearest(unit, UNITS)}")
+            raise DoubtError(f"{unit!r} is no unit{nearest(unit, (*UNITS, *BASES))}")
         return ColumnCandidate(rank=(False, 0, False), name=name, factor=factor, unit=unit)
 
     def same(self, one: ColumnCandidate, other: ColumnCandidate) -> bool:
@@ -173,20 +192,24 @@ class _Given:
         numbers = self.numbers(found.name)
         if numbers.mark is None and any(isinstance(value, str) and "," in value for value in self.values(found.name)):
             raise DoubtError(f"column {found.name!r}: the comma in its numbers may be a decimal mark or part thousands")
+        base = base_of(meaning.option, found)
         factor, words_of_unit = found.factor, found.unit
-        if meaning.column == "cer" and found.unit is None:
+        if base is not None:
+            words_of_unit = f"logarithms of base {'10' if base == 10.0 else 'e'}, raised"
+        elif meaning.column == "cer" and found.unit is None:
             factor, words_of_unit = scale_of_errors(found, numbers, counted)
         elif found.unit is None:
             check_size(meaning.column, meaning.option, found, numbers)
-        if words_of_unit is None and factor != 1.0:
-            words_of_unit = f"times {factor:g}"
+        if factor != 1.0 and (words_of_unit is None or base is not None):
+            words_of_unit = f"{words_of_unit}, times {factor:g}" if words_of_unit else f"times {factor:g}"
         remarks = [f"column {found.name!r}"] if found.name != meaning.column or words_of_unit else []
         remarks += [words_of_unit] if words_of_unit else []
         remarks += ["with decimal commas"] if numbers.mark == "," else []
         remarks += [f"units read as in {numbers.scaled!r}"] if numbers.scaled else []
+        remarks += [f"without what stands in brackets, as in {numbers.bracketed!r}"] if numbers.bracketed else []
         return UnderstoodColumn(
             source=found.name,
-            values=_plain(self.values(found.name), numbers, factor),
+            values=_plain(self.values(found.name), numbers, factor, base),
             remark=", ".join(remarks) if remarks else None,
         )
 
@@ -222,18 +245,20 @@ def _decimal_mark(rows: Sequence[Row]) -> str | None:
     return None if mark == "both" else mark
 
 
-def _plain(given: Sequence[Any], numbers: Numbers, factor: float) -> list[Any]:
-    """Numbers times a factor; what is no number stays, for the error that names its line."""
+def _plain(given: Sequence[Any], numbers: Numbers, factor: float, base: float | None = None) -> list[Any]:
+    """Numbers times a factor, logarithms raised before; what is no number stays, for the error that names its line."""
     return [
-        value
-        if read is not None and math.isnan(read)
-        else read
-        if read is None or factor == 1.0
-        else _scaled(read, factor)
+        value if read is not None and math.isnan(read) else read if read is None else _scaled(read, factor, base)
         for value, read in zip(given, numbers.values, strict=True)
     ]
 
 
-def _scaled(value: float, factor: float) -> float:
+def _scaled(value: float, factor: float, base: float | None) -> float:
     """A product, exact in decimal where it can be: 24.1 percent is 0.241."""
-    return float(Decimal(repr(value)) * Decimal(repr(factor))) if math.isfinite(value) else value
+    try:
+        value = value if base is None else base**value
+    except OverflowError:
+        return math.inf
+    if factor == 1.0 or not math.isfinite(value):
+        return value
+    return float(Decimal(repr(value)) * Decimal(repr(factor)))

@@ -1,6 +1,7 @@
 """In which unit a column of numbers stands: errors as fractions or in percent, FLOPs or a thousand million of them."""
 
 import math
+import shlex
 import statistics
 from collections.abc import Sequence
 
@@ -44,9 +45,8 @@ def scale_of_errors(named: ColumnCandidate, numbers: Numbers, counted: Sequence[
     if middle <= 1.0 and largest <= LARGEST_FRACTION:
         return 1.0, None
     span = f"values from {min(values):g} to {largest:g}, which could be percentages or fractions"
-    raise DoubtError(
-        f"column {named.name!r} has {span}: say --columns y={named.name}:percent or y={named.name}:fraction"
-    )
+    ways = " or ".join(columns_option("y", named.name, unit) for unit in ("percent", "fraction"))
+    raise DoubtError(f"column {named.name!r} has {span}: say {ways}")
 
 
 def check_size(column: str, option: str, named: ColumnCandidate, numbers: Numbers) -> None:
@@ -55,6 +55,31 @@ def check_size(column: str, option: str, named: ColumnCandidate, numbers: Number
     if 0.0 < largest < LEAST.get(column, 0.0):
         units = ("EFLOPs", "GFLOPs, TFLOPs, PFLOPs and ZFLOPs") if column == "flops" else ("M", "k, B and T")
         raise DoubtError(
-            f"column {named.name!r} has values up to {largest:g}: in which unit? Say --columns "
-            f"{option}={named.name}:{units[0]}, or another of {units[1]}"
+            f"column {named.name!r} has values up to {largest:g}: in which unit? Say "
+            f"{columns_option(option, named.name, units[0])}, or another of {units[1]}; log10 or ln where they are "
+            "logarithms"
         )
+
+
+BASES = {"log10": 10.0, "lg": 10.0, "ln": math.e}
+"""The bases of logarithms, by what may be said of a column that holds them."""
+
+
+def base_of(option: str, named: ColumnCandidate) -> float | None:
+    """The base of the logarithms in a column; None where it holds none. Raises DoubtError where its name leaves the
+    base open.
+    """
+    kind = named.unit or named.logarithm
+    if kind == "log":
+        ways = " or ".join(columns_option(option, named.name, unit) for unit in ("log10", "ln"))
+        raise DoubtError(f"column {named.name!r} has logarithms: of base 10 or e? Say {ways}")
+    return BASES.get(kind or "")
+
+
+def columns_option(option: str, name: str, unit: str | None = None) -> str:
+    """What names a column on a command line: quoted where the shell needs it.
+
+    >>> columns_option("y", "eval/cer"), columns_option("y", "WER (%)", "percent")
+    ('--columns y=eval/cer', "--columns 'y=WER (%):percent'")
+    """
+    return f"--columns {shlex.quote(f'{option}={name}' + (f':{unit}' if unit else ''))}"

@@ -10,40 +10,56 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-MISSING = frozenset(("", "-", "--", "\u2013", "\u2014", "?", "n/a", "na", "n.a.", "nan", "none", "null", "#n/a", "nil"))
-"""What stands in a field without a value, in lower case."""
+MISSING = frozenset((
+    "", "-", "--", "\u2013", "\u2014", "?", "n/a", "na", "n.a.", "nan", "none", "null", "nil", "<na>",
+    "#n/a", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!",
+))  # fmt: skip
+"""What stands in a field without a value, in lower case; the last are errors of spreadsheets."""
 
 MAGNITUDES = {"k": 1e3, "m": 1e6, "mn": 1e6, "g": 1e9, "b": 1e9, "bn": 1e9, "t": 1e12}
 """Letters behind a number, in lower case: nobody writes parameters or tokens in thousandths."""
 
+PREFIXES = {
+    "kilo": 1e3,
+    "mega": 1e6,
+    "giga": 1e9,
+    "tera": 1e12,
+    "peta": 1e15,
+    "exa": 1e18,
+    "zetta": 1e21,
+    "yotta": 1e24,
+}
 FLOP_UNITS = {
     "flop": 1.0,
-    "kflop": 1e3,
-    "mflop": 1e6,
-    "gflop": 1e9,
-    "tflop": 1e12,
-    "pflop": 1e15,
-    "eflop": 1e18,
-    "zflop": 1e21,
-    "yflop": 1e24,
+    **{f"{prefix[0]}flop": factor for prefix, factor in PREFIXES.items()},
+    **{f"{prefix}flop": factor for prefix, factor in PREFIXES.items()},
 }
 """Units of FLOPs in lower case and in the singular."""
+
+PF_DAY = 1e15 * 24 * 3600
+"""FLOPs of a petaFLOP/s for a day, the unit of Kaplan et al., 2020."""
 
 UNITS = {
     "percent": 0.01,
     "fraction": 1.0,
+    "PF-days": PF_DAY,
     **MAGNITUDES,
     **FLOP_UNITS,
     **{f"{name}s": x for name, x in FLOP_UNITS.items()},
 }
 """What may be said of a named column: --columns y=eval/cer:percent,C=compute:EFLOPs."""
 
+EMPHASIS = " *`\u2020\u2021"
+"""What stands around a value in Markdown and papers: bold face, marks of footnotes."""
+
 _SPACES = "\u00a0\u202f\u2009 "
-_SUPERSCRIPTS = str.maketrans(
-    "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207b\u2212", "0123456789--"
-)
+PLAIN = str.maketrans("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207b\u2212\uff05", "0123456789--%")
+"""Raised digits, the minus sign and the wide percent sign as those of a keyboard."""
+
 _POWER = re.compile(r"\s*[x\u00d7*\u00b7]\s*10\s*(?:\^|\*\*)?\s*\{?([+-]?\d+)\}?", re.IGNORECASE)
-_SPREAD = re.compile(r"\s*(?:\u00b1|\+/-|\+-).*$")
+_SPREAD = re.compile(r"\s*(?P<mark>\u00b1|\+/-|\+-|[(\[])")
+_UNIT_OF_SPREAD = re.compile(r"\s*[\d.,]+(?:e[+-]?\d+)?\s*\)?\s*(?P<unit>%|[a-z]+)", re.IGNORECASE)
+_UNIT_BEHIND_BRACKET = re.compile(r"[^)\]]*[)\]]\s*(?P<unit>%|[a-z]+)", re.IGNORECASE)
 _NUMBER = re.compile(
     rf"^[~\u2248]?\s*(?P<sign>[+-]?)(?P<digits>(?:\d[\d.,'\u2019_{_SPACES}]*|[.,]\d+))(?P<power>e[+-]?\d+)?"
     r"\s*(?P<unit>%|[a-z]*)\s*(?:params|parameters|tokens|hours)?\s*$",
@@ -57,14 +73,16 @@ class Numbers:
     """A column read as numbers, one for each row: None where nothing stands, NaN where no number stands.
 
     `percent` tells which values were followed by a percent sign; they are not yet divided. `scaled` is an example of a
-    value with a unit, such as `244M`. `mark` is the decimal mark: "." or ","; None where the values leave it open.
+    value with a unit, such as `244M`, `bracketed` one with something in brackets behind it, which is left out, such as
+    `24.1 (0.3)`. `mark` is the decimal mark: "." or ","; None where the values leave it open, "both" where they
+    contradict each other.
     """
 
     values: tuple[float | None, ...]
     percent: tuple[bool, ...]
     scaled: str | None
+    bracketed: str | None
     mark: str | None
-    grouped: bool
 
     @property
     def given(self) -> list[float]:
@@ -91,12 +109,13 @@ def read_numbers(column: Sequence[Any], table_mark: str | None = None, thousands
         mark = table_mark or (None if open_comma and not thousands else ".")
     read = [_read(value, part, mark or ".") for value, part in zip(column, parts, strict=True)]
     scaled = next((str(value) for value, part in zip(column, parts, strict=True) if part and _unit(part) != 1.0), None)
+    bracketed = next((value for value, part in zip(column, parts, strict=True) if part and _is_bracketed(value)), None)
     return Numbers(
         values=tuple(read),
         percent=tuple(bool(part and part["unit"] == "%") for part in parts),
         scaled=scaled,
-        mark=mark if mark != "both" else None,
-        grouped=any(_GROUP_MARKS.search(text.strip()) or text.count(",") + text.count(".") > 1 for text in digits),
+        bracketed=bracketed,
+        mark=mark,
     )
 
 
@@ -127,17 +146,41 @@ def _shown_mark(text: str) -> str | None:
 def _parts(value: Any) -> dict[str, str | None] | None:
     if not isinstance(value, str):
         return None
-    text = _SPREAD.sub("", value.strip()).translate(_SUPERSCRIPTS)
+    text = _without_spread(value.strip(EMPHASIS)).translate(PLAIN)
     number = _NUMBER.match(_POWER.sub(r"e\1", text))
     return number.groupdict() if number else None
 
 
+def _without_spread(text: str) -> str:
+    """A value without the spread behind it, and with the unit that stands behind both.
+
+    >>> _without_spread("0.9 \u00b1 0.1 %"), _without_spread("24.1% (0.3)"), _without_spread("(3 +/- 1) EFLOPs")
+    ('0.9%', '24.1%', '3EFLOPs')
+    """
+    spread = _SPREAD.search(text, 1)
+    if spread is None:
+        return text
+    value, rest = text[: spread.start()].removeprefix("("), text[spread.end() :]
+    unit = (_UNIT_BEHIND_BRACKET if _is_bracketed(text) else _UNIT_OF_SPREAD).match(rest)
+    has_none = value[-1:].isdigit()
+    return value + unit["unit"] if unit and has_none and _factor_of(unit["unit"]) is not None else value
+
+
+def _is_bracketed(value: Any) -> bool:
+    """Whether the value is followed by something in brackets."""
+    spread = _SPREAD.search(value, 1) if isinstance(value, str) else None
+    return spread is not None and spread["mark"] in "(["
+
+
 def _unit(part: dict[str, str | None]) -> float | None:
     """What a number is multiplied by for the letters behind it; None for letters that mean nothing here."""
-    unit = (part["unit"] or "").lower()
-    if unit in ("", "%", "h", "params", "parameters", "tokens", "hours"):
+    return _factor_of(part["unit"] or "")
+
+
+def _factor_of(unit: str) -> float | None:
+    if unit.lower() in ("", "%", "h", "params", "parameters", "tokens", "hours"):
         return 1.0
-    return MAGNITUDES.get(unit, FLOP_UNITS.get(unit.removesuffix("s")))
+    return MAGNITUDES.get(unit.lower(), FLOP_UNITS.get(unit.lower().removesuffix("s")))
 
 
 def _read(value: Any, part: dict[str, str | None] | None, mark: str) -> float | None:

@@ -197,7 +197,7 @@ def test_a_table_that_names_no_strategy_is_told_of_as_runs(report_of):
     page = report_of(budgets=5, strategies=("efin",), seeds=1, change=nameless)
     (title,) = [text for text in page.words if "reach CER" in text and "·" in text]
     assert title.strip().startswith("These runs reach CER 0.")
-    assert "With the largest budget run: predicted CER" in page.text
+    assert "At the largest budget that was run: predicted CER" in page.text
 
 
 def test_names_in_the_data_are_text_everywhere(report_of):

@@ -219,3 +219,11 @@ def test_a_column_that_sums_up_another_raises_no_doubt_beside_it_and_is_taken_al
     alone.write_text(table_of(f"flops,eval/cer{end}", lambda c, y: f"{c!r},{y!r}"))
     for file in (both, alone):
         assert [point.cer for point in points_of(read_table(file))[0]] == ERRORS
+
+
+def test_an_expression_that_compares_text_with_a_number_is_told_where_the_numbers_are(tmp_path, asr_scaling):
+    file = tmp_path / "runs.csv"
+    file.write_text("flops,CER\n1e18,24%\n1e19,12%\n")
+    found = asr_scaling("fit", file, "--where", "CER < .2")
+    assert found.returncode == 2
+    assert "'CER' is text, such as '24%', and its numbers are the column 'cer'" in found.stderr

@@ -102,3 +102,33 @@ def test_two_usual_columns_that_part_rows_differently_are_asked_about(tmp_path, 
     found = asr_scaling("fit", written(tmp_path, "recipe,model,flops,cer", lines))
     assert found.returncode == 2
     assert "rows with equal flops differ in 'recipe', 'model'" in found.stderr
+
+
+def test_numbers_that_tell_rows_at_equal_flops_apart_are_named_and_can_part_them(tmp_path, asr_scaling):
+    lines = [f"{name[1:]},{seed},{c!r},{y!r}" for name, c, y in rows_of(_12=1.0, _24=2.0) for seed in (0, 1)]
+    file = written(tmp_path, "layers,seed,flops,cer", lines)
+    one, said = curves(asr_scaling, file)
+    assert set(one) == {"all"}
+    assert "rows with equal flops differ in 'layers' and count as one curve; --group layers parts them" in said
+    two, said = curves(asr_scaling, file, "--group", "layers")
+    assert set(two) == {"12", "24"}
+    assert "differ" not in said
+
+
+def test_numbers_that_go_with_the_flops_are_not_named(tmp_path, asr_scaling):
+    lines = [f"{i},{seed},{c!r},{y!r}" for i, (_, c, y) in enumerate(rows_of(a=1.0)) for seed in (0, 1)]
+    _, said = curves(asr_scaling, written(tmp_path, "layers,seed,flops,cer", lines))
+    assert said == ""
+
+
+def test_a_strategy_of_a_table_of_one_curve_is_told_how_to_part_it(tmp_path, asr_scaling):
+    lines = [f"a,{c!r},{y!r}" for _, c, y in rows_of(a=1.0)]
+    found = asr_scaling("compare", written(tmp_path, "recipe,flops,cer", lines), "--baseline", "a")
+    assert found.returncode == 2
+    assert "the table names none; --group COLUMN parts its rows into curves" in found.stderr
+
+
+def test_errors_that_repeat_are_no_columns_that_part_rows(tmp_path, asr_scaling):
+    lines = [f"{c!r},{y!r},{k}" for _, c, y in rows_of(a=1.0) for k in (0.1, 0.2)]
+    _, said = curves(asr_scaling, written(tmp_path, "flops,cer,dev_cer", lines))
+    assert said == ""

@@ -155,7 +155,8 @@ def test_expressions_are_never_run_as_code(sizes, expression, message):
         ("a.jsonl", "[1]\n", "a.jsonl:1: expected a JSON object"),
         ("a.csv", "flops,cer\n1,2,3\n", "a.csv:2"),
         ("a.csv", "flops,cer\n", "no rows"),
-        ("a.xls", "x", "unknown kind of table '.xls'"),
+        ("a.xls", "x", "a workbook; save the sheet with the runs as CSV"),
+        ("a.log", "x", "unknown kind of table '.log'"),
         ("a.csv", "flips,cer\n1,2\n", "no column 'flops'; name it with --columns C=NAME; did you mean 'flips'"),
     ],
 )

@@ -66,10 +66,15 @@ def test_more_to_spend_gives_larger_budgets_until_the_corpus_repeats(
     ("changed", "told"),
     [
         (["--flops", "1e3"], "too little for 4 budgets"),
+        (["--flops", "1e3"], " FLOPs; expected more to spend, or smaller models"),
         (["--flops", "1e13", "--usd", "3"], "one positive amount"),
         (["--device-hours", "1", "--hardware", "abacus"], "abacus"),
         (["--flops", "1e12", "--encoder", "whisper-smal"], "init: models.0.encoder: encoder 'whisper-smal'"),
         (["--flops", "1e12", "--corpus", "nowhere"], "--corpus nowhere: no such folder"),
+        (["--flops", "1e12", "--corpus-hours", "some"], "'--corpus-hours': 'some', expected a number"),
+        (["--flops", "1e12", "--corpus-hours", "0"], "--corpus-hours: 0, expected hours from 0.01 to 10000"),
+        (["--flops", "1e12", "--corpus-hours", "2e4"], "--corpus-hours: 20000, expected hours from 0.01 to 10000"),
+        (["--flops", "1e12", "--corpus-hours", "2"], "is not made; expected one of"),
         (
             ["--flops", "1e12", "--corpus", __file__],
             "is a file; expected a folder with train, dev and test sets, or --tr",

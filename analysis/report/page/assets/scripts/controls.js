@@ -85,7 +85,7 @@ function start() {
   choice("upwards", [["log", "log"], ["linear", "linear"]], state.y, (value) => { state.y = value; });
   byId("price").value = exact(state.price);
   typed("budget", "budget", () => study.answers_range.map((flops) => inUnit(flops)), (value) => { state.flops = inFlops(value); });
-  typed("wanted", "CER", () => [1e-9, 10], (value) => { state.cer = value; });
+  typed("wanted", study.error, () => [1e-9, 10], (value) => { state.cer = value; });
   typed("price", "price", () => [1e-6, 1e6], (value) => { state.price = value; });
   slider.max = String(STEPS);
   slider.addEventListener("input", () => setBudget(Math.exp(ends[0] + (ends[1] - ends[0]) * Number(slider.value) / STEPS)));

@@ -21,11 +21,11 @@ const amount = (flops, trace) => state.unit === "flops" ? `${short(flops)} FLOPs
 function marks() {
   const { traces, x, y } = drawn;
   const points = traces.flatMap((trace) => trace.points.map((point) => ({ left: x(inUnit(point.flops, trace)), top: y(point.cer), lines: [
-    trace.label, `${amount(point.flops, trace)}: CER ${number(point.cer)}`,
+    trace.label, `${amount(point.flops, trace)}: ${study.error} ${number(point.cer)}`,
     point.runs > 1 ? `${point.runs} seeds, ${number(point.low)} to ${number(point.high)}` : "one run",
-    ...(point.set_aside ? ["set aside: see the warnings"] : [])] })));
+    ...(point.set_aside ? [`set aside: runs that ${point.set_aside}`] : [])] })));
   const forecasts = study.forecasts.filter((one) => traces.includes(study.traces[one.trace])).map((one) => ({ left: x(inUnit(one.flops, study.traces[one.trace])), top: y(one.truth ?? one.predicted), lines: [
-    study.traces[one.trace].label, one.truth === null ? `forecast at ${amount(one.flops, study.traces[one.trace])}, which waits for its run` : `forecast run at ${amount(one.flops, study.traces[one.trace])}: CER ${number(one.truth)}`,
+    study.traces[one.trace].label, one.truth === null ? `forecast at ${amount(one.flops, study.traces[one.trace])}, which waits for its run` : `forecast run at ${amount(one.flops, study.traces[one.trace])}: ${study.error} ${number(one.truth)}`,
     one.predicted === null ? "no prediction" : `predicted ${number(one.predicted)}${one.interval ? `, ${between(one.interval)}` : ""}`] }));
   return [...points, ...forecasts];
 }
@@ -39,5 +39,5 @@ function lawUnder(left, top) {
     .sort((a, b) => Math.abs(y(a[1][CER]) - top) - Math.abs(y(b[1][CER]) - top));
   if (!rows.length) return null;
   const [trace, row] = rows[0];
-  return { left, top: y(row[CER]), lines: [trace.label, `law at ${amount(row[FLOPS], trace)}: CER ${number(row[CER])}`, `90 % of new runs: ${between([row[RUN_LOW], row[RUN_HIGH]])}`] };
+  return { left, top: y(row[CER]), lines: [trace.label, `law at ${amount(row[FLOPS], trace)}: ${study.error} ${number(row[CER])}`, `90 % of new runs: ${between([row[RUN_LOW], row[RUN_HIGH]])}`] };
 }

@@ -18,7 +18,7 @@ function draw() {
     const row = at(trace, bought(trace));
     if (row && trace.drawn_to) inside.append(element("circle", { class: `answer s${trace.style}`, cx: x(inUnit(state.flops)), cy: y(row[CER]), r: 4 }));
   }
-  const picture = element("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `CER against ${UNITS[state.unit].axis()}` },
+  const picture = element("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${study.error} against ${UNITS[state.unit].axis()}` },
     element("defs", {}, clip), axes(x, y, width, height), inside);
   plot.replaceChildren(picture, tip);
   drawn = { picture, traces, x, y, width, height };
@@ -48,7 +48,7 @@ function axes(x, y, width, height) {
       element("text", { x: margin.left - 6, y: y(value) + 4, "text-anchor": "end" }, String(Number(value.toPrecision(3)))));
   }
   group.append(element("text", { x: (margin.left + width - margin.right) / 2, y: height - 6, "text-anchor": "middle" }, UNITS[state.unit].axis()),
-    element("text", { transform: `translate(12 ${(margin.top + bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, "CER"));
+    element("text", { transform: `translate(12 ${(margin.top + bottom) / 2}) rotate(-90)`, "text-anchor": "middle" }, study.error));
   return group;
 }
 
