@@ -39,7 +39,7 @@ from transformers import (
 )
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from scaling.asr.model.encoders.wav2vec2 import adaptable
+from scaling.asr.model.encoders.wavlm import adaptable
 from scaling.base_models.encoders import EncoderDims
 from scaling.base_models.llms import LlmDims
 from scaling.cost.model_shape import ModelShape, default_lora

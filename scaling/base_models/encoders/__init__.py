@@ -23,7 +23,16 @@ from pathlib import Path
 from types import ModuleType
 
 from scaling.base_models.config_file import ConfigFile
-from scaling.base_models.encoders import parakeet, qwen3_asr, qwen3_omni, voxtral, wav2vec2, wav2vec2_bert, whisper
+from scaling.base_models.encoders import (
+    omniasr,
+    parakeet,
+    qwen3_asr,
+    qwen3_omni,
+    voxtral,
+    wav2vec2,
+    wav2vec2_bert,
+    whisper,
+)
 from scaling.base_models.encoders.log_mel import LogMelFrames
 from scaling.base_models.encoders.parakeet import ParakeetDims
 from scaling.base_models.encoders.qwen3_asr import Qwen3AsrDims
@@ -44,7 +53,7 @@ FAMILIES: dict[str, ModuleType] = {
     "wav2vec2": wav2vec2,
     "hubert": wav2vec2,
     "wavlm": wav2vec2,
-    "omniasr_ctc": wav2vec2,
+    "omniasr_ctc": omniasr,
     "parakeet_ctc": parakeet,
     "wav2vec2-bert": wav2vec2_bert,
     "voxtral": voxtral,
@@ -74,6 +83,7 @@ UNPRICED_TOWERS = (
 ROWS: tuple[EncoderDims, ...] = (
     *whisper.ROWS,
     *wav2vec2.ROWS,
+    *omniasr.ROWS,
     *parakeet.ROWS,
     *wav2vec2_bert.ROWS,
     *voxtral.ROWS,

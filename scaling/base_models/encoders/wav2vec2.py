@@ -1,5 +1,5 @@
-"""wav2vec 2.0 and its kin, HuBERT, WavLM and Omnilingual ASR: convolutions on the waveform, a transformer encoder, and
-a CTC head over its frames.
+"""wav2vec 2.0 and its kin, HuBERT and WavLM: convolutions on the waveform, a transformer encoder, and a CTC head over
+its frames.
 
 The convolutional front end never trains, as in the fine-tuning of the papers (Baevski et al. 2020, section 4.3; Hsu et
 al. 2021, section 4.3; Chen et al. 2022, section V): the part `encoder` is everything after it.
@@ -9,7 +9,7 @@ WavLM adds to the scores of attention a bias for each distance and head, which a
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import ClassVar
 
@@ -140,13 +140,11 @@ class Wav2Vec2Dims(ctc.CtcDims):
 
 
 def read_dims(config: ConfigFile) -> Wav2Vec2Dims:
-    """Dimensions from the config.json of a wav2vec 2.0, HuBERT, WavLM or Omnilingual ASR model.
+    """Dimensions from the config.json of a wav2vec 2.0, HuBERT or WavLM model.
 
     Raises InputError on variants with other products: adapters after the encoder, projections without a norm, batch
     norm in the positions.
     """
-    if config.values.get("model_type") == "omniasr_ctc":
-        return _omnilingual(config)
     wavlm = config.values.get("model_type") == "wavlm"
     config.expect("add_adapter", False, "adapters after the encoder are not priced")
     config.expect("adapter_attn_dim", None, "adapters of languages are not priced")
@@ -174,44 +172,17 @@ def read_dims(config: ConfigFile) -> Wav2Vec2Dims:
         norm_last=norm_last if norm_last == (norm == "layer") else None,
         relative_buckets=config.integer("num_buckets", 320) if wavlm else 0,
     )
-    return _checked(dims, config)
+    return checked(dims, config)
 
 
-def _omnilingual(config: ConfigFile) -> Wav2Vec2Dims:
-    """The encoder is a section, from which transformers leaves out its own defaults."""
-    encoder = config.section("audio_config")
-    dims = Wav2Vec2Dims(
-        name=config.path.parent.name,
-        source=str(config.path),
-        channels=encoder.integers("conv_dim", CHANNELS),
-        kernels=encoder.integers("conv_kernel", KERNELS),
-        strides=encoder.integers("conv_stride", STRIDES),
-        conv_bias=encoder.flag("conv_bias", True),
-        layer_norms=True,
-        width=encoder.integer("hidden_size", 1024),
-        layers=encoder.integer("num_hidden_layers", 24),
-        heads=encoder.integer("num_attention_heads", 16),
-        ffn=encoder.integer("intermediate_size", 4096),
-        position_kernel=encoder.integer("num_conv_pos_embeddings", 128),
-        position_groups=encoder.integer("num_conv_pos_embedding_groups", 16),
-        vocabulary=config.integer("vocab_size", 10_288),
-        plain_positions=True,
-    )
-    if dims.position_kernel % 2:
-        raise InputError(
-            f"{config.path}: audio_config.num_conv_pos_embeddings is {dims.position_kernel}; expected an even number,"
-            " with which transformers keeps every frame"
-        )
-    return _checked(dims, config)
-
-
-def _checked(dims: Wav2Vec2Dims, config: ConfigFile) -> Wav2Vec2Dims:
+def checked(dims: Wav2Vec2Dims, config: ConfigFile) -> Wav2Vec2Dims:
+    """The dimensions, if each convolution has features, a kernel and a stride. Raises InputError where not."""
     if not len(dims.channels) == len(dims.kernels) == len(dims.strides):
         raise InputError(f"{config.path}: conv_dim, conv_kernel and conv_stride must be of one length")
     return dims
 
 
-def _row(hub_id: str, width: int, layers: int, *, layer_norms: bool = False, wavlm: bool = False) -> Wav2Vec2Dims:
+def row(hub_id: str, width: int, layers: int, *, layer_norms: bool = False, wavlm: bool = False) -> Wav2Vec2Dims:
     """A published model: all have heads of 64 features, feed-forwards of 4 widths and the letters of English."""
     return Wav2Vec2Dims(
         name=hub_id.split("/")[1],
@@ -232,23 +203,13 @@ def _row(hub_id: str, width: int, layers: int, *, layer_norms: bool = False, wav
     )
 
 
-def _omnilingual_row(hub_id: str, width: int, layers: int) -> Wav2Vec2Dims:
-    """A size of the ladder: 16 heads, and the characters of 1,600 languages (source of the sizes: fairseq2)."""
-    large = _row(hub_id, width, layers, layer_norms=True)
-    return replace(large, heads=16, vocabulary=10_288, plain_positions=True)
-
-
 ROWS = (
-    _row("facebook/wav2vec2-base", 768, 12),
-    _row("facebook/wav2vec2-base-960h", 768, 12),
-    _row("facebook/wav2vec2-large-960h", 1024, 24),
-    _row("facebook/wav2vec2-large-960h-lv60-self", 1024, 24, layer_norms=True),
-    _row("facebook/hubert-large-ls960-ft", 1024, 24, layer_norms=True),
-    _row("microsoft/wavlm-base", 768, 12, wavlm=True),
-    _row("microsoft/wavlm-base-plus", 768, 12, wavlm=True),
-    _row("microsoft/wavlm-large", 1024, 24, layer_norms=True, wavlm=True),
-    _omnilingual_row("hf-audio/omniasr-ctc-300m-v2", 1024, 24),
-    _omnilingual_row("hf-audio/omniasr-ctc-1b-v2", 1280, 48),
-    _omnilingual_row("hf-audio/omniasr-ctc-3b-v2", 2048, 60),
-    _omnilingual_row("hf-audio/omniasr-ctc-7b-v2", 2048, 128),
+    row("facebook/wav2vec2-base", 768, 12),
+    row("facebook/wav2vec2-base-960h", 768, 12),
+    row("facebook/wav2vec2-large-960h", 1024, 24),
+    row("facebook/wav2vec2-large-960h-lv60-self", 1024, 24, layer_norms=True),
+    row("facebook/hubert-large-ls960-ft", 1024, 24, layer_norms=True),
+    row("microsoft/wavlm-base", 768, 12, wavlm=True),
+    row("microsoft/wavlm-base-plus", 768, 12, wavlm=True),
+    row("microsoft/wavlm-large", 1024, 24, layer_norms=True, wavlm=True),
 )

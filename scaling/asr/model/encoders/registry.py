@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from scaling.asr.model.encoders.family import Family
+from scaling.asr.model.encoders.omniasr import OMNIASR
 from scaling.asr.model.encoders.parakeet import PARAKEET
 from scaling.asr.model.encoders.qwen3_asr import QWEN3_ASR, QWEN3_ASR_TOWER
 from scaling.asr.model.encoders.qwen3_omni import QWEN3_OMNI, QWEN3_OMNI_TOWER
 from scaling.asr.model.encoders.voxtral import VOXTRAL, VOXTRAL_TOWER
-from scaling.asr.model.encoders.wav2vec2 import HUBERT, OMNIASR, WAV2VEC2, WAVLM
+from scaling.asr.model.encoders.wav2vec2 import HUBERT, WAV2VEC2
 from scaling.asr.model.encoders.wav2vec2_bert import WAV2VEC2_BERT
+from scaling.asr.model.encoders.wavlm import WAVLM
 from scaling.asr.model.encoders.whisper import WHISPER
 from scaling.base_models.config_file import ConfigFile
 

@@ -1,4 +1,4 @@
-"""wav2vec 2.0 and its kin on padded batches: HuBERT, WavLM and Omnilingual ASR.
+"""wav2vec 2.0 and HuBERT on padded batches, and what their kin WavLM and Omnilingual ASR share with them.
 
 An utterance is encoded as it would be alone, which is how Hugging Face's models encode it in a batch of one: the norm
 over time that some models begin with leaves padding out, and padded positions are zero before the positional
@@ -7,6 +7,7 @@ convolution and masked as keys of every attention.
 Shapes: B utterances, T samples, S encoder positions, D width, C channels.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,14 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import HubertForCTC, OmniASRForCTC, PreTrainedModel, Wav2Vec2ForCTC, WavLMForCTC
-from transformers.models.wavlm.modeling_wavlm import WavLMAttention
+from transformers import HubertForCTC, PreTrainedModel, Wav2Vec2ForCTC
 
 from scaling.asr.model.encoders.ctc import Ctc
 from scaling.asr.model.encoders.family import EncoderOutput, Family, hidden_states
 from scaling.asr.model.padding import key_mask, real_positions
 from scaling.base_models.config_file import ConfigFile
-from scaling.base_models.encoders.wav2vec2 import read_dims
+from scaling.base_models.encoders import encoder_dims
+from scaling.base_models.encoders.wav2vec2 import Wav2Vec2Dims
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE
 
@@ -59,9 +60,18 @@ class Waveform:
         return wave_T[None]
 
 
+def run_layers(layers: Any, x_BSD: Tensor, mask: Tensor | None) -> Tensor:
+    """The layers one after another; the mask of keys is additive (B, 1, 1, S)."""
+    for layer in layers:
+        x_BSD = hidden_states(layer(x_BSD, attention_mask=mask))
+    return x_BSD
+
+
 @dataclass(frozen=True, slots=True)
-class _Modules:
-    """The modules of an encoder, by what they do. `norm_last`: `norm` follows the layers, else it precedes them."""
+class Modules:
+    """The modules of an encoder, by what they do, and how its layers run. `norm_last`: `norm` follows the layers, else
+    it precedes them.
+    """
 
     front_end: Any
     features_norm: nn.Module
@@ -70,25 +80,19 @@ class _Modules:
     layers: Any
     norm: nn.Module
     norm_last: bool
-
-    @classmethod
-    def of(cls, model: PreTrainedModel) -> Self:
-        base: Any
-        if model.config.model_type == "omniasr_ctc":
-            base = OMNIASR.encoder(model)
-            front = base.subsampling
-            features = (front, front.layer_norm, front.projection)
-            return cls(*features, base.encode_positions, base.layers, base.layer_norm, norm_last=True)
-        base = WAV2VEC2.encoder(model)
-        inner, projection = base.encoder, base.feature_projection
-        norm_last = model.config.do_stable_layer_norm
-        features = (base.feature_extractor, projection.layer_norm, projection.projection)
-        return cls(*features, inner.pos_conv_embed, inner.layers, inner.layer_norm, norm_last)
+    run: Callable[[Any, Tensor, Tensor | None], Tensor] = run_layers
 
 
-def encode(model: PreTrainedModel, wave_B1T: Tensor, samples_B: Tensor) -> EncoderOutput:
+def modules_of(model: PreTrainedModel) -> Modules:
+    """The modules of wav2vec 2.0, HuBERT and WavLM."""
+    base: Any = model.base_model
+    inner, projection = base.encoder, base.feature_projection
+    features = (base.feature_extractor, projection.layer_norm, projection.projection)
+    return Modules(*features, inner.pos_conv_embed, inner.layers, inner.layer_norm, model.config.do_stable_layer_norm)
+
+
+def encode(modules: Modules, wave_B1T: Tensor, samples_B: Tensor) -> EncoderOutput:
     """Hidden states (B, S, D), zero at padded positions, and the number of positions of each utterance (B,)."""
-    modules = _Modules.of(model)
     x_BCS, lengths_B = _front_end(modules.front_end, wave_B1T, samples_B)
     length, dtype = x_BCS.shape[2], x_BCS.dtype
     x = modules.projection(modules.features_norm(x_BCS.transpose(1, 2)))
@@ -97,22 +101,10 @@ def encode(model: PreTrainedModel, wave_B1T: Tensor, samples_B: Tensor) -> Encod
     x = x + _position_embeddings(modules.positions, x)
     if not modules.norm_last:
         x = modules.norm(x)
-    x = _run_layers(model, modules.layers, x, key_mask(lengths_B, length, dtype))
+    x = modules.run(modules.layers, x, key_mask(lengths_B, length, dtype))
     if modules.norm_last:
         x = modules.norm(x)
     return x * real, lengths_B
-
-
-def _run_layers(model: PreTrainedModel, layers: Any, x: Tensor, mask: Tensor | None) -> Tensor:
-    """The layers one after another. WavLM's first one makes the bias of all distances, which the others read too."""
-    if model.config.model_type != "wavlm":
-        for layer in layers:
-            x = hidden_states(layer(x, attention_mask=mask))
-        return x
-    bias = None
-    for layer in layers:
-        x, bias = layer(x, attention_mask=mask, position_bias=bias)
-    return x
 
 
 def _front_end(extractor: Any, wave_B1T: Tensor, samples_B: Tensor) -> EncoderOutput:
@@ -158,40 +150,11 @@ def _position_embeddings(embedding: Any, x_BSD: Tensor) -> Tensor:
 
 def _frame_samples(directory: Path) -> int:
     """Samples that one encoder position reads."""
-    dims = read_dims(ConfigFile(directory / "config.json"))
-    samples = 1
+    dims, samples = encoder_dims(directory / "config.json"), 1
+    assert isinstance(dims, Wav2Vec2Dims)
     for kernel, stride in zip(reversed(dims.kernels), reversed(dims.strides), strict=True):
         samples = (samples - 1) * stride + kernel
     return samples
-
-
-class AdaptableAttention(WavLMAttention):  # type: ignore[misc]
-    """WavLM's attention by its own layers, where transformers reads their weights alone and passes adapters by.
-
-    Shapes: H heads.
-    """
-
-    def torch_multi_head_self_attention(
-        self, hidden_states: Tensor, attention_mask: Tensor | None, gated_position_bias: Tensor
-    ) -> tuple[Tensor, None]:
-        """Hidden states (B, S, D); the mask is additive (B, 1, 1, S), the bias of all scores (B * H, S, S)."""
-        batch, length, _ = hidden_states.shape
-        shape = (batch, length, self.num_heads, self.head_dim)
-        projections = (self.q_proj, self.k_proj, self.v_proj)
-        query, key, value = (projection(hidden_states).view(shape).transpose(1, 2) for projection in projections)
-        bias = gated_position_bias.view(batch, self.num_heads, length, length)
-        if attention_mask is not None:
-            bias = bias + attention_mask
-        scores = (query * self.scaling) @ key.transpose(2, 3) + bias
-        mixed = scores.softmax(-1) @ value
-        return self.out_proj(mixed.transpose(1, 2).flatten(2)), None
-
-
-def adaptable(model: PreTrainedModel) -> None:
-    """Let the attention of a WavLM model run by its layers."""
-    for module in model.modules():
-        if isinstance(module, WavLMAttention):
-            module.__class__ = AdaptableAttention
 
 
 WAV2VEC2 = Family(
@@ -199,15 +162,7 @@ WAV2VEC2 = Family(
     features=Waveform.from_directory,
     encoder=lambda model: model.base_model,
     never_trained=("feature_extractor.",),
-    encode=encode,
+    encode=lambda model, wave_B1T, samples_B: encode(modules_of(model), wave_B1T, samples_B),
     objective=Ctc.of(),
 )
 HUBERT = replace(WAV2VEC2, model=HubertForCTC)
-WAVLM = replace(WAV2VEC2, model=WavLMForCTC, prepare=adaptable)
-OMNIASR = replace(
-    WAV2VEC2,
-    model=OmniASRForCTC,
-    encoder=lambda model: model.model.audio_tower,
-    never_trained=("subsampling.conv_layers.",),
-    objective=Ctc.of("ctc_head", "blank_token_id"),
-)
