@@ -63,7 +63,7 @@ def _main_axis(axes: "Axes", rows: Sequence[dict], said: Sequence[dict], styles:
                 axes.plot([x], [one["cer"]], "_", color=look.light, markersize=8)
     every = [row["cer"] for row in rows] + [end for one in said for end in one["interval"]]
     mark_flops(axes)
-    error_axis(axes, every)
+    error_axis(axes, every, "CER")
     axes.set_xlabel("charged FLOPs")
     axes.set_title("Main axis: runs, and forecasts registered before them", loc="left")
     marks = [Line2D([], [], color=look.light, marker=look.mark, linestyle="", label=name)
