@@ -1,5 +1,6 @@
 """The blocks of the page on questions 4 and 5: what simpler comparisons conclude, and which design is enough."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from reference_study.formats import NOT_YET, Answers, flops, share, table
@@ -59,19 +60,35 @@ def _of_seeds(found: Answers) -> Iterator[str]:
 
 
 def recipe(found: Answers) -> list[str]:
-    """The runs that were trained again with another batch or other rates."""
+    """A line for each run that was trained again with another batch or other rates."""
     if not found["recipe"]:
-        return ["Whether larger batches or lower rates are better there was not tried."]
-    runs = {(one["strategy"], one["flops"], one["seed"]): one["dev_cer_of_the_study"] for one in found["recipe"]}
-    said = []
-    for (strategy, budget, seed), own in runs.items():
-        again = [
+        return ["Not tried."]
+    lines: dict[str, list[str]] = {}
+    for one in found["recipe"]:
+        run = f"`{one['strategy']}`, seed {one['seed']}, {flops(one['flops'])} FLOPs"
+        lines.setdefault(f"{run}: {number(one['dev_cer_of_the_study'], 3)}", []).append(
             f"{number(one['dev_cer'], 3)} with {one['change']}"
-            for one in found["recipe"]
-            if (one["strategy"], one["flops"], one["seed"]) == (strategy, budget, seed)
-        ]
-        said.append(f"`{strategy}`, seed {seed}, at {flops(budget)} FLOPs: {number(own, 3)}, {', '.join(again)}.")
-    return [f"* {one}" for one in said]
+        )
+    return [f"* {own}; {', '.join(again)}." for own, again in lines.items()]
+
+
+def recipe_sentence(found: Answers) -> str:
+    """The change of the recipe that changes a dev CER most, by strategy."""
+    if not found["recipe"]:
+        return ""
+
+    def effect(one: Answers) -> float:
+        return one["dev_cer"] / one["dev_cer_of_the_study"] - 1.0
+
+    most = max(found["recipe"], key=lambda one: abs(math.log1p(effect(one))))
+    alike = [one for one in found["recipe"] if all(one[of] == most[of] for of in ("change", "flops", "seed"))]
+    said = [
+        f"`{one['strategy']}` {percent(abs(effect(one)))} {'less' if effect(one) < 0.0 else 'more'}" for one in alike
+    ]
+    return (
+        f" Batches and rates were searched at small budgets, and they matter: at {flops(most['flops'])} FLOPs, with "
+        f"{most['change']}, {' and '.join(said)} dev CER (seed {most['seed']})."
+    )
 
 
 def designs(found: Answers) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from reference_study.comparisons import DEAF, NEGATIVE, REACHED
 from reference_study.formats import Answers, flops, share
 from reference_study.page_answers import crossings, of_joint, registered_sentence
-from reference_study.page_simplified import enough
+from reference_study.page_simplified import enough, recipe_sentence
 from reference_study.tables import BASELINE, ENCODER_FIRST, MAIN
 
 from analysis.formatting import number, percent
@@ -37,7 +37,7 @@ def headline(found: Answers) -> list[str]:
     runs = f"{state['trained_runs']} of {state['planned_runs']} runs, {seeds_at_top(main, state)} there"
     said = (
         f"On its main axis at {flops(main['top_budget_flops'])} FLOPs ({runs}) `efin` has {more_or_less(top)}, where "
-        f"the paper has 21.1 % less. {_verdicts(found)}{_held(registered)}"
+        f"the paper has 21.1 % less. {_verdicts(found)}{recipe_sentence(found)}{_held(registered)}"
     )
     return textwrap.wrap(said, WIDTH, break_long_words=False, break_on_hyphens=False)
 
@@ -122,7 +122,7 @@ def _gains(found: Answers) -> Iterator[str]:
             top = one["at_top"]
             yield (
                 f"On the main axis at {at} `efin` has {more_or_less(top)}. "
-                f"The curves cross: {crossings(one['crossings'])}."
+                f"The curves cross: {crossings(one['crossings'])}.{recipe_sentence(found)}"
             )
 
 

@@ -11,7 +11,11 @@ from analysis.tables.table import Row
 from scaling.ledger.records import is_usable
 from scaling.system.json_files import read_json_lines
 
-CHANGES = {"batch-4x": "four times the batch", "half-rates": "half of every rate"}
+CHANGES = {
+    "batch-4x": "four times the batch",
+    "batch-16x": "sixteen times the batch",
+    "half-rates": "half of every rate",
+}
 """File names of the changes, and what each is in words."""
 
 

@@ -15,8 +15,10 @@ from reference_study.designs import choices_of_budgets, spent
 from reference_study.figure import draw
 from reference_study.laws import registered
 from reference_study.page import PAGES, PROJECT, answered, filled
-from reference_study.page_simplified import best
+from reference_study.page_simplified import best, recipe_sentence
+from reference_study.page_simplified import recipe as recipe_lines
 from reference_study.page_summary import headline, more_or_less
+from reference_study.recipe import recipe
 from reference_study.simplified import agreement, at_multiple, six_nd
 from reference_study.tables import PARTS, RESULTS, ROOT, STUDIES, hearing, places, read_studies, table_of
 
@@ -277,6 +279,28 @@ def test_untuned_is_the_rule_s_rate_for_all_parts_at_the_rule_s_batch():
     ]
     assert at_multiple({"trials": trials}, 1.0) == 0.3
     assert at_multiple({"trials": trials}, 3.0) is None
+
+
+def test_a_changed_recipe_is_held_against_the_same_run_and_the_largest_change_is_said(folder: Path, tmp_path: Path):
+    main = read_studies(folder / "parts")["reference"]
+    own = {row["strategy"]: row for row in main.table.rows if row["budget_flops"] == 1e12 and row["seed"] == 0}
+    factors = {"batch-4x": {"efin": 0.5, "joint": 1.25}, "half-rates": {"efin": 1.1, "joint": 0.9}}
+    for name, by_strategy in factors.items():
+        again = [own[strategy] | {"dev_cer": factor * 0.1} for strategy, factor in by_strategy.items()]
+        elsewhere = own["efin"] | {"seed": 99}
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps(one) for one in [*again, elsewhere]))
+    for row in own.values():
+        row["dev_cer"] = 0.1
+    found = {"recipe": recipe(tmp_path, main)}
+    assert len(found["recipe"]) == 4
+    assert "with four times the batch, `efin` 50.0% less and `joint` 25.0% more dev CER (seed 0)" in recipe_sentence(
+        found
+    )
+    assert recipe_lines(found) == [
+        "* `efin`, seed 0, 1e12 FLOPs: 0.1; 0.05 with four times the batch, 0.11 with half of every rate.",
+        "* `joint`, seed 0, 1e12 FLOPs: 0.1; 0.125 with four times the batch, 0.09 with half of every rate.",
+    ]
+    assert recipe_sentence({"recipe": []}) == ""
 
 
 def test_six_nd_of_a_run_is_the_sum_over_its_stages():
