@@ -105,6 +105,8 @@ TERMS = (
         ("hours_capped", "The best division would use more audio than there is.", "Get more audio."),
         ("undertuned", "Runs took a learning rate or a batch at the edge of the grid that was searched.",
          "Search further with `tune`: better values may lie beyond, and the curve may be too high."),
+        ("tuned_far_below", "The largest budget is over ten times that at which rates and batches were searched.",
+         "Run `tune` at larger budgets: the best batch may grow, and for one strategy more than for another."),
         ("unequal_tuning", "Two compared strategies were tuned by different searches.",
          "Give every strategy the same search with `tune` before you believe their difference."),
         ("unequal_tests", "Runs were scored on different test sets, so their errors share no scale.",

@@ -17,7 +17,7 @@ from sweeps.progress.status import State
 SOURCES = Path(analysis.__file__).parent
 PAGE = SOURCES.parent / "docs" / "glossary.md"
 
-OF_PLAN = {"too_few_budgets", "below_onset"}
+OF_PLAN = {"too_few_budgets", "below_onset", "tuned_far_below"}
 """Warnings that `plan` gives and analysis does not."""
 
 
@@ -29,7 +29,7 @@ def codes_of_notes() -> set[str]:
             given: list[ast.expr] = []
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Note":
                 given = node.args[:1]
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_named":
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "note_on_rows":
                 given = node.args[1:2]
             elif isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "code" for target in node.targets):
                 given = [node.value]

@@ -6,6 +6,7 @@ from small_study import StudyWriter
 from scaling.errors import InputError
 from scaling.ledger.ledger import Ledger
 from scaling.spec import Part
+from sweeps.plan.plan_warnings import plan_warnings
 from sweeps.plan.prepare import enumerate_runs, prepare
 from sweeps.plan.write_plan import write_plan_file
 from sweeps.study.study import load_study
@@ -126,3 +127,15 @@ def test_a_drift_to_what_no_stage_can_take_is_named(write_study: StudyWriter, su
     (model,) = study.models
     with pytest.raises(InputError, match=message):
         model.strategy_at(model.strategies[1], 8 * 10**9)
+
+
+@pytest.mark.parametrize(("at_flops", "warned"), [(8e8, False), (7e8, True)])
+def test_a_plan_far_beyond_the_search_is_warned_of(
+    write_study: StudyWriter, surroundings, at_flops: float, warned: bool
+) -> None:
+    warnings = plan_warnings(load_study(write_tuned(write_study, surroundings, at_flops=at_flops)))
+    said = [
+        text for text in warnings if text.startswith("tuned_far_below: joint (encoder + llm): tuned at 7e+08 FLOPs")
+    ]
+    assert len(said) == warned
+    assert all("the largest budget is 11.4 times that" in text for text in said)
