@@ -106,7 +106,8 @@ def _rows_by_name(value: dict[str, Any]) -> list[Row] | None:
 
 def _flat(row: Row) -> Row:
     """Another program's row with the values inside objects beside the others: `config/lr`."""
-    return row if "schema" in row or not any(isinstance(part, dict) for part in row.values()) else dict(flat(row))
+    is_own = "schema" in row or "provenance" in row  # as `RunRow` is written, or as others write after it
+    return row if is_own or not any(isinstance(part, dict) for part in row.values()) else dict(flat(row))
 
 
 def _parquet_rows(file: Path) -> NumberedRows:
