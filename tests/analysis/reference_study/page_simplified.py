@@ -90,8 +90,8 @@ def recipe_sentence(found: Answers) -> str:
     turned = ": the sign turns" if plain * best < 0.0 else ""
     return (
         f" Rates and batches were searched at small budgets, and they matter: at {flops(budget)} FLOPs `efin` saves "
-        f"{percent(plain)} of the dev CER of `joint` with this recipe, and {percent(best)} with the best of {len(own) - 1} "
-        f"changes for each{turned} ({'one seed' if seeds == 1 else f'{seeds} seeds'})."
+        f"{percent(plain)} of the dev CER of `joint` with this recipe, and {percent(best)} with the best of "
+        f"{len(own) - 1} changes for each{turned} ({'one seed' if seeds == 1 else f'{seeds} seeds'})."
     )
 
 
