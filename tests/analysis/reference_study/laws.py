@@ -8,12 +8,12 @@ interval excludes zero. The grid of exponents has steps of a fifth; intervals re
 import json
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, geometric_mean
 
 import numpy as np
-from reference_study.tables import DECADE, MAIN, Study
+from reference_study.tables import BASELINE, DECADE, ENCODER_FIRST, MAIN, Study
 
 from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.curves import Curve
@@ -22,8 +22,8 @@ from analysis.fitting.intervals import percentiles
 from analysis.forecasting.interval_score import interval_score
 from analysis.forecasting.law_grid import EXPONENTS, laws_below
 from analysis.forecasting.outlook import Outlook
-from analysis.registering.outcome import ForecastScore, score_registered
-from analysis.registering.record import FORECASTS_FILE
+from analysis.registering.outcome import ForecastOutcome, ForecastScore, score_registered
+from analysis.registering.record import FORECASTS_FILE, RegisteredForecast
 from analysis.tables.seed_averaged_points import Point, points_of, run_error
 from analysis.tables.table import Table
 from scaling.ledger.records import RUNS_FILE
@@ -159,12 +159,50 @@ def registered(folder: Path, studies: Sequence[Study]) -> dict[str, object]:
         else:
             waiting += len(lines)
     outcomes = tuple(outcome for own in scores.values() for outcome in own.outcomes)
+    counted = [outcome for outcome in outcomes if outcome.counted]
     return {
+        "missed": [
+            {
+                "study": name,
+                "strategy": outcome.forecast.strategy,
+                "flops": outcome.forecast.flops,
+                "cer": outcome.forecast.cer,
+                "interval": list(outcome.forecast.interval),
+                "truth": outcome.truth,
+            }
+            for name, own in scores.items()
+            for outcome in own.outcomes
+            if outcome.counted and not outcome.held
+        ],
+        "leaders": leaders(scores),
+        "truth_over_prediction_at_ten_times": {
+            strategy: geometric_mean(ratios)
+            for strategy in (ENCODER_FIRST, BASELINE)
+            if (ratios := [one.ratio for one in counted if one.forecast.strategy == strategy and far(one.forecast)])
+        },
         "lines": len(outcomes) + waiting,
         "of_other_tables": sum(not outcome.table_found for outcome in outcomes),
         "together": ForecastScore(outcomes=outcomes).as_dict() if outcomes else None,
         "studies": {name: own.as_dict() for name, own in scores.items()},
     }
+
+
+def far(forecast: RegisteredForecast) -> bool:
+    """Whether it lies ten times above the largest run then, but for rounding."""
+    return forecast.flops * ROUNDED >= DECADE * forecast.largest_budget_flops
+
+
+def leaders(scores: Mapping[str, ForecastScore]) -> dict[str, int]:
+    """At how many budgets both strategies were forecast, and at how many the medians named the wrong one as ahead."""
+    by_budget: dict[tuple[object, ...], dict[str, ForecastOutcome]] = {}
+    for name, own in scores.items():
+        for one in own.outcomes:
+            said = one.forecast
+            if one.counted and said.strategy in (ENCODER_FIRST, BASELINE):
+                by_budget.setdefault((name, said.encoder, said.llm, said.flops), {})[said.strategy] = one
+    both = [tuple(each[name] for name in (ENCODER_FIRST, BASELINE)) for each in by_budget.values() if len(each) == 2]
+    wrong = sum((own.forecast.cer < other.forecast.cer) != (own.truth < other.truth) for own, other in both)
+    return {"budgets": len(both), "wrong": wrong}
 
 
 def scored(table: Table, lines: Sequence[str]) -> ForecastScore:

@@ -1,17 +1,25 @@
 """The short answer to each of the five questions, for the first page of the study."""
 
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from reference_study.comparisons import DEAF, NEGATIVE, REACHED
+from reference_study.comparisons import DEAF, NEGATIVE, REACHED, beside
 from reference_study.formats import Answers, flops, share
-from reference_study.page_answers import crossings, of_joint, registered_sentence
-from reference_study.page_simplified import enough, recipe_sentence
+from reference_study.page_answers import of_joint
+from reference_study.page_simplified import STRATEGIES, enough, recipe_sentence
 from reference_study.tables import BASELINE, ENCODER_FIRST, MAIN
 
 from analysis.formatting import number, percent
 
-PAPER = {"cer_saved_of_the_paper": "21.1 % of the CER", "flops_saved_of_the_paper": "49.9 % of the FLOPs"}
+PAPER = {
+    "cer_saved_of_the_paper": ("21.1 % of the CER", "cer_saved_interval", 0.211),
+    "flops_saved_of_the_paper": ("49.9 % of the FLOPs", "flops_saved_interval", 0.499),
+}
+"""Its numbers in answers.json: in words, the interval that is held against each, and the number."""
+
+ALIKE = 1e12
+"""FLOPs that every study has spent, or nearly."""
 
 WIDTH = 118
 
@@ -96,17 +104,49 @@ def more_or_less(said: Answers) -> str:
 
 def _laws(found: Answers) -> Iterator[str]:
     known = [law for law in found["laws"] if law.get("exponent")]
-    identified = sum(law["exponent"]["identified"] for law in known)
+    main = [law for law in known if law["study"] == MAIN]
+    exponents = ", ".join(f"{_estimate(law['exponent'])} for `{law['strategy']}`" for law in main)
     floors = sum(law["floor"]["identified"] for law in known)
-    yield f"The exponent is identified for {identified} of {len(known)} curves, a floor for {floors}."
-    yield registered_sentence(found["registered"])
-    hidden = found["hidden"]["together"]
-    if hidden is not None:
+    yield (
+        f"They follow (y - E) / (1 - y)^a = A C^-b, on the main axis with b {exponents}. An exponent is "
+        f"identified to a "
+        f"factor of two "
+        f"for {sum(law['exponent']['identified'] for law in known)} of {len(known)} curves, a floor E for {floors}."
+    )
+    yield from _registered(found["registered"])
+
+
+def _registered(found: Answers) -> Iterator[str]:
+    said = found["together"]
+    if said is None or not said["pairs"]:
+        yield "No forecast that was registered has been held against runs yet."
+        return
+    waiting = f" ({said['waiting']} more wait for their runs)" if said["waiting"] else ""
+    yield (
+        f"Of {said['pairs']} forecasts registered before their runs{waiting}, one for each curve and budget, the 90 % "
+        f"interval of one run holds the mean of the seeds of {said['pairs_held']}, and {said['runs_held']} of "
+        f"{said['runs']} single runs; the errors are {number(said['truth_over_prediction'], 3)} times the medians."
+    )
+    for miss in found["missed"]:
         yield (
-            f"Of runs above a tenth of each largest budget, hidden from the fits, the interval holds "
-            f"{hidden['pairs_held']} of {hidden['pairs']} pairs; the truth is "
-            f"{number(hidden['truth_over_prediction'], 3)} times the forecast (geometric mean)."
+            f"Missed: `{miss['strategy']}` of `{miss['study']}` at {flops(miss['flops'])} FLOPs, "
+            f"{number(miss['truth'], 2)} "
+            f"where {_estimate({'median': miss['cer'], 'interval': miss['interval']})} was said."
         )
+    wrong, ratios = found["leaders"], found["truth_over_prediction_at_ten_times"]
+    if wrong["budgets"] and len(ratios) == len(STRATEGIES):
+        each = " and ".join(f"{number(ratio, 3)} times the median for `{name}`" for name, ratio in ratios.items())
+        yield (
+            f"What the misses teach: the intervals hold because they are wide. Medians named the wrong one of `efin` "
+            f"and `joint` as ahead at {wrong['wrong']} of {wrong['budgets']} budgets, and ten times above the "
+            f"largest run "
+            f"the errors are {each}: do not choose a strategy by medians that far away."
+        )
+
+
+def _estimate(said: Answers) -> str:
+    low, high = (number(end, 2) for end in said["interval"])
+    return f"{number(said['median'], 2)} [{low}, {high}]"
 
 
 def _gains(found: Answers) -> Iterator[str]:
@@ -115,28 +155,60 @@ def _gains(found: Answers) -> Iterator[str]:
         yield "Not trained yet."
         return
     yield _verdicts(found)
+    near = [min(one["budgets"], key=lambda each: abs(math.log(each["flops"] / ALIKE))) for one in trained]
+    said = [each["verdict"] for each in near]
+    yield (
+        f"At the budget nearest to {flops(ALIKE)} FLOPs, where places can be compared, it is ahead at "
+        f"{said.count('ahead')} "
+        f"and behind at {said.count('behind')}."
+    )
     for one in trained:
         if one["study"] == MAIN:
             (state,) = (study for study in found["studies"] if study["study"] == MAIN)
             at = f"{flops(one['top_budget_flops'])} FLOPs ({seeds_at_top(one, state)} there)"
-            top = one["at_top"]
             yield (
-                f"On the main axis at {at} `efin` has {more_or_less(top)}. "
-                f"The curves cross: {crossings(one['crossings'])}.{recipe_sentence(found)}"
+                f"On the main axis at {at} `efin` has {more_or_less(one['at_top'])} by the fits."
+                f"{from_where(one['budgets'])}{recipe_sentence(found)}"
             )
+
+
+def from_where(budgets: Sequence[Answers]) -> str:
+    """From which budget on the verdict is that of the largest, and up to which nobody is told to be ahead before."""
+    ordered = sorted(budgets, key=lambda each: each["flops"])
+    last = ordered[-1]["verdict"]
+    start = len(ordered)
+    while start and ordered[start - 1]["verdict"] == last:
+        start -= 1
+    if last not in ("ahead", "behind") or any(each["verdict"] in ("ahead", "behind") for each in ordered[:start]):
+        return ""
+    below = "; below that no lead is told" if start else ""
+    return f" It is {last} from {flops(ordered[start]['flops'])} FLOPs on{below}."
 
 
 def _paper(found: Answers) -> Iterator[str]:
     trained = of_joint(found)
-    for field, number_of_the_paper in PAPER.items():
+    for field, (words, column, value) in PAPER.items():
+        places = {
+            one["place"]: [flops(each["flops"]) for each in one["budgets"] if _reached(each, column, value)]
+            for one in trained
+        }
+        where = "; ".join(f'"{place}" at {", ".join(at)} FLOPs' for place, at in places.items() if at)
         by_place = [[saving[field] for saving in one["at_top"]["currencies"]] for one in trained]
         charged = [said[0] for said in by_place]
         otherwise = sum(len(set(said)) > 1 for said in by_place)
         yield (
-            f"{number_of_the_paper} are reached at {charged.count(REACHED)} of {len(charged)} places; at "
-            f"{charged.count(NEGATIVE)} the sign is the other way. Counted as executed or cache-credited FLOPs, "
-            f"this is different at {otherwise} places."
+            f"{words} are reached {f'at {where}' if where else 'nowhere'}. At the largest budget of each place "
+            f"they are "
+            f"reached at {charged.count(REACHED)} of {len(charged)}, and at {charged.count(NEGATIVE)} the sign "
+            f"is the other "
+            f"way; counted as executed or cache-credited FLOPs, this is different at {otherwise}."
         )
+
+
+def _reached(said: Answers, column: str, value: float) -> bool:
+    interval = said[column]
+    known = said["verdict"] != DEAF and not said["below_the_fits"] and interval is not None and interval[0] is not None
+    return known and beside(interval, value) == REACHED
 
 
 def _simpler(found: Answers) -> Iterator[str]:
@@ -170,10 +242,12 @@ def _of_six_nd(comparisons: Sequence[Answers]) -> Iterator[str]:
 def _of_one_seed(found: Answers) -> Iterator[str]:
     fits, bare = found["with_fits"], found["by_two_runs"]
     if fits["decisions"]:
+        right = fits["claims"] - fits["false"] - fits["contrary"]
         yield (
-            f"One seed with fits and intervals agrees with all seeds in {fits['agree']} of {fits['decisions']} "
-            f"decisions and misses {fits['missed']}; the lower of two runs names a winner where all seeds leave it "
-            f"open in {bare['false']} of {bare['claims']}."
+            f"One seed with fits and intervals tells {right} of the {right + fits['contrary'] + fits['missed']} "
+            f"leads that "
+            f"all seeds tell, and {fits['false']} that they leave open; the lower of two runs tells "
+            f"{bare['false']} that they leave open."
         )
 
 

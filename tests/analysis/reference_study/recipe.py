@@ -20,10 +20,10 @@ CHANGES = {
 
 
 def recipe(folder: Path, main: Study) -> list[dict[str, object]]:
-    """For each run that was trained again: its dev CER, and that of the run with the recipe of the study."""
+    """For each run that was trained again its CERs on dev and test, and those of the run by the recipe of the study."""
     if main.table is None:
         return []
-    own = {_run(row): row["dev_cer"] for row in main.table.rows if is_usable(row)}
+    own = {_run(row): row for row in main.table.rows if is_usable(row)}
     return [
         {
             "change": words,
@@ -31,7 +31,9 @@ def recipe(folder: Path, main: Study) -> list[dict[str, object]]:
             "flops": row["budget_flops"],
             "seed": row["seed"],
             "dev_cer": row["dev_cer"],
-            "dev_cer_of_the_study": own[_run(row)],
+            "cer": row["cer"],
+            "dev_cer_of_the_study": own[_run(row)]["dev_cer"],
+            "cer_of_the_study": own[_run(row)]["cer"],
         }
         for name, words in CHANGES.items()
         if (file := folder / f"{name}.jsonl").exists()

@@ -17,7 +17,7 @@ from reference_study.laws import registered
 from reference_study.page import PAGES, PROJECT, answered, filled
 from reference_study.page_simplified import best, recipe_sentence
 from reference_study.page_simplified import recipe as recipe_lines
-from reference_study.page_summary import headline, more_or_less
+from reference_study.page_summary import from_where, headline, more_or_less
 from reference_study.recipe import recipe
 from reference_study.simplified import agreement, at_multiple, six_nd
 from reference_study.tables import PARTS, RESULTS, ROOT, STUDIES, hearing, places, read_studies, table_of
@@ -200,10 +200,39 @@ def test_a_registered_forecast_belongs_to_the_study_that_it_lies_beside(folder: 
     found = registered(tmp_path, list(studies.values()))
     assert (found["lines"], found["of_other_tables"], found["together"]["pairs"]) == (6, 0, 6)
     assert found["together"]["pairs_held"] == 6
+    assert (found["leaders"], found["missed"]) == ({"budgets": 2, "wrong": 0}, [])
+    assert found["truth_over_prediction_at_ten_times"] == pytest.approx({"efin": 1.0, "joint": 1.0}, abs=0.2)
     (tmp_path / "noisy").mkdir()
     (tmp_path / FORECASTS_FILE).rename(tmp_path / "noisy" / FORECASTS_FILE)
     elsewhere = registered(tmp_path, list(studies.values()))
     assert (elsewhere["lines"], elsewhere["together"]) == (6, None)
+
+
+def test_a_forecast_that_missed_and_a_wrong_leader_are_named(folder: Path, tmp_path: Path):
+    main = read_studies(folder / "parts")["reference"]
+    write(tmp_path / "runs.jsonl", [row for row in main.table.rows if row["budget_flops"] <= 1e12])
+    register(tmp_path, [3.2e12])
+    for row in main.table.rows:  # what was ahead by a third falls far behind
+        if (row["strategy"], row["budget_flops"]) == ("efin", 3.2e12):
+            row["cer"] *= 10
+    found = registered(tmp_path, [main])
+    assert found["leaders"] == {"budgets": 1, "wrong": 1}
+    (miss,) = found["missed"]
+    assert (miss["study"], miss["strategy"], miss["flops"]) == ("reference", "efin", 3.2e12)
+    assert miss["truth"] > miss["interval"][1] > miss["cer"]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        (["not heard", "open", "behind", "behind"], " It is behind from 3e12 FLOPs on; below that no lead is told."),
+        (["ahead", "open", "behind", "behind"], ""),
+        (["behind", "behind", "behind", "open"], ""),
+    ],
+)
+def test_a_lead_is_told_from_the_budget_on_from_which_it_lasts(verdicts, said):
+    budgets = [{"flops": (place + 1) * 1e12, "verdict": verdict} for place, verdict in enumerate(verdicts)]
+    assert from_where(budgets) == said
 
 
 def test_equal_six_nd_is_another_comparison(found: dict):
@@ -281,20 +310,26 @@ def test_untuned_is_the_rule_s_rate_for_all_parts_at_the_rule_s_batch():
     assert at_multiple({"trials": trials}, 3.0) is None
 
 
-def test_a_changed_recipe_is_held_against_the_same_run_and_the_best_for_each_is_said(folder: Path, tmp_path: Path):
+def test_a_changed_recipe_is_held_against_the_same_run_and_the_best_on_dev_is_said(folder: Path, tmp_path: Path):
     main = read_studies(folder / "parts")["reference"]
     own = {row["strategy"]: row for row in main.table.rows if row["budget_flops"] == 1e12 and row["seed"] == 0}
     factors = {"batch-4x": {"efin": 0.5, "joint": 1.25}, "half-rates": {"efin": 1.1, "joint": 0.9}}
     for name, by_strategy in factors.items():
-        again = [own[strategy] | {"dev_cer": factor * 0.1} for strategy, factor in by_strategy.items()]
+        again = [
+            own[strategy] | {"dev_cer": factor * 0.1, "cer": factor * 0.2} for strategy, factor in by_strategy.items()
+        ]
         elsewhere = own["efin"] | {"seed": 99}
         (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps(one) for one in [*again, elsewhere]))
     for row in own.values():
-        row["dev_cer"] = 0.1
+        row |= {"dev_cer": 0.1, "cer": 0.2}
     found = {"recipe": recipe(tmp_path, main)}
     assert len(found["recipe"]) == 4
-    said = "`efin` saves 0.0% of the dev CER of `joint` with this recipe, and 44.4% with the best of 2 changes for each"
-    assert f"{said} (one seed)" in recipe_sentence(found)
+    said = recipe_sentence(found)
+    assert "with four times the batch at 1e12 FLOPs, on dev the best of 2 changes tried afterwards" in said
+    assert (
+        "the CER is 0.1 for `efin` and 0.25 for `joint`, where this recipe has 0.2 for `efin` and 0.2 for `joint`"
+        in said
+    )
     assert recipe_lines(found) == [
         "* `efin`, seed 0, 1e12 FLOPs: 0.1; 0.05 with four times the batch, 0.11 with half of every rate.",
         "* `joint`, seed 0, 1e12 FLOPs: 0.1; 0.125 with four times the batch, 0.09 with half of every rate.",
