@@ -84,7 +84,11 @@ def test_hostile_model_configs_are_refused_by_name(tmp_path, cli, config, said):
         ("a.json", DEEP.encode(), "nested too deeply"),
         ("a.parquet", b"PAR1 and no more", "no readable Parquet"),
         ("a.csv", b"\xff\xfe\x00", "not UTF-8 text"),
-        ("a.json", b'{"schema": 3}', "expected a list of objects, or fits as `fit --out` left them"),
+        (
+            "a.json",
+            b'{"schema": 3}',
+            "expected a list of objects, columns of equal length by name, or fits as `fit --out` left them",
+        ),
         ("a.jsonl", b'{"flops": "\\u0000\\n\\ud800"}\n', "cer"),
     ],
 )
