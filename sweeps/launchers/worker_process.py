@@ -97,10 +97,12 @@ class ProcessStarter:
         """Start a worker with these environment variables and no others; its output is added to `log_file`.
 
         The starter must be `ready`. A fork server that does not answer is killed, and the worker is started by its
-        command.
+        command. Raises InputError where the log file is a link or a FIFO.
         """
         if self._server is not None:
-            if pid := self._request_fork(environment, log_file):
+            with appending(log_file):  # a log that the fork server could not open is refused at once
+                pid = self._request_fork(environment, log_file)
+            if pid:
                 return ForkedProcess(int(pid))
             _kill(self._server)
         return _execute(self._command, environment, log_file, stdin=subprocess.DEVNULL)
