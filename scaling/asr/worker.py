@@ -111,10 +111,8 @@ class Worker:
             if claimed == IDLE:
                 continue
             attempt = Attempt(self._ledger, *claimed)
-            node, micro_batches = (
-                self._ledger.node(attempt.key),
-                micro_batches_of(self._plan, self._ledger, attempt.key),
-            )
+            node = self._ledger.node(attempt.key)
+            micro_batches = micro_batches_of(self._plan, self._ledger, attempt.key)
             try:
                 run_node(node, attempt, self._resources, 0.0, lambda: self._stop.asked, micro_batches=micro_batches)
             except (Interrupted, Diverged):

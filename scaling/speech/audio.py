@@ -48,6 +48,9 @@ _PROMISED_BYTES = re.compile(r"^ *(?:data|riff|SSND|Data Size) *: (\d+) \(should
 _PROMISED_FRAMES = re.compile(r"^sample_count -i (\d+)$|does not match value from 'ds64' chunk of (\d+)", re.MULTILINE)
 """How many frames the header of SPHERE promises, and what libsndfile logs where that of RF64 promises others."""
 
+_CUT_VOC = "Seems to be a truncated file."
+"""What libsndfile logs of a VOC file that holds less than its block promises."""
+
 NO_CHANNEL = -1
 """No channel is named: the recording must have one."""
 
@@ -197,6 +200,8 @@ def _check_length(sound: Any, header: Header, clip: Clip) -> None:
         raise AudioError("shorter than its header says", f"{clip}: holds less than the {seconds:.4g} s of its header")
     if sound.format == "MP3" and _goes_on(clip, header):
         raise AudioError("longer than its header says", f"{clip}: holds more than {header.frames / header.rate:.4g} s")
+    if sound.format == "VOC" and _CUT_VOC in sound.extra_info:
+        raise AudioError("shorter than its header says", f"{clip}: holds less than the block of its header")
     if sound.format == "OGG" and not _ends_with_a_page(clip):
         raise AudioError("shorter than its header says", f"{clip}: ends within a page of Ogg; expected the whole file")
 

@@ -94,7 +94,7 @@ def test_a_file_that_holds_less_than_its_header_says_is_left_out(folder, suffix,
         read_manifest(folder / "m.jsonl")
 
 
-@pytest.mark.parametrize("form", ["WAV", "WAVEX", "AIFF", "AU", "W64", "RF64", "NIST", "OGG"])
+@pytest.mark.parametrize("form", ["WAV", "WAVEX", "AIFF", "AU", "W64", "RF64", "NIST", "VOC", "OGG"])
 def test_an_uncompressed_file_cut_short_is_left_out_although_its_length_is_counted(folder, form):
     soundfile.write(folder / "whole", noise(), RATE, format=form)
     content = (folder / "whole").read_bytes()
