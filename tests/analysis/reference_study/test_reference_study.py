@@ -4,6 +4,7 @@ Planted tables hold the parts that no table can show wrong: what a design costs,
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from reference_study.page_simplified import best, recipe_sentence
 from reference_study.page_simplified import recipe as recipe_lines
 from reference_study.page_summary import from_where, headline, more_or_less
 from reference_study.recipe import recipe
-from reference_study.simplified import agreement, at_multiple, six_nd
+from reference_study.simplified import agreement, at_multiple, six_nd, untuned
 from reference_study.tables import PARTS, RESULTS, ROOT, STUDIES, hearing, places, read_studies, table_of
 
 from analysis.registering.record import FORECASTS_FILE
@@ -157,7 +158,7 @@ def test_blocks_are_one_study_and_what_is_missing_is_said(found: dict):
     assert (main["trained_runs"], main["seeds"], main["largest_trained_flops"]) == (24, 2, 1e13)
     assert {other["trained_runs"] for other in others} == {0}
     missing = [one["place"] for one in found["gains"] if not one["trained"]]
-    assert len(missing) == 7
+    assert len(missing) == 8
     page = answered((RESULTS / "TABLES.md").read_text("utf-8"), PAGES["TABLES.md"], found)
     assert page.count("not trained yet") >= len(missing)
 
@@ -335,6 +336,32 @@ def test_a_changed_recipe_is_held_against_the_same_run_and_the_best_on_dev_is_sa
         "* `joint`, seed 0, 1e12 FLOPs: 0.1; 0.125 with four times the batch, 0.09 with half of every rate.",
     ]
     assert recipe_sentence({"recipe": []}) == ""
+
+
+def test_the_first_page_says_what_other_rates_do_to_the_main_axis(folder: Path, tmp_path: Path):
+    shutil.copytree(folder / "parts", tmp_path / "parts")
+    turned = {"efin": 1.5, "joint": 0.5}  # of the errors of the main axis: `joint` is ahead
+    rows = [row(strategy, budget, seed, factor * planted(strategy, budget, seed), "reference_retuned")
+            for strategy, factor in turned.items() for budget in BUDGETS for seed in (0, 1)]  # fmt: skip
+    write(tmp_path / "parts" / "reference_retuned-seeds01.jsonl", rows)
+    said = " ".join(headline(answers(tmp_path, ("studies", "gains", "recipe", "registered"))))
+    assert (
+        "with rates searched at 2.5e11 and 1e12 FLOPs in place of rates searched at 4e10 and 1.6e11 `efin` has " in said
+    )
+    assert "more CER than `joint` at 1e13 FLOPs (2 of 2 seeds)" in said
+    assert "the mean CER there is 0.0757 for `efin` and 0.0379 for `joint`, with the earlier rates 0.0505" in said
+
+
+def test_the_rule_s_rates_are_found_in_a_search_that_began_elsewhere(tmp_path: Path):
+    trials = [{"multipliers": dict.fromkeys(("encoder", "llm"), factor), "dev_cer": error}
+              for factor, error in ((1.0, 0.2), (3.0, 0.4))]  # fmt: skip
+    walks = [{"budget_flops": 1e12, "best": {"dev_cer": 0.2}, "trials": trials}]
+    found = [{"strategy": strategy, "walks": walks} for strategy in ("efin", "joint")]
+    document = {"schema": "asr-scaling/tuning-1", "study": "reference_retuned", "budgets_flops": [1e12], "found": found}
+    (tmp_path / "search.json").write_text(json.dumps(document))
+    (search,) = untuned(tmp_path)
+    assert search["dev_cer_at_the_rule"] == [0.4, 0.4]
+    assert search["dev_cer_at_each_best"] == [0.2, 0.2]
 
 
 def test_six_nd_of_a_run_is_the_sum_over_its_stages():
