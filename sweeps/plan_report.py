@@ -1,7 +1,7 @@
 """What `plan` shows before anything is spent: every run, what runs share, what they cost; as a document and as text."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TypeAlias
 
 from scaling.cost.amounts import audio, duration, money, size, two_digits
@@ -22,17 +22,8 @@ SHOWN_RUNS = 60
 
 COST_FIELDS = (
     *("charged_flops", "spent_flops", "spent_over_charged", "to_spend_flops", "audio_hours", "steps", "decoding_flops"),
-    *(
-        "training_hours",
-        "decoding_hours",
-        "look_hours",
-        "worker_hours",
-        "device_hours",
-        "usd",
-        "workers",
-        "finish_hours",
-    ),
-    *("speed", "rent", "disk"),
+    *("training_hours", "decoding_hours", "look_hours", "worker_hours", "device_hours", "usd", "workers"),
+    *("finish_hours", "speed", "rent", "disk"),
 )
 """Fields and properties of a `CostEstimate` that the document holds."""
 
@@ -225,13 +216,7 @@ def _runs_table(prepared: Prepared, exact: ExactCosts | None) -> str:
 def _total(exact: ExactCosts) -> StageCost:
     """The sums over all runs, as if each run were trained alone."""
     costs = [cost for stages in exact.values() for cost in stages]
-    return StageCost(
-        flops=sum(cost.flops for cost in costs),
-        executed_flops=sum(cost.executed_flops for cost in costs),
-        cache_credited_flops=sum(cost.cache_credited_flops for cost in costs),
-        steps=sum(cost.steps for cost in costs),
-        audio_seconds=sum(cost.audio_seconds for cost in costs),
-    )
+    return StageCost(**{field.name: sum(getattr(cost, field.name) for cost in costs) for field in fields(StageCost)})
 
 
 def _totals_document(total: StageCost) -> dict[str, object]:

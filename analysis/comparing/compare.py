@@ -62,9 +62,7 @@ def _compare_strategies(
 
 
 def _unfairness(first: Curve, second: Curve, table: Table | None) -> list[Note]:
-    """Notes where the errors of both sides share no scale or their tuning was unequal. Raises InputError where their
-    FLOPs share no scale.
-    """
+    """Notes on errors or tuning of both sides that differ. Raises InputError where their FLOPs share no scale."""
     if table is None:
         return []
     points = (*_points(table, first), *_points(table, second))

@@ -23,9 +23,7 @@ from analysis.tables.usable_rows import FLOPS
 def savings_by_currency(
     curves: Curves, table: Table, charged: Comparison, pair_correlation: float
 ) -> tuple[Savings, ...]:
-    """The comparison in each currency that every run of both sides recorded, `charged` FLOPs first; empty where they
-    recorded no other.
-    """
+    """The comparison in each currency that every run of both sides recorded; empty with `charged` FLOPs alone."""
     curve, baseline = charged.curve.identity, charged.baseline.identity
     points = [point for point in points_of(table)[0] if point.curve in (curve, baseline)]
     baseline_points = [point for point in points if point.curve == baseline]

@@ -26,9 +26,7 @@ class ResultAtHours:
 
 
 def results_at_equal_hours(traces: Sequence[Trace]) -> tuple[ResultAtHours, ...]:
-    """Every trace at the most unique hours that all have reached, lowest CER first; empty where hours are not
-    recorded.
-    """
+    """Every trace at the most unique hours that all reached, lowest CER first; empty where none are recorded."""
     with_hours = [trace for trace in traces if trace.points and all(point.unique_hours for point in trace.points)]
     if not with_hours:
         return ()

@@ -127,9 +127,7 @@ class Curve:
         return np.full(len(np.asarray(next(iter(columns.values())))), math.nan)
 
     def expected_error(self, flops: float) -> float:
-        """The number that ranks curves: the mean error over all laws that the curve may follow; for a law asked for,
-        its error.
-        """
+        """What ranks curves: the mean error over all laws that the curve may follow; for a law asked for, its error."""
         return self.cer(flops) if self.outlook is None else self.outlook.expected_error(flops)
 
     def ends(self, columns: Columns, level: float) -> Ends | None:

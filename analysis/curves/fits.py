@@ -14,9 +14,7 @@ from analysis.tables.usable_rows import ERROR
 
 @dataclass(frozen=True, kw_only=True)
 class Fits:
-    """The curves of a table. `read` reads the table when it is first needed, which answers from stored fits seldom
-    do.
-    """
+    """The curves of a table. `read` reads it when it is first needed, which stored fits seldom do."""
 
     curves: Curves
     read: Callable[[], Table]

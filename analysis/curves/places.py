@@ -9,9 +9,7 @@ from scaling.errors import InputError, nearest
 
 
 def positive(what: str, value: float) -> float:
-    """`value`, where it is a positive number below `LARGEST`. Raises InputError, naming `what`, for any other, and for
-    what is no number.
-    """
+    """`value`, if a positive number below `LARGEST`. Raises InputError, naming `what`, for anything else."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0.0 < value < LARGEST:
         shown = value if isinstance(value, Real) else repr(value)
         raise InputError(f"{what}: {shown}, expected a positive number below {LARGEST:g}")

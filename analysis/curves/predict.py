@@ -88,9 +88,7 @@ def predict(curve: Curve, flops: float, level: float = LEVEL) -> Prediction:
 
 
 def predict_rows(curve: Curve, columns: Mapping[str, Sequence[float]], level: float = LEVEL) -> list[Prediction]:
-    """One prediction for each row of `columns`. Without a fit nothing is known; without a degree of freedom, no
-    interval.
-    """
+    """One prediction a row of `columns`. Without a fit nothing is known; without a degree of freedom, no interval."""
     count = len(next(iter(columns.values())))
     middle, run = curve.predicted(columns).tolist(), curve.run_ends(columns, level)
     curve_ends, run_ends = _pairs(curve.ends(columns, level), count), _pairs(run, count)

@@ -51,9 +51,7 @@ def is_deaf(row: Row) -> bool:
 
 
 def without(points: Sequence[Point], rows: Collection[int]) -> list[Point]:
-    """The points with these rows taken out. Only the rows of these points are right; their means are still those of all
-    runs.
-    """
+    """The points with these rows taken out. Their rows alone are right; means are still those of all runs."""
     return [replace(point, rows=kept) for point in points if (kept := tuple(i for i in point.rows if i not in rows))]
 
 

@@ -112,9 +112,7 @@ class Fit:
 
     @property
     def condition_number(self) -> float:
-        """The condition number of the Jacobian with columns of length one: parameters are known about this many times
-        worse than predictions.
-        """
+        """Condition of the Jacobian, its columns scaled to length one: parameters are known so many times worse."""
         jacobian = self.jacobian[:, self.problem.free(self.parameters)]
         lengths = np.linalg.norm(jacobian, axis=0)
         return float(np.linalg.cond(jacobian[:, lengths > 0.0] / lengths[lengths > 0.0]))

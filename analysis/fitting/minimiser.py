@@ -75,9 +75,7 @@ class Problem:
         return inside
 
     def linear(self, parameters_BM: Array) -> tuple[Array, Array, Array]:
-        """Residuals (B, n), their derivatives' negatives (B, n, m), and weights (1 or B, n), on the scale of the
-        loss.
-        """
+        """Residuals (B, n), their derivatives' negatives (B, n, m), weights (1 or B, n), on the loss's scale."""
         value, jacobian = self.law.evaluate(self.z, parameters_BM)
         if self.loss.log:
             value = np.maximum(value, SMALLEST_ERROR)

@@ -108,9 +108,7 @@ def _misfit(fitted: Fit, columns: Mapping[str, Array], errors: Array) -> float:
 
 
 def _aicc(fitted: Fit) -> float:
-    """Akaike's criterion for Gaussian log residuals with the small-sample term; infinite where there are too few
-    points.
-    """
+    """Akaike's criterion for Gaussian log residuals with the small-sample term; infinite for too few points."""
     n, k = fitted.n, fitted.n - fitted.dof + 1
     if n - k - 1 <= 0:
         return math.inf

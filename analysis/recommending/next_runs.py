@@ -152,9 +152,7 @@ def best_counts(information: Information, budgets: Array, spend_flops: float, mo
 
 
 def even_counts(budgets: Array, spend_flops: float) -> Array:
-    """An even grid for the same FLOPs: as many of the smaller budgets as one run of each allows, then more seeds of all
-    of them.
-    """
+    """An even grid for the same FLOPs: a run of as many smaller budgets as they pay, then more seeds of each."""
     reach = int(np.searchsorted(np.cumsum(budgets), spend_flops * (1.0 + 1e-12), side="right"))
     counts = np.zeros(len(budgets), dtype=int)
     counts[: max(reach, 1)] = 1

@@ -184,9 +184,7 @@ def understood(table: Table, comma_parts_fields: bool, chosen: Mapping[str, str]
 
 
 def numbered_table(path: Path, numbered_rows: Iterable[tuple[int, Row]]) -> Table:
-    """A table as it stands, or of one row a run, see `long_form`; `path` names it in messages. Raises InputError where
-    it has no rows.
-    """
+    """A table, of one row a run (`long_form`); `path` names it in messages. Raises InputError without rows."""
     lines_and_rows = tuple(zip(*numbered_rows, strict=True))
     if not lines_and_rows:
         raise InputError(f"{path}: no rows")

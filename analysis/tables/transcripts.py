@@ -79,9 +79,7 @@ class _Line:
     values: Mapping[str, Any]
 
     def text(self, names: tuple[str, ...]) -> tuple[str, str]:
-        """The first of these fields that is there, and its name. Raises InputError where none is, or where it is not
-        text.
-        """
+        """The first of these fields that is there, and its name. Raises InputError for none, or what is not text."""
         value = given(self.values, *names)
         if not isinstance(value, str):
             raise InputError(f"{self.place}: expected text in {' or '.join(names)}, found {value!r:.80}")
@@ -194,9 +192,7 @@ def _numbered(file: Path) -> Iterator[tuple[int, str]]:
 
 
 def _transcript(key: str, ref: _Line, hyp: _Line, two_files: bool) -> Transcript:
-    """Text fields such as `text` name either side: of one file they are the reference, beside a recognised text under a
-    name of its own.
-    """
+    """A field such as `text` names either side; of one file it is the reference, the other has its own field."""
     ref_text, ref_field = ref.text(REFERENCE)
     hyp_text, hyp_field = hyp.text(HYPOTHESIS if two_files else HYPOTHESIS[:2])
     return Transcript(

@@ -85,9 +85,7 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint, ranks: Ranks = SINGLE_PROCESS) -> None:
-    """Write `checkpoint`; each rank writes its own tensors. A kill meanwhile leaves a folder from which nobody
-    continues.
-    """
+    """Write `checkpoint`; each rank writes its own tensors. Nobody continues from one that a kill left torn."""
     if ranks.rank >= ranks.writers:
         return
     InnerFiles(folder.parent).make_folder(folder.name)
@@ -114,9 +112,7 @@ def _save(folder: Path, checkpoint: Checkpoint, ranks: Ranks) -> None:
 
 
 def _save_tensors(tensors: Weights, path: Path) -> None:
-    """Write tensors and wait until they are on disk: after a power cut, progress.json must not be there without
-    them.
-    """
+    """Write tensors and wait until they are on disk: after a power cut, progress.json must not stand alone."""
     crash_point(f"{path.name}: before it")
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
     sync(path)

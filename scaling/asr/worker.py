@@ -72,9 +72,7 @@ class Worker:
         return self._run_in_child(key) if in_child else self.run(key)
 
     def run(self, key: str) -> bool:
-        """Claim the node and run it to its result, its failure, or the loss of its lease; False if another worker holds
-        it.
-        """
+        """Claim the node and run it to its result, its failure, or the loss of its lease; False if another holds it."""
         try:
             attempt = self._ledger.claim(key, session=self._session)
         except InputError as error:  # the queue leaves it out from now on
@@ -190,9 +188,7 @@ class Worker:
         return True
 
     def _record_death(self, attempt: Attempt, code: int) -> None:
-        """Record how a node's own process died. A SIGKILL counts as lack of memory, because memory ran out at this node
-        before.
-        """
+        """Record how a node's own process died. A SIGKILL counts as lack of memory, which ran out here before."""
         if code in KILLED:
             self._fail_for_memory(attempt, self._ledger.node(attempt.key), "killed by SIGKILL in a process of its own")
         else:

@@ -66,9 +66,7 @@ class LlmDims:
 
     @property
     def linears(self) -> tuple[str, ...]:
-        """The names of the linear layers in a transformer layer, which adapters may target; experts have no
-        adapters.
-        """
+        """Names of the linear layers in a transformer layer, which adapters may target; experts have no adapters."""
         if self.experts:
             return ("q_proj", "k_proj", "v_proj", "o_proj")
         if self.fused:

@@ -38,9 +38,7 @@ def heard_utterances(utterances: int) -> IntArray:
 
 
 def hearing_flops(model_shape: ModelShape, lengths: Lengths) -> int:
-    """FLOPs of measuring hearing on these utterances, which the encoder encodes once and the LLM reads twice; never
-    charged to training.
-    """
+    """FLOPs of measuring hearing on these utterances, encoded once and read by the LLM twice; never charged."""
     first, again = (charged(model_shape, Forward(), lengths, only) for only in (None, {Part.PROJECTOR, Part.LLM}))
     return exact_sum(first) + exact_sum(again)
 

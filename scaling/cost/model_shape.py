@@ -97,9 +97,7 @@ class ModelShape:
         return np.asarray(audio | text | (self.llm_positions(lengths) > self.llm.context))
 
     def most_text_tokens(self, lengths: Lengths) -> IntArray:
-        """The most target tokens of each utterance: what the encoder's own objective can write about it, else what the
-        LLM's context holds.
-        """
+        """The most target tokens of each utterance: what its own objective can write, else what the LLM can hold."""
         if self.encoder.objective is None:
             return np.full_like(lengths.samples, self.llm.context)
         return self.encoder.objective.max_tokens(self.encoder_frames(lengths)) - self.asr_prompt_extra

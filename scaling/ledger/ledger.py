@@ -123,6 +123,11 @@ class Ledger:
                 numbers.append(int(name))
         return [Attempt(ledger=self, key=key, number=number) for number in sorted(numbers)]
 
+    def unfinished_attempt(self, key: str) -> "Attempt | None":
+        """The last attempt at node `key`; None where it has a result, or was never tried. Raises as `attempts`."""
+        attempts = [] if self.done(key) else self.attempts(key)
+        return attempts[-1] if attempts else None
+
     def claim(self, key: str, *, session: str) -> "Attempt | None":
         """Start the next attempt at node `key`; None where it is done, held by a live worker, or just taken.
 
@@ -217,9 +222,7 @@ class Attempt:
         return self.abandoned() or (not is_recent(self.heartbeat, self.ledger.now()) and stands_still(self.heartbeat))
 
     def record_memory_kill(self, session: str) -> None:
-        """If the kernel killed the worker for memory, record this failure, so that the next attempt uses less
-        memory.
-        """
+        """If the kernel killed the worker for memory, record this, so that the next attempt uses less memory."""
         lease = self.lease()
         if not self.ended() and lease is not None and killed_for_memory(lease):
             self.fail("memory", "its process was killed by the kernel: out of memory", session=session)

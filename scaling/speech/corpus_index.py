@@ -330,9 +330,7 @@ def located(columns: Columns, row: int, error: AudioError | None = None) -> str:
 
 
 def _hashes(columns: Columns, samples: IntArray, has_several: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    """16 bytes for each row, a hash of the JSON list of text, samples and speaker, and of the channel where the
-    recording has several.
-    """
+    """16 bytes a row: a hash of the JSON list of text, samples, speaker, and the channel where there are several."""
     hashed = bytearray()
     quote, blake2b = encode_basestring, hashlib.blake2b
     channels = [f", {channel}" for channel in range(int(columns.place["channel"].max(initial=0)) + 1)]

@@ -59,9 +59,7 @@ def refuse_twin(strategy: Strategy, others: Sequence[Strategy]) -> None:
 def _rates(
     stage: StageDesign, given: Mapping[str, float | Mapping[str, float]], encoder_width: int, llm_width: int
 ) -> dict[Part, float]:
-    """The peak rate of each part that the stage trains: as given for the stage, for the part, by the design, or by the
-    rule.
-    """
+    """The peak rate of each trained part: as given for the stage, for the part, by the design, or by the rule."""
     default = default_rates(stage.objective, encoder_width, llm_width)
     if foreign := set(stage.parts) - default.keys():
         raise InputError(

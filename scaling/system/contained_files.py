@@ -46,9 +46,7 @@ class InnerFiles:
     root: Path
 
     def read(self, place: str, most_bytes: int = MOST_RECORD_BYTES) -> bytes:
-        """The bytes of a file. Raises InputError, naming it, where it is missing, no regular file, unreadable, or
-        larger than `most_bytes`.
-        """
+        """The bytes of a regular file of at most `most_bytes`. Raises InputError, naming it, for anything else."""
         with self.open(place) as file:
             return _read(file, most_bytes, f"{self.root}/{place}")
 

@@ -11,7 +11,7 @@ from sweeps.costs.tariff import Tariff
 from sweeps.costs.worker_speed import WorkerSpeed, worker_speed
 from sweeps.launchers.local_workers import default_workers
 from sweeps.plan.evaluation import evaluation_flops
-from sweeps.plan.plan import remaining_costs
+from sweeps.plan.plan import needs_of, remaining_costs
 from sweeps.plan.prepare import Prepared
 from sweeps.plan.stage_consumption import but_for_seeds
 
@@ -126,7 +126,7 @@ def estimate_cost(
     decoded = {key: flops / speed.decoding_flops_per_second for key, flops in decoding.items() if key in trained}
     looks = sum(map(look_seconds, trained.values()))
     worked = {key: seconds + look_seconds(seconds) + decoded.get(key, 0.0) for key, seconds in trained.items()}
-    longest = max(remaining_costs(plan.nodes, worked).values())
+    longest = max(remaining_costs(needs_of(plan.nodes), worked).values())
     return CostEstimate(
         charged_flops=charged,
         spent_flops=spent,

@@ -16,7 +16,7 @@ from scaling.speech.batches import BatchStream, Position, split_batch
 from sweeps.plan.prepare import Prepared
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class StageCost:
     """What a stage of a run costs, as its result will say."""
 
@@ -89,11 +89,4 @@ class _Walker:
             position = taken[-1][1]
             if flops >= until_flops:
                 break
-        cost = StageCost(
-            flops=flops,
-            executed_flops=executed,
-            cache_credited_flops=credited,
-            steps=steps,
-            audio_seconds=samples / SAMPLE_RATE,
-        )
-        return _End(cost, position, encoded)
+        return _End(StageCost(flops, executed, credited, steps, samples / SAMPLE_RATE), position, encoded)

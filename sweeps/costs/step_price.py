@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.cost.decoding import generation_flops
-from scaling.cost.flops import PartFlops, executed, six_nd
+from scaling.cost.flops import executed, six_nd
 from scaling.cost.model_shape import ModelShape, default_shape
 from scaling.cost.training_time import Speed, beside_products, device_speed
 from scaling.errors import InputError
@@ -70,6 +69,13 @@ class PricedStep:
     lora_rank: int | None = None
     lora_targets: Sequence[str] | None = None
 
+    def __post_init__(self) -> None:
+        counts = ("text_tokens", "batch", "beams", "stack", "hidden", "lora_rank")
+        for name, least in (*dict.fromkeys(counts, 1).items(), ("prompt_tokens", 0), ("decoder_prompt_tokens", 0)):
+            if (value := getattr(self, name)) is not None and value < least:
+                flag = {"hidden": "projector-hidden"}.get(name, name.replace("_", "-"))
+                raise InputError(f"--{flag} must be {least} or more, not {value}")
+
 
 class StagePrice(TypedDict):
     """What one stage of the strategy costs a step, in FLOPs; `device_seconds` where a device was named."""
@@ -125,32 +131,27 @@ class StepPrice(TypedDict):
     budget: NotRequired[BudgetPrice]
 
 
-def price_step(
-    step: PricedStep, base: Path = Path(), budget_flops: float | None = None, purchase: Purchase | None = None
-) -> StepPrice:
-    """The price of a step as a document; paths of models start at `base`.
+def price_step(step: PricedStep, budget_flops: float | None = None, purchase: Purchase | None = None) -> StepPrice:
+    """The price of a step as a document.
 
     With `budget_flops`, what each stage gets of it; with a `purchase`, device-hours and money. Raises InputError on
     unknown names, on lengths below one frame or token, and on audio or text the encoder-decoder has no positions for.
     """
     if budget_flops is not None and not 0 < budget_flops < float("inf"):
         raise InputError(f"--budget must be FLOPs above 0, not {budget_flops}")
-    model_shape = _model_shape(step, base)
+    model_shape = _model_shape(step)
     stages_of_preset = preset(step.strategy).stages
     try:
         model_shape.refuse_missing_objective(stages_of_preset)
     except InputError as error:
         raise InputError(f"--strategy {step.strategy}: {error}") from error
-    lengths = _lengths(step, model_shape)
+    encoder, lengths = model_shape.encoder, _lengths(step, model_shape)
     stages = [_stage(model_shape, stage, lengths, step) for stage in stages_of_preset]
     document: StepPrice = {
         "schema": SCHEMA,
         "strategy": step.strategy,
-        "encoder": asdict(model_shape.encoder)
-        | {
-            "encoder_params": model_shape.encoder.encoder_params,
-            "asr_decoder_params": model_shape.encoder.asr_decoder_params,
-        },
+        "encoder": asdict(encoder)
+        | {"encoder_params": encoder.encoder_params, "asr_decoder_params": encoder.asr_decoder_params},
         "llm": asdict(model_shape.llm) | {"params": model_shape.llm.params},
         "projector": _projector(model_shape),
         "lora": asdict(model_shape.llm_lora),
@@ -194,10 +195,8 @@ def step_price_text(document: StepPrice) -> str:
     return "\n".join(lines + _hardware_lines(document) + _budget_lines(document))
 
 
-def _model_shape(step: PricedStep, base: Path) -> ModelShape:
-    encoder, llm = find_encoder(step.encoder, base).dims, find_llm(step.llm, base).dims
-    for flag, value in (("--stack", step.stack), ("--projector-hidden", step.hidden), ("--lora-rank", step.lora_rank)):
-        _at_least_one(flag, 1 if value is None else value)
+def _model_shape(step: PricedStep) -> ModelShape:
+    encoder, llm = find_encoder(step.encoder).dims, find_llm(step.llm).dims
     default = default_shape(encoder, llm)
     return replace(
         default,
@@ -218,14 +217,6 @@ def _lora(step: PricedStep, default: LoraSpec) -> LoraSpec:
 
 
 def _lengths(step: PricedStep, model_shape: ModelShape) -> Lengths:
-    for flag, value in (("--text-tokens", step.text_tokens), ("--batch", step.batch), ("--beams", step.beams)):
-        _at_least_one(flag, value)
-    for flag, value in (
-        ("--prompt-tokens", step.prompt_tokens),
-        ("--decoder-prompt-tokens", step.decoder_prompt_tokens),
-    ):
-        if value < 0:
-            raise InputError(f"{flag} must be 0 or more, not {value}")
     if not 0 <= step.audio_seconds < float("inf"):
         raise InputError(f"--audio-seconds must be 0 or more, not {step.audio_seconds}")
     samples = round(step.audio_seconds * SAMPLE_RATE)
@@ -265,11 +256,6 @@ def _refuse_too_long(step: PricedStep, model_shape: ModelShape, lengths: Lengths
         )
 
 
-def _at_least_one(flag: str, value: int) -> None:
-    if value < 1:
-        raise InputError(f"{flag} must be 1 or more, not {value}")
-
-
 def _stage(model_shape: ModelShape, stage: StageDesign, lengths: Lengths, step: PricedStep) -> StagePrice:
     costs = executed(model_shape, stage, lengths)
     total = sum(cost.total for cost in costs.values())
@@ -279,15 +265,11 @@ def _stage(model_shape: ModelShape, stage: StageDesign, lengths: Lengths, step: 
         "objective": stage.objective.value,
         "trains": [part.value for part in Part if part in stage.parts],
         "share": stage.share,
-        "parts": {part.value: _kinds(cost) for part, cost in costs.items()},
+        "parts": {part.value: asdict(cost) | {"total": cost.total} for part, cost in costs.items()},
         "total": total,
         "flops_per_audio_second": total / (step.batch * step.audio_seconds),
         "six_nd": {"flops": rule, "relative_error": rule / total - 1},
     }
-
-
-def _kinds(cost: PartFlops) -> dict[str, int]:
-    return asdict(cost) | {"total": cost.total}
 
 
 def _projector(model_shape: ModelShape) -> dict[str, int]:

@@ -49,10 +49,10 @@ def attempt_held_by(plan_file: PlanFile, **worker: Any) -> Attempt | None:
     """The unfinished attempt whose lease has these values (such as `pid`); None where there is none."""
     for key in plan_file.nodes:
         with suppress(InputError):  # the survey tells of damaged files
-            attempts = [] if plan_file.ledger.done(key) else plan_file.ledger.attempts(key)
-            lease = None if not attempts or attempts[-1].ended() else attempts[-1].lease()
+            attempt = plan_file.ledger.unfinished_attempt(key)
+            lease = None if attempt is None or attempt.ended() else attempt.lease()
             if lease is not None and all(getattr(lease, name) == value for name, value in worker.items()):
-                return attempts[-1]
+                return attempt
     return None
 
 

@@ -3,14 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from scaling.ledger.ledger import Ledger
 from scaling.spec import RunSpec
 from sweeps.plan.plan import PlannedRun
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownOnset:
+class KnownOnset(NamedTuple):
     """The largest budget of a strategy on a pair that did not hear at its end, and the smallest one above that did.
 
     None where there is no such run. `source` says which runs these were.
@@ -38,16 +38,7 @@ class BelowOnset:
 
     def as_document(self) -> dict[str, object]:
         """An entry of `below_onset` in what `plan --json` prints."""
-        onset = self.onset
-        return {
-            "strategy": onset.strategy,
-            "encoder": onset.encoder,
-            "llm": onset.llm,
-            "budgets_flops": self.budgets_flops,
-            "deaf_flops": onset.deaf_flops,
-            "onset_flops": onset.onset_flops,
-            "source": onset.source,
-        }
+        return {**self.onset._asdict(), "budgets_flops": self.budgets_flops}
 
     def text(self) -> str:
         """The warning for people."""
@@ -63,59 +54,18 @@ class BelowOnset:
         )
 
 
+MINIS = ("mini-s", "mini-s")
+
+TINY = ("whisper-tiny.en", "smollm2-135m")
+
 MEASURED: Mapping[str, tuple[KnownOnset, ...]] = {
-    "zh": tuple(
-        KnownOnset(
-            strategy=strategy,
-            encoder="mini-s",
-            llm="mini-s",
-            deaf_flops=1e10,
-            onset_flops=2e10,
-            source="synthetic-zh-digits, one seed",
-        )
-        for strategy in ("efin", "joint")
-    ),
+    "zh": tuple(KnownOnset(name, *MINIS, 1e10, 2e10, "synthetic-zh-digits, one seed") for name in ("efin", "joint")),
     "en": (
-        KnownOnset(
-            strategy="efin",
-            encoder="mini-s",
-            llm="mini-s",
-            deaf_flops=4e10,
-            onset_flops=8e10,
-            source="synthetic-en-digits, one seed",
-        ),
-        KnownOnset(
-            strategy="joint",
-            encoder="mini-s",
-            llm="mini-s",
-            deaf_flops=3.2e11,
-            onset_flops=None,
-            source="synthetic-en-digits, one seed",
-        ),
-        KnownOnset(
-            strategy="efin",
-            encoder="whisper-tiny.en",
-            llm="smollm2-135m",
-            deaf_flops=4e12,
-            onset_flops=None,
-            source="single spoken digits, one seed",
-        ),
-        KnownOnset(
-            strategy="joint",
-            encoder="whisper-tiny.en",
-            llm="smollm2-135m",
-            deaf_flops=2e12,
-            onset_flops=4e12,
-            source="single spoken digits, one seed",
-        ),
-        KnownOnset(
-            strategy="frozen_encoder",
-            encoder="whisper-tiny.en",
-            llm="smollm2-135m",
-            deaf_flops=None,
-            onset_flops=1e13,
-            source="single spoken digits, one seed",
-        ),
+        KnownOnset("efin", *MINIS, 4e10, 8e10, "synthetic-en-digits, one seed"),
+        KnownOnset("joint", *MINIS, 3.2e11, None, "synthetic-en-digits, one seed"),
+        KnownOnset("efin", *TINY, 4e12, None, "single spoken digits, one seed"),
+        KnownOnset("joint", *TINY, 2e12, 4e12, "single spoken digits, one seed"),
+        KnownOnset("frozen_encoder", *TINY, None, 1e13, "single spoken digits, one seed"),
     ),
 }
 """Onsets by language that studies know which have none of their own: of minis, and of real checkpoints (LOG.md). Other
@@ -159,26 +109,14 @@ def _own_onset(pair: Pair, runs: Iterable[PlannedRun], ledger: Ledger) -> KnownO
             hears[result.hearing.hears].append(run.spec.budget_flops)
     if not hears[True] and not hears[False]:
         return None
-    strategy, encoder, llm = pair
     deaf_flops = max(hears[False], default=None)
     onset_flops = min((flops for flops in hears[True] if deaf_flops is None or flops > deaf_flops), default=None)
-    return KnownOnset(
-        strategy=strategy,
-        encoder=encoder,
-        llm=llm,
-        deaf_flops=deaf_flops,
-        onset_flops=onset_flops,
-        source="runs of this study",
-    )
+    return KnownOnset(*pair, deaf_flops, onset_flops, "runs of this study")
 
 
 def measured_onset(pair: Pair, language: str) -> KnownOnset | None:
     """What `MEASURED` has about a strategy on a pair; None where it has nothing."""
-    return next((known for known in MEASURED.get(language, ()) if _plain(_of(known)) == _plain(pair)), None)
-
-
-def _of(onset: KnownOnset) -> Pair:
-    return onset.strategy, onset.encoder, onset.llm
+    return next((known for known in MEASURED.get(language, ()) if _plain(known[:3]) == _plain(pair)), None)
 
 
 def _plain(pair: Pair) -> Pair:

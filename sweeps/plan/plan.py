@@ -7,7 +7,7 @@ longest chain first: with N workers the last chain to begin is then a short one.
 import itertools
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
@@ -108,37 +108,24 @@ def trunk_flops(stage: Stage, stage_flops: int) -> int:
 def _stage_links(run: RunSpec, stage: Stage, parent: str | None, *, final: bool) -> list[PlannedNode]:
     end = stage.budget(run.budget_flops)
     turn = trunk_flops(stage, end)
-    if stage.optimization.cooldown == 0 or turn in (0, end):
-        cooldown_from = 0 if turn == 0 else None
-        return [_link(_node(run, stage, parent, None, 0, end, cooldown_from, final))]
-    trunk = _link(_node(run, stage, parent, None, 0, turn, None, False))
-    branch = _node(run, stage, parent, trunk.key, turn, end, turn, final)
-    return [trunk, PlannedNode(key=branch.key_on(trunk.trunk), trunk=trunk.trunk, node=branch)]
-
-
-def _node(
-    run: RunSpec,
-    stage: Stage,
-    parent: str | None,
-    start: str | None,
-    start_flops: int,
-    until_flops: int,
-    cooldown_from_flops: int | None,
-    final: bool,
-) -> StageNode:
-    return StageNode(
+    whole = StageNode(
         parent=parent,
-        start=start,
-        start_flops=start_flops,
+        start=None,
+        start_flops=0,
         model=run.model,
         stage=stage,
         data=run.data,
         seed=run.seed,
         precision=run.precision,
-        until_flops=until_flops,
-        cooldown_from_flops=cooldown_from_flops,
+        until_flops=end,
+        cooldown_from_flops=0 if turn == 0 else None,
         final=final,
     )
+    if stage.optimization.cooldown == 0 or turn in (0, end):
+        return [_link(whole)]
+    trunk = _link(replace(whole, until_flops=turn, final=False))
+    branch = replace(whole, start=trunk.key, start_flops=turn, cooldown_from_flops=turn)
+    return [trunk, PlannedNode(key=branch.key_on(trunk.trunk), trunk=trunk.trunk, node=branch)]
 
 
 def _link(node: StageNode) -> PlannedNode:
@@ -173,21 +160,25 @@ def _from_nearest(nodes: Mapping[str, PlannedNode], elsewhere: TrunkPositions) -
 
 
 def _longest_first(parents_first: dict[str, PlannedNode]) -> dict[str, PlannedNode]:
-    flops_from = remaining_costs(parents_first, {key: link.node.flops for key, link in parents_first.items()})
+    flops_from = remaining_costs(needs_of(parents_first), {key: link.node.flops for key, link in parents_first.items()})
     order = sorted(sorted(parents_first), key=flops_from.__getitem__, reverse=True)  # of equals, by key
     return {key: parents_first[key] for key in order}
 
 
-def remaining_costs(parents_first: Mapping[str, PlannedNode], costs: Mapping[str, Cost]) -> dict[str, Cost]:
+def needs_of(nodes: Mapping[str, PlannedNode]) -> dict[str, Sequence[str]]:
+    """The nodes that each node needs."""
+    return {key: link.node.needs for key, link in nodes.items()}
+
+
+def remaining_costs(needs: Mapping[str, Sequence[str]], costs: Mapping[str, Cost]) -> dict[str, Cost]:
     """For each node the cost of the costliest chain of nodes that begins with it; a node that is not in `costs` costs
-    nothing.
+    nothing. `needs` holds what each node needs, parents first.
     """
     after: dict[str, Cost] = {}
     costs_from: dict[str, Cost] = {}
-    for key in reversed(list(parents_first)):
-        node = parents_first[key].node
+    for key in reversed(list(needs)):
         costs_from[key] = cost = after.get(key, 0) + costs.get(key, 0)
-        for need in (node.parent, node.start):
-            if need is not None and after.get(need, 0) < cost:
+        for need in needs[key]:
+            if after.get(need, 0) < cost:
                 after[need] = cost
     return costs_from

@@ -1,9 +1,10 @@
 """The time that a study still needs: for training, and for decoding dev and test sets where runs end."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from scaling.ledger.plan_file import PlanFile
+from sweeps.plan.plan import remaining_costs
 from sweeps.progress.measured import measured
 from sweeps.progress.status import NodeStatus, State, Survey
 
@@ -50,7 +51,10 @@ def eta_seconds(plan_file: PlanFile, survey: Survey, pace: Pace, workers: int = 
             if seconds is None or not busy:
                 return None
             remaining[key] = seconds
-    return max(sum(remaining.values()) / busy, _longest_chain(plan_file, remaining)) if remaining else None
+    if not remaining:
+        return None
+    chains = remaining_costs({key: plan_file.work[key].needs for key in plan_file.nodes}, remaining)
+    return max(sum(remaining.values()) / busy, *chains.values())
 
 
 def node_eta_seconds(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace) -> float | None:
@@ -63,18 +67,6 @@ def node_eta_seconds(plan_file: PlanFile, key: str, node: NodeStatus, pace: Pace
     if decoding is not None and decoding.final:
         evaluation = max(evaluation - decoding.seconds, decoding.remaining_seconds or 0.0)
     return (node.total_flops - node.flops) / training + evaluation
-
-
-def _longest_chain(plan_file: PlanFile, remaining: Mapping[str, float]) -> float:
-    """Seconds of the chain of nodes that takes longest, where each waits for the one before."""
-    after: dict[str, float] = {}
-    longest = 0.0
-    for key in reversed(plan_file.nodes):  # a node comes after the nodes that it needs
-        chain = remaining.get(key, 0.0) + after.get(key, 0.0)
-        longest = max(longest, chain)
-        for need in plan_file.work[key].needs:
-            after[need] = max(after.get(need, 0.0), chain)
-    return longest
 
 
 def _sample(keys: Sequence[str]) -> Sequence[str]:

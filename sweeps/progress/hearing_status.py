@@ -30,9 +30,8 @@ class HearingNow:
 
 def hearing_now(hearing: Hearing | None) -> HearingNow | None:
     """The last measurement of hearing in a node; None where there was none."""
-    if hearing is None:
-        return None
-    return HearingNow(flops=hearing.flops, nats=hearing.nats, low=hearing.low, high=hearing.high, hears=hearing.hears)
+    found = hearing and hearing.model_dump(include={"flops", "nats", "low", "high"})
+    return HearingNow(**found, hears=hearing.hears) if hearing and found else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +72,7 @@ def deaf_runs(plan_file: PlanFile) -> list[DeafRun]:
     """The runs of the study's table that do not hear. Raises InputError where a line is no row."""
     path = plan_file.folder / RUNS_FILE
     return [
-        DeafRun(
-            run=row.key,
-            strategy=row.strategy,
-            encoder=row.encoder,
-            llm=row.llm,
-            budget_flops=row.budget_flops,
-            seed=row.seed,
-            hearing_nats=row.hearing_nats,
-        )
+        DeafRun(run=row.key, **row.model_dump(exclude={"key", "hears"}))
         for row in (read_record_lines(_Heard, path) if path.exists() else ())
         if row.hears is False
     ]

@@ -13,9 +13,7 @@ from scaling.ledger.records import NodeResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """The training of each node that took time, and sums. Decoding counts only where a result says
-    `evaluation_seconds`.
-    """
+    """The training of each node that took time. Decoding counts only where a result says `evaluation_seconds`."""
 
     training: tuple[Training, ...]
     look_seconds: float

@@ -207,8 +207,7 @@ def _diverged(ledger: Ledger, nodes: Sequence[str]) -> tuple[str, str] | None:
     """The first node of a run whose last attempt diverged, and why."""
     for key in nodes:
         with suppress(InputError):  # the survey says what is wrong there
-            attempts = [] if ledger.done(key) else ledger.attempts(key)
-            failure = attempts[-1].failure() if attempts else None
-            if failure is not None and failure.kind == "diverged":
+            attempt = ledger.unfinished_attempt(key)
+            if attempt and (failure := attempt.failure()) and failure.kind == "diverged":
                 return key, failure.cause
     return None

@@ -26,9 +26,7 @@ QUOTA_SECONDS = 5.0
 
 
 class CheckpointUse(NamedTuple):
-    """What the rule needs to know about a node. `trunk` is None for a cooldown: nothing goes on from its end on the
-    same trunk.
-    """
+    """What the rule asks about a node. `trunk` is None for a cooldown: nothing goes on from its end."""
 
     needs: Sequence[str]
     final: bool

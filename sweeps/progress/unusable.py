@@ -3,7 +3,6 @@
 import os
 import re
 import stat
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -31,19 +30,15 @@ class UnusableRun:
 
 def unusable_runs(plan_file: PlanFile, survey: Survey) -> list[UnusableRun]:
     """The study's finished runs whose last checkpoint is lost."""
-    return list(_unusable(plan_file, survey))
-
-
-def _unusable(plan_file: PlanFile, survey: Survey) -> Iterator[UnusableRun]:
-    for run in plan_file.runs:
-        if survey.runs[run.key] is State.DONE and (cause := _fault(plan_file.ledger, run.nodes[-1])):
-            yield UnusableRun(run=run.key, cause=cause)
+    return [
+        UnusableRun(run=run.key, cause=cause)
+        for run in plan_file.runs
+        if survey.runs[run.key] is State.DONE and (cause := _fault(plan_file.ledger, run.nodes[-1]))
+    ]
 
 
 def _looks_usable(folder: str) -> bool:
-    """Whether the first bytes of a result show that its run is usable: parsing ten thousand results would double the
-    time of `status`.
-    """
+    """Whether a result's first bytes show a usable run: parsing ten thousand would double the time of `status`."""
     with suppress(OSError):
         handle = os.open(f"{folder}/result.json", WITHIN)
         try:

@@ -71,9 +71,7 @@ class Monitor:
         self.survey = survey_study(self._plan_file, known=known, damaged=self._collector.damaged)
 
     def _show_progress(self, alive: Collection[str]) -> None:
-        """Show the progress line. It counts as news when the number of starting workers or of failed nodes has
-        changed.
-        """
+        """Show the progress line: as news where the number of starting workers or of failed nodes has changed."""
         survey = self.survey
         self._started_workers |= {survey.nodes[key].worker for key in survey.in_state(State.RUNNING)}
         starting = min(len(set(alive) - self._started_workers), len(ready(self._plan_file, survey)))

@@ -86,7 +86,6 @@ def allow_diverged_retry(plan_file: PlanFile) -> None:
     """Let the study's nodes that diverged be tried again."""
     for key in plan_file.nodes:
         with suppress(InputError):  # the survey tells of damaged files
-            attempts = [] if plan_file.ledger.done(key) else plan_file.ledger.attempts(key)
-            failure = attempts[-1].failure() if attempts else None
-            if failure is not None and failure.kind == "diverged":
-                attempts[-1].allow_retry()
+            attempt = plan_file.ledger.unfinished_attempt(key)
+            if attempt and (failure := attempt.failure()) and failure.kind == "diverged":
+                attempt.allow_retry()

@@ -44,9 +44,7 @@ class StudySpeech:
         return [("train", self.train), ("dev", self.dev), *((f"test.{name}", test) for name, test in self.tests)]
 
     def notes(self) -> list[str]:
-        """Notes that a user must see: doubtful sets, rows that were left out (by cause, each with its first row), and
-        wrong durations.
-        """
+        """What a user must see: doubtful sets, rows left out (by cause, with the first row), and wrong durations."""
         return [*self.doubts, *(f"data.{name}: {note}" for name, manifest in self.named for note in _notes(manifest))]
 
 

@@ -78,9 +78,7 @@ def shipped_studies() -> list[str]:
 
 
 def portable_fields(file: StudyFile) -> dict[str, Any]:
-    """The fields as plain data, overrides applied, the language named and paths absolute: they mean the same in any
-    folder.
-    """
+    """The fields as plain data that mean the same in any folder: overridden, the language named, paths absolute."""
 
     def absolute(text: str) -> str:
         return str((file.base / Path(text).expanduser()).absolute())

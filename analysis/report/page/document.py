@@ -149,9 +149,7 @@ def _environment() -> Environment:
 
 
 def _warnings(findings: Findings) -> list[str]:
-    """Warnings of the table, of the curves and of the comparisons, as sentences. A warning of several curves is given
-    once, with their names.
-    """
+    """Warnings of table, curves and comparisons, as sentences; one of several curves is given once, with names."""
     own = findings.curves.own_notes
     lines = [note.text for note in findings.notes]
     lines += [f"{'Every curve' if whose == 'every curve' else whose}: {note.text}" for note, whose in own]

@@ -23,9 +23,7 @@ Row = list[float | None]
 
 
 def law_rows(curve: Curve, smallest_flops: float) -> list[Row]:
-    """Rows by rising FLOPs from below `smallest_flops` to `VERY_FAR` times the curve's largest run; none where it has
-    no answer.
-    """
+    """Rows by rising FLOPs to `VERY_FAR` times the curve's largest run; none where it has no answer."""
     if not curve.answers:
         return []
     step = STEP if curve.outlook is not None else STEP / DENSER

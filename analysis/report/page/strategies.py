@@ -45,9 +45,7 @@ def judgements(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def at_once(comparisons: Sequence[Comparison]) -> dict[str, str]:
-    """By strategy and models, the interval of less CER that holds for all comparisons at once; empty where there is
-    one comparison.
-    """
+    """Intervals of less CER that hold for all comparisons at once, by strategy and models; empty for a single one."""
     if len(comparisons) < 2:
         return {}
     return {

@@ -66,9 +66,7 @@ BASES = {"log10": 10.0, "lg": 10.0, "ln": math.e}
 
 
 def base_of(option: str, named: ColumnCandidate) -> float | None:
-    """The base of the logarithms in a column; None where it holds none. Raises DoubtError where its name leaves the
-    base open.
-    """
+    """The base of a column's logarithms; None for no logarithms. Raises DoubtError where its name leaves it open."""
     kind = named.unit or named.logarithm
     if kind == "log":
         ways = " or ".join(columns_option(option, named.name, unit) for unit in ("log10", "ln"))

@@ -21,9 +21,7 @@ memory, which costs more than the copies saved (measured with the minis: a tenth
 
 
 def preallocated_cache(caches: Sequence[Cache]) -> Cache:
-    """One growing cache with the rows of several caches. All rows end at the last position; shorter rows begin with
-    zeros.
-    """
+    """One growing cache with the rows of several. All rows end at the last position; shorter ones begin with zeros."""
     return Cache(
         layers=[_PreallocatedLayer(layers) for layers in zip(*(cache.layers for cache in caches), strict=True)]
     )

@@ -32,9 +32,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainingResult:
-    """`flops`: executed ones, the mean of torch's counter on every 50th step times the steps. `loss`: the mean of the
-    last 50 steps, in nats.
-    """
+    """`flops`: executed, by torch's counter on every 50th step. `loss`: mean of the last 50 steps, in nats."""
 
     flops: float
     loss: float

@@ -10,9 +10,7 @@ HOP_LENGTH = 160
 
 
 class LogMelFrames:
-    """The part of an encoder's dimensions that its input decides: `mel_bins` features, a frame each `hop_length`
-    samples.
-    """
+    """What its input decides of an encoder's dimensions: `mel_bins` features, a frame each `hop_length` samples."""
 
     __slots__ = ()
 

@@ -18,7 +18,7 @@ from scaling.speech.lengths import manifest_lengths
 from sweeps.costs.cost_estimate import CostEstimate, Limits, estimate_cost
 from sweeps.costs.tariff import tariff_of
 from sweeps.plan.evaluation import evaluation_flops, held_out
-from sweeps.plan.plan import remaining_costs
+from sweeps.plan.plan import needs_of, remaining_costs
 from sweeps.plan.prepare import Prepared, prepare
 from sweeps.plan_report import cost_line
 from sweeps.progress.retention import CheckpointUse, retained
@@ -90,13 +90,13 @@ def test_no_number_of_workers_is_faster_than_the_longest_chain(prepared: Prepare
 
 
 def test_the_costliest_chain_is_found_whatever_its_nodes_cost(prepared: Prepared) -> None:
-    nodes = prepared.plan.nodes
-    costs = {key: 2**place for place, key in enumerate(nodes)}  # the other way round than by FLOPs
+    needs = needs_of(prepared.plan.nodes)
+    costs = {key: 2**place for place, key in enumerate(needs)}  # the other way round than by FLOPs
 
     def costliest(key: str) -> int:
-        return costs[key] + max((costliest(later) for later in nodes if key in nodes[later].node.needs), default=0)
+        return costs[key] + max((costliest(later) for later in needs if key in needs[later]), default=0)
 
-    assert remaining_costs(nodes, costs) == {key: costliest(key) for key in nodes}
+    assert remaining_costs(needs, costs) == {key: costliest(key) for key in needs}
 
 
 def chain_flops(prepared: Prepared, key: str) -> int:

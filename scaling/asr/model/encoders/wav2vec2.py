@@ -69,9 +69,7 @@ def run_layers(layers: Any, x_BSD: Tensor, mask: Tensor | None) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Modules:
-    """The modules of an encoder, by what they do, and how its layers run. `norm_last`: `norm` follows the layers, else
-    it precedes them.
-    """
+    """An encoder's modules by what they do. `norm_last`: `norm` follows the layers, else it precedes them."""
 
     front_end: Any
     features_norm: nn.Module
