@@ -159,6 +159,7 @@ def _tuned_settings(fields: ModelFields) -> dict[str, TunedSettings]:
             drift={str(knob): power for knob, power in tuned.drift.items()},
             tuning_flops=round(tuned.tuning_flops),
             at_edge=tuned.at_edge,
+            searched_flops=tuned.searched_flops,
         )
         for strategy, tuned in fields.tuned.items()
     }
