@@ -61,9 +61,7 @@ def _savings(currency: str, comparison: Comparison) -> Savings:
 
 
 def _exchange_rate(table: Table, points: Sequence[Point], currency: str, flops: float) -> float:
-    """How much of `currency` goes with one charged FLOP: interpolated between budgets in the logarithm of FLOPs, and
-    the rate of the nearest budget beyond them.
-    """
+    """How much of `currency` a charged FLOP takes: interpolated between budgets in log FLOPs, the nearest's beyond."""
     charged = np.log([point.flops for point in points])
     rates = [_spent(table, point, currency) / point.flops for point in points]
     return float(np.interp(np.log(flops), charged, rates))

@@ -38,9 +38,7 @@ FEWEST_FOR_FLOOR = 4
 """Fewer budgets than this cannot show a floor."""
 
 DEFAULT_LOSS = "log_ls_screened"
-"""Least squares of log errors, the maximum-likelihood fit for noise that is a share of the error, gross outliers set
-aside.
-"""
+"""Least squares of log errors, most likely for noise that is a share of the error; gross outliers set aside."""
 
 
 def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -> Curves:

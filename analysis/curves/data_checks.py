@@ -86,10 +86,7 @@ def _tuning(table: Table, points: Sequence[Point]) -> Iterator[Note]:
     for column, taken in (("lr_at_grid_edge", "a learning rate"), ("batch_at_grid_edge", "a batch")):
         edge = sum(_is_true(table.rows[i].get(column)) for point in points for i in point.rows)
         if edge:
-            yield Note(
-                "undertuned",
-                f"{counted(edge, 'run')} took {taken} at the edge of the grid that was searched.",
-            )
+            yield Note("undertuned", f"{counted(edge, 'run')} took {taken} at the edge of the grid that was searched.")
 
 
 def _repetition(table: Table, points: Sequence[Point]) -> Iterator[Note]:

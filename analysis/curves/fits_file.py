@@ -156,9 +156,7 @@ def _curves_of_study(folder: Path) -> Curves:
 
 
 def write_fits(curves: Curves, file: Path, table: Table | None = None) -> None:
-    """Write the fits of `curves` to `file`, with the table that they were fitted to where this does not stand beside
-    it; readers never see half a file.
-    """
+    """Write fits to `file`, with the table fitted where it does not stand beside; readers never see half a file."""
     from scaling.system.atomic_files import write_text_atomically
 
     document: dict[str, Any] = {

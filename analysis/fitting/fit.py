@@ -123,10 +123,7 @@ class Fit:
         return np.broadcast_to(value[0], np.broadcast_shapes(value[0].shape, self._length(columns))).copy()
 
     def refit(
-        self,
-        y: Array | None = None,
-        keep: npt.NDArray[np.intp] | None = None,
-        fixed: Mapping[str, float] | None = None,
+        self, y: Array | None = None, keep: npt.NDArray[np.intp] | None = None, fixed: Mapping[str, float] | None = None
     ) -> "Fit":
         """The same law and noise fitted to other values `y`, to the points `keep`, or with `fixed` parameters held."""
         index = np.arange(self.n) if keep is None else keep

@@ -106,8 +106,7 @@ class _Price:
         shapes = np.column_stack([np.ones(len(flops_N)), sizes_N2]) / scale
         coefficients = linear_coefficients(shapes[None], flops_N[None], 1.0 / flops_N[None] ** 2, {})[0]
         return _Price(
-            coefficients=coefficients / scale,
-            error=float(np.max(np.abs(shapes @ coefficients / flops_N - 1.0))),
+            coefficients=coefficients / scale, error=float(np.max(np.abs(shapes @ coefficients / flops_N - 1.0)))
         )
 
     def at(self, sizes: Array) -> Array:

@@ -20,9 +20,7 @@ from scaling.ledger.records import RUNS_FILE
 from scaling.system.json_files import read_json_lines
 
 State = Literal["waiting", "scored", "registered_late"]
-"""Of a forecast: it has no run yet; it was held against its runs; a run of it was finished before it was registered, so
-that it is none.
-"""
+"""Of a forecast: no run yet; held against its runs; a run was finished before it was registered, so it is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

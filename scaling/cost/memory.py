@@ -68,8 +68,7 @@ NO_WEIGHTS = (
     Work.LLM_PAIRS,
     Work.FRONT_END,
 )
-"""Work whose products do not cost two FLOPs a weight: products of two activations, and the front end, which is counted
-by multiply-adds."""
+"""Work without two FLOPs a weight: products of two activations, and the front end, counted by multiply-adds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,10 @@ def write_plan_file(study: Study, plan: Plan, folder: Path, ledger: Ledger, sinc
         kept=CacheLimits(memory_gib=study.kept.memory_gib, disk_gib=study.kept.disk_gib),
         tracker=study.tracker,
         nodes=list(nodes),
-        work={key: _work_item(node) for key, node in nodes.items()},
+        work={
+            key: WorkItem(flops=node.flops, start_flops=node.start_flops, needs=list(node.needs))
+            for key, node in nodes.items()
+        },
         evaluation_flops=dict(evaluation_flops(study, plan)),
         sources=_sources(study),
         runs=_runs(study, plan),
@@ -132,10 +135,6 @@ def _path_from(folder: Path, root: Path) -> str:
     here, there = folder.resolve(), root.resolve()
     together = here.is_relative_to(there) or there.is_relative_to(here)
     return os.path.relpath(there, here) if together else str(there)
-
-
-def _work_item(node: StageNode) -> WorkItem:
-    return WorkItem(flops=node.flops, start_flops=node.start_flops, needs=list(node.needs))
 
 
 def _on_the_way(plan: Plan, ledger: Ledger) -> dict[str, StageNode]:

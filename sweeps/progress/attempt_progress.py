@@ -34,9 +34,7 @@ class Decoding(NamedTuple):
 
 
 class AttemptProgress(NamedTuple):
-    """An attempt stands at `flops` of its stage. It has itself trained `trained_flops` in `seconds`. `hearing` was
-    measured last in the stage.
-    """
+    """An attempt at `flops` of its stage trained `trained_flops` itself, in `seconds`; `hearing` was measured last."""
 
     flops: int = 0
     trained_flops: int = 0

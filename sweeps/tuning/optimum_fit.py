@@ -33,8 +33,7 @@ WINDOW = 2.0
 error climbs steeply to that of chance, which would move the parabola's lowest point away from that side."""
 
 NARROW_WINDOW = 1.5
-"""A drift must also show among trials within this times the lowest error, else only the steep side moved
-(assumption)."""
+"""A drift must also show in trials within this times the lowest error; else only the steep side moved (assumption)."""
 
 FALSE_DRIFT = 0.05
 """Probability that any drift is claimed for a strategy that has none."""

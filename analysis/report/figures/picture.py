@@ -108,9 +108,7 @@ def check_kind(file: Path) -> None:
 
 
 def save_picture(fits: Fits, file: Path) -> None:
-    """Write the picture of `fits` to `file`, whole or not at all; the suffix is its kind. Raises InputError as
-    `check_kind` and `draw_picture` do.
-    """
+    """Write the picture of `fits`, whole or not at all; the suffix is its kind. Raises InputError as `draw_picture`."""
     check_kind(file)
     with style():
         figure = Figure(figsize=SIZE, layout="constrained")

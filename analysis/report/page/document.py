@@ -23,7 +23,7 @@ from analysis.report.findings import USUAL_BASELINE, Findings
 from analysis.report.page import runs, strategies
 from analysis.report.page.chart_data import chart, other_tests
 from analysis.report.page.inline_svg import inline
-from analysis.report.palette import CURVE_STYLES, BudgetStyle, budget_styles
+from analysis.report.palette import CURVE_STYLES, CurveStyle, budget_styles
 from analysis.report.transcript_examples import Example
 from analysis.warnings_text import called
 
@@ -114,7 +114,7 @@ def _assets(folder: str, names: Sequence[str], suffix: str) -> str:
     return "".join((FOLDER / "assets" / folder / f"{name}.{suffix}").read_text(encoding="utf-8") for name in names)
 
 
-def _drawing(shown: str, both: tuple[str, str], budgets: Sequence[BudgetStyle]) -> Markup:
+def _drawing(shown: str, both: tuple[str, str], budgets: Sequence[CurveStyle]) -> Markup:
     """A figure of what `shown` says, as wide as a page, and as a column for a phone; the style sheet shows one."""
     wide, narrow = (inline(svg, shown, budgets) for svg in both)
     return Markup('<div class="on-desk">{}</div><div class="on-phone">{}</div>').format(wide, narrow)
@@ -129,11 +129,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.policies["json.dumps_kwargs"] = {
-        "ensure_ascii": False,
-        "allow_nan": False,
-        "separators": (",", ":"),
-    }
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False, "separators": (",", ":")}
     environment.filters |= {
         "number": partial(number, digits=3, typeset=True),
         "percent": partial(percent, typeset=True),

@@ -19,9 +19,7 @@ number = partial(formatting.number, digits=3, typeset=True)
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the table of runs: its title, and the field of a row, divided by `unit`. Numbers are shown with three
-    digits, or to the unit where they are `exact`.
-    """
+    """A column of runs: title, and field, divided by `unit`; to three digits, or to the unit where `exact`."""
 
     title: str
     field: str

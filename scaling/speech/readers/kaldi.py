@@ -139,9 +139,7 @@ class _Sides:
 
 
 def _table(path: Path, bad_rows: list[BadRow]) -> dict[str, str]:
-    """From the first word to the rest of each line; empty where there is no such file. The first of two lines counts,
-    and the second is a bad row.
-    """
+    """From the first word to the rest of each line; empty without a file. Of two lines the second is a bad row."""
     table: dict[str, str] = {}
     if path.is_file():
         for number, line in lines(path):
