@@ -15,10 +15,7 @@ CURRENCIES = {FLOPS: "charged", "executed_flops": "executed", "cache_credited_fl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Savings:
-    """What a strategy saves where FLOPs are counted in `currency` (a column of `CURRENCIES`), at `flops` of it.
-
-    None: the fits do not say.
-    """
+    """What a strategy saves at `flops` of `currency` (a column of `CURRENCIES`); None: the fits do not say."""
 
     currency: str
     flops: float

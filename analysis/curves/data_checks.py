@@ -34,10 +34,7 @@ def check_points(table: Table, points: Sequence[Point]) -> list[Note]:
 
 
 def check_shared_scale(table: Table, points: Sequence[Point]) -> list[Note]:
-    """Notes where errors of these points, of one curve or of several compared, share no scale.
-
-    Raises InputError where their FLOPs share none.
-    """
+    """Notes where errors of these points share no scale. Raises InputError where their FLOPs share none."""
     conventions = _values(table, points, "flop_convention")
     if len(conventions) > 1:
         raise InputError(f"{table.path}: runs count FLOPs differently ({', '.join(conventions)}); they share no axis")

@@ -89,10 +89,7 @@ def new_fits(
 
 
 def table_of(source: Source, choice: Choice, law_columns: tuple[str, ...]) -> Table:
-    """The rows chosen of a source, of every curve, for laws in `law_columns`; of a file of fits those that it holds.
-
-    Raises InputError as `fits_of` does.
-    """
+    """The rows chosen of a source, or of those that a file of fits holds, for `law_columns`. Raises as `fits_of`."""
     if isinstance(source, Table):
         return choice.of(understood(source, False, choice.sources), law_columns)
     file = fits_file(source)

@@ -39,10 +39,7 @@ _TRN = re.compile(r"(?P<text>.*)\(\s*(?P<id>[^()\s]+)\s*\)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """One utterance: its reference and what was recognised, and the fields of its lines that held them.
-
-    `speaker` and `test` are empty where no file has them.
-    """
+    """One utterance, and the fields of its two texts; `speaker` and `test` are empty where no file has them."""
 
     id: str
     speaker: str

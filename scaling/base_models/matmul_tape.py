@@ -150,10 +150,7 @@ def attention(
     *,
     bias: bool = False,
 ) -> Flow:
-    """Record attention of `x` to `memory`; `heads` and `kv_heads` are the features of all heads together.
-
-    `bias`: what is added to the scores needs a gradient.
-    """
+    """Record attention of `x` to `memory`; `heads`, `kv_heads`: features of all heads; `bias` needs a gradient."""
     query = tape.linear(weights, "q_proj", x, heads)
     key = tape.linear(weights, "k_proj", memory, kv_heads)
     value = tape.linear(weights, "v_proj", memory, kv_heads)

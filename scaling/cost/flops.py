@@ -109,10 +109,7 @@ def charged(
 def executed(
     model_shape: ModelShape, training: StageLike, lengths: Lengths, *, recompute: bool = False
 ) -> dict[Part, PartFlops]:
-    """FLOPs of one step on all utterances of `lengths` as one padded batch, by the part that computes them.
-
-    `recompute`: under gradient checkpointing.
-    """
+    """FLOPs of one step on `lengths` as one padded batch, by part. `recompute`: under gradient checkpointing."""
     parts = _training_rates(model_shape, training, recompute=recompute)
     return _by_part(parts, _padded(model_shape, lengths, [np.arange(len(lengths))]))
 

@@ -109,10 +109,7 @@ def step_memory(
     audio_seconds: float,
     thrift: StepExecution = StepExecution(),
 ) -> Memory:
-    """Memory of a step on `audio_seconds` of speech like that of `lengths`, unpadded, on each device.
-
-    No piece is shorter than an utterance.
-    """
+    """Memory of a step on `audio_seconds` of such speech, unpadded, on each device; no piece is below an utterance."""
     sample = lengths[np.linspace(0, len(lengths) - 1, min(SAMPLED, len(lengths))).astype(np.int64)]
     kept = _activations(model_shape, training, sample, recompute=thrift.recompute)
     piece = audio_seconds * SAMPLE_RATE / (thrift.processes * thrift.pieces)  # samples

@@ -111,10 +111,7 @@ class Header:
 
 
 def read_header(clip: Clip) -> Header:
-    """The header of the clip's recording.
-
-    Raises AudioError where the recording is missing, no audio, or holds less than its header says.
-    """
+    """The header of the recording. Raises AudioError where it is missing, no audio, or shorter than its header says."""
     with _opened(clip) as sound:
         header = _header(sound)
         _check_length(sound, header, clip)

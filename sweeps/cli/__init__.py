@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from sweeps.cli.finished_runs import export, merge, transcribe
-from sweeps.cli.ledgers import collect_garbage, status, track
+from sweeps.cli.folders import collect_garbage, export, merge, status, track, transcribe
 from sweeps.cli.machines import doctor, flops
 from sweeps.cli.studies import init, plan, run, schema, tune
 

@@ -134,10 +134,7 @@ def _link(node: StageNode) -> PlannedNode:
 
 
 def _from_nearest(nodes: Mapping[str, PlannedNode], elsewhere: TrunkPositions) -> dict[str, PlannedNode]:
-    """Nodes of first stages, or of second ones: each trunk node starts at the nearest earlier position of its trunk.
-
-    Nodes come after those that they start at.
-    """
+    """Nodes of stages of one place, each trunk node after and from the nearest earlier position of its trunk."""
     trunks: dict[str, list[PlannedNode]] = defaultdict(list)
     branches: dict[str, PlannedNode] = {}
     for key, link in nodes.items():

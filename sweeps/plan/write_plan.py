@@ -88,10 +88,7 @@ def is_done(ledger: Ledger, key: str) -> bool:
 
 
 def finished_elsewhere(ledger: Ledger, plan: Plan) -> TrunkPositions:
-    """Finished nodes of other studies on the trunks of this plan, by trunk and position; the plan may go on there.
-
-    Nodes with damaged files are left out.
-    """
+    """Undamaged finished nodes of other studies on this plan's trunks, by trunk and position; it may go on there."""
     trunks = {planned.trunk for planned in plan.nodes.values()}
     positions: dict[str, dict[int, str]] = {}
     for key in ledger.files.folders("stages"):

@@ -124,10 +124,7 @@ def status_text(status: StudyStatus) -> str:
 
 
 def watch(folder: Path, *, as_json: bool) -> None:
-    """Show the study in `folder` until nothing is left to do, or Ctrl-C; in place on a terminal.
-
-    As JSON: a document a line.
-    """
+    """Show the study until nothing is left to do, or Ctrl-C; in place on a terminal, as JSON a document a line."""
     known = None
     try:
         while True:

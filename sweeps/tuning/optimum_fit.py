@@ -57,10 +57,7 @@ class OptimumEstimate:
 
 
 def optima(trials: Mapping[int, DevErrors], steps: Sequence[float]) -> tuple[OptimumEstimate, ...]:
-    """The best multiplier of each hyperparameter, from the trials at each budget (FLOPs -> errors on dev).
-
-    `steps` are the steps of the hyperparameters.
-    """
+    """The best multiplier of each hyperparameter, with these `steps`, from errors on dev by budget in FLOPs."""
     indices = tuple(range(len(steps)))
     near, nearer = (_NearTrials.within(trials, window) for window in (WINDOW, NARROW_WINDOW))
     full, narrow = (selected.fit(indices) for selected in (near, nearer))

@@ -30,19 +30,9 @@ from analysis.warnings_text import called
 FOLDER = Path(__file__).parent
 STYLES = ("page", "figure", "phone")
 SCRIPTS = (
-    "numbers",
-    "nodes",
-    "state",
-    "laws",
-    "units",
-    "scales",
-    "plot",
-    "hover",
-    "answers",
-    "downloads",
-    "tables",
+    "numbers", "nodes", "state", "laws", "units", "scales", "plot", "hover", "answers", "downloads", "tables",
     "controls",
-)
+)  # fmt: skip
 """Style sheets and scripts in the order in which they stand in the page."""
 ALTERNATIVE_TEXTS = {
     "cer_by_flops": "CER against charged FLOPs, by strategy and models",

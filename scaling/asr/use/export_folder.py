@@ -44,19 +44,10 @@ PROJECTOR = "projector.safetensors"
 CTC_HEAD = "ctc_head.safetensors"
 
 COMPANIONS = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "normalizer.json",
-    "chat_template.jinja",
-    "generation_config.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "LICENSE",
-)
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+    "merges.txt", "normalizer.json", "chat_template.jinja", "generation_config.json", "preprocessor_config.json",
+    "processor_config.json", "LICENSE",
+)  # fmt: skip
 """Files beside a base model's weights that belong to the model and that training does not change."""
 
 

@@ -47,10 +47,7 @@ class TrainedRecognizer:
 
 
 def read_run(ledger: Ledger, sources: dict[str, Source], key: str) -> tuple[TrainedRecognizer, StageNode]:
-    """The recogniser at the end of node `key`, and the node.
-
-    Raises InputError where its checkpoint is broken, or the model too large for this machine.
-    """
+    """The recogniser that ends node `key`, and the node. Raises InputError where it is broken, or too large."""
     node, checkpoint = ledger.node(key), checkpoint_of(ledger, key)
     if checkpoint is None:
         raise InputError(f"{ledger.folder(key)}: the node has no checkpoint; expected a finished run with weights")

@@ -66,18 +66,9 @@ FAMILIES: dict[str, ModuleType] = {
 """The module of each family, by the model_type of a config."""
 
 UNPRICED_TOWERS = (
-    "qwen2_audio",
-    "qwen2_audio_encoder",
-    "qwen2_5_omni",
-    "voxtral_realtime",
-    "voxtral_realtime_encoder",
-    "glmasr",
-    "glmasr_encoder",
-    "fun_asr_nano",
-    "fun_asr_nano_encoder",
-    "audioflamingo3",
-    "audioflamingo3_encoder",
-)
+    "qwen2_audio", "qwen2_audio_encoder", "qwen2_5_omni", "voxtral_realtime", "voxtral_realtime_encoder", "glmasr",
+    "glmasr_encoder", "fun_asr_nano", "fun_asr_nano_encoder", "audioflamingo3", "audioflamingo3_encoder",
+)  # fmt: skip
 """Model types whose audio encoder was trained behind an LLM, and whose products are not known here."""
 
 ROWS: tuple[EncoderDims, ...] = (
@@ -111,10 +102,7 @@ def with_fresh_head(dims: EncoderDims, vocabulary: int) -> EncoderDims:
 
 
 def asr_codec(directory: Path, language: str) -> TextCodec | None:
-    """The codec of the encoder in a directory for its own objective, None without one.
-
-    `language` matters where the encoder knows several.
-    """
+    """The codec of an encoder's own objective, None without one; `language` matters where it knows several."""
     family = _family(ConfigFile(directory / "config.json"))
     codec: TextCodec | None = family.asr_codec(directory, language) if hasattr(family, "asr_codec") else None
     return codec
