@@ -52,10 +52,7 @@ class ExactStage(PlannedStage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LargestStage:
-    """The stage of a model that takes most memory on a device, in bytes.
-
-    `sharded_total` is the most that any stage would take on each of `SHARDED_DEVICES` that shared one run.
-    """
+    """A model's stage of most bytes on a device; `sharded_total` is any stage's most with `SHARDED_DEVICES`."""
 
     model: StudyModel
     stage: str

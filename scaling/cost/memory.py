@@ -120,10 +120,7 @@ def step_memory(
 
 
 def state_memory(model_shape: ModelShape, training: StageLike, precision: Precision, *, sharers: int = 1) -> Memory:
-    """Memory that training takes however little is heard at once: all but activations.
-
-    `sharers` is the number of devices that the LLM is spread over, where the objective has one.
-    """
+    """Memory of all but activations; an LLM of the objective is spread over so many `sharers`."""
     parts = frozenset(training.parts)
     products = part_rates(model_shape, training.objective, parts)
     weights = loaded_weights(model_shape, training.objective)

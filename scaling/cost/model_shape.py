@@ -183,10 +183,7 @@ def model_spec(
 
 
 def default_shape(encoder: EncoderDims, llm: LlmDims) -> ModelShape:
-    """The shape where a study or a command says nothing else: the projector's hidden layer is as wide as the LLM.
-
-    That is so in projectors of the LLaVA type (assumption: it suits speech).
-    """
+    """The shape where nothing is said: a projector as wide as the LLM, as in LLaVA (assumption: it suits speech)."""
     return ModelShape(
         encoder=encoder,
         llm=llm,

@@ -204,10 +204,7 @@ def _check_length(sound: Any, header: Header, clip: Clip) -> None:
 
 
 def _promised_frames(sound: Any, header: Header, clip: Clip) -> int:
-    """The frames that the header of an uncompressed file promises, where the file has fewer than that; else 0.
-
-    libsndfile then counts those that are there, and says so in its log alone.
-    """
+    """Frames that an uncompressed file's header promises beyond those there, as libsndfile's log says; else 0."""
     header_text = _bytes(clip, 0, SPHERE_HEADER).decode("latin-1") if sound.format == "NIST" else sound.extra_info
     if found := _PROMISED_FRAMES.search(header_text):
         return int(found[1] or found[2])

@@ -135,10 +135,7 @@ def _path_from(folder: Path, root: Path) -> str:
 
 
 def _on_the_way(plan: Plan, ledger: Ledger) -> dict[str, StageNode]:
-    """Unfinished nodes from which the ledger's nodes of this plan start, though no run of the plan ends there.
-
-    An earlier, larger plan has entered them. Training through them costs nothing more.
-    """
+    """Unfinished nodes of an earlier, larger plan that nodes start from; passing them costs nothing more."""
     passed: dict[str, StageNode] = {}
     for key, planned in plan.nodes.items():
         start = None if is_done(ledger, key) else _as_entered(ledger, planned).start

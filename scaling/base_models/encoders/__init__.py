@@ -87,10 +87,7 @@ ENCODERS = {row.name: row for row in ROWS}
 
 
 def encoder_dims(config_file: Path) -> EncoderDims:
-    """Dimensions from a config.json, and from other files beside it that its family has.
-
-    Raises InputError on models of no family here, and on missing or wrong settings.
-    """
+    """Dimensions by a config.json and files beside it. Raises InputError on unknown families and wrong settings."""
     config = ConfigFile(config_file)
     dims: EncoderDims = _family(config).read_dims(config)
     return dims
@@ -109,10 +106,7 @@ def asr_codec(directory: Path, language: str) -> TextCodec | None:
 
 
 def refuse_masks(encoder: EncoderDims, masks: int) -> None:
-    """Raise InputError where SpecAugment is asked for and the encoder reads no frames of a log-mel spectrogram.
-
-    It reads the wave then, or frames in stacks, and has no bands that could be hidden.
-    """
+    """Raise InputError where masks are asked of an encoder without log-mel frames, which has no bands to hide."""
     if masks and not isinstance(encoder, LogMelFrames):
         raise InputError(f"{masks}; expected 0 with {encoder.name}, which reads no log-mel frames")
 

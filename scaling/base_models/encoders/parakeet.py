@@ -109,10 +109,7 @@ class ParakeetDims(LogMelFrames, ctc.CtcDims):
 
 
 def read_dims(config: ConfigFile) -> ParakeetDims:
-    """Dimensions from the config.json of a Parakeet model with a CTC head, and from its feature extractor's file.
-
-    Raises InputError on strides and kernels whose products are not known here.
-    """
+    """Dimensions by the files of a Parakeet with a CTC head. Raises InputError on strides and kernels not known."""
     encoder = config.section("encoder_config")
     encoder.expect("subsampling_conv_stride", 2, "other strides are not priced")
     factor = encoder.integer("subsampling_factor", 8)

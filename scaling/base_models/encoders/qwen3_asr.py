@@ -98,10 +98,7 @@ def read_dims(config: ConfigFile) -> Qwen3AsrDims:
 
 
 def tower_dims(tower: ConfigFile, settings: Settings) -> Qwen3AsrDims:
-    """Dimensions from the settings of a tower; `settings` have the defaults of transformers.
-
-    Raises InputError on chunks of another size than a second, and on windows that are not made of chunks.
-    """
+    """Dimensions by a tower's settings. Raises InputError on chunks of other sizes, and windows not made of chunks."""
     tower.expect("n_window", CHUNK // 2, "transformers counts positions for no other chunks")
     window = tower.integer("n_window_infer", WINDOW_CHUNKS * CHUNK)
     if window % CHUNK:

@@ -91,10 +91,7 @@ class Wav2Vec2BertDims(ctc.CtcDims):
 
 
 def read_dims(config: ConfigFile) -> Wav2Vec2BertDims:
-    """Dimensions from the config.json of a w2v-BERT 2.0 model.
-
-    Raises InputError on variants with other products: adapters after the encoder, other kinds of positions.
-    """
+    """Dimensions of a w2v-BERT 2.0. Raises InputError on variants with other products: adapters, other positions."""
     config.expect("add_adapter", False, "adapters after the encoder are not priced")
     config.expect("use_intermediate_ffn_before_adapter", False, "a feed-forward after the encoder is not priced")
     config.expect("position_embeddings_type", "relative_key", "other positions are not priced")

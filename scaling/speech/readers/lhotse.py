@@ -117,10 +117,7 @@ def _row(speech: JsonObject, recording: JsonObject, base: Path, start: Any, dura
 
 
 def _source(recording: JsonObject, named: Any) -> tuple[JsonObject, int]:
-    """The file that has the channel of this name, and the channel's number in it.
-
-    lhotse names channels of a recording; its sources say which of them each file has, in order.
-    """
+    """The file with the channel of this name, of those of the recording, and the channel's number in the file."""
     sources, name = recording["sources"], recording["id"]
     channel = _channel(named, recording.get("channel_ids") or [])
     if channel != NO_CHANNEL:

@@ -167,10 +167,7 @@ def given(values: Mapping[str, Any], *names: str) -> Any:
 
 
 def label(values: Mapping[str, Any], *names: str) -> str:
-    """The first of these fields that has a value, as text; empty where none has, or nothing but blanks.
-
-    Raises ValueError where the value is neither text nor a number.
-    """
+    """The first field with a value, as text; empty for blanks. Raises ValueError for all but text and numbers."""
     value = given(values, *names)
     if isinstance(value, bool | list | dict):
         raise ValueError(  # noqa: TRY004  as for any other value that a row may not have
