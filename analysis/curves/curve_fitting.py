@@ -42,10 +42,7 @@ DEFAULT_LOSS = "log_ls_screened"
 
 
 def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -> Curves:
-    """Fit every curve of a table. Without `law`, answers average laws in compute; with it they come from it alone.
-
-    Raises InputError where no row can be fitted.
-    """
+    """Fit every curve of a table, averaging laws in compute, or by `law` alone. Raises InputError for no usable row."""
     columns = law_named(law).columns if law else ("C",)
     aside = set_aside(table) if columns == ("C",) else {}
     used = table.without(aside)

@@ -148,10 +148,7 @@ class ForecastScore:
 
 
 def score_registered(folder: Path) -> ForecastScore:
-    """Hold every forecast of a study's folder against the runs that the folder has now.
-
-    Raises InputError where a line of the forecasts, or the table, cannot be read.
-    """
+    """Hold every forecast against the runs that a folder has now. Raises InputError for files that cannot be read."""
     forecasts, runs = read_registered(folder), measured_runs(folder)
     rows = [row for _, row in read_json_lines(folder / RUNS_FILE)]
     digests = {

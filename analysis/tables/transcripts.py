@@ -93,9 +93,7 @@ class _Line:
         return self.label("test")
 
     def label(self, *names: str) -> str:
-        """The first of these fields that is there, as text; empty where none is. Raises InputError, naming the line,
-        where it is neither text nor a number.
-        """
+        """The first of these fields, as text, or empty. Raises InputError, naming the line, for anything but text or numbers."""
         try:
             return label(self.values, *names)
         except ValueError as error:

@@ -100,9 +100,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a recording is by its header: `frames` at `rate` Hz in so many `channels`, of which `is_float` says whether
-    samples may be any number.
-    """
+    """A recording's `frames` at `rate` Hz in so many `channels`; `is_float` says whether samples may be any number."""
 
     frames: int
     rate: int

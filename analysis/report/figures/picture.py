@@ -26,9 +26,7 @@ DOTS_PER_INCH = 200
 
 
 def axes_given(ax: object) -> "Axes":
-    """The axes that a caller of `plot` gave; those of a new figure, as notebooks show it, for None. Raises InputError
-    for anything else, such as the name of a file.
-    """
+    """The axes given to `plot`, or, for None, those of a new figure. Raises InputError for anything else."""
     from matplotlib.axes import Axes
 
     if ax is None:

@@ -50,9 +50,7 @@ def page(
     beside: Sequence[Findings] = (),
     examples: Sequence[Example] = (),
 ) -> str:
-    """The page; `svgs` holds each figure by name, as wide as a page and as a column. Curves of the studies `beside` are
-    drawn with those of `findings`.
-    """
+    """The page; `svgs` holds each figure by name, wide and narrow; curves of studies `beside` are drawn with it."""
     script = '"use strict";\n(() => {\n' + _assets("scripts", SCRIPTS, "js") + "})();"
     budgets = budget_styles(len(findings.budgets))
     prediction = findings.recommendation.prediction

@@ -79,9 +79,7 @@ class RunTable:
 
 
 def run_table(rows: Sequence[Row], error: str = "CER", taken: Collection[str] = ()) -> RunTable:
-    """The table of every run, at most `MOST_ROWS`, with the error under its name. Columns `taken` are those that
-    others were understood from: they would say the same again.
-    """
+    """The table of runs, at most `MOST_ROWS`, without columns `taken`, of which others have told the same."""
     columns = [
         replace(column, title=error) if column.field == ERROR else column
         for column in COLUMNS

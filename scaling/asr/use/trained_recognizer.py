@@ -23,9 +23,7 @@ from scaling.speech.audio import Clip, clip_samples, read_clip, read_header
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedRecognizer:
-    """A recogniser in eval mode, the objective and the precision that it decodes with, its feature extractor, and how
-    many tokens its hypotheses may hold (`token_limits`).
-    """
+    """A recogniser in eval mode, with the objective, precision, features and `token_limits` that it decodes with."""
 
     model: Recognizer
     objective: Objective
