@@ -93,7 +93,7 @@ class _Line:
         return self.label("test")
 
     def label(self, *names: str) -> str:
-        """The first of these fields, as text, or empty. Raises InputError, naming the line, for anything but text or numbers."""
+        """The first of these fields, as text, or empty. Raises InputError with the line for anything else."""
         try:
             return label(self.values, *names)
         except ValueError as error:

@@ -28,7 +28,7 @@ def status(
     emit(status.as_document() if as_json else status_text(status))
 
 
-def collect_garbage(
+def gc(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study, or the root of a ledger.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be freed.")] = False,
     as_json: JsonOption = False,
