@@ -281,10 +281,6 @@ def _node_document(planned: PlannedNode, done: bool) -> dict[str, object]:
     return {
         "key": planned.key,
         "stage": node.stage.name,
-        "until_flops": node.until_flops,
-        "flops": node.flops,
-        "parent": node.parent,
-        "start": node.start,
-        "final": node.final,
+        **{name: getattr(node, name) for name in ("until_flops", "flops", "parent", "start", "final")},
         "done": done,
     }

@@ -46,9 +46,7 @@ class Coverage:
     def as_dict(self) -> dict[str, Any]:
         """One entry of `coverage --json`."""
         return {
-            "strategy": self.curve.strategy,
-            "encoder": self.curve.encoder,
-            "llm": self.curve.llm,
+            **self.curve.names,
             "flops": self.flops,
             "sets": self.sets,
             "noise": self.noise,

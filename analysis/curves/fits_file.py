@@ -166,9 +166,7 @@ def write_fits(curves: Curves, file: Path, table: Table | None = None) -> None:
         "set_aside": list(curves.set_aside),
         "curves": [
             {
-                "strategy": curve.strategy,
-                "encoder": curve.encoder,
-                "llm": curve.llm,
+                **curve.names,
                 "domain": curve.domain,
                 "calibration": None if curve.calibration is None else curve.calibration.as_dict(),
                 "notes": _dump_notes(curve.notes),

@@ -49,9 +49,7 @@ class Proposal:
     def as_dict(self) -> dict[str, object]:
         """As `design --json` prints it."""
         return {
-            "strategy": self.curve.strategy,
-            "encoder": self.curve.encoder,
-            "llm": self.curve.llm,
+            **self.curve.names,
             "target_flops": self.target_flops,
             "runs": [{"budget_flops": budget, "seeds": count} for budget, count in self.runs.items()],
             "flops": self.flops,
