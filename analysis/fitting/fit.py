@@ -299,9 +299,7 @@ def _check_fixed(law: Law, fixed: Mapping[str, float]) -> None:
 
 
 def _cluster_ratio(problem: Problem, parameters: Array, clusters: Sequence[Hashable] | None) -> float | None:
-    """The variance that clusters share over each point's own; None where no two points share a cluster. For a robust
-    loss gross residuals are drawn in to where a normal law has few.
-    """
+    """Variance shared in clusters over a point's own, gross residuals drawn in; None where no two points share one."""
     if clusters is None or len(set(clusters)) == len(clusters):
         return None
     residual, jacobian = problem.weighted(parameters)

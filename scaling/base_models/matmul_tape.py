@@ -87,10 +87,7 @@ class Tape:
     layer: list[tuple[Part, Work, int]] = field(default_factory=list)
 
     def linear(self, weights: Weights, name: str, x: Flow, fan_out: int, *, groups: int = 1) -> Flow:
-        """Record a linear layer, with its adapter if it trains. A convolution is a linear layer on its kernel's inputs.
-
-        With `groups`, an output depends on one group of the inputs.
-        """
+        """Record a linear layer, or a convolution by its kernel's inputs in `groups`, with its adapter if it trains."""
         trains = weights.part in self.trained
         self._add(weights.part, x.work, x.width // groups * fan_out, input_grads=x.needs_grad, weight_grads=trains)
         part, lora = weights.adapter_part, weights.adapter

@@ -168,9 +168,7 @@ def needs_of(nodes: Mapping[str, PlannedNode]) -> dict[str, Sequence[str]]:
 
 
 def remaining_costs(needs: Mapping[str, Sequence[str]], costs: Mapping[str, Cost]) -> dict[str, Cost]:
-    """For each node the cost of the costliest chain of nodes that begins with it; a node that is not in `costs` costs
-    nothing. `needs` holds what each node needs, parents first.
-    """
+    """By node, the cost of the costliest chain from it. `needs` has parents first; what is not in `costs` is free."""
     after: dict[str, Cost] = {}
     costs_from: dict[str, Cost] = {}
     for key in reversed(list(needs)):

@@ -92,9 +92,7 @@ Name = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class _NearTrials:
-    """The n trials near the lowest error: `powers` (n, K) of the K hyperparameters; `t` (n,), the log budget from its
-    mean; `budget` (n,), the index of the budget; `log_error` (n,).
-    """
+    """Near trials: `powers` (n, K), `t` (n,) the log budget from its mean, the index of the `budget`, `log_error`."""
 
     powers: Array
     t: Array

@@ -177,9 +177,7 @@ def label(values: Mapping[str, Any], *names: str) -> str:
 
 
 def channel_number(value: Any) -> int:
-    """A channel as a corpus names it: a whole number from 0, or a list of one; NO_CHANNEL where none is named, or all
-    are (`average`). Raises ValueError for anything else.
-    """
+    """A channel from 0, also in a list; NO_CHANNEL for none or all (`average`). Raises ValueError for anything else."""
     if isinstance(value, list) and len(value) == 1:
         (value,) = value
     if value is None or value == EVERY_CHANNEL:
