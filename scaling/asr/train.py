@@ -195,7 +195,10 @@ def _targets(examples: Examples, objective: Objective) -> Sequence[Tensor]:
 def _step_costs(
     meter: StageMeter, stream: BatchStream, progress: Progress, micro_batches: int, ranks: Ranks
 ) -> Iterator[tuple[int, int, int]]:
-    """Charged, executed and cache-credited FLOPs of each step, by pools, when the first step of one is asked for."""
+    """Charged, executed and cache-credited FLOPs of each step, in order.
+
+    The steps of a pool are counted together when the first of them is asked for, from `progress.encoded` at that time.
+    """
     for pool in stream.pools(progress.position):
         costs = meter.costs([split_batch(batch, micro_batches, ranks.size) for batch, _ in pool], progress.encoded)
         yield from zip(costs.charged.tolist(), costs.executed.tolist(), costs.cache_credited.tolist(), strict=True)
