@@ -10,6 +10,9 @@ MINUTES ?= 10
 NAME ?= after
 NOTEBOOK := docs/notebook.ipynb
 KILLS ?= 1000
+# Before "five minutes to the first answer", and what that code needs besides.
+COMMIT ?= 544812c
+PACKAGES ?= orjson
 STUDY ?= reference
 SEED ?= 0
 BLOCK ?= $(STUDY)-seed$(SEED)
@@ -26,7 +29,7 @@ DEMO := results/demo
 # Twice the demo's largest budget: one more run, which the fits have not seen.
 FORECAST := 8e11
 
-.PHONY: venv demo study study-gpu test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready browser-ready check docs bench bench-gpu reference-answers mutate fuzz notebook minis clean
+.PHONY: venv demo study study-gpu test torture test-slow test-gpu test-slurm test-ray slurm-ready ray-ready browser-ready check docs bench bench-against bench-gpu reference-answers mutate fuzz notebook minis clean
 
 venv: $(READY)
 
@@ -92,6 +95,9 @@ docs: $(READY)  ## the pages of docs/ as a site, in build/site; a broken link is
 
 bench: $(READY)  ## ratios against named baselines, in one run, to results/benchmarks/
 	for file in $(filter-out %bench_gpu.py,$(wildcard tests/benchmarks/bench_*.py)); do $(BIN)/python $$file || exit 1; done
+
+bench-against: $(READY)  ## what a user's work costs beside the code of COMMIT, in turns, to results/benchmarks/against_commit.json; nothing else may run
+	$(BIN)/python tests/benchmarks/against_commit.py $(COMMIT) $(PACKAGES)
 
 reference-answers: $(READY)  ## the answers and pages of results/reference from its tables; four minutes
 	PYTHONPATH=.:tests/analysis $(BIN)/python -m reference_study

@@ -49,9 +49,17 @@ def lines() -> list[str]:
     return [line for line in dict.fromkeys(line.strip() for line in every) if not line.startswith(tuple(ELSEWHERE))]
 
 
+LONG = {
+    "coverage": "tests/analysis/test_answers.py asks it of a small study",
+    "forecast DIR --register": "tests/analysis/registering registers for small studies",
+    "report results/demo": "`report results.csv` writes a page, too",
+    "report DIR": "`report results.csv` writes a page, too",
+}
+"""Lines that take five seconds and more, by their beginning, and what stays among the tests of every day."""
+
+
 def marked(line: str) -> object:
-    slow = line.startswith("coverage")
-    return pytest.param(line, id=line, marks=[pytest.mark.slow] if slow else [])
+    return pytest.param(line, id=line, marks=[pytest.mark.slow] if line.startswith(tuple(LONG)) else [])
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +99,8 @@ def test_a_line_of_the_readme_runs_as_it_is_written(line, folder, asr_scaling):
     assert found.stdout
 
 
-def test_lines_that_are_run_elsewhere_are_in_the_readme():
-    for beginning in ELSEWHERE:
+def test_lines_that_are_run_elsewhere_or_seldom_are_in_the_readme():
+    for beginning in (*ELSEWHERE, *LONG):
         assert f"asr-scaling {beginning}" in README, beginning
 
 

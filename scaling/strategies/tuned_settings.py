@@ -19,8 +19,11 @@ class TunedSettings:
     """Peak rates of each stage's parts and the batch of all stages, in seconds of audio, at a budget of `at_flops`.
 
     `batch_audio_seconds` is None where rates alone were searched: batches are then the study's. `drift` holds the power
-    of the budget with which the rates of a part, or the batch, go on from there. `tuning_flops` were charged to the
-    search; `at_edge` names the knobs whose best was the highest or lowest tried. Both go into the table of runs, beside
+    of the budget with which the rates of a part, or the batch, go on from there, between the smallest and the largest
+    budget of the search, `searched_flops`. Beyond these the settings stay: on the minis a search at 2.5e11 and 1e12
+    FLOPs found a projector's rate that grows by the power .8 to 1.1, and 1e13 FLOPs would have got 6 to 14 times the
+    highest rate that was good anywhere. None: the drift goes on without end. `tuning_flops` were charged to the search;
+    `at_edge` names the knobs whose best was the highest or lowest tried. Both go into the table of runs, beside
     results that rest on them.
     """
 
@@ -30,6 +33,12 @@ class TunedSettings:
     drift: Mapping[str, float]
     tuning_flops: int
     at_edge: tuple[str, ...]
+    searched_flops: tuple[float, float] | None = None
+
+    @property
+    def highest_flops(self) -> float:
+        """The largest budget of the search; `at_flops` where it is not known."""
+        return self.at_flops if self.searched_flops is None else self.searched_flops[1]
 
     def check(self, name: str, strategies: Sequence[Strategy]) -> None:
         """Raise InputError where no strategy has that name, or the settings are for other stages or parts than its."""
@@ -43,12 +52,20 @@ class TunedSettings:
         if {stage: frozenset(rates) for stage, rates in self.rates.items()} != expected:
             wanted = {stage: sorted(parts) for stage, parts in expected.items()}
             raise InputError(f"tuned.{strategy.name}: expected a rate for each of {wanted}")
+        low, high = self.searched_flops or (self.at_flops, self.at_flops)
+        if not low <= self.at_flops <= high:
+            raise InputError(
+                f"tuned.{name}: searched_flops: [{low:g}, {high:g}]; expected the smallest and the largest budget of"
+                f" the search, with at_flops ({self.at_flops:g}) between them"
+            )
         if BATCH in self.drift and self.batch_audio_seconds is None:
             raise InputError(f"tuned.{strategy.name}: {BATCH} drifts from nowhere; expected a {BATCH} beside the rates")
 
     def applied(self, strategy: Strategy, budget_flops: int) -> Strategy:
         """`strategy` at that budget. Raises InputError where a rate drifts out of (0, 1) or the batch to no size."""
-        stages = tuple(self._stage(stage, budget_flops / self.at_flops) for stage in strategy.stages)
+        low, high = self.searched_flops or (0.0, math.inf)
+        budget = min(max(low, budget_flops), high)
+        stages = tuple(self._stage(stage, budget / self.at_flops) for stage in strategy.stages)
         return Strategy(name=strategy.name, stages=stages)
 
     def columns(self) -> dict[str, Any]:

@@ -40,13 +40,13 @@ def _tuned_far_below(study: Study) -> list[str]:
     by_budget: dict[float, list[str]] = {}
     for model in study.models:
         for strategy, tuned in model.tuned.items():
-            if largest > FAR_FROM_TUNING * tuned.at_flops:
-                by_budget.setdefault(tuned.at_flops, []).append(
+            if largest > FAR_FROM_TUNING * tuned.highest_flops:
+                by_budget.setdefault(tuned.highest_flops, []).append(
                     f"{strategy} ({model.spec.encoder_name} + {model.spec.llm_name})"
                 )
     return [
-        f"tuned_far_below: {', '.join(names)}: tuned at {at_flops:.3g} FLOPs, and the largest budget is"
-        f" {largest / at_flops:.3g} times that, where other rates and batches may be best, for one strategy more than"
+        f"tuned_far_below: {', '.join(names)}: tuned at {flops:.3g} FLOPs, and the largest budget is"
+        f" {largest / flops:.3g} times that, where other rates and batches may be best, for one strategy more than"
         " for another; run `tune` at larger budgets, too"
-        for at_flops, names in by_budget.items()
+        for flops, names in by_budget.items()
     ]

@@ -9,11 +9,11 @@ hyperparameters, with one curvature for both budgets, and with a lowest point th
 x[k] is the power of the step of k. The lowest point lies at x[k] = -(b + g t) / 2c, and its drift is -g / 2c per unit
 of t. The fit is linear least squares. A drift is kept only where a test rejects g = 0, both in `WINDOW` and in
 `NARROW_WINDOW`, at the level `FALSE_DRIFT` divided by the number of hyperparameters. A lowest point is accepted only
-where c is above zero. Intervals of the ratios are Fieller's (1954). They hold for a parabola: where one side is steeper
-than the other, the fitted lowest point can lie further from the true one than its interval says, though the error there
-is within a few percent of the lowest (see the tests). That there are no products is an assumption: if the best rates of
-all parts moved with the square root of the batch, a search of 21 points would leave 9 % more error than the lowest, not
-2 % (planted parabolas, 8 % noise).
+where c is above zero, and never beyond the powers that were tried at a budget. Intervals of the ratios are Fieller's
+(1954). They hold for a parabola: where one side is steeper than the other, the fitted lowest point can lie further from
+the true one than its interval says, though the error there is within a few percent of the lowest (see the tests). That
+there are no products is an assumption: if the best rates of all parts moved with the square root of the batch, a search
+of 21 points would leave 9 % more error than the lowest, not 2 % (planted parabolas, 8 % noise).
 """
 
 import math
@@ -76,12 +76,13 @@ def _optimum(
     lowest = None if fitted is None else fitted.ratio_interval(("b", k), ("c", k))
     if fitted is None or lowest is None:
         return OptimumEstimate(multiplier=step**best, interval=None, drift=0.0, drift_interval=drift_interval)
-    low, high = near.powers[:, k].min(), near.powers[:, k].max()
-    power = float(np.clip(fitted.ratio(("b", k), ("c", k)), low, high))
+    power, slope = near.clipped(
+        k, fitted.ratio(("b", k), ("c", k)), fitted.ratio(("g", k), ("c", k)) if ("g", k) in fitted.names else 0.0
+    )
     return OptimumEstimate(
         multiplier=step**power,
         interval=(step ** lowest[0], step ** lowest[1]),
-        drift=fitted.ratio(("g", k), ("c", k)) * math.log(step) if ("g", k) in fitted.names else 0.0,
+        drift=slope * math.log(step),
         drift_interval=drift_interval,
     )
 
@@ -111,6 +112,20 @@ class _NearTrials:
         points, t, budget, log_error = zip(*rows, strict=True) if rows else ((), (), (), ())
         width = len(next(iter(next(iter(trials.values())))))
         return _NearTrials(np.array(points, float).reshape(-1, width), *map(np.array, (t, budget, log_error)))
+
+    def clipped(self, k: int, power: float, slope: float) -> tuple[float, float]:
+        """The lowest point of hyperparameter `k`, `power` + `slope` t, as a line through powers that were tried: with a
+        slope, its values at the smallest and at the largest budget are moved into what was tried there.
+        """
+        if slope == 0.0:
+            return float(np.clip(power, self.powers[:, k].min(), self.powers[:, k].max())), 0.0
+        ends = float(self.t.min()), float(self.t.max())
+        tried = [self.powers[self.t == t, k] for t in ends]
+        first, last = (
+            float(np.clip(power + slope * t, own.min(), own.max())) for t, own in zip(ends, tried, strict=True)
+        )
+        slope = (last - first) / (ends[1] - ends[0])
+        return first - slope * ends[0], slope
 
     def fit(self, drifting: Sequence[int]) -> "_Parabolas | None":
         """The least squares fit with a drift of those hyperparameters; None where the trials are too few for it."""

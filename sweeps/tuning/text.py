@@ -132,6 +132,7 @@ def _tuned_fields(tuned: TunedSettings) -> dict[str, object]:
         "rates": {stage: {part.value: rate for part, rate in rates.items()} for stage, rates in tuned.rates.items()},
         **({} if tuned.batch_audio_seconds is None else {BATCH: tuned.batch_audio_seconds}),
         "at_flops": float(f"{tuned.at_flops:.4g}"),
+        **({} if tuned.searched_flops is None else {"searched_flops": list(tuned.searched_flops)}),
         "drift": {str(name): float(f"{power:.3g}") for name, power in tuned.drift.items()},
         "tuning_flops": tuned.tuning_flops,
         "at_edge": [str(kind) for kind in tuned.at_edge],

@@ -88,6 +88,7 @@ class StrategyTuning:
             drift={name: estimates[kind].drift for name, kind in kinds if kind in estimates and estimates[kind].drift},
             tuning_flops=self.charged_flops,
             at_edge=self.at_edge,
+            searched_flops=(float(self.states[0].budget_flops), float(self.states[-1].budget_flops)),
         )
 
 

@@ -12,9 +12,11 @@ from analysis.forecasting.evidence import Evidence, Runs
 from analysis.forecasting.outlook import Outlook
 from analysis.forecasting.posterior import Posterior
 from analysis.forecasting.prior import Prior
+from scaling.cost.hardware import STEP_SECONDS
 
 PLANTED = {"efin": (0.04, 0.36, 0.32), "joint": (0.045, 0.45, 0.28), "frozen_encoder": (0.20, 0.30, 0.30)}
 SMALLEST_FLOPS = 1e11
+STEPS_A_FLOP = {"efin": 3e-9, "joint": 1e-9, "frozen_encoder": 1e-9}
 
 
 def planted_cer(strategy: str, flops: float, encoder: str = "mini-s") -> float:
@@ -37,6 +39,30 @@ def curve_through(
     return Curve(
         strategy=strategy, encoder=None, llm=None, fit=None, calibration=None, domain=ends, notes=(), outlook=outlook
     )
+
+
+def recorded(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with all that the trainer's runs record, so that a page shows every section."""
+    return {
+        **row,
+        "encoder_params": {"mini-s": 1_000_000, "mini-m": 4_000_000}[row["encoder"]],
+        "llm_params": 2_000_000,
+        "unique_audio_seconds": row["audio_seconds"],
+        "executed_flops": 1.06 * row["flops"],
+        "wer": row["cer"],
+        "dev_cer": row["cer"],
+        "errors": round(1000 * row["cer"]),
+        "ref_chars": 1000,
+        "epochs": row["flops"] / 1e13,
+        "hears": True,
+        "hearing_nats": 1.2345,
+        "hearing_low": 1.2 - row["cer"],
+        "hearing_high": 1.3 + row["cer"],
+        "hearing_onset_flops": 1.5e11,
+        "stages": [{"name": "all", "flops": row["flops"], "steps": row["flops"] * STEPS_A_FLOP[row["strategy"]]}],
+        "seconds": 1.5 * row["flops"] * STEPS_A_FLOP[row["strategy"]] * STEP_SECONDS,
+        "provenance": {"device": "NVIDIA H100 80GB HBM3"},
+    }
 
 
 def write_planted(

@@ -8,7 +8,7 @@ page's own style sheet, script and figures. A content security policy lets only 
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -108,6 +108,7 @@ def _drawing(shown: str, both: tuple[str, str], budgets: Sequence[CurveStyle]) -
     return Markup('<div class="on-desk">{}</div><div class="on-phone">{}</div>').format(wide, narrow)
 
 
+@cache
 def _environment() -> Environment:
     """The templates, with filters that write numbers as a page does; names are text wherever they stand."""
     environment = Environment(

@@ -28,6 +28,8 @@ class TunedFields(Fields):
     """Batch that replaces the study's."""
     at_flops: Positive
     """Budget that the settings were found at."""
+    searched_flops: tuple[Positive, Positive] | None = None
+    """Smallest and largest budget of the search, beyond which nothing drifts; default: drift has no end."""
     drift: dict[Part | Literal["batch_audio_seconds"], Annotated[float, Field(strict=True, allow_inf_nan=False)]] = (
         Field(default={})
     )

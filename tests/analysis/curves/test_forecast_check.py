@@ -6,22 +6,30 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pages import page_without_figures
 
 from analysis.curves.fits_file import curves_of
 from analysis.curves.forecast_check import check_forecasts
 from analysis.report.findings import findings_of
-from analysis.report.report import write_report
 from scaling.errors import InputError
 
 MINIATURE = Path(__file__).parents[3] / "results" / "miniature"
 
 
-@pytest.fixture
-def study(tmp_path: Path) -> Path:
-    """The miniature study with a second forecast run, without a status, inside the interval."""
-    folder = tmp_path / "miniature"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The miniature study with its fits."""
+    folder = tmp_path_factory.mktemp("fitted")
     shutil.copy(MINIATURE / "runs.jsonl", folder)
+    curves_of(folder)
+    return folder
+
+
+@pytest.fixture
+def study(fitted: Path, tmp_path: Path) -> Path:
+    """The miniature study with its fits and a second forecast run, without a status, inside the interval."""
+    folder = tmp_path / "miniature"
+    shutil.copytree(fitted, folder)
     (run,) = [json.loads(line) for line in (MINIATURE / "forecast" / "runs.jsonl").read_text().splitlines()]
     other = {**run, "seed": 1, "key": "second", "cer": 0.04, "status": None}
     (folder / "forecast").mkdir()
@@ -36,9 +44,9 @@ def test_each_run_is_held_against_the_interval_of_one_new_run(study):
 
 def test_the_report_judges_every_run_as_the_verb_does(study):
     by_verb = check_forecasts(curves_of(study), study)
-    by_report = findings_of(study).forecasts
-    assert [(one.truth, one.inside) for one in by_report] == [(one.truth, one.inside) for one in by_verb]
-    text = write_report(study).path.read_text(encoding="utf-8")
+    findings = findings_of(study)
+    assert [(one.truth, one.inside) for one in findings.forecasts] == [(one.truth, one.inside) for one in by_verb]
+    text = page_without_figures(findings)
     assert sorted(re.findall(r"<td>(inside|outside)</td>", text)) == ["inside", "outside"]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import page_without_figures
 from typer.testing import CliRunner
 
 import scaling
@@ -17,7 +18,7 @@ from analysis.recommending.best_shares import best_shares
 from analysis.recommending.best_sizes import best_sizes
 from analysis.recommending.flops_for_cer import recommend_for_cer
 from analysis.recommending.inference_cost import flops_an_hour
-from analysis.report.report import write_report
+from analysis.report.findings import findings_of
 from analysis.tables.table import read_table
 from scaling.base_models.lookup import find_encoder, find_llm
 from scaling.errors import InputError
@@ -199,7 +200,7 @@ def test_the_verb_prints_sizes_and_lifetime(tmp_path):
 
 
 def test_the_report_tells_the_best_division(tmp_path):
-    page = write_report(sized_study(tmp_path, llms=LLMS[1:2], noise=0.01)).path.read_text()
+    page = page_without_figures(findings_of(sized_study(tmp_path, llms=LLMS[1:2], noise=0.01)))
     assert "Best division of 1e20 FLOPs" in page
     assert "encoder parameters: " in page
     assert "the same in all runs" in page

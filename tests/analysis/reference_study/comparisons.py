@@ -73,7 +73,7 @@ def gain(place: Place, strategy: str, against: str) -> dict[str, object]:
                 summary(compare_curves(largest.curve, largest.baseline, budget, together)),
                 hearing(table, place.pair, budget, (strategy, against)),
             )
-            | {"measured": measured}
+            | {"budget_flops": budget, "measured": measured}
             for budget, measured in measured_at(place, table, strategy, against)
         ],
     }

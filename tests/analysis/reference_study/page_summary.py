@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from reference_study.comparisons import DEAF, NEGATIVE, REACHED, beside
 from reference_study.formats import Answers, flops, share
-from reference_study.page_answers import of_joint
+from reference_study.page_answers import against_joint, of_joint
 from reference_study.page_simplified import STRATEGIES, enough, recipe_sentence
-from reference_study.tables import BASELINE, ENCODER_FIRST, MAIN
+from reference_study.tables import MAIN, RETUNED
 
 from analysis.formatting import number, percent
 
@@ -45,7 +45,7 @@ def headline(found: Answers) -> list[str]:
     runs = f"{state['trained_runs']} of {state['planned_runs']} runs, {seeds_at_top(main, state)} there"
     said = (
         f"On its main axis at {flops(main['top_budget_flops'])} FLOPs ({runs}) `efin` has {more_or_less(top)}, where "
-        f"the paper has 21.1 % less. {_verdicts(found)}{recipe_sentence(found)}{_held(registered)}"
+        f"the paper has 21.1 % less. {_verdicts(found)}{_other_rates(found)}{_held(registered)}"
     )
     return textwrap.wrap(said, WIDTH, break_long_words=False, break_on_hyphens=False)
 
@@ -168,8 +168,30 @@ def _gains(found: Answers) -> Iterator[str]:
             at = f"{flops(one['top_budget_flops'])} FLOPs ({seeds_at_top(one, state)} there)"
             yield (
                 f"On the main axis at {at} `efin` has {more_or_less(one['at_top'])} by the fits."
-                f"{from_where(one['budgets'])}{recipe_sentence(found)}"
+                f"{from_where(one['budgets'])}{_other_rates(found)}"
             )
+
+
+def _other_rates(found: Answers) -> str:
+    """What becomes of the main axis with rates that were searched at larger budgets, or with a change of the recipe."""
+    by_study = {
+        one["study"]: one for one in found["gains"] if one["axis"] == "recipe" and one["trained"] and against_joint(one)
+    }
+    if RETUNED not in by_study:
+        return recipe_sentence(found)
+    retuned, main = by_study[RETUNED], by_study[MAIN]
+    (state,) = (study for study in found["studies"] if study["study"] == RETUNED)
+    budget = retuned["top_budget_flops"]
+
+    def means(one: Answers) -> str:
+        (at,) = (each["measured"] for each in one["budgets"] if math.isclose(each["budget_flops"], budget))
+        return " and ".join(f"{number(at[name], 3)} for `{name}`" for name in STRATEGIES)
+
+    return (
+        f" Rates matter as much: with {retuned['place']} FLOPs in place of {main['place']} `efin` has "
+        f"{more_or_less(retuned['at_top'])} at {flops(budget)} FLOPs ({seeds_at_top(retuned, state)}); the mean CER "
+        f"there is {means(retuned)}, with the earlier rates {means(main)}.{from_where(retuned['budgets'])}"
+    )
 
 
 def from_where(budgets: Sequence[Answers]) -> str:
@@ -218,7 +240,7 @@ def _simpler(found: Answers) -> Iterator[str]:
 
 
 def _of_untuned(searches: Sequence[Answers]) -> Iterator[str]:
-    asked = [one for one in searches if (one["strategy"], one["against"]) == (ENCODER_FIRST, BASELINE)]
+    asked = [one for one in searches if against_joint(one) and one["cer_saved_at_the_rule"] is not None]
     if asked:
         one = max(asked, key=lambda each: each["flops"])
         plain, best = one["cer_saved_at_the_rule"], one["cer_saved_at_each_best"]

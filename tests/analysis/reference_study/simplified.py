@@ -14,6 +14,7 @@ from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.curves import Curves
 from analysis.tables.seed_averaged_points import points_of, run_error
 from analysis.tables.table import Table
+from sweeps.study.study_file import read_study_file
 
 SIX_ND = "six_nd_flops"
 """The column of FLOPs by the rule of 6 x parameters x tokens."""
@@ -42,21 +43,30 @@ def _search(file: Path) -> Iterator[dict[str, object]]:
     if not str(document.get("schema", "")).startswith("asr-scaling/tuning"):
         return
     walks = {(found["strategy"], walk["budget_flops"]): walk for found in document["found"] for walk in found["walks"]}
+    (model,) = read_study_file(document["study"], ()).fields.models
     for budget in document["budgets_flops"]:
         strategies = [name for name, at in walks if at == budget]
         for strategy, against in OPPONENTS:
             if strategy in strategies and against in strategies:
                 pair = walks[strategy, budget], walks[against, budget]
-                yield {"search": file.name, "flops": budget, "strategy": strategy, "against": against, **_saved(*pair)}
+                yield {
+                    "search": file.name,
+                    "flops": budget,
+                    "strategy": strategy,
+                    "against": against,
+                    **_saved(*pair, model.lr_scale),
+                }
 
 
-def _saved(own: dict, other: dict) -> dict[str, object]:
-    at_rule = [at_multiple(walk, 1.0) for walk in (own, other)]
+def _saved(own: dict, other: dict, scale: float) -> dict[str, object]:
+    """`scale`: where the search began, as a multiple of the rule's rates."""
+    at_rule = [at_multiple(walk, 1.0 / scale) for walk in (own, other)]
     best = [walk["best"]["dev_cer"] for walk in (own, other)]
     shared = [
         1.0 - mine / theirs
         for multiple in COMMON
-        if (mine := at_multiple(own, multiple)) is not None and (theirs := at_multiple(other, multiple)) is not None
+        if (mine := at_multiple(own, multiple / scale)) is not None
+        and (theirs := at_multiple(other, multiple / scale)) is not None
     ]
     return {
         "dev_cer_at_the_rule": at_rule,
@@ -68,7 +78,7 @@ def _saved(own: dict, other: dict) -> dict[str, object]:
 
 
 def at_multiple(walk: dict, multiple: float) -> float | None:
-    """Dev CER where every part takes this multiple of the rule's rate, at the rule's batch; None: not tried."""
+    """Dev CER where every part takes this multiple of the rate that the search began with; None: not tried."""
     for trial in walk["trials"]:
         rates = {knob: value for knob, value in trial["multipliers"].items() if knob != "batch"}
         plain = abs(trial["multipliers"].get("batch", 1.0) - 1.0) < SAME

@@ -26,7 +26,10 @@ PARTS = RESULTS / "parts"
 PRICES = "six_nd.json"
 
 MAIN = "reference"
-STUDIES = (MAIN, *(f"reference_{axis}" for axis in ("noisy", "telephone", "sizes", "few_hours", "english")))
+RETUNED = "reference_retuned"
+"""The main axis once more, with rates that were searched at larger budgets."""
+AXES = ("noisy", "telephone", "sizes", "few_hours", "english")
+STUDIES = (MAIN, *(f"reference_{axis}" for axis in AXES), RETUNED)
 BASELINE, ENCODER_FIRST, FROZEN = "joint", "efin", "frozen_encoder"
 DECADE = 10.0
 
@@ -168,6 +171,8 @@ def places(studies: dict[str, Study]) -> list[Place]:
         place("hours", f"{main.hours:g} h of speech", MAIN),
         place("language", "Mandarin", MAIN),
         place("language", "English", "reference_english"),
+        place("recipe", "rates searched at 4e10 and 1.6e11", MAIN),
+        place("recipe", "rates searched at 2.5e11 and 1e12", RETUNED),
     ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
-from planted import PLANTED, SMALLEST_FLOPS, planted_cer
+from planted import PLANTED, SMALLEST_FLOPS, planted_cer, write_planted
 
 from analysis.report.figures.axes import power
 from analysis.report.figures.canvas import COLUMN, KINDS, PAGE, save
@@ -24,9 +24,10 @@ from scaling.strategies.presets import PRESETS
 LARGEST = SMALLEST_FLOPS * 10**2.5
 
 
-@pytest.fixture
-def findings(write_study):
-    return findings_of(write_study())
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory):
+    """Of a planted study without noise, for all tests that only draw it."""
+    return findings_of(write_planted(tmp_path_factory.mktemp("drawn")))
 
 
 def lines(axes, style):
@@ -68,13 +69,14 @@ def test_a_forecast_run_is_a_star_at_its_truth(write_study):
 
 
 def test_only_what_the_runs_record_is_drawn(write_study):
-    assert set(draw(findings_of(write_study(encoders=("mini-s", "mini-m"))))) == {"cer_by_flops", "residuals"}
+    few = {"budgets": 4, "strategies": ("efin",), "encoders": ("mini-s", "mini-m")}
+    assert set(draw(findings_of(write_study(**few)))) == {"cer_by_flops", "residuals"}
 
     def sized(row):
         size = {"mini-s": 1e6, "mini-m": 4e6}[row["encoder"]]
         return {**row, "encoder_params": size, "llm_params": 2e6, "unique_audio_seconds": row["audio_seconds"]}
 
-    every = draw(findings_of(write_study(encoders=("mini-s", "mini-m"), change=sized)))
+    every = draw(findings_of(write_study(**few, change=sized)))
     assert set(every) == {"cer_by_flops", "cer_by_model_size", "cer_by_unique_hours", "residuals"}
 
 
@@ -190,11 +192,13 @@ def test_the_legend_says_what_bands_dashes_and_stars_are_where_they_are_drawn(wr
 
 
 def test_residuals_of_each_pair_of_models_have_a_panel(write_study):
-    findings = findings_of(write_study(encoders=("mini-s", "mini-m"), noise=0.02))
+    findings = findings_of(
+        write_study(budgets=4, strategies=("efin", "joint"), encoders=("mini-s", "mini-m"), noise=0.02)
+    )
     panels = residuals(findings, PAGE).axes
     assert [ax.get_title("left") for ax in panels] == list(findings.models)
     points = [sum(len(line.get_xdata()) == 1 for line in ax.get_lines()) for ax in panels]
-    assert points == [24, 24]
+    assert points == [8, 8]
 
 
 def test_pairs_that_share_an_llm_are_joined_and_others_are_not(write_study):
@@ -202,7 +206,7 @@ def test_pairs_that_share_an_llm_are_joined_and_others_are_not(write_study):
         llm = "large" if row["budget_flops"] > 2e12 else row["llm"]
         return {**sized(row), "llm": llm, "llm_params": 9e6 if llm == "large" else 2e6}
 
-    findings = findings_of(write_study(encoders=("mini-s", "mini-m"), change=with_llms))
+    findings = findings_of(write_study(strategies=("efin", "joint"), encoders=("mini-s", "mini-m"), change=with_llms))
     assert [family.name for family in families_of(findings)] == ["LLM mini-m", "LLM large"]
     figure = error_by_size(findings, PAGE)
     lines = {tuple(line.get_xdata()) for ax in figure.axes for line in ax.get_lines() if len(line.get_xdata()) > 1}
@@ -211,7 +215,9 @@ def test_pairs_that_share_an_llm_are_joined_and_others_are_not(write_study):
 
 
 def test_on_a_phone_panels_stand_below_each_other(write_study):
-    findings = findings_of(write_study(encoders=("mini-s", "mini-m"), change=sized))
+    findings = findings_of(
+        write_study(budgets=4, strategies=("efin", "joint"), encoders=("mini-s", "mini-m"), change=sized)
+    )
     for figure in draw(findings, COLUMN).values():
         figure.canvas.draw()
         assert figure.get_figwidth() == COLUMN.width

@@ -22,9 +22,15 @@ def studies(tmp_path_factory):
     return [findings_of(folder / name) for name in ("first", "second")]
 
 
-def test_curves_of_another_study_follow_under_its_name(studies):
+@pytest.fixture(scope="module")
+def document(studies):
+    """What the figure of the first is drawn from, the second beside it."""
     own, other = studies
-    document = chart(own, [other])
+    return chart(own, [other])
+
+
+def test_curves_of_another_study_follow_under_its_name(studies, document):
+    _, other = studies
     assert document["strategies"] == ["efin", "joint", "second: joint"]
     assert document["models"] == ["mini-s + mini-m", "mini-m + mini-m"]
     added = document["traces"][-1]
@@ -36,10 +42,10 @@ def test_curves_of_another_study_follow_under_its_name(studies):
     assert added["points"] == alone["points"]
 
 
-def test_the_study_s_own_curves_stay_what_they_were(studies):
-    own, other = studies
-    assert chart(own, [other])["traces"][:2] == chart(own)["traces"]
-    assert chart(own, [other])["answers_range"][0] == SMALLEST_FLOPS / 2
+def test_the_study_s_own_curves_stay_what_they_were(studies, document):
+    own, _ = studies
+    assert document["traces"][:2] == chart(own)["traces"]
+    assert document["answers_range"][0] == SMALLEST_FLOPS / 2
 
 
 def test_other_test_sets_are_told(studies):

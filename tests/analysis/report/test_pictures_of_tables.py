@@ -72,7 +72,11 @@ def test_of_laws_in_other_columns_the_figure_is_what_was_measured_against_what_t
     assert ax.get_ylabel() == "loss, measured"
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet", "fits"])
+@pytest.mark.parametrize(
+    "kind",
+    # Three seconds each; tests/analysis/tables reads tables of every kind.
+    ["csv", "fits", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("jsonl", "parquet"))],
+)
 def test_a_report_is_made_of_every_kind_of_table(kind, table, asr_scaling):
     if kind == "jsonl":
         Path("runs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))

@@ -9,10 +9,9 @@ import sys
 from html.parser import HTMLParser
 
 import pytest
-from planted import PLANTED, SMALLEST_FLOPS, planted_cer, write_planted
-from typer.testing import CliRunner
+from pages import page_with_vector_figures, page_without_figures
+from planted import PLANTED, SMALLEST_FLOPS, planted_cer, recorded, write_planted
 
-from analysis.cli import app
 from analysis.comparing.compare import compare_all
 from analysis.comparing.equal_hours import results_at_equal_hours
 from analysis.curves.fits_file import curves_of
@@ -64,48 +63,31 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def report_of(write_study):
-    """Writes the report of a planted study and returns the parsed page."""
+    """The parsed page of a planted study, without its figures."""
 
     def report(**study):
-        return Page(write_report(write_study(**study)).path.read_text(encoding="utf-8"))
+        return Page(page_without_figures(findings_of(write_study(**study))))
 
     return report
 
 
 @pytest.fixture(scope="module")
 def noisy(tmp_path_factory):
-    """A planted study with noise and its page, for all tests that only read them."""
+    """A planted study with noise and its page without figures, for all tests that only read them."""
     folder = write_planted(tmp_path_factory.mktemp("noisy"), noise=0.03)
-    return folder, Page(write_report(folder).path.read_text(encoding="utf-8"))
+    return folder, Page(page_without_figures(findings_of(folder)))
 
 
 @pytest.fixture(scope="module")
 def plain_page(tmp_path_factory):
-    """The page of one strategy."""
+    """The page of one strategy, as it is written."""
     folder = write_planted(tmp_path_factory.mktemp("plain"), strategies=("efin",))
     return Page(write_report(folder).path.read_text(encoding="utf-8"))
 
 
-def recorded(row):
-    """A row as the trainer's runs have it: parameters, hours, provenance."""
-    return {
-        **row,
-        "encoder_params": {"mini-s": 1_000_000, "mini-m": 4_000_000}[row["encoder"]],
-        "llm_params": 2_000_000,
-        "unique_audio_seconds": row["audio_seconds"],
-        "epochs": 1.0,
-        "executed_flops": 1.06 * row["flops"],
-        "errors": round(1000 * row["cer"]),
-        "ref_chars": 1000,
-        "provenance": {"torch": "2.0"},
-    }
-
-
-def test_the_command_writes_a_page_below_1_MB_and_says_where(write_study):
-    folder = write_study(budgets=6, seeds=1, encoders=("mini-s", "mini-m"), noise=0.03, change=recorded)
+def test_the_command_writes_a_page_below_1_MB_and_says_where(full_report):
+    folder, written = full_report
     assert len(read_table(folder).rows) == 36
-    result = CliRunner().invoke(app, ["report", str(folder), "--json"], catch_exceptions=False)
-    written = json.loads(result.stdout)
     assert written["report"] == str(folder / "report.html")
     assert (folder / "report.html").stat().st_size < 1_000_000
     names = ("cer_by_flops", "cer_by_model_size", "cer_by_unique_hours", "residuals")
@@ -161,7 +143,7 @@ def test_a_forecast_is_shown_beside_its_truth_whatever_that_is(write_study, trut
     run = {"encoder": "mini-s", "llm": "mini-m", "flops": flops, "cer": truth or planted_cer("efin", flops)}
     rows = [{**run, "strategy": "efin"}, {**run, "strategy": "never fitted"}]
     (folder / "forecast" / "runs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    page = Page(write_report(folder).path.read_text(encoding="utf-8"))
+    page = Page(page_without_figures(findings_of(folder)))
     predicted = predict(curves_of(folder).only("efin"), flops)
     low, high = predicted.interval
     row = f"3 times the largest run {predicted.cer:.3g} {low:.3g} to {high:.3g} {run['cer']:.3g} {verdict}"
@@ -175,7 +157,7 @@ def test_a_forecast_is_shown_beside_its_truth_whatever_that_is(write_study, trut
 def test_forecasts_written_down_before_are_shown_whether_they_wait_or_came_out(write_study):
     folder = write_study(budgets=4, strategies=("efin",), noise=0.03)
     (said,) = register(folder, [3 * LARGEST])
-    page = Page(write_report(folder).path.read_text(encoding="utf-8"))
+    page = Page(page_without_figures(findings_of(folder)))
     assert f"{said.cer:.3g} {said.interval[0]:.3g} to {said.interval[1]:.3g} 0 waits for its run" in page.text
     assert "1 of 1 forecasts wait for their runs." in page.text
     (mark,) = page.data["forecasts"]
@@ -183,7 +165,7 @@ def test_forecasts_written_down_before_are_shown_whether_they_wait_or_came_out(w
     rows = (folder / "runs.jsonl").read_text()
     run = {**json.loads(rows.splitlines()[-1]), "key": "new", "budget_flops": 3 * LARGEST, "flops": 3 * LARGEST}
     (folder / "runs.jsonl").write_text(rows + json.dumps({**run, "cer": said.cer, "finished": 4e9}) + "\n")
-    page = Page(write_report(folder).path.read_text(encoding="utf-8"))
+    page = Page(page_without_figures(findings_of(folder)))
     assert "Of 1 budgets forecast and run, 1 came out inside the interval that was said" in page.text
     assert "1 of 1 came out inside their 90 % interval" in page.text
     assert f"{said.cer:.3g} 1 inside" in page.text
@@ -200,7 +182,7 @@ def test_a_table_that_names_no_strategy_is_told_of_as_runs(report_of):
     assert "At the largest budget that was run: predicted CER" in page.text
 
 
-def test_names_in_the_data_are_text_everywhere(report_of):
+def test_names_in_the_data_are_text_everywhere(write_study):
     names = dict(zip(PLANTED, (HOSTILE, BREAKING, "{{7*7}} & co"), strict=True))
 
     def renamed(row):
@@ -217,7 +199,7 @@ def test_names_in_the_data_are_text_everywhere(report_of):
             **({} if row["seed"] == 0 else {"status": "diverged", "cer": None, "cause": HOSTILE}),
         }
 
-    page = report_of(change=renamed)
+    page = Page(page_with_vector_figures(findings_of(write_study(budgets=4, change=renamed))))
     assert [attributes.get("id") for tag, attributes in page.elements if tag == "script"] == ["study", None]
     assert not [tag for tag, _ in page.elements if tag == "img"]
     assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
@@ -248,7 +230,7 @@ def test_without_scripts_the_papers_figures_stand_in_the_page(plain_page):
 
 
 def test_the_same_runs_give_the_same_page(write_study):
-    folder = write_study(strategies=("efin",), noise=0.03)
+    folder = write_study(budgets=4, seeds=1, strategies=("efin",), noise=0.03)
     written = write_report(folder)
     first = written.path.read_bytes()
     private = folder / "private"
@@ -296,9 +278,9 @@ def test_runs_that_failed_are_listed_with_their_cause_but_are_no_points(report_o
 
 
 def test_simulated_runs_never_pass_for_measurements(report_of):
-    notice = "Nothing was trained."
-    assert notice in report_of(strategies=("efin",), change=lambda row: {**row, "provenance": {"simulated": True}}).text
-    assert notice not in report_of(strategies=("efin",), change=recorded).text
+    notice, simulated = "Nothing was trained.", {"provenance": {"simulated": True}}
+    assert notice in report_of(budgets=4, strategies=("efin",), change=lambda row: {**row, **simulated}).text
+    assert notice not in report_of(budgets=4, strategies=("efin",), change=recorded).text
 
 
 def test_strategies_are_compared_at_the_hours_that_all_have_heard(write_study):
@@ -318,8 +300,10 @@ def test_strategies_are_compared_at_the_hours_that_all_have_heard(write_study):
     assert first.passes == pytest.approx(2.0)
 
 
-def test_runs_that_all_heard_the_same_audio_get_a_sentence_for_a_figure(report_of):
-    page = report_of(strategies=("efin",), change=lambda row: {**row, "unique_audio_seconds": 7200.0})
+def test_runs_that_all_heard_the_same_audio_get_a_sentence_for_a_figure(write_study):
+    change = {"unique_audio_seconds": 7200.0}
+    folder = write_study(budgets=4, strategies=("efin",), change=lambda row: {**row, **change})
+    page = Page(write_report(folder).path.read_text(encoding="utf-8"))
     assert "Every run heard the same 2 hours" in page.text
     assert "Figure 4" not in page.text
 

@@ -1,12 +1,12 @@
 """The page says why runs of its figure are in no fit: they do not hear yet, they failed, or no law can hold them."""
 
 import pytest
+from pages import page_without_figures
 
 from analysis.curves.screening import DEAF
 from analysis.curves.traces import OUTLIER
 from analysis.report.findings import findings_of
 from analysis.report.page.chart_data import chart
-from analysis.report.report import write_report
 
 
 def deaf(row):
@@ -22,17 +22,17 @@ def failed(row):
     ("change", "why"),
     [(deaf, DEAF), (failed, "are at chance, where the others of their curve are not")],
 )
-def test_the_caption_and_the_point_say_why_runs_are_open(write_study, tmp_path, change, why):
+def test_the_caption_and_the_point_say_why_runs_are_open(write_study, change, why):
     folder = write_study(noise=0.02, strategies=("efin",), change=change)
     findings = findings_of(folder)
     assert findings.reasons_aside == (why,)
     points = [point for trace in chart(findings)["traces"] for point in trace["points"]]
     assert {point["set_aside"] for point in points} == {None, why}
-    page = write_report(folder, tmp_path / "page").path.read_text()
+    page = page_without_figures(findings)
     assert f"Open: set aside, because they {why}." in page
     assert OUTLIER not in page
 
 
-def test_without_such_runs_the_caption_speaks_of_none(write_study, tmp_path):
-    page = write_report(write_study(noise=0.02, strategies=("efin",)), tmp_path / "page").path.read_text()
+def test_without_such_runs_the_caption_speaks_of_none(write_study):
+    page = page_without_figures(findings_of(write_study(budgets=4, noise=0.02, strategies=("efin",))))
     assert "Open: set aside" not in page

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from pages import page_without_figures
 from planted import PLANTED, write_planted
 
 from analysis.report.findings import findings_of
@@ -41,14 +42,18 @@ def folder(tmp_path_factory):
     return study
 
 
-def test_without_being_asked_no_text_is_in_the_page(folder):
-    text = write_report(folder).path.read_text(encoding="utf-8")
+@pytest.fixture(scope="module")
+def findings(folder):
+    return findings_of(folder)
+
+
+def test_without_being_asked_no_text_is_in_the_page(findings):
+    text = page_without_figures(findings)
     assert "reference 5" not in text
     assert "What they write" not in text
 
 
-def test_examples_are_spread_over_the_test_and_hold_each_budget_of_the_best_pair(folder):
-    findings = findings_of(folder)
+def test_examples_are_spread_over_the_test_and_hold_each_budget_of_the_best_pair(folder, findings):
     first, second = examples_of(findings, folder, 2)
     assert (first.name, first.reference, second.name) == ("clean u0", "reference 0", "clean u5")
     assert [one.strategy for one in second.hypotheses] == ["efin"] * 3 + ["joint"] * 3
@@ -59,8 +64,8 @@ def test_examples_are_spread_over_the_test_and_hold_each_budget_of_the_best_pair
         assert [one.cer for one in told] == [0.25] * 3
 
 
-def test_texts_stay_texts_in_the_page(folder, tmp_path):
-    text = write_report(folder, tmp_path, examples=3).path.read_text(encoding="utf-8")
+def test_texts_stay_texts_in_the_page(folder, findings):
+    text = page_without_figures(findings, examples_of(findings, folder, 3))
     assert text.count("<summary>reference") == 3
     assert BREAKING not in text
     assert "&lt;/script&gt;&lt;img src=x&gt;" in text

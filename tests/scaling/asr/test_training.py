@@ -56,7 +56,14 @@ def test_a_budget_between_two_old_ones_retrains_nothing_that_exists(world, tmp_p
 EVERYTHING = {"speeds": [0.9, 1.0, 1.1], "noise_snr_db": [5, 20], "masks": 2}
 
 
-@pytest.mark.parametrize(("strategy", "augmentation"), [("efin", {}), ("joint", {}), ("efin", EVERYTHING)])
+@pytest.mark.parametrize(
+    ("strategy", "augmentation"),
+    [
+        ("efin", {}),
+        pytest.param("joint", {}, marks=pytest.mark.slow),  # whose one stage is efin's last, the encoder trained too
+        ("efin", EVERYTHING),
+    ],
+)
 def test_a_node_interrupted_at_every_step_ends_as_the_uninterrupted_one(world, tmp_path, strategy, augmentation):
     study = write_study(world, strategies=[strategy], budgets_flops=[4e7], augmentation=augmentation)
     plain = train_study(study, tmp_path / "plain")

@@ -1,4 +1,5 @@
 import itertools
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +24,7 @@ from flop_reference import (
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling.base_models.encoders import ENCODERS, encoder_dims, with_fresh_head
+from scaling.base_models.encoders import ENCODERS, EncoderDims, encoder_dims, with_fresh_head
 from scaling.base_models.llm_families import FAMILIES
 from scaling.base_models.llms import LLMS, llm_dims
 from scaling.cost.decoding import generation_flops
@@ -100,11 +101,19 @@ REAL = [
 def test_padded_batches_of_published_widths_cost_what_the_counter_sees(encoder, llm, changes, training):
     shape = two_layers(model_shape(with_fresh_head(ENCODERS[encoder], 4000), LLMS[llm], **changes))
     assert_counted(step(shape, training.objective, training.parts, UNEVEN), shape, training, UNEVEN)
+
+
+@pytest.mark.slow  # what a family runs again does not depend on its widths: minis of every family are recomputed below
+@pytest.mark.parametrize(("encoder", "llm", "changes"), REAL)
+@pytest.mark.parametrize("training", stages_of_presets(WIDEST))
+def test_layers_of_published_widths_that_run_again_cost_what_the_counter_sees(encoder, llm, changes, training):
+    shape = two_layers(model_shape(with_fresh_head(ENCODERS[encoder], 4000), LLMS[llm], **changes))
     assert_recomputed(step(shape, training.objective, training.parts, UNEVEN, recompute=True), shape, training, UNEVEN)
 
 
+@pytest.mark.slow  # the same widths with two layers are above, and minis have three
 @pytest.mark.parametrize("training", stages_of_presets(WIDEST[-1:]))
-@pytest.mark.parametrize("encoder", ["whisper-small", pytest.param("wav2vec2-base", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("encoder", ["whisper-small", "wav2vec2-base"])
 def test_a_published_pair_at_full_depth_costs_what_the_counter_sees(encoder, training):
     shape = model_shape(ENCODERS[encoder], LLMS["Qwen2.5-0.5B"])
     assert_counted(step(shape, training.objective, training.parts, UNEVEN), shape, training, UNEVEN)
@@ -158,42 +167,92 @@ def test_a_frozen_encoder_and_what_lies_outside_layers_are_never_run_again():
     assert twice[Part.LLM].forward == 2 * once[Part.LLM].forward - head - last
 
 
-@pytest.mark.parametrize("parts", [{Part.PROJECTOR}, {Part.LLM_LORA}, {Part.PROJECTOR, Part.LLM_LORA}, {Part.LLM}])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {Part.PROJECTOR},
+        {Part.PROJECTOR, Part.LLM_LORA},
+        {Part.LLM},
+        pytest.param({Part.LLM_LORA}, marks=pytest.mark.slow),  # one family's adapters above frozen inputs are above
+    ],
+    ids=lambda parts: "+".join(sorted(parts)),
+)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_of_llms_costs_what_the_counter_sees(family, parts, tmp_path):
     shape = model_shape(MINI_ENCODER, llm_dims(write_llm_config(family, tmp_path)))
     training = Trains(Objective.LLM, frozenset(parts))
     assert_counted(step(shape, Objective.LLM, parts, UNEVEN, "cpu"), shape, training, UNEVEN)
-    assert_recomputed(step(shape, Objective.LLM, parts, UNEVEN, "cpu", recompute=True), shape, training, UNEVEN)
+    if parts != {Part.PROJECTOR}:  # whose layers are run again as those of an adapted LLM are
+        assert_recomputed(step(shape, Objective.LLM, parts, UNEVEN, "cpu", recompute=True), shape, training, UNEVEN)
     for target in shape.llm.linears if shape.llm.fused else ():  # those of the others are the same, and tested above
         one = replace(shape, llm_lora=LoraSpec(rank=3, alpha=6.0, targets=(target,)))
         assert_counted(step(one, Objective.LLM, parts, UNEVEN, "cpu"), one, training, UNEVEN)
 
 
-@pytest.mark.parametrize("encoder", MINI_ENCODERS, ids=lambda dims: dims.name)
-@pytest.mark.parametrize("objective", Objective)
-@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["few", "every"])
-def test_every_combination_of_trained_parts_costs_what_the_counter_sees(objective, encoder, every):
-    """Parts alone, in pairs and all together; any number of them where minutes may be taken."""
+REACHED = {
+    Objective.ASR: [Part.ENCODER, Part.ENCODER_LORA, Part.ASR_DECODER],
+    Objective.LLM: [Part.ENCODER, Part.ENCODER_LORA, Part.PROJECTOR, Part.LLM_LORA, Part.LLM],
+}
+"""The parts that a stage of an objective can train."""
+
+OF_EVERY_FAMILY = {
+    Objective.ASR: [{Part.ENCODER}, {Part.ENCODER_LORA}, {Part.ASR_DECODER}, set(REACHED[Objective.ASR])],
+    Objective.LLM: [{Part.ENCODER_LORA}, {Part.PROJECTOR}, set(REACHED[Objective.LLM])],
+}
+"""An encoder that is trained, adapted or frozen, and everything at once. Which parts of the LLM train does not depend
+on the family of the encoder; encoders that train in stages of presets are in test_flops_trainer.py."""
+
+
+def combinations(objective: Objective, sizes: Collection[int]) -> list[set[Part]]:
+    return [set(chosen) for size in sizes for chosen in itertools.combinations(REACHED[objective], size)]
+
+
+def assert_every_cost(objective: Objective, encoder: EncoderDims, trained: list[set[Part]]) -> None:
     targets = (encoder.linears[1], encoder.linears[4])  # keys, and the first layer of the feed-forward
     shape = model_shape(encoder, MINI_LLM, encoder_lora=replace(ATTENTION_ONLY, targets=targets))
-    reached = {Objective.ASR: [Part.ENCODER, Part.ENCODER_LORA, Part.ASR_DECODER]}.get(
-        objective, [Part.ENCODER, Part.ENCODER_LORA, Part.PROJECTOR, Part.LLM_LORA, Part.LLM]
-    )
-    sizes = range(1, len(reached) + 1) if every else {1, 2, len(reached)}
-    for parts in (set(chosen) for size in sizes for chosen in itertools.combinations(reached, size)):
+    for parts in trained:
         training = Trains(objective, frozenset(parts))
         assert_counted(step(shape, objective, parts, UNEVEN, "cpu"), shape, training, UNEVEN)
         assert_recomputed(step(shape, objective, parts, UNEVEN, "cpu", recompute=True), shape, training, UNEVEN)
 
 
-@pytest.mark.parametrize("training", PRESET_STAGES, ids=lambda training: "+".join(sorted(training.parts)))
 @pytest.mark.parametrize("encoder", MINI_ENCODERS, ids=lambda dims: dims.name)
-def test_an_utterance_is_charged_what_the_counter_sees_of_it_alone(encoder, training):
+@pytest.mark.parametrize("objective", Objective)
+def test_trained_adapted_and_frozen_encoders_of_every_family_cost_what_the_counter_sees(objective, encoder):
+    assert_every_cost(objective, encoder, OF_EVERY_FAMILY[objective])
+
+
+@pytest.mark.parametrize("objective", Objective)
+def test_parts_alone_in_pairs_and_all_together_cost_what_the_counter_sees(objective):
+    assert_every_cost(objective, MINI_ENCODER, combinations(objective, {1, 2, len(REACHED[objective])}))
+
+
+@pytest.mark.slow  # 31 combinations of each family; those that a family can have a say in are above
+@pytest.mark.parametrize("encoder", MINI_ENCODERS, ids=lambda dims: dims.name)
+@pytest.mark.parametrize("objective", Objective)
+def test_every_combination_of_trained_parts_costs_what_the_counter_sees(objective, encoder):
+    assert_every_cost(objective, encoder, combinations(objective, range(1, len(REACHED[objective]) + 1)))
+
+
+def assert_charged_alone(encoder: EncoderDims, training: Trains, rows: Collection[int]) -> None:
     shape = model_shape(encoder, MINI_LLM, stack=3)
-    for row in range(len(UNEVEN)):
+    for row in rows:
         counted = step(shape, training.objective, training.parts, UNEVEN[row : row + 1], "cpu")
         assert charged(shape, training, UNEVEN)[row] == counted.forward + counted.backward
+
+
+@pytest.mark.parametrize("encoder", MINI_ENCODERS, ids=lambda dims: dims.name)
+def test_an_utterance_is_charged_what_the_counter_sees_of_it_alone(encoder):
+    """Each stage of the presets with one utterance, each utterance with some stage."""
+    for place, training in enumerate(PRESET_STAGES):
+        assert_charged_alone(encoder, training, [place % len(UNEVEN)])
+
+
+@pytest.mark.slow  # lengths and stages do not depend on each other: each is met above
+@pytest.mark.parametrize("training", PRESET_STAGES, ids=lambda training: "+".join(sorted(training.parts)))
+@pytest.mark.parametrize("encoder", MINI_ENCODERS, ids=lambda dims: dims.name)
+def test_every_utterance_is_charged_what_the_counter_sees_of_it_alone(encoder, training):
+    assert_charged_alone(encoder, training, range(len(UNEVEN)))
 
 
 def test_charges_by_part_add_up_to_the_charges_and_never_exceed_the_padded_batch():

@@ -45,8 +45,18 @@ FEW = {"budgets_flops": [3e7], "hours": 0.0005}
 PROJECTOR = Trains(Objective.LLM, frozenset({Part.PROJECTOR}))
 
 
-@pytest.mark.parametrize("strategy", ["efin", "joint", "frozen_encoder"])
-@pytest.mark.parametrize("kept", [NOTHING, ON_DISK], ids=["nothing kept", "kept"])
+@pytest.mark.parametrize(
+    ("strategy", "kept"),
+    [
+        pytest.param("efin", NOTHING, id="efin-nothing kept"),
+        pytest.param("efin", ON_DISK, id="efin-kept"),
+        pytest.param("joint", NOTHING, id="joint-nothing kept"),
+        # Nothing of an encoder that trains is kept, and a frozen one is efin's in its second stage.
+        pytest.param("joint", ON_DISK, id="joint-kept", marks=pytest.mark.slow),
+        pytest.param("frozen_encoder", NOTHING, id="frozen_encoder-nothing kept", marks=pytest.mark.slow),
+        pytest.param("frozen_encoder", ON_DISK, id="frozen_encoder-kept", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_executes_what_the_counter_sees_with_outputs_kept_and_without(
     world, tmp_path, counted, monkeypatch, strategy, kept
 ):
@@ -133,7 +143,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-SHARED = {"strategies": ["efin", "frozen_encoder"], "budgets_flops": [5e7, 1e8], "hours": 0.0005}
+SHARED = {"strategies": ["efin"], "budgets_flops": [5e7, 1e8], "hours": 0.0005}
 """Trunks that branches go on from, each utterance heard several times."""
 
 
@@ -143,7 +153,14 @@ def unkept(world: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     return out, train_study(write_study(world, **SHARED, kept=NOTHING), out)
 
 
-@pytest.mark.parametrize("kept", [ON_DISK, A_LITTLE, {}], ids=["on disk", "a little", "by default"])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param(ON_DISK, id="on disk", marks=pytest.mark.slow),  # a little of it is on disk, too
+        pytest.param(A_LITTLE, id="a little"),
+        pytest.param({}, id="by default"),
+    ],
+)
 def test_what_is_kept_changes_no_bit_and_no_count(world, tmp_path, unkept, kept):
     plain_folder, plain = unkept
     rows = train_study(write_study(world, **SHARED, kept=kept), tmp_path)
@@ -155,7 +172,7 @@ def test_what_is_kept_changes_no_bit_and_no_count(world, tmp_path, unkept, kept)
 def test_workers_that_come_and_go_leave_the_same_bits_and_counts(world, tmp_path, unkept):
     """Each of these workers begins with nothing kept, in the middle of a node."""
     plain_folder, _ = unkept
-    study = write_study(world, **SHARED | {"strategies": ["efin"], "budgets_flops": [5e7]})
+    study = write_study(world, **SHARED | {"budgets_flops": [5e7]})
     plan_file = order(study, tmp_path)
     while not all(plan_file.ledger.done(key) for key in plan_file.nodes):
         work(plan_file.ledger, plan_file, StopAfter(5))

@@ -33,11 +33,12 @@ def run_in(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]
 @pytest.mark.parametrize(
     ("module", "arguments"),
     [
-        ("scaling.asr", ["--help"]),
-        ("scaling.asr.execution.torchrun", ["--help"]),
+        # Four to six seconds each; the next one starts the first two, and all are started alike (the last test here).
+        pytest.param("scaling.asr", ["--help"], marks=pytest.mark.slow),
+        pytest.param("scaling.asr.execution.torchrun", ["--help"], marks=pytest.mark.slow),
+        pytest.param("scaling.asr.use.transcribe", ["--help"], marks=pytest.mark.slow),
         ("scaling.asr.execution.torchrun", ["--standalone", "--local-addr=127.0.0.1", "-m", "scaling.asr", "--help"]),
         ("scaling.asr.fork_server", []),
-        ("scaling.asr.use.transcribe", ["--help"]),
         ("sweeps.run.tracking", ["--help"]),
     ],
 )

@@ -50,7 +50,7 @@ def test_two_workers_share_the_nodes_and_the_table_holds_every_run(write_study: 
 def test_the_launcher_says_that_workers_start_and_then_that_they_work(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("STAND_IN_SECONDS", "1.5")
+    monkeypatch.setenv("STAND_IN_SECONDS", "0.5")
     monkeypatch.setattr("sweeps.run.monitor.UPDATE_SECONDS", 0.0)
     run_locally(write_study(budgets_flops=[2_000_000_000]), tmp_path / "out", workers=2)
     lines = [line for line in capsys.readouterr().err.splitlines() if "runs, " in line]

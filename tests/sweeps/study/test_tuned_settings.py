@@ -41,6 +41,14 @@ def test_a_rate_drifts_with_the_budget_from_where_it_was_found(write_study: Stud
     assert found["joint", 8 * 10**9]["projector"] == 2e-3
 
 
+def test_nothing_drifts_beyond_the_budgets_that_were_searched(write_study: StudyWriter, surroundings) -> None:
+    searched = {"searched_flops": [3e9, 6e9], "drift": {"encoder": -0.5}}
+    found = rates(write_tuned(write_study, surroundings, **searched))
+    assert [found["joint", flops]["encoder"] for flops in (2 * 10**9, 4 * 10**9, 8 * 10**9)] == pytest.approx(
+        [1e-3 * (4 / 3) ** 0.5, 1e-3, 1e-3 / (6 / 4) ** 0.5], rel=1e-3
+    )
+
+
 def batches(argument: str) -> dict[tuple[str, int], set[float]]:
     return {
         (run.strategy.name, run.budget_flops): {stage.optimization.batch_audio_seconds for stage in run.strategy.stages}
@@ -105,6 +113,12 @@ def test_a_row_tells_a_rate_at_the_edge_from_a_batch_there(
         ("joint", {"drift": {"batch_audio_seconds": 0.5}}, r"joint: batch_audio_seconds drifts from nowhere; expected"),
         ("joint", {"batch_audio_seconds": 0.0}, r"batch_audio_seconds"),
         ("joint", {"at_flops": 0}, r"at_flops"),
+        (
+            "joint",
+            {"searched_flops": [6e9, 3e9]},
+            r"searched_flops: \[6e\+09, 3e\+09\]; expected the smallest and the l",
+        ),
+        ("joint", {"searched_flops": [1e9]}, r"searched_flops"),
     ],
 )
 def test_what_does_not_fit_the_strategy_is_named(
@@ -129,11 +143,19 @@ def test_a_drift_to_what_no_stage_can_take_is_named(write_study: StudyWriter, su
         model.strategy_at(model.strategies[1], 8 * 10**9)
 
 
-@pytest.mark.parametrize(("at_flops", "warned"), [(8e8, False), (7e8, True)])
+@pytest.mark.parametrize(
+    ("tuned", "warned"),
+    [
+        ({"at_flops": 8e8}, False),
+        ({"at_flops": 7e8}, True),
+        ({"at_flops": 4e8, "searched_flops": [2e8, 8e8]}, False),
+        ({"at_flops": 4e8, "searched_flops": [2e8, 7e8]}, True),
+    ],
+)
 def test_a_plan_far_beyond_the_search_is_warned_of(
-    write_study: StudyWriter, surroundings, at_flops: float, warned: bool
+    write_study: StudyWriter, surroundings, tuned: dict[str, object], warned: bool
 ) -> None:
-    warnings = plan_warnings(load_study(write_tuned(write_study, surroundings, at_flops=at_flops)))
+    warnings = plan_warnings(load_study(write_tuned(write_study, surroundings, **tuned)))
     said = [text for text in warnings if text.startswith("tuned_far_below: ")]
     assert len(said) == warned
     start = "tuned_far_below: joint (encoder + llm): tuned at 7e+08 FLOPs, and the largest budget is 11.4 times that"

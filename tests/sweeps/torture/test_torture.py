@@ -10,8 +10,8 @@ CODE = """
 import json, sys
 from pathlib import Path
 from torture import torture
-fields = {"budgets_flops": [4e7], "strategies": ["joint", "projector_then_joint"]}
-report = torture(Path(sys.argv[1]), kills=1, seconds=0, at_random=5, **fields)
+fields = {"budgets_flops": [4e7], "strategies": ["joint"]}
+report = torture(Path(sys.argv[1]), kills=1, seconds=0, at_random=3, **fields)
 print(json.dumps(report))
 """
 

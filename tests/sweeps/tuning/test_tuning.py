@@ -194,6 +194,16 @@ def test_in_a_valley_that_is_steeper_on_one_side_the_error_found_is_near_the_low
     assert false <= 8
 
 
+def test_a_best_rate_that_drifts_stays_at_each_budget_among_those_tried_there() -> None:
+    low, high = ({(x,): 0.2 * math.exp(0.01 * (x - best) ** 2) for x in range(-3, 4)} for best in (0.0, 5.0))
+    (best,) = found_in(low, high, 1)
+    at_small, at_large = (
+        best.multiplier * (flops / math.sqrt(SMALL * LARGE)) ** best.drift for flops in (SMALL, LARGE)
+    )
+    assert at_small == pytest.approx(1.0, rel=1e-6)
+    assert at_large == pytest.approx(RATE_STEP**3)
+
+
 def test_a_drift_that_only_a_moving_cliff_shows_is_not_claimed() -> None:
     flat = {(power,): 0.2 * math.exp(0.02 * power**2) for power in range(-3, 4)}
     low, high = {**flat, (2,): 0.21, (3,): 0.22}, {**flat, (2,): 0.35, (3,): 0.39}

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from _pytest.mark import ParameterSet
 from encoder_reference import MINI_ENCODERS
 from flop_reference import MINI_LLM, PRESET_STAGES
 from recognizers import gradients, noise, prepared
@@ -26,8 +27,19 @@ def assert_equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
-@pytest.mark.parametrize("precision", Precision)
-@pytest.mark.parametrize("training", PRESET_STAGES, ids=lambda training: "+".join(sorted(training.parts)))
+def stages_and_precisions() -> list[ParameterSet]:
+    """Every day both precisions, each for every other stage: what trains and how it is rounded do not depend on each
+    other.
+    """
+    return [
+        pytest.param(training, precision, id=f"{'+'.join(sorted(training.parts))}-{precision}",
+                     marks=[] if number == place % 2 else pytest.mark.slow)
+        for place, training in enumerate(PRESET_STAGES)
+        for number, precision in enumerate(Precision)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("training", "precision"), stages_and_precisions())
 @pytest.mark.parametrize("encoder", MINI_ENCODERS, ids=lambda dims: dims.name)
 def test_gradients_are_those_of_layers_that_are_kept(encoder, training, precision):
     found = []

@@ -21,7 +21,7 @@ from encoder_reference import (
     asr_module,
 )
 from flop_reference import counter
-from stranger import environment_without_this_project, written_by_the_card
+from stranger import written_by_the_card_in_this_process
 from tiny_world import train_study, write_study
 from torch import Tensor, nn
 from transformers import (
@@ -109,11 +109,6 @@ def kind(request) -> Kind:
 @pytest.fixture(scope="module")
 def directory(kind, tmp_path_factory) -> Path:
     return write_directory(tmp_path_factory.mktemp(kind.dims.name), kind)
-
-
-@pytest.fixture(scope="module")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return environment_without_this_project(tmp_path_factory.mktemp("stranger"))
 
 
 @pytest.fixture
@@ -220,7 +215,7 @@ def test_an_extractor_of_another_model_is_refused(tmp_path):
 
 @pytest.mark.parametrize("kind", [KINDS[0], *KINDS[2:]], ids=lambda kind: kind.dims.name, indirect=False)
 def test_a_strategy_trains_it_at_the_flops_that_a_counter_sees_and_its_export_is_usable(
-    world, kind, tmp_path, monkeypatch, stranger
+    world, kind, tmp_path, in_this_process
 ):
     counted = 0
     plain_train = scaling.asr.node.train
@@ -233,21 +228,21 @@ def test_a_strategy_trains_it_at_the_flops_that_a_counter_sees_and_its_export_is
         return result
 
     write_directory(world / kind.dims.name, kind)
-    monkeypatch.setattr(scaling.asr.node, "train", counting_train)
-    monkeypatch.setattr(scaling.asr.evaluation.evaluation_in_training.Pacing, "due", lambda self, seconds: False)
-    monkeypatch.setattr(scaling.asr.model.load_base, "ATTENTION", "eager")  # torch counts fused attention as nothing
-    monkeypatch.setattr(scaling.asr.resources, "GROUP_SAMPLES", 0)  # what groups add has a test in test_currencies
     study = write_study(
-        world, models=[{"encoder": kind.dims.name, "llm": "llm"}], strategies=["efin"], budgets_flops=[6e7],
+        world, models=[{"encoder": kind.dims.name, "llm": "llm"}], strategies=["efin"], budgets_flops=[3e7],
         batch_audio_seconds=0.6,
     )  # fmt: skip
-    (row,) = train_study(study, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scaling.asr.node, "train", counting_train)
+        patch.setattr(scaling.asr.evaluation.evaluation_in_training.Pacing, "due", lambda self, seconds: False)
+        patch.setattr(scaling.asr.model.load_base, "ATTENTION", "eager")  # torch counts fused attention as nothing
+        patch.setattr(scaling.asr.resources, "GROUP_SAMPLES", 0)  # what groups add has a test in test_step_costs.py
+        (row,) = train_study(study, tmp_path)
     assert row["cache_credited_flops"] == counted
     assert all(np.isfinite(stage["loss"]) for stage in row["stages"])
     assert row["status"] == "ok"
-    monkeypatch.undo()
     export(tmp_path, tmp_path / "out", None, "efin")
     first = json.loads((tmp_path / "utterances" / f"{row['key']}.jsonl").read_text().splitlines()[0])
     samples, _ = soundfile.read(world / "test" / "0.wav", dtype="float32")
     assert first["hyp"]
-    assert written_by_the_card(stranger, tmp_path / "out", samples).startswith(first["hyp"])
+    assert written_by_the_card_in_this_process(tmp_path / "out", samples).startswith(first["hyp"])

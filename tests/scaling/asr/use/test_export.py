@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from stranger import environment_without_this_project, written_by_the_card
+from stranger import environment_without_this_project, written_by_the_card, written_by_the_card_in_this_process
 from tiny_world import Finished
 from transformers import AutoModelForCausalLM, WhisperForConditionalGeneration
 
@@ -24,7 +24,7 @@ from sweeps.finished.transcribe_export import export, transcribe
 
 @pytest.fixture(scope="module")
 def exported(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run of efin, exported."""
+    """The run of efin, exported by a process of its own."""
     out = tmp_path_factory.mktemp("exported") / "efin"
     export(finished.out, out, None, "efin")
     return out
@@ -72,21 +72,14 @@ def test_a_run_that_ends_with_the_encoders_objective_is_exported_without_an_llm(
     assert [written[place] for place in range(len(recordings))] == hypotheses(finished, "encoder-only")
 
 
-@pytest.fixture(scope="module")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return environment_without_this_project(tmp_path_factory.mktemp("stranger"))
-
-
-def test_an_encoder_first_export_is_a_whisper_that_its_cards_snippet_uses_without_this_project(
-    finished, world, tmp_path, in_this_process, stranger
-):
+def test_an_encoder_first_export_is_a_whisper_that_its_cards_snippet_uses(finished, world, tmp_path, in_this_process):
     """It writes what the recogniser writes about the same speech with Whisper's padding."""
     out = tmp_path / "out"
     export(finished.out, out, None, "encoder-only")
     (first, *_) = find_recordings([world / "test.jsonl"], 30.0)
     samples_T = read_clip(first.clip)
     soundfile.write(tmp_path / "padded.wav", np.pad(samples_T, (0, 480_000 - len(samples_T))), 16_000)
-    written = written_by_the_card(stranger, out, samples_T)
+    written = written_by_the_card_in_this_process(out, samples_T)
     (padded,) = transcribe(out, [tmp_path / "padded.wav"], None, None)
     known = padded.text.strip()
     assert known
@@ -94,9 +87,10 @@ def test_an_encoder_first_export_is_a_whisper_that_its_cards_snippet_uses_withou
 
 
 def test_an_export_through_the_llm_is_used_by_its_cards_snippet_without_this_project(
-    finished, exported, world, in_this_process, stranger
+    finished, exported, world, tmp_path
 ):
     """It writes what the run wrote, where the run's texts did not end at the cap that the speech sets."""
+    stranger = environment_without_this_project(tmp_path / "stranger")
     (first, *_) = find_recordings([world / "test.jsonl"], 30.0)
     written, known = written_by_the_card(stranger, exported, read_clip(first.clip)), hypotheses(finished, "efin")[0]
     assert known

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import tarfile
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tiny_world import train_study, write_study
+from tiny_world import Finished
 
 from scaling.asr.execution.device_memory import refuse_too_large
 from scaling.asr.use.trained_recognizer import read_run
@@ -24,20 +22,13 @@ from sweeps.finished.transcribe_export import transcribe, transcripts_document
 
 
 @pytest.fixture(scope="module")
-def folder(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished study: efin and joint."""
-    out = tmp_path_factory.mktemp("finished")
-    train_study(write_study(world, budgets_flops=[4e8]), out)
-    return out
+def folder(finished: Finished) -> Path:
+    """A finished study: efin, joint, and one that ends with the encoder's objective. Tests only read it."""
+    return finished.out
 
 
 def utterances(folder: Path, key: str) -> list[dict]:
     return [json.loads(line) for line in (folder / "utterances" / f"{key}.jsonl").read_text().splitlines()]
-
-
-def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    program = [sys.executable, "-c", "from scaling.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(program, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("strategy", ["efin", "joint"])
@@ -60,9 +51,12 @@ def test_a_transcript_does_not_depend_on_what_is_transcribed_beside_it(folder, w
     assert alone == [together[place] for place in range(len(recordings))]
 
 
-def test_the_command_transcribes_files_folders_and_manifests_in_the_order_given(folder, world):
+def test_the_command_transcribes_files_folders_and_manifests_in_the_order_given(folder, world, asr_scaling):
+    """With models in a process of their own, as everywhere outside these tests."""
     first = world / "test" / "3.wav"
-    done = command("transcribe", folder, first, world / "test.jsonl", world / "dev", "--strategy", "joint", "--json")
+    done = asr_scaling(
+        "transcribe", folder, first, world / "test.jsonl", world / "dev", "--strategy", "joint", "--json"
+    )
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     rows = utterances(folder, find_run(folder, None, "joint").row.key)
@@ -106,6 +100,7 @@ def test_audio_that_cannot_be_heard_is_refused_by_name(folder, tmp_path):
             transcribe(folder, [audio], None, None)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_corpora_of_other_layouts_are_transcribed_stretch_by_stretch(folder, world, tmp_path):
     """A Kaldi directory whose segments are the test utterances, and a shard of them: what the run's own test wrote."""
     rows = [json.loads(line) for line in (world / "test.jsonl").read_text().splitlines()]
@@ -129,6 +124,7 @@ def test_corpora_of_other_layouts_are_transcribed_stretch_by_stretch(folder, wor
     assert [transcript.recording.text for transcript in found] == [*(row["text"] for row in rows), *[None] * 10]
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_recording_over_the_window_is_cut_in_its_pauses_and_written_whole(folder, world, tmp_path, monkeypatch):
     """The window is made short, because so small a model writes nothing about half a minute."""
     monkeypatch.setattr(
