@@ -11,12 +11,13 @@ from matplotlib.lines import Line2D
 from reference_study.comparisons import CER_SAVED, DEAF
 from reference_study.formats import Answers, flops
 from reference_study.page_answers import of_joint
-from reference_study.tables import MAIN, read_studies
+from reference_study.tables import MAIN, RETUNED, Study, read_studies
 
 from analysis.registering.record import FORECASTS_FILE
 from analysis.report.figures.axes import error_axis, mark_flops
 from analysis.report.figures.canvas import save, style
 from analysis.report.palette import INK, CurveStyle, curve_style
+from analysis.tables.table import Row
 from scaling.ledger.records import is_usable
 
 if TYPE_CHECKING:
@@ -30,18 +31,23 @@ APART = 1.06
 
 def draw(folder: Path, found: Answers) -> Sequence[Path]:
     """Write the figure to `folder`/figures in every format; its paths, none where the main axis has no runs."""
-    study = read_studies(folder / "parts")[MAIN]
-    if study.table is None:
+    studies = read_studies(folder / "parts")
+    rows, retuned = (_usable(studies[name]) for name in (MAIN, RETUNED))
+    if not rows:
         return ()
-    styles = {name: curve_style(place) for place, name in enumerate(sorted(study.strategies))}
-    rows = [row for row in study.table.rows if is_usable(row)]
+    styles = {name: curve_style(place) for place, name in enumerate(sorted(studies[MAIN].strategies))}
     (folder / "figures").mkdir(exist_ok=True)
     with style():
         figure = Figure(figsize=INCHES, layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(1.15, 1.0))
         _main_axis(left, rows, list(_forecasts(folder / FORECASTS_FILE)), styles)
+        _other_rates(left, retuned, styles)
         _savings(right, of_joint(found))
         return save(NAME, figure, folder / "figures")
+
+
+def _usable(study: Study) -> list[Row]:
+    return [] if study.table is None else [row for row in study.table.rows if is_usable(row)]
 
 
 def _forecasts(file: Path) -> Iterator[dict[str, Any]]:
@@ -49,7 +55,7 @@ def _forecasts(file: Path) -> Iterator[dict[str, Any]]:
         yield from map(json.loads, file.read_text("utf-8").splitlines())
 
 
-def _main_axis(axes: "Axes", rows: Sequence[dict], said: Sequence[dict], styles: dict[str, CurveStyle]) -> None:
+def _main_axis(axes: "Axes", rows: Sequence[Row], said: Sequence[dict], styles: dict[str, CurveStyle]) -> None:
     for place, (name, look) in enumerate(styles.items()):
         own = [row for row in rows if row["strategy"] == name]
         shift = APART ** (place - (len(styles) - 1) / 2)
@@ -69,10 +75,19 @@ def _main_axis(axes: "Axes", rows: Sequence[dict], said: Sequence[dict], styles:
     marks = [Line2D([], [], color=look.light, marker=look.mark, linestyle="", label=name)
              for name, look in styles.items()]  # fmt: skip
     bar = Line2D([], [], color=INK, linewidth=4.0, alpha=0.3, label="90 % interval, registered")
-    axes.legend(handles=[*marks, bar], loc="lower left")
+    higher = Line2D([], [], color=INK, linestyle="--", linewidth=0.9, label="rates searched at 2.5e11, 1e12")
+    axes.legend(handles=[*marks, bar, higher], loc="lower left")
 
 
-def _means(rows: Sequence[dict]) -> tuple[list[float], list[float]]:
+def _other_rates(axes: "Axes", rows: Sequence[Row], styles: dict[str, CurveStyle]) -> None:
+    """The means of the main axis with rates that were searched at larger budgets, as broken lines with open marks."""
+    for name, look in styles.items():
+        if own := [row for row in rows if row["strategy"] == name]:
+            axes.plot(*_means(own), look.mark, color=look.light, linestyle="--", linewidth=0.9, markersize=5,
+                      markerfacecolor="white")  # fmt: skip
+
+
+def _means(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
     """Budgets, and the geometric mean of the error of the seeds at each."""
     budgets = sorted({row["budget_flops"] for row in rows})
     return budgets, [geometric_mean([row["cer"] for row in rows if row["budget_flops"] == one]) for one in budgets]
