@@ -89,6 +89,7 @@ def state(study: Study) -> dict[str, Any]:
         "seeds": len({row["seed"] for row in rows}),
         "charged_flops": sum(row.get("flops") or 0 for row in rows),
         "spent_flops": sum((row.get("spent") or {}).get("flops", 0) for row in rows),
+        "spent_hours": sum((row.get("spent") or {}).get("seconds", 0.0) for row in rows) / 3600.0,
     }
 
 

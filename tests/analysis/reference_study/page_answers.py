@@ -8,6 +8,9 @@ from reference_study.tables import BASELINE, ENCODER_FIRST
 
 from analysis.formatting import number, percent
 
+CORES = 2
+"""Of the machine that the study was set twelve hours of."""
+
 FIRST_AXIS = "shift"
 """On this axis every two strategies are shown, on the others `efin` against `joint`."""
 
@@ -23,7 +26,12 @@ def state(found: Answers) -> list[str]:
             flops(study["charged_flops"]),
         ]
 
-    return table(["study", "runs", "largest budget", "seeds", "FLOPs charged"], map(cells, found["studies"]))
+    hours = sum(study["spent_hours"] for study in found["studies"]) / CORES
+    return [
+        *table(["study", "runs", "largest budget", "seeds", "FLOPs charged"], map(cells, found["studies"])),
+        "",
+        f"These runs trained for {number(hours, 2)} hours of two cores, stages that runs share once.",
+    ]
 
 
 def laws(found: Answers) -> list[str]:
