@@ -240,9 +240,7 @@ def _share(held: float, of: int) -> str:
 def _fit_document(curve: Curve) -> dict[str, object]:
     fit = curve.fit
     return {
-        "strategy": curve.strategy,
-        "encoder": curve.encoder,
-        "llm": curve.llm,
+        **curve.names,
         "law": None if fit is None else fit.law.name,
         "formula": None if fit is None else fit.law.formula,
         "loss": None if fit is None else fit.loss.name,

@@ -18,11 +18,7 @@ ALLOCATIONS_BETWEEN_COLLECTIONS = 1_000_000
 """Allocations until Python looks for cycles of garbage; its default is 700. A plan of ten thousand runs makes half a
 million objects and no cycle, and the default took a quarter of its time (measured)."""
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.registered_commands += sweeps_app.registered_commands + analysis_app.registered_commands
 
 

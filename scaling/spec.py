@@ -198,10 +198,7 @@ NO_AUGMENTATION = Augmentation()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSpec:
-    """The data of a run: digests of manifests (of text, samples and speaker, never of paths), prompt and scoring.
-
-    `test` holds (name, digest) of each test set.
-    """
+    """A run's data: digests of manifests (of content, never of paths), in `test` by name, prompt and scoring."""
 
     train: str
     dev: str

@@ -16,8 +16,7 @@ from scaling.system.own_code import python_module
 from sweeps.launchers.worker_command import missing_trainer_modules
 
 PROBE_SECONDS = 300.0
-"""Time limit of the probe. Importing torch from a cold network disk takes a minute; longer than this, it hangs
-(assumption)."""
+"""Time limit of the probe. From a cold network disk torch takes a minute; what takes longer hangs (assumption)."""
 
 LOW_DISK_GIB = 5.0
 """Less free disk than this is a broken check: a study of the minis writes under 1 GiB, and one checkpoint of a 7B LLM

@@ -52,10 +52,7 @@ class ExactStage(PlannedStage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LargestStage:
-    """The stage of a model that takes most memory on a device, in bytes.
-
-    `sharded_total` is the most that any stage would take on each of `SHARDED_DEVICES` that shared one run.
-    """
+    """A model's stage of most bytes on a device; `sharded_total` is any stage's most with `SHARDED_DEVICES`."""
 
     model: StudyModel
     stage: str
@@ -284,10 +281,6 @@ def _node_document(planned: PlannedNode, done: bool) -> dict[str, object]:
     return {
         "key": planned.key,
         "stage": node.stage.name,
-        "until_flops": node.until_flops,
-        "flops": node.flops,
-        "parent": node.parent,
-        "start": node.start,
-        "final": node.final,
+        **{name: getattr(node, name) for name in ("until_flops", "flops", "parent", "start", "final")},
         "done": done,
     }

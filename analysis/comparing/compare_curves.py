@@ -13,10 +13,7 @@ from scaling.scoring.interval import LEVEL
 
 
 def compare_curves(curve: Curve, baseline: Curve, flops: float | None = None, correlation: float = 0.0) -> Comparison:
-    """`curve` against `baseline` at `flops`, by default the largest budget that both have reached.
-
-    `correlation` is that of their paired runs (`paired_seeds.correlation`).
-    """
+    """`curve` against `baseline` at `flops`, or the largest budget of both; `correlation` is that of paired runs."""
     budget = flops or min(curve.largest_flops, baseline.largest_flops)
     reduction, reduction_interval, saving, saving_interval = None, None, None, None
     notes = [*curve.warnings, *baseline.warnings, *extrapolation_notes(curve, {"C": budget})]

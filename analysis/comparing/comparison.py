@@ -1,7 +1,7 @@
 """What is known of two strategies held against each other, and how `compare --json` prints it."""
 
-from dataclasses import asdict, dataclass
-from typing import get_args
+from dataclasses import asdict, dataclass, fields
+from typing import Any, get_args
 
 from analysis.curves.curves import Curve
 from analysis.fitting.intervals import Interval
@@ -14,18 +14,29 @@ CURRENCIES = {FLOPS: "charged", "executed_flops": "executed", "cache_credited_fl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Savings:
-    """What a strategy saves where FLOPs are counted in `currency` (a column of `CURRENCIES`), at `flops` of it.
+class Saved:
+    """What a strategy saves at `flops`, as shares: 0.1 is a tenth less error, or a tenth fewer FLOPs.
 
-    None: the fits do not say.
+    None: the fits do not say. A lower end of `flops_saved` of minus infinity: the strategy may never reach that error.
     """
 
-    currency: str
     flops: float
     cer_reduction: float | None
     cer_reduction_interval: Interval | None
     flops_saved: float | None
     flops_saved_interval: Interval | None
+
+    @property
+    def saved(self) -> dict[str, Any]:
+        """The shares and where they hold, by name."""
+        return {each.name: getattr(self, each.name) for each in fields(Saved)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Savings(Saved):
+    """What a strategy saves where FLOPs are counted in `currency`, a column of `CURRENCIES`."""
+
+    currency: str
 
     @property
     def currency_name(self) -> str:
@@ -71,19 +82,11 @@ class ComparisonDetails:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """`curve` against `baseline` at `flops`. Shares: 0.1 is a tenth less error, or a tenth fewer FLOPs.
-
-    None: the fits do not say. A lower end of `flops_saved` of minus infinity: the strategy may never reach that error.
-    """
+class Comparison(Saved):
+    """What `curve` saves against `baseline`."""
 
     curve: Curve
     baseline: Curve
-    flops: float
-    cer_reduction: float | None
-    cer_reduction_interval: Interval | None
-    flops_saved: float | None
-    flops_saved_interval: Interval | None
     by_model: tuple["Comparison", ...]
     details: ComparisonDetails | None
     warnings: tuple[Note, ...]
@@ -101,17 +104,11 @@ class Comparison:
     def as_dict(self) -> dict[str, object]:
         """The comparison as `compare --json` prints it."""
         document: dict[str, object] = {
-            "strategy": self.curve.strategy,
+            **self.curve.names,
             "baseline": self.baseline.strategy,
-            "encoder": self.curve.encoder,
-            "llm": self.curve.llm,
             "baseline_encoder": self.baseline.encoder,
             "baseline_llm": self.baseline.llm,
-            "flops": self.flops,
-            "cer_reduction": self.cer_reduction,
-            "cer_reduction_interval": self.cer_reduction_interval,
-            "flops_saved": self.flops_saved,
-            "flops_saved_interval": self.flops_saved_interval,
+            **self.saved,
             "level": LEVEL,
             "extrapolation": max(self.curve.extrapolation(self.flops), self.baseline.extrapolation(self.flops)),
             "status": self.status,

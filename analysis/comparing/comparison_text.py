@@ -10,9 +10,7 @@ from scaling.system.text_table import text_table
 
 
 def comparisons_text(comparisons: Sequence[Comparison], error: str = "CER") -> str:
-    """What is saved of FLOPs and of the error, by its name: one line a strategy with its best models, then one for
-    each other pair that both were run with.
-    """
+    """What is saved of FLOPs and of the error: a line for each strategy's best models, then for each other pair."""
     pairs = [pair for comparison in comparisons for pair in (comparison, *comparison.other_pairs)]
     alike = all((one.curve.encoder, one.curve.llm) == (one.baseline.encoder, one.baseline.llm) for one in pairs)
     rows = [

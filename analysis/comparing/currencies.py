@@ -28,7 +28,7 @@ def savings_by_currency(
     points = [point for point in points_of(table)[0] if point.curve in (curve, baseline)]
     baseline_points = [point for point in points if point.curve == baseline]
     runs = table.select([i for point in points for i in point.rows])
-    savings = [_savings(FLOPS, charged)]
+    savings = [Savings(currency=FLOPS, **charged.saved)]
     for currency in CURRENCIES:
         if currency == FLOPS or not all(_spent(table, point, currency) > 0.0 for point in points):
             continue
@@ -36,7 +36,7 @@ def savings_by_currency(
         by_identity = {refitted.identity: refitted for refitted in fitted}
         flops = charged.flops * _exchange_rate(table, baseline_points, currency, charged.flops)
         converted = compare_curves(by_identity[curve], by_identity[baseline], flops, pair_correlation)
-        savings.append(_savings(currency, converted))
+        savings.append(Savings(currency=currency, **converted.saved))
     return tuple(savings) if len(savings) > 1 else ()
 
 
@@ -49,21 +49,8 @@ def disagreement(savings: Sequence[Savings]) -> list[Note]:
     return [Note("sign_by_currency", f"Which strategy is ahead depends on which FLOPs are counted: CER saved {each}.")]
 
 
-def _savings(currency: str, comparison: Comparison) -> Savings:
-    return Savings(
-        currency=currency,
-        flops=comparison.flops,
-        cer_reduction=comparison.cer_reduction,
-        cer_reduction_interval=comparison.cer_reduction_interval,
-        flops_saved=comparison.flops_saved,
-        flops_saved_interval=comparison.flops_saved_interval,
-    )
-
-
 def _exchange_rate(table: Table, points: Sequence[Point], currency: str, flops: float) -> float:
-    """How much of `currency` goes with one charged FLOP: interpolated between budgets in the logarithm of FLOPs, and
-    the rate of the nearest budget beyond them.
-    """
+    """How much of `currency` a charged FLOP takes: interpolated between budgets in log FLOPs, the nearest's beyond."""
     charged = np.log([point.flops for point in points])
     rates = [_spent(table, point, currency) / point.flops for point in points]
     return float(np.interp(np.log(flops), charged, rates))

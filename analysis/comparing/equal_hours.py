@@ -42,9 +42,7 @@ def hours_of_every_run(traces: Sequence[Trace]) -> float | None:
 
 
 def _result_at(trace: Trace, hours: float) -> ResultAtHours:
-    """Between the last point below `hours` and the first that has reached them. Passes may be zero, so they are not
-    interpolated in logarithms.
-    """
+    """Between the last point below `hours` and the first that reached them, linear in passes, which may be zero."""
     above = next(i for i, point in enumerate(trace.points) if _hours(point) >= hours)
     low, high = trace.points[max(above - 1, 0)], trace.points[above]
     log_distance = math.log(_hours(high) / _hours(low))

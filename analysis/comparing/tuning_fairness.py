@@ -15,9 +15,7 @@ Search = tuple[float, bool]
 
 
 def unequal_tuning(table: Table, curve: Curve, baseline: Curve) -> list[Note]:
-    """A note where the search for learning rates cost the runs of two curves unlike amounts, or where only one side
-    searched for the batch size as well.
-    """
+    """A note where the search for rates cost two curves unlike amounts, or only one side searched the batch, too."""
     searches, baseline_searches = _searches(table, curve), _searches(table, baseline)
     if searches == baseline_searches:
         return []

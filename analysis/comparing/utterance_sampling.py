@@ -70,9 +70,7 @@ def sampling_error(
 
 
 def _counts(files: Mapping[str, Path]) -> tuple[dict[str, Array], Array]:
-    """Errors of each run (s,) by its key, and reference characters (s,), of s speakers. An utterance without a speaker
-    counts as a speaker of its own.
-    """
+    """Errors of each run (s,) by key, and reference characters (s,), by speaker; without a name it is its own."""
     lengths: dict[str, float] = {}
     errors: dict[str, dict[str, float]] = {}
     for key, file in files.items():

@@ -46,9 +46,7 @@ class Coverage:
     def as_dict(self) -> dict[str, Any]:
         """One entry of `coverage --json`."""
         return {
-            "strategy": self.curve.strategy,
-            "encoder": self.curve.encoder,
-            "llm": self.curve.llm,
+            **self.curve.names,
             "flops": self.flops,
             "sets": self.sets,
             "noise": self.noise,
@@ -60,10 +58,7 @@ class Coverage:
 
 
 def coverage(curve: Curve, flops: float, sets: int = SETS, seed: int = 0) -> Coverage:
-    """Repeat the design of `curve` and predict at `flops`.
-
-    Raises InputError where the curve has no fit with a degree of freedom.
-    """
+    """Repeat the design of `curve` at `flops`. Raises InputError where the curve has no degree of freedom."""
     if curve.fit is None or curve.fit.dof < 1:
         raise InputError(f"coverage: {curve.label} has too few budgets to be fitted; nothing can be repeated")
     draw = np.random.default_rng(seed)

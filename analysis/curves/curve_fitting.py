@@ -38,16 +38,11 @@ FEWEST_FOR_FLOOR = 4
 """Fewer budgets than this cannot show a floor."""
 
 DEFAULT_LOSS = "log_ls_screened"
-"""Least squares of log errors, the maximum-likelihood fit for noise that is a share of the error, gross outliers set
-aside.
-"""
+"""Least squares of log errors, most likely for noise that is a share of the error; gross outliers set aside."""
 
 
 def fit_curves(table: Table, law: str | None = None, loss: str = DEFAULT_LOSS) -> Curves:
-    """Fit every curve of a table. Without `law`, answers average laws in compute; with it they come from it alone.
-
-    Raises InputError where no row can be fitted.
-    """
+    """Fit every curve of a table, averaging laws in compute, or by `law` alone. Raises InputError for no usable row."""
     columns = law_named(law).columns if law else ("C",)
     aside = set_aside(table) if columns == ("C",) else {}
     used = table.without(aside)

@@ -10,6 +10,7 @@ fit alone. A fit is there in both cases: it describes the points in a formula.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -64,6 +65,11 @@ class Curve:
     def identity(self) -> tuple[str, str | None, str | None]:
         """Strategy, encoder and LLM: the `curve` of its points."""
         return self.strategy, self.encoder, self.llm
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """The same by the keys of documents."""
+        return {"strategy": self.strategy, "encoder": self.encoder, "llm": self.llm}
 
     @property
     def answers(self) -> bool:

@@ -34,10 +34,7 @@ def check_points(table: Table, points: Sequence[Point]) -> list[Note]:
 
 
 def check_shared_scale(table: Table, points: Sequence[Point]) -> list[Note]:
-    """Notes where errors of these points, of one curve or of several compared, share no scale.
-
-    Raises InputError where their FLOPs share none.
-    """
+    """Notes where errors of these points share no scale. Raises InputError where their FLOPs share none."""
     conventions = _values(table, points, "flop_convention")
     if len(conventions) > 1:
         raise InputError(f"{table.path}: runs count FLOPs differently ({', '.join(conventions)}); they share no axis")
@@ -86,10 +83,7 @@ def _tuning(table: Table, points: Sequence[Point]) -> Iterator[Note]:
     for column, taken in (("lr_at_grid_edge", "a learning rate"), ("batch_at_grid_edge", "a batch")):
         edge = sum(_is_true(table.rows[i].get(column)) for point in points for i in point.rows)
         if edge:
-            yield Note(
-                "undertuned",
-                f"{counted(edge, 'run')} took {taken} at the edge of the grid that was searched.",
-            )
+            yield Note("undertuned", f"{counted(edge, 'run')} took {taken} at the edge of the grid that was searched.")
 
 
 def _repetition(table: Table, points: Sequence[Point]) -> Iterator[Note]:

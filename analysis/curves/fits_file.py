@@ -89,10 +89,7 @@ def new_fits(
 
 
 def table_of(source: Source, choice: Choice, law_columns: tuple[str, ...]) -> Table:
-    """The rows chosen of a source, of every curve, for laws in `law_columns`; of a file of fits those that it holds.
-
-    Raises InputError as `fits_of` does.
-    """
+    """The rows chosen of a source, or of those that a file of fits holds, for `law_columns`. Raises as `fits_of`."""
     if isinstance(source, Table):
         return choice.of(understood(source, False, choice.sources), law_columns)
     file = fits_file(source)
@@ -156,9 +153,7 @@ def _curves_of_study(folder: Path) -> Curves:
 
 
 def write_fits(curves: Curves, file: Path, table: Table | None = None) -> None:
-    """Write the fits of `curves` to `file`, with the table that they were fitted to where this does not stand beside
-    it; readers never see half a file.
-    """
+    """Write fits to `file`, with the table fitted where it does not stand beside; readers never see half a file."""
     from scaling.system.atomic_files import write_text_atomically
 
     document: dict[str, Any] = {
@@ -171,9 +166,7 @@ def write_fits(curves: Curves, file: Path, table: Table | None = None) -> None:
         "set_aside": list(curves.set_aside),
         "curves": [
             {
-                "strategy": curve.strategy,
-                "encoder": curve.encoder,
-                "llm": curve.llm,
+                **curve.names,
                 "domain": curve.domain,
                 "calibration": None if curve.calibration is None else curve.calibration.as_dict(),
                 "notes": _dump_notes(curve.notes),

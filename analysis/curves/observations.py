@@ -24,9 +24,7 @@ LARGEST_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """The runs of one curve, the unit of their errors, the length of the test, and how often the largest run passed
-    over its audio (None where these are not recorded).
-    """
+    """One curve's runs, unit of errors, length of the test, and passes over the audio (None where not recorded)."""
 
     runs: Runs
     scale: float

@@ -51,9 +51,7 @@ class Prediction:
         """The prediction as `predict --flops --json` prints it."""
         return {
             "flops": self.flops,
-            "strategy": self.curve.strategy,
-            "encoder": self.curve.encoder,
-            "llm": self.curve.llm,
+            **self.curve.names,
             "cer": self.cer,
             "interval": self.interval,
             "curve_interval": self.curve_interval,

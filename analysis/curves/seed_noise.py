@@ -24,9 +24,7 @@ ASSUMED_RUN_VARIANCE = 0.04**2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunNoise:
-    """The variance of one run's log error: `run_variance` plus one over its errors in `ref_chars` characters;
-    `reference` is the variance that has weight 1.
-    """
+    """A run's variance of log error: `run_variance` + 1 / errors in `ref_chars`; `reference` has the weight 1."""
 
     run_variance: float
     ref_chars: float

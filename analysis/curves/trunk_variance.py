@@ -23,10 +23,7 @@ CLUSTER = "cluster"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrunkVariance:
-    """The variance of trunks over that of a run's own noise (`ratio`), and the number of trunks.
-
-    The ratio is None where there is one trunk or too few runs to show it.
-    """
+    """The variance of trunks over a run's own noise (None where it does not show), and the number of trunks."""
 
     ratio: float | None
     trunks: int

@@ -5,7 +5,6 @@ from the fit without its floor.
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from analysis.fitting.cluster_noise import cluster_index
 from analysis.fitting.fit import Fit
@@ -33,7 +32,7 @@ def wild_refits(fitted: Fit, draws: int = DRAWS, seed: int = 0) -> Array:
     rng = np.random.default_rng(seed)
     middle = fitted.loss.link(fitted.predict(fitted.columns))
     residual = (fitted.loss.link(fitted.y) - middle) * np.sqrt(fitted.n / max(fitted.dof, 1))
-    cluster = _cluster_index(fitted)
+    cluster = np.arange(fitted.n) if fitted.clusters is None else cluster_index(fitted.clusters)
     count = int(cluster.max()) + 1
     problem, starts, refits = fitted.problem, _starts(fitted), []
     for first in range(0, draws, BATCH):
@@ -58,7 +57,3 @@ def _lower(lanes: Problem, starts: tuple[Array, Array]) -> Array:
         for start in starts
     )
     return np.where((first.cost <= second.cost)[:, None], first.parameters, second.parameters)
-
-
-def _cluster_index(fitted: Fit) -> npt.NDArray[np.intp]:
-    return np.arange(fitted.n) if fitted.clusters is None else cluster_index(fitted.clusters)

@@ -123,10 +123,7 @@ class Fit:
         return np.broadcast_to(value[0], np.broadcast_shapes(value[0].shape, self._length(columns))).copy()
 
     def refit(
-        self,
-        y: Array | None = None,
-        keep: npt.NDArray[np.intp] | None = None,
-        fixed: Mapping[str, float] | None = None,
+        self, y: Array | None = None, keep: npt.NDArray[np.intp] | None = None, fixed: Mapping[str, float] | None = None
     ) -> "Fit":
         """The same law and noise fitted to other values `y`, to the points `keep`, or with `fixed` parameters held."""
         index = np.arange(self.n) if keep is None else keep
@@ -302,9 +299,7 @@ def _check_fixed(law: Law, fixed: Mapping[str, float]) -> None:
 
 
 def _cluster_ratio(problem: Problem, parameters: Array, clusters: Sequence[Hashable] | None) -> float | None:
-    """The variance that clusters share over each point's own; None where no two points share a cluster. For a robust
-    loss gross residuals are drawn in to where a normal law has few.
-    """
+    """Variance shared in clusters over a point's own, gross residuals drawn in; None where no two points share one."""
     if clusters is None or len(set(clusters)) == len(clusters):
         return None
     residual, jacobian = problem.weighted(parameters)

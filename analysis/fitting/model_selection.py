@@ -76,9 +76,7 @@ def ranked_laws(
     losses: Sequence[str] = COMPARED_LOSSES,
     at: Mapping[str, float] | None = None,
 ) -> list[LawCandidate]:
-    """Every law in these columns with every objective, the best forecaster first; laws with too many parameters are
-    left out. Raises InputError where none fits.
-    """
+    """Every law that fits these columns with every objective, best forecaster first. Raises InputError for none."""
     fitted_laws = []
     for law in LAWS.values():
         if set(law.columns) != set(columns) or np.size(errors) <= len(law.names):

@@ -33,8 +33,7 @@ largest: taken for independent, 90 % intervals held .81, .72 and .92, with inter
 together .86, .75 and .94, with .15, .25 and .51.
 """
 AT_CHANCE_VARIANCE = 0.15**2
-"""Added at or above chance: how far an error rate lies above 1 tells how often a model inserts, not what it has learnt
-(assumption)."""
+"""Added at or above chance: how far a rate lies above 1 says how often a model inserts, not what it learnt."""
 MOST_POINTS = 48
 """More runs than this are averaged in bins of equal width in log FLOPs."""
 _LEVEL_STEPS = 8
@@ -64,9 +63,7 @@ class Runs:
 
 
 class Evidence:
-    """Log likelihoods (G, J) of one curve's runs, and what a prediction needs of them; of all laws of the grid, or of
-    those at the places `cells`.
-    """
+    """Log likelihoods (G, J) of a curve's runs, and what a prediction needs, for all laws of the grid or `cells`."""
 
     def __init__(self, runs: Runs, cells: NDArray[np.int64] | None = None) -> None:
         self.origin = float(np.log(runs.flops_N[-1]))
@@ -135,9 +132,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Solved:
-    """One pair of misfit and noise. N-arrays are whitened by `factor_NN`; the level is its best value plus `shift_G`,
-    known to `level_variance_G`.
-    """
+    """A misfit and noise: arrays whitened by `factor_NN`; the level, `shift_G` off its best, of `level_variance_G`."""
 
     factor_NN: Array
     remainder_NG: Array

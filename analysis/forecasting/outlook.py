@@ -64,9 +64,7 @@ class Outlook:
         return self.scale * float(self.predictive.predict(np.array([flops]), new_run=False).expected_error()[0])
 
     def draw(self, flops_Q: Array, draws: int, generator: np.random.Generator) -> Array:
-        """Log errors (Q, D) that the curve may have at `flops_Q`, in the table's unit; none is above its own error at
-        the largest run, where that is passed.
-        """
+        """Log errors (Q, D) at `flops_Q`, in the table's unit; none above its own at the largest run, once passed."""
         asked = np.append(flops_Q, self.runs.flops_N[-1])
         drawn_QD = self.predictive.predict(asked, new_run=False).draw(draws, generator) + np.log(self.scale)
         middle_Q1 = np.median(drawn_QD, axis=1, keepdims=True)

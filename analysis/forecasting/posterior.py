@@ -21,9 +21,7 @@ intervals move by less than 1 % of the interval's width."""
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What is kept of a posterior: places of laws in the grid (K,), of pairs of misfit and noise (K,), and how many
-    of the `DRAWN` draws fell on each (K,).
-    """
+    """Places of laws (K,) and of pairs of misfit and noise (K,), and how many of the `DRAWN` draws fell there (K,)."""
 
     law_K: NDArray[np.int64]
     scale_K: NDArray[np.int64]

@@ -137,10 +137,7 @@ def fits_asked(
     baseline: str | None = None,
     at: Collection[str] = (),
 ) -> Fits:
-    """The fits of the curves asked about, of runs by the law that is asked at places in the columns `at`.
-
-    Raises InputError for a name that no curve has.
-    """
+    """The fits asked about, of the law that has the columns `at`. Raises InputError for a name that no curve has."""
     if at and not isinstance(source, Laws):
         runs = read(source)
         return fits_at(runs.source, replace(runs.choice, strategy=strategy, encoder=encoder, llm=llm), at)

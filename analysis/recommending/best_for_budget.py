@@ -15,9 +15,7 @@ from scaling.cost.hardware import Hardware
 def recommend_for_flops(
     curves: Curves, table: Table, flops: float, hardware: Hardware | None = None, lifetime_hours: float = 0.0
 ) -> Recommendation:
-    """The strategy and models with the lowest expected error for `flops`, of which `lifetime_hours` of recognition take
-    their part first: smaller models then leave more for training.
-    """
+    """What has the lowest expected error for `flops`, which `lifetime_hours` of recognition are taken off first."""
     return recommend_for_budget(curves, table, lambda _: flops, hardware, lifetime_hours)
 
 

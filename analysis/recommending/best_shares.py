@@ -46,9 +46,7 @@ class BestShares:
 
 
 def best_shares(table: Table, curve: Curve, flops: float) -> BestShares | Note | None:
-    """The best division of `flops` over the stages of the strategy of `curve`; a note where too few divisions were
-    tried; None where only one was.
-    """
+    """The best division of `flops` over a curve's stages; a note for too few divisions tried, None for one."""
     points = _family(table, curve)
     names = tuple(_division(table, points[0])) if points else ()
     tried = {point.strategy: _log_ratios(table, point) for point in points}

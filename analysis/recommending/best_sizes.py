@@ -67,9 +67,7 @@ class BestSizes:
 
 
 def best_sizes(table: Table, strategy: str, flops: float, lifetime_hours: float = 0.0) -> BestSizes | Note | None:
-    """The optimum for `flops` in all, `lifetime_hours` of recognition included; a note where the runs do not identify
-    the optimum; None where all runs have models of one size.
-    """
+    """The optimum for `flops`, `lifetime_hours` included; a note where runs do not identify it; None for one size."""
     rows = [i for i, row in enumerate(table.rows) if (row.get("strategy") or "all") == strategy and _is_complete(row)]
     counts = {size: len({float(table.rows[i][size]) for i in rows}) for size in SIZES}
     if max(counts.values()) < 2:
@@ -106,8 +104,7 @@ class _Price:
         shapes = np.column_stack([np.ones(len(flops_N)), sizes_N2]) / scale
         coefficients = linear_coefficients(shapes[None], flops_N[None], 1.0 / flops_N[None] ** 2, {})[0]
         return _Price(
-            coefficients=coefficients / scale,
-            error=float(np.max(np.abs(shapes @ coefficients / flops_N - 1.0))),
+            coefficients=coefficients / scale, error=float(np.max(np.abs(shapes @ coefficients / flops_N - 1.0)))
         )
 
     def at(self, sizes: Array) -> Array:

@@ -15,9 +15,7 @@ from scaling.scoring.interval import LEVEL
 def recommend_for_cer(
     curves: Curves, table: Table, cer: float, hardware: Hardware | None = None, lifetime_hours: float = 0.0
 ) -> Recommendation:
-    """The strategy and models that reach `cer` with the fewest FLOPs, with those of `lifetime_hours` of recognition,
-    and the interval of the training FLOPs.
-    """
+    """What reaches `cer` with the fewest FLOPs, those of `lifetime_hours` of recognition too; with their interval."""
     table = curves.used(table)
     needed = [(curve, _flops_to_reach(curve, cer)) for curve in curves.curves if curve.answers]
     reaching = [(curve, flops) for curve, flops in needed if 0.0 < flops <= VERY_FAR * curve.largest_flops]

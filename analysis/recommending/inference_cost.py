@@ -28,10 +28,7 @@ STUDY_FILE = "study.yaml"
 
 @cache
 def flops_an_hour(encoder: str | None, llm: str | None, folder: Path = Path()) -> float:
-    """FLOPs to recognise one hour of audio. Models that the product does not list are looked up in `folder`/study.yaml.
-
-    Raises InputError where a model is not known.
-    """
+    """FLOPs to recognise an hour, by models listed or in `folder`/study.yaml. Raises InputError for unknown ones."""
     if encoder is None or llm is None:
         raise InputError("recognition: the runs do not name their encoder and LLM, so its FLOPs cannot be counted")
     places = _places(folder / STUDY_FILE)

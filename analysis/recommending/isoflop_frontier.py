@@ -32,9 +32,7 @@ FLOPS_A_PARAMETER_AND_TOKEN = 6.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Valley:
-    """One budget's runs: the best size and the error there, each with its interval; `inside` says that the sizes
-    tried lie on both sides of the floor.
-    """
+    """One budget: the best size and its error, with intervals; `inside`: the sizes tried lie on both sides of it."""
 
     flops: float
     sizes: int
@@ -47,9 +45,7 @@ class Valley:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frontier:
-    """Valleys and their trend: best size = `scale` C^`exponent`. `joint_exponent` is that of the joint law, None
-    where it could not be fitted.
-    """
+    """Valleys and their trend, best size = `scale` C^`exponent`; `joint_exponent` is the joint law's, if it fits."""
 
     valleys: tuple[Valley, ...]
     exponent: float

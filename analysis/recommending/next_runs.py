@@ -25,15 +25,11 @@ CANDIDATES = 24
 MOST_SPENT = 1e6
 """A limit of more than this many times the target is taken for a slip of the exponent."""
 MOST_RUNS = 96
-"""Small runs are cheap in FLOPs, and many of them save a large run. Where each run has a price of its own, ask for
-fewer.
-"""
+"""Small runs are cheap in FLOPs, and many save a large one. Where each run has its own price, ask for fewer."""
 DRAWS = 2000
 """Curves drawn: the standard deviation at a budget is then known to 2 %."""
 PRICE_POWERS = (0.0, 0.15, 0.3, 0.5, 0.75, 1.0)
-"""Powers of the price that gains are divided by: 0 takes the most informative run whatever it costs, 1 the cheapest
-information.
-"""
+"""Powers of the price that gains are divided by: from the most informative run to the cheapest information."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +49,7 @@ class Proposal:
     def as_dict(self) -> dict[str, object]:
         """As `design --json` prints it."""
         return {
-            "strategy": self.curve.strategy,
-            "encoder": self.curve.encoder,
-            "llm": self.curve.llm,
+            **self.curve.names,
             "target_flops": self.target_flops,
             "runs": [{"budget_flops": budget, "seeds": count} for budget, count in self.runs.items()],
             "flops": self.flops,
@@ -200,7 +194,4 @@ def _exchanged(information: Information, budgets: Array, spend_flops: float, cou
 
 def _shrunk(low: float, middle: float, high: float, factor: float) -> tuple[float, float]:
     log = math.log(middle)
-    return (
-        math.exp(log + factor * (math.log(max(low, 1e-12)) - log)),
-        math.exp(log + factor * (math.log(high) - log)),
-    )
+    return (math.exp(log + factor * (math.log(max(low, 1e-12)) - log)), math.exp(log + factor * (math.log(high) - log)))

@@ -82,9 +82,7 @@ def recommendation_at(
     hardware: Hardware | None,
     lifetime_hours: float,
 ) -> Recommendation:
-    """The recommendation of a curve for `flops` of training, chosen among `candidates`: curves, each with the FLOPs
-    that the same budget pays.
-    """
+    """The recommendation of a curve for `flops` of training, among `candidates` with what the same budget pays them."""
     prediction = predict(curve, flops)
     stages = stage_flops(curve, table, flops)
     cost = None if hardware is None else HardwareCost(flops=flops, price=training_price(curve, table, hardware))

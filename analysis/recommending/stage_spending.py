@@ -39,9 +39,7 @@ def stage_flops(curve: Curve, table: Table, flops: float) -> dict[str, float] | 
 
 
 def audio_hours(curve: Curve, table: Table, flops: float, stages: Mapping[str, float] | None) -> float | None:
-    """Hours of audio passed through training, in proportion to the FLOPs of the nearest run: stage by stage where
-    `stages` are known. None where the runs do not say.
-    """
+    """Hours of audio passed, by the nearest run's FLOPs, of its stages where known; None where no run says them."""
     runs = [row for row in _runs(curve, table) if row.get("audio_seconds")]
     if not runs:
         return None

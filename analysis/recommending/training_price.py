@@ -120,9 +120,7 @@ class _Done(NamedTuple):
 
 
 def training_price(curve: Curve, table: Table, hardware: Hardware) -> TrainingPrice:
-    """The price of training with the strategy and models of `curve`, from the steps of its runs and the seconds of
-    all runs of the table on such a device.
-    """
+    """The price of training as `curve` does, by its runs' steps and the seconds of all runs on such a device."""
     done = [one for row in table.rows if is_usable(row) and (one := _done(row)) is not None]
     own = [one for one in done if one.identity == curve.identity and one.steps_known]
     took = [one for one in done if one.hardware == hardware and one.seconds and one.steps_known == bool(own)]

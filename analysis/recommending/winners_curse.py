@@ -29,9 +29,7 @@ NOTICEABLE_BIAS = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WinnersCurse:
-    """The contenders, the chosen curve first; the interval of the chosen curve that holds in spite of the choice; and
-    the share by which its prediction is expected to be too low.
-    """
+    """The contenders, the chosen first; its interval in spite of the choice; by what share it is too low."""
 
     contenders: tuple[Curve, ...]
     interval: Interval

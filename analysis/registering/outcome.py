@@ -20,9 +20,7 @@ from scaling.ledger.records import RUNS_FILE
 from scaling.system.json_files import read_json_lines
 
 State = Literal["waiting", "scored", "registered_late"]
-"""Of a forecast: it has no run yet; it was held against its runs; a run of it was finished before it was registered, so
-that it is none.
-"""
+"""Of a forecast: no run yet; held against its runs; a run was finished before it was registered, so it is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,10 +148,7 @@ class ForecastScore:
 
 
 def score_registered(folder: Path) -> ForecastScore:
-    """Hold every forecast of a study's folder against the runs that the folder has now.
-
-    Raises InputError where a line of the forecasts, or the table, cannot be read.
-    """
+    """Hold every forecast against the runs that a folder has now. Raises InputError for files that cannot be read."""
     forecasts, runs = read_registered(folder), measured_runs(folder)
     rows = [row for _, row in read_json_lines(folder / RUNS_FILE)]
     digests = {

@@ -87,10 +87,7 @@ class RegisteredForecast(Record):
 
 
 def read_registered(folder: Path) -> list[RegisteredForecast]:
-    """The forecasts of a study's folder, the oldest first; none where there is no file.
-
-    Raises InputError naming file, line and field of a damaged line.
-    """
+    """A study's forecasts, the oldest first; none without a file. Raises InputError naming file, line and field."""
     path = folder / FORECASTS_FILE
     if not os.path.lexists(path):
         return []

@@ -14,14 +14,7 @@ from analysis.curves.fits_file import curves_of
 from analysis.curves.predict import Prediction, predict
 from analysis.notes import as_text
 from analysis.registering.measured_runs import MeasuredRun, measured_runs, runs_of, same_budget
-from analysis.registering.record import (
-    FORECASTS_FILE,
-    SCHEMA,
-    RegisteredForecast,
-    append,
-    locked,
-    read_registered,
-)
+from analysis.registering.record import FORECASTS_FILE, SCHEMA, RegisteredForecast, append, locked, read_registered
 from analysis.tables.table import file_sha256, read_table
 from scaling.errors import InputError
 from scaling.ledger.records import RUNS_FILE
@@ -130,9 +123,7 @@ def _forecast(
         schema=SCHEMA,
         time=time,
         **rests_on,
-        strategy=curve.strategy,
-        encoder=curve.encoder,
-        llm=curve.llm,
+        **curve.names,
         flops=prediction.flops,
         cer=prediction.cer,
         level=prediction.level,

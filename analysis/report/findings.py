@@ -94,10 +94,7 @@ class Findings:
 
 
 def findings_of(source: Path, choice: Choice = EVERYTHING) -> Findings:
-    """The findings of a study in its folder, or of any table, as far as `choice` chooses.
-
-    Raises InputError where there are no runs, or none that can be fitted.
-    """
+    """The findings of a study's folder, or a table, by `choice`. Raises InputError for no runs, or none to fit."""
     with announce_if_slow(f"fitting laws to {source}"):
         fits = _in_compute(fits_of(source, choice), source, choice)
     curves, table = fits.curves, fits.table

@@ -12,7 +12,7 @@ class CurveStyle:
 
     light: str
     dark: str
-    mark: str
+    mark: str = "."
 
 
 CURVE_STYLES = (
@@ -47,18 +47,10 @@ each stands out from its ground by a contrast of three and more.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetStyle:
-    """A colour on white, and the same hue on black."""
-
-    light: str
-    dark: str
-
-
-def budget_styles(count: int) -> list[BudgetStyle]:
+def budget_styles(count: int) -> list[CurveStyle]:
     """Styles for `count` budgets, smallest first."""
     return [
-        BudgetStyle(*(_blend([pair[ground] for pair in BUDGETS], k / max(count - 1, 1)) for ground in (0, 1)))
+        CurveStyle(*(_blend([pair[ground] for pair in BUDGETS], k / max(count - 1, 1)) for ground in (0, 1)))
         for k in range(count)
     ]
 

@@ -33,10 +33,7 @@ def load_table(document: Mapping[str, Any]) -> Table:
 
 
 def named_again(table: Table, columns: Mapping[str, str]) -> Table:
-    """A table that was understood before, with columns named anew: {"cer": "eval/wer"}.
-
-    Raises InputError for a column that it does not have.
-    """
+    """A table with columns named anew: {"cer": "eval/wer"}. Raises InputError for a column that it does not have."""
     if not columns:
         return table
     read_anew = understood(table, True, columns)

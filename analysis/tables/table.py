@@ -165,9 +165,7 @@ def understood_table(path: Path, chosen: Mapping[str, str]) -> Table:
 
 
 def understood(table: Table, comma_parts_fields: bool, chosen: Mapping[str, str]) -> Table:
-    """A table as it stands, with the columns that analysis reads and those that the user has named, see
-    `understanding.understand`. Raises InputError as `understood_table` does.
-    """
+    """A table with the columns that analysis reads and the user named. Raises InputError as `understood_table`."""
     understanding = understand(table.rows, chosen, comma_parts_fields)
     rows = understanding.added_to(table.rows)
     _refuse_where_no_run_succeeded(table.path, rows)

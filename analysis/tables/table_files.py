@@ -30,9 +30,7 @@ NumberedRows = Iterable[tuple[int, Row]]
 
 
 def file_rows(file: Path) -> tuple[NumberedRows, bool]:
-    """The rows of a file, and whether a comma could not be a decimal mark in it. Raises InputError for a kind of file
-    that is not read, and where it is malformed.
-    """
+    """A file's rows, and whether no comma in it is a decimal mark. Raises InputError for other kinds, or malformed."""
     kind = Path(file.name.removesuffix(".gz")).suffix.lower()
     if kind in WORKBOOKS:
         raise InputError(f"{file}: a workbook; save the sheet with the runs as CSV")
@@ -48,9 +46,7 @@ def file_rows(file: Path) -> tuple[NumberedRows, bool]:
 
 
 def rows_of_frame(frame: "DataFrame") -> NumberedRows:
-    """The rows of a data frame, numbered from 1; what is missing is None, and an index with a name is a column. Raises
-    InputError for two columns of one name.
-    """
+    """Rows of a data frame, from 1; missing is None, a named index a column. Raises InputError for equal names."""
     index = [name for name in frame.index.names if name is not None and name not in frame.columns]
     if index:
         frame = frame.reset_index(level=index)

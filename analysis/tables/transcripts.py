@@ -39,10 +39,7 @@ _TRN = re.compile(r"(?P<text>.*)\(\s*(?P<id>[^()\s]+)\s*\)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcript:
-    """One utterance: its reference and what was recognised, and the fields of its lines that held them.
-
-    `speaker` and `test` are empty where no file has them.
-    """
+    """One utterance, and the fields of its two texts; `speaker` and `test` are empty where no file has them."""
 
     id: str
     speaker: str
@@ -96,9 +93,7 @@ class _Line:
         return self.label("test")
 
     def label(self, *names: str) -> str:
-        """The first of these fields that is there, as text; empty where none is. Raises InputError, naming the line,
-        where it is neither text nor a number.
-        """
+        """The first of these fields, as text, or empty. Raises InputError with the line for anything else."""
         try:
             return label(self.values, *names)
         except ValueError as error:

@@ -14,9 +14,7 @@ SCHEME = "wandb:"
 """What the name of a project begins with where a file or a folder could stand."""
 
 RUNS_A_PAGE = 100
-"""Runs asked for at once. The server's own limit is higher; the summaries of a hundred runs are a few hundred
-kilobytes.
-"""
+"""Runs asked for at once. The server's own limit is higher; the summaries of a hundred runs take some 100 kB."""
 
 TIMEOUT_SECONDS = 60
 """How long the client waits for the server."""

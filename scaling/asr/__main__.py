@@ -32,8 +32,7 @@ from scaling.system.console import log
 from scaling.system.parent_death import end_with_parent
 
 WAIT_SECONDS = 0.2
-"""Pause while other workers run the nodes that this one waits for: short against any node, long against listing a
-folder (assumption)."""
+"""Pause while other workers run needed nodes: short against a node, long against listing a folder (assumption)."""
 
 
 class Stop:

@@ -27,6 +27,7 @@ from scaling.asr.part_weights import Weights
 from scaling.errors import InputError
 from scaling.ledger.checkpoints import COMPLETE
 from scaling.ledger.hearing import Hearing
+from scaling.spec import SAMPLE_RATE
 from scaling.speech.batches import Position
 from scaling.system.atomic_files import sync, write_json_atomically
 from scaling.system.contained_files import DESCRIPTORS, InnerFiles
@@ -65,6 +66,12 @@ class Progress:
     def beginning(cls, utterances: int) -> "Progress":
         """The progress of a run before its first step."""
         return cls(Position(0, 0), np.zeros(utterances, dtype=bool), np.zeros(utterances, dtype=bool))
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """What events and results say of it."""
+        fields = ("flops", "executed_flops", "cache_credited_flops", "steps", "seconds", "wait_seconds", "loss")
+        return {name: getattr(self, name) for name in fields} | {"audio_seconds": self.audio_samples / SAMPLE_RATE}
 
     def next_stage(self, *, encoder_frozen: bool) -> "Progress":
         """The progress of the next stage before its first step. `encoder_frozen`: this holds for the next stage."""

@@ -28,10 +28,7 @@ def check_divergence(loss: float, progress: Progress, stage: str, guess_loss: fl
 
 
 def uniform_guess_loss(model_shape: ModelShape, objective: Objective, lengths: Lengths) -> float:
-    """Nats a target token of a model for which every symbol of its vocabulary is equally likely.
-
-    With CTC this holds for every frame, which is an upper bound: many paths spell the same text.
-    """
+    """Nats a target token where all symbols are equally likely: with CTC a bound, as many paths spell one text."""
     if objective is Objective.LLM:
         return math.log(model_shape.llm.vocabulary)
     assert model_shape.encoder.objective is not None

@@ -29,7 +29,7 @@ from scaling.ledger.checkpoints import checkpoint_of, checkpoints_in, newest_com
 from scaling.ledger.hearing import Hearing
 from scaling.ledger.ledger import Attempt, Ledger
 from scaling.ledger.records import Event, NodeResult, Scores, Spent
-from scaling.spec import SAMPLE_RATE, Objective, StageNode
+from scaling.spec import Objective, StageNode
 from scaling.system.atomic_files import write_text_atomically
 
 
@@ -88,15 +88,8 @@ def _run(
     dev_evaluations = DevEvaluations(
         partial(evaluate_dev, limit=UTTERANCES), hearing_test, log, start.progress.seconds, ranks
     )
-    log(
-        Event(
-            event="start",
-            stage=node.stage.name,
-            flops=start.progress.flops,
-            resumed=bool(resumed),
-            hearing=_last(start.progress.hearing),
-        )
-    )
+    begun: dict[str, Any] = {"stage": node.stage.name, "flops": start.progress.flops, "resumed": bool(resumed)}
+    log(Event(event="start", **begun, hearing=_last(start.progress.hearing)))
     hooks = Hooks(
         on_progress=ranks.on_first(partial(_log_progress, attempt)),
         on_checkpoint=partial(save_periodic, attempt.folder, ranks=ranks),
@@ -149,20 +142,8 @@ def _load_model(node: StageNode, resources: WorkerResources, earlier: Weights, s
 
 
 def _log_progress(attempt: Attempt, progress: Progress, loss: float, factor: float) -> None:
-    event = Event(
-        event="progress",
-        flops=progress.flops,
-        executed_flops=progress.executed_flops,
-        cache_credited_flops=progress.cache_credited_flops,
-        steps=progress.steps,
-        seconds=progress.seconds,
-        wait_seconds=progress.wait_seconds,
-        audio_seconds=progress.audio_samples / SAMPLE_RATE,
-        loss=loss,
-        rate_factor=factor,
-        hearing=_last(progress.hearing),
-    )
-    attempt.log(event)
+    counts = progress.counts | {"loss": loss}
+    attempt.log(Event(event="progress", **counts, rate_factor=factor, hearing=_last(progress.hearing)))
 
 
 def _last(looks: Sequence[Hearing]) -> Hearing | None:
@@ -205,20 +186,13 @@ def _result(
     """The result of a trained node, without scores. `before` is the progress at the node's beginning."""
     return NodeResult(
         status="ok",
-        flops=progress.flops,
-        executed_flops=progress.executed_flops,
-        cache_credited_flops=progress.cache_credited_flops,
-        steps=progress.steps,
-        audio_seconds=progress.audio_samples / SAMPLE_RATE,
-        seconds=progress.seconds,
-        wait_seconds=progress.wait_seconds,
+        **progress.counts,
         unique_audio_seconds=dataset.recorded_seconds(progress.seen),
         spent=Spent(
             flops=progress.flops - before.flops,
             executed_flops=progress.executed_flops - before.executed_flops,
             seconds=progress.seconds - before.seconds,
         ),
-        loss=progress.loss,
         checkpoint=f"attempts/{attempt.folder.name}/final",
         utterances=f"attempts/{attempt.folder.name}/utterances.jsonl" if node.final else None,
         look_seconds=look_seconds,

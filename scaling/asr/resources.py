@@ -134,9 +134,7 @@ class WorkerResources:
         return self._datasets[key]
 
     def model_inputs(self, node: StageNode, model: Recognizer, digest: str) -> ModelInputs:
-        """Batches of one manifest for `model` in the node's stage. Outputs of a frozen encoder are cached, unless the
-        dataset varies from epoch to epoch.
-        """
+        """Batches of a manifest in the stage; a frozen encoder's outputs are cached unless the dataset varies."""
         dataset = self.dataset(node, digest)
         inputs = partial(ModelInputs, model, dataset, node.precision)
         if not encoder_is_frozen(node.stage.parts):
@@ -184,9 +182,7 @@ class WorkerResources:
 
 
 def _add_earlier_stages(model: Recognizer, node: StageNode, earlier: Weights) -> None:
-    """Put the weights of earlier stages into a base model, merge the adapters that the node's stage does not train, and
-    add those that it does.
-    """
+    """Load the weights of earlier stages, merge adapters that the node's stage does not train, add those it does."""
     parts = parts_of(earlier)
     if node.stage.objective is Objective.ASR:
         parts -= {Part.PROJECTOR, Part.LLM_LORA, Part.LLM}

@@ -35,8 +35,7 @@ FULL_DISK_WORDS = ("No space left on device", "Disk quota exceeded")
 """Words by which errors tell of a full disk: some libraries hide the system's error number."""
 
 IDLE, LEAVE = ("", 0), ("", 1)
-"""What the first rank broadcasts when it has claimed no node: the other ranks wait, or leave. No node has such a
-key."""
+"""What the first rank broadcasts when it has claimed no node: the others wait, or leave. No node has such a key."""
 
 KILLED = (-9, 137)
 """Exit codes of a process that SIGKILL ended: for its parent, and behind a shell."""

@@ -39,10 +39,7 @@ def checked_prompt(prompt: str) -> str:
 
 
 def prompt_of(llm: Path | None, prompt: str) -> str:
-    """The prompt of a study as the LLM in a directory reads it: a chat in the LLM's own template.
-
-    Without the LLM's files it is the message alone. Raises InputError as `conversation` does.
-    """
+    """The prompt as an LLM reads it, in its own template; the message alone without files. Raises as `conversation`."""
     return message(prompt) if llm is None or not is_chat(prompt) else conversation(llm, message(prompt))
 
 

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self, TypeGuard
 
 from scaling.errors import InputError, nearest
@@ -86,9 +87,11 @@ class ConfigFile:
             raise InputError(f"{self.path}: {self._within}{key} is {value!r}, expected {expected!r}: {why}")
 
 
-def published(settings: Settings) -> dict[str, Any]:
-    """The defaults of settings, where they are the sizes of a published model."""
-    return {name: default for name, (_, default) in settings.items()}
+def published(hub_id: str, settings: Settings = MappingProxyType({})) -> dict[str, Any]:
+    """The name and the source of a published model, and its sizes where these are the defaults of `settings`."""
+    source = f"https://huggingface.co/{hub_id}/blob/main/config.json"
+    sizes = {name: default for name, (_, default) in settings.items()}
+    return {"name": hub_id.split("/")[1], "source": source, **sizes}
 
 
 def _countable(value: Any) -> TypeGuard[int]:

@@ -19,10 +19,7 @@ SPECIAL = ("<blank>", "<unk>")
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """The characters of an alphabet in the order of their ids, which follow those of `SPECIAL`.
-
-    An empty alphabet stands for an encoder that writes nothing.
-    """
+    """Characters by their ids, which follow those of `SPECIAL`; none for an encoder that writes nothing."""
 
     characters: str
 

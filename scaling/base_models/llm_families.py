@@ -4,6 +4,7 @@ Whoever adds a family adds a row of `FAMILIES`; whoever meets a model that canno
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from scaling.base_models.config_file import ConfigFile
@@ -53,6 +54,9 @@ class LlmFamily:
     experts: Experts | None = None
 
 
+_LLAMA = partial(LlmFamily, may_bias=True, may_bias_mlp=True)
+_GEMMA = partial(LlmFamily, may_bias=True, head_dim=256, tied=True, null_kv_heads=False)
+
 FAMILIES = {
     "qwen2": LlmFamily(sizes=LlmSizes(4096, 22_016, 32, 32, 32, 151_936, 32_768), qkv_bias=True),
     "qwen3": LlmFamily(
@@ -65,20 +69,12 @@ FAMILIES = {
         null_kv_heads=False,
         experts=Experts(128, 8, 768, "moe_intermediate_size"),
     ),
-    "llama": LlmFamily(
-        sizes=LlmSizes(4096, 11_008, 32, 32, None, 32_000, 2048),
-        may_bias=True,
-        may_bias_mlp=True,
-        null_head_dim=True,
-        whole_heads=True,
-    ),
+    "llama": _LLAMA(sizes=LlmSizes(4096, 11_008, 32, 32, None, 32_000, 2048), null_head_dim=True, whole_heads=True),
     "mistral": LlmFamily(
         sizes=LlmSizes(4096, 14_336, 32, 32, 8, 32_000, 131_072), null_head_dim=True, null_kv_heads=False
     ),
-    "smollm3": LlmFamily(
-        sizes=LlmSizes(2048, 11_008, 36, 16, 4, 128_256, 32_768), may_bias=True, may_bias_mlp=True, tied=True
-    ),
-    "granite": LlmFamily(sizes=LlmSizes(4096, 11_008, 32, 32, None, 32_000, 2048), may_bias=True, may_bias_mlp=True),
+    "smollm3": _LLAMA(sizes=LlmSizes(2048, 11_008, 36, 16, 4, 128_256, 32_768), tied=True),
+    "granite": _LLAMA(sizes=LlmSizes(4096, 11_008, 32, 32, None, 32_000, 2048)),
     "granitemoe": LlmFamily(
         sizes=LlmSizes(4096, 11_008, 32, 32, None, 32_000, 2048),
         may_bias=True,
@@ -86,31 +82,10 @@ FAMILIES = {
     ),
     "olmo2": LlmFamily(sizes=LlmSizes(4096, 11_008, 32, 32, None, 50_304, 2048), may_bias=True, wide_qk_norm=True),
     "phi3": LlmFamily(sizes=LlmSizes(3072, 8192, 32, 32, None, 32_064, 4096), fused=True),
-    "gemma": LlmFamily(
-        sizes=LlmSizes(3072, 24_576, 28, 16, 16, 256_000, 8192),
-        may_bias=True,
-        head_dim=256,
-        tied=True,
-        null_kv_heads=False,
-    ),
-    "gemma2": LlmFamily(
-        sizes=LlmSizes(2304, 9216, 26, 8, 4, 256_000, 8192),
-        may_bias=True,
-        norms=4,
-        head_dim=256,
-        tied=True,
-        null_kv_heads=False,
-        whole_heads=True,
-    ),
-    "gemma3_text": LlmFamily(
-        sizes=LlmSizes(2304, 9216, 26, 8, 4, 262_208, 131_072),
-        may_bias=True,
-        norms=4,
-        qk_norm=True,
-        head_dim=256,
-        tied=True,
-        null_kv_heads=False,
-        whole_heads=True,
+    "gemma": _GEMMA(sizes=LlmSizes(3072, 24_576, 28, 16, 16, 256_000, 8192)),
+    "gemma2": _GEMMA(sizes=LlmSizes(2304, 9216, 26, 8, 4, 256_000, 8192), norms=4, whole_heads=True),
+    "gemma3_text": _GEMMA(
+        sizes=LlmSizes(2304, 9216, 26, 8, 4, 262_208, 131_072), norms=4, qk_norm=True, whole_heads=True
     ),
 }
 """LLM families by model_type; sizes are those of transformers 5.24."""

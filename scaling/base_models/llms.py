@@ -8,7 +8,7 @@ layer, linear attention or a plain feed-forward has other matrix products and is
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from scaling.base_models.config_file import LARGEST, ConfigFile
+from scaling.base_models.config_file import LARGEST, ConfigFile, published
 from scaling.base_models.llm_families import LlmFamily, llm_family
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention
 from scaling.errors import InputError
@@ -134,8 +134,7 @@ def llm_dims(config_file: Path) -> LlmDims:
     attention_bias = family.may_bias and config.flag("attention_bias", False)
     experts, active, ffn = _feed_forwards(config, family)
     return LlmDims(
-        name=config.path.parent.name,
-        source=str(config.path),
+        **config.origin,
         width=width,
         layers=config.integer("num_hidden_layers", default=defaults.num_hidden_layers),
         heads=heads,
@@ -198,37 +197,13 @@ def _feed_forwards(config: ConfigFile, family: LlmFamily) -> tuple[int, int, int
     return number, active, width
 
 
-def _row(
-    hub_id: str,
-    width: int,
-    layers: int,
-    heads: int,
-    kv_heads: int,
-    head_dim: int,
-    ffn: int,
-    vocabulary: int,
-    context: int,
-    *,
-    tied: bool = True,
-    qk_norm: bool = False,
-    qkv_bias: bool = False,
-) -> LlmDims:
-    return LlmDims(
-        name=hub_id.split("/")[1],
-        source=f"https://huggingface.co/{hub_id}/blob/main/config.json",
-        width=width,
-        layers=layers,
-        heads=heads,
-        kv_heads=kv_heads,
-        head_dim=head_dim,
-        ffn=ffn,
-        vocabulary=vocabulary,
-        context=context,
-        tied=tied,
-        qk_norm=qk_norm,
-        qkv_bias=qkv_bias,
-    )
+def _row(hub_id: str, *sizes: int, tied: bool = True, qk_norm: bool = False, qkv_bias: bool = False) -> LlmDims:
+    """A published model; `sizes` are those of `ROW_SIZES`."""
+    named = published(hub_id) | dict(zip(ROW_SIZES, sizes, strict=True))
+    return LlmDims(**named, tied=tied, qk_norm=qk_norm, qkv_bias=qkv_bias)
 
+
+ROW_SIZES = ("width", "layers", "heads", "kv_heads", "head_dim", "ffn", "vocabulary", "context")
 
 LLMS: dict[str, LlmDims] = {
     row.name: row

@@ -21,12 +21,7 @@ from scaling.system.cache import file_digest
 MINIS = Path(__file__).parents[1] / "minis"
 """The small base models of the project: `encoders/NAME` and `llms/NAME`, ordinary Hugging Face directories."""
 
-IDENTITY_FILES = (
-    "config.json",
-    "generation_config.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-)
+IDENTITY_FILES = ("config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json")
 """Files that change the outcome of a run, beside weights and tokenizer: dimensions, start and end tokens, features."""
 
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
@@ -81,12 +76,7 @@ def find_llm(name_or_path: str, base: Path = Path()) -> ResolvedModel[LlmDims]:
 
 
 def _find(
-    name_or_path: str,
-    base: Path,
-    kind: str,
-    rows: Mapping[str, Dims],
-    minis: Path,
-    read_dims: Callable[[Path], Dims],
+    name_or_path: str, base: Path, kind: str, rows: Mapping[str, Dims], minis: Path, read_dims: Callable[[Path], Dims]
 ) -> ResolvedModel[Dims]:
     path = base / Path(name_or_path).expanduser()
     if (pinned := HUB_REVISION.fullmatch(name_or_path)) and not path.exists():

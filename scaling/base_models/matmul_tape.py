@@ -87,10 +87,7 @@ class Tape:
     layer: list[tuple[Part, Work, int]] = field(default_factory=list)
 
     def linear(self, weights: Weights, name: str, x: Flow, fan_out: int, *, groups: int = 1) -> Flow:
-        """Record a linear layer, with its adapter if it trains. A convolution is a linear layer on its kernel's inputs.
-
-        With `groups`, an output depends on one group of the inputs.
-        """
+        """Record a linear layer, or a convolution by its kernel's inputs in `groups`, with its adapter if it trains."""
         trains = weights.part in self.trained
         self._add(weights.part, x.work, x.width // groups * fan_out, input_grads=x.needs_grad, weight_grads=trains)
         part, lora = weights.adapter_part, weights.adapter
@@ -150,10 +147,7 @@ def attention(
     *,
     bias: bool = False,
 ) -> Flow:
-    """Record attention of `x` to `memory`; `heads` and `kv_heads` are the features of all heads together.
-
-    `bias`: what is added to the scores needs a gradient.
-    """
+    """Record attention of `x` to `memory`; `heads`, `kv_heads`: features of all heads; `bias` needs a gradient."""
     query = tape.linear(weights, "q_proj", x, heads)
     key = tape.linear(weights, "k_proj", memory, kv_heads)
     value = tape.linear(weights, "v_proj", memory, kv_heads)

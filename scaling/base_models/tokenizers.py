@@ -124,10 +124,7 @@ def token_id(settings: dict[str, Any], directory: Path, name: str) -> int:
 
 
 def _letters(path: Path) -> tokenizers.Tokenizer:
-    """A tokenizer of single characters; characters that the list lacks become the unknown token.
-
-    A letter that the list has in one case only stands for both cases.
-    """
+    """A tokenizer of single characters, in either case unless the list has both; others are the unknown token."""
     vocabulary = read_json(path)
     if sorted(map(str, vocabulary.values())) != sorted(map(str, range(len(vocabulary)))):
         raise InputError(f"{path}: expected tokens with ids from 0 on, each once")

@@ -28,10 +28,7 @@ class Forward(NamedTuple):
 
 
 def decoding_flops(model_shape: ModelShape, objective: Objective, lengths: Lengths) -> int:
-    """FLOPs of decoding all utterances greedily, in padded batches of similar length; never charged to training.
-
-    Hypotheses are taken to be as long as the references in `lengths` (assumption).
-    """
+    """FLOPs of greedy decoding, in padded batches of similar length, to the references' lengths (assumption)."""
     tokens = lengths.asr_tokens if objective is Objective.ASR else lengths.llm_tokens
     batches = _batches(lengths.samples)
     step = -(-len(batches) // SAMPLED_BATCHES)

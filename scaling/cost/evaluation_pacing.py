@@ -23,8 +23,7 @@ HEARING_OVER_TRAINING = DEV_EVALUATION_OVER_TRAINING / 2
 """FLOPs of measuring hearing over those of training: half of what looks may take, whose other half decodes dev."""
 
 HEARING_SPACING = 2**0.25
-"""The least ratio of two positions at which hearing is measured: an onset is known within 19 %, and a stage has few
-looks however long it is."""
+"""The least ratio of two positions at which hearing is measured: onsets known within 19 %, few looks a stage."""
 
 
 def heard_utterances(utterances: int) -> IntArray:

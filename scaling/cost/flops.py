@@ -81,10 +81,7 @@ class PartFlops:
 def part_rates(
     model_shape: ModelShape, objective: Objective, trained: frozenset[Part], *, recompute: bool = False
 ) -> dict[Part, FlopRates]:
-    """FLOPs of every part for each unit of work, in a step of `objective` that trains `trained`.
-
-    With `recompute`, forward products that gradient checkpointing runs again are counted twice.
-    """
+    """FLOPs of every part for a unit of work, in a step that trains `trained`; `recompute`: with layers run again."""
     tape = Tape(trained, recompute)
     speech = model_shape.encoder.encode(tape, model_shape.encoder_lora)
     if objective is Objective.ASR:
@@ -109,10 +106,7 @@ def charged(
 def executed(
     model_shape: ModelShape, training: StageLike, lengths: Lengths, *, recompute: bool = False
 ) -> dict[Part, PartFlops]:
-    """FLOPs of one step on all utterances of `lengths` as one padded batch, by the part that computes them.
-
-    `recompute`: under gradient checkpointing.
-    """
+    """FLOPs of one step on `lengths` as one padded batch, by part. `recompute`: under gradient checkpointing."""
     parts = _training_rates(model_shape, training, recompute=recompute)
     return _by_part(parts, _padded(model_shape, lengths, [np.arange(len(lengths))]))
 
@@ -126,10 +120,7 @@ def executed_batches(
     *,
     recompute: bool = False,
 ) -> IntArray:
-    """FLOPs of each step on a padded batch; `batches` hold indices into `lengths`. Shape (len(batches),).
-
-    `only` leaves out what other parts compute. `recompute`: under gradient checkpointing.
-    """
+    """FLOPs of each padded batch of indices into `lengths` (len(batches),), of the parts `only`."""
     return _totals(
         _training_rates(model_shape, training, only, recompute=recompute), _padded(model_shape, lengths, batches)
     )

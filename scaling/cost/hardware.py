@@ -33,12 +33,14 @@ class Hardware:
     name: str
     peak_flops: float
     peak_source: str
-    mfu: float
-    mfu_source: str
     usd_per_hour: float
     names: tuple[str, ...]
+    mfu: float = ASSUMED_MFU
+    mfu_source: str = "assumption"
     accelerator: bool = True
 
+
+DATA_SHEET = "NVIDIA {} data sheet, bf16 tensor core, without sparsity"
 
 HARDWARE = {
     device.name: device
@@ -46,36 +48,20 @@ HARDWARE = {
         Hardware(
             name="h100-sxm",
             peak_flops=989.4e12,
-            peak_source="NVIDIA H100 data sheet, bf16 tensor core, without sparsity",
-            mfu=ASSUMED_MFU,
-            mfu_source="assumption",
+            peak_source=DATA_SHEET.format("H100"),
             usd_per_hour=2.5,
             names=("h100",),
         ),
         Hardware(
-            name="h200",
-            peak_flops=989.4e12,
-            peak_source="NVIDIA H200 data sheet, bf16 tensor core, without sparsity",
-            mfu=ASSUMED_MFU,
-            mfu_source="assumption",
-            usd_per_hour=3.5,
-            names=("h200",),
+            name="h200", peak_flops=989.4e12, peak_source=DATA_SHEET.format("H200"), usd_per_hour=3.5, names=("h200",)
         ),
         Hardware(
-            name="a100-80g",
-            peak_flops=312e12,
-            peak_source="NVIDIA A100 data sheet, bf16 tensor core, without sparsity",
-            mfu=ASSUMED_MFU,
-            mfu_source="assumption",
-            usd_per_hour=1.5,
-            names=("a100",),
+            name="a100-80g", peak_flops=312e12, peak_source=DATA_SHEET.format("A100"), usd_per_hour=1.5, names=("a100",)
         ),
         Hardware(
             name="rtx4090",
             peak_flops=165.2e12,
             peak_source="NVIDIA Ada white paper, bf16 with fp32 accumulation, without sparsity",
-            mfu=ASSUMED_MFU,
-            mfu_source="assumption",
             usd_per_hour=0.4,
             names=("rtx 4090", "rtx4090"),
         ),
@@ -83,10 +69,10 @@ HARDWARE = {
             name="cpu-core",
             peak_flops=87e9,
             peak_source="measured: fp32 matrix products on one Zen 4 core with AVX-512, one thread (72-92 GFLOP/s)",
-            mfu=0.56,
-            mfu_source="measured on that core: encoder of width 192 and 4 layers, length-bucketed batches of 16",
             usd_per_hour=0.04,
             names=("x86_64", "aarch64", "arm64", "cpu"),
+            mfu=0.56,
+            mfu_source="measured on that core: encoder of width 192 and 4 layers, length-bucketed batches of 16",
             accelerator=False,
         ),
     )

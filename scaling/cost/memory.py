@@ -68,8 +68,7 @@ NO_WEIGHTS = (
     Work.LLM_PAIRS,
     Work.FRONT_END,
 )
-"""Work whose products do not cost two FLOPs a weight: products of two activations, and the front end, which is counted
-by multiply-adds."""
+"""Work without two FLOPs a weight: products of two activations, and the front end, counted by multiply-adds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +109,7 @@ def step_memory(
     audio_seconds: float,
     thrift: StepExecution = StepExecution(),
 ) -> Memory:
-    """Memory of a step on `audio_seconds` of speech like that of `lengths`, unpadded, on each device.
-
-    No piece is shorter than an utterance.
-    """
+    """Memory of a step on `audio_seconds` of such speech, unpadded, on each device; no piece is below an utterance."""
     sample = lengths[np.linspace(0, len(lengths) - 1, min(SAMPLED, len(lengths))).astype(np.int64)]
     kept = _activations(model_shape, training, sample, recompute=thrift.recompute)
     piece = audio_seconds * SAMPLE_RATE / (thrift.processes * thrift.pieces)  # samples
@@ -124,10 +120,7 @@ def step_memory(
 
 
 def state_memory(model_shape: ModelShape, training: StageLike, precision: Precision, *, sharers: int = 1) -> Memory:
-    """Memory that training takes however little is heard at once: all but activations.
-
-    `sharers` is the number of devices that the LLM is spread over, where the objective has one.
-    """
+    """Memory of all but activations; an LLM of the objective is spread over so many `sharers`."""
     parts = frozenset(training.parts)
     products = part_rates(model_shape, training.objective, parts)
     weights = loaded_weights(model_shape, training.objective)

@@ -89,9 +89,7 @@ class ModelShape:
         return self.encoder.objective.output_positions(self.encoder_frames(lengths), tokens)
 
     def too_long(self, lengths: Lengths) -> npt.NDArray[np.bool_]:
-        """Utterances that there are no positions for: audio over the encoder's window, text over what its own objective
-        can write, or both together over the LLM's context.
-        """
+        """Utterances without positions: too long audio or text, or both together, for the encoder or the LLM."""
         audio = self.encoder_frames(lengths) > self.encoder.max_frames
         text = lengths.asr_tokens > self.most_text_tokens(lengths)
         return np.asarray(audio | text | (self.llm_positions(lengths) > self.llm.context))
@@ -183,10 +181,7 @@ def model_spec(
 
 
 def default_shape(encoder: EncoderDims, llm: LlmDims) -> ModelShape:
-    """The shape where a study or a command says nothing else: the projector's hidden layer is as wide as the LLM.
-
-    That is so in projectors of the LLaVA type (assumption: it suits speech).
-    """
+    """The shape where nothing is said: a projector as wide as the LLM, as in LLaVA (assumption: it suits speech)."""
     return ModelShape(
         encoder=encoder,
         llm=llm,

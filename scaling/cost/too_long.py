@@ -36,10 +36,7 @@ class FoundModel(Protocol):
 
 
 def places_of_long_texts(models: Sequence[FoundModel], speeds: Sequence[float], manifest: Manifest) -> IntArray:
-    """Places of utterances whose text is too long for one of the models, at one of the speeds.
-
-    Only texts with that many bytes are tokenized, so that it costs nothing where none is too long.
-    """
+    """Places of texts too long for a model at one of the speeds; only texts of that many bytes are tokenized."""
     too_long = np.zeros(len(manifest), dtype=np.bool_)
     most_tokens = manifest.texts.sizes() + MOST_EXTRA_TOKENS
     for model in models:

@@ -58,10 +58,7 @@ def measured_scale(done: Iterable[tuple[Speed, Training]]) -> float | None:
 
 
 def device_speed(hardware: Hardware, mfu: float | None = None, devices: int = 1) -> Speed:
-    """The speed of a worker of so many devices (assumption: what they exchange costs nothing).
-
-    An `mfu` that is given holds the whole time of training, so nothing is added for steps.
-    """
+    """The speed of so many devices (assumption: exchange is free). A given `mfu` holds all of a step's time."""
     count = "" if devices == 1 else f"{devices} x "
     at, source = (hardware.mfu, hardware.mfu_source) if mfu is None else (mfu, "given")
     step = "" if mfu is not None else beside_products(hardware.accelerator)

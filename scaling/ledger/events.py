@@ -18,10 +18,7 @@ MOST_FILE_BYTES = 10_000_000_000
 
 
 def read_events(path: Path) -> Iterator[Event]:
-    """The events in a file; none where it is missing. Lines torn by a kill are skipped.
-
-    Raises InputError where `path` is anything but a readable file.
-    """
+    """The events in a file, without torn lines; none where it is missing. Raises InputError for no readable file."""
     files = InnerFiles(path.parent)
     if files.stands(path.name):
         if (size := files.bytes_of(path.name)) > MOST_FILE_BYTES:

@@ -42,11 +42,7 @@ class Hearing(Record):
 
 
 class Onset(NamedTuple):
-    """The FLOPs between which a run began to hear.
-
-    At `deaf_flops` it was last found not to hear; at `flops`, the next measurement, it heard. Either is None where
-    there is no such measurement.
-    """
+    """A run began to hear after `deaf_flops` and by `flops`; either is None where there was no such measurement."""
 
     deaf_flops: float | None
     flops: float | None

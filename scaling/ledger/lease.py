@@ -34,8 +34,7 @@ WORKER_NAME = "ASR_SCALING_WORKER"
 """Environment variable with the name that a launcher gave a worker, where process numbers are not enough."""
 
 _unchanged: dict[Path, tuple[int, float]] = {}
-"""For each heartbeat file that this process has observed: its time stamp, and the monotonic time since which that stamp
-has not changed."""
+"""By heartbeat file that was observed: its time stamp, and the monotonic time since which that has not changed."""
 
 
 class Lease(Record):

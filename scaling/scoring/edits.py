@@ -25,10 +25,7 @@ class EditCounts:
 
     @property
     def rate(self) -> float:
-        """Errors divided by the length of the references; above 1 where there are many insertions.
-
-        Raises ValueError where the references are empty.
-        """
+        """Errors over the references' length, above 1 for many insertions. Raises ValueError for empty references."""
         if self.length == 0:
             raise ValueError("the references hold no character, so there is no error rate")
         return self.errors / self.length

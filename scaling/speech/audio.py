@@ -100,9 +100,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a recording is by its header: `frames` at `rate` Hz in so many `channels`, of which `is_float` says whether
-    samples may be any number.
-    """
+    """A recording's `frames` at `rate` Hz in so many `channels`; `is_float` says whether samples may be any number."""
 
     frames: int
     rate: int
@@ -111,10 +109,7 @@ class Header:
 
 
 def read_header(clip: Clip) -> Header:
-    """The header of the clip's recording.
-
-    Raises AudioError where the recording is missing, no audio, or holds less than its header says.
-    """
+    """The header of the recording. Raises AudioError where it is missing, no audio, or shorter than its header says."""
     with _opened(clip) as sound:
         header = _header(sound)
         _check_length(sound, header, clip)
@@ -207,10 +202,7 @@ def _check_length(sound: Any, header: Header, clip: Clip) -> None:
 
 
 def _promised_frames(sound: Any, header: Header, clip: Clip) -> int:
-    """The frames that the header of an uncompressed file promises, where the file has fewer than that; else 0.
-
-    libsndfile then counts those that are there, and says so in its log alone.
-    """
+    """Frames that an uncompressed file's header promises beyond those there, as libsndfile's log says; else 0."""
     header_text = _bytes(clip, 0, SPHERE_HEADER).decode("latin-1") if sound.format == "NIST" else sound.extra_info
     if found := _PROMISED_FRAMES.search(header_text):
         return int(found[1] or found[2])

@@ -29,10 +29,7 @@ SILENCE = 1e-10
 
 
 def split_long_audio(clip: Clip, samples: int, max_samples: float) -> list[Clip]:
-    """The clip of `samples` samples at 16 kHz as clips of at most `max_samples`; the clip itself where it fits.
-
-    Raises AudioError where the clip cannot be read or is longer than an hour.
-    """
+    """The clip, in parts of at most `max_samples` at 16 kHz. Raises AudioError where it is unreadable or too long."""
     if samples <= max_samples:
         return [clip]
     begin = clip.start or 0.0

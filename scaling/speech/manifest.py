@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
 
@@ -15,7 +15,7 @@ from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE
 from scaling.speech.audio import Clip, resampled
 from scaling.speech.columns import Columns
-from scaling.speech.corpus_index import BadRows, located, read_corpus_index
+from scaling.speech.corpus_index import BadRows, CorpusIndex, located, read_corpus_index
 from scaling.speech.string_column import StringColumn
 
 MAX_BAD_SHARE = 0.01
@@ -26,25 +26,18 @@ TEXT_TOO_LONG = "text too long for the models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Manifest:
-    """Utterances in the order of the corpus, as columns of equal length.
+class Manifest(CorpusIndex):
+    """The usable rows of a corpus, or those of them that a study uses, in the order of the corpus.
 
-    `samples` are real samples at 16 kHz, counted from headers, or from durations where `durations_trusted`. `too_long`
-    counts the utterances that `up_to` and `without` have left out because a model has no positions for them. `digest`
-    covers text, samples and speaker of every utterance in order (`hashes`, 16 bytes each), and its channel where the
-    recording has several, never a path: a moved corpus is the same data. `speeds` says how many times as fast each
-    utterance is heard, None where all are heard once at speed 1, and `copies` how many times the corpus is repeated for
-    that (`at_speeds`). `mix_channels` tells how it was read. `stands_for_hours` is set where lengths are assumed
-    (`scaling.speech.assumed_manifest`): the utterances then stand for so much speech.
+    `too_long` counts the utterances that `up_to` and `without` have left out because a model has no positions for them.
+    `digest` covers the `hashes` of all utterances in order, never a path: a moved corpus is the same data. `speeds`
+    says how many times as fast each utterance is heard, None where all are heard once at speed 1, and `copies` how many
+    times the corpus is repeated for that (`at_speeds`). `mix_channels` tells how it was read. `stands_for_hours` is set
+    where lengths are assumed (`scaling.speech.assumed_manifest`): the utterances then stand for so much speech.
     """
 
     path: Path
-    columns: Columns = field(repr=False)
-    samples: IntArray = field(repr=False)
-    hashes: npt.NDArray[np.uint8] = field(repr=False)
-    bad_rows: BadRows
     too_long: BadRows
-    durations_trusted: bool
     digest: str
     speeds: npt.NDArray[np.float64] | None = None
     copies: int = 1
@@ -187,13 +180,9 @@ def read_manifest(path: Path, *, max_bad_share: float = MAX_BAD_SHARE, mix_chann
     if not len(utterances.samples):
         raise InputError(f"{path}: no utterance is left: {bad_rows}")
     return Manifest(
+        **{each.name: getattr(utterances, each.name) for each in dataclasses.fields(utterances)},
         path=path,
-        columns=utterances.columns,
-        samples=utterances.samples,
-        hashes=utterances.hashes,
-        bad_rows=bad_rows,
         too_long=BadRows(rows=bad_rows.rows, counts={}, first={}, wrong_durations=0),
-        durations_trusted=utterances.durations_trusted,
         digest=_digest(utterances.hashes),
         mix_channels=mix_channels,
     )

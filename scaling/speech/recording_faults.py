@@ -28,9 +28,7 @@ ROWS_A_TASK = 512
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeaderFacts:
-    """What headers say of N rows: `samples` (N,) at 16 kHz, -1 where the audio cannot be used, and `has_several` (N,),
-    whether the recording has several channels of which the row names one.
-    """
+    """By row, `samples` at 16 kHz (-1: unusable), and whether one of several channels is named (`has_several`)."""
 
     samples: IntArray
     has_several: npt.NDArray[np.bool_]

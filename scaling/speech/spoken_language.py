@@ -51,9 +51,7 @@ def spoken_language(corpus: Path) -> str | None:
 
 
 def check_code(language: str, place: str) -> None:
-    """Raise InputError, naming `place`, where `language` is neither a code of Whisper nor one of ISO 639-3, which has
-    three letters and which encoders of more languages know.
-    """
+    """Raise InputError, naming `place`, for no code of Whisper or, of languages that it lacks, of ISO 639-3."""
     if language in WHISPER_CODES or (re.fullmatch("[a-z]{3}", language) and language not in WORDS):
         return
     code = NAMES.get(language.lower(), code_of(language))

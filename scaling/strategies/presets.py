@@ -57,8 +57,7 @@ PRESETS = {
             ),
         ),
         StrategyDesign(
-            name="efin_no_align",
-            stages=(_asr("encoder", 0.35), _llm("projector_lora", 0.65, PROJECTOR, LLM_LORA)),
+            name="efin_no_align", stages=(_asr("encoder", 0.35), _llm("projector_lora", 0.65, PROJECTOR, LLM_LORA))
         ),
     )
 }

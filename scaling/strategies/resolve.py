@@ -9,12 +9,7 @@ from scaling.strategies.design import StageDesign, StrategyDesign, StrategyReque
 
 
 def resolve(
-    request: StrategyRequest,
-    optimization: Optimization,
-    *,
-    encoder_width: int,
-    llm_width: int,
-    lr_scale: float = 1.0,
+    request: StrategyRequest, optimization: Optimization, *, encoder_width: int, llm_width: int, lr_scale: float = 1.0
 ) -> Strategy:
     """What is requested, as a strategy for one model, all of whose rates are multiplied by `lr_scale`.
 

@@ -62,10 +62,7 @@ class TunedSettings:
             raise InputError(f"tuned.{strategy.name}: {BATCH} drifts from nowhere; expected a {BATCH} beside the rates")
 
     def applied(self, strategy: Strategy, budget_flops: int) -> Strategy:
-        """`strategy` with the rates and the batch for that budget.
-
-        Raises InputError where a rate drifts out of (0, 1) or the batch to no size.
-        """
+        """`strategy` at that budget. Raises InputError where a rate drifts out of (0, 1) or the batch to no size."""
         low, high = self.searched_flops or (0.0, math.inf)
         budget = min(max(low, budget_flops), high)
         stages = tuple(self._stage(stage, budget / self.at_flops) for stage in strategy.stages)

@@ -39,10 +39,7 @@ def write_json_once(path: Path, value: Mapping[str, object], *, durable: bool = 
 
 
 def write_all(file: BinaryIO, content: bytes, name: str) -> None:
-    """Write `content` to the end, though a system call may write less than it was given.
-
-    The content is written in two parts, so that a test can let the process die between them.
-    """
+    """Write `content` to the end, however little a call writes, in two parts between which a test may kill it."""
     for part in (content[: len(content) // 2], content[len(content) // 2 :]):
         crash_point(f"{name}: in the middle")
         unwritten = memoryview(part)

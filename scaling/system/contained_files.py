@@ -59,10 +59,7 @@ class InnerFiles:
 
     @contextmanager
     def appending(self, place: str) -> Iterator[BinaryIO]:
-        """A file, open for appending while this lasts, in folders that are made where they are missing.
-
-        Raises InputError where a link, a FIFO or anything else stands in the way.
-        """
+        """A file open for appending, in folders made for it. Raises InputError for a link or FIFO in the way."""
         parent, _, name = place.rpartition("/")
         self.make_folder(parent)
         with self._explained(place, stat.S_IFREG), self._opened(parent, stat.S_IFDIR) as folder:
@@ -107,10 +104,7 @@ class InnerFiles:
                 pass
 
     def entries(self, place: str) -> dict[str, bool]:
-        """The names in a folder, sorted, and whether each is a folder; none where the folder is missing.
-
-        Raises InputError where `place` is no folder of this tree or may not be read.
-        """
+        """Names in a folder, sorted, and which are folders; empty if missing. Raises InputError for what is none."""
         try:
             with self._opened(place, stat.S_IFDIR) as handle, os.scandir(handle) as entries:
                 return dict(sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries))
@@ -138,10 +132,7 @@ class InnerFiles:
         return 0.0
 
     def remove(self, place: str) -> None:
-        """Delete a file or a folder with all that it holds; a link is deleted, and what it points to stays.
-
-        What is missing, cannot be deleted, or lies in a mount, stays.
-        """
+        """Delete a file, a folder with its content, or a link. What cannot be deleted, or is a mount, stays."""
         parent, _, name = place.rpartition("/")
         with suppress(OSError), self._opened(parent, stat.S_IFDIR) as handle:
             remove(handle, name)

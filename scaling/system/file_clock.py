@@ -13,10 +13,7 @@ _measured: dict[Path, tuple[float, float]] = {}
 
 
 def file_time(folder: Path) -> float:
-    """Seconds since 1970 by the clock that stamps files in `folder`; this machine's where nothing can be written there.
-
-    Measured by a file without a name, or one that is deleted at once.
-    """
+    """Seconds since 1970 by the clock that stamps files in `folder`; this machine's where none can be written."""
     stamp, since = _measured.get(folder, (0.0, -MEASURED_SECONDS))
     if (passed := time.monotonic() - since) < MEASURED_SECONDS:
         return stamp + passed

@@ -50,10 +50,7 @@ def json_object(content: bytes, place: str) -> dict[str, Any]:
 
 
 def parse_record(kind: type[Kind], content: bytes, place: str) -> Kind:
-    """The record of this `kind` that `content` holds as JSON.
-
-    Raises InputError naming `place`, the field, its value and what was expected, where it holds none.
-    """
+    """The record of this `kind` in `content`. Raises InputError naming `place`, field, value and what was expected."""
     try:
         return kind.model_validate_json(content)
     except ValidationError:
@@ -70,10 +67,7 @@ def read_record_lines(kind: type[Kind], path: Path) -> list[Kind]:
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The JSON objects in a file, one in each line, with their line numbers; blank lines are skipped.
-
-    Raises InputError naming file and line.
-    """
+    """The JSON objects of a file's lines, by number, without blank ones. Raises InputError naming file and line."""
     for number, line in _lines(path):
         place = f"{path}:{number}"
         yield number, _object(parse_json(line, place), place)

@@ -37,7 +37,7 @@ class ProgressLine:
         with self._lock:
             if self._closed:
                 return
-            if _in_place():
+            if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
                 self._replace(text)
             elif news or time.monotonic() >= self._next:
                 log(text)
@@ -79,7 +79,3 @@ def announce_if_slow(what: str) -> Iterator[None]:
         timer.cancel()
         line.close()
         _step.release()
-
-
-def _in_place() -> bool:
-    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"

@@ -27,11 +27,7 @@ KINDS = {
 
 
 def checked_fields(form: type[Fields], document: YamlDocument) -> Fields:
-    """The document as an instance of `form`.
-
-    Raises InputError about the first wrong field: its place, its value, what was expected, and for an unknown field the
-    nearest that exists there.
-    """
+    """The document as a `form`. Raises InputError about the first wrong field: place, value, expected, nearest name."""
     if not isinstance(document.value, dict):
         found = "nothing" if document.value is None else f"{document.value!r:.60}"
         raise InputError(f"{document.source}: expected fields such as `name: ...`, each in its line; found {found}")

@@ -39,8 +39,7 @@ OTHER_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("binary", "omap", "pairs"
 BOOLEANS = ("true", "false")
 
 UNUSABLE = re.compile("[\0\ud800-\udfff]")
-"""Characters that YAML can spell and that file names, tokenizers and UTF-8 cannot hold: NUL, and half a surrogate
-pair."""
+"""Characters that YAML can spell and file names, tokenizers and UTF-8 cannot hold: NUL, and half a surrogate pair."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,31 +2,14 @@
 What a verb needs is imported inside it, so that the command starts quickly.
 """
 
-from collections.abc import Callable
-
 import typer
 
-from sweeps.cli.finished_runs import export, merge, transcribe
-from sweeps.cli.ledgers import collect_garbage, status, track
+from sweeps.cli.folders import export, gc, merge, status, track, transcribe
 from sweeps.cli.machines import doctor, flops
 from sweeps.cli.studies import init, plan, run, schema, tune
 
-VERBS: dict[str, Callable[..., None]] = {
-    "init": init,
-    "schema": schema,
-    "plan": plan,
-    "run": run,
-    "tune": tune,
-    "track": track,
-    "status": status,
-    "gc": collect_garbage,
-    "flops": flops,
-    "transcribe": transcribe,
-    "export": export,
-    "merge": merge,
-    "doctor": doctor,
-}
-
 app = typer.Typer()
-for name, verb in VERBS.items():
-    app.command(name)(verb)
+for verb in (
+    init, schema, plan, run, tune, track, status, gc, flops, transcribe, export, merge, doctor,
+):  # fmt: skip
+    app.command()(verb)

@@ -33,10 +33,7 @@ def _devices(beginning: str) -> list[str]:
 HardwareOption = Annotated[
     str | None,
     typer.Option(
-        "--hardware",
-        metavar="NAME",
-        help="Device for the costs; default: this machine.",
-        autocompletion=_devices,
+        "--hardware", metavar="NAME", help="Device for the costs; default: this machine.", autocompletion=_devices
     ),
 ]
 MfuOption = Annotated[float | None, NumberOption("--mfu", help="Share of the device's peak that training reaches.")]

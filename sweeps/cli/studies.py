@@ -189,7 +189,11 @@ def tune(
     study: StudyArgument,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the runs of the search.")],
     budgets: Annotated[
-        str | None, typer.Option(metavar="A,B", help="FLOPs of the runs; default: the smallest of STUDY, and 4 x that.")
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="FLOPs of the runs; default: a fortieth and a tenth of the largest of STUDY, from its smallest on.",
+        ),
     ] = None,
     write: Annotated[
         Path | None, typer.Option("--write", metavar="FILE", help="Write STUDY with the tuned settings to FILE.")

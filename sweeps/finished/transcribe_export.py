@@ -28,10 +28,7 @@ WHITE = re.compile("[\t-\r\x1c-\x1f\x85\u2028\u2029]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingTranscript:
-    """What a recogniser wrote for a recording: one of `texts` for each of its segments.
-
-    `score` compares it with the corpus' own text; None where the corpus has none.
-    """
+    """One of `texts` for each segment of a recording; `score` is None where the corpus has no text of its own."""
 
     recording: Recording
     texts: tuple[str, ...]
@@ -88,10 +85,7 @@ def transcripts_document(transcripts: Sequence[RecordingTranscript]) -> dict[str
 
 
 def transcripts_text(transcripts: Sequence[RecordingTranscript]) -> str:
-    """A line for each recording (its id, a tab, its text), then the error rates where they are known.
-
-    Line ends and tabs in a text are blanks there, and escapes in an id, so a line stays one.
-    """
+    """A line for each recording, its id, a tab, its text without line ends and tabs; then error rates, if known."""
     lines = [
         f"{one_line(transcript.recording.id)}\t{readable(WHITE.sub(' ', transcript.text).strip())}"
         for transcript in transcripts

@@ -32,10 +32,7 @@ def refuse_unavailable(launcher: Launcher, study: Study, *, detach: bool) -> Non
 
 
 def multi_process(launcher: Launcher, study: Study, program: Command) -> Command:
-    """The command of one worker: `program` in as many processes as the study asks for, which train each node together.
-
-    One process needs no starter: then the command is `program`.
-    """
+    """The command of one worker: `program` in as many processes as the study asks for, without a starter for one."""
     if launcher is Launcher.SLURM:
         cpus = study.slurm.cpus or study.threads
         return srun(program, nodes=study.slurm.nodes, processes=study.processes, cpus=cpus)

@@ -10,10 +10,7 @@ NVIDIA_SMI_SECONDS = 20.0
 
 @cache
 def gpus() -> tuple[str, ...]:
-    """CUDA's names of this process's GPUs: those in CUDA_VISIBLE_DEVICES, or else all that nvidia-smi lists.
-
-    Empty where there is no nvidia-smi, or where it lists no GPU.
-    """
+    """CUDA's names of this process's GPUs: in CUDA_VISIBLE_DEVICES, or all of nvidia-smi's; empty for none."""
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if allowed is not None:
         return tuple(name for name in allowed.split(",") if name.strip() and name.strip() != "-1")
@@ -27,10 +24,7 @@ def gpus() -> tuple[str, ...]:
 
 
 def gpus_of(slot: int, count: int = 1) -> dict[str, str]:
-    """The environment variable that shows the worker in this slot its own `count` GPUs.
-
-    Where there are more workers than GPUs, workers share them. Empty where this machine has no GPU.
-    """
+    """The variable that shows a slot its own `count` GPUs, shared where there are too few; empty without GPUs."""
     names = gpus()
     chosen = dict.fromkeys(names[number % len(names)] for number in range(slot * count, (slot + 1) * count) if names)
     return {"CUDA_VISIBLE_DEVICES": ",".join(chosen)} if chosen else {}

@@ -137,10 +137,7 @@ class ProcessStarter:
 
 @contextmanager
 def process_starter(command: Sequence[str], environment: Mapping[str, str], log_file: Path) -> Iterator[ProcessStarter]:
-    """A starter of workers by `command`.
-
-    It forks workers where the command is this project's trainer and this system lets a process adopt others.
-    """
+    """A starter of workers, which forks where the command is this project's trainer and processes may adopt others."""
     with adopt_orphans() as adopts:
         forks = adopts and tuple(command[: len(TRAINER)]) == TRAINER
         starter = ProcessStarter(command, environment, log_file, forks=forks)

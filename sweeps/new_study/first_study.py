@@ -25,9 +25,7 @@ FEWEST_HOURS, MOST_HOURS = 0.01, 10_000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstStudyAnswers:
-    """What a user has and wants. `corpus` is a folder or a made corpus, of `corpus_hours` (None: `USUAL_HOURS`); sets
-    that are given replace those of the corpus.
-    """
+    """What a user has and wants: a folder or a made corpus of `corpus_hours`, sets in place of the corpus's, models."""
 
     corpus: str | None
     corpus_hours: float | None

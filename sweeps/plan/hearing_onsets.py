@@ -11,10 +11,7 @@ from sweeps.plan.plan import PlannedRun
 
 
 class KnownOnset(NamedTuple):
-    """The largest budget of a strategy on a pair that did not hear at its end, and the smallest one above that did.
-
-    None where there is no such run. `source` says which runs these were.
-    """
+    """The largest budget that did not hear, and the smallest one above that did, by `source`; None without a run."""
 
     strategy: str
     encoder: str

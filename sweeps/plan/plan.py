@@ -134,10 +134,7 @@ def _link(node: StageNode) -> PlannedNode:
 
 
 def _from_nearest(nodes: Mapping[str, PlannedNode], elsewhere: TrunkPositions) -> dict[str, PlannedNode]:
-    """Nodes of first stages, or of second ones: each trunk node starts at the nearest earlier position of its trunk.
-
-    Nodes come after those that they start at.
-    """
+    """Nodes of stages of one place, each trunk node after and from the nearest earlier position of its trunk."""
     trunks: dict[str, list[PlannedNode]] = defaultdict(list)
     branches: dict[str, PlannedNode] = {}
     for key, link in nodes.items():
@@ -171,9 +168,7 @@ def needs_of(nodes: Mapping[str, PlannedNode]) -> dict[str, Sequence[str]]:
 
 
 def remaining_costs(needs: Mapping[str, Sequence[str]], costs: Mapping[str, Cost]) -> dict[str, Cost]:
-    """For each node the cost of the costliest chain of nodes that begins with it; a node that is not in `costs` costs
-    nothing. `needs` holds what each node needs, parents first.
-    """
+    """By node, the cost of the costliest chain from it. `needs` has parents first; what is not in `costs` is free."""
     after: dict[str, Cost] = {}
     costs_from: dict[str, Cost] = {}
     for key in reversed(list(needs)):

@@ -8,7 +8,6 @@ from itertools import islice
 
 from scaling.cost.flops import charged, exact_sum
 from scaling.cost.memory import Memory, step_memory
-from scaling.cost.model_shape import ModelShape
 from scaling.errors import InputError
 from scaling.spec import SAMPLE_RATE, ModelSpec, Objective, Part, RunSpec, Stage
 from scaling.speech.batches import BatchStream, Position
@@ -60,7 +59,9 @@ def stage_consumptions(study: Study, runs: Sequence[RunSpec]) -> StageConsumptio
             if work not in by_work:
                 step = partial(step_memory, model.shape, stage, study.precision, lengths, batch)
                 by_work[work] = StageConsumption(
-                    flops_per_audio_second=_flops_per_audio_second(model.shape, stage, lengths),
+                    flops_per_audio_second=(
+                        exact_sum(charged(model.shape, stage, lengths)) / (float(lengths.samples.sum()) / SAMPLE_RATE)
+                    ),
                     audio_seconds_per_step=batch_seconds[batch],
                     memory=step(study.execution),
                     memory_sharded=step(replace(study.execution, processes=SHARDED_DEVICES, shard=True)),
@@ -95,10 +96,6 @@ def _stages(runs: Sequence[RunSpec]) -> Mapping[ModelSpec, set[Stage]]:
     for run, _ in but_for_seeds(runs):
         stages[run.model] |= set(run.strategy.stages)
     return stages
-
-
-def _flops_per_audio_second(model_shape: ModelShape, stage: Stage, lengths: Lengths) -> float:
-    return exact_sum(charged(model_shape, stage, lengths)) / (float(lengths.samples.sum()) / SAMPLE_RATE)
 
 
 def _mean_batch_seconds(lengths: Lengths, batch_audio_seconds: float) -> float:

@@ -53,7 +53,10 @@ def write_plan_file(study: Study, plan: Plan, folder: Path, ledger: Ledger, sinc
         kept=CacheLimits(memory_gib=study.kept.memory_gib, disk_gib=study.kept.disk_gib),
         tracker=study.tracker,
         nodes=list(nodes),
-        work={key: _work_item(node) for key, node in nodes.items()},
+        work={
+            key: WorkItem(flops=node.flops, start_flops=node.start_flops, needs=list(node.needs))
+            for key, node in nodes.items()
+        },
         evaluation_flops=dict(evaluation_flops(study, plan)),
         sources=_sources(study),
         runs=_runs(study, plan),
@@ -85,10 +88,7 @@ def is_done(ledger: Ledger, key: str) -> bool:
 
 
 def finished_elsewhere(ledger: Ledger, plan: Plan) -> TrunkPositions:
-    """Finished nodes of other studies on the trunks of this plan, by trunk and position; the plan may go on there.
-
-    Nodes with damaged files are left out.
-    """
+    """Undamaged finished nodes of other studies on this plan's trunks, by trunk and position; it may go on there."""
     trunks = {planned.trunk for planned in plan.nodes.values()}
     positions: dict[str, dict[int, str]] = {}
     for key in ledger.files.folders("stages"):
@@ -134,15 +134,8 @@ def _path_from(folder: Path, root: Path) -> str:
     return os.path.relpath(there, here) if together else str(there)
 
 
-def _work_item(node: StageNode) -> WorkItem:
-    return WorkItem(flops=node.flops, start_flops=node.start_flops, needs=list(node.needs))
-
-
 def _on_the_way(plan: Plan, ledger: Ledger) -> dict[str, StageNode]:
-    """Unfinished nodes from which the ledger's nodes of this plan start, though no run of the plan ends there.
-
-    An earlier, larger plan has entered them. Training through them costs nothing more.
-    """
+    """Unfinished nodes of an earlier, larger plan that nodes start from; passing them costs nothing more."""
     passed: dict[str, StageNode] = {}
     for key, planned in plan.nodes.items():
         start = None if is_done(ledger, key) else _as_entered(ledger, planned).start

@@ -34,9 +34,7 @@ class Decoding(NamedTuple):
 
 
 class AttemptProgress(NamedTuple):
-    """An attempt stands at `flops` of its stage. It has itself trained `trained_flops` in `seconds`. `hearing` was
-    measured last in the stage.
-    """
+    """An attempt at `flops` of its stage trained `trained_flops` itself, in `seconds`; `hearing` was measured last."""
 
     flops: int = 0
     trained_flops: int = 0
@@ -46,10 +44,7 @@ class AttemptProgress(NamedTuple):
 
 
 def attempt_progress(events: Path, now: float) -> AttemptProgress:
-    """How far the attempt with these events is at the time `now`, in seconds since 1970.
-
-    Raises InputError where `events` is anything but a readable file.
-    """
+    """How far an attempt is at `now`, in seconds since 1970. Raises InputError where `events` is no readable file."""
     decoded: list[Event] = []  # what was decoded since the attempt last trained, newest first
     looked = False
     for event in _newest_first(events):

@@ -9,8 +9,7 @@ from sweeps.progress.measured import measured
 from sweeps.progress.status import NodeStatus, State, Survey
 
 SAMPLED_NODES = 50
-"""The speed is the mean of so many finished nodes, spread evenly over the working order: quick in a study of any
-size."""
+"""The speed is the mean of so many finished nodes, evenly over the working order: quick in a study of any size."""
 
 
 class Pace(NamedTuple):

@@ -34,9 +34,7 @@ class Measured:
 def measured(
     ledger: Ledger, keys: Iterable[str], evaluation_flops: Mapping[str, int], device: Hardware | None = None
 ) -> Measured:
-    """What the nodes `keys` took, of those on such a `device` where one is given. Those in `evaluation_flops` end a
-    run. Results that cannot be read are left out.
-    """
+    """What nodes took, on `device` if given. Those in `evaluation_flops` end a run; unreadable ones are left out."""
     results = {key: result for key in keys if (result := _result(ledger, key)) and _is_on(result, device)}
     decoded = {
         key: result.evaluation_seconds

@@ -119,10 +119,7 @@ def _noted(damaged: dict[str, str], key: str) -> Iterator[None]:
 
 
 def finished_row(run: RunDescription, results: Mapping[str, NodeResult]) -> RunRow:
-    """The row of a finished run, from its description and the results of its nodes in order.
-
-    Raises InputError where the last result has no scores.
-    """
+    """A finished run's row, from its nodes' results in order. Raises InputError where the last one has no scores."""
     end, ends = results[run.nodes[-1]], [results[stage.node] for stage in run.stages]
     if end.test is None or end.dev is None:
         raise InputError(f"node {run.nodes[-1]} ends run {run.key}, and its result has no scores of dev and test sets")
@@ -179,10 +176,7 @@ def diverged_row(run: RunDescription, node: str, cause: str) -> RunRow:
 
 
 def read_rows(folder: Path) -> list[RunRow]:
-    """The rows of a study's table as last written; none where there is no table yet.
-
-    Raises InputError where a line is no row.
-    """
+    """A study's table as last written; empty where there is none yet. Raises InputError where a line is no row."""
     path = folder / RUNS_FILE
     if os.path.lexists(path) and not path.is_file():
         raise InputError(f"{path}: is no file; expected a table of runs")

@@ -93,7 +93,7 @@ def study_status(plan_file: PlanFile, survey: Survey) -> StudyStatus:
     pace = pace_of(plan_file, survey)
     return StudyStatus(
         study=plan_file.study,
-        runs=_counts(survey.runs.values()),
+        runs=counts_by_state(survey.runs.values()),
         nodes={state.value: len(survey.in_state(state)) for state in State},
         done_flops=survey.done_flops,
         remaining_flops=survey.remaining_flops,
@@ -111,7 +111,7 @@ def status_text(status: StudyStatus) -> str:
     """The state of a study for people."""
     eta = "" if status.eta_seconds is None else f", ETA {duration(status.eta_seconds)}"
     lines = [
-        f"study {status.study}: runs: {_counted(status.runs)}; stage nodes: {_counted(status.nodes)}",
+        f"study {status.study}: runs: {counted_by_state(status.runs)}; stage nodes: {counted_by_state(status.nodes)}",
         f"{status.done_flops:.3e} of {status.total_flops:.3e} FLOPs ({status.done_flops / status.total_flops:.0%}),"
         f" {f'{status.remaining_flops:.3e}' if status.remaining_flops else 'nothing'} to go{eta}",
         *(line for node in status.running for line in _running_lines(node)),
@@ -124,10 +124,7 @@ def status_text(status: StudyStatus) -> str:
 
 
 def watch(folder: Path, *, as_json: bool) -> None:
-    """Show the study in `folder` until nothing is left to do, or Ctrl-C; in place on a terminal.
-
-    As JSON: a document a line.
-    """
+    """Show the study until nothing is left to do, or Ctrl-C; in place on a terminal, as JSON a document a line."""
     known = None
     try:
         while True:
@@ -178,12 +175,14 @@ def _lost(survey: Survey, state: State) -> list[LostNode]:
     return [LostNode(node=key, cause=survey.nodes[key].cause) for key in survey.in_state(state)]
 
 
-def _counts(states: Iterable[State]) -> dict[str, int]:
+def counts_by_state(states: Iterable[State]) -> dict[str, int]:
+    """How many there are in each state."""
     counts = Counter(states)
     return {state.value: counts[state] for state in State}
 
 
-def _counted(counts: dict[str, int]) -> str:
+def counted_by_state(counts: dict[str, int]) -> str:
+    """The same in words."""
     return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "none"
 
 

@@ -1,6 +1,5 @@
 """What an invocation of `run` left behind: as a value, as a document and as text."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from scaling.ledger.records import RUNS_FILE, RunRow
 from scaling.system.console import one_line
 from scaling.system.text_table import text_table
 from sweeps.progress.status import State, Survey
+from sweeps.progress.status_text import counted_by_state, counts_by_state
 from sweeps.progress.unusable import UnusableRun
 
 
@@ -35,12 +35,12 @@ class SweepOutcome:
 
 def outcome_document(outcome: SweepOutcome, folder: Path) -> dict[str, object]:
     """What `run --json` prints."""
-    counts, nodes = Counter(outcome.survey.runs.values()), outcome.survey.nodes
+    nodes = outcome.survey.nodes
     return {
         "schema": "asr-scaling/outcome-1",
         "folder": str(folder),
         "table": str(folder / RUNS_FILE),
-        "runs": {state.value: counts[state] for state in State},
+        "runs": counts_by_state(outcome.survey.runs.values()),
         "stopped_by": outcome.stopped_by,
         "failed": [{"node": key, "cause": nodes[key].cause} for key in outcome.survey.in_state(State.FAILED)],
         "blocked": [{"node": key, "cause": nodes[key].cause} for key in outcome.survey.in_state(State.BLOCKED)],
@@ -57,6 +57,5 @@ def outcome_text(outcome: SweepOutcome, folder: Path) -> str:
         flops = row.budget_flops if row.flops is None else row.flops
         rows.append([row.strategy, f"{row.encoder} + {row.llm}", str(row.seed), f"{flops:.3g}", *errors])
     table = text_table(["strategy", "encoder + LLM", "seed", "FLOPs", "CER", "dev CER"], rows)
-    counts = Counter(outcome.survey.runs.values())
-    runs = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
+    runs = counted_by_state(counts_by_state(outcome.survey.runs.values()))
     return f"{table}\n\n{one_line(f'runs: {runs}; table: {folder / RUNS_FILE}')}"

@@ -80,10 +80,7 @@ def planted_cer(run: RunSpec, params: int) -> float:
 
 
 def simulated_ledger(root: Path) -> Ledger:
-    """The ledger of simulated nodes. It lies apart, because their keys are those of real nodes, which are trained.
-
-    It does not wait for the disk, because a simulated result costs nothing.
-    """
+    """A ledger apart, because real nodes with the same keys are trained; it does not wait for the disk."""
     return Ledger(root / "simulated", durable=False)
 
 

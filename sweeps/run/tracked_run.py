@@ -6,22 +6,9 @@ from typing import Protocol
 from scaling.ledger.records import RunDescription
 
 CONFIG_FIELDS = {
-    "study",
-    "strategy",
-    "encoder",
-    "llm",
-    "budget_flops",
-    "seed",
-    "precision",
-    "pretrain_flops",
-    "encoder_params",
-    "asr_decoder_params",
-    "llm_params",
-    "train_hours",
-    "test_digest",
-    "scoring",
-    "flop_convention",
-}
+    "study", "strategy", "encoder", "llm", "budget_flops", "seed", "precision", "pretrain_flops", "encoder_params",
+    "asr_decoder_params", "llm_params", "train_hours", "test_digest", "scoring", "flop_convention",
+}  # fmt: skip
 """Fields of a run that are sent beside its curve: names, numbers and digests."""
 
 

@@ -144,10 +144,7 @@ class Tracker:
 
 
 def _follow(folder: Path, to: str) -> None:
-    """Update again and again until every run is finished, or standard input ends.
-
-    Where another process tracks the study, wait for its end and go on from there.
-    """
+    """Update until every run is finished or standard input ends; first wait for any other process that tracks."""
     ending = threading.Event()
 
     def wait_for_end() -> None:

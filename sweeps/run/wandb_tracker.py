@@ -54,10 +54,7 @@ class WandbRun:
 
 
 def begin(folder: Path, run: RunDescription) -> WandbRun:
-    """A new W&B run under the run's key; an earlier offline copy is replaced.
-
-    Raises InputError where wandb refuses the run.
-    """
+    """A new W&B run in place of an earlier offline copy. Raises InputError where wandb refuses the run."""
     import wandb
 
     mode: Any = os.environ.get("WANDB_MODE", "offline")

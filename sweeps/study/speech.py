@@ -49,10 +49,7 @@ class StudySpeech:
 
 
 def read_speech(file: StudyFile, models: Sequence[StudyModel]) -> StudySpeech:
-    """Read the manifests that the study names, or make its corpus.
-
-    Raises InputError on missing, empty or broken manifests, and where training and test share audio.
-    """
+    """Read or make the sets. Raises InputError on missing, empty or broken ones, and on shared audio."""
     fields, at = file.fields, file.document.at
     speeds = fields.augmentation.speeds
     max_seconds = min(model.encoder.dims.max_audio_seconds for model in models) * min(1.0, *speeds)  # slower is longer

@@ -14,10 +14,7 @@ TRAIN, DEV, TEST = ("data", "train"), ("data", "dev"), ("data", "test")
 
 
 def speech_sources(file: StudyFile) -> dict[FieldPath, Path | LengthFields]:
-    """Path of the field in the study -> manifest, or the lengths that are assumed in its place.
-
-    Raises InputError on a corpus that there is not.
-    """
+    """By field, its manifest, or the lengths assumed in its place. Raises InputError on a corpus that there is not."""
     data = file.fields.data
     if isinstance(data, ManifestFields):
         named: dict[FieldPath, str | AssumedFields] = {TRAIN: data.train, DEV: data.dev}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scaling.cost.memory import StepExecution
-from scaling.spec import Precision
+from scaling.spec import Precision, RunSpec, Strategy
 from scaling.system.yaml_file import to_yaml
 from sweeps.study.schema.worker_fields import CacheFields, RayFields, SlurmFields
 from sweeps.study.speech import StudySpeech, read_speech
@@ -52,6 +52,17 @@ class Study:
             shard=self.shard,
             pieces=self.gradient_accumulation,
             recompute=self.gradient_checkpointing,
+        )
+
+    def run(self, model: StudyModel, strategy: Strategy, budget_flops: int, seed: int) -> RunSpec:
+        """The run of one of the study's models."""
+        return RunSpec(
+            model=model.spec,
+            strategy=strategy,
+            budget_flops=budget_flops,
+            data=model.data(self.speech.spec),
+            seed=seed,
+            precision=self.precision,
         )
 
 

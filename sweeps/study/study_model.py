@@ -11,17 +11,19 @@ from scaling.base_models.letters import NOTHING, Letters, TokenSource
 from scaling.base_models.llms import LlmDims
 from scaling.base_models.lookup import ResolvedModel, find_encoder, find_llm
 from scaling.cost.model_shape import ModelShape, model_spec, planned_shape
-from scaling.spec import DataSpec, ModelSpec, Optimization, Strategy
+from scaling.spec import DataSpec, ModelSpec, Optimization, Part, Strategy
 from scaling.speech.lengths import Lengths, manifest_lengths
 from scaling.speech.manifest import Manifest
 from scaling.strategies.default_rates import default_batch_audio_seconds
+from scaling.strategies.design import StageDesign, StrategyDesign, StrategyRequest
+from scaling.strategies.presets import PRESETS
 from scaling.strategies.resolve import refuse_twin, resolve
 from scaling.strategies.tuned_settings import TunedSettings
 from scaling.system.yaml_file import FieldPath
 from sweeps.study.schema.model_fields import ModelFields
+from sweeps.study.schema.strategy_fields import PresetFields, StageFields, StagesFields
 from sweeps.study.schema.study_fields import StudyFields
 from sweeps.study.speech_sources import training_texts
-from sweeps.study.strategies import strategy_requests
 from sweeps.study.study_file import StudyFile
 
 
@@ -76,7 +78,7 @@ def study_models(file: StudyFile) -> tuple[StudyModel, ...]:
 
 def _study_model(file: StudyFile, position: int) -> StudyModel:
     fields, path, at = file.fields.models[position], ("models", position), file.document.at
-    requests, tuned = strategy_requests(file.fields), _tuned_settings(fields)
+    requests, tuned = map(_request, file.fields.strategies), _tuned_settings(fields)
     optimization, language = _optimization(file.fields), file.language
     with at((*path, "encoder")):
         encoder = find_encoder(fields.encoder, file.base)
@@ -127,6 +129,27 @@ def _study_model(file: StudyFile, position: int) -> StudyModel:
     )
 
 
+def _request(fields: str | PresetFields | StagesFields) -> StrategyRequest:
+    """A strategy as the study asks for it, before a model gives it its rates and its batch."""
+    if isinstance(fields, str):
+        return StrategyRequest(design=PRESETS[fields])
+    if isinstance(fields, PresetFields):
+        design = PRESETS[fields.preset]
+        return StrategyRequest(design=design, name=fields.name, shares=fields.shares, rates=fields.rates)
+    return StrategyRequest(design=StrategyDesign(name=fields.name, stages=tuple(map(_stage, fields.stages))))
+
+
+def _stage(fields: StageFields) -> StageDesign:
+    return StageDesign(
+        name=fields.name,
+        objective=fields.objective,
+        parts=tuple(part for part in Part if part in fields.trains),
+        share=fields.share,
+        flops=None if fields.flops is None else round(fields.flops),
+        rates=dict(fields.trains) if isinstance(fields.trains, dict) else {},
+    )
+
+
 def _letters(file: StudyFile, path: FieldPath, encoder: ResolvedModel[EncoderDims]) -> Letters:
     if encoder.dims.objective is not None:
         raise file.document.error(path, True, f"false: {encoder.name} has an objective of its own")
@@ -152,14 +175,6 @@ def _optimization(fields: StudyFields) -> "partial[Optimization]":
 
 def _tuned_settings(fields: ModelFields) -> dict[str, TunedSettings]:
     return {
-        strategy: TunedSettings(
-            rates=tuned.rates,
-            batch_audio_seconds=tuned.batch_audio_seconds,
-            at_flops=tuned.at_flops,
-            drift={str(knob): power for knob, power in tuned.drift.items()},
-            tuning_flops=round(tuned.tuning_flops),
-            at_edge=tuned.at_edge,
-            searched_flops=tuned.searched_flops,
-        )
+        strategy: TunedSettings(**tuned.model_dump() | {"tuning_flops": round(tuned.tuning_flops)})
         for strategy, tuned in fields.tuned.items()
     }

@@ -33,8 +33,7 @@ WINDOW = 2.0
 error climbs steeply to that of chance, which would move the parabola's lowest point away from that side."""
 
 NARROW_WINDOW = 1.5
-"""A drift must also show among trials within this times the lowest error, else only the steep side moved
-(assumption)."""
+"""A drift must also show in trials within this times the lowest error; else only the steep side moved (assumption)."""
 
 FALSE_DRIFT = 0.05
 """Probability that any drift is claimed for a strategy that has none."""
@@ -58,10 +57,7 @@ class OptimumEstimate:
 
 
 def optima(trials: Mapping[int, DevErrors], steps: Sequence[float]) -> tuple[OptimumEstimate, ...]:
-    """The best multiplier of each hyperparameter, from the trials at each budget (FLOPs -> errors on dev).
-
-    `steps` are the steps of the hyperparameters.
-    """
+    """The best multiplier of each hyperparameter, with these `steps`, from errors on dev by budget in FLOPs."""
     indices = tuple(range(len(steps)))
     near, nearer = (_NearTrials.within(trials, window) for window in (WINDOW, NARROW_WINDOW))
     full, narrow = (selected.fit(indices) for selected in (near, nearer))
@@ -97,9 +93,7 @@ Name = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class _NearTrials:
-    """The n trials near the lowest error: `powers` (n, K) of the K hyperparameters; `t` (n,), the log budget from its
-    mean; `budget` (n,), the index of the budget; `log_error` (n,).
-    """
+    """Near trials: `powers` (n, K), `t` (n,) the log budget from its mean, the index of the `budget`, `log_error`."""
 
     powers: Array
     t: Array

@@ -51,17 +51,7 @@ class SearchState:
     def runs(self, study: Study, point: GridPoint) -> list[RunSpec]:
         """The runs of a point, one for each seed."""
         strategy = with_multipliers(self.strategy, multipliers(self.hyperparameters, point))
-        return [
-            RunSpec(
-                model=self.model.spec,
-                strategy=strategy,
-                budget_flops=self.budget_flops,
-                data=self.model.data(study.speech.spec),
-                seed=seed,
-                precision=study.precision,
-            )
-            for seed in study.seeds
-        ]
+        return [study.run(self.model, strategy, self.budget_flops, seed) for seed in study.seeds]
 
     @property
     def at_edge(self) -> frozenset[Hyperparameter]:

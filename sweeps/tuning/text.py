@@ -31,11 +31,7 @@ SCHEMA = "asr-scaling/tuning-1"
 
 
 def tuning_document(result: TuningResult) -> dict[str, object]:
-    """What `tune --json` prints.
-
-    Multipliers are relative to the rates and batches that the study has without tuning. Rates are peak rates, batches
-    are in seconds of audio.
-    """
+    """What `tune --json` prints: peak rates, batches in seconds of audio, multipliers of the untuned settings."""
     return {
         "schema": SCHEMA,
         "study": result.study.name,

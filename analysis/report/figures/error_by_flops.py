@@ -7,14 +7,7 @@ from matplotlib.figure import Figure
 from analysis.curves.forecast_check import Forecast
 from analysis.report.figures.axes import error_axis, flops_axis
 from analysis.report.figures.canvas import MOST_PANELS, Layout, legend, panels
-from analysis.report.figures.marks import (
-    LARGEST_CER,
-    draw_trace,
-    errors_of,
-    law_entries,
-    strategy_entries,
-    within,
-)
+from analysis.report.figures.marks import LARGEST_CER, draw_trace, errors_of, law_entries, strategy_entries, within
 from analysis.report.findings import Findings
 from analysis.report.palette import INK, curve_style
 

@@ -17,10 +17,7 @@ from analysis.report.palette import curve_style
 
 
 def error_by_hours(findings: Findings, layout: Layout) -> Figure | None:
-    """CER against unique hours, a panel a pair of models; None where that was not recorded or the same for all runs.
-
-    Open: heard more than four times.
-    """
+    """CER over unique hours, a panel a pair; open: heard over four times. None where hours say nothing."""
     if hours_of_every_run(findings.traces) is not None:
         return None
     shown = [models for models in findings.models[:MOST_PANELS] if any(_heard(findings, models))]

@@ -30,9 +30,7 @@ class ModelFamily:
 
 
 def error_by_size(findings: Findings, layout: Layout) -> Figure | None:
-    """CER against parameters, a panel a strategy, a line a budget and family of pairs; None where the table does not
-    tell sizes, or there is one.
-    """
+    """CER over parameters, a panel a strategy, a line a budget and family; None where the table tells no two sizes."""
     families = families_of(findings)
     sizes = sorted({size for family in families for size in family.sizes.values()})
     if len(sizes) < 2:

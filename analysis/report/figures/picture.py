@@ -26,9 +26,7 @@ DOTS_PER_INCH = 200
 
 
 def axes_given(ax: object) -> "Axes":
-    """The axes that a caller of `plot` gave; those of a new figure, as notebooks show it, for None. Raises InputError
-    for anything else, such as the name of a file.
-    """
+    """The axes given to `plot`, or, for None, those of a new figure. Raises InputError for anything else."""
     from matplotlib.axes import Axes
 
     if ax is None:
@@ -108,9 +106,7 @@ def check_kind(file: Path) -> None:
 
 
 def save_picture(fits: Fits, file: Path) -> None:
-    """Write the picture of `fits` to `file`, whole or not at all; the suffix is its kind. Raises InputError as
-    `check_kind` and `draw_picture` do.
-    """
+    """Write the picture of `fits`, whole or not at all; the suffix is its kind. Raises InputError as `draw_picture`."""
     check_kind(file)
     with style():
         figure = Figure(figsize=SIZE, layout="constrained")

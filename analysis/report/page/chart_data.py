@@ -45,7 +45,9 @@ def chart(findings: Findings, beside: Sequence[Findings] = ()) -> dict[str, obje
             "flops_an_hour": [_round(price.flops_an_hour) for price in _prices(one, trace)],
             "label": _named(name, trace.curve.label),
             "models": models.index(trace.models),
-            **_look(index),
+            "strategy": index,
+            "style": index % len(CURVE_STYLES),
+            "mark": curve_style(index).mark,
         }
         for index, (one, name, strategy) in enumerate(strategies)
         for trace in one.of(strategy)
@@ -72,14 +74,17 @@ def chart(findings: Findings, beside: Sequence[Findings] = ()) -> dict[str, obje
         ],
         "recommended": recommended,
         "device": _device(findings),
-        "devices": [_priced(price) for price in _prices(findings, _in_order(findings)[recommended])] if traces else [],
+        "devices": [
+            {"name": price.hardware.name, "usd_an_hour": price.hardware.usd_per_hour, "note": price.basis}
+            for price in _prices(findings, _in_order(findings)[recommended])
+        ]
+        if traces
+        else [],
     }
 
 
 def other_tests(findings: Findings, beside: Sequence[Findings]) -> list[str]:
-    """Names of the studies `beside` whose runs were tested on other utterances, or scored otherwise, than those of
-    `findings`, as far as their tables say.
-    """
+    """Studies `beside` whose tables say that their tests or scoring differ from those of `findings`."""
     own = _digests(findings)
     return [
         name
@@ -128,18 +133,10 @@ def _prices(findings: Findings, trace: Trace) -> list[TrainingPrice]:
     return [training_price(trace.curve, findings.table, hardware) for hardware in HARDWARE.values()]
 
 
-def _priced(price: TrainingPrice) -> dict[str, object]:
-    return {"name": price.hardware.name, "usd_an_hour": price.hardware.usd_per_hour, "note": price.basis}
-
-
 def _device(findings: Findings) -> str:
     """What the runs were trained on, where the table says it and its price is known."""
     known = [hardware for said in sorted(recorded_devices(findings.table)) if (hardware := hardware_of(said))]
     return known[0].name if known else USUAL_DEVICE
-
-
-def _look(strategy: int) -> dict[str, object]:
-    return {"strategy": strategy, "style": strategy % len(CURVE_STYLES), "mark": curve_style(strategy).mark}
 
 
 def _trace(trace: Trace, smallest_flops: float) -> dict[str, object]:

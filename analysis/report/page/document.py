@@ -23,26 +23,16 @@ from analysis.report.findings import USUAL_BASELINE, Findings
 from analysis.report.page import runs, strategies
 from analysis.report.page.chart_data import chart, other_tests
 from analysis.report.page.inline_svg import inline
-from analysis.report.palette import CURVE_STYLES, BudgetStyle, budget_styles
+from analysis.report.palette import CURVE_STYLES, CurveStyle, budget_styles
 from analysis.report.transcript_examples import Example
 from analysis.warnings_text import called
 
 FOLDER = Path(__file__).parent
 STYLES = ("page", "figure", "phone")
 SCRIPTS = (
-    "numbers",
-    "nodes",
-    "state",
-    "laws",
-    "units",
-    "scales",
-    "plot",
-    "hover",
-    "answers",
-    "downloads",
-    "tables",
+    "numbers", "nodes", "state", "laws", "units", "scales", "plot", "hover", "answers", "downloads", "tables",
     "controls",
-)
+)  # fmt: skip
 """Style sheets and scripts in the order in which they stand in the page."""
 ALTERNATIVE_TEXTS = {
     "cer_by_flops": "CER against charged FLOPs, by strategy and models",
@@ -60,9 +50,7 @@ def page(
     beside: Sequence[Findings] = (),
     examples: Sequence[Example] = (),
 ) -> str:
-    """The page; `svgs` holds each figure by name, as wide as a page and as a column. Curves of the studies `beside` are
-    drawn with those of `findings`.
-    """
+    """The page; `svgs` holds each figure by name, wide and narrow; curves of studies `beside` are drawn with it."""
     script = '"use strict";\n(() => {\n' + _assets("scripts", SCRIPTS, "js") + "})();"
     budgets = budget_styles(len(findings.budgets))
     prediction = findings.recommendation.prediction
@@ -114,7 +102,7 @@ def _assets(folder: str, names: Sequence[str], suffix: str) -> str:
     return "".join((FOLDER / "assets" / folder / f"{name}.{suffix}").read_text(encoding="utf-8") for name in names)
 
 
-def _drawing(shown: str, both: tuple[str, str], budgets: Sequence[BudgetStyle]) -> Markup:
+def _drawing(shown: str, both: tuple[str, str], budgets: Sequence[CurveStyle]) -> Markup:
     """A figure of what `shown` says, as wide as a page, and as a column for a phone; the style sheet shows one."""
     wide, narrow = (inline(svg, shown, budgets) for svg in both)
     return Markup('<div class="on-desk">{}</div><div class="on-phone">{}</div>').format(wide, narrow)
@@ -130,11 +118,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.policies["json.dumps_kwargs"] = {
-        "ensure_ascii": False,
-        "allow_nan": False,
-        "separators": (",", ":"),
-    }
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False, "separators": (",", ":")}
     environment.filters |= {
         "number": partial(number, digits=3, typeset=True),
         "percent": partial(percent, typeset=True),

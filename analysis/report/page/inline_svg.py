@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from analysis.report.palette import CURVE_STYLES, INK, PAPER, RULE, BudgetStyle
+from analysis.report.palette import CURVE_STYLES, INK, PAPER, RULE, CurveStyle
 
 _REFERRED = re.compile(r"(?:url\(#|href=\"#)([^)\"]+)")
 _IDENTITY = re.compile(r' id="([^"]*)"')
 
 
-def inline(svg: str, label: str, budgets: Sequence[BudgetStyle] = ()) -> Markup:
+def inline(svg: str, label: str, budgets: Sequence[CurveStyle] = ()) -> Markup:
     """A figure, as `analysis.report.figures` wrote it, for a page; `label` says what it shows to those who cannot see
     it. The colours of `budgets` become the variables --q0, --q1 and so on, as those of strategies become --s0.
     """

@@ -19,9 +19,7 @@ number = partial(formatting.number, digits=3, typeset=True)
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the table of runs: its title, and the field of a row, divided by `unit`. Numbers are shown with three
-    digits, or to the unit where they are `exact`.
-    """
+    """A column of runs: title, and field, divided by `unit`; to three digits, or to the unit where `exact`."""
 
     title: str
     field: str
@@ -81,9 +79,7 @@ class RunTable:
 
 
 def run_table(rows: Sequence[Row], error: str = "CER", taken: Collection[str] = ()) -> RunTable:
-    """The table of every run, at most `MOST_ROWS`, with the error under its name. Columns `taken` are those that
-    others were understood from: they would say the same again.
-    """
+    """The table of runs, at most `MOST_ROWS`, without columns `taken`, of which others have told the same."""
     columns = [
         replace(column, title=error) if column.field == ERROR else column
         for column in COLUMNS

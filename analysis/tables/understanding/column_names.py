@@ -224,9 +224,7 @@ def candidate(meaning: Meaning, name: str, *, chosen: bool = False) -> ColumnCan
 
 
 def column_candidates(meaning: Meaning, names: Sequence[str]) -> list[ColumnCandidate]:
-    """The columns that may have a meaning, the best first. A summary beside its own column, such as W&B's
-    `eval/cer__MIN` beside `eval/cer`, is none.
-    """
+    """Columns that may have a meaning, best first; no summary beside its own column (W&B's `eval/cer__MIN`)."""
     there = set(names)
     own = [name for name in dict.fromkeys(names) if SUMMARY.sub("", name) not in there - {name}]
     return sorted(

@@ -22,14 +22,7 @@ from analysis.tables.understanding.column_names import (
     words,
 )
 from analysis.tables.understanding.run_states import DONE, run_state
-from analysis.tables.understanding.units import (
-    BASES,
-    DoubtError,
-    base_of,
-    check_size,
-    columns_option,
-    scale_of_errors,
-)
+from analysis.tables.understanding.units import BASES, DoubtError, base_of, check_size, columns_option, scale_of_errors
 from analysis.tables.understanding.values import UNITS, Numbers, decimal_mark, read_numbers
 from scaling.errors import nearest
 

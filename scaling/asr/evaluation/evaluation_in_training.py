@@ -61,10 +61,7 @@ class DevEvaluations:
         return self._pacing.seconds
 
     def __call__(self, progress: Progress) -> bool:
-        """Whether the dev set was evaluated, which leaves the model in eval mode.
-
-        An evaluation that is asked to stop is dropped: training, which is asked the same next, saves its state first.
-        """
+        """Whether dev was evaluated, which leaves the model in eval mode; one that is asked to stop is dropped."""
         heard = self._hearing_test is not None and self._measure_hearing(self._hearing_test, progress)
         if not self._ranks.broadcast(self._pacing.due(progress.seconds - self._start_seconds)):
             return heard

@@ -19,10 +19,7 @@ def micro_batches_of(plan: PlanFile, ledger: Ledger, key: str) -> int:
 def record_out_of_memory(
     attempt: Attempt, node: StageNode, samples: IntArray, micro_batches: int, cause: str, session: str
 ) -> None:
-    """Record that memory ran out at so many micro-batches a step, and whether smaller ones may be tried.
-
-    `samples` are the audio samples of each utterance of the training set.
-    """
+    """Record that memory ran out, and whether smaller micro-batches, of `samples` of training audio, may be tried."""
     smaller = micro_batches < _largest_batch(node, samples)
     how = f"each batch in {micro_batches} micro-batches" if smaller else "even one utterance at a time"
     attempt.fail("memory" if smaller else "error", f"out of memory, {how}: {cause}", session=session)

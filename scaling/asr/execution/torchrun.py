@@ -20,9 +20,7 @@ kills processes that hang in an exchange."""
 
 
 def main() -> int:
-    """Run torchrun with the arguments of this command; returns the exit code of the first process that failed, which is
-    128 + the signal's number where a signal ended it.
-    """
+    """Run torchrun with this command's arguments; the exit code of the first process that failed, as a shell has it."""
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(LEAVE_SECONDS))
     logging.disable()  # torchrun's report would hide the last messages of the process
     try:

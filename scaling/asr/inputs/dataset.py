@@ -64,10 +64,7 @@ class SpeechDataset:
         augmenter: Augmenter | None = None,
         letters: Letters | None = None,
     ) -> "SpeechDataset":
-        """The recordings as the encoder and the LLM in these directories read them, augmented if `augmenter` is given.
-
-        An encoder without an objective of its own writes `letters`, if anything.
-        """
+        """The recordings as these models read them, augmented by `augmenter`; a fresh head writes `letters`."""
         if augmenter is not None:
             audio = replace(audio, manifest=audio.manifest.at_speeds(augmenter.augmentation.speeds))
         manifest = audio.manifest

@@ -20,9 +20,7 @@ takes .2 ms instead of 1.6, one of 8 s takes 2.4 instead of 4.2), and compute mo
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncoderGroups:
-    """A partition of N utterances: `number_N` is the group of each, `members_N` lists the utterances group by group,
-    and group g begins at `begins[g]`.
-    """
+    """The group of each of N utterances (`number_N`), and `members_N` by group, which g begins at `begins[g]`."""
 
     number_N: Indices
     members_N: Indices
@@ -30,9 +28,7 @@ class EncoderGroups:
 
     @classmethod
     def of(cls, frames_N: Indices, stream: BatchStream, most_samples: int) -> "EncoderGroups":
-        """Groups of up to `most_samples` of audio, of utterances with equally many input frames in one pool of the
-        stream's first epoch; with 0 samples, each utterance is a group of its own.
-        """
+        """Groups of equally many frames, of a pool of the first epoch and up to `most_samples`; for 0 each is alone."""
         pool_N = stream.first_epoch_pools()
         # A run is all utterances of one length in a pool; a group is a stretch of a run.
         members_N = np.lexsort((frames_N, pool_N))

@@ -37,10 +37,7 @@ class ModelInputs:
     cache: CachedOutputs | None = None
 
     def read(self, indices: Sequence[int] | IntArray, epoch: int = 0) -> Examples:
-        """Features and targets of some utterances, without features whose encoder output is cached.
-
-        This may be called from any thread.
-        """
+        """Features and targets, without features whose encoder output is cached. Any thread may call this."""
         return self.dataset.examples(indices, self.cache or (), epoch)
 
     def batch(self, examples: Examples) -> Batch:

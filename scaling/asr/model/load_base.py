@@ -43,10 +43,7 @@ class BaseModels:
         return self._fresh(directory, family_of(directory))
 
     def llm(self, directory: Path) -> PreTrainedModel:
-        """A fresh copy of the causal LM in fp32.
-
-        It comes without its generation settings: a chat model's penalties and temperature would change greedy decoding.
-        """
+        """A fresh causal LM in fp32, without a chat model's penalties and temperature, which change greedy decoding."""
         model = self._fresh(directory, None)
         model.generation_config = GenerationConfig()
         return model

@@ -58,10 +58,7 @@ class LogMel:
         return samples // self.hop_length
 
     def __call__(self, samples_T: np.ndarray) -> torch.Tensor:
-        """Log-mel features (M mel bins, frames) of float32 samples.
-
-        Raises InputError for audio that is too short for one frame, or longer than the encoder's positions.
-        """
+        """Log-mel features (M, frames) of float32 samples. Raises InputError for audio too short or too long."""
         shortest = max(self.n_fft // 2 + 1, self.hop_length)  # half a window is mirrored at either end
         if len(samples_T) < shortest or self.frames(len(samples_T)) > self.frames(self.max_samples):
             raise InputError(

@@ -100,9 +100,7 @@ class Recognizer(nn.Module):
         return function()
 
     def part_parameters(self, part: Part) -> dict[str, nn.Parameter]:
-        """The parameters of one part by name, which adapters do not change. Empty for adapters that were not added, and
-        where there is no objective of the encoder's own.
-        """
+        """Parameters of one part by name, without adapters on it; empty for adapters or objectives not there."""
         if part in (Part.ENCODER_LORA, Part.LLM_LORA):
             return {name: p for name, p in _named(self._host(part)) if _is_adapter(name)}
         if part is Part.ASR_DECODER:

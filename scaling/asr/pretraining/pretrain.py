@@ -39,13 +39,8 @@ HOURS = 8.0
 """Training audio: 42,708 utterances, each of which an encoder reads three to five times."""
 
 DEV_SETS = (
-    "general",
-    "general-zh-digits",
-    "synthetic-zh-digits",
-    "synthetic-zh",
-    "synthetic-en-digits",
-    "synthetic-en",
-)
+    "general", "general-zh-digits", "synthetic-zh-digits", "synthetic-zh", "synthetic-en-digits", "synthetic-en",
+)  # fmt: skip
 """The sets that a finished encoder is tested on: its own domain, and the shifted domain that it was not trained on."""
 
 ENCODER_SCHEDULES = {

@@ -12,18 +12,9 @@ import torch
 from torch import nn
 
 STRETCHES = (
-    ((1, 2), 1),
-    ((1, 2), 2),
-    ((1, 4), 1),
-    ((1, 4), 2),
-    ((1, 4), 3),
-    ((2, 6), 2),
-    ((2, 6), 3),
-    ((2, 6), 4),
-    ((3, 8), 2),
-    ((3, 8), 3),
-    ((3, 8), 4),
-)
+    ((1, 2), 1), ((1, 2), 2), ((1, 4), 1), ((1, 4), 2), ((1, 4), 3), ((2, 6), 2), ((2, 6), 3), ((2, 6), 4),
+    ((3, 8), 2), ((3, 8), 3), ((3, 8), 4),
+)  # fmt: skip
 """The fewest and most fine frames of a token, and how many neighbours are averaged; one of these is drawn for each
 batch. 0.75 to 2.75 frames a token remain, as many as speech has at 80 ms a frame. With fewer frames the order of the
 tokens is lost."""

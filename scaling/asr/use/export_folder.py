@@ -29,7 +29,7 @@ from scaling.base_models.encoders import asr_codec, encoder_dims
 from scaling.base_models.encoders.ctc import letters_codec
 from scaling.base_models.letters import Letters
 from scaling.base_models.llms import llm_dims
-from scaling.base_models.tokenizers import TextCodec, llm_codec
+from scaling.base_models.tokenizers import llm_codec
 from scaling.cost.memory import BYTES
 from scaling.errors import InputError
 from scaling.scoring.score import VERSIONS
@@ -44,19 +44,10 @@ PROJECTOR = "projector.safetensors"
 CTC_HEAD = "ctc_head.safetensors"
 
 COMPANIONS = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "normalizer.json",
-    "chat_template.jinja",
-    "generation_config.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "LICENSE",
-)
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+    "merges.txt", "normalizer.json", "chat_template.jinja", "generation_config.json", "preprocessor_config.json",
+    "processor_config.json", "LICENSE",
+)  # fmt: skip
 """Files beside a base model's weights that belong to the model and that training does not change."""
 
 
@@ -85,12 +76,8 @@ def write_export(trained: TrainedRecognizer, node: StageNode, bases: tuple[Path,
         config["ctc_letters"] = Letters.of_tokenizer(model.asr_codec.tokenizer).characters
     for name, codec in (("asr_tokens", model.asr_codec), ("llm_tokens", model.llm_codec)):
         if codec is not None:
-            config[name] = _token_ids(codec)
+            config[name] = {"before": codec.before, "prefix": codec.prefix, "end": codec.end}
     write_json_atomically(folder / CONFIG, config)
-
-
-def _token_ids(codec: TextCodec) -> dict[str, Any]:
-    return {"before": codec.before, "prefix": codec.prefix, "end": codec.end}
 
 
 def read_export(folder: Path) -> TrainedRecognizer:

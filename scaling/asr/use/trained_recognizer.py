@@ -23,9 +23,7 @@ from scaling.speech.audio import Clip, clip_samples, read_clip, read_header
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainedRecognizer:
-    """A recogniser in eval mode, the objective and the precision that it decodes with, its feature extractor, and how
-    many tokens its hypotheses may hold (`token_limits`).
-    """
+    """A recogniser in eval mode, with the objective, precision, features and `token_limits` that it decodes with."""
 
     model: Recognizer
     objective: Objective
@@ -47,10 +45,7 @@ class TrainedRecognizer:
 
 
 def read_run(ledger: Ledger, sources: dict[str, Source], key: str) -> tuple[TrainedRecognizer, StageNode]:
-    """The recogniser at the end of node `key`, and the node.
-
-    Raises InputError where its checkpoint is broken, or the model too large for this machine.
-    """
+    """The recogniser that ends node `key`, and the node. Raises InputError where it is broken, or too large."""
     node, checkpoint = ledger.node(key), checkpoint_of(ledger, key)
     if checkpoint is None:
         raise InputError(f"{ledger.folder(key)}: the node has no checkpoint; expected a finished run with weights")

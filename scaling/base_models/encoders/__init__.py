@@ -66,18 +66,9 @@ FAMILIES: dict[str, ModuleType] = {
 """The module of each family, by the model_type of a config."""
 
 UNPRICED_TOWERS = (
-    "qwen2_audio",
-    "qwen2_audio_encoder",
-    "qwen2_5_omni",
-    "voxtral_realtime",
-    "voxtral_realtime_encoder",
-    "glmasr",
-    "glmasr_encoder",
-    "fun_asr_nano",
-    "fun_asr_nano_encoder",
-    "audioflamingo3",
-    "audioflamingo3_encoder",
-)
+    "qwen2_audio", "qwen2_audio_encoder", "qwen2_5_omni", "voxtral_realtime", "voxtral_realtime_encoder", "glmasr",
+    "glmasr_encoder", "fun_asr_nano", "fun_asr_nano_encoder", "audioflamingo3", "audioflamingo3_encoder",
+)  # fmt: skip
 """Model types whose audio encoder was trained behind an LLM, and whose products are not known here."""
 
 ROWS: tuple[EncoderDims, ...] = (
@@ -96,10 +87,7 @@ ENCODERS = {row.name: row for row in ROWS}
 
 
 def encoder_dims(config_file: Path) -> EncoderDims:
-    """Dimensions from a config.json, and from other files beside it that its family has.
-
-    Raises InputError on models of no family here, and on missing or wrong settings.
-    """
+    """Dimensions by a config.json and files beside it. Raises InputError on unknown families and wrong settings."""
     config = ConfigFile(config_file)
     dims: EncoderDims = _family(config).read_dims(config)
     return dims
@@ -111,20 +99,14 @@ def with_fresh_head(dims: EncoderDims, vocabulary: int) -> EncoderDims:
 
 
 def asr_codec(directory: Path, language: str) -> TextCodec | None:
-    """The codec of the encoder in a directory for its own objective, None without one.
-
-    `language` matters where the encoder knows several.
-    """
+    """The codec of an encoder's own objective, None without one; `language` matters where it knows several."""
     family = _family(ConfigFile(directory / "config.json"))
     codec: TextCodec | None = family.asr_codec(directory, language) if hasattr(family, "asr_codec") else None
     return codec
 
 
 def refuse_masks(encoder: EncoderDims, masks: int) -> None:
-    """Raise InputError where SpecAugment is asked for and the encoder reads no frames of a log-mel spectrogram.
-
-    It reads the wave then, or frames in stacks, and has no bands that could be hidden.
-    """
+    """Raise InputError where masks are asked of an encoder without log-mel frames, which has no bands to hide."""
     if masks and not isinstance(encoder, LogMelFrames):
         raise InputError(f"{masks}; expected 0 with {encoder.name}, which reads no log-mel frames")
 

@@ -44,7 +44,6 @@ class CtcDims(Encoder):
 
     __slots__ = ()
 
-    width: int
     vocabulary: int
 
     @property
@@ -54,13 +53,10 @@ class CtcDims(Encoder):
 
 
 class AudioTowerDims(Encoder):
-    """The part that an encoder without an objective of its own shares with others: a study may give it a fresh head of
-    `fresh_vocabulary` tokens; 0: there is none.
-    """
+    """An encoder without an objective of its own; a study may give it a head of `fresh_vocabulary` tokens (0: none)."""
 
     __slots__ = ()
 
-    width: int
     fresh_vocabulary: int
 
     @property

@@ -1,6 +1,7 @@
 """What all encoders have in common, and what some of them have of their own: an objective that a stage can train by."""
 
 from abc import abstractmethod
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from scaling.arrays import IntArray
@@ -30,10 +31,20 @@ class OwnObjective(Protocol):
         """Record its products."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Encoder:
-    """The part of an encoder's dimensions that a family may keep: no objective of its own, audio of any length."""
+    """What dimensions of all encoders have; a family may keep: no objective of its own, audio of any length.
 
-    __slots__ = ()
+    `width` features at each of the positions of its `layers`, with so many attention `heads`, and `ffn` features inside
+    of a feed-forward.
+    """
+
+    name: str = field(compare=False)
+    source: str = field(compare=False)
+    width: int
+    layers: int
+    heads: int
+    ffn: int
 
     @property
     def objective(self) -> OwnObjective | None:

@@ -11,10 +11,7 @@ asr_codec = ctc.asr_codec
 
 
 def read_dims(config: ConfigFile) -> Wav2Vec2Dims:
-    """Dimensions from a config.json, whose section of the encoder transformers writes without its own defaults.
-
-    Raises InputError on an odd kernel of positions.
-    """
+    """Dimensions from a config.json, with transformers' defaults. Raises InputError on an odd kernel of positions."""
     encoder = config.section("audio_config")
     dims = Wav2Vec2Dims(
         **config.origin,

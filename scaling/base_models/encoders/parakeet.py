@@ -4,7 +4,7 @@ The convolutions halve frames and bins of the spectrogram at every stride. Atten
 projection of sinusoids, one for each distance (Dai et al. 2019): 2S - 1 distances for S positions.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -48,17 +48,11 @@ class ParakeetDims(LogMelFrames, ctc.CtcDims):
         "q_proj", "k_proj", "v_proj", "relative_k_proj", "o_proj", "linear1", "linear2",
     )  # fmt: skip
 
-    name: str = field(compare=False)
-    source: str = field(compare=False)
     mel_bins: int
     hop_length: int
     strides: int
     channels: int
     subsampling_kernel: int
-    width: int
-    layers: int
-    heads: int
-    ffn: int
     kernel: int
     vocabulary: int
     attention_bias: bool
@@ -115,10 +109,7 @@ class ParakeetDims(LogMelFrames, ctc.CtcDims):
 
 
 def read_dims(config: ConfigFile) -> ParakeetDims:
-    """Dimensions from the config.json of a Parakeet model with a CTC head, and from its feature extractor's file.
-
-    Raises InputError on strides and kernels whose products are not known here.
-    """
+    """Dimensions by the files of a Parakeet with a CTC head. Raises InputError on strides and kernels not known."""
     encoder = config.section("encoder_config")
     encoder.expect("subsampling_conv_stride", 2, "other strides are not priced")
     factor = encoder.integer("subsampling_factor", 8)
@@ -142,11 +133,8 @@ def read_dims(config: ConfigFile) -> ParakeetDims:
 
 
 def _row(name: str, layers: int) -> ParakeetDims:
-    source, sizes = f"https://huggingface.co/nvidia/{name}/blob/main/config.json", published(SIZES) | {"layers": layers}
-    return ParakeetDims(
-        name=name, source=source, hop_length=HOP_LENGTH, strides=3, vocabulary=VOCABULARY, attention_bias=True,
-        convolution_bias=True, **sizes,
-    )  # fmt: skip
+    sizes = published(f"nvidia/{name}", SIZES) | {"layers": layers, "vocabulary": VOCABULARY}
+    return ParakeetDims(**sizes, hop_length=HOP_LENGTH, strides=3, attention_bias=True, convolution_bias=True)
 
 
 ROWS = (_row("parakeet-ctc-0.6b", 24), _row("parakeet-ctc-1.1b", 42))

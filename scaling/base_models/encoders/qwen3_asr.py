@@ -37,15 +37,9 @@ class Qwen3AsrDims(LogMelFrames, AudioTowerDims):
 
     linears: ClassVar[tuple[str, ...]] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 
-    name: str = field(compare=False)
-    source: str = field(compare=False)
     mel_bins: int
     hop_length: int
     channels: int
-    width: int
-    layers: int
-    heads: int
-    ffn: int
     window_chunks: int
     fresh_vocabulary: int = field(default=0, metadata=OMIT_DEFAULT)
 
@@ -64,12 +58,9 @@ class Qwen3AsrDims(LogMelFrames, AudioTowerDims):
     def encoder_work(self, samples: IntArray) -> dict[Work, IntArray]:
         """Units of work for utterances of so many samples."""
         frames = self.input_frames(samples)
-        chunks, of_chunk, of_rest = (
-            -(-frames // CHUNK),
-            self._chunk_positions,
-            self._subsampling.positions(frames % CHUNK),
-        )
-        positions, window = frames // CHUNK * of_chunk + of_rest, self.window_chunks * of_chunk
+        chunks, of_chunk = -(-frames // CHUNK), self._chunk_positions
+        positions = frames // CHUNK * of_chunk + self._subsampling.positions(frames % CHUNK)
+        window = self.window_chunks * of_chunk
         windows, rest = positions // window, positions % window
         return {
             **{work: chunks * cells for work, cells in self._subsampling.work(CHUNK).items()},
@@ -107,10 +98,7 @@ def read_dims(config: ConfigFile) -> Qwen3AsrDims:
 
 
 def tower_dims(tower: ConfigFile, settings: Settings) -> Qwen3AsrDims:
-    """Dimensions from the settings of a tower; `settings` have the defaults of transformers.
-
-    Raises InputError on chunks of another size than a second, and on windows that are not made of chunks.
-    """
+    """Dimensions by a tower's settings. Raises InputError on chunks of other sizes, and windows not made of chunks."""
     tower.expect("n_window", CHUNK // 2, "transformers counts positions for no other chunks")
     window = tower.integer("n_window_infer", WINDOW_CHUNKS * CHUNK)
     if window % CHUNK:
@@ -119,12 +107,4 @@ def tower_dims(tower: ConfigFile, settings: Settings) -> Qwen3AsrDims:
     return Qwen3AsrDims(**tower.origin, **sizes, hop_length=hop, window_chunks=window // CHUNK)
 
 
-ROWS = (
-    Qwen3AsrDims(
-        name="Qwen3-ASR-1.7B-hf",
-        source="https://huggingface.co/Qwen/Qwen3-ASR-1.7B-hf/blob/main/config.json",
-        hop_length=HOP_LENGTH,
-        window_chunks=WINDOW_CHUNKS,
-        **published(SIZES),
-    ),
-)
+ROWS = (Qwen3AsrDims(**published("Qwen/Qwen3-ASR-1.7B-hf", SIZES), hop_length=HOP_LENGTH, window_chunks=WINDOW_CHUNKS),)

@@ -28,10 +28,6 @@ def read_dims(config: ConfigFile) -> Qwen3AsrDims:
 
 ROWS = (
     Qwen3AsrDims(
-        name="Qwen3-Omni-30B-A3B-Instruct",
-        source="https://huggingface.co/Qwen/Qwen3-Omni-30B-A3B-Instruct/blob/main/config.json",
-        hop_length=HOP_LENGTH,
-        window_chunks=WINDOW_CHUNKS,
-        **published(SIZES),
+        **published("Qwen/Qwen3-Omni-30B-A3B-Instruct", SIZES), hop_length=HOP_LENGTH, window_chunks=WINDOW_CHUNKS
     ),
 )

@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from scaling.arrays import IntArray
-from scaling.base_models.config_file import ConfigFile
+from scaling.base_models.config_file import ConfigFile, published
 from scaling.base_models.encoders import ctc
 from scaling.base_models.matmul_tape import Flow, Tape, Weights, Work, attention, feed_forward
 from scaling.errors import InputError
@@ -46,17 +46,11 @@ class Wav2Vec2Dims(ctc.CtcDims):
         "q_proj", "k_proj", "v_proj", "out_proj", "intermediate_dense", "output_dense",
     )  # fmt: skip
 
-    name: str = field(compare=False)
-    source: str = field(compare=False)
     channels: tuple[int, ...]
     kernels: tuple[int, ...]
     strides: tuple[int, ...]
     conv_bias: bool
     layer_norms: bool
-    width: int
-    layers: int
-    heads: int
-    ffn: int
     position_kernel: int
     position_groups: int
     vocabulary: int
@@ -155,8 +149,7 @@ def read_dims(config: ConfigFile) -> Wav2Vec2Dims:
         raise InputError(f"{config.path}: feat_extract_norm must be 'group' or 'layer', not {norm!r}")
     norm_last = not config.flag("do_stable_layer_norm", False)
     dims = Wav2Vec2Dims(
-        name=config.path.parent.name,
-        source=str(config.path),
+        **config.origin,
         channels=config.integers("conv_dim", CHANNELS),
         kernels=config.integers("conv_kernel", KERNELS),
         strides=config.integers("conv_stride", STRIDES),
@@ -185,8 +178,7 @@ def checked(dims: Wav2Vec2Dims, config: ConfigFile) -> Wav2Vec2Dims:
 def row(hub_id: str, width: int, layers: int, *, layer_norms: bool = False, wavlm: bool = False) -> Wav2Vec2Dims:
     """A published model: all have heads of 64 features, feed-forwards of 4 widths and the letters of English."""
     return Wav2Vec2Dims(
-        name=hub_id.split("/")[1],
-        source=f"https://huggingface.co/{hub_id}/blob/main/config.json",
+        **published(hub_id),
         channels=CHANNELS,
         kernels=KERNELS,
         strides=STRIDES,

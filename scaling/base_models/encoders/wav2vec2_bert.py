@@ -4,7 +4,7 @@ Attention knows positions by an embedding of the distance, cut off at either end
 query has a product with that of every key.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -43,13 +43,7 @@ class Wav2Vec2BertDims(ctc.CtcDims):
         "linear_q", "linear_k", "linear_v", "linear_out", "intermediate_dense", "output_dense",
     )  # fmt: skip
 
-    name: str = field(compare=False)
-    source: str = field(compare=False)
     stack: int
-    width: int
-    layers: int
-    heads: int
-    ffn: int
     kernel: int
     distances: int
     vocabulary: int
@@ -97,10 +91,7 @@ class Wav2Vec2BertDims(ctc.CtcDims):
 
 
 def read_dims(config: ConfigFile) -> Wav2Vec2BertDims:
-    """Dimensions from the config.json of a w2v-BERT 2.0 model.
-
-    Raises InputError on variants with other products: adapters after the encoder, other kinds of positions.
-    """
+    """Dimensions of a w2v-BERT 2.0. Raises InputError on variants with other products: adapters, other positions."""
     config.expect("add_adapter", False, "adapters after the encoder are not priced")
     config.expect("use_intermediate_ffn_before_adapter", False, "a feed-forward after the encoder is not priced")
     config.expect("position_embeddings_type", "relative_key", "other positions are not priced")
@@ -120,13 +111,5 @@ def read_dims(config: ConfigFile) -> Wav2Vec2BertDims:
     return dims
 
 
-ROWS = (
-    Wav2Vec2BertDims(
-        name="w2v-bert-2.0",
-        source="https://huggingface.co/facebook/w2v-bert-2.0/blob/main/config.json",
-        **published(SIZES),
-        stack=2,
-        distances=73,
-        vocabulary=32,  # it comes without a head: letters, as in its kin (assumption)
-    ),
-)
+ROWS = (Wav2Vec2BertDims(**published("facebook/w2v-bert-2.0", SIZES), stack=2, distances=73, vocabulary=32),)
+"""The published model comes without a head: the vocabulary is that of letters, as in its kin (assumption)."""

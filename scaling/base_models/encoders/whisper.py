@@ -1,10 +1,10 @@
 """Whisper: log-mel frames, two convolutions, a transformer encoder, and a decoder that writes text by attention."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 from scaling.arrays import IntArray
-from scaling.base_models.config_file import ConfigFile
+from scaling.base_models.config_file import ConfigFile, published
 from scaling.base_models.encoders import text_decoder
 from scaling.base_models.encoders.log_mel import HOP_LENGTH, LogMelFrames, hop_length
 from scaling.base_models.encoders.objective import Encoder
@@ -36,14 +36,8 @@ class WhisperEncoderDims(LogMelFrames, Encoder):
 
     linears: ClassVar[tuple[str, ...]] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 
-    name: str = field(compare=False)
-    source: str = field(compare=False)
     mel_bins: int
     hop_length: int
-    width: int
-    layers: int
-    heads: int
-    ffn: int
     max_positions: int
 
     @property
@@ -118,8 +112,7 @@ def _row(
 ) -> WhisperDims:
     """A published model: all have heads of 64 features, feed-forwards of 4 widths, 1500 and 448 positions."""
     return WhisperDims(
-        name=name,
-        source=f"https://huggingface.co/openai/{name}/blob/main/config.json",
+        **published(f"openai/{name}"),
         mel_bins=mel_bins,
         hop_length=HOP_LENGTH,
         width=width,

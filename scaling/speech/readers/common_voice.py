@@ -3,20 +3,11 @@
 It is read by the names of its columns: `path`, `sentence`, `client_id`. Other columns have changed between versions.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from scaling.speech.readers.row import BadRow, Format, Row, Rows, lines
 
 NEEDED = ("path", "sentence")
-
-
-def _recognises(path: Path) -> bool:
-    return path.is_file() and path.suffix == ".tsv" and (path.parent / "clips").is_dir()
-
-
-def _files(path: Path) -> Iterable[Path]:
-    return [path]
 
 
 def _rows(path: Path, _part: str) -> Rows:
@@ -40,16 +31,12 @@ def _rows(path: Path, _part: str) -> Rows:
         if "/" in name:
             yield BadRow("path outside clips", f"{path}, line {number}: {name!r}; expected the name of a file in clips")
             continue
-        audio = f"{path.parent}/clips/{name}"
-        yield Row(
-            audio=audio,
-            text=cells[columns["sentence"]],
-            id=name.rpartition(".")[0] or name,
-            speaker=speaker,
-            line=number,
-        )
+        audio, identity = f"{path.parent}/clips/{name}", name.rpartition(".")[0] or name
+        yield Row(audio, cells[columns["sentence"]], id=identity, speaker=speaker, line=number)
 
 
 FORMAT = Format(
-    name="table of Common Voice (train.tsv beside clips/)", recognises=_recognises, files=_files, rows=_rows
+    name="table of Common Voice (train.tsv beside clips/)",
+    recognises=lambda path: path.is_file() and path.suffix == ".tsv" and (path.parent / "clips").is_dir(),
+    rows=_rows,
 )

@@ -20,8 +20,7 @@ from scaling.speech.readers.row import (
     channel_number,
     given,
     label,
-    parse_json,
-    raw_lines,
+    parsed_lines,
     seconds,
 )
 
@@ -33,22 +32,13 @@ def is_json_lines(path: Path) -> bool:
     return Path(path.name.removesuffix(".gz")).suffix.lower() in SUFFIXES
 
 
-def _recognises(path: Path) -> bool:
-    return path.is_file() and is_json_lines(path)
-
-
 def _rows(path: Path, _part: str) -> Rows:
     base = path.parent
-    for number, line in raw_lines(path):
+    for where, number, values in parsed_lines(path):
         try:
-            values = parse_json(line)
+            yield values if isinstance(values, BadRow) else _row(values, base, number)
         except ValueError as error:
-            yield BadRow("not JSON", f"{path}, line {number}: {error}")
-            continue
-        try:
-            yield _row(values, base, number)
-        except ValueError as error:
-            yield BadRow("field missing or of the wrong type", f"{path}, line {number}: {error}")
+            yield BadRow("field missing or of the wrong type", f"{where}: {error}")
 
 
 def _row(values: Any, base: Path, number: int) -> Row:
@@ -80,4 +70,6 @@ def _wrong(name: str, value: Any, values: dict[str, Any]) -> str:
     return "" if isinstance(value, str) else f"{name} must be a string, not {value!r}"
 
 
-FORMAT = Format(name="NeMo or WeNet JSON lines", recognises=_recognises, files=lambda path: [path], rows=_rows)
+FORMAT = Format(
+    name="NeMo or WeNet JSON lines", recognises=lambda path: path.is_file() and is_json_lines(path), rows=_rows
+)

@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaling.speech.audio import NO_CHANNEL, AudioError, Clip, read_header
-from scaling.speech.readers.row import NOT_TOLD, BadRow, Format, Row, Rows, beside, channel_number, lines, seconds
+from scaling.speech.readers.row import (
+    NOT_TOLD,
+    BadRow,
+    Format,
+    Row,
+    RowError,
+    Rows,
+    beside,
+    channel_number,
+    lines,
+    seconds,
+)
 
 TRANSCRIPTS = ("text", "trans.txt")
 TABLES = ("segments", "utt2spk", "utt2dur", "reco2file_and_channel")
@@ -63,17 +74,9 @@ def _rows(path: Path, _part: str) -> Rows:
                     line=number,
                     channel=sides.channel(stretch.recording) if stretch.channel == NO_CHANNEL else stretch.channel,
                 )
-        except _BadLineError as error:
+        except RowError as error:
             yield BadRow(error.kind, f"{where}: {error}")
     yield from bad_rows
-
-
-class _BadLineError(ValueError):
-    """A line of a table that cannot be used."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +94,19 @@ def _segment(identity: str, line: str) -> _Stretch:
     fields = line.split()
     if len(fields) not in (3, 4):
         expected = "RECORDING START END or RECORDING START END CHANNEL"
-        raise _BadLineError("no segment", f"{identity!r} is not in segments, or not with {expected}")
+        raise RowError("no segment", f"{identity!r} is not in segments, or not with {expected}")
     recording, start, end = fields[0], _seconds(fields[1]), _seconds(fields[2])
     to_the_end = end == TO_THE_END
     if not (start >= 0 and (to_the_end or end > start)):
         expected = "expected seconds, the end after the start or -1"
-        raise _BadLineError("no segment", f"{identity!r} goes from {fields[1]} to {fields[2]} s; {expected}")
+        raise RowError("no segment", f"{identity!r} goes from {fields[1]} to {fields[2]} s; {expected}")
     channel = NO_CHANNEL
     if len(fields) == 4 and fields[3] != str(NO_CHANNEL):
         try:
             channel = channel_number(int(fields[3]))
         except ValueError:
             detail = f"{identity!r} is on channel {fields[3]!r} in segments; expected a number from 0"
-            raise _BadLineError("no such channel", detail) from None
+            raise RowError("no such channel", detail) from None
     return _Stretch(recording, start, NOT_TOLD if to_the_end else end - start, channel)
 
 
@@ -130,7 +133,7 @@ class _Sides:
             number = int(name) - 1
         else:
             detail = f"{recording!r} is on channel {name!r} in reco2file_and_channel; expected A, B or 1, 2"
-            raise _BadLineError("no such channel", detail)
+            raise RowError("no such channel", detail)
         try:
             channels = read_header(Clip(path=Path(beside(self._folder, self._recordings[recording])))).channels
         except AudioError:
@@ -139,9 +142,7 @@ class _Sides:
 
 
 def _table(path: Path, bad_rows: list[BadRow]) -> dict[str, str]:
-    """From the first word to the rest of each line; empty where there is no such file. The first of two lines counts,
-    and the second is a bad row.
-    """
+    """From the first word to the rest of each line; empty without a file. Of two lines the second is a bad row."""
     table: dict[str, str] = {}
     if path.is_file():
         for number, line in lines(path):

@@ -6,7 +6,7 @@ cut alone. Relative paths start at the folder of the manifest. A recording that 
 or that has a transform, is a bad row: FLOPs are counted for the audio that is read.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,7 @@ from scaling.speech.readers.row import (
     beside,
     channel_number,
     label,
-    parse_json,
-    raw_lines,
+    parsed_lines,
     seconds,
 )
 
@@ -44,18 +43,8 @@ class _UnsupportedRecordingError(ValueError):
     """A recording that is more than one audio file."""
 
 
-def _parsed(path: Path) -> Iterator[tuple[str, int, Any]]:
-    """The place of each line as text, its number, and its object or a bad row."""
-    for number, line in raw_lines(path):
-        where = f"{path}, line {number}"
-        try:
-            yield where, number, parse_json(line)
-        except ValueError as error:
-            yield where, number, BadRow("not JSON", f"{where}: {error}")
-
-
 def _cuts(path: Path, _part: str) -> Rows:
-    for where, number, cut in _parsed(path):
+    for where, number, cut in parsed_lines(path):
         yield from _rows_of(cut, where, partial(_of_cut, base=path.parent, line=number))
 
 
@@ -128,10 +117,7 @@ def _row(speech: JsonObject, recording: JsonObject, base: Path, start: Any, dura
 
 
 def _source(recording: JsonObject, named: Any) -> tuple[JsonObject, int]:
-    """The file that has the channel of this name, and the channel's number in it.
-
-    lhotse names channels of a recording; its sources say which of them each file has, in order.
-    """
+    """The file with the channel of this name, of those of the recording, and the channel's number in the file."""
     sources, name = recording["sources"], recording["id"]
     channel = _channel(named, recording.get("channel_ids") or [])
     if channel != NO_CHANNEL:
@@ -157,12 +143,12 @@ def _text(speech: JsonObject) -> str | None:
 
 def _supervisions(path: Path, _part: str) -> Rows:
     recordings: JsonObject = {}
-    for where, _, recording in _parsed(_recordings_of(path)):
+    for where, _, recording in parsed_lines(_recordings_of(path)):
         if isinstance(recording, dict) and "id" in recording:
             recordings[recording["id"]] = recording
         else:
             yield recording if isinstance(recording, BadRow) else BadRow("recording without an id", where)
-    for where, number, speech in _parsed(path):
+    for where, number, speech in parsed_lines(path):
         if isinstance(speech, BadRow):
             yield speech
             continue
@@ -186,7 +172,7 @@ def _shar(path: Path, _part: str) -> Rows:
                 yield member
             elif member.name.lower().endswith(tar_shards.AUDIO):
                 places[member.name.rpartition(".")[0]] = member.offset, member.size  # an id may have dots
-        for where, number, cut in _parsed(cuts):
+        for where, number, cut in parsed_lines(cuts):
             yield from _rows_of(cut, where, partial(_of_shard, places=places, shard=shard, line=number))
 
 
@@ -214,7 +200,7 @@ def _first(path: Path) -> Any:
     """The object in the first line of a file, None where the file is no lhotse manifest or has none."""
     if not (path.is_file() and path.name.endswith(NAMES)):
         return None
-    _, _, first = next(_parsed(path), (None, None, None))
+    _, _, first = next(parsed_lines(path), (None, None, None))
     return first if isinstance(first, dict) else None
 
 
@@ -226,7 +212,6 @@ def _has(path: Path, *names: str) -> bool:
 CUTS = Format(
     name="lhotse CutSet (cuts.jsonl.gz)",
     recognises=lambda path: _has(path, "supervisions", "duration"),
-    files=lambda path: [path],
     rows=_cuts,
 )
 SUPERVISIONS = Format(

@@ -28,13 +28,8 @@ def _rows(path: Path, _part: str) -> Rows:
                 yield line
                 continue
             name, *text = line.split(maxsplit=1)
-            yield Row(
-                audio=f"{chapter}/{name}{suffix}",
-                text=text[0] if text else None,
-                id=name,
-                speaker=chapter.parent.name,
-                line=number,
-            )
+            audio, speaker = f"{chapter}/{name}{suffix}", chapter.parent.name
+            yield Row(audio, text[0] if text else None, id=name, speaker=speaker, line=number)
 
 
 FORMAT = Format(

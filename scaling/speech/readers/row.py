@@ -85,6 +85,14 @@ class BadRow(NamedTuple):
     detail: str
 
 
+class RowError(ValueError):
+    """What makes a row a bad row of this kind."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 Rows = Iterator[Row | BadRow]
 
 
@@ -92,13 +100,14 @@ Rows = Iterator[Row | BadRow]
 class Format:
     """A layout of corpora.
 
-    `files` lists every file, except audio, whose change changes the corpus. `rows` reads the corpus at a path; where
-    the format `has_parts`, it reads the part of the given name, or all of the corpus for "".
+    `files` lists every file, except audio, whose change changes the corpus: the path alone where nothing else is said.
+    `rows` reads the corpus at a path; where the format `has_parts`, it reads the part of the given name, or all of the
+    corpus for "".
     """
 
     name: str
     recognises: Callable[[Path], bool]
-    files: Callable[[Path], Iterable[Path]]
+    files: Callable[[Path], Iterable[Path]] = lambda path: [path]
     rows: Callable[[Path, str], Rows]
     has_parts: bool = False
 
@@ -114,6 +123,16 @@ def lines(path: Path) -> Iterator[tuple[int, str | BadRow]]:
             yield number, line.decode()
         except UnicodeDecodeError as error:
             yield number, BadRow("not UTF-8", f"{path}, line {number}: {error.reason} at byte {error.start}")
+
+
+def parsed_lines(path: Path) -> Iterator[tuple[str, int, Any]]:
+    """The place of each line as text, its number, and its JSON value or a bad row; as `raw_lines`."""
+    for number, line in raw_lines(path):
+        where = f"{path}, line {number}"
+        try:
+            yield where, number, parse_json(line)
+        except ValueError as error:
+            yield where, number, BadRow("not JSON", f"{where}: {error}")
 
 
 def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -148,10 +167,7 @@ def given(values: Mapping[str, Any], *names: str) -> Any:
 
 
 def label(values: Mapping[str, Any], *names: str) -> str:
-    """The first of these fields that has a value, as text; empty where none has, or nothing but blanks.
-
-    Raises ValueError where the value is neither text nor a number.
-    """
+    """The first field with a value, as text; empty for blanks. Raises ValueError for all but text and numbers."""
     value = given(values, *names)
     if isinstance(value, bool | list | dict):
         raise ValueError(  # noqa: TRY004  as for any other value that a row may not have
@@ -161,9 +177,7 @@ def label(values: Mapping[str, Any], *names: str) -> str:
 
 
 def channel_number(value: Any) -> int:
-    """A channel as a corpus names it: a whole number from 0, or a list of one; NO_CHANNEL where none is named, or all
-    are (`average`). Raises ValueError for anything else.
-    """
+    """A channel from 0, also in a list; NO_CHANNEL for none or all (`average`). Raises ValueError for anything else."""
     if isinstance(value, list) and len(value) == 1:
         (value,) = value
     if value is None or value == EVERY_CHANNEL:

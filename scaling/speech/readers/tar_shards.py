@@ -10,12 +10,12 @@ file. Links and devices are bad rows. A compressed tar cannot be read in place a
 """
 
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from scaling.errors import InputError
-from scaling.speech.readers.row import BadRow, Format, Row, Rows, channel_number, given, label, parse_json
+from scaling.speech.readers.row import BadRow, Format, Row, RowError, Rows, channel_number, given, label, parse_json
 from scaling.system.text_bytes import without_mark
 
 AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a")
@@ -120,7 +120,7 @@ def _row(path: Path, key: str, places: Mapping[str, Member], stream: IO[bytes]) 
             if ending in places:
                 fields |= _described(stream, ending, places[ending])
         channel, speaker = channel_number(fields.get("channel")), label(fields, "speaker")
-    except _UnreadableTextError as error:
+    except RowError as error:
         return BadRow(error.kind, f"{path}: {error}")
     except ValueError as error:  # an InputError, too
         return BadRow("field missing or of the wrong type", f"{path}: {key!r}: {error}")
@@ -128,42 +128,26 @@ def _row(path: Path, key: str, places: Mapping[str, Member], stream: IO[bytes]) 
     return Row(str(path), text, speaker=speaker, offset=audio.offset, size=audio.size, channel=channel, member=key)
 
 
-class _UnreadableTextError(ValueError):
-    """A text or description that cannot be read."""
-
-    def __init__(self, kind: str, member: Member, message: str) -> None:
-        super().__init__(f"{member.name}: {message}")
-        self.kind = kind
-
-
 def _described(stream: IO[bytes], ending: str, member: Member) -> Fields:
     """The fields that a member gives; a blank text is none. Raises ValueError where it cannot be read."""
     if member.size > MAX_TEXT_BYTES:
-        expected = f"{member.size} bytes; expected at most {MAX_TEXT_BYTES}"
-        raise _UnreadableTextError("text too long to be one", member, expected)
+        expected = f"expected at most {MAX_TEXT_BYTES}"
+        raise RowError("text too long to be one", f"{member.name}: {member.size} bytes; {expected}")
     stream.seek(member.offset)
     content = without_mark(stream.read(member.size), member.name)
     try:
         values = {"text": content.decode().strip()} if ending == ".txt" else parse_json(content)
     except UnicodeDecodeError as error:
-        raise _UnreadableTextError("not UTF-8", member, f"{error.reason} at byte {error.start}") from None
+        raise RowError("not UTF-8", f"{member.name}: {error.reason} at byte {error.start}") from None
     except ValueError as error:
-        raise _UnreadableTextError("not JSON", member, str(error)) from None
+        raise RowError("not JSON", f"{member.name}: {error}") from None
     if not isinstance(values, dict):
-        raise _UnreadableTextError("not JSON", member, f"expected an object, found {type(values).__name__}")
+        raise RowError("not JSON", f"{member.name}: expected an object, found {type(values).__name__}")
     text = given(values, "text", "txt")
     if not (text is None or isinstance(text, str)):
         raise ValueError(f"text must be a string, not {text!r:.80}")
     fields = {name: values[name] for name in ("speaker", "channel") if name in values}
     return fields | ({"text": text} if text and text.strip() else {})
-
-
-def _recognises(path: Path) -> bool:
-    return path.is_file() and any(suffix in (".tar", ".tgz") for suffix in path.suffixes)
-
-
-def _files(path: Path) -> Iterable[Path]:
-    return [path]
 
 
 def _shards(folder: Path) -> list[Path]:
@@ -174,7 +158,11 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and bool(_shards(path)) and not any(file.suffix.lower() in AUDIO for file in path.iterdir())
 
 
-FORMAT = Format(name="tar shard (KEY.wav with KEY.txt or KEY.json)", recognises=_recognises, files=_files, rows=_rows)
+FORMAT = Format(
+    name="tar shard (KEY.wav with KEY.txt or KEY.json)",
+    recognises=lambda path: path.is_file() and any(suffix in (".tar", ".tgz") for suffix in path.suffixes),
+    rows=_rows,
+)
 FOLDER = Format(
     name="folder of tar shards",
     recognises=_is_folder,

@@ -7,7 +7,7 @@ at the end of a value. Segments are stretches of long Opus recordings beside the
 
 import codecs
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,6 @@ def _recognises(path: Path) -> bool:
     with path.open("rb") as stream:
         start = stream.read(4096).removeprefix(codecs.BOM_UTF8)
     return start.lstrip().startswith(b"{") and b'"audios"' in start
-
-
-def _files(path: Path) -> Iterable[Path]:
-    return [path]
 
 
 def _rows(path: Path, part: str) -> Rows:
@@ -59,13 +55,8 @@ def _row(segment: Any, audio: str) -> Row:
     text = segment["text"]
     if isinstance(text, str):
         text.encode()  # raises UnicodeEncodeError for bytes that were not UTF-8
-    return Row(
-        audio=audio,
-        text=None if text is None else str(text),
-        id=label(segment, "sid"),
-        duration=end - start,
-        start=start,
-    )
+    written = None if text is None else str(text)
+    return Row(audio, written, id=label(segment, "sid"), duration=end - start, start=start)
 
 
 def _recordings(path: Path) -> Iterator[Any]:
@@ -98,4 +89,4 @@ def _more(stream: Any, path: Path, length: int = 0) -> str:
     return characters
 
 
-FORMAT = Format(name="WenetSpeech.json", recognises=_recognises, files=_files, rows=_rows, has_parts=True)
+FORMAT = Format(name="WenetSpeech.json", recognises=_recognises, rows=_rows, has_parts=True)

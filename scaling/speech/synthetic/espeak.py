@@ -40,10 +40,7 @@ class SynthesisRequest:
 
 
 def synthesise(request: SynthesisRequest) -> tuple[np.ndarray, int]:
-    """The utterance as int16 samples, and their sampling rate in Hz (22 050 with espeak-ng 1.52).
-
-    Raises `InputError` where the synthesiser is not installed, or refuses the voice or the text.
-    """
+    """The utterance in int16, and its rate in Hz. Raises InputError where espeak-ng is missing, or refuses it."""
     voice = _voice_file(request.voice)
     with _loaded() as (library, sampling_rate):
         return _samples(library, voice, request), sampling_rate

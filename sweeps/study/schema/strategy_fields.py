@@ -10,8 +10,7 @@ from scaling.strategies.presets import PRESETS
 from sweeps.study.schema.field_types import Fields, Flops, Name, Rate, Share, mapping_or_not
 
 StageRates = Annotated[
-    Annotated[dict[StrictStr, Rate], Tag("<mapping>")] | Annotated[Rate, Tag("<plain>")],
-    Discriminator(mapping_or_not),
+    Annotated[dict[StrictStr, Rate], Tag("<mapping>")] | Annotated[Rate, Tag("<plain>")], Discriminator(mapping_or_not)
 ]
 """A part's rate, or the rates of a stage's parts."""
 

@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from reference_study.formats import Answers
 from reference_study.page_answers import budgets, forecasts, gains, laws, paper, state
-from reference_study.page_simplified import designs, recipe, single_seed, six_nd, untuned
+from reference_study.page_recipe import rates, recipe
+from reference_study.page_simplified import designs, single_seed, six_nd, untuned
 from reference_study.page_summary import headline, summary
 
 Block = Callable[[Answers], list[str]]
 PAGES: dict[str, tuple[Block, ...]] = {
-    "README.md": (summary, state, recipe),
+    "README.md": (summary, state, recipe, rates),
     "TABLES.md": (laws, forecasts, gains, budgets, paper, untuned, six_nd, single_seed, designs),
 }
 """The blocks of each page; a block stands between markers of its name."""

@@ -1,14 +1,10 @@
 """The blocks of the page on questions 4 and 5: what simpler comparisons conclude, and which design is enough."""
 
 from collections.abc import Iterator, Sequence
-from statistics import fmean
 
 from reference_study.formats import NOT_YET, Answers, flops, share, table
-from reference_study.tables import BASELINE, ENCODER_FIRST
 
 from analysis.formatting import number, percent
-
-STRATEGIES = (ENCODER_FIRST, BASELINE)
 
 
 def untuned(found: Answers) -> list[str]:
@@ -60,43 +56,6 @@ def _of_seeds(found: Answers) -> Iterator[str]:
             f"claims {said['false']} name a winner where all seeds leave it open, and {said['contrary']} name the "
             f"other winner; {said['missed']} that all seeds tell are missed."
         )
-
-
-def recipe(found: Answers) -> list[str]:
-    """A line for each run that was trained again with another batch or other rates."""
-    if not found["recipe"]:
-        return ["Not tried."]
-    lines: dict[str, list[str]] = {}
-    for one in found["recipe"]:
-        run = f"`{one['strategy']}`, seed {one['seed']}, {flops(one['flops'])} FLOPs"
-        lines.setdefault(f"{run}: {number(one['dev_cer_of_the_study'], 3)}", []).append(
-            f"{number(one['dev_cer'], 3)} with {one['change']}"
-        )
-    return [f"* {own}; {', '.join(again)}." for own, again in lines.items()]
-
-
-def recipe_sentence(found: Answers) -> str:
-    """What the change that is best on dev, the same for both strategies, does to their CERs on test."""
-    tried: dict[str, list[Answers]] = {}
-    for one in found["recipe"]:
-        tried.setdefault(one["change"], []).append(one)
-    tried = {
-        change: runs for change, runs in tried.items() if {ENCODER_FIRST, BASELINE} <= {run["strategy"] for run in runs}
-    }
-    if not tried:
-        return ""
-    best = min(tried, key=lambda change: fmean(run["dev_cer"] for run in tried[change]))
-
-    def tests(column: str) -> str:
-        means = {name: fmean(run[column] for run in tried[best] if run["strategy"] == name) for name in STRATEGIES}
-        return " and ".join(f"{number(mean, 3)} for `{name}`" for name, mean in means.items())
-
-    seeds = len({run["seed"] for run in tried[best]})
-    return (
-        f" Rates and batches were searched at small budgets, and they matter: with {best} at "
-        f"{flops(tried[best][0]['flops'])} FLOPs, on dev the best of {len(tried)} changes tried afterwards, the CER is "
-        f"{tests('cer')}, where this recipe has {tests('cer_of_the_study')} ({seeds_of(seeds)})."
-    )
 
 
 def designs(found: Answers) -> list[str]:

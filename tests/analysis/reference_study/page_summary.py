@@ -5,10 +5,11 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from reference_study.comparisons import DEAF, NEGATIVE, REACHED, beside
-from reference_study.formats import Answers, flops, share
+from reference_study.formats import Answers, flops
 from reference_study.page_answers import against_joint, of_joint
-from reference_study.page_simplified import STRATEGIES, enough, recipe_sentence
-from reference_study.tables import MAIN, RETUNED
+from reference_study.page_recipe import STRATEGIES, from_where, more_or_less, other_rates, seeds_at_top
+from reference_study.page_simplified import enough
+from reference_study.tables import MAIN
 
 from analysis.formatting import number, percent
 
@@ -45,7 +46,7 @@ def headline(found: Answers) -> list[str]:
     runs = f"{state['trained_runs']} of {state['planned_runs']} runs, {seeds_at_top(main, state)} there"
     said = (
         f"On its main axis at {flops(main['top_budget_flops'])} FLOPs ({runs}) `efin` has {more_or_less(top)}, where "
-        f"the paper has 21.1 % less. {_verdicts(found)}{_other_rates(found)}{_held(registered)}"
+        f"the paper has 21.1 % less. {_verdicts(found)}{other_rates(found)}{_held(registered)}"
     )
     return textwrap.wrap(said, WIDTH, break_long_words=False, break_on_hyphens=False)
 
@@ -87,19 +88,6 @@ def _held(registered: Answers | None) -> str:
         f" Of the forecasts that were written down before their runs, the 90 % interval holds "
         f"{registered['pairs_held']} of {registered['pairs']} (one for each curve and budget{waiting})."
     )
-
-
-def seeds_at_top(one: Answers, state: Answers) -> str:
-    """How many of the seeds of a study have runs at the largest budget: 1 of 4 seeds."""
-    return f"{min(runs for _, runs in one['at_top']['hears'].values())} of {state['seeds']} seeds"
-
-
-def more_or_less(said: Answers) -> str:
-    """What `efin` saves of the CER of `joint`, in words that need no sign: 9.8 % [3.3, 16.0] more CER than `joint`."""
-    saved, (low, high) = said["cer_saved"], said["cer_saved_interval"]
-    if saved >= 0.0:
-        return f"{share(saved, (low, high))} less CER than `joint`"
-    return f"{share(-saved, (-high, -low))} more CER than `joint`"
 
 
 def _laws(found: Answers) -> Iterator[str]:
@@ -168,43 +156,8 @@ def _gains(found: Answers) -> Iterator[str]:
             at = f"{flops(one['top_budget_flops'])} FLOPs ({seeds_at_top(one, state)} there)"
             yield (
                 f"On the main axis at {at} `efin` has {more_or_less(one['at_top'])} by the fits."
-                f"{from_where(one['budgets'])}{_other_rates(found)}"
+                f"{from_where(one['budgets'])}{other_rates(found)}"
             )
-
-
-def _other_rates(found: Answers) -> str:
-    """What becomes of the main axis with rates that were searched at larger budgets, or with a change of the recipe."""
-    by_study = {
-        one["study"]: one for one in found["gains"] if one["axis"] == "recipe" and one["trained"] and against_joint(one)
-    }
-    if RETUNED not in by_study:
-        return recipe_sentence(found)
-    retuned, main = by_study[RETUNED], by_study[MAIN]
-    (state,) = (study for study in found["studies"] if study["study"] == RETUNED)
-    budget = retuned["top_budget_flops"]
-
-    def means(one: Answers) -> str:
-        (at,) = (each["measured"] for each in one["budgets"] if math.isclose(each["budget_flops"], budget))
-        return " and ".join(f"{number(at[name], 3)} for `{name}`" for name in STRATEGIES)
-
-    return (
-        f" Rates matter as much: with {retuned['place']} FLOPs in place of {main['place']} `efin` has "
-        f"{more_or_less(retuned['at_top'])} at {flops(budget)} FLOPs ({seeds_at_top(retuned, state)}); the mean CER "
-        f"there is {means(retuned)}, with the earlier rates {means(main)}.{from_where(retuned['budgets'])}"
-    )
-
-
-def from_where(budgets: Sequence[Answers]) -> str:
-    """From which budget on the verdict is that of the largest, and up to which nobody is told to be ahead before."""
-    ordered = sorted(budgets, key=lambda each: each["flops"])
-    last = ordered[-1]["verdict"]
-    start = len(ordered)
-    while start and ordered[start - 1]["verdict"] == last:
-        start -= 1
-    if last not in ("ahead", "behind") or any(each["verdict"] in ("ahead", "behind") for each in ordered[:start]):
-        return ""
-    below = "; below that no lead is told" if start else ""
-    return f" It is {last} from {flops(ordered[start]['flops'])} FLOPs on{below}."
 
 
 def _paper(found: Answers) -> Iterator[str]:

@@ -4,6 +4,7 @@ Planted tables hold the parts that no table can show wrong: what a design costs,
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,12 @@ from reference_study.designs import choices_of_budgets, spent
 from reference_study.figure import draw
 from reference_study.laws import registered
 from reference_study.page import PAGES, PROJECT, answered, filled
-from reference_study.page_simplified import best, recipe_sentence
-from reference_study.page_simplified import recipe as recipe_lines
-from reference_study.page_summary import from_where, headline, more_or_less
+from reference_study.page_recipe import from_where, more_or_less, rates
+from reference_study.page_recipe import recipe as recipe_lines
+from reference_study.page_simplified import best
+from reference_study.page_summary import headline
 from reference_study.recipe import recipe
-from reference_study.simplified import agreement, at_multiple, six_nd
+from reference_study.simplified import agreement, at_multiple, six_nd, untuned
 from reference_study.tables import PARTS, RESULTS, ROOT, STUDIES, hearing, places, read_studies, table_of
 
 from analysis.registering.record import FORECASTS_FILE
@@ -157,7 +159,7 @@ def test_blocks_are_one_study_and_what_is_missing_is_said(found: dict):
     assert (main["trained_runs"], main["seeds"], main["largest_trained_flops"]) == (24, 2, 1e13)
     assert {other["trained_runs"] for other in others} == {0}
     missing = [one["place"] for one in found["gains"] if not one["trained"]]
-    assert len(missing) == 7
+    assert len(missing) == 8
     page = answered((RESULTS / "TABLES.md").read_text("utf-8"), PAGES["TABLES.md"], found)
     assert page.count("not trained yet") >= len(missing)
 
@@ -310,7 +312,7 @@ def test_untuned_is_the_rule_s_rate_for_all_parts_at_the_rule_s_batch():
     assert at_multiple({"trials": trials}, 3.0) is None
 
 
-def test_a_changed_recipe_is_held_against_the_same_run_and_the_best_on_dev_is_said(folder: Path, tmp_path: Path):
+def test_a_changed_recipe_is_held_against_the_same_run(folder: Path, tmp_path: Path):
     main = read_studies(folder / "parts")["reference"]
     own = {row["strategy"]: row for row in main.table.rows if row["budget_flops"] == 1e12 and row["seed"] == 0}
     factors = {"batch-4x": {"efin": 0.5, "joint": 1.25}, "half-rates": {"efin": 1.1, "joint": 0.9}}
@@ -324,17 +326,39 @@ def test_a_changed_recipe_is_held_against_the_same_run_and_the_best_on_dev_is_sa
         row |= {"dev_cer": 0.1, "cer": 0.2}
     found = {"recipe": recipe(tmp_path, main)}
     assert len(found["recipe"]) == 4
-    said = recipe_sentence(found)
-    assert "with four times the batch at 1e12 FLOPs, on dev the best of 2 changes tried afterwards" in said
-    assert (
-        "the CER is 0.1 for `efin` and 0.25 for `joint`, where this recipe has 0.2 for `efin` and 0.2 for `joint`"
-        in said
-    )
     assert recipe_lines(found) == [
         "* `efin`, seed 0, 1e12 FLOPs: 0.1; 0.05 with four times the batch, 0.11 with half of every rate.",
         "* `joint`, seed 0, 1e12 FLOPs: 0.1; 0.125 with four times the batch, 0.09 with half of every rate.",
     ]
-    assert recipe_sentence({"recipe": []}) == ""
+    assert recipe_lines({"recipe": []}) == ["Not tried."]
+
+
+def test_the_first_page_says_what_other_rates_do_to_the_main_axis(folder: Path, tmp_path: Path):
+    shutil.copytree(folder / "parts", tmp_path / "parts")
+    turned = {"efin": 1.5, "joint": 0.5}  # of the errors of the main axis: `joint` is ahead
+    rows = [row(strategy, budget, seed, factor * planted(strategy, budget, seed), "reference_retuned")
+            for strategy, factor in turned.items() for budget in BUDGETS for seed in (0, 1)]  # fmt: skip
+    write(tmp_path / "parts" / "reference_retuned-seeds01.jsonl", rows)
+    found = answers(tmp_path, ("studies", "gains", "registered"))
+    said = " ".join(headline(found))
+    assert (
+        "with rates searched at 2.5e11 and 1e12 FLOPs in place of rates searched at 4e10 and 1.6e11 `efin` has " in said
+    )
+    assert "more CER than `joint` at 1e13 FLOPs (2 of 2 seeds)" in said
+    assert "the mean CER there is 0.0757 for `efin` and 0.0379 for `joint`, with the earlier rates 0.0505" in said
+    assert "| 1e13 | 0.0505, 0.0757 | 33.3 % [30.5, 36.0]: ahead | 0.0757, 0.0379 | -" in rates(found)[-1]
+
+
+def test_the_rule_s_rates_are_found_in_a_search_that_began_elsewhere(tmp_path: Path):
+    trials = [{"multipliers": dict.fromkeys(("encoder", "llm"), factor), "dev_cer": error}
+              for factor, error in ((1.0, 0.2), (3.0, 0.4))]  # fmt: skip
+    walks = [{"budget_flops": 1e12, "best": {"dev_cer": 0.2}, "trials": trials}]
+    found = [{"strategy": strategy, "walks": walks} for strategy in ("efin", "joint")]
+    document = {"schema": "asr-scaling/tuning-1", "study": "reference_retuned", "budgets_flops": [1e12], "found": found}
+    (tmp_path / "search.json").write_text(json.dumps(document))
+    (search,) = untuned(tmp_path)
+    assert search["dev_cer_at_the_rule"] == [0.4, 0.4]
+    assert search["dev_cer_at_each_best"] == [0.2, 0.2]
 
 
 def test_six_nd_of_a_run_is_the_sum_over_its_stages():

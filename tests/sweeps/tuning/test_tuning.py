@@ -434,5 +434,11 @@ def test_wrong_budgets_are_named(given: str, write_study: StudyWriter) -> None:
         tuning_budgets(load_study(str(write_study())), given)
 
 
-def test_the_default_budgets_are_the_study_s_smallest_and_four_times_that(write_study: StudyWriter) -> None:
-    assert tuning_budgets(load_study(str(write_study())), None) == (SMALL, LARGE)
+@pytest.mark.parametrize(
+    ("largest", "expected"), [(4 * SMALL, (SMALL, 4 * SMALL)), (1000 * SMALL, (25 * SMALL, 100 * SMALL))]
+)
+def test_the_default_budgets_are_a_fortieth_and_a_tenth_of_the_largest_and_not_below_the_smallest(
+    largest: int, expected: tuple[int, int], write_study: StudyWriter
+) -> None:
+    study = load_study(str(write_study(budgets_flops=[SMALL, largest])))
+    assert tuning_budgets(study, None) == expected

@@ -42,10 +42,7 @@ class Ctc:
 
     @classmethod
     def of(cls, head: str = "lm_head", blank: str = "pad_token_id") -> "Ctc":
-        """The objective of a model with its head in `head` and its blank in the setting `blank`.
-
-        A checkpoint of pretraining alone has no head.
-        """
+        """The objective by `head` and the setting `blank`. A checkpoint of pretraining alone has no head."""
         return cls(attrgetter(head), attrgetter(f"config.{blank}"), (f"{head}.",))
 
     def modules(self, model: PreTrainedModel) -> dict[str, nn.Module]:
@@ -55,10 +52,7 @@ class Ctc:
     def loss(
         self, model: PreTrainedModel, codec: TextCodec, encoded: EncoderOutput, targets: Sequence[Tensor]
     ) -> tuple[Tensor, int]:
-        """The CTC loss summed over the batch, and the number of target tokens.
-
-        An utterance with fewer frames than its text needs adds nothing to the loss.
-        """
+        """The CTC loss summed, and the number of target tokens; utterances too short for their text add nothing."""
         hidden_BSD, lengths_B = encoded
         log_probs_SBV = self.head(model)(hidden_BSD).float().log_softmax(-1).transpose(0, 1)
         counts = [len(target) for target in targets]

@@ -26,10 +26,7 @@ def decoder_hidden_states(
     memory_lengths_B: Tensor,
     cache: EncoderDecoderCache | None = None,
 ) -> Tensor:
-    """Hidden states (B, U, D) of the decoder on token ids, padded on the right; padded encoder output is masked.
-
-    With a `cache`, `ids_BU` continues the tokens of the cache, one token at a time.
-    """
+    """Hidden states (B, U, D) on right-padded ids, with padded memory masked; `ids_BU` continues a `cache`."""
     past = cache.get_seq_length() if cache is not None else 0
     length = ids_BU.shape[1]
     x = decoder.embed_tokens(ids_BU) + decoder.embed_positions.weight[past : past + length]

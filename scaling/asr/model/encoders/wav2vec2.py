@@ -106,10 +106,7 @@ def encode(modules: Modules, wave_B1T: Tensor, samples_B: Tensor) -> EncoderOutp
 
 
 def _front_end(extractor: Any, wave_B1T: Tensor, samples_B: Tensor) -> EncoderOutput:
-    """The convolutions over samples (B, C, S), which never train (see `scaling.base_models.encoders`).
-
-    They pad nothing, so that no position of an utterance reads a padded sample.
-    """
+    """The convolutions (B, C, S), which never train and pad nothing: no position reads a padded sample."""
     x_BCS, lengths_B = wave_B1T, samples_B
     with torch.no_grad():
         for layer in extractor.conv_layers:

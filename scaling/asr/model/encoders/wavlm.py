@@ -15,10 +15,7 @@ from scaling.asr.model.encoders.wav2vec2 import WAV2VEC2, encode, modules_of
 
 
 class AdaptableAttention(WavLMAttention):  # type: ignore[misc]
-    """WavLM's attention by its own layers, where transformers reads their weights alone and passes adapters by.
-
-    Shapes: H heads.
-    """
+    """WavLM's attention by its own layers: transformers reads their weights alone, and passes adapters by."""
 
     def torch_multi_head_self_attention(
         self, hidden_states: Tensor, attention_mask: Tensor | None, gated_position_bias: Tensor
