@@ -19,8 +19,13 @@ RUNS = [{"flops": 10.0**power, "cer": 0.05 + 10.0 ** (-power / 12), "ref_chars":
 
 
 @pytest.fixture
-def cli(asr_scaling) -> Callable[..., tuple[int, str]]:
-    """The exit code of the command line, and what it said on stderr or else on stdout."""
+def cli(asr_scaling, monkeypatch) -> Callable[..., tuple[int, str]]:
+    """The exit code of the command line, and what it said on stderr or else on stdout.
+
+    Slow steps are not announced: how slow they are is the machine's doing, and an import of pandas beside much other
+    work is one.
+    """
+    monkeypatch.setattr("scaling.system.progress_line.PATIENCE_SECONDS", 1e9)
 
     def call(*arguments: object) -> tuple[int, str]:
         done = asr_scaling(*arguments)

@@ -1,10 +1,12 @@
 """The synthetic corpora: deterministic bytes, disjoint splits, nested hours, files that are whole or absent."""
 
 import hashlib
+import inspect
 import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 import soundfile
 
 from scaling.errors import InputError
+from scaling.speech.synthetic import corpus_files
 from scaling.speech.synthetic import recipes as synthetic
 from scaling.speech.synthetic.corpus_files import write_corpus
 from scaling.speech.synthetic.espeak import SynthesisRequest, synthesise
@@ -89,11 +92,23 @@ def test_noise_has_the_stated_level_and_gain_scales_the_speech() -> None:
     assert (noisy - clean).std() / 2**15 == pytest.approx(0.04, rel=0.05)
 
 
+HELD_OUT = 60
+"""Utterances of dev and test sets in these tests, where corpora for studies have 300: what takes longest to speak."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_held_out_sets() -> Iterator[None]:
+    assert inspect.signature(write_corpus).parameters["test_utterances"].default == corpus_files.HELD_OUT_UTTERANCES
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus_files, "HELD_OUT_UTTERANCES", HELD_OUT)
+        yield
+
+
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A minute and a half of training digits."""
     directory = tmp_path_factory.mktemp("corpora") / "digits"
-    write_corpus(DIGITS, directory, hours=0.025, seed=5)
+    write_corpus(DIGITS, directory, hours=0.025, seed=5, test_utterances=HELD_OUT)
     return directory
 
 
@@ -123,13 +138,13 @@ def test_hours_count_training_audio_and_no_file_is_left_over(corpus: Path) -> No
 
 def test_no_text_is_in_two_splits(corpus: Path) -> None:
     splits = {split: _rows(corpus / f"{split}.jsonl") for split in ("train", "dev", "test")}
-    assert len(splits["dev"]) == len(splits["test"]) == 300
+    assert len(splits["dev"]) == len(splits["test"]) == HELD_OUT
     for split, rows in splits.items():
         assert {split_of(row["text"]) for row in rows} == {split}
 
 
 def test_more_hours_only_add_utterances_and_held_out_sets_stay(corpus: Path, tmp_path: Path) -> None:
-    larger = write_corpus(DIGITS, tmp_path / "larger", hours=0.03, seed=5)
+    larger = write_corpus(DIGITS, tmp_path / "larger", hours=0.03, seed=5, test_utterances=HELD_OUT)
     rows = _rows(corpus / "train.jsonl")
     assert _rows(larger.train)[: len(rows)] == rows
     assert len(_rows(larger.train)) > len(rows)
@@ -139,19 +154,22 @@ def test_more_hours_only_add_utterances_and_held_out_sets_stay(corpus: Path, tmp
 
 
 def test_a_larger_test_set_begins_with_the_smaller_one_and_nothing_else_changes(corpus: Path, tmp_path: Path) -> None:
-    larger = write_corpus(DIGITS, tmp_path / "larger", hours=0.025, seed=5, test_utterances=310)
+    larger = write_corpus(DIGITS, tmp_path / "larger", hours=0.025, seed=5, test_utterances=HELD_OUT + 10)
     smaller = (corpus / "test.jsonl").read_bytes()
     assert larger.test.read_bytes().startswith(smaller)
-    assert len(_rows(larger.test)) == 310
+    assert len(_rows(larger.test)) == HELD_OUT + 10
     for split in ("train", "dev"):
         assert (tmp_path / "larger" / f"{split}.jsonl").read_bytes() == (corpus / f"{split}.jsonl").read_bytes()
     with pytest.raises(InputError, match="another test_utterances"):
-        write_corpus(DIGITS, tmp_path / "larger", hours=0.025, seed=5, test_utterances=311)
+        write_corpus(DIGITS, tmp_path / "larger", hours=0.025, seed=5, test_utterances=HELD_OUT + 11)
 
 
-def test_no_text_is_more_of_a_held_out_set_than_its_recipe_allows(tmp_path: Path) -> None:
-    made = write_corpus(RECIPES["synthetic-zh-voices"], tmp_path / "corpus", hours=0.005, test_utterances=500)
-    for manifest, count in ((made.dev, 300), (made.test, 500)):
+def test_no_text_is_more_of_a_held_out_set_than_its_recipe_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpus_files, "HELD_OUT_UTTERANCES", 100)
+    made = write_corpus(RECIPES["synthetic-zh-voices"], tmp_path / "corpus", hours=0.005, test_utterances=200)
+    for manifest, count in ((made.dev, 100), (made.test, 200)):
         repeats = Counter(row["text"] for row in _rows(manifest))
         assert repeats.total() == count
         assert max(repeats.values()) == 0.01 * count  # without the bound the most frequent text is over a tenth
@@ -161,10 +179,11 @@ def test_no_text_is_more_of_a_held_out_set_than_its_recipe_allows(tmp_path: Path
 
 def test_a_corpus_made_before_is_left_as_it_is_and_another_one_is_refused(corpus: Path) -> None:
     before = (corpus / "train.jsonl").stat().st_mtime_ns
-    assert write_corpus(DIGITS, corpus, hours=0.025, seed=5).train == corpus / "train.jsonl"
+    again = write_corpus(DIGITS, corpus, hours=0.025, seed=5, test_utterances=HELD_OUT)
+    assert again.train == corpus / "train.jsonl"
     assert (corpus / "train.jsonl").stat().st_mtime_ns == before
     with pytest.raises(InputError, match="another hours, seed"):
-        write_corpus(DIGITS, corpus, hours=0.5, seed=6)
+        write_corpus(DIGITS, corpus, hours=0.5, seed=6, test_utterances=HELD_OUT)
 
 
 def test_a_folder_of_the_users_is_never_written_into(tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ def run_in(folder: Path, command: list[str]) -> subprocess.CompletedProcess[str]
         pytest.param("scaling.asr", ["--help"], marks=pytest.mark.slow),
         pytest.param("scaling.asr.execution.torchrun", ["--help"], marks=pytest.mark.slow),
         pytest.param("scaling.asr.use.transcribe", ["--help"], marks=pytest.mark.slow),
+        pytest.param("scaling.asr.fork_server", [], marks=pytest.mark.slow),
         ("scaling.asr.execution.torchrun", ["--standalone", "--local-addr=127.0.0.1", "-m", "scaling.asr", "--help"]),
-        ("scaling.asr.fork_server", []),
         ("sweeps.run.tracking", ["--help"]),
     ],
 )

@@ -37,6 +37,15 @@ def way_of_starting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("STAND_IN_FORKED", request.param)
 
 
+FORKED_EVERY_DAY = pytest.mark.parametrize(
+    "way_of_starting",
+    ["yes", pytest.param("", marks=pytest.mark.slow)] if sys.platform == "linux" else [""],
+    ids=["forked", "executed"] if sys.platform == "linux" else ["executed"],
+    indirect=True,
+)
+"""What the launcher does alike for both is tested of the usual way; a worker's death, a signal and kill -9 of both."""
+
+
 def test_two_workers_share_the_nodes_and_the_table_holds_every_run(write_study: StudyWriter, tmp_path: Path) -> None:
     outcome = run_locally(write_study(seeds=[0, 1]), tmp_path / "out", workers=2)
     assert outcome.exit_code == 0
@@ -46,6 +55,7 @@ def test_two_workers_share_the_nodes_and_the_table_holds_every_run(write_study: 
     assert json.loads(utterances.read_text())["ref"] == "secret words"
 
 
+@FORKED_EVERY_DAY
 @pytest.mark.usefixtures("way_of_starting")
 def test_the_launcher_says_that_workers_start_and_then_that_they_work(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -126,6 +136,7 @@ def test_a_killed_worker_is_noticed_and_replaced_and_the_table_is_the_undisturbe
     assert table(tmp_path / "hurt") == table(tmp_path / "undisturbed")
 
 
+@FORKED_EVERY_DAY
 @pytest.mark.usefixtures("way_of_starting")
 def test_a_worker_that_somebody_asks_to_leave_is_started_again_and_has_not_died(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -146,6 +157,7 @@ def test_a_worker_that_somebody_asks_to_leave_is_started_again_and_has_not_died(
     assert "died" not in printed
 
 
+@FORKED_EVERY_DAY
 @pytest.mark.usefixtures("way_of_starting")
 def test_a_node_that_kills_every_worker_fails_and_the_others_go_on(
     write_study: StudyWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -208,8 +220,18 @@ def test_a_user_s_mistake_found_by_a_worker_ends_the_run_with_its_words(
         run_locally(write_study(), tmp_path / "out", workers=1)
 
 
+@pytest.mark.parametrize(
+    ("way_of_starting", "number"),
+    [
+        pytest.param("", signal.SIGTERM, id="executed-SIGTERM"),
+        pytest.param("yes", signal.SIGINT, id="forked-SIGINT", marks=NEEDS_LINUX),
+        # The launcher handles both signals alike, and passes either on to workers of both kinds alike.
+        pytest.param("", signal.SIGINT, id="executed-SIGINT", marks=pytest.mark.slow),
+        pytest.param("yes", signal.SIGTERM, id="forked-SIGTERM", marks=[pytest.mark.slow, NEEDS_LINUX]),
+    ],
+    indirect=["way_of_starting"],
+)
 @pytest.mark.usefixtures("way_of_starting")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_launcher_reaches_the_workers(
     number: signal.Signals, write_study: StudyWriter, tmp_path: Path
 ) -> None:

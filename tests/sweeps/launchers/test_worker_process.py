@@ -105,28 +105,31 @@ def test_a_forked_worker_finds_what_one_started_by_its_command_finds(
     assert len(executed["processors"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("program", "code", "words"),
-    [
-        ("print('done')", 0, "done"),
-        ("raise SystemExit(143)", 143, ""),
-        ("import sys; print('error: no such manifest', file=sys.stderr); sys.exit(2)", 2, "error: no such manifest"),
-        ("raise SystemExit('no such library')", 1, "no such library"),
-        ("raise ValueError('seven')", 1, "ValueError: seven"),
-        ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL, ""),
-        ("import os; os.abort()", -signal.SIGABRT, ""),
-        ("import atexit; atexit.register(print, 'at last')", 0, "at last"),
-    ],
-)
+ENDS = [
+    ("print('done')", 0, "done"),
+    ("raise SystemExit(143)", 143, ""),
+    ("import sys; print('error: no such manifest', file=sys.stderr); sys.exit(2)", 2, "error: no such manifest"),
+    ("raise SystemExit('no such library')", 1, "no such library"),
+    ("raise ValueError('seven')", 1, "ValueError: seven"),
+    ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL, ""),
+    ("import os; os.abort()", -signal.SIGABRT, ""),
+    ("import atexit; atexit.register(print, 'at last')", 0, "at last"),
+]
+"""Programs of workers, their exit codes and their last words."""
+
+
 def test_a_forked_worker_s_end_and_last_words_are_those_of_one_started_by_its_command(
-    program: str, code: int, words: str, begin: Callable[..., ProcessStarter], tmp_path: Path
+    begin: Callable[..., ProcessStarter], tmp_path: Path
 ) -> None:
-    for found in (begin(forking()), begin([sys.executable, "-c", program])):
-        log = tmp_path / "worker.log"
-        log.write_text("earlier words\n")
-        assert work(found, program, log).wait() == code
-        assert log.read_text().startswith("earlier words\n")
-        assert log.read_text().splitlines()[-1] == (words or "earlier words")
+    """Forked one after another by the same server, which none of their ends hurts."""
+    forks = begin(forking())
+    for program, code, words in ENDS:
+        for found in (forks, begin([sys.executable, "-c", program])):
+            log = tmp_path / "worker.log"
+            log.write_text("earlier words\n")
+            assert work(found, program, log).wait() == code, program
+            assert log.read_text().startswith("earlier words\n"), program
+            assert log.read_text().splitlines()[-1] == (words or "earlier words"), program
 
 
 def test_a_forked_worker_dies_at_the_write_point_that_its_own_variables_name(
