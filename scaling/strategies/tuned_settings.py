@@ -20,9 +20,9 @@ class TunedSettings:
 
     `batch_audio_seconds` is None where rates alone were searched: batches are then the study's. `drift` holds the power
     of the budget with which the rates of a part, or the batch, go on from there, between the smallest and the largest
-    budget of the search, `searched_flops`. Beyond these the settings stay: on the minis a search at 2.5e11 and 1e12
-    FLOPs found a projector's rate that grows by the power .8 to 1.1, and 1e13 FLOPs would have got 6 to 14 times the
-    highest rate that was good anywhere. None: the drift goes on without end. `tuning_flops` were charged to the search;
+    budget of the search, `searched_flops`. Beyond these the settings stay: a search of the minis at 2.5e11 and 1e12
+    FLOPs found a rate of the projector that grows by the power .82, so that 1e13 FLOPs would have got .18, where .027
+    was the highest rate tried (LOG.md). None: the drift goes on without end. `tuning_flops` were charged to the search;
     `at_edge` names the knobs whose best was the highest or lowest tried. Both go into the table of runs, beside
     results that rest on them.
     """

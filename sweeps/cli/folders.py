@@ -47,7 +47,7 @@ def track(
     folder: FolderArgument,
     to: Annotated[
         str, typer.Option("--to", help="wandb, offline unless WANDB_MODE says otherwise, or tensorboard.")
-    ] = ("wandb"),
+    ] = "wandb",
     as_json: JsonOption = False,
 ) -> None:
     """Write all runs of DIR to Weights & Biases or to TensorBoard."""

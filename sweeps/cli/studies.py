@@ -192,7 +192,7 @@ def tune(
         str | None,
         typer.Option(
             metavar="A,B",
-            help="FLOPs of the runs; default: a fortieth and a tenth of the largest of STUDY, from its smallest on.",
+            help="FLOPs of the runs; default: a fortieth and a tenth of STUDY's largest, not below its smallest.",
         ),
     ] = None,
     write: Annotated[

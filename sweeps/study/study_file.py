@@ -72,9 +72,9 @@ def read_study_file(argument: str, overrides: Sequence[str]) -> StudyFile:
     return StudyFile(base=base, document=document, fields=checked_fields(StudyFields, document))
 
 
-def shipped_studies() -> list[str]:
-    """Names of the studies that come with the package."""
-    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+def shipped_studies() -> dict[str, Path]:
+    """The files of the studies that come with the package, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.rglob("*.yaml"), key=lambda path: path.stem)}
 
 
 def portable_fields(file: StudyFile) -> dict[str, Any]:
@@ -108,9 +108,10 @@ def _find(argument: str) -> tuple[Path, Path]:
         raise InputError(f"{path}: no such file{nearest_file(path)}")
     if path.is_file() or path.suffix in (".yaml", ".yml"):
         return path, path.parent
-    if argument in shipped_studies():
-        return SHIPPED / f"{argument}.yaml", Path()
-    raise InputError(f"study {argument!r} is neither a YAML file nor shipped{nearest(argument, shipped_studies())}")
+    shipped = shipped_studies()
+    if argument in shipped:
+        return shipped[argument], Path()
+    raise InputError(f"study {argument!r} is neither a YAML file nor shipped{nearest(argument, shipped)}")
 
 
 def _parse_override(text: str) -> tuple[list[str], Any]:

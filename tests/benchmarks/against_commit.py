@@ -3,10 +3,10 @@
     python tests/benchmarks/against_commit.py COMMIT [PACKAGE ...]
 
 Both sides run in the environment of this interpreter, on one thread, each with a cache of its own; PACKAGE is what the
-earlier code needs besides (544812c: orjson). For each piece of
-work the record has the least of the rounds on each side and new over old. Seconds of a corpus, of decoding and of a
-whole small study are of processor, with all processes that take part; milliseconds of a step are those that a run
-records. Nothing else may run meanwhile. Writes results/benchmarks/against_commit.json.
+earlier code needs besides (544812c: orjson). For each piece of work the record has the least of the rounds on each
+side, and new over old. Seconds of a corpus, of decoding and of a whole small study are of processor, with all processes
+that take part; milliseconds of a step are those that a run records. Nothing else may run meanwhile. Writes
+results/benchmarks/against_commit.json.
 """
 
 import json

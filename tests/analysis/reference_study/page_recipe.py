@@ -51,7 +51,7 @@ def other_rates(found: Answers) -> str:
         return " and ".join(f"{number(at[name], 3)} for `{name}`" for name in STRATEGIES)
 
     return (
-        f" Rates matter as much: with {retuned['place']} FLOPs in place of {main['place']} `efin` has "
+        f" Rates matter more: with {retuned['place']} FLOPs in place of {main['place']} `efin` has "
         f"{more_or_less(retuned['at_top'])} at {flops(budget)} FLOPs ({seeds_at_top(retuned, state)}); the mean CER "
         f"there is {means(retuned)}, with the earlier rates {means(main)}.{from_where(retuned['budgets'])}"
     )

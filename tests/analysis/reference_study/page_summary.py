@@ -125,7 +125,7 @@ def _registered(found: Answers) -> Iterator[str]:
     if wrong["budgets"] and len(ratios) == len(STRATEGIES):
         each = " and ".join(f"{number(ratio, 3)} times the median for `{name}`" for name, ratio in ratios.items())
         yield (
-            f"What the misses teach: the intervals hold because they are wide. Medians named the wrong one of `efin` "
+            f"What the misses teach: most intervals hold because they are wide. Medians named the wrong one of `efin` "
             f"and `joint` as ahead at {wrong['wrong']} of {wrong['budgets']} budgets, and ten times above the "
             f"largest run "
             f"the errors are {each}: do not choose a strategy by medians that far away."
