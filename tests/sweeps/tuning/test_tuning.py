@@ -411,6 +411,7 @@ def test_the_written_study_trains_with_what_was_found(write_study: StudyWriter, 
         (tuning,) = [tuning for tuning in found.strategies if tuning.strategy.name == run.strategy.name]
         rates = {stage.name: dict(stage.trains) for stage in run.strategy.stages}
         assert rates == tuning.tuned.rates
+        assert tuned.models[0].tuned[tuning.strategy.name].searched_flops == (SMALL, LARGE)
         (batch,) = {stage.optimization.batch_audio_seconds for stage in run.strategy.stages}
         assert batch == pytest.approx(
             4.0 * BATCH_STEP**-0.4 * (run.budget_flops / math.sqrt(SMALL * LARGE)) ** 0.3, rel=0.02
