@@ -40,8 +40,12 @@ def draw(folder: Path, found: Answers) -> Sequence[Path]:
     with style():
         figure = Figure(figsize=INCHES, layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(1.15, 1.0))
-        _main_axis(left, rows, list(_forecasts(folder / FORECASTS_FILE)), styles)
+        said = list(_forecasts(folder / FORECASTS_FILE))
+        _main_axis(left, rows, said, styles)
         _other_rates(left, retuned, styles)
+        error_axis(
+            left, [row["cer"] for row in rows + retuned] + [end for one in said for end in one["interval"]], "CER"
+        )
         _savings(right, of_joint(found))
         return save(NAME, figure, folder / "figures")
 
@@ -67,9 +71,7 @@ def _main_axis(axes: "Axes", rows: Sequence[Row], said: Sequence[dict], styles: 
                 x = one["flops"] * shift
                 axes.plot([x, x], one["interval"], color=look.light, linewidth=4.0, alpha=0.3, solid_capstyle="butt")
                 axes.plot([x], [one["cer"]], "_", color=look.light, markersize=8)
-    every = [row["cer"] for row in rows] + [end for one in said for end in one["interval"]]
     mark_flops(axes)
-    error_axis(axes, every, "CER")
     axes.set_xlabel("charged FLOPs")
     axes.set_title("Main axis: runs, and forecasts registered before them", loc="left")
     marks = [Line2D([], [], color=look.light, marker=look.mark, linestyle="", label=name)
