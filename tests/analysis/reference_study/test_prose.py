@@ -8,9 +8,11 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable
+from statistics import fmean
 
 import pytest
 from reference_study.tables import AXES, PARTS, RESULTS, ROOT
+from scipy.stats import ttest_ind
 
 from analysis.registering.record import FORECASTS_FILE
 from scaling.speech.synthetic.corpus_files import HELD_OUT_UTTERANCES
@@ -23,6 +25,7 @@ PAGE = (RESULTS / "README.md").read_text("utf-8")
 FILLED = r"<!-- (\w+) -->.*?<!-- end of \1 -->"
 NOT_PROSE = rf"{FILLED}|`[^`]*`|\]\([^)]*\)"
 WORDS = ["no", "one", "two", "three", "four"]
+STRATEGIES = ("efin", "joint")
 Z_90 = 1.645
 """Standard deviations from the middle of a normal distribution to the end of its 90 % interval."""
 
@@ -75,6 +78,7 @@ def of_the_main_axis() -> list[str]:
     frozen = Counter(row["budget_flops"] for row in MAIN if row["strategy"] == "frozen_encoder")
     beyond = max(row["budget_flops"] for row in MAIN) / max(SEARCHED["budgets_flops"])
     dev_characters = HELD_OUT_UTTERANCES * MAIN[0]["ref_chars"] / MAIN[0]["n_utterances"]
+    tables = (MAIN, RETUNED, *SIDES.values())
     registered = {line["flops"] for line in rows(f"retuned/{FORECASTS_FILE}")}
     return [
         f"has {WORDS[only(frozen[budget] for budget in sorted(frozen)[-2:])]} seed at the two largest budgets",
@@ -84,7 +88,49 @@ def of_the_main_axis() -> list[str]:
         f"searched again at {searched(AGAIN)} FLOPs: {AGAIN['points']} settings",
         f"batches of {batch(RETUNED)}",
         f"the {WORDS[len(registered)]} largest budgets were forecast",
+        f"searches of rates spent {flops(SEARCHED['spent_flops'] + AGAIN['spent_flops'])} FLOPs besides, where these "
+        f"runs spent {flops(sum(row['spent']['flops'] for table in tables for row in table))}",
+        *of_the_rates_searched_again(),
     ]
+
+
+def of_the_rates_searched_again() -> list[str]:
+    """Who has the lower error by these rates where they were searched, and ten times above and below."""
+    at, top = max(AGAIN["budgets_flops"]), max(row["budget_flops"] for row in RETUNED)
+    efin, joint = (errors(RETUNED, strategy, at) for strategy in STRATEGIES)
+    assert all(efin[seed] < joint[seed] for seed in joint)
+    for other in (10 * at, at / 10):
+        assert fmean(errors(RETUNED, "efin", other).values()) > fmean(errors(RETUNED, "joint", other).values())
+    assert top == 10 * at
+    low, high = more_by_seeds(*(errors(RETUNED, strategy, top) for strategy in STRATEGIES))
+    more = mean_cer(RETUNED, "efin") / mean_cer(RETUNED, "joint") - 1
+    saved = 1 - fmean(efin.values()) / fmean(joint.values())
+    return [
+        f"At {flops(at)} FLOPs, where these rates were searched",
+        f"by {100 * saved:.1f} % of the means",
+        f"At {flops(top)} the seeds differ more",
+        f"say {100 * more:.0f} % [{100 * low:.0f}, {100 * high:.0f}] more CER",
+        f"two recipes at {flops(top)}",
+    ]
+
+
+def errors(table: list[dict], strategy: str, budget: float) -> dict[int, float]:
+    """The CER of each seed."""
+    return {row["seed"]: row["cer"] for row in table if (row["strategy"], row["budget_flops"]) == (strategy, budget)}
+
+
+def mean_cer(table: list[dict], strategy: str) -> float:
+    """The mean over the seeds of a strategy's error at the largest budget."""
+    top = max(row["budget_flops"] for row in table)
+    cers = [row["cer"] for row in table if (row["strategy"], row["budget_flops"]) == (strategy, top)]
+    return sum(cers) / len(cers)
+
+
+def more_by_seeds(own: dict[int, float], others: dict[int, float]) -> list[float]:
+    """The 90 % interval of how much more error one has than the other, by the seeds alone (Welch's, of logarithms)."""
+    logs = [[math.log(error) for error in one.values()] for one in (own, others)]
+    ends = ttest_ind(*logs, equal_var=False).confidence_interval(0.9)
+    return [math.exp(end) - 1 for end in ends]
 
 
 def of_the_side_axes() -> list[str]:
@@ -131,18 +177,23 @@ def test_no_other_number_stands_in_the_prose(prose: str):
     assert re.findall(r"\S*\d\S*", prose) == []
 
 
-def mean_cer(table: list[dict], strategy: str) -> float:
-    """The mean over the seeds of a strategy's error at the largest budget."""
-    top = max(row["budget_flops"] for row in table)
-    cers = [row["cer"] for row in table if (row["strategy"], row["budget_flops"]) == (strategy, top)]
-    return sum(cers) / len(cers)
+def test_changes_of_the_recipe_turn_the_order_on_dev_and_once_on_test():
+    again = json.loads((RESULTS / "answers.json").read_text("utf-8"))["recipe"]
+    by_change = {change: {one["strategy"]: one for one in again if one["change"] == change}
+                 for change in {one["change"] for one in again}}  # fmt: skip
+    for of, turned in (("dev_cer", 3), ("cer", 1)):
+        ahead = [each["efin"][of] < each["joint"][of] for each in by_change.values()]
+        assert (len(ahead), sum(ahead)) == (3, turned)
+        assert all(
+            each["efin"][f"{of}_of_the_study"] > each["joint"][f"{of}_of_the_study"] for each in by_change.values()
+        )
 
 
 def test_the_guides_say_what_the_study_found():
     registered = json.loads((RESULTS / "answers.json").read_text("utf-8"))["registered"]
     together, leaders = registered["together"], registered["leaders"]
     missed = [miss["cer"] / miss["truth"] for miss in registered["missed"] if miss["study"] == "reference_retuned"]
-    left = [mean_cer(RETUNED, strategy) / mean_cer(MAIN, strategy) for strategy in ("efin", "joint")]
+    left = [mean_cer(RETUNED, strategy) / mean_cer(MAIN, strategy) for strategy in STRATEGIES]
     believing, own_data = (
         " ".join((ROOT / "docs" / page).read_text("utf-8").split())
         for page in ("believing-a-forecast.md", "your-own-data.md")
