@@ -177,6 +177,14 @@ def test_no_other_number_stands_in_the_prose(prose: str):
     assert re.findall(r"\S*\d\S*", prose) == []
 
 
+def test_curves_flatten_by_the_earlier_rates_alone():
+    for table, least, most in ((MAIN, 0.85, 0.95), (RETUNED, 0.3, 0.6)):
+        budgets = sorted({row["budget_flops"] for row in table})[-2:]
+        for strategy in STRATEGIES:
+            before, last = (fmean(errors(table, strategy, budget).values()) for budget in budgets)
+            assert least < last / before < most
+
+
 def test_changes_of_the_recipe_turn_the_order_on_dev_and_once_on_test():
     again = json.loads((RESULTS / "answers.json").read_text("utf-8"))["recipe"]
     by_change = {change: {one["strategy"]: one for one in again if one["change"] == change}
