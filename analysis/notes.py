@@ -9,6 +9,9 @@ from analysis.glossary import ADVICE
 Status = Literal["ok", "at_bound", "not_identified", "too_few_points", "not_converged"]
 """How far a fit can be trusted, the best status first."""
 
+IDENTIFIED: tuple[Status, ...] = ("ok", "at_bound")
+"""Statuses of a fit whose law may be used beyond its data."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Note:

@@ -10,13 +10,11 @@ from analysis.curves.curve_fitting import LEAST_FALL
 from analysis.curves.curves import Curve
 from analysis.curves.predict import Prediction, predict_rows
 from analysis.curves.screening import DEAF, FAILED, is_deaf
+from analysis.notes import IDENTIFIED
 from analysis.tables.seed_averaged_points import Point, points_of
 from analysis.tables.table import Row, Table
 from analysis.tables.usable_rows import ERROR
 from scaling.cost.amounts import SECONDS_AN_HOUR
-
-IDENTIFIED = ("ok", "at_bound")
-"""Statuses of a fit whose law may be drawn beyond its data."""
 
 OUTLIER = "lie far off any law of their curve"
 """Why a point is not in the fit that it is compared with."""

@@ -22,7 +22,7 @@ from analysis.fitting.laws import CHINCHILLA, LLM_ASR, Array, Law
 from analysis.fitting.minimiser import linear_coefficients
 from analysis.forecasting.repetition import MANY_EPOCHS
 from analysis.formatting import counted
-from analysis.notes import Note, Status
+from analysis.notes import IDENTIFIED, Note, Status
 from analysis.recommending.box_search import lowest_in_box
 from analysis.recommending.inference_cost import flops_an_hour
 from analysis.tables.seed_averaged_points import Point, points_of
@@ -82,7 +82,7 @@ def best_sizes(table: Table, strategy: str, flops: float, lifetime_hours: float 
         points = f"{counted(len(runs.points), 'point')} measured, and its law has {len(runs.law.names)} parameters"
         return Note("sizes_not_identified", f"The best sizes of models are not known: {points}.")
     fitted = fit(runs.law, runs.columns, runs.errors, loss="log_ls_screened", weights=runs.weights)
-    if fitted.status not in ("ok", "at_bound"):
+    if fitted.status not in IDENTIFIED:
         message = " ".join(note.message for note in fitted.warnings)
         return Note("sizes_not_identified", f"The best sizes of models are not known. {message}")
     if runs.training(np.exp(runs.box[0]), flops) <= 0.0:

@@ -16,7 +16,7 @@ from analysis.fitting.backtest import SAME_LEVEL
 from analysis.fitting.fit import fit
 from analysis.fitting.intervals import Interval, percentiles
 from analysis.fitting.laws import Array
-from analysis.notes import Note
+from analysis.notes import IDENTIFIED, Note
 from scaling.errors import InputError
 from scaling.scoring.interval import LEVEL
 
@@ -135,7 +135,7 @@ def _joint_exponent(flops: Array, sizes: Array, errors: Array) -> float | None:
     """Beta / (alpha + beta) of E + A N^-alpha + B D^-beta at C = 6 N D, the exponent of the best size."""
     tokens = flops / (FLOPS_A_PARAMETER_AND_TOKEN * sizes)
     joint = fit("chinchilla", {"N": sizes, "D": tokens}, errors, loss="log_ls")
-    if joint.status not in ("ok", "at_bound"):
+    if joint.status not in IDENTIFIED:
         return None
     return joint.theta["beta"] / (joint.theta["alpha"] + joint.theta["beta"])
 
