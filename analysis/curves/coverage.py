@@ -8,7 +8,6 @@ wide it was, before money is spent on a design.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -43,7 +42,7 @@ class Coverage:
     held: Mapping[str, float]
     width: Mapping[str, float]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """One entry of `coverage --json`."""
         return {
             **self.curve.names,

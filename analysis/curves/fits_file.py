@@ -156,7 +156,7 @@ def write_fits(curves: Curves, file: Path, table: Table | None = None) -> None:
     """Write fits to `file`, with the table fitted where it does not stand beside; readers never see half a file."""
     from scaling.system.atomic_files import write_text_atomically
 
-    document: dict[str, Any] = {
+    document: dict[str, object] = {
         "schema": SCHEMA,
         "source_sha256": curves.source_sha256,
         "law": curves.law,
@@ -202,7 +202,7 @@ def _intact(document: Mapping[str, Any], file: Path) -> Curves | None:
     return _load(_with_path(content, PLACE, f"{file.parent / RUNS_FILE}:"))
 
 
-def _with_path(document: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
+def _with_path(document: Mapping[str, Any], old: str, new: str) -> dict[str, object]:
     """A document of fits whose notes name the table in another way."""
 
     def renamed(notes: Sequence[Sequence[Any]]) -> list[list[Any]]:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from analysis.curves.curves import Curves, lowest
 from analysis.curves.predict import Prediction, predict
@@ -39,7 +38,7 @@ class Forecast:
         low, high = self.prediction.interval
         return low <= self.truth <= high
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The forecast as `forecast --json` prints it: the prediction, then `seed`, `truth` and `inside`."""
         prediction = {} if self.prediction is None else self.prediction.as_dict()
         return {**prediction, "seed": self.seed, "truth": self.truth, "inside": self.inside}

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -47,7 +46,7 @@ class Prediction:
         """The fit's status."""
         return self.curve.status
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The prediction as `predict --flops --json` prints it."""
         return {
             "flops": self.flops,
@@ -64,7 +63,7 @@ class Prediction:
             "warnings": as_text(self.warnings),
         }
 
-    def as_row(self) -> dict[str, Any]:
+    def as_row(self) -> dict[str, object]:
         """The prediction as `predict --at` and `--table` print it."""
         return {
             **self.columns,

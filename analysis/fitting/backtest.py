@@ -78,7 +78,7 @@ class Calibration:
         low, high = (middle + self.factor * (loss.link(end) - middle) for end in ends)
         return (np.exp(low), np.exp(high)) if loss.log else (low, high)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """As JSON holds it."""
         return {name: getattr(self, name) for name in self.__slots__}
 

@@ -146,7 +146,7 @@ class Fit:
         centre = self.centre
         return {name: np.log(positive_column(columns, name))[None, :] - centre[name] for name in self.law.columns}
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The fit as JSON holds it; `from_dict` restores it exactly."""
         return {
             "schema": SCHEMA,

@@ -7,7 +7,6 @@ and AICc. The answer moves with the law and the objective more than any interval
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +35,7 @@ class LawCandidate:
     aicc: float
     answer: float | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """One row of `laws --json`."""
         return {
             "law": self.fit.law.name,

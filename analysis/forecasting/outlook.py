@@ -73,7 +73,7 @@ class Outlook:
         falling_QD: Array = np.where(beyond_Q1, np.minimum(stretched_QD[:-1], stretched_QD[-1]), stretched_QD[:-1])
         return falling_QD
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The outlook as JSON holds it; `from_dict` restores it."""
         plain = {name: getattr(self, name) for name in ("scale", "ref_chars", "passes", "pooled")}
         parts = {name: getattr(self, name).as_dict() for name in PARTS}

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal
 
 from analysis.forecasting.interval_score import interval_score
 from analysis.registering.measured_runs import MeasuredRun, measured_runs, same_budget
@@ -90,7 +90,7 @@ class ForecastOutcome:
             return None
         return fmean(_inside(run.cer, (ends[0], ends[1])) for run in self.runs)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """One entry of `registered` of `forecast --json`: the line of the file, then the outcome."""
         return {
             **self.forecast.model_dump(mode="json", by_alias=True),
@@ -122,7 +122,7 @@ class ForecastScore:
         """The outcome that counts of each pair with runs."""
         return [outcome for outcome in self.outcomes if outcome.counted]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """`score` of `forecast --json`; means are null where no pair has runs."""
         pairs = self.pairs
         runs = sum(len(pair.runs) for pair in pairs)

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from analysis.tables.transcripts import Transcript, read_transcripts
 from scaling.errors import InputError, nearest
@@ -30,7 +29,7 @@ class SetScore:
     cer_interval: RateInterval | None
     wer_interval: RateInterval | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """One of the `sets` of `score --json`."""
         return {
             **self.score.summary(),
@@ -58,7 +57,7 @@ class FileScores:
             "ref": sorted({transcript.ref_field for transcript in transcripts}),
         }
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """What `score --json` prints."""
         return {
             "schema": "asr-scaling/scores-1",

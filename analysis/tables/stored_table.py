@@ -9,7 +9,7 @@ from analysis.tables.table import Table, understood
 from scaling.system.console import jsonable
 
 
-def dump_table(table: Table) -> dict[str, Any]:
+def dump_table(table: Table) -> dict[str, object]:
     """A table as JSON data: numbers that are not finite become null, other values of foreign types text."""
     rows = [{name: _plain(value) for name, value in row.items()} for row in table.rows]
     return {

@@ -15,7 +15,7 @@ import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,19 @@ from scaling.system.atomic_files import sync, write_json_atomically
 from scaling.system.contained_files import DESCRIPTORS, InnerFiles
 from scaling.system.fault_injection import crash_point
 from scaling.system.json_files import json_object
+
+
+class Counts(TypedDict):
+    """What events and results say of a progress, by the names of `scaling.ledger.records`."""
+
+    flops: int
+    executed_flops: int
+    cache_credited_flops: int | None
+    steps: int
+    audio_seconds: float
+    seconds: float
+    wait_seconds: float
+    loss: float | None
 
 
 @dataclass(slots=True)
@@ -68,10 +81,18 @@ class Progress:
         return cls(Position(0, 0), np.zeros(utterances, dtype=bool), np.zeros(utterances, dtype=bool))
 
     @property
-    def counts(self) -> dict[str, Any]:
-        """What events and results say of it."""
-        fields = ("flops", "executed_flops", "cache_credited_flops", "steps", "seconds", "wait_seconds", "loss")
-        return {name: getattr(self, name) for name in fields} | {"audio_seconds": self.audio_samples / SAMPLE_RATE}
+    def counts(self) -> Counts:
+        """What events and results say of the progress."""
+        return Counts(
+            flops=self.flops,
+            executed_flops=self.executed_flops,
+            cache_credited_flops=self.cache_credited_flops,
+            steps=self.steps,
+            audio_seconds=self.audio_samples / SAMPLE_RATE,
+            seconds=self.seconds,
+            wait_seconds=self.wait_seconds,
+            loss=self.loss,
+        )
 
     def next_stage(self, *, encoder_frozen: bool) -> "Progress":
         """The progress of the next stage before its first step. `encoder_frozen`: this holds for the next stage."""

@@ -3,10 +3,9 @@
 import json
 import platform
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import torch
 import transformers
@@ -88,8 +87,14 @@ def _run(
     dev_evaluations = DevEvaluations(
         partial(evaluate_dev, limit=UTTERANCES), hearing_test, log, start.progress.seconds, ranks
     )
-    begun: dict[str, Any] = {"stage": node.stage.name, "flops": start.progress.flops, "resumed": bool(resumed)}
-    log(Event(event="start", **begun, hearing=_last(start.progress.hearing)))
+    begun = Event(
+        event="start",
+        stage=node.stage.name,
+        flops=start.progress.flops,
+        resumed=bool(resumed),
+        hearing=_last(start.progress.hearing),
+    )
+    log(begun)
     hooks = Hooks(
         on_progress=ranks.on_first(partial(_log_progress, attempt)),
         on_checkpoint=partial(save_periodic, attempt.folder, ranks=ranks),
@@ -142,7 +147,8 @@ def _load_model(node: StageNode, resources: WorkerResources, earlier: Weights, s
 
 
 def _log_progress(attempt: Attempt, progress: Progress, loss: float, factor: float) -> None:
-    counts = progress.counts | {"loss": loss}
+    counts = progress.counts
+    counts["loss"] = loss
     attempt.log(Event(event="progress", **counts, rate_factor=factor, hearing=_last(progress.hearing)))
 
 
@@ -181,7 +187,7 @@ def _result(
     dataset: SpeechDataset,
     attempt: Attempt,
     look_seconds: float,
-    execution: dict[str, Any],
+    execution: Mapping[str, object],
 ) -> NodeResult:
     """The result of a trained node, without scores. `before` is the progress at the node's beginning."""
     return NodeResult(

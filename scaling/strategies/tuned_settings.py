@@ -5,7 +5,6 @@ import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from scaling.errors import InputError, nearest
 from scaling.spec import Part, Stage, Strategy
@@ -68,7 +67,7 @@ class TunedSettings:
         stages = tuple(self._stage(stage, budget / self.at_flops) for stage in strategy.stages)
         return Strategy(name=strategy.name, stages=stages)
 
-    def columns(self) -> dict[str, Any]:
+    def columns(self) -> dict[str, object]:
         """What a row of the table of runs says about the tuning of its strategy."""
         batch = {"batch_at_grid_edge": "batch" in self.at_edge} if self.batch_audio_seconds is not None else {}
         rates_at_edge = bool(set(self.at_edge) - {"batch"})

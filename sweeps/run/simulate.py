@@ -14,7 +14,7 @@ import math
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from scaling.ledger.ledger import RESULT_FILE, SCHEMA, Ledger
 from scaling.ledger.records import NodeResult, Scores, Spent
@@ -94,6 +94,14 @@ def simulate_runs(prepared: Prepared, folder: Path, ledger: Ledger) -> SweepOutc
     return Monitor(plan_file, ProgressLine()).finish(stopped_by=None)
 
 
+class _Counts(TypedDict):
+    flops: int
+    executed_flops: int
+    steps: int
+    audio_seconds: float
+    seconds: float
+
+
 class _Simulation:
     """Makes the results of a plan's nodes."""
 
@@ -125,15 +133,15 @@ class _Simulation:
             provenance={"simulated": True},
         )
 
-    def _counts(self, node: StageNode, flops: int) -> dict[str, Any]:
+    def _counts(self, node: StageNode, flops: int) -> _Counts:
         consumption = self._prepared.consumptions[node.model, node.stage]
-        return {
-            "flops": flops,
-            "executed_flops": round(flops * PADDING),
-            "steps": max(1, round(flops / consumption.flops_per_step)),
-            "audio_seconds": flops / consumption.flops_per_audio_second,
-            "seconds": flops / SIMULATED_FLOPS_PER_SECOND,
-        }
+        return _Counts(
+            flops=flops,
+            executed_flops=round(flops * PADDING),
+            steps=max(1, round(flops / consumption.flops_per_step)),
+            audio_seconds=flops / consumption.flops_per_audio_second,
+            seconds=flops / SIMULATED_FLOPS_PER_SECOND,
+        )
 
     def _audio_before(self, node: StageNode) -> float:
         """Seconds of audio that the stages before the node's stage trained on."""

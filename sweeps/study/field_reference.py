@@ -60,7 +60,7 @@ a share (`flops: 1e17`), which budgets then share: such a stage is trained once.
 """
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> dict[str, object]:
     """The JSON schema of a study file (draft 2020-12)."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -16,7 +16,7 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import typer
@@ -154,14 +154,14 @@ def _rows(manifest: Path) -> list[tuple[Path, str]]:
     return [(manifest.parent / row["audio_filepath"], row["text"]) for row in rows]
 
 
-def _making(schedule: Schedule, result: PretrainingResult, seed: int) -> dict[str, Any]:
+def _making(schedule: Schedule, result: PretrainingResult, seed: int) -> dict[str, object]:
     return {"schema": SCHEMA, "recipe": RECIPE.name, "seed": seed} | asdict(schedule) | asdict(result)
 
 
 def _write(
     model: WhisperForConditionalGeneration | Qwen2ForCausalLM,
     tokenizer: PreTrainedTokenizerFast,
-    making: dict[str, Any],
+    making: dict[str, object],
     directory: Path,
 ) -> None:
     """Replace the directory in one step, so that nobody reads half a model."""

@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -65,9 +64,9 @@ class Recipe:
     command in Mandarin would be 30 % of a test set, and its error rate that of a handful of texts (measured)."""
 
     @property
-    def making(self) -> dict[str, Any]:
+    def making(self) -> dict[str, object]:
         """All that determines a corpus but hours and seed, as JSON values."""
-        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        values: dict[str, object] = json.loads(json.dumps(asdict(self)))
         if self.largest_text_share is None:
             del values["largest_text_share"]
         return values
