@@ -119,7 +119,7 @@ def best(designs: Sequence[Answers]) -> Iterator[Answers]:
 def design_cells(design: Answers) -> list[str]:
     return [
         flops(design["spent_flops"]), percent(design["share_of_the_whole"]), str(design["seeds"]),
-        ", ".join(map(flops, design["budgets"])), f"{number(design['top_over_largest'], 2)} times the largest",
+        ", ".join(map(flops, design["budgets"])), f"{number(design['top_over_largest'], 3)} times the largest",
         *(f"{percent(design[what], 0)} of {design['choices']}" for what in JUDGED),
     ]  # fmt: skip
 
