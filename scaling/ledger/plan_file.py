@@ -126,7 +126,8 @@ def read_plan_file(folder: Path) -> PlanFile:
     """The plan file in `folder`. Raises InputError where no study was run there, or the file cannot be followed."""
     path = folder / PLAN_FILE
     if not os.path.lexists(path):
-        raise InputError(f"{folder}: no {PLAN_FILE}; expected a study's folder (`asr-scaling run STUDY --out DIR`)")
+        expected = "the folder of a study (`asr-scaling run STUDY --out DIR`)"
+        raise InputError(f"{folder}: no {PLAN_FILE}; expected {expected}")
     return read_plan(path)
 
 
