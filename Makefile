@@ -17,6 +17,7 @@ STUDY ?= reference
 SEED ?= 0
 BLOCK ?= $(STUDY)-seed$(SEED)
 REFERENCE := results/reference
+TABLE = $(REFERENCE)$(patsubst reference_%,/%,$(filter reference_%,$(STUDY)))
 GPU_SECONDS ?= 600
 GPU_WORKERS ?= 16
 MODELS ?= build/models
@@ -104,8 +105,8 @@ reference-answers: $(READY)  ## the answers and pages of results/reference from 
 
 study: $(READY)  ## a block of the reference study, merged into its table: STUDY, SEED, SET='budgets_flops=[1e12]'
 	$(RUN) run $(STUDY) --out build/reference/$(BLOCK) --ledger build/reference/ledger --workers $(WORKERS) --set seeds=[$(SEED)] $(if $(SET),--set '$(SET)')
+	$(RUN) merge $(wildcard $(REFERENCE)/parts/$(STUDY)-*.jsonl) build/reference/$(BLOCK) --out $(TABLE)
 	mkdir -p $(REFERENCE)/parts && cp build/reference/$(BLOCK)/runs.jsonl $(REFERENCE)/parts/$(BLOCK).jsonl
-	$(RUN) merge $(REFERENCE)/parts/$(STUDY)-*.jsonl --out $(REFERENCE)$(patsubst reference_%,/%,$(filter reference_%,$(STUDY)))
 
 study-gpu: $(READY)  ## its question on one accelerator, runs side by side, GPU_SECONDS at most: MODELS and SPEECH (results/reference/gpu.yaml)
 	timeout --signal=TERM $(GPU_SECONDS) $(RUN) run $(REFERENCE)/gpu.yaml --out build/reference/gpu --workers $(GPU_WORKERS) --set precision=bf16 \

@@ -1,4 +1,4 @@
-"""The reference study's own commands: what `make study-gpu` runs on a card is tried on the CPU with minis."""
+"""The reference study's own commands: the steps of `make study`, and `make study-gpu` on the CPU with minis."""
 
 import shlex
 import shutil
@@ -15,17 +15,27 @@ from scaling.system.json_files import read_json_lines
 
 ROOT = Path(__file__).parents[1]
 MINIS = ROOT / "scaling/minis"
+TABLES = Path("results/reference")
+RESULTS = ROOT / TABLES
+PROGRAM = ".venv/bin/asr-scaling"
 
 AskCommand = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def _arguments_of(target: str, **variables: object) -> list[str]:
-    """What the target gives to asr-scaling."""
+def _commands_of(target: str, **variables: object) -> list[list[str]]:
+    """What the target gives to asr-scaling, a command a list."""
     given = [f"{name}={value}" for name, value in variables.items()]
     recipe = subprocess.run(["make", "-n", target, *given], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    (words,) = (words for line in recipe.replace("\\\n", "").splitlines() if "asr-scaling" in (words := line))
-    arguments = shlex.split(words)
-    return arguments[arguments.index(".venv/bin/asr-scaling") + 1 :]
+    lines = [shlex.split(line) for line in recipe.replace("\\\n", "").splitlines()]
+    return [line[line.index(PROGRAM) + 1 :] if PROGRAM in line else line for line in lines]
+
+
+def test_a_block_becomes_a_part_of_its_study_after_it_was_merged_with_the_others() -> None:
+    *_, train, merge, keep = _commands_of("study", STUDY="reference_noisy", SEED=1)
+    block, parts = "build/reference/reference_noisy-seed1", sorted((RESULTS / "parts").glob("reference_noisy-*.jsonl"))
+    assert train[:4] == ["run", "reference_noisy", "--out", block]
+    assert merge == ["merge", *(str(part.relative_to(ROOT)) for part in parts), block, "--out", str(TABLES / "noisy")]
+    assert keep[-3:] == ["cp", f"{block}/runs.jsonl", str(TABLES / "parts/reference_noisy-seed1.jsonl")]
 
 
 @pytest.mark.slow
@@ -41,7 +51,7 @@ def test_the_study_of_an_accelerator_trains_on_the_cpu_with_minis_in_the_place_o
     shutil.copytree(MINIS / "llms/mini-s", models / "smollm2-135m")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results").symlink_to(ROOT / "results")
-    arguments = _arguments_of(
+    *_, arguments = _commands_of(
         "study-gpu", MODELS=models, SPEECH=speech, GPU_WORKERS=2, SET="budgets_flops=[1.2e10]"
     )  # 1.2e10 FLOPs: a few steps a stage
     said = asr_scaling(*arguments, "--set", "seeds=[0]")

@@ -5,6 +5,7 @@ fit average runs that are not alike is refused, with the file and line of both.
 """
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ POINT = ("strategy", "encoder", "llm", "budget_flops")
 OF_RECIPE = ("name", "objective", "trains", "batch_audio_seconds")
 """Fields of a stage that the runs of a point share."""
 
+OF_THE_CLOCK = frozenset({"seconds", "finished", "provenance"})
+"""Fields of a row, its stages and what it spent that say when and where a run was trained, not what came of it."""
+
 _HINT = "where that is the purpose, name a column that tells them apart with --differ"
 
 Row = Mapping[str, Any]
@@ -38,17 +42,18 @@ class PlacedRow:
     values: Row
 
     def differing(self, other: "PlacedRow") -> list[str]:
-        """The columns in which two rows differ."""
-        names = {**self.values, **other.values}
-        return [name for name in names if self.values.get(name) != other.values.get(name)]
+        """The columns in which the results of two rows differ."""
+        own, others = _result(self.values), _result(other.values)
+        return [name for name in {**own, **others} if own.get(name) != others.get(name)]
 
 
 def merge_tables(parts: Sequence[Path], folder: Path, differ: Sequence[str] = ()) -> list[Row]:
     """Write the rows of all `parts` (folders with a table, or tables) to `folder`/runs.jsonl, and return them.
 
-    A run that several parts have is taken once. Runs that differ in the columns `differ` may have been measured in
+    A run that several parts have is taken once: where it was trained again with the same result, as it first finished.
+    Runs that differ in the columns `differ` may have been measured in
     their own ways. Raises InputError, before anything is written, where a row is damaged, where one run stands in two
-    parts with different values, where runs of one point differ in more than their seeds, where settings differ within
+    parts with different results, where runs of one point differ in more than their seeds, where settings differ within
     one value of `differ`, and where the folder has a plan, or a table with a run that no part has.
     """
     if (folder / "plan.json").exists():
@@ -83,17 +88,31 @@ def _line(row: Row) -> str:
 
 
 def _unique(rows: Sequence[PlacedRow]) -> list[PlacedRow]:
-    """Each run once. Raises InputError where it stands in two places with different values."""
-    first: dict[str, PlacedRow] = {}
+    """Each run once. Raises InputError where it stands in two places with different results."""
+    found: dict[str, PlacedRow] = {}
     for row in rows:
-        known = first.setdefault(row.values["key"], row)
+        known = found.setdefault(row.values["key"], row)
         if names := row.differing(known):
             values = f"{names[0]} is {_short(row, names[0])} and {_short(known, names[0])}"
             raise InputError(
                 f"{row.place}: run {row.values['key']} stands in {known.place} with other values ({', '.join(names)}): "
-                f"{values}; expected one row a run"
+                f"{values}; expected one row a run, or the same results of both"
             )
-    return list(first.values())
+        found[row.values["key"]] = min(known, row, key=_finished)
+    return list(found.values())
+
+
+def _finished(row: PlacedRow) -> tuple[float, str]:
+    """What a run is taken by that was trained twice: the earlier result is the one that was known first."""
+    finished = row.values.get("finished")
+    return math.inf if finished is None else finished, _line(row.values)
+
+
+def _result(value: Any) -> Any:
+    """A value of a row without what the clock and the machine said."""
+    if isinstance(value, Mapping):
+        return {name: _result(one) for name, one in value.items() if name not in OF_THE_CLOCK}
+    return [_result(one) for one in value] if isinstance(value, list) else value
 
 
 def _check_columns(rows: Sequence[PlacedRow], differ: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from reference_study.comparisons import gains
 from reference_study.designs import designs
 from reference_study.laws import hidden_together, laws, registered
 from reference_study.recipe import recipe
-from reference_study.simplified import by_six_nd, single_seed, untuned
+from reference_study.simplified import by_six_nd, dev_characters, single_seed, untuned
 from reference_study.tables import MAIN, PRICES, Study, places, read_studies
 
 from analysis.registering.record import FORECASTS_FILE
@@ -48,7 +48,7 @@ def answers(folder: Path, questions: Collection[str] = QUESTIONS) -> dict[str, A
         "hidden": lambda: hidden_together(studies),
         "registered": lambda: registered(folder, studies),
         "gains": lambda: gains(every_place),
-        "untuned": lambda: untuned(folder / "tuning"),
+        "untuned": lambda: untuned(folder / "tuning", dev_characters(by_name[MAIN])),
         "six_nd": lambda: by_six_nd(every_place, prices(folder)),
         "single_seed": lambda: single_seed(studies),
         "designs": lambda: designs(by_name[MAIN]),

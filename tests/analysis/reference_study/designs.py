@@ -3,7 +3,8 @@
 A design is the first budgets up to some largest one, all of them or every second, with some of the seeds. It is enough
 where, for every choice of so many seeds, its forecast of the largest budget of the whole study decides as the whole
 study does (who is ahead there, or open), and the interval of one new run of every curve holds the mean error there. Its
-price is what its runs alone cost, shared trunks counted once.
+price is what its runs alone cost, shared trunks counted once. Whether it decides between `efin` and `joint` alike is
+counted apart.
 """
 
 import math
@@ -13,7 +14,7 @@ from itertools import combinations
 from statistics import fmean
 
 from reference_study.comparisons import OPPONENTS, paired, verdict
-from reference_study.tables import Pair, Study
+from reference_study.tables import BASELINE, ENCODER_FIRST, Pair, Study
 
 from analysis.comparing.compare_curves import compare_curves
 from analysis.curves.curve_fitting import fit_curves
@@ -25,6 +26,8 @@ from scaling.ledger.records import is_usable
 
 FEWEST = 3
 """Budgets of a design: two say nothing of a bend or a floor."""
+ASKED = (ENCODER_FIRST, BASELINE)
+"""The two strategies that the study asks about first."""
 
 
 def designs(study: Study) -> dict[str, object] | None:
@@ -57,6 +60,7 @@ def designs(study: Study) -> dict[str, object] | None:
         "designs": found,
         "enough": next((one for one in found if one["decides_alike"] == one["forecasts_hold"] == 1.0), None),
         "enough_to_decide": next((one for one in found if one["decides_alike"] == 1.0), None),
+        "enough_for_the_two": next((one for one in found if one["decides_the_two_alike"] == 1.0), None),
     }
 
 
@@ -78,14 +82,16 @@ def judged(
     truths: dict[str, float],
 ) -> dict[str, object]:
     """A design over every choice of seeds: how often it decides as the whole, and how often its forecasts hold."""
-    top, alike, hold, prices = max(row["budget_flops"] for row in runs), [], [], []
+    top, alike, of_two, hold, prices = max(row["budget_flops"] for row in runs), [], [], [], []
     for seeds in choices:
         chosen = [row for row in runs if row["budget_flops"] in budgets and row["seed"] in seeds]
         assert study.table is not None
         kept = [i for i, row in enumerate(study.table.rows) if any(row is one for one in chosen)]
         table = study.table.select(kept)
         curves = fit_curves(table)
-        alike.append(decided(curves, table, top) == whole)
+        said = decided(curves, table, top)
+        alike.append(said == whole)
+        of_two.append(said.get(ASKED) == whole.get(ASKED))
         hold.append(all(holds(by_strategy(curves).get(name), top, truth) for name, truth in truths.items()))
         prices.append(spent(chosen, study.cooldown))
     return {
@@ -94,6 +100,7 @@ def judged(
         "top_over_largest": top / budgets[-1],
         "choices": len(choices),
         "decides_alike": fmean(alike),
+        "decides_the_two_alike": fmean(of_two),
         "forecasts_hold": fmean(hold),
         "spent_flops": fmean(prices),
     }

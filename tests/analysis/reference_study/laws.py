@@ -192,17 +192,21 @@ def far(forecast: RegisteredForecast) -> bool:
     return forecast.flops * ROUNDED >= DECADE * forecast.largest_budget_flops
 
 
-def leaders(scores: Mapping[str, ForecastScore]) -> dict[str, int]:
-    """At how many budgets both strategies were forecast, and at how many the medians named the wrong one as ahead."""
+def leaders(scores: Mapping[str, ForecastScore]) -> dict[str, object]:
+    """At how many budgets both strategies were forecast, and at which the medians named the wrong one as ahead."""
     by_budget: dict[tuple[object, ...], dict[str, ForecastOutcome]] = {}
     for name, own in scores.items():
         for one in own.outcomes:
             said = one.forecast
             if one.counted and said.strategy in (ENCODER_FIRST, BASELINE):
                 by_budget.setdefault((name, said.encoder, said.llm, said.flops), {})[said.strategy] = one
-    both = [tuple(each[name] for name in (ENCODER_FIRST, BASELINE)) for each in by_budget.values() if len(each) == 2]
-    wrong = sum((own.forecast.cer < other.forecast.cer) != (own.truth < other.truth) for own, other in both)
-    return {"budgets": len(both), "wrong": wrong}
+    named = []
+    for asked, each in by_budget.items():
+        if len(each) == 2:
+            own, other = (each[name] for name in (ENCODER_FIRST, BASELINE))
+            wrong = (own.forecast.cer < other.forecast.cer) != (own.truth < other.truth)
+            named.append({**dict(zip(("study", "encoder", "llm", "flops"), asked, strict=True)), "wrong": wrong})
+    return {"budgets": len(named), "wrong": sum(one["wrong"] for one in named), "named": named}
 
 
 def scored(table: Table, lines: Sequence[str]) -> ForecastScore:

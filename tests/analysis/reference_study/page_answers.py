@@ -87,7 +87,7 @@ def hidden_table(hidden: Answers) -> list[str]:
     if not hidden["studies"]:
         return [f"The runs above a tenth of each study's largest budget, forecast from those below: {NOT_YET}."]
     rows = [cells(f"`{one['study']}`", flops(one["fitted_to_flops"]), one["score"]) for one in hidden["studies"]]
-    header = ["hidden, then forecast", "fitted to", "pairs held", "runs held", "interval score", "truth / prediction"]
+    header = ["study", "fitted to", "pairs held", "runs held", "interval score", "truth / prediction"]
     return table(header, iter([*rows, cells("all", "", hidden["together"])]))
 
 
@@ -136,8 +136,14 @@ def cell(said: Answers | None) -> str:
         return ""
     text = share(said["cer_saved"], said["cer_saved_interval"])
     if said["below_the_fits"] or said["verdict"] == DEAF:
-        return DEAF
+        return unheard(said["hears"])
     return text if said["verdict"] == "open" else f"**{text}**"
+
+
+def unheard(hears: Answers) -> str:
+    """Which side does not hear, where the other one does."""
+    deaf = [name for name, (hearing, runs) in hears.items() if 2 * hearing < runs]
+    return f"{DEAF} by `{deaf[0]}`" if len(deaf) == 1 else DEAF
 
 
 def told(said: Answers) -> str:

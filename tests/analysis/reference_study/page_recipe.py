@@ -46,28 +46,44 @@ def other_rates(found: Answers) -> str:
     (state,) = (study for study in found["studies"] if study["study"] == RETUNED)
     budget = retuned["top_budget_flops"]
 
-    def means(one: Answers) -> str:
-        (at,) = (each["measured"] for each in one["budgets"] if math.isclose(each["budget_flops"], budget))
-        return " and ".join(f"{number(at[name], 3)} for `{name}`" for name in STRATEGIES)
-
+    before, now = (
+        next(each["measured"] for each in one["budgets"] if math.isclose(each["budget_flops"], budget))
+        for one in (main, retuned)
+    )
+    means = " and ".join(
+        f"from {number(before[name], 3)} to {number(now[name], 3)} for `{name}`" for name in STRATEGIES
+    )
     return (
-        f" Rates matter more: with {retuned['place']} FLOPs in place of {main['place']} `efin` has "
-        f"{more_or_less(retuned['at_top'])} at {flops(budget)} FLOPs ({seeds_at_top(retuned, state)}); the mean CER "
-        f"there is {means(retuned)}, with the earlier rates {means(main)}.{from_where(retuned['budgets'])}"
+        f" Rates change more than the strategy does: {retuned['place']} FLOPs, in place of {main['place']}, take "
+        f"the mean CER at {flops(budget)} FLOPs ({seeds_at_top(retuned, state)}) {means}. There `efin` has "
+        f"{more_or_less(retuned['at_top'])}.{from_where(retuned['budgets'])}{_where_searched(found, retuned)}"
+    )
+
+
+def _where_searched(found: Answers, retuned: Answers) -> str:
+    """What is saved at the largest budget of the search, which lies below the largest of the study."""
+    largest = max((one["flops"] for one in found.get("untuned", ())), default=None)
+    at = [each for each in retuned["budgets"] if largest and math.isclose(each["budget_flops"], largest)]
+    if not at or largest == retuned["top_budget_flops"]:
+        return ""
+    return (
+        f" At {flops(largest)} FLOPs, the largest budget of a search, it has {more_or_less(at[0])} "
+        f"({at[0]['verdict']}); which rates are best above it, nobody has searched."
     )
 
 
 def recipe(found: Answers) -> list[str]:
-    """A line for each run that was trained again with another batch or other rates."""
+    """A line for each run that was trained again with another batch or other rates: its CERs on dev and test."""
     if not found["recipe"]:
         return ["Not tried."]
     lines: dict[str, list[str]] = {}
     for one in found["recipe"]:
         run = f"`{one['strategy']}`, seed {one['seed']}, {flops(one['flops'])} FLOPs"
-        lines.setdefault(f"{run}: {number(one['dev_cer_of_the_study'], 3)}", []).append(
-            f"{number(one['dev_cer'], 3)} with {one['change']}"
+        own, again = (
+            " and ".join(number(one[f"{name}{of}"], 3) for name in ("dev_cer", "cer")) for of in ("_of_the_study", "")
         )
-    return [f"* {own}; {', '.join(again)}." for own, again in lines.items()]
+        lines.setdefault(f"{run}: {own}", []).append(f"{again} with {one['change']}")
+    return [f"* {own}; {'; '.join(again)}." for own, again in lines.items()]
 
 
 def seeds_at_top(one: Answers, state: Answers) -> str:

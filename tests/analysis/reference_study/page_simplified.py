@@ -6,6 +6,9 @@ from reference_study.formats import NOT_YET, Answers, flops, share, table
 
 from analysis.formatting import number, percent
 
+JUDGED = ("decides_alike", "decides_the_two_alike", "forecasts_hold")
+"""What a design is judged by, each a share of all choices of its seeds."""
+
 
 def untuned(found: Answers) -> list[str]:
     def cells(one: Answers) -> list[str]:
@@ -13,12 +16,19 @@ def untuned(found: Answers) -> list[str]:
         return [
             flops(one["flops"]), f"`{one['strategy']}` against `{one['against']}`",
             percent(one["cer_saved_at_the_rule"]), "-" if spread is None else " to ".join(map(percent, spread)),
-            percent(one["cer_saved_at_each_best"]),
+            percent(one["cer_saved_at_each_best"]), percent(one["open_by_counting"]),
         ]  # fmt: skip
 
     if not found["untuned"]:
         return ["The search for rates and batches is not there yet."]
-    header = ["FLOPs", "strategies", "CER saved at the rule's rates", "at any one multiple for all", "each at its best"]
+    header = [
+        "FLOPs",
+        "strategies",
+        "CER saved at the rule's rates",
+        "at any one multiple for all",
+        "each at its best",
+        "open by counting",
+    ]
     return table(header, map(cells, found["untuned"]))
 
 
@@ -70,9 +80,19 @@ def designs(found: Answers) -> list[str]:
         "",
         f"* {enough('Enough for decision and forecasts', whole['enough'])}",
         f"* {enough('Enough for the decision alone', whole['enough_to_decide'])}",
+        f"* {enough('Enough to decide between `efin` and `joint` alone', whole['enough_for_the_two'])}",
         "",
     ]
-    header = ["FLOPs spent", "of the whole", "seeds", "budgets", "asked at", "decides alike", "all forecasts hold"]
+    header = [
+        "FLOPs spent",
+        "of the whole",
+        "seeds",
+        "budgets",
+        "asked at",
+        "decides alike",
+        "`efin` against `joint` alike",
+        "all forecasts hold",
+    ]
     return [*lines, *table(header, map(design_cells, best(whole["designs"])))]
 
 
@@ -88,19 +108,19 @@ def enough(what: str, design: Answers | None) -> str:
 
 
 def best(designs: Sequence[Answers]) -> Iterator[Answers]:
-    """Of designs by rising price, those that do better in one of both than every cheaper one, and the whole."""
-    alike, hold = -1.0, -1.0
+    """Of designs by rising price, those that do better in one of `JUDGED` than every cheaper one, and the whole."""
+    so_far = dict.fromkeys(JUDGED, -1.0)
     for design in designs:
-        if design["decides_alike"] > alike or design["forecasts_hold"] > hold or design is designs[-1]:
+        if any(design[what] > most for what, most in so_far.items()) or design is designs[-1]:
             yield design
-        alike, hold = max(alike, design["decides_alike"]), max(hold, design["forecasts_hold"])
+        so_far = {what: max(most, design[what]) for what, most in so_far.items()}
 
 
 def design_cells(design: Answers) -> list[str]:
     return [
         flops(design["spent_flops"]), percent(design["share_of_the_whole"]), str(design["seeds"]),
         ", ".join(map(flops, design["budgets"])), f"{number(design['top_over_largest'], 2)} times the largest",
-        *(f"{design[what]:.0%} of {design['choices']}" for what in ("decides_alike", "forecasts_hold")),
+        *(f"{design[what]:.0%} of {design['choices']}" for what in JUDGED),
     ]  # fmt: skip
 
 

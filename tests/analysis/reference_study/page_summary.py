@@ -5,11 +5,12 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from reference_study.comparisons import DEAF, NEGATIVE, REACHED, beside
-from reference_study.formats import Answers, flops
+from reference_study.formats import Answers, flops, pair
+from reference_study.laws import ROUNDED
 from reference_study.page_answers import against_joint, of_joint
 from reference_study.page_recipe import STRATEGIES, from_where, more_or_less, other_rates, seeds_at_top
 from reference_study.page_simplified import enough
-from reference_study.tables import MAIN
+from reference_study.tables import DECADE, MAIN, RETUNED
 
 from analysis.formatting import number, percent
 
@@ -22,6 +23,8 @@ PAPER = {
 ALIKE = 1e12
 """FLOPs that every study has spent, or nearly."""
 
+LEADS = ("ahead", "behind")
+OPEN = "open_by_counting"
 WIDTH = 118
 
 
@@ -46,20 +49,26 @@ def headline(found: Answers) -> list[str]:
     runs = f"{state['trained_runs']} of {state['planned_runs']} runs, {seeds_at_top(main, state)} there"
     said = (
         f"On its main axis at {flops(main['top_budget_flops'])} FLOPs ({runs}) `efin` has {more_or_less(top)}, where "
-        f"the paper has 21.1 % less. {_verdicts(found)}{other_rates(found)}{_held(registered)}"
+        f"the paper has 21.1 % less. {verdicts(found)}{other_rates(found)}{_held(registered)}"
     )
     return textwrap.wrap(said, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
-def _verdicts(found: Answers) -> str:
+def verdicts(found: Answers) -> str:
+    """Who is ahead at the largest budget of each place, and where below."""
     trained = of_joint(found)
-    verdicts = [one["at_top"]["verdict"] for one in trained]
+    said = [one["at_top"]["verdict"] for one in trained]
     ahead = [f"{one['place']}, {more_or_less(one['at_top'])}" for one in trained if one["at_top"]["verdict"] == "ahead"]
     named = f" ({'; '.join(ahead)})" if ahead else ""
-    deaf = f", at {verdicts.count(DEAF)} one side does not hear yet" if DEAF in verdicts else ""
+    deaf = f", at {said.count(DEAF)} one side does not hear yet" if DEAF in said else ""
+    twice = (
+        " (the main axis counts twice, with the rates of either search)"
+        if RETUNED in {one["study"] for one in trained}
+        else ""
+    )
     return (
-        f"At the largest budget trained, `efin` is ahead of `joint` at {verdicts.count('ahead')} of {len(trained)} "
-        f"places{named}, behind at {verdicts.count('behind')}; at {verdicts.count('open')} the "
+        f"At the largest budget trained, `efin` is ahead of `joint` at {said.count('ahead')} of {len(trained)} "
+        f"places{twice}{named}, behind at {said.count('behind')}; at {said.count('open')} the "
         f"interval holds zero{deaf}.{_ahead_below(trained)}"
     )
 
@@ -77,7 +86,20 @@ def _ahead_below(trained: Sequence[Answers]) -> str:
             ]
         )
     ]
-    return f" At smaller budgets it is ahead in these places: {'; '.join(below)}." if below else ""
+    alone = [
+        f'"{one["place"]}" at {flops(each["flops"])} FLOPs'
+        for one in trained
+        for each in one["budgets"]
+        if _hears(each)
+    ]
+    hears = f"; it alone hears the speech at {'; '.join(alone)}" if alone else ""
+    return f" At smaller budgets it is ahead in these places: {'; '.join(below)}{hears}." if below else ""
+
+
+def _hears(said: Answers) -> bool:
+    """Whether all runs of `efin` hear the speech, and none of `joint`."""
+    (heard, runs), (others, _) = (said["hears"][name] for name in STRATEGIES)
+    return heard == runs and others == 0
 
 
 def _held(registered: Answers | None) -> str:
@@ -95,16 +117,19 @@ def _laws(found: Answers) -> Iterator[str]:
     main = [law for law in known if law["study"] == MAIN]
     exponents = ", ".join(f"{_estimate(law['exponent'])} for `{law['strategy']}`" for law in main)
     floors = sum(law["floor"]["identified"] for law in known)
+    if main:
+        yield (
+            f"Fitted with (y - E) / (1 - y)^a = A C^-b, the curves of the main axis have b {exponents}. They begin at "
+            f"{flops(min(law['from_flops'] for law in main))} FLOPs, where the first runs hear the speech."
+        )
     yield (
-        f"They follow (y - E) / (1 - y)^a = A C^-b, on the main axis with b {exponents}. An exponent is "
-        f"identified to a "
-        f"factor of two "
-        f"for {sum(law['exponent']['identified'] for law in known)} of {len(known)} curves, a floor E for {floors}."
+        f"An exponent is identified to a factor of two for {sum(law['exponent']['identified'] for law in known)} of "
+        f"{len(known)} curves, a floor E for {floors}."
     )
-    yield from _registered(found["registered"])
+    yield from _registered(found["registered"], of_joint(found))
 
 
-def _registered(found: Answers) -> Iterator[str]:
+def _registered(found: Answers, gains: Sequence[Answers]) -> Iterator[str]:
     said = found["together"]
     if said is None or not said["pairs"]:
         yield "No forecast that was registered has been held against runs yet."
@@ -113,7 +138,9 @@ def _registered(found: Answers) -> Iterator[str]:
     yield (
         f"Of {said['pairs']} forecasts registered before their runs{waiting}, one for each curve and budget, the 90 % "
         f"interval of one run holds the mean of the seeds of {said['pairs_held']}, and {said['runs_held']} of "
-        f"{said['runs']} single runs; the errors are {number(said['truth_over_prediction'], 3)} times the medians."
+        f"{said['runs']} single runs{_of_main(found['studies'])}; the errors are "
+        f"{number(said['truth_over_prediction'], 3)} times the medians, the interval score is "
+        f"{number(said['interval_score'], 3)} in logs."
     )
     for miss in found["missed"]:
         yield (
@@ -126,10 +153,34 @@ def _registered(found: Answers) -> Iterator[str]:
         each = " and ".join(f"{number(ratio, 3)} times the median for `{name}`" for name, ratio in ratios.items())
         yield (
             f"What the misses teach: most intervals hold because they are wide. Medians named the wrong one of `efin` "
-            f"and `joint` as ahead at {wrong['wrong']} of {wrong['budgets']} budgets, and ten times above the "
-            f"largest run "
-            f"the errors are {each}: do not choose a strategy by medians that far away."
+            f"and `joint` as ahead at {wrong['wrong']} of {wrong['budgets']} budgets{_of_told(wrong['named'], gains)}, "
+            f"and ten times above the largest run the errors are {each}: do not choose a strategy by "
+            f"medians that far away."
         )
+
+
+def _of_main(studies: Answers) -> str:
+    """The main axis among the forecasts, by either search of rates."""
+    words = {MAIN: "the main axis", RETUNED: "the main axis with rates searched again"}
+    said = [
+        f"{words} {studies[name]['pairs_held']} of {studies[name]['pairs']}, {studies[name]['runs_held']} of "
+        f"{studies[name]['runs']} runs"
+        for name, words in words.items()
+        if name in studies and studies[name]["pairs"]
+    ]
+    return f" ({'; '.join(said)})" if said else ""
+
+
+def _of_told(named: Sequence[Answers], gains: Sequence[Answers]) -> str:
+    """The same of the budgets at which the runs tell a lead."""
+    told = {
+        (*pair(one), float(each["budget_flops"]))
+        for one in gains
+        for each in one["budgets"]
+        if each["verdict"] in LEADS
+    }
+    wrong = [one["wrong"] for one in named if (*pair(one), float(one["flops"])) in told]
+    return f" ({sum(wrong)} of the {len(wrong)} at which the runs tell a lead)" if wrong else ""
 
 
 def _estimate(said: Answers) -> str:
@@ -142,13 +193,20 @@ def _gains(found: Answers) -> Iterator[str]:
     if not trained:
         yield "Not trained yet."
         return
-    yield _verdicts(found)
+    yield verdicts(found)
     near = [min(one["budgets"], key=lambda each: abs(math.log(each["flops"] / ALIKE))) for one in trained]
     said = [each["verdict"] for each in near]
     yield (
         f"At the budget nearest to {flops(ALIKE)} FLOPs, where places can be compared, it is ahead at "
         f"{said.count('ahead')} "
         f"and behind at {said.count('behind')}."
+    )
+    all_said = [each["verdict"] for one in trained for each in one["budgets"]]
+    told = sum(map(all_said.count, LEADS))
+    judged = told + all_said.count("open")
+    yield (
+        f"Each interval stands for itself: {told} of {judged} comparisons at a place and budget exclude zero, where "
+        f"one in ten would if the strategies were alike."
     )
     for one in trained:
         if one["study"] == MAIN:
@@ -167,16 +225,15 @@ def _paper(found: Answers) -> Iterator[str]:
             one["place"]: [flops(each["flops"]) for each in one["budgets"] if _reached(each, column, value)]
             for one in trained
         }
-        where = "; ".join(f'"{place}" at {", ".join(at)} FLOPs' for place, at in places.items() if at)
+        where = "; ".join(f'"{place}" at {" and ".join(at)} FLOPs' for place, at in places.items() if at)
         by_place = [[saving[field] for saving in one["at_top"]["currencies"]] for one in trained]
         charged = [said[0] for said in by_place]
         otherwise = sum(len(set(said)) > 1 for said in by_place)
+        changed = f"changes this at {otherwise}" if otherwise else "changes none of this"
         yield (
-            f"{words} are reached {f'at {where}' if where else 'nowhere'}. At the largest budget of each place "
-            f"they are "
-            f"reached at {charged.count(REACHED)} of {len(charged)}, and at {charged.count(NEGATIVE)} the sign "
-            f"is the other "
-            f"way; counted as executed or cache-credited FLOPs, this is different at {otherwise}."
+            f"{words} are reached {f'at {where}' if where else 'nowhere'}: there the whole interval lies above it. At "
+            f"the largest budget of each place they are reached at {charged.count(REACHED)} of {len(charged)}, and at "
+            f"{charged.count(NEGATIVE)} the sign is the other way; counting executed or cache-credited FLOPs {changed}."
         )
 
 
@@ -196,12 +253,17 @@ def _of_untuned(searches: Sequence[Answers]) -> Iterator[str]:
     asked = [one for one in searches if against_joint(one) and one["cer_saved_at_the_rule"] is not None]
     if asked:
         one = max(asked, key=lambda each: each["flops"])
-        plain, best = one["cer_saved_at_the_rule"], one["cer_saved_at_each_best"]
-        turned = ": the sign turns" if plain * best < 0.0 else ""
+        plain, best, chance = (one[name] for name in ("cer_saved_at_the_rule", "cer_saved_at_each_best", OPEN))
+        within = chance is not None and max(abs(plain), abs(best)) < chance
+        doubt = f"; both are less than the {percent(chance)} that counting alone leaves open on dev" if within else ""
         yield (
-            f"Untuned, with the rule's rates for all, `efin` saves {percent(plain)} of the dev CER of `joint` at "
-            f"{flops(one['flops'])} FLOPs; with each at its own best {percent(best)}{turned} (one seed)."
+            f"Untuned, with the rule's rates for all, `efin` has {_unsigned(plain)} dev CER than `joint` at "
+            f"{flops(one['flops'])} FLOPs; with each at its own best {_unsigned(best)} (one seed{doubt})."
         )
+
+
+def _unsigned(saved: float) -> str:
+    return f"{percent(abs(saved))} {'less' if saved >= 0.0 else 'more'}"
 
 
 def _of_six_nd(comparisons: Sequence[Answers]) -> Iterator[str]:
@@ -219,10 +281,9 @@ def _of_one_seed(found: Answers) -> Iterator[str]:
     if fits["decisions"]:
         right = fits["claims"] - fits["false"] - fits["contrary"]
         yield (
-            f"One seed with fits and intervals tells {right} of the {right + fits['contrary'] + fits['missed']} "
-            f"leads that "
-            f"all seeds tell, and {fits['false']} that they leave open; the lower of two runs tells "
-            f"{bare['false']} that they leave open."
+            f"Each seed was asked alone for every lead. By fits and intervals it tells {right} of the "
+            f"{right + fits['contrary'] + fits['missed']} that all seeds tell, and {fits['false']} that they leave "
+            f"open; by the lower of two runs it tells {bare['false']} of {bare['claims']} that they leave open."
         )
 
 
@@ -230,4 +291,20 @@ def _designs(whole: Answers | None) -> Iterator[str]:
     if whole is None:
         yield "Not known yet: fewer than four budgets are there."
     else:
-        yield enough("For decision and forecasts at the largest budget", whole["enough"])
+        yield enough("For all decisions and forecasts at the largest budget", whole["enough"])
+        yield from _of_the_two(whole)
+
+
+def _of_the_two(whole: Answers) -> Iterator[str]:
+    """The part that tells `efin` and `joint` apart, and the parts that never do."""
+    part = whole["enough_for_the_two"]
+    yield enough("To decide between `efin` and `joint` alone", part)
+    if part is not None and part["share_of_the_whole"] < 1.0:
+        yield f"Its forecasts, all at once, hold for {part['forecasts_hold']:.0%} of its choices of seeds."
+    far = [one for one in whole["designs"] if one["top_over_largest"] * ROUNDED >= DECADE]
+    if far and not any(one["decides_the_two_alike"] for one in far):
+        hold = [one["forecasts_hold"] for one in far]
+        yield (
+            f"No part that ends at a tenth of the largest budget or below decides so, though its forecasts hold for "
+            f"{min(hold):.0%} to {max(hold):.0%} of the choices: the intervals are too wide to decide."
+        )

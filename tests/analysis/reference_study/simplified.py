@@ -1,6 +1,7 @@
 """Question 4: what an untuned, a 6ND-budgeted and a single-seed comparison would have concluded."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from analysis.curves.curve_fitting import fit_curves
 from analysis.curves.curves import Curves
 from analysis.tables.seed_averaged_points import points_of, run_error
 from analysis.tables.table import Table
+from scaling.speech.synthetic.corpus_files import HELD_OUT_UTTERANCES
 from sweeps.study.study_file import read_study_file
 
 SIX_ND = "six_nd_flops"
@@ -21,6 +23,8 @@ SIX_ND = "six_nd_flops"
 COMMON = (0.3333, 0.5774, 1.0, 1.7321, 3.0)
 """Multiples of the rule's rates that `tune` tries for all parts at once."""
 SAME = 0.01
+Z_90 = 1.645
+"""Standard deviations from the middle of a normal distribution to the end of its 90 % interval."""
 
 
 class Decision(NamedTuple):
@@ -33,12 +37,21 @@ class Decision(NamedTuple):
     flops: float
 
 
-def untuned(folder: Path) -> list[dict[str, object]]:
-    """Of every search in `folder`: dev CER where all take the rule's rates, and where each takes its own best."""
-    return [row for file in sorted(folder.glob("*.json")) for row in _search(file)]
+def untuned(folder: Path, characters: float | None = None) -> list[dict[str, object]]:
+    """Of every search in `folder`: dev CER where all take the rule's rates, and where each takes its own best.
+    `characters`: about how many dev has, for what counting alone leaves open.
+    """
+    return [row for file in sorted(folder.glob("*.json")) for row in _search(file, characters)]
 
 
-def _search(file: Path) -> Iterator[dict[str, object]]:
+def dev_characters(study: Study) -> float | None:
+    """About how many characters dev has: as many an utterance as the test set; None where no row says."""
+    rows = () if study.table is None else study.table.rows
+    known = (HELD_OUT_UTTERANCES * row["ref_chars"] / row["n_utterances"] for row in rows if row.get("n_utterances"))
+    return next(known, None)
+
+
+def _search(file: Path, characters: float | None) -> Iterator[dict[str, object]]:
     document = json.loads(file.read_text("utf-8"))
     if not str(document.get("schema", "")).startswith("asr-scaling/tuning"):
         return
@@ -54,11 +67,11 @@ def _search(file: Path) -> Iterator[dict[str, object]]:
                     "flops": budget,
                     "strategy": strategy,
                     "against": against,
-                    **_saved(*pair, model.lr_scale),
+                    **_saved(*pair, model.lr_scale, characters),
                 }
 
 
-def _saved(own: dict, other: dict, scale: float) -> dict[str, object]:
+def _saved(own: dict, other: dict, scale: float, characters: float | None) -> dict[str, object]:
     """`scale`: where the search began, as a multiple of the rule's rates."""
     at_rule = [at_multiple(walk, 1.0 / scale) for walk in (own, other)]
     best = [walk["best"]["dev_cer"] for walk in (own, other)]
@@ -74,7 +87,15 @@ def _saved(own: dict, other: dict, scale: float) -> dict[str, object]:
         "cer_saved_at_the_rule": None if None in at_rule else 1.0 - at_rule[0] / at_rule[1],
         "cer_saved_at_each_best": 1.0 - best[0] / best[1],
         "cer_saved_at_one_rate_for_all": [min(shared), max(shared)] if shared else None,
+        "open_by_counting": counting(best, characters),
     }
+
+
+def counting(cers: Sequence[float], characters: float | None) -> float | None:
+    """Half of the 90 % interval of the logarithm of a ratio of two CERs where characters fail each by itself;
+    None where nobody knows how many were counted.
+    """
+    return None if characters is None else Z_90 * math.sqrt(sum(1.0 / (cer * characters) for cer in cers))
 
 
 def at_multiple(walk: dict, multiple: float) -> float | None:

@@ -5,6 +5,7 @@ Planted tables hold the parts that no table can show wrong: what a design costs,
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,18 +17,20 @@ from reference_study.designs import choices_of_budgets, spent
 from reference_study.figure import draw
 from reference_study.laws import registered
 from reference_study.page import PAGES, PROJECT, answered, filled
+from reference_study.page_answers import cell
 from reference_study.page_recipe import from_where, more_or_less, rates
 from reference_study.page_recipe import recipe as recipe_lines
 from reference_study.page_simplified import best
-from reference_study.page_summary import headline
+from reference_study.page_summary import headline, summary, verdicts
 from reference_study.recipe import recipe
-from reference_study.simplified import agreement, at_multiple, six_nd, untuned
+from reference_study.simplified import agreement, at_multiple, counting, dev_characters, six_nd, untuned
 from reference_study.tables import PARTS, RESULTS, ROOT, STUDIES, hearing, places, read_studies, table_of
 
 from analysis.registering.record import FORECASTS_FILE
 from analysis.registering.register import register
 from scaling.errors import InputError
 from scaling.ledger.records import RunRow
+from scaling.speech.synthetic.corpus_files import HELD_OUT_UTTERANCES
 
 ANSWERS = RESULTS / "answers.json"
 trained = pytest.mark.skipif(not list(PARTS.glob("*.jsonl")), reason="no table of the reference study is committed yet")
@@ -191,7 +194,15 @@ def test_a_single_seed_and_a_part_of_the_budgets_tell_so_plain_a_gain(found: dic
     enough = found["designs"]["enough"]
     assert enough["seeds"] == 1
     assert enough["share_of_the_whole"] < 0.3
+    assert found["designs"]["enough_for_the_two"] == enough
     assert [each["spent_flops"] for each in best(found["designs"]["designs"])][-1] == found["designs"]["spent_flops"]
+
+
+def leading(*wrong: bool) -> dict:
+    """What is said of the leaders that were named at the upper budgets of the planted table."""
+    of = {"study": "reference", "encoder": "mini-s", "llm": "mini-s"}
+    named = [of | {"flops": flops, "wrong": one} for flops, one in zip(BUDGETS[2:], wrong, strict=False)]
+    return {"budgets": len(wrong), "wrong": sum(wrong), "named": named}
 
 
 def test_a_registered_forecast_belongs_to_the_study_that_it_lies_beside(folder: Path, tmp_path: Path):
@@ -202,7 +213,7 @@ def test_a_registered_forecast_belongs_to_the_study_that_it_lies_beside(folder: 
     found = registered(tmp_path, list(studies.values()))
     assert (found["lines"], found["of_other_tables"], found["together"]["pairs"]) == (6, 0, 6)
     assert found["together"]["pairs_held"] == 6
-    assert (found["leaders"], found["missed"]) == ({"budgets": 2, "wrong": 0}, [])
+    assert (found["leaders"], found["missed"]) == (leading(False, False), [])
     assert found["truth_over_prediction_at_ten_times"] == pytest.approx({"efin": 1.0, "joint": 1.0}, abs=0.2)
     (tmp_path / "noisy").mkdir()
     (tmp_path / FORECASTS_FILE).rename(tmp_path / "noisy" / FORECASTS_FILE)
@@ -218,7 +229,7 @@ def test_a_forecast_that_missed_and_a_wrong_leader_are_named(folder: Path, tmp_p
         if (row["strategy"], row["budget_flops"]) == ("efin", 3.2e12):
             row["cer"] *= 10
     found = registered(tmp_path, [main])
-    assert found["leaders"] == {"budgets": 1, "wrong": 1}
+    assert found["leaders"] == leading(True)
     (miss,) = found["missed"]
     assert (miss["study"], miss["strategy"], miss["flops"]) == ("reference", "efin", 3.2e12)
     assert miss["truth"] > miss["interval"][1] > miss["cer"]
@@ -297,6 +308,28 @@ def test_nobody_is_ahead_where_one_side_does_not_hear():
     assert heard({"verdict": "ahead"}, hears | {"joint": [1, 2]})["verdict"] == "ahead"
 
 
+@pytest.mark.parametrize(
+    ("hears", "said"),
+    [
+        ({"efin": [2, 2], "joint": [0, 2]}, "not heard by `joint`"),
+        ({"efin": [0, 2], "joint": [0, 2]}, "not heard"),
+    ],
+)
+def test_who_does_not_hear_is_named_where_the_other_does(hears, said):
+    one = heard({"verdict": "ahead", "cer_saved": 0.5, "cer_saved_interval": [0.4, 0.6], "below_the_fits": True}, hears)
+    assert cell(one) == said
+    both = {"hears": {"efin": [2, 2], "joint": [2, 2]}}
+    at_top = one | both | {"flops": 1e12, "below_the_fits": False, "verdict": "ahead"}
+    place = {"place": "a line", "study": "reference", "encoder": "s", "llm": "s", "top_budget_flops": 1e12}
+    low = one | {"flops": 1e11}
+    gain = {**place, "trained": True, "strategy": "efin", "against": "joint", "at_top": at_top}
+    gains = [gain | {"budgets": [low, at_top | {"flops": 5e11}, at_top]}]
+    told = verdicts({"gains": gains})
+    assert ('"a line" at 5e11 FLOPs; it alone hears the speech at "a line" at 1e11 FLOPs.' in told) == (
+        "`joint`" in said
+    )
+
+
 def test_claims_of_less_are_counted_by_how_they_fail():
     pairs = [("ahead", "ahead"), ("open", "ahead"), ("behind", "ahead"), ("ahead", "open"), ("open", "open")]
     assert agreement(pairs) == {"decisions": 5, "agree": 2, "claims": 3, "false": 1, "contrary": 1, "missed": 1}
@@ -327,8 +360,10 @@ def test_a_changed_recipe_is_held_against_the_same_run(folder: Path, tmp_path: P
     found = {"recipe": recipe(tmp_path, main)}
     assert len(found["recipe"]) == 4
     assert recipe_lines(found) == [
-        "* `efin`, seed 0, 1e12 FLOPs: 0.1; 0.05 with four times the batch, 0.11 with half of every rate.",
-        "* `joint`, seed 0, 1e12 FLOPs: 0.1; 0.125 with four times the batch, 0.09 with half of every rate.",
+        "* `efin`, seed 0, 1e12 FLOPs: 0.1 and 0.2; 0.05 and 0.1 with four times the batch; 0.11 and 0.22 with half of "
+        "every rate.",
+        "* `joint`, seed 0, 1e12 FLOPs: 0.1 and 0.2; 0.125 and 0.25 with four times the batch; 0.09 and 0.18 with half "
+        "of every rate.",
     ]
     assert recipe_lines({"recipe": []}) == ["Not tried."]
 
@@ -341,12 +376,35 @@ def test_the_first_page_says_what_other_rates_do_to_the_main_axis(folder: Path, 
     write(tmp_path / "parts" / "reference_retuned-seeds01.jsonl", rows)
     found = answers(tmp_path, ("studies", "gains", "registered"))
     said = " ".join(headline(found))
+    assert "rates searched at 2.5e11 and 1e12 FLOPs, in place of rates searched at 4e10 and 1.6e11, take " in said
     assert (
-        "with rates searched at 2.5e11 and 1e12 FLOPs in place of rates searched at 4e10 and 1.6e11 `efin` has " in said
+        "at 1e13 FLOPs (2 of 2 seeds) from 0.0505 to 0.0757 for `efin` and from 0.0757 to 0.0379 for `joint`. There "
+        "`efin` has 99.9 %" in said
     )
-    assert "more CER than `joint` at 1e13 FLOPs (2 of 2 seeds)" in said
-    assert "the mean CER there is 0.0757 for `efin` and 0.0379 for `joint`, with the earlier rates 0.0505" in said
+    assert "largest budget of a search" not in said
+    search = {"flops": 1e12}
+    said = " ".join(headline(found | {"untuned": [search]}))
+    assert "At 1e12 FLOPs, the largest budget of a search, it has " in said
+    assert "(the main axis counts twice, with the rates of either search)" in said
     assert "| 1e13 | 0.0505, 0.0757 | 33.3 % [30.5, 36.0]: ahead | 0.0757, 0.0379 | -" in rates(found)[-1]
+
+
+def test_what_counting_leaves_open_is_that_of_two_counts(folder: Path):
+    assert counting([0.1, 0.1], 2000) == pytest.approx(1.645 * (2 / 200) ** 0.5)
+    assert counting([0.1, 0.1], None) is None
+    studies = read_studies(folder / "parts")
+    assert dev_characters(studies["reference"]) is None
+    rows = [row("joint", 1e11, 0, 0.1) | {"n_utterances": 1000}]
+    assert dev_characters(replace(studies["reference"], table=table_of(rows))) == 10 * HELD_OUT_UTTERANCES
+
+
+def test_a_difference_that_counting_leaves_open_is_said_to_be_one(found: dict):
+    search = {"flops": 1e12, "strategy": "efin", "against": "joint", "cer_saved_at_the_rule": -0.1}
+    search |= {"cer_saved_at_each_best": 0.02, "open_by_counting": 0.15}
+    said = " ".join(summary(found | {"untuned": [search]}))
+    assert "`efin` has 10.0% more dev CER than `joint` at 1e12 FLOPs; with each at its own best 2.0% less (one " in said
+    assert "both are less than the 15.0% that counting alone leaves open on dev" in said
+    assert "counting alone" not in " ".join(summary(found | {"untuned": [search | {"open_by_counting": 0.05}]}))
 
 
 def test_the_rule_s_rates_are_found_in_a_search_that_began_elsewhere(tmp_path: Path):

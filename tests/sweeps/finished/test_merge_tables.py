@@ -87,6 +87,26 @@ def test_a_run_that_two_parts_tell_differently_is_refused(
     assert not (tmp_path / "merged").exists()
 
 
+def test_a_run_that_was_trained_again_with_the_same_result_stays_as_it_first_finished(
+    parts: list[Path], tmp_path: Path
+) -> None:
+    change(parts[1], 1, finished=1e9)
+    merge_tables(parts, tmp_path / "merged")
+    before = (tmp_path / "merged" / RUNS_FILE).read_bytes()
+    row, again = rows_of(parts[1])[0], tmp_path / "again.jsonl"
+    again.write_text(parts[1].read_text())
+    slower, spent = [stage | {"seconds": 99.0} for stage in row["stages"]], row["spent"] | {"seconds": 99.0}
+    change(again, 1, seconds=99.0, stages=slower, spent=spent, finished=2e9, provenance={"threads": 7})
+    merge_tables([again, *parts], tmp_path / "merged")
+    assert (tmp_path / "merged" / RUNS_FILE).read_bytes() == before
+    change(again, 1, finished=5e8)
+    (earlier,) = (one for one in merge_tables([*parts, again], tmp_path / "merged") if one["key"] == row["key"])
+    assert (earlier["seconds"], earlier["finished"]) == (99.0, 5e8)
+    change(again, 1, spent=spent | {"flops": 7})
+    with pytest.raises(InputError, match=r"again.jsonl:1: run \w+ stands in .* with other values \(spent\)"):
+        merge_tables([*parts, again], tmp_path / "merged")
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
