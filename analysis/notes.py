@@ -31,7 +31,7 @@ def as_text(notes: Iterable[Note]) -> list[str]:
     return list(dict.fromkeys(map(str, notes)))
 
 
-class Answer(Protocol):
+class AnswerWithWarnings(Protocol):
     """A dataclass whose `warnings` are notes."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
@@ -40,6 +40,6 @@ class Answer(Protocol):
     def warnings(self) -> tuple[Note, ...]: ...
 
 
-def as_document(answer: Answer) -> dict[str, object]:
+def as_document(answer: AnswerWithWarnings) -> dict[str, object]:
     """The fields of an answer as a command prints them with --json: its warnings as text."""
     return {**asdict(answer), "warnings": as_text(answer.warnings)}

@@ -150,7 +150,7 @@ def reuse_line(prepared: Prepared) -> str:
 
 
 def _assumptions(study: Study) -> list[str]:
-    """What the plan assumes because it is not at hand."""
+    """What the plan assumes in place of speech and tokenizers that are not at hand."""
     assumptions = []
     if study.speech.train.stands_for_hours is not None:
         assumptions.append(f"lengths of the training speech: {len(study.speech.train)} utterances stand for all")

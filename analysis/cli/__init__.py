@@ -1,15 +1,21 @@
-"""The verbs that say what results mean, in the order in which help lists them: one function each, by subject. A verb
-reads its source, computes one answer and prints it; what it needs is imported inside it, so that the command starts
-quickly.
+"""The verbs that say what results mean, a file each, in the order in which help lists them. A verb reads its source,
+computes one answer and prints it; what it needs is imported inside it, so that the command starts quickly.
 """
 
 import typer
 
-from analysis.cli.advice import compare, coverage, design, recommend, report
-from analysis.cli.fitting import fit, frontier, laws, predict
-from analysis.cli.forecasts import forecast
-from analysis.cli.terms import explain
-from analysis.cli.transcripts import score
+from analysis.cli.compare import compare
+from analysis.cli.coverage import coverage
+from analysis.cli.design import design
+from analysis.cli.explain import explain
+from analysis.cli.fit import fit
+from analysis.cli.forecast import forecast
+from analysis.cli.frontier import frontier
+from analysis.cli.laws import laws
+from analysis.cli.predict import predict
+from analysis.cli.recommend import recommend
+from analysis.cli.report import report
+from analysis.cli.score import score
 
 app = typer.Typer()
 for verb in (

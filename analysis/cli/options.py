@@ -1,5 +1,5 @@
 """The options that verbs share. Those of a table are defined once, and every verb that reads one has them all: it takes
-a `Runs` as its parameter `runs`, and `reads_runs` gives it the source and the options in its place.
+a `ChosenRuns` as its parameter `runs`, and `reads_runs` gives it the source and the options in its place.
 """
 
 import functools
@@ -65,7 +65,7 @@ TABLE_OPTIONS = inspect.signature(_table_options).parameters
 
 
 @dataclass(frozen=True, slots=True)
-class Runs:
+class ChosenRuns:
     """The runs that a verb is asked about: their source, and what the options chose of it."""
 
     source: Path
@@ -103,10 +103,10 @@ def reads_runs(verb: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(verb)
     def with_options(**given: Any) -> None:
-        from analysis.cli.places import choice_of
+        from analysis.cli.option_texts import choice_of
 
         source, *chosen = (given.pop(name) for name in TABLE_OPTIONS)
-        verb(Runs(source, choice_of(*chosen)), **given)
+        verb(ChosenRuns(source, choice_of(*chosen)), **given)
 
     with_options.__annotations__ = {p.name: p.annotation for p in parameters}
     with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.curves.curves import Curve, Curves
 from analysis.curves.data_checks import check_points
-from analysis.curves.observations import Observations, base_prior, is_error_rate, observations, seed_notes
+from analysis.curves.forecasting_input import ForecastingInput, base_prior, forecasting_input, is_error_rate, seed_notes
 from analysis.curves.screening import DEAF, FAILED, FEWEST_BUDGETS, set_aside
 from analysis.curves.seed_noise import RunNoise, estimate_noise
 from analysis.curves.trunk_variance import trunk_variance
@@ -93,32 +93,32 @@ def _points_used(
 
 
 def _outlooks(table: Table, used: Table, groups: Sequence[Sequence[Point]]) -> dict[CurveIdentity, tuple[Outlook, ...]]:
-    """The outlook of each curve with enough points; where runs of it were set aside, then also the one with them."""
+    """The outlook of each curve with enough points, and where runs were set aside a second one, with these runs."""
     whole = {identity: list(points) for identity, points in groupby(points_of(table)[0], key=lambda point: point.curve)}
     long = [group for group in groups if _places(group) >= FEWEST_BUDGETS]
     rates = is_error_rate(used, [point for group in groups for point in group])
-    seen = [observations(used, group, rates) for group in long]
-    evidences = [Evidence(each.runs) for each in seen]
+    inputs = [forecasting_input(used, group, rates) for group in long]
+    evidences = [Evidence(each.runs) for each in inputs]
     priors = pooled_priors(evidences, base_prior(used, rates))
     outlooks = {}
-    for group, each, evidence, prior in zip(long, seen, evidences, priors, strict=True):
-        found = [_outlook(each, evidence, prior, len(long) - 1)]
+    for group, each, evidence, prior in zip(long, inputs, evidences, priors, strict=True):
+        answers = [_outlook(each, evidence, prior, len(long) - 1)]
         if sum(point.runs for point in whole[group[0].curve]) > sum(point.runs for point in group):
-            every = observations(table, whole[group[0].curve], rates)
-            found.append(_outlook(every, Evidence(every.runs), prior, len(long) - 1))
-        outlooks[group[0].curve] = tuple(found)
+            every = forecasting_input(table, whole[group[0].curve], rates)
+            answers.append(_outlook(every, Evidence(every.runs), prior, len(long) - 1))
+        outlooks[group[0].curve] = tuple(answers)
     return outlooks
 
 
-def _outlook(seen: Observations, evidence: Evidence, prior: Prior, pooled: int) -> Outlook:
+def _outlook(of_curve: ForecastingInput, evidence: Evidence, prior: Prior, pooled: int) -> Outlook:
     components = Posterior(evidence, prior).components()
     return Outlook(
-        runs=seen.runs,
+        runs=of_curve.runs,
         prior=prior,
         components=components,
-        scale=seen.scale,
-        ref_chars=seen.ref_chars,
-        passes=seen.passes,
+        scale=of_curve.scale,
+        ref_chars=of_curve.ref_chars,
+        passes=of_curve.passes,
         pooled=pooled,
     )
 

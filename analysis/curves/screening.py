@@ -15,7 +15,7 @@ from itertools import groupby
 import numpy as np
 
 from analysis.curves.data_checks import AT_CHANCE
-from analysis.curves.observations import base_prior, is_error_rate, observations
+from analysis.curves.forecasting_input import base_prior, forecasting_input, is_error_rate
 from analysis.forecasting.evidence import Evidence
 from analysis.forecasting.posterior import Posterior
 from analysis.forecasting.predictive import Predictive
@@ -66,9 +66,9 @@ def _failed(table: Table, points: Sequence[Point]) -> list[int]:
     others = without(points, suspects)
     if not suspects or len(others) < FEWEST_BUDGETS:
         return []
-    seen = observations(table, others, rates=True)
-    posterior = Posterior(Evidence(seen.runs), base_prior(table, rates=True))
+    of_others = forecasting_input(table, others, rates=True)
+    posterior = Posterior(Evidence(of_others.runs), base_prior(table, rates=True))
     flops_Q = np.array([table.number(i, FLOPS) for i in suspects])
-    expected = Predictive(seen.runs, posterior.components()).predict(flops_Q, new_run=True)
+    expected = Predictive(of_others.runs, posterior.components()).predict(flops_Q, new_run=True)
     plausible_Q = 1.0 - expected.share_below(np.full(len(suspects), np.log(AT_CHANCE))) >= IMPLAUSIBLE
     return [i for i, plausible in zip(suspects, plausible_Q, strict=True) if not plausible]

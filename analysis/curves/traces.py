@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.curves.curve_fitting import LEAST_FALL
 from analysis.curves.curves import Curve
 from analysis.curves.predict import Prediction, predict_rows
 from analysis.curves.screening import DEAF, FAILED, is_deaf
@@ -22,9 +23,6 @@ OUTLIER = "lie far off any law of their curve"
 
 PATH_POINTS = 41
 """Places at which a law is computed: a tenth of a decade apart over four decades, which makes a smooth line."""
-
-LEAST_FALL = 1.05
-"""A doubtful law whose error falls by less than this factor over all budgets is not drawn: it follows noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ _LEVEL_STEPS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Runs:
+class CurveRuns:
     """The runs of one curve, smallest first: FLOPs (N,), error rates as shares of chance (N,), the variance of each log
     error that comes of counting (N,), and the trunk that a run was cut from (N,), where the table tells (else None).
     """
@@ -56,7 +56,7 @@ class Runs:
         return {name: None if array is None else array.tolist() for name, array in values.items()}
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> "Runs":
+    def from_dict(cls, stored: Mapping[str, Any]) -> "CurveRuns":
         """The reverse of `as_dict`."""
         arrays: Any = {name: None if values is None else np.array(values) for name, values in stored.items()}
         return cls(**arrays)
@@ -65,7 +65,7 @@ class Runs:
 class Evidence:
     """Log likelihoods (G, J) of a curve's runs, and what a prediction needs, for all laws of the grid or `cells`."""
 
-    def __init__(self, runs: Runs, cells: NDArray[np.int64] | None = None) -> None:
+    def __init__(self, runs: CurveRuns, cells: NDArray[np.int64] | None = None) -> None:
         self.origin = float(np.log(runs.flops_N[-1]))
         self._points = _binned(runs)
         self.x_N = np.log(self._points.flops_N) - self.origin
@@ -164,7 +164,7 @@ class _Points:
         return -0.5 * inside * float(np.log(own)) - 0.5 * self.squares_within / own
 
 
-def _binned(runs: Runs) -> _Points:
+def _binned(runs: CurveRuns) -> _Points:
     log_errors_N = np.log(runs.errors_N)
     share = 0.0 if runs.trunks_N is None else TRUNK_SHARE
     known_N = runs.counting_variance_N + np.where(runs.errors_N >= 1.0, AT_CHANCE_VARIANCE, 0.0)

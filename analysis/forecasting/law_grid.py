@@ -30,7 +30,7 @@ _LOGITS = np.linspace(-40.0, 40.0, 16_001)
 
 
 @dataclass(frozen=True, slots=True)
-class Laws:
+class GridLaws:
     """The law of every cell for one curve: the floor (G,), exponent (G,) and bend (G,)."""
 
     floor_G: Array
@@ -51,9 +51,9 @@ class Laws:
         stretch_QG = 1.0 / above_floor_QG + np.where(self.bend_G > 0.0, self.bend_G / below_chance_QG, 0.0)
         return np.log(error_QG), 1.0 / (error_QG * stretch_QG)
 
-    def chosen(self, laws: NDArray[np.int64]) -> "Laws":
+    def chosen(self, laws: NDArray[np.int64]) -> "GridLaws":
         """Some of the laws."""
-        return Laws(self.floor_G[laws], self.exponent_G[laws], self.bend_G[laws])
+        return GridLaws(self.floor_G[laws], self.exponent_G[laws], self.bend_G[laws])
 
     def level_at(self, log_error: float) -> Array:
         """The level (G,) at which each law passes `log_error` at log FLOPs 0; bent laws stay below chance."""
@@ -63,10 +63,10 @@ class Laws:
         return level_G
 
 
-def laws_below(smallest_error: float) -> Laws:
+def laws_below(smallest_error: float) -> GridLaws:
     """The laws of the grid whose floors are shares of `smallest_error`. A floor stays below .9 of chance."""
     floor, exponent, bend = np.meshgrid(FLOOR_SHARES, EXPONENTS, BENDS, indexing="ij")
-    return Laws(np.minimum(floor.ravel() * smallest_error, 0.9), exponent.ravel(), bend.ravel())
+    return GridLaws(np.minimum(floor.ravel() * smallest_error, 0.9), exponent.ravel(), bend.ravel())
 
 
 def _share(bend: float, value: Array) -> Array:

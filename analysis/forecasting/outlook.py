@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.forecasting.evidence import Runs
+from analysis.forecasting.evidence import CurveRuns
 from analysis.forecasting.lattice import Lattice
 from analysis.forecasting.law_grid import Array
 from analysis.forecasting.posterior import Components
@@ -18,7 +18,7 @@ from analysis.forecasting.predictive import Predictive
 from analysis.forecasting.prior import Prior
 from analysis.forecasting.repetition import stretch
 
-PARTS: dict[str, Any] = {"runs": Runs, "prior": Prior, "components": Components}
+PARTS: dict[str, Any] = {"runs": CurveRuns, "prior": Prior, "components": Components}
 """The parts of an outlook that are stored as documents of their own."""
 
 
@@ -31,7 +31,7 @@ class Outlook:
     not tell. `pooled` counts the other curves that it learnt from.
     """
 
-    runs: Runs
+    runs: CurveRuns
     prior: Prior
     components: Components
     scale: float

@@ -5,7 +5,7 @@ Suffixes of arrays: N runs, Q questions, G laws, J pairs of misfit and noise, K 
 
 import numpy as np
 
-from analysis.forecasting.evidence import SCALES, Evidence, Runs, whitened
+from analysis.forecasting.evidence import SCALES, CurveRuns, Evidence, whitened
 from analysis.forecasting.law_grid import Array
 from analysis.forecasting.mixture import Mixture
 from analysis.forecasting.posterior import Components
@@ -17,7 +17,7 @@ LEAST_COUNT = 0.5
 class Predictive:
     """What the components of a curve's posterior say of any FLOPs."""
 
-    def __init__(self, runs: Runs, components: Components) -> None:
+    def __init__(self, runs: CurveRuns, components: Components) -> None:
         cells, law_K = np.unique(components.law_K, return_inverse=True)
         self._evidence, self._count_K = Evidence(runs, cells), components.count_K
         self._members = {int(j): np.flatnonzero(components.scale_K == j) for j in np.unique(components.scale_K)}

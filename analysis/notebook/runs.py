@@ -112,7 +112,7 @@ def _table(source: Any) -> Table:
 
 
 def _rows_of_columns(columns: Mapping[str, Any]) -> list[Row]:
-    """Rows of columns, of which one that is a single value stands in every row."""
+    """Rows made of columns; a column that is a single value is repeated in every row."""
     values = {str(name): _plain(column) for name, column in columns.items()}
     lengths = {name: len(column) for name, column in values.items() if isinstance(column, list | tuple)}
     if len(set(lengths.values())) > 1:

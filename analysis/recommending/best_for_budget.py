@@ -42,7 +42,7 @@ def recommend_for_budget(
 
 
 def _runner_up(candidates: Sequence[tuple[Curve, float]]) -> str:
-    """Who came second, by how much, and how likely it is the better one."""
+    """A sentence about the second best curve: its distance, and the probability that it is the better one."""
     ranked = sorted((pair for pair in candidates if pair[0].answers), key=lambda pair: rank(*pair))
     if len(ranked) < 2:
         return "No other strategy or model pair was run at two budgets, so nothing comes second."

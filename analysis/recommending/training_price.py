@@ -20,7 +20,7 @@ from scaling.cost.training_time import Speed, beside_products, device_speed
 from scaling.ledger.records import is_usable
 
 
-class Work(NamedTuple):
+class StageWork(NamedTuple):
     """Charged FLOPs and steps of a stage; steps are 0 where they are not known."""
 
     flops: float
@@ -36,7 +36,7 @@ class TrainingPrice:
 
     hardware: Hardware
     speed: Speed
-    stages: tuple[Work, ...]
+    stages: tuple[StageWork, ...]
     steps_known: bool
     measured: int
 
@@ -112,7 +112,7 @@ class _Done(NamedTuple):
     """Training of one run of a table, stage by stage, and what the table says of it: steps, seconds, hardware."""
 
     identity: tuple[str, str | None, str | None]
-    stages: Mapping[str, Work]
+    stages: Mapping[str, StageWork]
     steps_known: bool
     seconds: float
     hardware: Hardware | None
@@ -130,17 +130,17 @@ def training_price(curve: Curve, table: Table, hardware: Hardware) -> TrainingPr
         scale = sum(one.seconds for one in took) / said
     names = dict.fromkeys(name for one in own for name in one.stages)
     together = ([one.stages[name] for one in own if name in one.stages] for name in names)
-    stages = tuple(Work(sum(work.flops for work in each), sum(work.steps for work in each)) for each in together)
+    stages = tuple(StageWork(sum(work.flops for work in each), sum(work.steps for work in each)) for each in together)
     return TrainingPrice(
         hardware=hardware,
         speed=device_speed(hardware).scaled(scale, "the runs of the table"),
-        stages=stages or (Work(1.0, 0.0),),
+        stages=stages or (StageWork(1.0, 0.0),),
         steps_known=bool(own),
         measured=len(took),
     )
 
 
-def _seconds(speed: Speed, stages: Iterable[Work]) -> float:
+def _seconds(speed: Speed, stages: Iterable[StageWork]) -> float:
     return sum(speed.seconds(stage.flops, stage.steps) for stage in stages)
 
 
@@ -163,7 +163,7 @@ def _done(row: Row) -> _Done | None:
     hardware = None if device is None else hardware_of(device)
     return _Done(
         identity=curve_identity(row),
-        stages={name: Work(own or 0.0, steps or 0.0) for name, own, steps in counted},
+        stages={name: StageWork(own or 0.0, steps or 0.0) for name, own, steps in counted},
         steps_known=all(steps is not None for _, _, steps in counted),
         seconds=_positive(row.get("seconds")) or 0.0,
         hardware=hardware,

@@ -91,7 +91,7 @@ class ForecastOutcome:
         return fmean(_inside(run.cer, (ends[0], ends[1])) for run in self.runs)
 
     def as_dict(self) -> dict[str, Any]:
-        """One entry of `registered` of `forecast --json`: the line of the file, then what came of it."""
+        """One entry of `registered` of `forecast --json`: the line of the file, then the outcome."""
         return {
             **self.forecast.model_dump(mode="json", by_alias=True),
             "state": self.state,

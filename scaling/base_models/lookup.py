@@ -126,8 +126,8 @@ def _tuned_release(name: str, rows: Mapping[str, Dims]) -> ResolvedModel[Dims] |
 
 
 def meant_name(name: str, names: Iterable[str]) -> str | None:
-    """The one of `names` that `name` means: case does not matter, nor _ or a blank in the place of -, and an owner may
-    be left out. None where there is none.
+    """The entry of `names` that `name` means: case does not matter, nor _ or a blank in the place of -, and an owner
+    may be left out. None where there is none.
 
     >>> meant_name("Whisper_Small", ["openai/whisper-small"]), meant_name("whisper-smal", ["openai/whisper-small"])
     ('openai/whisper-small', None)

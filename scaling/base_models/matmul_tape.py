@@ -98,7 +98,7 @@ class Tape:
         return Flow(x.work, fan_out, True)
 
     def product(self, part: Part, work: Work, left: Flow, right: Flow) -> bool:
-        """Record a product of two activations over the width of `left`: does its result need a gradient?"""
+        """Record a product of two activations over the width of `left`; return whether its result needs a gradient."""
         self._add(part, work, left.width, input_grads=left.needs_grad + right.needs_grad, weight_grads=0)
         return left.needs_grad or right.needs_grad
 

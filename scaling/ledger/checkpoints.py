@@ -10,7 +10,7 @@ result, with the place of the new checkpoint, so no table changes.
 import time
 from collections.abc import Callable, Container, Iterable, Sequence
 
-from scaling.ledger.ledger import Attempt, Ledger
+from scaling.ledger.ledger import FORMER_FILE, RESULT_FILE, Attempt, Ledger
 from scaling.system.atomic_files import write_json_atomically
 from scaling.system.console import log_once
 
@@ -79,7 +79,7 @@ def revive(ledger: Ledger, key: str) -> None:
     """Let a node whose checkpoint is missing be trained again: it is no longer done, and its former result is kept."""
     folder = ledger.folder(key)
     if is_missing(ledger, key):
-        (folder / "result.json").replace(folder / "former.json")
+        (folder / RESULT_FILE).replace(folder / FORMER_FILE)
     ledger.files.remove(_mark(key))
 
 

@@ -1,4 +1,4 @@
-"""Stages on disk: who works on a node, and what came of it.
+"""Stages on disk: who works on a node, and its result.
 
     ROOT/stages/<key>/stage.json             what to train; written once, never changed
     ROOT/stages/<key>/attempts/<n>/          one try: lease.json, heartbeat, events.jsonl, checkpoints, failure.json
@@ -36,6 +36,9 @@ from scaling.system.file_clock import file_time
 from scaling.system.json_files import json_object, parse_record
 
 SCHEMA = "asr-scaling/ledger-1"
+
+RESULT_FILE, FORMER_FILE = "result.json", "former.json"
+"""The result in the folder of a node, and that of a node that is trained again."""
 
 ATTEMPT = re.compile("(?!0000$)0[0-9]{3}|[1-9][0-9]{3,8}")
 """The name of an attempt's folder: its number, from 1, in at least four digits."""
@@ -100,14 +103,14 @@ class Ledger:
 
         Raises InputError where the file holds no result.
         """
-        for name in ("result.json", "former.json"):
+        for name in (RESULT_FILE, FORMER_FILE):
             if self.files.stands(place := f"stages/{key}/{name}"):
                 return parse_record(NodeResult, self.files.read(place), f"{self.root}/{place}")
         return None
 
     def done(self, key: str) -> bool:
         """Whether node `key` has a committed result."""
-        return self.files.stands(f"stages/{key}/result.json")
+        return self.files.stands(f"stages/{key}/{RESULT_FILE}")
 
     def attempts(self, key: str) -> list["Attempt"]:
         """All attempts at node `key`, oldest first; folders whose names are no numbers are passed over.
@@ -303,5 +306,5 @@ class Attempt:
         else:
             kept = former.model_copy(update={"checkpoint": result.checkpoint})
         entry = {**kept.as_json(), "schema": SCHEMA, "key": self.key, "attempt": self.number}
-        if not write_json_once(folder / "result.json", entry):
+        if not write_json_once(folder / RESULT_FILE, entry):
             raise LostLease(f"node {self.key}: another attempt has committed")

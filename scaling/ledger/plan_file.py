@@ -15,6 +15,9 @@ from scaling.ledger.records import RunDescription
 from scaling.system.contained_files import read_regular
 from scaling.system.json_files import parse_record
 
+PLAN_FILE = "plan.json"
+"""The plan in the folder of a study."""
+
 SCHEMA = "asr-scaling/plan-1"
 
 
@@ -85,7 +88,7 @@ class PlanFile(Record):
     encoder_cache: CacheLimits = Field(default=NO_CACHE, alias="kept")
     """Limits of the cache of frozen encoders' outputs."""
     tracker: str
-    """`wandb` or `none`."""
+    """`wandb`, `tensorboard` or `none`."""
     nodes: list[Name]
     """Keys of the nodes to work on, in working order."""
     work: dict[str, WorkItem]
@@ -106,7 +109,7 @@ class PlanFile(Record):
     @property
     def path(self) -> Path:
         """The file that workers are started with."""
-        return self.folder / "plan.json"
+        return self.folder / PLAN_FILE
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -121,9 +124,9 @@ class PlanFile(Record):
 
 def read_plan_file(folder: Path) -> PlanFile:
     """The plan file in `folder`. Raises InputError where no study was run there, or the file cannot be followed."""
-    path = folder / "plan.json"
+    path = folder / PLAN_FILE
     if not os.path.lexists(path):
-        raise InputError(f"{folder}: no plan.json; expected the folder of a study (`asr-scaling run STUDY --out DIR`)")
+        raise InputError(f"{folder}: no {PLAN_FILE}; expected a study's folder (`asr-scaling run STUDY --out DIR`)")
     return read_plan(path)
 
 

@@ -6,16 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 
+from scaling.cost.memory import BYTES, MOMENTS
 from scaling.spec import ModelSpec, Part, Strategy
 from sweeps.plan.plan import Plan
 from sweeps.progress.retention import retained, use_of
 from sweeps.study.study import Study
-
-BYTES = 4
-"""Bytes of a weight or a moment: both are fp32, whatever the precision of the products."""
-
-MOMENTS = 2
-"""Moments that AdamW holds for each weight that a trunk goes on training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling.errors import InputError, nearest
+from scaling.ledger.plan_file import PLAN_FILE
 from scaling.ledger.records import RUNS_FILE, RunRow, is_usable
 from scaling.system.atomic_files import write_text_atomically
 from scaling.system.json_files import parse_record, read_json_lines
@@ -56,8 +57,8 @@ def merge_tables(parts: Sequence[Path], folder: Path, differ: Sequence[str] = ()
     parts with different results, where runs of one point differ in more than their seeds, where settings differ within
     one value of `differ`, and where the folder has a plan, or a table with a run that no part has.
     """
-    if (folder / "plan.json").exists():
-        raise InputError(f"{folder / 'plan.json'}: a study writes the table here; merge into a folder of its own")
+    if (folder / PLAN_FILE).exists():
+        raise InputError(f"{folder / PLAN_FILE}: a study writes the table here; merge into a folder of its own")
     rows = _unique([row for part in parts for row in _rows(part)])
     if not rows:
         raise InputError(f"{', '.join(map(str, parts))}: no runs")

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from scaling.errors import InputError
+from scaling.ledger.plan_file import PLAN_FILE
 from scaling.scoring.score import Score, score, total
 from scaling.spec import SAMPLE_RATE, Scoring
 from scaling.speech.long_audio import join_texts
@@ -48,7 +49,7 @@ def transcribe(
     A recording of several channels of which none is named is heard as their mean if `mix_channels`, else refused.
     Raises InputError, before any model is loaded, where the run or a recording cannot be used.
     """
-    if (folder / "plan.json").exists():
+    if (folder / PLAN_FILE).exists():
         run = find_run(folder, key, strategy)
         encoder, scoring, model = run.encoder, run.scoring, _arguments(run)
     else:

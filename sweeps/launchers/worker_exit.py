@@ -76,7 +76,7 @@ def ended_itself(code: int) -> bool:
 
 
 def exit_text(code: int) -> str:
-    """An exit code as text. A signal is -number where the parent saw it, 128 + number where a shell tells of it.
+    """An exit code as text. A signal is -number where the parent saw it, 128 + number where a shell reports the end.
 
     >>> exit_text(-9), exit_text(137), exit_text(1)
     ('killed by SIGKILL', 'killed by SIGKILL', 'exit code 1')

@@ -11,7 +11,7 @@ from scaling.errors import InputError
 from scaling.keys import digest
 from scaling.ledger.checkpoints import checkpoint_of, is_missing, revive
 from scaling.ledger.ledger import Ledger
-from scaling.ledger.plan_file import SCHEMA, CacheLimits, PlanFile, Source, WorkItem, read_plan_file
+from scaling.ledger.plan_file import PLAN_FILE, SCHEMA, CacheLimits, PlanFile, Source, WorkItem, read_plan_file
 from scaling.ledger.records import RUN_SCHEMA, RunDescription, RunStage
 from scaling.spec import FLOP_CONVENTION, DataSpec, RunSpec, Scoring, StageNode, node_to_json
 from scaling.system.atomic_files import write_json_atomically, write_text_atomically
@@ -69,7 +69,7 @@ def write_plan_file(study: Study, plan: Plan, folder: Path, ledger: Ledger, sinc
 
 def _refuse_replacing(folder: Path, plan: Plan, since: float) -> None:
     """Raise InputError where a plan was written since and has runs that `plan` lacks; a damaged one is replaced."""
-    path, more = folder / "plan.json", set[str]()
+    path, more = folder / PLAN_FILE, set[str]()
     with suppress(OSError, InputError):
         if path.stat().st_mtime > since:
             more = {run.key for run in read_plan_file(folder).runs} - {run.key for run in plan.runs}

@@ -167,7 +167,7 @@ def _needed(ledger: Ledger) -> set[str]:
 
 
 def _watch_silent(ledger: Ledger, keys: Iterable[str]) -> None:
-    """Watch the workers that seem silent, until those that are have been seen so for `STILL_SECONDS`."""
+    """Watch the workers that seem silent for `STILL_SECONDS`, after which the silent ones are known."""
     silent = [key for key in keys if _seems_silent(ledger, key)]
     if silent:
         log(f"watching {len(silent)} workers that seem silent for {STILL_SECONDS:g} s")
@@ -175,7 +175,7 @@ def _watch_silent(ledger: Ledger, keys: Iterable[str]) -> None:
 
 
 def _seems_silent(ledger: Ledger, key: str) -> bool:
-    """Whether the last worker at node `key` may be silent; asking begins to watch its heart."""
+    """Whether the last worker at node `key` may be silent; to ask begins the watch of its heartbeat."""
     with _left_alone():
         attempts = ledger.attempts(key)
         return bool(attempts) and not attempts[-1].held() and not attempts[-1].over()

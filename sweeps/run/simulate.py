@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scaling.ledger.ledger import SCHEMA, Ledger
+from scaling.ledger.ledger import RESULT_FILE, SCHEMA, Ledger
 from scaling.ledger.records import NodeResult, Scores, Spent
 from scaling.scoring.score import normalised
 from scaling.spec import RunSpec, Scoring, StageNode
@@ -90,7 +90,7 @@ def simulate_runs(prepared: Prepared, folder: Path, ledger: Ledger) -> SweepOutc
     simulation = _Simulation(prepared)
     for key, planned in prepared.plan.nodes.items():
         entry = {"schema": SCHEMA, "key": key, "attempt": 0, **simulation.result(planned).as_json()}
-        write_json_once(ledger.folder(key) / "result.json", entry, durable=False)
+        write_json_once(ledger.folder(key) / RESULT_FILE, entry, durable=False)
     return Monitor(plan_file, ProgressLine()).finish(stopped_by=None)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.curves.curves import Curve
-from analysis.forecasting.evidence import Evidence, Runs
+from analysis.forecasting.evidence import CurveRuns, Evidence
 from analysis.forecasting.outlook import Outlook
 from analysis.forecasting.posterior import Posterior
 from analysis.forecasting.prior import Prior
@@ -30,7 +30,7 @@ def curve_through(
     flops: np.ndarray, errors: np.ndarray, prior: Prior, strategy: str = "s", ref_chars: float | None = None
 ) -> Curve:
     """A curve whose answers average laws."""
-    runs = Runs(flops_N=flops, errors_N=errors, counting_variance_N=np.zeros(len(flops)))
+    runs = CurveRuns(flops_N=flops, errors_N=errors, counting_variance_N=np.zeros(len(flops)))
     components = Posterior(Evidence(runs), prior).components()
     outlook = Outlook(
         runs=runs, prior=prior, components=components, scale=1.0, ref_chars=ref_chars, passes=None, pooled=0

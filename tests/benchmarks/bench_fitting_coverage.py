@@ -23,7 +23,7 @@ from scipy.stats import t as student
 import analysis
 from analysis.comparing.ratio import Ratio, flops_saved_interval
 from analysis.curves.curve_fitting import fit_curves
-from analysis.curves.observations import base_prior, observations
+from analysis.curves.forecasting_input import base_prior, forecasting_input
 from analysis.fitting.intervals import interval
 from analysis.forecasting.evidence import Evidence
 from analysis.forecasting.interval_score import interval_score
@@ -256,7 +256,7 @@ def averaged_cell(truth, flops, noise, asked, sets):
 def observed(rows):
     """The observations and the evidence of a table that holds one curve."""
     table = one_curve(rows)
-    seen = observations(table, points_of(table)[0], rates=True)
+    seen = forecasting_input(table, points_of(table)[0], rates=True)
     return seen, Evidence(seen.runs)
 
 

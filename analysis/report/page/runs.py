@@ -79,7 +79,7 @@ class RunTable:
 
 
 def run_table(rows: Sequence[Row], error: str = "CER", taken: Collection[str] = ()) -> RunTable:
-    """The table of runs, at most `MOST_ROWS`, without columns `taken`, of which others have told the same."""
+    """The table of runs, at most `MOST_ROWS`, without the columns `taken`, whose values other columns show already."""
     columns = [
         replace(column, title=error) if column.field == ERROR else column
         for column in COLUMNS

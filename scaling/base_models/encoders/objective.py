@@ -10,7 +10,7 @@ from scaling.base_models.matmul_tape import Flow, Tape
 UNLIMITED = float("inf")
 
 
-class OwnObjective(Protocol):
+class OwnObjectiveDims(Protocol):
     """The dimensions of the decoder or head by which an encoder writes text without an LLM."""
 
     @property
@@ -47,7 +47,7 @@ class Encoder:
     ffn: int
 
     @property
-    def objective(self) -> OwnObjective | None:
+    def objective(self) -> OwnObjectiveDims | None:
         """The encoder's own objective; None where it has none, so that it can learn through an LLM alone."""
         return None
 

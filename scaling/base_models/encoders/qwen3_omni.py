@@ -1,4 +1,4 @@
-"""The audio tower of Qwen3-Omni (Xu et al. 2025): that of Qwen3-ASR, which came of it, at another size.
+"""The audio tower of Qwen3-Omni (Xu et al. 2025): the tower of its descendant Qwen3-ASR at another size.
 
 Its last two layers bring its output to the width of Qwen3-Omni's LLM; they are the projector's work here. Audio of less
 than a second is heard as transformers hears it beside longer audio, in a chunk that zeros fill up.

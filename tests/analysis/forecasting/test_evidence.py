@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from analysis.forecasting import evidence
-from analysis.forecasting.evidence import LEVEL_SD, SCALES, TRUNK_SHARE, Evidence, Runs
+from analysis.forecasting.evidence import LEVEL_SD, SCALES, TRUNK_SHARE, CurveRuns, Evidence
 
 FLOPS = np.array([1e10, 2e10, 5e10, 1e11, 4e11])
 ERRORS = np.array([0.5, 0.41, 0.3, 0.22, 0.15])
 
 
-def runs(flops: np.ndarray = FLOPS, errors: np.ndarray = ERRORS, **more: np.ndarray) -> Runs:
-    return Runs(**{"flops_N": flops, "errors_N": errors, "counting_variance_N": np.zeros(len(flops)), **more})
+def runs(flops: np.ndarray = FLOPS, errors: np.ndarray = ERRORS, **more: np.ndarray) -> CurveRuns:
+    return CurveRuns(**{"flops_N": flops, "errors_N": errors, "counting_variance_N": np.zeros(len(flops)), **more})
 
 
 def random_walk(places: np.ndarray) -> np.ndarray:

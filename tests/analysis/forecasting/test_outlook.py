@@ -84,13 +84,13 @@ def test_draws_have_the_quantiles_of_the_curve() -> None:
 def test_neighbours_of_one_training_are_worth_less_than_independent_runs() -> None:
     from dataclasses import replace
 
-    from analysis.forecasting.evidence import Evidence, Runs, neighbours
+    from analysis.forecasting.evidence import CurveRuns, Evidence, neighbours
     from analysis.forecasting.posterior import Posterior
     from analysis.forecasting.predictive import Predictive
 
     flops = np.geomspace(1e18, 1e20, 40)
     draw = np.random.default_rng(7)
-    runs = Runs(
+    runs = CurveRuns(
         flops_N=flops,
         errors_N=0.3 * (flops / 1e18) ** -0.3 * np.exp(draw.normal(0.0, 0.05, 40)),
         counting_variance_N=np.zeros(40),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.forecasting.evidence import Evidence, Runs
+from analysis.forecasting.evidence import CurveRuns, Evidence
 from analysis.forecasting.pooling import pooled_priors
 from analysis.forecasting.posterior import Posterior
 from analysis.forecasting.predictive import Predictive
@@ -10,8 +10,8 @@ from analysis.forecasting.prior import AXES, SEPARATE_RUNS
 FLOPS = np.geomspace(1e10, 1e12, 7)
 
 
-def runs(errors: np.ndarray, flops: np.ndarray = FLOPS) -> Runs:
-    return Runs(flops_N=flops, errors_N=errors, counting_variance_N=np.zeros(len(flops)))
+def runs(errors: np.ndarray, flops: np.ndarray = FLOPS) -> CurveRuns:
+    return CurveRuns(flops_N=flops, errors_N=errors, counting_variance_N=np.zeros(len(flops)))
 
 
 def evidence(errors: np.ndarray) -> Evidence:

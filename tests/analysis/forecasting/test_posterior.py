@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.forecasting.evidence import Evidence, Runs
+from analysis.forecasting.evidence import CurveRuns, Evidence
 from analysis.forecasting.posterior import Posterior
 from analysis.forecasting.predictive import Predictive
 from analysis.forecasting.prior import ONE_TRAINING, SEPARATE_RUNS, Prior
@@ -10,8 +10,8 @@ FLOPS = np.geomspace(1e10, 1e12, 6)
 FAR = np.array([2e12, 4e12, 1e13])
 
 
-def runs(errors: np.ndarray, flops: np.ndarray = FLOPS) -> Runs:
-    return Runs(flops_N=flops, errors_N=errors, counting_variance_N=np.zeros(len(flops)))
+def runs(errors: np.ndarray, flops: np.ndarray = FLOPS) -> CurveRuns:
+    return CurveRuns(flops_N=flops, errors_N=errors, counting_variance_N=np.zeros(len(flops)))
 
 
 def predictive(errors: np.ndarray, flops: np.ndarray = FLOPS, prior: Prior = SEPARATE_RUNS) -> Predictive:

@@ -123,8 +123,8 @@ def sentences_of_the_readme() -> list[str]:
     return [
         f"held {shares[0]} % of the measurements at 2, 4 and 10 times",
         f"{shares[1]} % by a prior learned without the task judged",
-        f"{total('held', first)} of {total('of', first)} runs of the studies that judge",
-        f"in the worst of them {worst['held']} of {worst['of']}",
+        f"{total('held', first)} of {total('of', first)} runs of the studies that set no prior",
+        f"in the worst study {worst['held']} of {worst['of']}",
     ]
 
 

@@ -27,6 +27,8 @@ NAME = "reference"
 INCHES = (10.5, 4.2)
 APART = 1.06
 """Forecasts of different strategies at one budget are drawn this factor of FLOPs apart."""
+LOWER = 0.25
+"""How far below the line of a place its smaller budgets are drawn, in lines."""
 
 
 def draw(folder: Path, found: Answers) -> Sequence[Path]:
@@ -103,10 +105,21 @@ def _savings(axes: "Axes", places: Sequence[Answers]) -> None:
             low, high = (100.0 * end for end in top["cer_saved_interval"])
             axes.plot([low, high], [height, height], color=INK, linewidth=1.5)
             axes.plot([100.0 * top["cer_saved"]], [height], "o", color=INK, markersize=5)
+            below = [100.0 * each["cer_saved"] for each in _below(one)]
+            axes.plot(below, [height + LOWER] * len(below), "o", color=INK, markersize=3.0, markerfacecolor="white")
     axes.axvline(0.0, color=INK, linewidth=0.7)
     axes.axvline(100.0 * CER_SAVED, color=INK, linewidth=0.9, linestyle=":")
     axes.annotate("Mu et al. (2025) ", (100.0 * CER_SAVED, -0.7), ha="right", va="center", fontsize=8)
     axes.set_ylim(len(names) - 0.5, -1.0)
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("CER saved by efin against joint at equal FLOPs, %")
-    axes.set_title("At the largest budget trained of each place", loc="left")
+    axes.set_title("Largest budget of each place (open: smaller)", loc="left")
+
+
+def _below(place: Answers) -> list[Answers]:
+    """The smaller budgets of a place at which both sides hear."""
+    return [
+        each
+        for each in place["budgets"]
+        if each["flops"] < place["top_budget_flops"] and each["verdict"] != DEAF and not each["below_the_fits"]
+    ]

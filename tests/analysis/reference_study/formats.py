@@ -26,6 +26,11 @@ def share(value: float | None, interval: Ends) -> str:
     return f"{'not reached' if value is None else f'{100.0 * value:.1f} %'} [{low}, {high}]"
 
 
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share in percent: 9.7 %."""
+    return "-" if value is None else f"{100.0 * value:.{digits}f} %"
+
+
 def flops(value: float) -> str:
     """A number of FLOPs: 3.2e12."""
     return number(value, 3, typeset=True)

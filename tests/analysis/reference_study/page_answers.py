@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from reference_study.comparisons import DEAF
-from reference_study.formats import NOT_YET, Answers, flops, pair, share, table
+from reference_study.formats import NOT_YET, Answers, flops, pair, percent, share, table
 from reference_study.tables import BASELINE, ENCODER_FIRST
 
-from analysis.formatting import number, percent
+from analysis.formatting import number
 
 CORES = 2
 """Of the machine that the study was set twelve hours of."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from reference_study.formats import NOT_YET, Answers, flops, share, table
+from reference_study.formats import NOT_YET, Answers, flops, percent, share, table
 
-from analysis.formatting import number, percent
+from analysis.formatting import number
 
 JUDGED = ("decides_alike", "decides_the_two_alike", "forecasts_hold")
 """What a design is judged by, each a share of all choices of its seeds."""
@@ -119,8 +119,8 @@ def best(designs: Sequence[Answers]) -> Iterator[Answers]:
 def design_cells(design: Answers) -> list[str]:
     return [
         flops(design["spent_flops"]), percent(design["share_of_the_whole"]), str(design["seeds"]),
-        ", ".join(map(flops, design["budgets"])), f"{number(design['top_over_largest'], 2)} times the largest",
-        *(f"{design[what]:.0%} of {design['choices']}" for what in JUDGED),
+        ", ".join(map(flops, design["budgets"])), f"{number(design['top_over_largest'], 3)} times the largest",
+        *(f"{percent(design[what], 0)} of {design['choices']}" for what in JUDGED),
     ]  # fmt: skip
 
 

@@ -5,14 +5,14 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from reference_study.comparisons import DEAF, NEGATIVE, REACHED, beside
-from reference_study.formats import Answers, flops, pair
+from reference_study.formats import Answers, flops, pair, percent
 from reference_study.laws import ROUNDED
 from reference_study.page_answers import against_joint, of_joint
 from reference_study.page_recipe import STRATEGIES, from_where, more_or_less, other_rates, seeds_at_top
 from reference_study.page_simplified import enough
 from reference_study.tables import DECADE, MAIN, RETUNED
 
-from analysis.formatting import number, percent
+from analysis.formatting import number
 
 PAPER = {
     "cer_saved_of_the_paper": ("21.1 % of the CER", "cer_saved_interval", 0.211),
@@ -300,11 +300,11 @@ def _of_the_two(whole: Answers) -> Iterator[str]:
     part = whole["enough_for_the_two"]
     yield enough("To decide between `efin` and `joint` alone", part)
     if part is not None and part["share_of_the_whole"] < 1.0:
-        yield f"Its forecasts, all at once, hold for {part['forecasts_hold']:.0%} of its choices of seeds."
+        yield f"Its forecasts, all at once, hold for {percent(part['forecasts_hold'], 0)} of its choices of seeds."
     far = [one for one in whole["designs"] if one["top_over_largest"] * ROUNDED >= DECADE]
     if far and not any(one["decides_the_two_alike"] for one in far):
         hold = [one["forecasts_hold"] for one in far]
         yield (
             f"No part that ends at a tenth of the largest budget or below decides so, though its forecasts hold for "
-            f"{min(hold):.0%} to {max(hold):.0%} of the choices: the intervals are too wide to decide."
+            f"{percent(min(hold), 0)} to {percent(max(hold), 0)} of the choices: the intervals are too wide to decide."
         )

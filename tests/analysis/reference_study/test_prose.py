@@ -142,6 +142,7 @@ def of_the_side_axes() -> list[str]:
     parts = ("encoder_params", "asr_decoder_params", "llm_params")
     most = max(sum(row[part] for part in parts) for table in (MAIN, *SIDES.values()) for row in table)
     english, telephone = tops.pop("english"), tops.pop("telephone")
+    told = " and ".join(map(flops, _told_by_seeds("telephone")))
     assert hours(SIDES["few_hours"]) == 0.5
     assert most < 5e6
     return [
@@ -152,7 +153,35 @@ def of_the_side_axes() -> list[str]:
         f"takes {scale:.2f} of".replace("0.", "."),
         f"a batch of {batch(SIDES['sizes'])}",
         "Minis of under five million parameters",
+        f"differ at {told} FLOPs of the telephone line, and nowhere else",
     ]
+
+
+def _told_by_seeds(axis: str) -> list[float]:
+    """The budgets of this side axis at which seeds alone tell the strategies apart; on the others there are none."""
+    told = {
+        name: [budget for (_, budget), runs in sorted(by_point(table).items()) if apart(runs)]
+        for name, table in SIDES.items()
+    }
+    assert [name for name, budgets in told.items() if budgets] == [axis]
+    return told[axis]
+
+
+def by_point(table: list[dict]) -> dict[tuple[str, float], list[dict]]:
+    """The runs of each pair of models and budget."""
+    found: dict[tuple[str, float], list[dict]] = {}
+    for row in table:
+        found.setdefault((f"{row['encoder']} + {row['llm']}", row["budget_flops"]), []).append(row)
+    return found
+
+
+def apart(runs: list[dict]) -> bool:
+    """Whether the seeds of two strategies alone differ at a budget at which half of each or more hear the speech."""
+    of_each = [[row for row in runs if row["strategy"] == strategy] for strategy in STRATEGIES]
+    if any(2 * sum(row["hears"] for row in own) < len(own) for own in of_each):
+        return False
+    low, high = more_by_seeds(*({row["seed"]: row["cer"] for row in own} for own in of_each))
+    return low > 0.0 or high < 0.0
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +204,14 @@ def test_no_other_number_stands_in_the_prose(prose: str):
     ):
         prose = prose.replace(said, "")
     assert re.findall(r"\S*\d\S*", prose) == []
+
+
+def test_curves_flatten_by_the_earlier_rates_alone():
+    for table, least, most in ((MAIN, 0.85, 0.95), (RETUNED, 0.3, 0.6)):
+        budgets = sorted({row["budget_flops"] for row in table})[-2:]
+        for strategy in STRATEGIES:
+            before, last = (fmean(errors(table, strategy, budget).values()) for budget in budgets)
+            assert least < last / before < most
 
 
 def test_changes_of_the_recipe_turn_the_order_on_dev_and_once_on_test():

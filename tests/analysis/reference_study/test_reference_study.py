@@ -402,8 +402,10 @@ def test_a_difference_that_counting_leaves_open_is_said_to_be_one(found: dict):
     search = {"flops": 1e12, "strategy": "efin", "against": "joint", "cer_saved_at_the_rule": -0.1}
     search |= {"cer_saved_at_each_best": 0.02, "open_by_counting": 0.15}
     said = " ".join(summary(found | {"untuned": [search]}))
-    assert "`efin` has 10.0% more dev CER than `joint` at 1e12 FLOPs; with each at its own best 2.0% less (one " in said
-    assert "both are less than the 15.0% that counting alone leaves open on dev" in said
+    assert (
+        "`efin` has 10.0 % more dev CER than `joint` at 1e12 FLOPs; with each at its own best 2.0 % less (one " in said
+    )
+    assert "both are less than the 15.0 % that counting alone leaves open on dev" in said
     assert "counting alone" not in " ".join(summary(found | {"untuned": [search | {"open_by_counting": 0.05}]}))
 
 

@@ -199,7 +199,7 @@ def test_a_named_column_that_is_not_there_is_refused(tmp_path, asr_scaling):
 
 
 def _chosen(file, columns):
-    from analysis.cli.places import choice_of
+    from analysis.cli.option_texts import choice_of
 
     return choice_of(columns, None, None, None, None, None).table(file)
 

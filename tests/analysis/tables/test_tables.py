@@ -205,6 +205,13 @@ def test_doubtful_points_are_remarked_on(tmp_path, rows, code):
     assert code in {note.code for note in curve.warnings}
 
 
+@pytest.mark.parametrize(("last", "narrow"), [(0.9999, False), (0.9, True)])
+def test_runs_that_end_some_steps_beside_their_budgets_span_the_decades_planned(tmp_path, last, narrow):
+    rows = grid()[:5]  # two decades
+    (curve,) = fit_curves(table(tmp_path, [*rows[:-1], {**rows[-1], "flops": last * rows[-1]["flops"]}])).curves
+    assert ("narrow_range" in {note.code for note in curve.warnings}) is narrow
+
+
 def test_runs_that_count_flops_differently_are_refused(tmp_path):
     rows = [{**row, "flop_convention": "charged-v1" if i % 2 else "6ND"} for i, row in enumerate(grid())]
     with pytest.raises(InputError, match="count FLOPs differently"):

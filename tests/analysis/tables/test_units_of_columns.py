@@ -6,7 +6,7 @@ that was once given, or an error that said nothing.
 
 import pytest
 
-from analysis.cli.places import choice_of
+from analysis.cli.option_texts import choice_of
 from analysis.tables.seed_averaged_points import points_of
 from analysis.tables.table import read_table
 from scaling.errors import InputError

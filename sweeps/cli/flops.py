@@ -1,7 +1,5 @@
-"""Verbs of prices and machines: what a training step costs, and whether this machine is ready."""
+"""`asr-scaling flops`: what a training step costs."""
 
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -54,15 +52,3 @@ def flops(
     )
     document = price_step(step, budget_flops=budget, purchase=purchase_of(hardware, mfu, usd_per_hour))
     emit(document if as_json else step_price_text(document))
-
-
-def doctor(
-    folder: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder whose disk is checked.")] = Path(),
-    as_json: JsonOption = False,
-) -> None:
-    """Check torch, accelerator, espeak, W&B, Slurm and disk, and measure the speed of this machine for `plan`."""
-    from sweeps.doctor import diagnosis_document, diagnosis_of, diagnosis_text
-
-    diagnosis = diagnosis_of(folder)
-    emit(diagnosis_document(diagnosis) if as_json else diagnosis_text(diagnosis))
-    sys.exit(diagnosis.any_broken)

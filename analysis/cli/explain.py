@@ -1,4 +1,4 @@
-"""The verb that says what a status or a warning means."""
+"""`asr-scaling explain`: what a status or a warning means."""
 
 from dataclasses import asdict
 from typing import Annotated

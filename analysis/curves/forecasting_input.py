@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from analysis.curves.data_checks import NO_FRACTION
 from analysis.curves.trunk_variance import CLUSTER
-from analysis.forecasting.evidence import Runs, neighbours
+from analysis.forecasting.evidence import CurveRuns, neighbours
 from analysis.forecasting.law_grid import Array
 from analysis.forecasting.prior import ONE_TRAINING, SEPARATE_RUNS, Prior
 from analysis.notes import Note
@@ -23,16 +23,16 @@ LARGEST_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observations:
+class ForecastingInput:
     """One curve's runs, unit of errors, length of the test, and passes over the audio (None where not recorded)."""
 
-    runs: Runs
+    runs: CurveRuns
     scale: float
     ref_chars: float | None
     passes: float | None
 
 
-def observations(table: Table, points: Sequence[Point], rates: bool) -> Observations:
+def forecasting_input(table: Table, points: Sequence[Point], rates: bool) -> ForecastingInput:
     """The runs of the points of one curve; `rates` as `is_error_rate` says of the whole table."""
     rows = sorted((i for point in points for i in point.rows), key=lambda i: table.number(i, FLOPS))
     errors_N = np.array([run_error(table, i) for i in rows])
@@ -42,14 +42,14 @@ def observations(table: Table, points: Sequence[Point], rates: bool) -> Observat
     chance = float(np.mean([point.chance for point in points]))
     scale = chance if rates else float(errors_N.max()) / LARGEST_SHARE
     flops_N = np.array([table.number(i, FLOPS) for i in rows])
-    runs = Runs(
+    runs = CurveRuns(
         flops_N=flops_N,
         errors_N=errors_N / scale,
         counting_variance_N=np.where(known_N, 1.0 / counts_N, 0.0),
         trunks_N=_trunks(table, rows, flops_N),
     )
     passes = table.number(rows[-1], "epochs")
-    return Observations(
+    return ForecastingInput(
         runs=runs,
         scale=scale,
         ref_chars=float(np.median(chars_N)) if known_N.all() else None,

@@ -1,4 +1,4 @@
-"""The verb that scores transcripts."""
+"""`asr-scaling score`: the error rates of transcripts."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,10 +1,10 @@
-"""The verb that holds forecasts against runs that the fits have not seen, and writes forecasts down before them."""
+"""`asr-scaling forecast`: forecasts held against runs that the fits have not seen, or written down before them."""
 
 from typing import Annotated
 
 import typer
 
-from analysis.cli.options import AsJson, Runs, reads_runs
+from analysis.cli.options import AsJson, ChosenRuns, reads_runs
 from scaling.errors import InputError
 from scaling.system.console import emit
 from scaling.system.progress_line import announce_if_slow
@@ -12,7 +12,7 @@ from scaling.system.progress_line import announce_if_slow
 
 @reads_runs
 def forecast(
-    runs: Runs,
+    runs: ChosenRuns,
     register: Annotated[
         bool, typer.Option("--register", help="Write down what is forecast at --flops, in DIR/forecasts.jsonl.")
     ] = False,
@@ -59,8 +59,8 @@ def forecast(
     emit("\n".join([*filter(None, [forecasts_text(checked)]), score_text(score)]))
 
 
-def _register(runs: Runs, flops: list[str], as_json: bool) -> None:
-    from analysis.cli.places import positive_numbers
+def _register(runs: ChosenRuns, flops: list[str], as_json: bool) -> None:
+    from analysis.cli.option_texts import positive_numbers
     from analysis.registering.register import register
     from analysis.registering.text import registered_text
 
