@@ -25,7 +25,8 @@ AskCommand = Callable[..., subprocess.CompletedProcess[str]]
 def _commands_of(target: str, **variables: object) -> list[list[str]]:
     """What the target gives to asr-scaling, a command a list."""
     given = [f"{name}={value}" for name, value in variables.items()]
-    recipe = subprocess.run(["make", "-n", target, *given], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    make = ["make", "--no-print-directory", "-n", target, *given]  # inside `make test` it would tell its folder, too
+    recipe = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     lines = [shlex.split(line) for line in recipe.replace("\\\n", "").splitlines()]
     return [line[line.index(PROGRAM) + 1 :] if PROGRAM in line else line for line in lines]
 

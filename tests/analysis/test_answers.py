@@ -252,7 +252,6 @@ def test_verbs_say_in_a_pipe_what_takes_them_long_and_print_one_document(
         ("fit",): ["fitting laws to DIR ..."],
         ("compare", "--baseline", "joint"): ["fitting laws to DIR ...", "comparing 2 strategies ..."],
         ("coverage", "--sets", "5", "--strategy", "efin"): ["repeating the design of efin (mini-s + mini-m) 5 times"],
-        ("report",): ["comparing 2 strategies ...", "drawing DIR/figures ..."],
     }.items():
         folder = write_study(budgets=4, strategies=("efin", "joint"), noise=0.02)
         verb, *options = arguments

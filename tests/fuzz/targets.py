@@ -239,12 +239,19 @@ def _plan(folder: Path, rng: random.Random) -> None:
     cli("plan", folder / "study.yaml", *_sometimes(rng, "--json"))
 
 
+HARMLESS = ("hours=0.5", "seeds.0=3", "name=other", "threads=2")
+"""Settings that a study takes, some of them beside hostile ones: so they meet, and `begin` soon has an answer."""
+
+
 def _set(folder: Path, rng: random.Random) -> None:
     keys = ("budgets_flops", "models.0.encoder", "models.0.lr_scale", "models.0.llm_lora.rank", "strategies", "seeds.0",
             "data.train", "data.test.clean", "hours", "threads", "precision", "scoring", "prompt", "betas", "name",
             "strategies.1.shares.0", "cooldown", "language", "tracker")  # fmt: skip
     settings = []
     for _ in range(rng.choice((1, 1, 2))):
+        if rng.random() < 0.2:
+            settings += ["--set", rng.choice(HARMLESS)]
+            continue
         text = f"{rng.choice(keys)}={json.dumps(hostile(rng)) if rng.random() < 0.7 else hostile(rng)}"
         settings += ["--set", damaged_text(text, rng) if rng.random() < 0.5 else text]
     cli("plan", folder / "study.yaml", *settings, *_sometimes(rng, "--json"))

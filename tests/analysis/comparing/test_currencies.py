@@ -1,15 +1,17 @@
 """Gains by charged, executed and cache-credited FLOPs, and at equal audio."""
 
 import json
+from functools import partial
 
 import pytest
-from planted import planted_cer
+from pages import page_without_figures
+from planted import planted_cer, write_planted
 from typer.testing import CliRunner
 
 from analysis.cli import app
 from analysis.comparing.compare import compare_all
 from analysis.curves.fits_file import curves_of
-from analysis.report.report import write_report
+from analysis.report.findings import findings_of
 from analysis.tables.table import read_table
 from scaling.errors import InputError
 
@@ -31,8 +33,14 @@ def study(write_study, change, **options):
     return write_study(strategies=("efin", "joint"), noise=0.001, change=change, **options)
 
 
-def test_gains_are_reported_in_every_currency_that_the_runs_have(write_study):
-    one = compared(study(write_study, padded))
+@pytest.fixture(scope="module")
+def padded_study(tmp_path_factory):
+    """A study of padded runs, whose fits are stored by the first who asks. Tests only read it."""
+    return study(partial(write_planted, tmp_path_factory.mktemp("padded") / "study"), padded)
+
+
+def test_gains_are_reported_in_every_currency_that_the_runs_have(padded_study):
+    one = compared(padded_study)
     charged, executed, credited = one.details.currencies
     assert [gain.currency for gain in one.details.currencies] == ["flops", "executed_flops", "cache_credited_flops"]
     assert charged.cer_reduction == one.cer_reduction
@@ -54,8 +62,8 @@ def test_a_change_of_sign_between_currencies_is_a_finding(write_study):
     assert "sign_by_currency" in {note.code for note in one.warnings}
 
 
-def test_no_change_of_sign_is_no_finding(write_study):
-    assert "sign_by_currency" not in {note.code for note in compared(study(write_study, padded)).warnings}
+def test_no_change_of_sign_is_no_finding(padded_study):
+    assert "sign_by_currency" not in {note.code for note in compared(padded_study).warnings}
 
 
 def test_a_currency_that_some_runs_lack_is_left_out(write_study):
@@ -79,14 +87,14 @@ def test_the_exchange_rate_is_the_baselines_at_the_budget(write_study):
     assert compared(folder, flops=1e15).details.currencies[1].flops == pytest.approx(1.1e15)
 
 
-def test_compare_and_the_report_show_the_currencies(write_study):
-    folder = study(write_study, padded)
+def test_compare_and_the_report_show_the_currencies(padded_study):
+    folder = padded_study
     text = CliRunner().invoke(app, ["compare", str(folder), "--baseline", "joint"]).stdout
     assert "executed FLOPs for both" in text
     assert "cache-credited FLOPs for both" in text
     document = json.loads(CliRunner().invoke(app, ["compare", str(folder), "--baseline", "joint", "--json"]).stdout)
     assert len(document[0]["currencies"]) == 3
-    page = write_report(folder).path.read_text()
+    page = page_without_figures(findings_of(folder))
     assert "By what is counted" in page
     assert "cache-credited FLOPs" in page
 
@@ -113,6 +121,6 @@ def test_where_every_run_heard_the_same_audio_there_is_no_such_view(write_study)
     assert one.details.equal_unique_hours is None
 
 
-def test_an_unknown_baseline_is_refused(write_study):
+def test_an_unknown_baseline_is_refused(padded_study):
     with pytest.raises(InputError, match="no run has"):
-        compare_all(curves_of(study(write_study, padded)), "joined")
+        compare_all(curves_of(padded_study), "joined")

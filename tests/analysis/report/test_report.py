@@ -96,6 +96,13 @@ def test_the_command_writes_a_page_below_1_MB_and_says_where(full_report):
     assert sorted(figures) == sorted((folder / "figures").iterdir())
 
 
+def test_the_command_says_in_a_pipe_what_takes_it_long_and_prints_one_document(written_report):
+    folder, result = written_report
+    json.loads(result.stdout)
+    for said in (f"fitting laws to {folder} ...", "comparing 3 strategies ...", f"drawing {folder}/figures ..."):
+        assert said in result.stderr
+
+
 def test_the_answer_is_that_of_recommend_with_its_interval_and_reach(noisy):
     folder, page = noisy
     advice = recommend_for_flops(curves_of(folder), read_table(folder), LARGEST)

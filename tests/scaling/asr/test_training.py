@@ -29,9 +29,7 @@ from scaling.ledger.ledger import Ledger
 
 
 def test_a_branch_from_a_shared_trunk_is_the_lone_run_bit_for_bit(world, tmp_path):
-    shared = train_study(
-        write_study(world, budgets_flops=[3e7, 6e7, 9e7], strategies=["joint", "efin"]), tmp_path / "a"
-    )
+    shared = train_study(write_study(world, budgets_flops=[3e7, 9e7], strategies=["joint", "efin"]), tmp_path / "a")
     alone = train_study(write_study(world, budgets_flops=[9e7], strategies=["joint", "efin"]), tmp_path / "b")
     for lone in alone:
         same = next(row for row in shared if row["key"] == lone["key"])
@@ -101,10 +99,17 @@ def events_of(ledger: Ledger) -> list[Path]:
     return sorted(ledger.root.glob("stages/*/attempts/*/events.jsonl"))
 
 
-@pytest.mark.parametrize("looks", [0, 4], ids=["at once", "between two tokens"])
-def test_a_node_asked_to_stop_while_it_is_tested_is_only_tested_afterwards(world, tmp_path, looks):
+@pytest.fixture(scope="module")
+def one_node(world, tmp_path_factory):
+    """A study of one run of one node, and the row of that run where nobody asked it to stop."""
     study = write_study(world, strategies=["joint"], cooldown=0.0, checkpoint_seconds=3600.0)
-    (plain,) = train_study(study, tmp_path / "plain")
+    (plain,) = train_study(study, tmp_path_factory.mktemp("plain"))
+    return study, plain
+
+
+@pytest.mark.parametrize("looks", [0, 4], ids=["at once", "between two tokens"])
+def test_a_node_asked_to_stop_while_it_is_tested_is_only_tested_afterwards(one_node, tmp_path, looks):
+    study, plain = one_node
     plan_file = order(study, tmp_path / "broken")
     work(plan_file.ledger, plan_file, StopWhileEvaluating(plan_file.ledger, looks))
     (key,) = plan_file.nodes
@@ -118,9 +123,8 @@ def test_a_node_asked_to_stop_while_it_is_tested_is_only_tested_afterwards(world
     assert "progress" not in {event.event for event in others}
 
 
-def test_a_node_asked_to_stop_while_it_looks_at_dev_has_saved_what_it_trained(world, tmp_path, monkeypatch):
-    study = write_study(world, strategies=["joint"], cooldown=0.0, checkpoint_seconds=3600.0)
-    (plain,) = train_study(study, tmp_path / "plain")
+def test_a_node_asked_to_stop_while_it_looks_at_dev_has_saved_what_it_trained(one_node, tmp_path, monkeypatch):
+    study, plain = one_node
     plan_file = order(study, tmp_path / "broken")
     with monkeypatch.context() as patched:
         patched.setattr(

@@ -123,7 +123,7 @@ class TestOnACluster:
             started_launchers.append(
                 LauncherProcess(command, tmp_path / f"said-{attempt}", {"OMP_NUM_THREADS": "1", "RAY_ADDRESS": ADDRESS})
             )
-            wait_until(lambda: trains(out, attempt), 100)
+            wait_until(lambda: trains(out, attempt), 200)
             return started_launchers[-1]
 
         first = started("0001")

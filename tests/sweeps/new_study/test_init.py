@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,18 @@ from small_study import study_fields, write_manifest
 from sweeps.study.study import load_study
 
 
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    folder = tmp_path / "corpus"
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("written")
     for seed, (name, utterances) in enumerate({"train": 400, "valid": 6, "test_far": 8, "test_near": 7}.items()):
         write_manifest(folder, name, utterances, seed)
     return folder
+
+
+@pytest.fixture
+def corpus(written: Path, tmp_path: Path) -> Path:
+    """A copy of it beside the study of the test."""
+    return shutil.copytree(written, tmp_path / "corpus", copy_function=os.link)
 
 
 def options(surroundings: Path, corpus: Path) -> list[object]:
