@@ -1,6 +1,8 @@
 """Processes and leases of a running study, as tests look at them."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -39,6 +41,14 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except FileNotFoundError:
         return False
+
+
+def killed(pid: int) -> bool:
+    """Kill a process by SIGKILL; whether it was there until then: between a look at it and this it may have ended."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+        return True
+    return False
 
 
 def processes_of(folder: Path) -> list[int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from local_run import run_locally
-from processes import alive, leases, parent_of, table, wait_until
+from processes import alive, killed, leases, parent_of, table, wait_until
 from ray_nodes import ADDRESS, NODES, RayNodes
 from small_study import StudyWriter
 from tiny_world import timeless, train_study, trains, write_world
@@ -222,8 +222,7 @@ class TestOnACluster:
             time.sleep(chance.uniform(0.2, 0.8))
             victims = workers_of(nodes) if kills < 25 else []
             if victims:
-                os.kill(chance.choice(victims), signal.SIGKILL)
-                kills += 1
+                kills += killed(chance.choice(victims))
         while launcher.process.wait(150) != 0:
             launcher = launch(study, out, 4)
         assert kills >= 5

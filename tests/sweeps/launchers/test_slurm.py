@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from local_run import run_locally
-from processes import leases, table, wait_until
+from processes import killed, leases, table, wait_until
 from slurm_cluster import NODES, SlurmCluster, missing_programs
 from small_study import StudyWriter
 from tiny_world import timeless, train_study, write_world
@@ -434,8 +434,7 @@ def test_workers_killed_at_random_lose_nothing_and_commit_nothing_twice(
         time.sleep(chance.uniform(0.2, 0.8))
         victims = [pid for node in NODES for pid in slurm.processes_of(node)]
         if victims and kills < 25:
-            os.kill(chance.choice(victims), signal.SIGKILL)
-            kills += 1
+            kills += killed(chance.choice(victims))
     while launcher.process.wait(150) != 0:
         launcher = launch(study, out, 4)
     assert kills >= 10
