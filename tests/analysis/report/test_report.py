@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from pages import page_with_vector_figures, page_without_figures
@@ -20,7 +21,7 @@ from analysis.formatting import NARROW_SPACE, between, percent
 from analysis.recommending.best_for_budget import recommend_for_flops
 from analysis.registering.register import register
 from analysis.report.findings import findings_of
-from analysis.report.page.runs import run_table
+from analysis.report.page.runs import facts, run_table
 from analysis.report.report import write_report
 from analysis.tables.table import read_table
 from scaling.errors import InputError
@@ -351,3 +352,11 @@ def test_a_run_that_was_set_aside_is_in_no_point_of_the_figure(tmp_path):
     (trace,) = findings_of(folder).of("efin")
     assert trace.points[0].mean.runs == 1
     assert trace.points[0].mean.cer == pytest.approx(planted_cer("efin", SMALLEST_FLOPS), rel=0.2)
+
+
+def test_what_runs_share_is_said_once_where_numbers_come_from():
+    said = dict(facts(findings_of(Path(__file__).parents[3] / "results" / "quickstart")))
+    assert said["Training audio"] == "1.5 hours"
+    assert said["Precision"] == "fp32"
+    assert said["Test set"].startswith("600 utterances, 3001 characters, scored as plain, digest ")
+    assert said["FLOP convention"] == "charged-v1"
