@@ -62,7 +62,7 @@ test-gpu: $(READY)  ## the tests that need an accelerator
 	$(BIN)/python -m pytest --gpu -m gpu
 
 test-slurm: slurm-ready  ## on a real Slurm of two nodes of its own
-	$(BIN)/python -m pytest --slurm tests/sweeps/launchers/test_slurm.py
+	$(BIN)/python -m pytest --slurm $(addprefix tests/sweeps/launchers/,test_slurm_faults.py test_slurm.py)
 
 test-ray: ray-ready  ## on a real Ray cluster of two nodes, in a network of its own
 	$(BIN)/python -m pytest --ray tests/sweeps/launchers/test_ray.py

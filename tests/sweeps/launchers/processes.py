@@ -1,15 +1,19 @@
-"""Processes and leases of a running study, as tests look at them."""
+"""Processes and files of a running study, as tests look at them."""
 
 import json
 import os
 import signal
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from scaling.system.json_files import read_json
+
+CLUSTER_RUN = Path(__file__).with_name("cluster_run.py")
+"""The program of a launcher: a study file, a folder, a number of workers, a launcher's name."""
 
 
 def table(folder: Path) -> list[dict[str, Any]]:
@@ -23,6 +27,11 @@ def table(folder: Path) -> list[dict[str, Any]]:
 
 def leases(folder: Path) -> list[dict[str, Any]]:
     return [read_json(path) for path in folder.glob("stages/*/attempts/[0-9]*/lease.json")]
+
+
+def finished(folder: Path) -> int:
+    """The nodes that have a result."""
+    return len(list(folder.glob("stages/*/result.json")))
 
 
 def wait_until(true: Callable[[], bool], seconds: float) -> None:
@@ -59,3 +68,20 @@ def processes_of(folder: Path) -> list[int]:
             if str(folder).encode() in (entry / "cmdline").read_bytes() and alive(int(entry.name)):
                 found.append(int(entry.name))
     return found
+
+
+class LauncherProcess:
+    """A launcher of a study on a cluster; what it says is in a file."""
+
+    def __init__(self, command: Sequence[str], said: Path, environment: Mapping[str, str]) -> None:
+        self.said = said
+        with said.open("wb") as output:
+            self.process = subprocess.Popen(command, env={**os.environ, **environment}, stderr=output)
+
+    def ended(self) -> tuple[int, str]:
+        """Its exit code, and what it said."""
+        return self.process.wait(150), self.said.read_text()
+
+
+Launch = Callable[..., LauncherProcess]
+"""Starts a launcher for a study file, a folder and a number of workers."""

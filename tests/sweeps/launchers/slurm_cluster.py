@@ -19,11 +19,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
 import slurm_accounting
 from processes import alive, wait_until
 from slurm_accounting import Accounting
 
+from scaling.ledger.plan_file import read_plan_file
 from scaling.system.container_memory import GROUP_FILES, memory_groups
+from sweeps.launchers.slurm import job_name
 
 NODES = ("n1", "n2")
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "squeue", "scancel", "munged", "unshare", *slurm_accounting.PROGRAMS)
@@ -170,6 +173,10 @@ class SlurmCluster:
         """What squeue lists, a line a job: id, state, node."""
         return self.command("squeue", "--noheader", "--array", "--format=%i %T %N", *options).splitlines()
 
+    def jobs_of(self, folder: Path) -> list[str]:
+        """Every job of a study's folder that Slurm remembers."""
+        return self.queue("--states=all", f"--name={job_name(read_plan_file(folder))}")
+
     def command(self, *arguments: str) -> str:
         done = subprocess.run(arguments, env=self.environment, capture_output=True, text=True, timeout=30, check=False)
         assert done.returncode == 0, f"{arguments}: {done.stderr}"
@@ -232,3 +239,16 @@ def _remove(group: Path) -> None:
     """Once those who were killed in it are gone."""
     wait_until(lambda: not (group / "cgroup.procs").read_text(), 10)
     group.rmdir()
+
+
+needs_slurm = [
+    pytest.mark.slurm,
+    pytest.mark.skipif(os.getuid() != 0, reason="a Slurm of its own needs root"),
+    pytest.mark.skipif(bool(missing_programs()), reason=f"not installed: {', '.join(missing_programs())}"),
+]
+
+
+def at(*large: bool) -> pytest.MarkDecorator:
+    """At a small site, at a large one, or at both."""
+    names = ["large site" if value else "small site" for value in large]
+    return pytest.mark.parametrize("started_slurm", large, indirect=True, ids=names, scope="module")

@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from local_run import run_locally
-from processes import alive, killed, leases, parent_of, table, wait_until
+from processes import CLUSTER_RUN, Launch, LauncherProcess, alive, killed, leases, parent_of, table, wait_until
 from ray_nodes import ADDRESS, NODES, RayNodes
 from small_study import StudyWriter
 from tiny_world import timeless, train_study, trains, write_world
@@ -31,22 +31,7 @@ needs_ray = [
     pytest.mark.skipif(os.getuid() != 0, reason="a network namespace of its own needs root"),
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="not installed: ray"),
 ]
-CLUSTER_RUN = Path(__file__).with_name("cluster_run.py")
 CLI = [sys.executable, "-P", "-c", "from scaling.cli import main; main()"]
-
-Launch = Callable[..., "LauncherProcess"]
-
-
-class LauncherProcess:
-    """A launcher in the cluster's network; what it says is in a file."""
-
-    def __init__(self, command: list[str], said: Path, environment: dict[str, str]) -> None:
-        self.said = said
-        with said.open("wb") as output:
-            self.process = subprocess.Popen(command, env={**os.environ, **environment}, stderr=output)
-
-    def ended(self) -> tuple[int, str]:
-        return self.process.wait(150), self.said.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -59,16 +44,6 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayNodes]:
         patch.setenv("RAY_AUTH_MODE", "disabled")
         with RayNodes() as started:
             yield started
-
-
-@pytest.fixture
-def started_launchers() -> Iterator[list[LauncherProcess]]:
-    """Launchers of a test, gone when it is over."""
-    started: list[LauncherProcess] = []
-    yield started
-    for launcher in started:
-        launcher.process.kill()
-        launcher.process.wait()
 
 
 @pytest.fixture
