@@ -52,10 +52,10 @@ def merge_tables(parts: Sequence[Path], folder: Path, differ: Sequence[str] = ()
     """Write the rows of all `parts` (folders with a table, or tables) to `folder`/runs.jsonl, and return them.
 
     A run that several parts have is taken once: where it was trained again with the same result, as it first finished.
-    Runs that differ in the columns `differ` may have been measured in
-    their own ways. Raises InputError, before anything is written, where a row is damaged, where one run stands in two
-    parts with different results, where runs of one point differ in more than their seeds, where settings differ within
-    one value of `differ`, and where the folder has a plan, or a table with a run that no part has.
+    Runs that differ in the columns `differ` may have been measured in their own ways. Raises InputError, before
+    anything is written, where a row is damaged, where one run stands in two parts with different results, where runs of
+    one point differ in more than their seeds, where settings differ within one value of `differ`, and where the folder
+    has a plan, or a table with a run that no part has.
     """
     if (folder / PLAN_FILE).exists():
         raise InputError(f"{folder / PLAN_FILE}: a study writes the table here; merge into a folder of its own")
@@ -93,7 +93,7 @@ def _unique(rows: Sequence[PlacedRow]) -> list[PlacedRow]:
     found: dict[str, PlacedRow] = {}
     for row in rows:
         known = found.setdefault(row.values["key"], row)
-        if names := row.differing(known):
+        if known is not row and (names := row.differing(known)):
             values = f"{names[0]} is {_short(row, names[0])} and {_short(known, names[0])}"
             raise InputError(
                 f"{row.place}: run {row.values['key']} stands in {known.place} with other values ({', '.join(names)}): "
@@ -104,7 +104,7 @@ def _unique(rows: Sequence[PlacedRow]) -> list[PlacedRow]:
 
 
 def _finished(row: PlacedRow) -> tuple[float, str]:
-    """What a run is taken by that was trained twice: the earlier result is the one that was known first."""
+    """When a row's run finished; of rows that do not say, or say the same, the text decides."""
     finished = row.values.get("finished")
     return math.inf if finished is None else finished, _line(row.values)
 

@@ -4,8 +4,8 @@ To add a family, write in `scaling/base_models/encoders/NAME.py` a frozen datacl
 
 * `width`, `encoder_params`, `frames_per_second` and `linears` (layers that adapters may target),
 * `objective`, the decoder or head that writes text by itself (`objective.OwnObjectiveDims`): `ctc.CtcDims` has a CTC
-head, `text_decoder.TextDecoder` has attention; without any an encoder is one of `AudioTower`,
-with `ctc.AudioTowerDims`,
+head, `text_decoder.TextDecoder` has attention; an encoder without an objective is an `AudioTower`, with
+`ctc.AudioTowerDims`,
 * `max_frames`, where positions limit the audio (`objective.Encoder`: they do not),
 * `input_features` and `input_frames(samples)`: the features of a frame that the encoder reads, and how many it reads
 (`log_mel.LogMelFrames`),

@@ -90,13 +90,13 @@ def _ahead_below(trained: Sequence[Answers]) -> str:
         f'"{one["place"]}" at {flops(each["flops"])} FLOPs'
         for one in trained
         for each in one["budgets"]
-        if _hears(each)
+        if _hears_alone(each)
     ]
     hears = f"; it alone hears the speech at {'; '.join(alone)}" if alone else ""
     return f" At smaller budgets it is ahead in these places: {'; '.join(below)}{hears}." if below else ""
 
 
-def _hears(said: Answers) -> bool:
+def _hears_alone(said: Answers) -> bool:
     """Whether all runs of `efin` hear the speech, and none of `joint`."""
     (heard, runs), (others, _) = (said["hears"][name] for name in STRATEGIES)
     return heard == runs and others == 0
@@ -230,8 +230,9 @@ def _paper(found: Answers) -> Iterator[str]:
         charged = [said[0] for said in by_place]
         otherwise = sum(len(set(said)) > 1 for said in by_place)
         changed = f"changes this at {otherwise}" if otherwise else "changes none of this"
+        reached = f"at {where}: there the whole interval lies above the paper's value" if where else "nowhere"
         yield (
-            f"{words} are reached {f'at {where}' if where else 'nowhere'}: there the whole interval lies above it. At "
+            f"{words} are reached {reached}. At "
             f"the largest budget of each place they are reached at {charged.count(REACHED)} of {len(charged)}, and at "
             f"{charged.count(NEGATIVE)} the sign is the other way; counting executed or cache-credited FLOPs {changed}."
         )

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from statistics import fmean
 
 import pytest
+from reference_study.simplified import Z_90
 from reference_study.tables import AXES, PARTS, RESULTS, ROOT
 from scipy.stats import ttest_ind
 
@@ -26,8 +27,6 @@ FILLED = r"<!-- (\w+) -->.*?<!-- end of \1 -->"
 NOT_PROSE = rf"{FILLED}|`[^`]*`|\]\([^)]*\)"
 WORDS = ["no", "one", "two", "three", "four"]
 STRATEGIES = ("efin", "joint")
-Z_90 = 1.645
-"""Standard deviations from the middle of a normal distribution to the end of its 90 % interval."""
 
 
 def rows(folder: str) -> list[dict]:
@@ -121,9 +120,7 @@ def errors(table: list[dict], strategy: str, budget: float) -> dict[int, float]:
 
 def mean_cer(table: list[dict], strategy: str) -> float:
     """The mean over the seeds of a strategy's error at the largest budget."""
-    top = max(row["budget_flops"] for row in table)
-    cers = [row["cer"] for row in table if (row["strategy"], row["budget_flops"]) == (strategy, top)]
-    return sum(cers) / len(cers)
+    return fmean(errors(table, strategy, max(row["budget_flops"] for row in table)).values())
 
 
 def more_by_seeds(own: dict[int, float], others: dict[int, float]) -> list[float]:
@@ -216,8 +213,9 @@ def test_curves_flatten_by_the_earlier_rates_alone():
 
 def test_changes_of_the_recipe_turn_the_order_on_dev_and_once_on_test():
     again = json.loads((RESULTS / "answers.json").read_text("utf-8"))["recipe"]
-    by_change = {change: {one["strategy"]: one for one in again if one["change"] == change}
-                 for change in {one["change"] for one in again}}  # fmt: skip
+    by_change: dict[str, dict[str, dict]] = {}
+    for one in again:
+        by_change.setdefault(one["change"], {})[one["strategy"]] = one
     for of, turned in (("dev_cer", 3), ("cer", 1)):
         ahead = [each["efin"][of] < each["joint"][of] for each in by_change.values()]
         assert (len(ahead), sum(ahead)) == (3, turned)
