@@ -409,6 +409,14 @@ def test_a_difference_that_counting_leaves_open_is_said_to_be_one(found: dict):
     assert "counting alone" not in " ".join(summary(found | {"untuned": [search | {"open_by_counting": 0.05}]}))
 
 
+def test_a_value_of_the_paper_that_is_reached_nowhere_has_no_interval_above_it(found: dict, monkeypatch):
+    assert "FLOPs: there the whole interval lies above the paper's value." in " ".join(summary(found))
+    monkeypatch.setattr("reference_study.page_summary._reached", lambda *_: False)
+    said = " ".join(summary(found))
+    assert "21.1 % of the CER are reached nowhere. At the largest" in said
+    assert "interval lies above" not in said
+
+
 def test_the_rule_s_rates_are_found_in_a_search_that_began_elsewhere(tmp_path: Path):
     trials = [{"multipliers": dict.fromkeys(("encoder", "llm"), factor), "dev_cer": error}
               for factor, error in ((1.0, 0.2), (3.0, 0.4))]  # fmt: skip
